@@ -1,0 +1,4 @@
+//! tmp
+mod ring;
+mod sync;
+mod sys;

@@ -1,0 +1,135 @@
+//! Sleeping and waking without a lost wake (I5).
+//!
+//! - A sleeper writes what it waits for, sets its bit, fences, checks once more,
+//!   and sleeps on its own park word.
+//! - A waker publishes, fences, and looks at the bits: one load when nobody
+//!   sleeps. Of those whose wait is over it wakes one: clears the bit, moves the
+//!   park word, wakes.
+//!
+//! Bits, not counts: a sleeper that is killed leaves a bit that costs one wasted
+//! wake, where a count would stay too high for ever. Every sleep is bounded by
+//! the caller, so that a waker killed between publish and wake costs time only.
+
+use super::at_or_past;
+use super::roster::Handle;
+use crate::sync::{AtomicU64, Deadline, Ordering, fence};
+
+/// Handles that one bitmap can hold.
+pub(crate) const MAX_SLEEPERS: usize = 256;
+const BITS: usize = u64::BITS as usize;
+
+/// The sleepers of one side of a ring: a bit for each handle.
+#[repr(C, align(128))]
+pub(crate) struct Sleepers {
+    pub(crate) bits: [AtomicU64; MAX_SLEEPERS / BITS],
+}
+
+impl Sleepers {
+    /// The words that hold bits of a table of `handles`.
+    #[inline]
+    fn words(&self, handles: &[Handle]) -> impl Iterator<Item = &AtomicU64> {
+        self.bits.iter().take(handles.len().div_ceil(BITS))
+    }
+
+    fn bit(&self, handle: usize) -> Option<(&AtomicU64, u64)> {
+        Some((self.bits.get(handle / BITS)?, 1 << (handle % BITS)))
+    }
+
+    /// Takes back the bit of a handle that does not sleep (any more).
+    pub(crate) fn disarm(&self, handle: usize) {
+        if let Some((word, bit)) = self.bit(handle) {
+            word.fetch_and(!bit, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Sleeps as handle `me` until the other side passes position `need`, someone
+/// wakes everyone, or `until`; returns at once if `ready`. May return early: the
+/// caller checks and comes back.
+pub(crate) fn sleep(
+    sleepers: &Sleepers,
+    handles: &[Handle],
+    me: usize,
+    need: u64,
+    until: Deadline,
+    mut ready: impl FnMut() -> bool,
+) {
+    let (Some(handle), Some((word, bit))) = (handles.get(me), sleepers.bit(me)) else {
+        return;
+    };
+    handle.need.store(need, Ordering::Relaxed);
+    let seen = handle.park.load(Ordering::Relaxed);
+    // ORDERING: Release, with the Acquire of the fetch_and in wake_one: the park
+    // word is read before anyone can move it for this sleep.
+    word.fetch_or(bit, Ordering::Release);
+    // ORDERING: SeqCst, with the fence in notify (I5): either the check below
+    // sees what the waker published, or the waker sees the bit and the need.
+    fence(Ordering::SeqCst);
+    if !ready() {
+        handle.park.wait(seen, until);
+    }
+    sleepers.disarm(me);
+}
+
+/// Wakes one sleeper that waits for `reached` or less. To be called after the
+/// position `reached` was published.
+#[inline]
+pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64) {
+    // ORDERING: SeqCst, with the fence in sleep (I5).
+    fence(Ordering::SeqCst);
+    if sleepers.words(handles).any(|word| word.load(Ordering::Relaxed) != 0) {
+        wake_one(sleepers, handles, reached);
+    }
+}
+
+#[cold]
+fn wake_one(sleepers: &Sleepers, handles: &[Handle], reached: u64) {
+    each_armed(sleepers, handles, |handle, take| {
+        at_or_past(reached, handle.need.load(Ordering::Relaxed)) && take() && wake(handle)
+    });
+}
+
+/// Wakes every sleeper, whatever it waits for. To be called after a change that
+/// ends waits: a close, a role given up.
+pub(crate) fn notify_all(sleepers: &Sleepers, handles: &[Handle]) {
+    // ORDERING: SeqCst, with the fence in sleep (I5).
+    fence(Ordering::SeqCst);
+    each_armed(sleepers, handles, |handle, take| {
+        if take() {
+            wake(handle);
+        }
+        false
+    });
+}
+
+/// Moves the park word, so that a sleeper that is on its way to sleep turns
+/// back, and wakes one that is there. Whether one was.
+fn wake(handle: &Handle) -> bool {
+    handle.park.add(1, Ordering::Relaxed);
+    handle.park.wake() > 0
+}
+
+/// Visits the handles whose bits are set in one snapshot of the bitmap, until a
+/// visit returns true. One snapshot bounds the loop even if sleepers keep coming.
+/// `take` clears the bit; whoever cleared it owes the wake.
+fn each_armed(
+    sleepers: &Sleepers,
+    handles: &[Handle],
+    mut visit: impl FnMut(&Handle, &dyn Fn() -> bool) -> bool,
+) {
+    for (index, word) in sleepers.words(handles).enumerate() {
+        let mut snapshot = word.load(Ordering::Relaxed);
+        while snapshot != 0 {
+            let bit = snapshot & snapshot.wrapping_neg();
+            snapshot ^= bit;
+            let Some(handle) = handles.get(index * BITS + bit.trailing_zeros() as usize) else {
+                continue;
+            };
+            // ORDERING: Acquire, with the Release of the fetch_or in sleep.
+            let take = || word.fetch_and(!bit, Ordering::Acquire) & bit != 0;
+            if visit(handle, &take) {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! The clock that deadlines are told by.
+
+#![allow(unsafe_code)]
+
+use std::time::Duration;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// A point on the monotonic clock, in nanoseconds, or never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Deadline {
+    at_ns: u64,
+}
+
+impl Deadline {
+    pub(crate) const NEVER: Self = Self { at_ns: u64::MAX };
+
+    /// `timeout` from now; never, if that is beyond the clock.
+    pub(crate) fn after(timeout: Duration) -> Self {
+        let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        Self { at_ns: now_ns().saturating_add(timeout_ns) }
+    }
+
+    pub(crate) fn passed(self) -> bool {
+        self != Self::NEVER && now_ns() >= self.at_ns
+    }
+
+    /// As the kernel takes absolute timeouts.
+    pub(crate) fn timespec(self) -> libc::timespec {
+        let seconds = self.at_ns / NANOS_PER_SECOND;
+        let nanos = self.at_ns % NANOS_PER_SECOND;
+        // 2^64 ns are 585 years, so both fit where a time_t has 32 bits or more,
+        // and the kernel takes a deadline of centuries for what it is.
+        libc::timespec { tv_sec: seconds as libc::time_t, tv_nsec: nanos as libc::c_long }
+    }
+}
+
+fn now_ns() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: `now` is a valid timespec to write to; the call has no other effect.
+    // It cannot fail: CLOCK_MONOTONIC exists on every Linux.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    now.tv_sec as u64 * NANOS_PER_SECOND + now.tv_nsec as u64
+}

@@ -1,0 +1,57 @@
+//! The futex: sleeping on a word, across processes.
+
+#![allow(unsafe_code)]
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::clock::Deadline;
+
+/// A word in shared memory that processes sleep on.
+///
+/// Never with the private flag: a private futex is keyed by address space and
+/// wakes nobody in another process.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct WaitWord {
+    word: AtomicU32,
+}
+
+impl WaitWord {
+    pub(crate) fn load(&self, order: Ordering) -> u32 {
+        self.word.load(order)
+    }
+
+    pub(crate) fn add(&self, value: u32, order: Ordering) -> u32 {
+        self.word.fetch_add(value, order)
+    }
+
+    /// Sleeps until someone wakes this word, `until` passes or a signal comes;
+    /// returns at once if the word is not `seen`. The kernel compares and goes to
+    /// sleep in one step with regard to [`wake`](Self::wake).
+    pub(crate) fn wait(&self, seen: u32, until: Deadline) {
+        let timeout = until.timespec();
+        // FUTEX_WAIT_BITSET takes an absolute time on the monotonic clock.
+        // SAFETY: the word and the timespec are valid for the length of the call,
+        // and the kernel only reads them.
+        unsafe {
+            libc::syscall(
+                libc::SYS_futex,
+                self.word.as_ptr(),
+                libc::FUTEX_WAIT_BITSET,
+                seen,
+                &raw const timeout,
+                std::ptr::null::<u32>(),
+                libc::FUTEX_BITSET_MATCH_ANY,
+            );
+        }
+        // Whatever the result (woken, word moved, timeout, signal), the caller looks again.
+    }
+
+    /// Wakes one sleeper; how many were woken.
+    pub(crate) fn wake(&self) -> usize {
+        // SAFETY: the kernel uses the address only as a key.
+        let woken =
+            unsafe { libc::syscall(libc::SYS_futex, self.word.as_ptr(), libc::FUTEX_WAKE, 1) };
+        usize::try_from(woken).unwrap_or(0)
+    }
+}
