@@ -1,0 +1,70 @@
+//! The end of the stream: it comes, and nothing that was sent comes after it.
+
+use loom::thread;
+
+use crate::fixture::{Message, World};
+use crate::frame::{Body, models};
+
+const SENT: [Message; 2] = [Message::new(1, 1), Message::new(2, 2)];
+
+/// The producer sends and gives its role up.
+///
+/// Accepted: every message, then the end. Would catch an end that overtakes a
+/// message, and a consumer that sleeps through the end.
+fn vacate() {
+    let world = World::new(0);
+    let mut sender = world.sender(0);
+    let mut receiver = world.receiver(1);
+    let producer = thread::spawn(move || {
+        sender.send(SENT[0]);
+        sender.leave();
+    });
+    assert_eq!(receiver.recv_or_sleep(), Some(SENT[0]));
+    assert_eq!(receiver.recv_or_sleep(), None);
+    producer.join().expect("the producer ends");
+}
+
+/// The producer sends and closes the ring. Accepted and caught as in [`vacate`].
+fn close() {
+    let world = World::new(0);
+    let mut sender = world.sender(0);
+    let mut receiver = world.receiver(1);
+    let producer = thread::spawn({
+        let world = world.clone();
+        move || {
+            sender.send(SENT[0]);
+            world.roles().close();
+            world.wake_all();
+        }
+    });
+    assert_eq!(receiver.recv_or_sleep(), Some(SENT[0]));
+    assert_eq!(receiver.recv_or_sleep(), None);
+    producer.join().expect("the producer ends");
+}
+
+/// The consumer is there before any producer ever was.
+///
+/// Accepted: the consumer waits for the messages, then comes the end. Would
+/// catch an end before the beginning.
+fn before_the_first_producer() {
+    let world = World::new(0);
+    let mut receiver = world.receiver(1);
+    let producer = thread::spawn({
+        let world = world.clone();
+        move || {
+            let mut sender = world.sender(0);
+            sender.try_send(SENT[0]).expect("there is room");
+            sender.notify();
+            sender.leave();
+        }
+    });
+    assert_eq!(receiver.recv_or_sleep(), Some(SENT[0]));
+    assert_eq!(receiver.recv_or_sleep(), None);
+    producer.join().expect("the producer ends");
+}
+
+models! {
+    VACATE = vacate_bound_2: bound Some(2), at least 2, Body::Plain(vacate);
+    CLOSE = close_bound_2: bound Some(2), at least 2, Body::Plain(close);
+    FIRST = before_the_first_producer_bound_2: bound Some(2), at least 2, Body::Plain(before_the_first_producer);
+}

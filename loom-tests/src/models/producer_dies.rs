@@ -1,0 +1,3 @@
+//! 
+use crate::frame::models;
+models!{}

@@ -1,0 +1,134 @@
+//! Handles and roles: one owner each, and a successor that follows on its
+//! predecessor (I7).
+
+use loom::thread;
+
+use crate::fixture::{Message, World};
+use crate::frame::{Body, models};
+use crate::ring::roster::{self, Role, Tenure};
+use crate::sync::Ordering;
+
+/// Two attaches claim one role.
+///
+/// Accepted: one gets it; the other, asking who has it, finds a handle that is
+/// held by the winner. Would catch two owners, and a holder that cannot be named.
+fn two_claimants() {
+    let world = World::new(0);
+    let claim = |attach: usize| {
+        let world = world.clone();
+        move || {
+            let handle = roster::claim_handle(&world.handles, attach).expect("a handle is free");
+            let won = world.roles().claim(Role::Producer, handle);
+            if !won {
+                let Tenure::Held { handle, claims: 1 } = world.roles().tenure(Role::Producer)
+                else {
+                    panic!("the winner keeps the role")
+                };
+                assert_eq!(world.handles[handle].attach(), Some(1 - attach));
+            }
+            won
+        }
+    };
+    let other = thread::spawn(claim(1));
+    let won = claim(0)();
+    assert_ne!(won, other.join().expect("the claimant ends"), "one of them has the role");
+}
+
+/// Two attaches claim the only handle that is free.
+///
+/// Accepted: one gets it. Would catch a handle with two owners.
+fn two_claim_one_handle() {
+    let world = World::new(0);
+    let claim = |attach: usize| {
+        let world = world.clone();
+        move || roster::claim_handle(&world.handles[..1], attach).is_some()
+    };
+    let other = thread::spawn(claim(1));
+    let won = claim(0)();
+    assert_ne!(won, other.join().expect("the claimant ends"), "one of them has the handle");
+    assert!(world.handles[0].attach() == Some(usize::from(!won)));
+}
+
+/// One attach frees a handle, another claims it.
+///
+/// Accepted: the new owner finds what the old one left, and what it writes
+/// stays. Would catch a store of the old owner that comes after the new one's.
+fn free_then_claim() {
+    let world = World::new(0);
+    let old = roster::claim_handle(&world.handles[..1], 0).expect("the handle is free");
+    let leaver = thread::spawn({
+        let world = world.clone();
+        move || {
+            world.handles[old].own.cursor.store(1, Ordering::Relaxed);
+            world.leave(old);
+        }
+    });
+    let new = loop {
+        match roster::claim_handle(&world.handles[..1], 1) {
+            Some(new) => break new,
+            None => thread::yield_now(),
+        }
+    };
+    let cursor = &world.handles[new].own.cursor;
+    assert_eq!(cursor.load(Ordering::Relaxed), 1);
+    cursor.store(2, Ordering::Relaxed);
+    leaver.join().expect("the leaver ends");
+    assert_eq!(cursor.load(Ordering::Relaxed), 2);
+}
+
+/// A producer sends and leaves, a second one follows and overwrites space that
+/// was released in its predecessor's time.
+///
+/// Accepted: all messages, once and in order. Would catch a successor that
+/// starts at the wrong tail, or overwrites what is still being read (I4).
+fn next_producer() {
+    let world = World::new(0);
+    let mut first = world.sender(0);
+    let mut receiver = world.receiver(1);
+    let predecessor = thread::spawn(move || {
+        first.send(Message::new(1, 2));
+        first.send(Message::new(2, 2));
+        first.leave();
+    });
+    let successor = thread::spawn({
+        let world = world.clone();
+        move || world.sender(2).send(Message::new(3, 2))
+    });
+    for id in 1..=3 {
+        assert_eq!(receiver.recv(), Message::new(id, 2));
+    }
+    predecessor.join().expect("the predecessor ends");
+    successor.join().expect("the successor ends");
+}
+
+/// A consumer receives and leaves, a second one follows, and the producer
+/// overwrites what the first one read.
+///
+/// Accepted: all messages, once and in order. Would catch a successor that
+/// starts at an old head, and one whose releases do not cover what its
+/// predecessor read (I4).
+fn next_consumer() {
+    let world = World::new(0);
+    let mut sender = world.sender(0);
+    let mut first = world.receiver(1);
+    sender.send(Message::new(1, 2));
+    sender.send(Message::new(2, 2));
+    let producer = thread::spawn(move || sender.send(Message::new(3, 2)));
+    let predecessor = thread::spawn(move || {
+        assert_eq!(first.try_recv(), Some(Message::new(1, 2)));
+        first.leave();
+    });
+    let mut second = world.receiver(2);
+    assert_eq!(second.recv(), Message::new(2, 2));
+    assert_eq!(second.recv(), Message::new(3, 2));
+    producer.join().expect("the producer ends");
+    predecessor.join().expect("the predecessor ends");
+}
+
+models! {
+    TWO_CLAIMANTS = two_claimants_bound_3: bound Some(3), at least 2, Body::Plain(two_claimants);
+    ONE_HANDLE = two_claim_one_handle_unbounded: bound None, at least 2, Body::Plain(two_claim_one_handle);
+    FREE_THEN_CLAIM = free_then_claim_bound_3: bound Some(3), at least 2, Body::Plain(free_then_claim);
+    NEXT_PRODUCER = next_producer_bound_2: bound Some(2), at least 2, Body::Plain(next_producer);
+    NEXT_CONSUMER = next_consumer_bound_2: bound Some(2), at least 2, Body::Plain(next_consumer);
+}

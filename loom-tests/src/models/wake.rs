@@ -1,0 +1,107 @@
+//! Sleeping and waking: no wake is lost (I5). A wait in a model never times out,
+//! so a lost wake is a deadlock.
+
+use loom::thread;
+
+use crate::fixture::{Message, World};
+use crate::frame::{Body, models};
+use crate::sync::Ordering;
+
+const SHORT: [Message; 4] =
+    [Message::new(1, 1), Message::new(2, 1), Message::new(3, 1), Message::new(4, 1)];
+
+/// The consumer sleeps while the ring is empty.
+///
+/// Accepted: both messages arrive. Would catch a sleeper that misses a message
+/// published while it arms, and a waker that looks for sleepers too early.
+fn data() {
+    let world = World::new(0);
+    let mut sender = world.sender(0);
+    let mut receiver = world.receiver(1);
+    let producer = thread::spawn(move || SHORT[..2].iter().for_each(|&m| sender.send_or_sleep(m)));
+    for message in &SHORT[..2] {
+        assert_eq!(receiver.recv_or_sleep(), Some(*message));
+    }
+    producer.join().expect("the producer ends");
+}
+
+/// The ring is full. The producer sleeps until there is room, and the consumer,
+/// having drained it, until the last message comes.
+///
+/// Accepted: all arrive. Would catch a release that wakes nobody.
+fn space() {
+    let world = World::new(0);
+    let mut sender = world.sender(0);
+    let mut receiver = world.receiver(1);
+    SHORT[..3].iter().for_each(|&message| sender.send(message));
+    let producer = thread::spawn(move || sender.send_or_sleep(SHORT[3]));
+    for message in SHORT {
+        assert_eq!(receiver.recv_or_sleep(), Some(message));
+    }
+    producer.join().expect("the producer ends");
+}
+
+/// The producer needs the space of two messages, which are released one by one.
+///
+/// Accepted: the message arrives. Would catch a sleeper that is passed over when
+/// its own need is met, or woken too early and never again.
+fn space_of_two() {
+    let world = World::new(0);
+    let mut sender = world.sender(0);
+    let mut receiver = world.receiver(1);
+    let long = [Message::new(1, 2), Message::new(2, 2), Message::new(3, 2)];
+    long[..2].iter().for_each(|&message| sender.send(message));
+    let producer = thread::spawn(move || sender.send_or_sleep(long[2]));
+    for message in &long[..2] {
+        assert_eq!(receiver.try_recv(), Some(*message));
+        receiver.notify();
+    }
+    assert_eq!(receiver.recv(), long[2]);
+    producer.join().expect("the producer ends");
+}
+
+/// A sleeper's line, looked at between two releases, of which only the second
+/// meets its need.
+///
+/// Accepted: the first leaves it alone, the second takes its bit and moves its
+/// park word. Would catch a waker that wakes whoever sleeps.
+fn need_is_respected() {
+    let world = World::new(0);
+    let sleepers = &world.control.senders;
+    let handle = &world.handles[0];
+    handle.need.store(32, Ordering::Relaxed);
+    sleepers.bits[0].fetch_or(1, Ordering::Relaxed);
+    let state = || (sleepers.bits[0].load(Ordering::Relaxed), handle.park.load(Ordering::Relaxed));
+    crate::ring::wake::notify(sleepers, &world.handles, 24);
+    assert_eq!(state(), (1, 0));
+    crate::ring::wake::notify(sleepers, &world.handles, 48);
+    assert_eq!(state(), (0, 1));
+}
+
+/// The ring is closed while the consumer is asleep, or about to be.
+///
+/// Accepted: the consumer learns of the end. Would catch a close that wakes
+/// nobody, and a sleeper that misses it.
+fn close() {
+    let world = World::new(0);
+    let mut receiver = world.receiver(1);
+    let closer = thread::spawn({
+        let world = world.clone();
+        move || {
+            world.roles().close();
+            world.wake_all();
+        }
+    });
+    assert_eq!(receiver.recv_or_sleep(), None);
+    closer.join().expect("the closer ends");
+}
+
+models! {
+    DATA = data_bound_2: bound Some(2), at least 2, Body::Plain(data);
+    DATA_3 = data_bound_3: bound Some(3), at least 2, Body::Plain(data);
+    SPACE = space_bound_2: bound Some(2), at least 2, Body::Plain(space);
+    SPACE_OF_TWO = space_of_two_bound_2: bound Some(2), at least 2, Body::Plain(space_of_two);
+    SPACE_OF_TWO_3 = space_of_two_bound_3: bound Some(3), at least 2, Body::Plain(space_of_two);
+    NEED = need_is_respected_unbounded: bound None, at least 1, Body::Plain(need_is_respected);
+    CLOSE = close_bound_3: bound Some(3), at least 2, Body::Plain(close);
+}

@@ -1,0 +1,95 @@
+//! The futex, modelled: a lock around "compare and go to sleep", as the kernel
+//! has one around its queue.
+
+use std::panic::Location;
+
+use loom::sync::{Condvar, Mutex};
+
+use super::{AtomicU32, Deadline, Ordering, canary, crash};
+
+/// A word that threads sleep on.
+///
+/// Like the kernel's, the lock orders a waker before the sleeper it woke, which
+/// the interface does not promise: what must hold without a sleep is therefore
+/// checked by models without one.
+#[derive(Debug)]
+pub(crate) struct WaitWord {
+    word: AtomicU32,
+    queue: Mutex<Queue>,
+    woken: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    sleepers: usize,
+    /// Sleepers that were woken and have not noticed yet.
+    signals: usize,
+    /// From now on a wait returns without a wake, as if its slice had ended.
+    slices_end: bool,
+}
+
+impl WaitWord {
+    pub(crate) fn new(value: u32) -> Self {
+        Self {
+            word: AtomicU32::new(value),
+            queue: Mutex::new(Queue::default()),
+            woken: Condvar::new(),
+        }
+    }
+
+    #[track_caller]
+    pub(crate) fn load(&self, order: Ordering) -> u32 {
+        self.word.touch();
+        self.word.word.load(canary::one_way(Location::caller(), order))
+    }
+
+    #[track_caller]
+    pub(crate) fn add(&self, value: u32, order: Ordering) -> u32 {
+        self.word.touch();
+        self.word.word.fetch_add(value, canary::both_ways(Location::caller(), order))
+    }
+
+    /// Sleeps until someone wakes this word; returns at once if it is not `seen`.
+    pub(crate) fn wait(&self, seen: u32, _until: Deadline) {
+        crash::tick();
+        let mut queue = self.queue.lock().expect("nobody dies in the kernel");
+        if self.word.word.load(Ordering::Relaxed) != seen {
+            return;
+        }
+        if !queue.slices_end {
+            queue.sleepers += 1;
+            while queue.signals == 0 && !queue.slices_end {
+                queue = self.woken.wait(queue).expect("nobody dies in the kernel");
+            }
+            queue.signals = queue.signals.saturating_sub(1);
+            drop(queue);
+        } else {
+            drop(queue);
+            loom::thread::yield_now();
+        }
+        // Killed between the wake and its use.
+        crash::tick();
+    }
+
+    /// Wakes one sleeper; how many were woken.
+    pub(crate) fn wake(&self) -> usize {
+        crash::tick();
+        let mut queue = self.queue.lock().expect("nobody dies in the kernel");
+        if queue.sleepers == 0 {
+            return 0;
+        }
+        queue.sleepers -= 1;
+        queue.signals += 1;
+        self.woken.notify_one();
+        1
+    }
+
+    /// Lets every sleep on this word end without a wake, now and from now on:
+    /// the bounded slice of DESIGN section 8, for models in which a waker dies.
+    pub(crate) fn end_slices(&self) {
+        let mut queue = self.queue.lock().expect("nobody dies in the kernel");
+        queue.slices_end = true;
+        queue.sleepers = 0;
+        self.woken.notify_all();
+    }
+}

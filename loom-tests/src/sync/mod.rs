@@ -1,0 +1,117 @@
+//! The seam as the models see it: loom's atomics behind the names that `ring`
+//! imports, with three additions.
+//!
+//! **Touch.** loom 0.7.3 remembers one last access per atomic when it looks for
+//! executions that differ, and so never tries some of them: if A loads a word and
+//! B loads and then stores it, "B first" is left out (`models::meta` shows it).
+//! Here each atomic has a companion that every operation swaps first. Swaps
+//! depend on one another whatever they surround, so all orders are explored.
+//! The swap is relaxed, and adds no synchronisation that the ring lacks, as long
+//! as the ring has no fences but SeqCst ones: what a swap carries from one fence
+//! to a later one, loom's total order of SeqCst fences carries anyway.
+//!
+//! **Death.** [`crash`] counts operations and unwinds at the k-th.
+//!
+//! **Weakening.** [`canary`] demotes one ordering of one line of `ring`.
+
+pub(crate) mod canary;
+pub(crate) mod crash;
+mod futex;
+
+use std::panic::Location;
+
+use loom::sync::atomic as checked;
+
+pub(crate) use core::sync::atomic::Ordering;
+pub(crate) use futex::WaitWord;
+#[allow(unused_imports)]
+pub(crate) use loom::hint::spin_loop;
+
+/// A time that never comes: no wait in a model ends by the clock, so that a lost
+/// wake is a deadlock, which loom reports.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Deadline;
+
+/// A fence, of the only kind for which the touch is harmless.
+#[track_caller]
+pub(crate) fn fence(order: Ordering) {
+    assert_eq!(order, Ordering::SeqCst, "the touch would strengthen a weaker fence");
+    crash::tick();
+    if canary::keeps_fence(Location::caller()) {
+        checked::fence(order);
+    }
+}
+
+macro_rules! atomic {
+    ($name:ident, $value:ty) => {
+        #[derive(Debug)]
+        pub(crate) struct $name {
+            word: checked::$name,
+            companion: checked::AtomicBool,
+        }
+
+        #[allow(dead_code)]
+        impl $name {
+            pub(crate) fn new(value: $value) -> Self {
+                Self {
+                    word: checked::$name::new(value),
+                    companion: checked::AtomicBool::new(false),
+                }
+            }
+
+            /// Precedes every operation.
+            fn touch(&self) {
+                crash::tick();
+                self.companion.swap(true, Ordering::Relaxed);
+            }
+
+            #[track_caller]
+            pub(crate) fn load(&self, order: Ordering) -> $value {
+                self.touch();
+                self.word.load(canary::one_way(Location::caller(), order))
+            }
+
+            #[track_caller]
+            pub(crate) fn store(&self, value: $value, order: Ordering) {
+                self.touch();
+                self.word.store(value, canary::one_way(Location::caller(), order));
+            }
+
+            #[track_caller]
+            pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                self.touch();
+                self.word.fetch_add(value, canary::both_ways(Location::caller(), order))
+            }
+
+            #[track_caller]
+            pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                self.touch();
+                self.word.fetch_and(value, canary::both_ways(Location::caller(), order))
+            }
+
+            #[track_caller]
+            pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
+                self.touch();
+                self.word.fetch_or(value, canary::both_ways(Location::caller(), order))
+            }
+
+            #[track_caller]
+            pub(crate) fn compare_exchange(
+                &self,
+                current: $value,
+                new: $value,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<$value, $value> {
+                self.touch();
+                let caller = Location::caller();
+                let success = canary::both_ways(caller, success);
+                let failure = canary::failure(caller, failure);
+                self.word.compare_exchange(current, new, success, failure)
+            }
+        }
+    };
+}
+
+atomic!(AtomicU32, u32);
+atomic!(AtomicU64, u64);
