@@ -205,7 +205,7 @@ impl Producer {
         // ORDERING: Acquire, with the Release in Consumer::release (I4): space
         // before this head is overwritten without another look at it.
         let head = ring.head.load(Ordering::Acquire);
-        if head % WORD_BYTES != 0 {
+        if !head.is_multiple_of(WORD_BYTES) {
             return Err(Corrupt { what: "head", position: head, found: head });
         }
         let (tail, _) = ring.scan(head)?;
@@ -252,7 +252,7 @@ impl Producer {
         let head = ring.head.load(Ordering::Acquire);
         let in_window =
             head.wrapping_sub(self.head_cache) <= self.tail.wrapping_sub(self.head_cache);
-        if !in_window || head % WORD_BYTES != 0 {
+        if !in_window || !head.is_multiple_of(WORD_BYTES) {
             return Err(Corrupt { what: "head", position: self.tail, found: head });
         }
         self.head_cache = head;
@@ -334,7 +334,7 @@ impl Consumer {
     pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
         // ORDERING: Relaxed. The role's claim orders this after the predecessor.
         let head = ring.head.load(Ordering::Relaxed);
-        if head % WORD_BYTES != 0 {
+        if !head.is_multiple_of(WORD_BYTES) {
             return Err(Corrupt { what: "head", position: head, found: head });
         }
         Ok(Self { head, messages: ring.messages.load(Ordering::Relaxed) })

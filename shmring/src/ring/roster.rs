@@ -176,7 +176,6 @@ impl Tenure {
 }
 
 const CLOSED: u64 = 1;
-const RETIRED: u64 = 2;
 
 /// The line of flags and single-owner roles: read often, written rarely.
 #[repr(C, align(128))]
@@ -249,16 +248,6 @@ impl Roles {
         // ORDERING: Acquire, with the Release in close: who sees the ring closed
         // sees everything that was sent before.
         self.flags.load(Ordering::Acquire) & CLOSED != 0
-    }
-
-    /// Marks the segment as replaced: it must not be attached to any more.
-    pub(crate) fn retire(&self) {
-        self.flags.fetch_or(RETIRED, Ordering::Relaxed);
-    }
-
-    pub(crate) fn is_retired(&self) -> bool {
-        // ORDERING: Relaxed. The lifecycle lock orders retire before this.
-        self.flags.load(Ordering::Relaxed) & RETIRED != 0
     }
 
     /// Whether no producer can commit another message: the ring is closed, or its

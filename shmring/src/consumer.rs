@@ -1,0 +1,284 @@
+//! The receiving side.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::error::{Fault, JoinError, RecvError, Role, TryRecvError};
+use crate::grant::{Message, Peek};
+use crate::ring::record::{self, Place};
+use crate::segment::View;
+use crate::stream::Reader;
+use crate::sync::{AtomicU64, Deadline};
+use crate::wait::{Seat, WaitMode};
+
+/// The receiving side of a ring.
+///
+/// Each message is received once, whole and in order. Receiving one happens after
+/// everything that its producer did before sending it.
+///
+/// Dropping the consumer leaves the messages that it did not receive to the next
+/// one, and gives the producer a broken pipe until there is one.
+#[derive(Debug)]
+pub struct Consumer {
+    ring: record::Consumer,
+    seat: Seat,
+    /// One thread at a time.
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl Consumer {
+    pub(crate) fn join(view: View) -> Result<Self, JoinError> {
+        let seat = Seat::take(view, Role::Consumer)?;
+        let ring = record::Consumer::take_over(seat.view.record())
+            .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))?;
+        Ok(Self { ring, seat, not_sync: PhantomData })
+    }
+
+    /// Looks at the next message in place, if one is there.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    #[inline]
+    pub fn try_peek(&mut self) -> Result<Peek<'_>, TryRecvError> {
+        let place = self.next()?;
+        Ok(Peek::new(self, place))
+    }
+
+    /// Looks at the next message in place; waits for one as long as it takes.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    #[inline]
+    pub fn peek(&mut self) -> Result<Peek<'_>, RecvError> {
+        let place = self.next_by(Deadline::NEVER)?;
+        Ok(Peek::new(self, place))
+    }
+
+    /// Looks at the next message in place; waits for one up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Peek<'_>, RecvError> {
+        let place = self.next_by(Deadline::after(timeout))?;
+        Ok(Peek::new(self, place))
+    }
+
+    /// Receives the next message into `buffer`, if one is there; returns its length
+    /// in bytes.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`]. A message that is longer than the buffer stays.
+    #[inline]
+    pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        let place = self.next()?;
+        self.take_into(place, buffer)
+    }
+
+    /// Receives the next message into `buffer`; returns its length in bytes. Waits
+    /// for one as long as it takes.
+    ///
+    /// # Errors
+    /// See [`RecvError`]. A message that is longer than the buffer stays.
+    #[inline]
+    pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        let place = self.next_by(Deadline::NEVER)?;
+        Ok(self.take_into(place, buffer)?)
+    }
+
+    /// Receives the next message into `buffer`; returns its length in bytes. Waits
+    /// for one up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`RecvError`]. A message that is longer than the buffer stays.
+    pub fn recv_into_timeout(
+        &mut self,
+        buffer: &mut [u8],
+        timeout: Duration,
+    ) -> Result<usize, RecvError> {
+        let place = self.next_by(Deadline::after(timeout))?;
+        Ok(self.take_into(place, buffer)?)
+    }
+
+    /// Receives a copy of the next message, if one is there.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    pub fn try_recv(&mut self) -> Result<Vec<u8>, TryRecvError> {
+        let place = self.next()?;
+        Ok(self.take_copy(place))
+    }
+
+    /// Receives a copy of the next message; waits for one as long as it takes.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
+        let place = self.next_by(Deadline::NEVER)?;
+        Ok(self.take_copy(place))
+    }
+
+    /// Receives a copy of the next message; waits for one up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvError> {
+        let place = self.next_by(Deadline::after(timeout))?;
+        Ok(self.take_copy(place))
+    }
+
+    /// Shows up to `max` messages to `visit`, in order and in place, and then
+    /// consumes all of them at once; returns how many. If `visit` panics, none is
+    /// consumed.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`], if there is no message to begin with.
+    pub fn try_recv_batch(
+        &mut self,
+        max: usize,
+        visit: impl FnMut(&Message<'_>),
+    ) -> Result<usize, TryRecvError> {
+        let first = self.next()?;
+        Ok(self.take_batch(first, max, visit))
+    }
+
+    /// As [`try_recv_batch`](Self::try_recv_batch), but waits for the first message.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn recv_batch(
+        &mut self,
+        max: usize,
+        visit: impl FnMut(&Message<'_>),
+    ) -> Result<usize, RecvError> {
+        let first = self.next_by(Deadline::NEVER)?;
+        Ok(self.take_batch(first, max, visit))
+    }
+
+    /// As [`try_recv_batch`](Self::try_recv_batch), but waits for the first message
+    /// up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn recv_batch_timeout(
+        &mut self,
+        max: usize,
+        timeout: Duration,
+        visit: impl FnMut(&Message<'_>),
+    ) -> Result<usize, RecvError> {
+        let first = self.next_by(Deadline::after(timeout))?;
+        Ok(self.take_batch(first, max, visit))
+    }
+
+    /// How this consumer waits for messages. [`WaitMode::Adaptive`] unless set.
+    pub fn set_wait_mode(&mut self, mode: WaitMode) {
+        self.seat.mode = mode;
+    }
+
+    /// Closes the ring for good: no producer can send any more. What is in the ring
+    /// stays for a consumer that joined before.
+    pub fn close(self) {
+        self.seat.close();
+    }
+
+    /// Makes a byte stream of the ring.
+    pub fn into_reader(self) -> Reader {
+        Reader::new(self)
+    }
+
+    /// Where the next message is.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Place, TryRecvError> {
+        self.seat.check().map_err(TryRecvError::Failed)?;
+        match self.place_at(self.ring.head())? {
+            Some(place) => Ok(place),
+            None => self.look_for_end(),
+        }
+    }
+
+    /// Where the message at position `from` is, if it was committed.
+    #[inline]
+    pub(crate) fn place_at(&mut self, from: u64) -> Result<Option<Place>, TryRecvError> {
+        let place = self.ring.peek(self.seat.view.record(), from);
+        place.map_err(|corrupt| TryRecvError::Failed(self.seat.poison(corrupt)))
+    }
+
+    /// Tells an empty ring from an ended one. Only a look at the ring after the
+    /// look at the producer makes sure that nothing was sent in between.
+    #[cold]
+    fn look_for_end(&mut self) -> Result<Place, TryRecvError> {
+        if !self.seat.view.control().roles.ended() {
+            return Err(TryRecvError::Empty);
+        }
+        self.place_at(self.ring.head())?.ok_or(TryRecvError::Eof)
+    }
+
+    #[inline]
+    pub(crate) fn next_by(&mut self, deadline: Deadline) -> Result<Place, RecvError> {
+        loop {
+            match self.next() {
+                Ok(place) => return Ok(place),
+                Err(TryRecvError::Empty) => self.await_message(deadline)?,
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    #[cold]
+    fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
+        let (ring, roles) = (self.seat.view.record(), &self.seat.view.control().roles);
+        let ready = || self.ring.has_message(ring) || roles.ended();
+        // Any commit moves the tail past head.
+        let need = self.ring.head();
+        if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(RecvError::TimedOut) }
+    }
+
+    fn take_into(&mut self, place: Place, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+        let len = place.len as usize;
+        if len > buffer.len() {
+            return Err(TryRecvError::TooSmall { len });
+        }
+        Message::new(self.payload(place), place).copy_to(&mut buffer[..len]);
+        self.release(place.end(), 1);
+        Ok(len)
+    }
+
+    fn take_copy(&mut self, place: Place) -> Vec<u8> {
+        let message = Message::new(self.payload(place), place).to_vec();
+        self.release(place.end(), 1);
+        message
+    }
+
+    fn take_batch(
+        &mut self,
+        first: Place,
+        max: usize,
+        mut visit: impl FnMut(&Message<'_>),
+    ) -> usize {
+        let (mut count, mut next) = (0, Some(first));
+        let mut end = self.ring.head();
+        while let Some(place) = next.filter(|_| count < max) {
+            visit(&Message::new(self.payload(place), place));
+            end = place.end();
+            count += 1;
+            // A fault is met again, and told, by the next call.
+            next = self.place_at(end).unwrap_or_default();
+        }
+        if count > 0 {
+            self.release(end, count as u64);
+        }
+        count
+    }
+
+    #[inline]
+    pub(crate) fn payload(&self, place: Place) -> &[AtomicU64] {
+        self.seat.view.payload(place)
+    }
+
+    /// Hands back everything up to `to`, and wakes the producer if it waits for it.
+    #[inline]
+    pub(crate) fn release(&mut self, to: u64, messages: u64) {
+        self.ring.release(self.seat.view.record(), to, messages);
+        self.seat.notify(to);
+    }
+}

@@ -1,0 +1,72 @@
+//! Every error, typed: what was refused, on what object, and what to do about it.
+
+use std::fmt;
+use std::io;
+
+pub use crate::ring::Corrupt;
+pub use crate::ring::roster::Role;
+
+mod segment;
+mod transfer;
+
+pub use segment::{AttachError, ConfigError, CreateError, JoinError, NameError, UnlinkError};
+pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
+
+/// A call to the operating system that failed.
+#[derive(Debug)]
+pub struct OsError {
+    /// The call.
+    pub call: &'static str,
+    /// What it was called on.
+    pub object: String,
+    /// What the system answered.
+    pub source: io::Error,
+}
+
+impl OsError {
+    pub(crate) fn new(
+        call: &'static str,
+        object: impl Into<String>,
+        source: impl Into<io::Error>,
+    ) -> Self {
+        Self { call, object: object.into(), source: source.into() }
+    }
+
+    pub(crate) fn errno(&self) -> i32 {
+        self.source.raw_os_error().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}: {}", self.call, self.object, self.source)
+    }
+}
+
+impl std::error::Error for OsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+/// What ends the use of a handle for good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The segment holds a value that no correct peer can have written.
+    Corrupt(Corrupt),
+    /// The handle belongs to the process that this one was forked from.
+    Forked,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Corrupt(corrupt) => corrupt.fmt(f),
+            Self::Forked => f.write_str(
+                "the handle belongs to the parent process; attach anew in the forked child",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}

@@ -1,0 +1,340 @@
+//! Errors of the verbs that make, find and join segments.
+
+use std::fmt;
+
+use super::{Fault, OsError, Role};
+use crate::segment::Participant;
+
+/// A name that no segment can have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameError {
+    /// Nothing is left after the optional leading slash.
+    Empty,
+    /// It is `.` or `..`.
+    Dot,
+    /// There is a slash behind the first character.
+    InnerSlash,
+    /// It holds a NUL byte.
+    Nul,
+    /// It is longer than the system allows.
+    TooLong {
+        /// Bytes in the name, without the leading slash.
+        len: usize,
+        /// The most there may be.
+        max: usize,
+    },
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the segment name is empty"),
+            Self::Dot => f.write_str("a segment cannot be named `.` or `..`"),
+            Self::InnerSlash => {
+                f.write_str("a segment name may start with a slash but not hold another one")
+            }
+            Self::Nul => f.write_str("a segment name cannot hold a NUL byte"),
+            Self::TooLong { len, max } => {
+                write!(f, "the segment name has {len} bytes, at most {max} are possible")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// A configuration that no segment can have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The capacity is zero, or too large.
+    Capacity {
+        /// The capacity asked for, in bytes.
+        capacity_bytes: u64,
+        /// The largest possible one, in bytes.
+        max_bytes: u64,
+    },
+    /// A table with no entries, or with too many.
+    Entries {
+        /// Which table.
+        what: &'static str,
+        /// The entries asked for.
+        entries: u64,
+        /// The most there may be.
+        max: u64,
+    },
+    /// Mode bits beyond read, write and execute for owner, group and others.
+    Mode {
+        /// The mode asked for.
+        mode: u32,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capacity { capacity_bytes, max_bytes } => write!(
+                f,
+                "a ring cannot have a capacity of {capacity_bytes} bytes; choose 1 to {max_bytes}"
+            ),
+            Self::Entries { what, entries, max } => {
+                write!(f, "a segment cannot have {entries} {what}; choose 1 to {max}")
+            }
+            Self::Mode { mode } => write!(f, "{mode:#o} is no file mode; choose 0 to 0o777"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+/// Why no segment was created. Nothing of it is left behind.
+#[derive(Debug)]
+pub enum CreateError {
+    /// The name cannot be one.
+    Name(NameError),
+    /// The configuration cannot be one.
+    Config(ConfigError),
+    /// There is something of that name.
+    Exists {
+        /// The segment's name.
+        name: String,
+    },
+    /// The segment to be replaced is in use.
+    InUse {
+        /// The segment's name.
+        name: String,
+        /// Who is attached.
+        by: Vec<Participant>,
+    },
+    /// Shared memory is full.
+    NoSpace {
+        /// The segment's name.
+        name: String,
+        /// Bytes that the segment takes.
+        needed_bytes: u64,
+        /// Bytes that are free in shared memory.
+        free_bytes: u64,
+    },
+    /// The new segment could not be attached, or the old one not examined.
+    Attach(AttachError),
+    /// A call failed.
+    Os(OsError),
+}
+
+impl fmt::Display for CreateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(error) => error.fmt(f),
+            Self::Config(error) => error.fmt(f),
+            Self::Exists { name } => {
+                write!(f, "{name:?} exists; attach to it, recreate it, or choose another name")
+            }
+            Self::InUse { name, by } => {
+                write!(f, "{name:?} is in use")?;
+                for (i, participant) in by.iter().enumerate() {
+                    write!(f, "{} {participant}", if i == 0 { " by" } else { "," })?;
+                }
+                f.write_str("; end them first, or unlink the name and create it anew")
+            }
+            Self::NoSpace { name, needed_bytes, free_bytes } => write!(
+                f,
+                "{name:?} needs {needed_bytes} bytes but shared memory has {free_bytes} left; \
+                 choose a smaller capacity or enlarge /dev/shm"
+            ),
+            Self::Attach(error) => error.fmt(f),
+            Self::Os(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for CreateError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Attach(error) => Some(error),
+            Self::Os(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a segment was not attached. Nothing of it was changed.
+#[derive(Debug)]
+pub enum AttachError {
+    /// The name cannot be one.
+    Name(NameError),
+    /// There is nothing of that name.
+    NotFound {
+        /// The segment's name.
+        name: String,
+    },
+    /// There was nothing of that name until the timeout.
+    TimedOut {
+        /// The segment's name.
+        name: String,
+    },
+    /// Permission denied.
+    Denied {
+        /// The segment's name.
+        name: String,
+    },
+    /// There is something else of that name.
+    NotASegment {
+        /// The segment's name.
+        name: String,
+        /// What tells.
+        why: &'static str,
+    },
+    /// The segment is of a version or kind that this build does not know.
+    Incompatible {
+        /// The segment's name.
+        name: String,
+        /// What differs.
+        what: &'static str,
+        /// What the segment says.
+        found: u64,
+        /// What this build expects.
+        expected: u64,
+    },
+    /// The segment's header is damaged.
+    CorruptHeader {
+        /// The segment's name.
+        name: String,
+        /// What is wrong.
+        what: &'static str,
+        /// What the segment says.
+        found: u64,
+    },
+    /// Another process creates, attaches to or replaces the segment and does not finish.
+    Busy {
+        /// The segment's name.
+        name: String,
+    },
+    /// As many processes as the segment has room for are attached.
+    TableFull {
+        /// The segment's name.
+        name: String,
+        /// How many that is.
+        attaches: usize,
+    },
+    /// A call failed.
+    Os(OsError),
+}
+
+impl fmt::Display for AttachError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(error) => error.fmt(f),
+            Self::NotFound { name } => write!(f, "there is no segment {name:?}; create it first"),
+            Self::TimedOut { name } => write!(f, "no segment {name:?} appeared in time"),
+            Self::Denied { name } => {
+                write!(f, "permission to use {name:?} denied; ask its owner for read and write")
+            }
+            Self::NotASegment { name, why } => write!(f, "{name:?} is no shmring segment: {why}"),
+            Self::Incompatible { name, what, found, expected } => write!(
+                f,
+                "{name:?} is incompatible: its {what} is {found:#x}, this program's is \
+                 {expected:#x}; use one build of shmring on both sides"
+            ),
+            Self::CorruptHeader { name, what, found } => write!(
+                f,
+                "{name:?} is corrupt: its {what} is {found:#x}; unlink it and create it anew"
+            ),
+            Self::Busy { name } => {
+                write!(f, "{name:?} is being created or replaced by a process that does not finish")
+            }
+            Self::TableFull { name, attaches } => write!(
+                f,
+                "{name:?} has all its {attaches} attaches in use; create it with more of them"
+            ),
+            Self::Os(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for AttachError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Os(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a name was not removed.
+#[derive(Debug)]
+pub enum UnlinkError {
+    /// The name cannot be one.
+    Name(NameError),
+    /// There is nothing of that name.
+    NotFound {
+        /// The segment's name.
+        name: String,
+    },
+    /// Permission denied.
+    Denied {
+        /// The segment's name.
+        name: String,
+    },
+    /// A call failed.
+    Os(OsError),
+}
+
+impl fmt::Display for UnlinkError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(error) => error.fmt(f),
+            Self::NotFound { name } => write!(f, "there is no segment {name:?}"),
+            Self::Denied { name } => {
+                write!(f, "permission to remove {name:?} denied; only its owner can")
+            }
+            Self::Os(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for UnlinkError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Os(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// Why a segment gave no handle.
+#[derive(Debug)]
+pub enum JoinError {
+    /// The role has an owner that is alive.
+    RoleTaken {
+        /// The role.
+        role: Role,
+        /// Who has it, as far as the segment tells.
+        holder: Option<Participant>,
+    },
+    /// The ring was closed for good.
+    Closed,
+    /// As many handles as the segment has room for are in use.
+    TableFull {
+        /// How many that is.
+        handles: usize,
+    },
+    /// Nothing can be done with this attach any more.
+    Failed(Fault),
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RoleTaken { role, holder: Some(holder) } => {
+                write!(f, "the ring has a {role} already: {holder}")
+            }
+            Self::RoleTaken { role, holder: None } => write!(f, "the ring has a {role} already"),
+            Self::Closed => f.write_str("the ring was closed; create it anew"),
+            Self::TableFull { handles } => {
+                write!(f, "all {handles} handles of the segment are in use")
+            }
+            Self::Failed(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}

@@ -1,0 +1,197 @@
+//! Errors of the verbs that move messages.
+
+use std::fmt;
+use std::io;
+
+use super::Fault;
+
+/// Why a message was not sent, and sending did not wait. Nothing of it is visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrySendError {
+    /// There is no room until the consumer releases messages. Try again.
+    Full,
+    /// There can never be room.
+    TooLong {
+        /// Bytes in the message, or in all messages of the batch.
+        len: usize,
+        /// The most that one message can have.
+        max: usize,
+    },
+    /// The consumer has gone.
+    BrokenPipe,
+    /// The ring was closed for good.
+    Closed,
+    /// Nothing can be done with this handle any more.
+    Failed(Fault),
+}
+
+/// Why a message was not sent. Nothing of it is visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SendError {
+    /// There was no room until the timeout.
+    TimedOut,
+    /// There can never be room.
+    TooLong {
+        /// Bytes in the message, or in all messages of the batch.
+        len: usize,
+        /// The most that one message can have.
+        max: usize,
+    },
+    /// The consumer has gone.
+    BrokenPipe,
+    /// The ring was closed for good.
+    Closed,
+    /// Nothing can be done with this handle any more.
+    Failed(Fault),
+}
+
+/// Why no message was received, without waiting for one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TryRecvError {
+    /// No message is there. Try again.
+    Empty,
+    /// The next message is longer than the buffer. It was not consumed.
+    TooSmall {
+        /// Bytes in the message.
+        len: usize,
+    },
+    /// The ring is empty, and it was closed or its last producer has gone.
+    Eof,
+    /// Nothing can be done with this handle any more.
+    Failed(Fault),
+}
+
+/// Why no message was received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecvError {
+    /// No message came until the timeout.
+    TimedOut,
+    /// The next message is longer than the buffer. It was not consumed.
+    TooSmall {
+        /// Bytes in the message.
+        len: usize,
+    },
+    /// The ring is empty, and it was closed or its last producer has gone.
+    Eof,
+    /// Nothing can be done with this handle any more.
+    Failed(Fault),
+}
+
+impl From<TrySendError> for SendError {
+    /// A send that waits meets a full ring only when its time is over.
+    fn from(error: TrySendError) -> Self {
+        match error {
+            TrySendError::Full => Self::TimedOut,
+            TrySendError::TooLong { len, max } => Self::TooLong { len, max },
+            TrySendError::BrokenPipe => Self::BrokenPipe,
+            TrySendError::Closed => Self::Closed,
+            TrySendError::Failed(fault) => Self::Failed(fault),
+        }
+    }
+}
+
+impl From<TryRecvError> for RecvError {
+    /// A receive that waits meets an empty ring only when its time is over.
+    fn from(error: TryRecvError) -> Self {
+        match error {
+            TryRecvError::Empty => Self::TimedOut,
+            TryRecvError::TooSmall { len } => Self::TooSmall { len },
+            TryRecvError::Eof => Self::Eof,
+            TryRecvError::Failed(fault) => Self::Failed(fault),
+        }
+    }
+}
+
+const BROKEN_PIPE: &str = "the consumer has gone (broken pipe)";
+const CLOSED: &str = "the ring was closed";
+const END: &str = "end of stream: the ring is empty and its producer has gone";
+
+fn too_long(f: &mut fmt::Formatter<'_>, len: usize, max: usize) -> fmt::Result {
+    write!(f, "{len} bytes are too long: a message has at most {max}; use a larger capacity")
+}
+
+impl fmt::Display for TrySendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Full => f.write_str("the ring is full"),
+            Self::TooLong { len, max } => too_long(f, *len, *max),
+            Self::BrokenPipe => f.write_str(BROKEN_PIPE),
+            Self::Closed => f.write_str(CLOSED),
+            Self::Failed(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for SendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("timed out: the ring stayed full"),
+            Self::TooLong { len, max } => too_long(f, *len, *max),
+            Self::BrokenPipe => f.write_str(BROKEN_PIPE),
+            Self::Closed => f.write_str(CLOSED),
+            Self::Failed(fault) => fault.fmt(f),
+        }
+    }
+}
+
+fn too_small(f: &mut fmt::Formatter<'_>, len: usize) -> fmt::Result {
+    write!(f, "the next message has {len} bytes, more than the buffer")
+}
+
+impl fmt::Display for TryRecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the ring is empty"),
+            Self::TooSmall { len } => too_small(f, *len),
+            Self::Eof => f.write_str(END),
+            Self::Failed(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for RecvError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("timed out: the ring stayed empty"),
+            Self::TooSmall { len } => too_small(f, *len),
+            Self::Eof => f.write_str(END),
+            Self::Failed(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for TrySendError {}
+impl std::error::Error for SendError {}
+impl std::error::Error for TryRecvError {}
+impl std::error::Error for RecvError {}
+
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::TimedOut => io::ErrorKind::TimedOut,
+            SendError::TooLong { .. } => io::ErrorKind::InvalidInput,
+            SendError::BrokenPipe | SendError::Closed => io::ErrorKind::BrokenPipe,
+            SendError::Failed(fault) => fault_kind(fault),
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+impl From<RecvError> for io::Error {
+    fn from(error: RecvError) -> Self {
+        let kind = match error {
+            RecvError::TimedOut => io::ErrorKind::TimedOut,
+            RecvError::TooSmall { .. } => io::ErrorKind::InvalidInput,
+            RecvError::Eof => io::ErrorKind::UnexpectedEof,
+            RecvError::Failed(fault) => fault_kind(fault),
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+fn fault_kind(fault: Fault) -> io::ErrorKind {
+    match fault {
+        Fault::Corrupt(_) => io::ErrorKind::InvalidData,
+        Fault::Forked => io::ErrorKind::Unsupported,
+    }
+}

@@ -1,0 +1,195 @@
+//! Payloads: the space that a reservation may write, the message that a peek may
+//! read. The only place where pointers to payload exist.
+//!
+//! No slice over shared memory is ever formed here: a peer may write to it at any
+//! time, which a `&[u8]` does not allow. Bytes are copied in and out.
+
+#![allow(unsafe_code)]
+
+pub(crate) mod copy;
+
+use std::fmt;
+
+use crate::consumer::Consumer;
+use crate::producer::Producer;
+use crate::ring::record::Place;
+use crate::sync::AtomicU64;
+
+/// Space in the ring that only this process writes, until it is committed.
+///
+/// Dropping it aborts: nothing becomes visible and the space is free again.
+#[must_use = "a reservation that is dropped is aborted"]
+pub struct Reservation<'a> {
+    producer: &'a mut Producer,
+    place: Place,
+}
+
+impl<'a> Reservation<'a> {
+    pub(crate) fn new(producer: &'a mut Producer, place: Place) -> Self {
+        Self { producer, place }
+    }
+
+    /// Bytes that were reserved.
+    pub fn len(&self) -> usize {
+        self.place.len as usize
+    }
+
+    /// Whether no bytes were reserved.
+    pub fn is_empty(&self) -> bool {
+        self.place.len == 0
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        self.producer.payload(self.place)
+    }
+
+    /// Copies `bytes` to `offset` bytes from the start. What was never written
+    /// holds bytes of earlier messages.
+    ///
+    /// # Panics
+    /// If the bytes do not fit.
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= self.len()), "write beyond the reservation");
+        copy::patch(self.words(), offset, bytes);
+    }
+
+    /// The first byte of the space, 8-byte aligned, valid for `len` bytes while the
+    /// reservation lives. Make no reference of it where peers are not trusted.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.words().as_ptr().cast_mut().cast()
+    }
+
+    /// Makes the message visible. What was written happens before what the consumer
+    /// reads.
+    pub fn commit(self) {
+        let len = self.len();
+        self.commit_len(len);
+    }
+
+    /// Makes the first `len` bytes visible as the message.
+    ///
+    /// # Panics
+    /// If `len` is more than was reserved.
+    pub fn commit_len(self, len: usize) {
+        assert!(len <= self.len(), "commit of more than was reserved");
+        self.producer.commit(self.place, len as u64);
+    }
+}
+
+impl fmt::Debug for Reservation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// A message in the ring that was not released yet.
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    words: &'a [AtomicU64],
+    place: Place,
+}
+
+impl<'a> Message<'a> {
+    pub(crate) fn new(words: &'a [AtomicU64], place: Place) -> Self {
+        Self { words, place }
+    }
+
+    /// Bytes in the message.
+    pub fn len(&self) -> usize {
+        self.place.len as usize
+    }
+
+    /// Whether the message has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.place.len == 0
+    }
+
+    /// Where the message ends in the stream of this ring, in bytes since creation,
+    /// overhead included. No two messages of a ring have the same.
+    pub fn position(&self) -> u64 {
+        self.place.end()
+    }
+
+    /// Copies as much as fits into `buffer` and returns how many bytes that is.
+    pub fn copy_to(&self, buffer: &mut [u8]) -> usize {
+        let len = buffer.len().min(self.len());
+        copy::load(self.words, &mut buffer[..len]);
+        len
+    }
+
+    /// Copies bytes from `offset` on into `buffer`, and returns how many: fewer than
+    /// asked for where the message ends.
+    pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> usize {
+        let len = buffer.len().min(self.len().saturating_sub(offset));
+        copy::extract(self.words, offset, &mut buffer[..len]);
+        len
+    }
+
+    /// Appends the message to `buffer`.
+    pub fn append_to(&self, buffer: &mut Vec<u8>) {
+        let old_len = buffer.len();
+        buffer.resize(old_len + self.len(), 0);
+        self.copy_to(&mut buffer[old_len..]);
+    }
+
+    /// A copy of the message.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    /// The first byte, 8-byte aligned, valid for `len` bytes until the release.
+    pub fn as_ptr(&self) -> *const u8 {
+        self.words.as_ptr().cast()
+    }
+
+    /// The message in place.
+    ///
+    /// # Safety
+    /// No process may write to the message before the slice is gone. Well-behaved
+    /// peers do not; a hostile one could.
+    pub unsafe fn as_slice(&self) -> &'a [u8] {
+        // SAFETY: the words hold at least `len` bytes and live as long as 'a; that
+        // nobody writes is the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len()) }
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// The next message, looked at in place.
+///
+/// Dropping it leaves the message in the ring; [`release`](Self::release) consumes it.
+#[must_use = "a peek that is dropped leaves the message in the ring"]
+pub struct Peek<'a> {
+    consumer: &'a mut Consumer,
+    place: Place,
+}
+
+impl<'a> Peek<'a> {
+    pub(crate) fn new(consumer: &'a mut Consumer, place: Place) -> Self {
+        Self { consumer, place }
+    }
+
+    /// The message.
+    pub fn message(&self) -> Message<'_> {
+        Message::new(self.consumer.payload(self.place), self.place)
+    }
+
+    /// Consumes the message: its space goes back to the producer.
+    pub fn release(self) {
+        self.consumer.release(self.place.end(), 1);
+    }
+}
+
+impl fmt::Debug for Peek<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Peek").field(&self.message()).finish()
+    }
+}

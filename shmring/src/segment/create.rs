@@ -1,0 +1,148 @@
+//! Creating, replacing and unlinking segments.
+//!
+//! A segment is built in a file without a name and gets its name when it is
+//! complete, in one step that fails if the name is taken. So nobody ever sees a
+//! half-built segment, one of many racing creators wins, and a creator that dies
+//! leaves nothing.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+
+use super::attach::{Attach, Found, LIFECYCLE_BYTE, describe, find, is_linked, lock_lifecycle};
+use super::config::Config;
+use super::name::Name;
+use super::observe::Observer;
+use crate::error::{AttachError, CreateError, OsError, UnlinkError};
+use crate::layout::{Header, MAGIC};
+use crate::sys::shm::{self, Unnamed};
+use crate::sys::token;
+
+/// How often others may be faster before a replacement gives up.
+const MAX_RACES: u32 = 16;
+
+/// Makes a segment and attaches to it.
+pub(super) fn create(name: &Name, config: &Config) -> Result<Arc<Attach>, CreateError> {
+    let (unnamed, attach) = build(name, config)?;
+    link(&unnamed, name)?;
+    Ok(Arc::new(attach))
+}
+
+fn link(unnamed: &Unnamed, name: &Name) -> Result<(), CreateError> {
+    unnamed.link(name.as_str()).map_err(|error| match Errno::from_raw(error.errno()) {
+        Errno::EEXIST => CreateError::Exists { name: name.to_owned() },
+        _ => CreateError::Os(error),
+    })
+}
+
+/// Makes a complete segment without a name, with this process attached.
+fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attach), CreateError> {
+    let header = Header {
+        geometry: config.geometry().map_err(CreateError::Config)?,
+        memory: config.memory,
+        created_ns: now_ns(),
+        creator_pid: std::process::id(),
+    };
+    let unnamed = Unnamed::new(name.as_str()).map_err(CreateError::Os)?;
+    let file = fill(&unnamed, name, config, &header)?;
+    let uid = nix::unistd::geteuid().as_raw();
+    let description = describe(name, &header, config.mode, uid);
+    let attach = Attach::enter(Found { file, header, description }).map_err(CreateError::Attach)?;
+    Ok((unnamed, attach))
+}
+
+/// Gives the file its memory, its header and its mode. Everything behind the
+/// header starts as zero.
+fn fill(
+    unnamed: &Unnamed,
+    name: &Name,
+    config: &Config,
+    header: &Header,
+) -> Result<File, CreateError> {
+    let file = unnamed.file();
+    let needed_bytes = header.geometry.map().total_bytes;
+    let free_bytes = shm::free_bytes(file, name.as_str()).map_err(CreateError::Os)?;
+    let no_space = || CreateError::NoSpace { name: name.to_owned(), needed_bytes, free_bytes };
+    // Asking first keeps a hopeless request from filling the memory of others.
+    if needed_bytes > free_bytes {
+        return Err(no_space());
+    }
+    shm::allocate(file, name.as_str(), needed_bytes).map_err(|error| {
+        match Errno::from_raw(error.errno()) {
+            Errno::ENOSPC => no_space(),
+            _ => CreateError::Os(error),
+        }
+    })?;
+    let os = |call| move |e| CreateError::Os(OsError::new(call, shm::path(name.as_str()), e));
+    file.write_all_at(&header.encode(), 0).map_err(os("pwrite"))?;
+    shm::set_mode(file, name.as_str(), config.mode).map_err(CreateError::Os)?;
+    file.try_clone().map_err(os("dup"))
+}
+
+fn now_ns() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Replaces a segment that nobody is attached to, or makes the first of that name.
+pub(super) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attach>, CreateError> {
+    for _ in 0..MAX_RACES {
+        let old = match open_any(name) {
+            Ok(old) => old,
+            Err(AttachError::NotFound { .. }) => match create(name, config) {
+                Err(CreateError::Exists { .. }) => continue,
+                result => return result,
+            },
+            Err(error) => return Err(CreateError::Attach(error)),
+        };
+        // Held until `old` is closed: nobody attaches to it any more.
+        let locked = lock_lifecycle(|| token::try_exclusive(&old, LIFECYCLE_BYTE));
+        if !locked.map_err(CreateError::Attach)? {
+            return Err(CreateError::Attach(AttachError::Busy { name: name.to_owned() }));
+        }
+        if !is_linked(&old, name).map_err(CreateError::Attach)? {
+            continue;
+        }
+        if token::is_held(&old, LIFECYCLE_BYTE + 1, 0).map_err(CreateError::Os)? {
+            let status = Observer::by_name(name).ok().and_then(|observer| observer.status().ok());
+            let by = status.map(|status| status.attached).unwrap_or_default();
+            return Err(CreateError::InUse { name: name.to_owned(), by });
+        }
+        let (unnamed, attach) = build(name, config)?;
+        shm::unlink(name.as_str()).map_err(CreateError::Os)?;
+        link(&unnamed, name)?;
+        return Ok(Arc::new(attach));
+    }
+    Err(CreateError::Exists { name: name.to_owned() })
+}
+
+/// Opens what is to be replaced: a segment, in whatever state. Other people's
+/// files are left alone.
+fn open_any(name: &Name) -> Result<File, AttachError> {
+    match find(name, true) {
+        Ok(found) => Ok(found.file),
+        Err(AttachError::Incompatible { .. } | AttachError::CorruptHeader { .. }) => {
+            shm::open_existing(name.as_str(), true).map_err(AttachError::Os)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the name of a segment. Those attached go on.
+pub(super) fn unlink(name: &Name) -> Result<(), UnlinkError> {
+    shm::unlink(name.as_str()).map_err(|error| match Errno::from_raw(error.errno()) {
+        Errno::ENOENT => UnlinkError::NotFound { name: name.to_owned() },
+        Errno::EACCES | Errno::EPERM => UnlinkError::Denied { name: name.to_owned() },
+        _ => UnlinkError::Os(error),
+    })
+}
+
+/// Whether the object of that name starts as segments do, of whatever version.
+pub(super) fn has_magic(name: &str) -> bool {
+    let mut magic = [0; 8];
+    shm::open_existing(name, false).is_ok_and(|file| file.read_exact_at(&mut magic, 0).is_ok())
+        && u64::from_ne_bytes(magic) == MAGIC
+}

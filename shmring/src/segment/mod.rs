@@ -1,0 +1,158 @@
+//! Segments: named pieces of shared memory with a ring in them.
+
+mod attach;
+mod config;
+mod create;
+mod mapping;
+mod name;
+mod observe;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use config::Config;
+pub(crate) use mapping::View;
+pub use observe::{Description, Kind, Observer, Participant, Status, list};
+
+use crate::consumer::Consumer;
+use crate::error::{AttachError, CreateError, Fault, JoinError, UnlinkError};
+use crate::producer::Producer;
+use crate::ring::wake;
+use crate::sync::Deadline;
+use attach::Attach;
+use name::Name;
+
+/// How often a name is looked for while waiting for it to appear.
+const APPEAR_INTERVAL: Duration = Duration::from_millis(2);
+
+/// What an attach got of what the segment's creator asked for; `None` is not asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Obtained {
+    /// Whether all pages are mapped already.
+    pub prefault: Option<bool>,
+    /// Whether the pages are locked into memory.
+    pub lock: Option<bool>,
+    /// Whether the system was asked for huge pages and has them.
+    pub huge_pages: Option<bool>,
+}
+
+/// One attach to a segment.
+///
+/// It can be shared between threads; handles keep the attach alive when the
+/// `Segment` is dropped. The last of them detaches. A fork child does not inherit
+/// it: every verb fails there, and dropping does nothing.
+#[derive(Debug)]
+pub struct Segment {
+    attach: Arc<Attach>,
+}
+
+impl Segment {
+    /// Makes a segment of that name, with or without a leading slash, and attaches
+    /// to it. All its memory is allocated now. Others see the name when the
+    /// segment is complete; of several that create one name, one succeeds.
+    ///
+    /// # Errors
+    /// See [`CreateError`]. Nothing is left behind.
+    pub fn create(name: &str, config: &Config) -> Result<Self, CreateError> {
+        let name = Name::new(name).map_err(CreateError::Name)?;
+        create::create(&name, config).map(|attach| Self { attach })
+    }
+
+    /// Makes a segment in place of one that nobody is attached to, damaged or not,
+    /// or the first of that name. Messages in the old one are lost.
+    ///
+    /// # Errors
+    /// [`CreateError::InUse`] if someone alive is attached; else as for
+    /// [`create`](Self::create).
+    pub fn recreate(name: &str, config: &Config) -> Result<Self, CreateError> {
+        let name = Name::new(name).map_err(CreateError::Name)?;
+        create::recreate(&name, config).map(|attach| Self { attach })
+    }
+
+    /// Attaches to the segment of that name, with or without a leading slash, and
+    /// cleans up behind those whose processes died. Messages in it stay.
+    ///
+    /// # Errors
+    /// See [`AttachError`]. The header is checked before anything is mapped.
+    pub fn attach(name: &str) -> Result<Self, AttachError> {
+        let name = Name::new(name).map_err(AttachError::Name)?;
+        Attach::by_name(&name).map(|attach| Self { attach })
+    }
+
+    /// As [`attach`](Self::attach), but waits up to `timeout` for the name to appear.
+    ///
+    /// # Errors
+    /// [`AttachError::TimedOut`] if it does not; else as for `attach`.
+    pub fn attach_timeout(name: &str, timeout: Duration) -> Result<Self, AttachError> {
+        let deadline = Deadline::after(timeout);
+        loop {
+            match Self::attach(name) {
+                Err(AttachError::NotFound { name }) if deadline.passed() => {
+                    return Err(AttachError::TimedOut { name });
+                }
+                Err(AttachError::NotFound { .. }) => std::thread::sleep(APPEAR_INTERVAL),
+                result => return result,
+            }
+        }
+    }
+
+    /// Removes a name. Those attached go on undisturbed; the memory is freed when
+    /// the last of them detaches.
+    ///
+    /// # Errors
+    /// See [`UnlinkError`].
+    pub fn unlink(name: &str) -> Result<(), UnlinkError> {
+        create::unlink(&Name::new(name).map_err(UnlinkError::Name)?)
+    }
+
+    /// What the segment is.
+    pub fn description(&self) -> &Description {
+        &self.attach.description
+    }
+
+    /// What this attach got of what the segment's creator asked for.
+    pub fn obtained(&self) -> Obtained {
+        self.attach.obtained
+    }
+
+    /// What goes on in the segment.
+    ///
+    /// # Errors
+    /// [`Fault::Forked`] in a fork child.
+    pub fn status(&self) -> Result<Status, Fault> {
+        if self.attach.mapping().is_forked() {
+            return Err(Fault::Forked);
+        }
+        Ok(observe::status(self.attach.mapping(), |index| self.attach.participant(index)))
+    }
+
+    /// Joins the ring as its producer. The role of a producer that died is taken over.
+    ///
+    /// # Errors
+    /// [`JoinError::RoleTaken`] names the living holder.
+    pub fn producer(&self) -> Result<Producer, JoinError> {
+        Producer::join(View::new(Arc::clone(&self.attach)))
+    }
+
+    /// Joins the ring as its consumer. The role of a consumer that died is taken
+    /// over, and the message that it had not released comes again.
+    ///
+    /// # Errors
+    /// [`JoinError::RoleTaken`] names the living holder.
+    pub fn consumer(&self) -> Result<Consumer, JoinError> {
+        Consumer::join(View::new(Arc::clone(&self.attach)))
+    }
+
+    /// Closes the ring for good: sends fail from now on; the consumer gets what is
+    /// in the ring, then the end of the stream.
+    pub fn close(&self) {
+        let mapping = self.attach.mapping();
+        if mapping.is_forked() {
+            return;
+        }
+        let control = mapping.control();
+        control.roles.close();
+        wake::notify_all(&control.receivers, mapping.handles());
+        wake::notify_all(&control.senders, mapping.handles());
+    }
+}

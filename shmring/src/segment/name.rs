@@ -1,0 +1,46 @@
+//! Names of segments.
+
+use std::fmt;
+
+use crate::error::NameError;
+
+/// The longest name that a file can have (NAME_MAX).
+const MAX_NAME_BYTES: usize = 255;
+
+/// A name that shared memory objects can have, without the leading slash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Name(String);
+
+impl Name {
+    /// Takes a name with or without a leading slash.
+    ///
+    /// # Errors
+    /// Says why no object can have it.
+    pub(crate) fn new(name: &str) -> Result<Self, NameError> {
+        let name = name.strip_prefix('/').unwrap_or(name);
+        match name {
+            "" => Err(NameError::Empty),
+            "." | ".." => Err(NameError::Dot),
+            _ if name.contains('/') => Err(NameError::InnerSlash),
+            _ if name.contains('\0') => Err(NameError::Nul),
+            _ if name.len() > MAX_NAME_BYTES => {
+                Err(NameError::TooLong { len: name.len(), max: MAX_NAME_BYTES })
+            }
+            _ => Ok(Self(name.to_owned())),
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn to_owned(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,129 @@
+//! The ring as a byte stream: `io::Write` and `io::Read`.
+
+use std::io;
+use std::time::Duration;
+
+use crate::consumer::Consumer;
+use crate::error::RecvError;
+use crate::grant::Message;
+use crate::producer::Producer;
+use crate::sync::Deadline;
+
+/// A producer as a byte stream: each write sends one message of as many bytes as
+/// fit into one. Wrap it in a `BufWriter` where writes are small.
+#[derive(Debug)]
+pub struct Writer {
+    producer: Producer,
+    timeout: Option<Duration>,
+}
+
+impl Writer {
+    pub(crate) fn new(producer: Producer) -> Self {
+        Self { producer, timeout: None }
+    }
+
+    /// How long a write waits for room, if not for ever; after that it fails with
+    /// `TimedOut` and nothing of it was sent.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
+    /// The producer.
+    pub fn into_inner(self) -> Producer {
+        self.producer
+    }
+}
+
+impl io::Write for Writer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.is_empty() {
+            return Ok(0);
+        }
+        let len = bytes.len().min(self.producer.max_message_bytes());
+        match self.timeout {
+            Some(timeout) => self.producer.send_timeout(&bytes[..len], timeout)?,
+            None => self.producer.send(&bytes[..len])?,
+        }
+        Ok(len)
+    }
+
+    /// Does nothing: a write is visible when it returns.
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// A consumer as a byte stream: the bytes of all messages in order, and nothing at
+/// the end of the stream. Messages without bytes leave no trace.
+#[derive(Debug)]
+pub struct Reader {
+    consumer: Consumer,
+    timeout: Option<Duration>,
+    /// Bytes of the oldest message that were read already.
+    read: usize,
+}
+
+impl Reader {
+    pub(crate) fn new(consumer: Consumer) -> Self {
+        Self { consumer, timeout: None, read: 0 }
+    }
+
+    /// How long a read waits for bytes, if not for ever; after that it fails with
+    /// `TimedOut`.
+    pub fn set_timeout(&mut self, timeout: Option<Duration>) {
+        self.timeout = timeout;
+    }
+
+    /// The consumer. A message that was read in part is received again from its
+    /// start.
+    pub fn into_inner(self) -> Consumer {
+        self.consumer
+    }
+
+    /// Fills the buffer from the message at `place` and those behind it that are
+    /// there already, and releases what was read to its end.
+    fn fill(&mut self, first: crate::ring::record::Place, buffer: &mut [u8]) -> usize {
+        let (mut filled, mut next) = (0, Some(first));
+        let (mut released, mut messages) = (None, 0);
+        while let Some(place) = next.filter(|_| filled < buffer.len()) {
+            let message = Message::new(self.consumer.payload(place), place);
+            let len = message.len();
+            let count = message.read_at(self.read, &mut buffer[filled..]);
+            filled += count;
+            self.read += count;
+            if self.read < len {
+                break;
+            }
+            self.read = 0;
+            released = Some(place.end());
+            messages += 1;
+            // A fault is met again, and told, by the next read.
+            next = self.consumer.place_at(place.end()).unwrap_or_default();
+        }
+        if let Some(end) = released {
+            self.consumer.release(end, messages);
+        }
+        filled
+    }
+}
+
+impl io::Read for Reader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let deadline = self.timeout.map_or(Deadline::NEVER, Deadline::after);
+        loop {
+            match self.consumer.next_by(deadline) {
+                Ok(place) => {
+                    let filled = self.fill(place, buffer);
+                    if filled > 0 {
+                        return Ok(filled);
+                    }
+                }
+                Err(RecvError::Eof) => return Ok(0),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}

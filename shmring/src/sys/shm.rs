@@ -1,0 +1,151 @@
+//! POSIX shared memory objects: files of the tmpfs that `shm_open` works on.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open};
+use nix::sys::mman::{shm_open, shm_unlink};
+use nix::sys::stat::{Mode, fchmod};
+use nix::sys::statvfs::fstatvfs;
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+
+use crate::error::OsError;
+
+/// Where Linux keeps what `shm_open` names.
+pub(crate) const DIRECTORY: &str = "/dev/shm";
+
+pub(crate) fn path(name: &str) -> String {
+    format!("{DIRECTORY}/{name}")
+}
+
+fn failed(call: &'static str, name: &str) -> impl FnOnce(Errno) -> OsError {
+    move |errno| OsError::new(call, path(name), errno)
+}
+
+/// Opens an existing object, for reading only or for both, never through a
+/// symbolic link.
+pub(crate) fn open_existing(name: &str, writable: bool) -> Result<File, OsError> {
+    let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    shm_open(name, access, Mode::empty()).map(File::from).map_err(failed("shm_open", name))
+}
+
+/// Opens the same file once more, with an open file description of its own.
+pub(crate) fn reopen(file: &File, name: &str) -> Result<File, OsError> {
+    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
+    open(proc_path(file).as_str(), flags, Mode::empty())
+        .map(File::from)
+        .map_err(failed("open through /proc/self/fd", name))
+}
+
+fn proc_path(file: &File) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
+}
+
+/// A new object that has no name yet: if its maker dies, nothing is left.
+#[derive(Debug)]
+pub(crate) struct Unnamed {
+    file: File,
+    /// The name it had to be given where a file cannot be without one.
+    temporary: Option<String>,
+}
+
+impl Unnamed {
+    /// Makes an empty object. Where the file system has no unnamed files, it gets
+    /// a temporary name.
+    pub(crate) fn new(name: &str) -> Result<Self, OsError> {
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        match open(DIRECTORY, flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+            Ok(fd) => Ok(Self { file: File::from(fd), temporary: None }),
+            // What kernels and file systems without O_TMPFILE answer.
+            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT) => Self::with_temporary_name(),
+            Err(errno) => Err(failed("open(O_TMPFILE) for", name)(errno)),
+        }
+    }
+
+    /// Makes an empty object under a name that nobody else uses.
+    pub(crate) fn with_temporary_name() -> Result<Self, OsError> {
+        let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR;
+        let mut attempt = 0_u32;
+        loop {
+            let temporary = format!(".shmring-{}-{attempt}", std::process::id());
+            match shm_open(temporary.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
+                Ok(fd) => return Ok(Self { file: File::from(fd), temporary: Some(temporary) }),
+                Err(Errno::EEXIST) if attempt < MAX_TEMPORARY_NAMES => attempt += 1,
+                Err(errno) => return Err(failed("shm_open", &temporary)(errno)),
+            }
+        }
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the object its name, if nothing has it; `EEXIST` otherwise.
+    pub(crate) fn link(&self, name: &str) -> Result<(), OsError> {
+        let (from, follow) = match &self.temporary {
+            Some(temporary) => (path(temporary), AtFlags::empty()),
+            None => (proc_path(&self.file), AtFlags::AT_SYMLINK_FOLLOW),
+        };
+        linkat(AT_FDCWD, from.as_str(), AT_FDCWD, path(name).as_str(), follow)
+            .map_err(failed("linkat", name))
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        if let Some(temporary) = &self.temporary {
+            // Nothing can be done about a failure, and the name is ours alone.
+            let _ = unlinkat(AT_FDCWD, path(temporary).as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+    }
+}
+
+/// Leftovers of crashed makers with the same pid that are stepped over.
+const MAX_TEMPORARY_NAMES: u32 = 1000;
+
+/// Gives an object all its memory now, so that no store can meet a full tmpfs
+/// later. What was reserved stays until the last user of the object goes.
+pub(crate) fn allocate(file: &File, name: &str, bytes: u64) -> Result<(), OsError> {
+    let len = i64::try_from(bytes).unwrap_or(i64::MAX);
+    loop {
+        match fallocate(file.as_fd(), FallocateFlags::empty(), 0, len) {
+            Err(Errno::EINTR) => {}
+            result => return result.map_err(failed("fallocate", name)),
+        }
+    }
+}
+
+/// Bytes that are free in the tmpfs; `u64::MAX` where it has no limit.
+pub(crate) fn free_bytes(file: &File, name: &str) -> Result<u64, OsError> {
+    let stat = fstatvfs(file.as_fd()).map_err(failed("fstatvfs", name))?;
+    if stat.blocks() == 0 {
+        return Ok(u64::MAX);
+    }
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
+}
+
+/// Sets the permission bits exactly, whatever the umask.
+pub(crate) fn set_mode(file: &File, name: &str, mode: u32) -> Result<(), OsError> {
+    fchmod(file.as_fd(), Mode::from_bits_truncate(mode)).map_err(failed("fchmod", name))
+}
+
+/// Removes a name. Those attached keep the object.
+pub(crate) fn unlink(name: &str) -> Result<(), OsError> {
+    shm_unlink(name).map_err(failed("shm_unlink", name))
+}
+
+/// The names of all objects.
+pub(crate) fn names() -> Result<Vec<String>, OsError> {
+    let failed = |source: io::Error| OsError::new("readdir", DIRECTORY, source);
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(DIRECTORY).map_err(failed)? {
+        // A name that is not UTF-8 is none that this library can have made.
+        if let Ok(name) = entry.map_err(failed)?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}

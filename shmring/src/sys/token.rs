@@ -1,0 +1,110 @@
+//! Tokens: kernel locks that prove a mapping alive (I8).
+//!
+//! The segment is mapped through an open file description that holds a lock on
+//! one byte, and whose descriptors are then all closed. The mapping keeps the
+//! description, and so the lock, until the process unmaps it or dies, however it
+//! dies. A free lock therefore means that no thread of that process can store
+//! into the segment any more. A slow or stopped process keeps its lock.
+//!
+//! A description does not see its own locks, so others' are looked at through a
+//! second description.
+
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::libc;
+
+use crate::error::OsError;
+
+fn lock_of(kind: libc::c_int, from: u64, len: u64) -> libc::flock {
+    libc::flock {
+        l_type: kind as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: from as libc::off_t,
+        l_len: len as libc::off_t,
+        l_pid: 0,
+    }
+}
+
+fn set(file: &File, kind: libc::c_int, byte: u64) -> Result<bool, OsError> {
+    let lock = lock_of(kind, byte, 1);
+    match fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock)) {
+        Ok(_) => Ok(true),
+        Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
+        Err(errno) => Err(OsError::new("fcntl(F_OFD_SETLK)", "the segment", errno)),
+    }
+}
+
+/// Takes the lock on `byte` for this description alone; whether it was free.
+pub(crate) fn try_exclusive(file: &File, byte: u64) -> Result<bool, OsError> {
+    set(file, libc::F_WRLCK, byte)
+}
+
+/// Shares the lock on `byte`; whether nobody has it alone.
+pub(crate) fn try_shared(file: &File, byte: u64) -> Result<bool, OsError> {
+    set(file, libc::F_RDLCK, byte)
+}
+
+/// Gives the lock on `byte` back.
+pub(crate) fn release(file: &File, byte: u64) -> Result<(), OsError> {
+    set(file, libc::F_UNLCK, byte).map(|_| ())
+}
+
+/// Whether another description has a lock in `len` bytes from `from`; 0 bytes
+/// reach to infinity.
+pub(crate) fn is_held(file: &File, from: u64, len: u64) -> Result<bool, OsError> {
+    let mut lock = lock_of(libc::F_WRLCK, from, len);
+    fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock))
+        .map_err(|errno| OsError::new("fcntl(F_OFD_GETLK)", "the segment", errno))?;
+    Ok(i32::from(lock.l_type) != libc::F_UNLCK)
+}
+
+/// The description through which a segment's tokens are looked at.
+///
+/// The program may close descriptors that are not its own, and the number may
+/// come to mean another file, whose locks say nothing. So every look makes sure
+/// of the file before and after, and where it cannot, nobody counts as dead.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    file: File,
+    device: u64,
+    inode: u64,
+}
+
+impl Probe {
+    pub(crate) fn new(file: File) -> Result<Self, OsError> {
+        let stat = file.metadata().map_err(|e| OsError::new("fstat", "the segment", e))?;
+        Ok(Self { file, device: stat.dev(), inode: stat.ino() })
+    }
+
+    fn is_intact(&self) -> bool {
+        self.file.metadata().is_ok_and(|s| (s.dev(), s.ino()) == (self.device, self.inode))
+    }
+
+    /// Whether the token at `byte` is held, as far as can be told.
+    pub(crate) fn is_alive(&self, byte: u64) -> bool {
+        let held = self.is_intact().then(|| is_held(&self.file, byte, 1));
+        !(matches!(held, Some(Ok(false))) && self.is_intact())
+    }
+
+    /// Gives a lock back that was taken through the file before this was made of it.
+    pub(crate) fn release(&self, byte: u64) -> Result<(), OsError> {
+        release(&self.file, byte)
+    }
+
+    /// Takes the token at `byte` of a dead attach and runs `clean` with it. Does
+    /// nothing if it is held, or if that cannot be told.
+    pub(crate) fn with_token(&self, byte: u64, clean: impl FnOnce()) {
+        if !self.is_intact() || !try_exclusive(&self.file, byte).unwrap_or(false) {
+            return;
+        }
+        if self.is_intact() {
+            clean();
+        }
+        // A failure leaves a lock that ends with this attach.
+        let _ = release(&self.file, byte);
+    }
+}
