@@ -100,8 +100,8 @@ impl Producer {
     }
 
     /// Sends all messages at once if there is room for all now: the consumer sees
-    /// none of them or all. A batch always fits into an empty ring if its messages,
-    /// each with 8 bytes more and rounded up to 8, take at most half of the ring.
+    /// none of them or all. Together they may have as many bytes as one message can,
+    /// where each but the first counts 8 bytes more and all are rounded up to 8.
     ///
     /// # Errors
     /// See [`TrySendError`]; nothing of the batch is visible then.
@@ -130,13 +130,18 @@ impl Producer {
         self.stage_all(messages, |producer, len| producer.grant_by(len, deadline))
     }
 
-    fn stage_all<M: AsRef<[u8]>, E>(
+    fn stage_all<M: AsRef<[u8]>, E: From<TrySendError>>(
         &mut self,
         messages: &[M],
         grant: impl Fn(&mut Self, usize) -> Result<Place, E>,
     ) -> Result<(), E> {
         // A batch that unwound may have left something.
         self.ring.abort();
+        let max = self.max_message_bytes();
+        let len = record::batch_len(messages.iter().map(|message| message.as_ref().len() as u64));
+        if len > max as u64 {
+            return Err(TrySendError::TooLong { len: len as usize, max }.into());
+        }
         for message in messages {
             let message = message.as_ref();
             match grant(self, message.len()) {

@@ -12,7 +12,7 @@ pub enum TrySendError {
     Full,
     /// There can never be room.
     TooLong {
-        /// Bytes in the message, or in all messages of the batch.
+        /// Bytes in the message, or what a batch comes to.
         len: usize,
         /// The most that one message can have.
         max: usize,
@@ -32,7 +32,7 @@ pub enum SendError {
     TimedOut,
     /// There can never be room.
     TooLong {
-        /// Bytes in the message, or in all messages of the batch.
+        /// Bytes in the message, or what a batch comes to.
         len: usize,
         /// The most that one message can have.
         max: usize,

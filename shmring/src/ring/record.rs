@@ -95,6 +95,13 @@ const fn record_bytes(len: u64) -> u64 {
     align_word(WORD_BYTES + len)
 }
 
+/// The length of the one message that takes up as many bytes as a batch of
+/// messages of these lengths. If that is at most [`max_len`], the batch always fits
+/// once the ring is empty: wherever it wraps, the pad is shorter than a record of it.
+pub(crate) fn batch_len(lens: impl Iterator<Item = u64>) -> u64 {
+    lens.fold(0, |sum: u64, len| sum.saturating_add(record_bytes(len))).saturating_sub(WORD_BYTES)
+}
+
 #[inline]
 fn check(position: u64) -> u64 {
     (position / WORD_BYTES) << CHECK_SHIFT

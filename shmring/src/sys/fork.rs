@@ -3,11 +3,11 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use memmap2::{MmapMut, MmapOptions};
 
 use crate::error::OsError;
+use crate::sync::{AtomicU32, Ordering};
 
 const PARENT: u32 = 1;
 

@@ -2,9 +2,8 @@
 
 #![allow(unsafe_code)]
 
-use std::sync::atomic::{AtomicU32, Ordering};
-
 use super::clock::Deadline;
+use crate::sync::{AtomicU32, Ordering};
 
 /// A word in shared memory that processes sleep on.
 ///
