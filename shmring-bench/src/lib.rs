@@ -1,1 +1,49 @@
-//! tmp
+//! Measures mechanisms that move messages from one process to another.
+//!
+//! A *contender* is such a mechanism: a shmring segment, a pipe. The parent makes its resources
+//! ([`contender::Contender::prepare`]), then starts two *workers*, which are new processes of the
+//! same executable: a producer and a consumer. Both open their end, wait at a start line, and move
+//! generated messages ([`message`]) of which the consumer verifies every one. The parent holds no
+//! end of the mechanism and sleeps meanwhile.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`contender`], [`contenders`] | the trait, and one file for each mechanism |
+//! | [`message`] | what is sent, and the check of what arrives |
+//! | [`worker`] | child processes: how they start, report, fail and end |
+//! | [`mod@transfer`] | one contender, one run |
+//! | [`mod@probe`] | what the machine itself can do right now: a cache line's way between two CPUs |
+//! | [`mod@compare`] | several contenders in alternating rounds, with a probe around each run |
+//! | [`report`] | a comparison as text; its data serialise as they are |
+//!
+//! A binary that uses this crate calls [`worker::intercept`] first in `main`.
+//!
+//! ```no_run
+//! use std::ops::ControlFlow;
+//! use shmring_bench::{Options, compare, contenders, report, worker};
+//!
+//! worker::intercept();
+//! let comparison =
+//!     compare(&contenders::ALL, &Options::default(), 5, &mut |_| ControlFlow::Continue(()))?;
+//! print!("{}", report::text(&comparison));
+//! # Ok::<(), shmring_bench::Error>(())
+//! ```
+
+pub mod compare;
+pub mod contender;
+pub mod contenders;
+mod cpu;
+mod error;
+pub mod message;
+mod options;
+pub mod probe;
+pub mod report;
+pub mod stats;
+pub mod transfer;
+pub mod worker;
+
+pub use compare::{Comparison, compare};
+pub use error::{Error, WorkerFailure};
+pub use options::{Options, Progress, Watch};
+pub use probe::{Placement, Probe, probe};
+pub use transfer::{Transfer, transfer};

@@ -1,0 +1,252 @@
+//! The parent's side: starts workers, hears their reports, and leaves none behind.
+
+use std::io::{ErrorKind, Read, Write};
+use std::mem;
+use std::ops::ControlFlow;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use super::control::{GO, Report};
+use super::{Job, Task, WORKER_WORD, fds};
+use crate::{Error, WorkerFailure};
+
+/// How often the caller is asked whether to go on, when no worker reports.
+const TICK_MS: u8 = 50;
+/// How long after a first failure others are waited for: one worker's end often makes another fail,
+/// and whose report comes first is chance.
+const GRACE: Duration = Duration::from_millis(200);
+
+/// Asked whether to go on; is told the bytes received.
+pub(crate) type Tick<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
+
+/// The workers of one run. Dropped, it kills and reaps those that still run.
+pub(crate) struct Crew {
+    workers: Vec<Worker>,
+    bytes_received: u64,
+}
+
+struct Worker {
+    role: &'static str,
+    child: Child,
+    control: UnixStream,
+    /// Received, but not yet a whole line.
+    inbox: Vec<u8>,
+    state: State,
+}
+
+enum State {
+    Starting,
+    Ready,
+    /// Has told its result, and has still to exit.
+    Done(Value),
+    Ended(Value),
+    Failed(WorkerFailure),
+}
+
+impl Crew {
+    pub(crate) fn new() -> Crew {
+        Crew { workers: Vec::new(), bytes_received: 0 }
+    }
+
+    /// Starts a worker. It alone inherits `given`, of which the parent keeps nothing.
+    pub(crate) fn start(
+        &mut self,
+        role: &'static str,
+        executable: &Path,
+        cpu: Option<usize>,
+        task: Task,
+        given: Vec<OwnedFd>,
+    ) -> Result<(), Error> {
+        let (ours, theirs) =
+            UnixStream::pair().map_err(Error::os("making a socket for a worker"))?;
+        ours.set_nonblocking(true).map_err(Error::os("preparing a worker's socket"))?;
+        let job = Job {
+            parent_pid: std::process::id().cast_signed(),
+            cpu,
+            task,
+            fds: given.iter().map(AsRawFd::as_raw_fd).collect(),
+        };
+        let job = serde_json::to_string(&job).map_err(|source| Error::Result { role, source })?;
+        let mut command = Command::new(executable);
+        command.arg(WORKER_WORD).arg(job).process_group(0);
+        command.stdin(OwnedFd::from(theirs)).stdout(Stdio::null());
+        fds::inherit(&mut command, &given);
+        let child = command.spawn().map_err(Error::os("starting a worker process"))?;
+        let (inbox, state) = (Vec::new(), State::Starting);
+        self.workers.push(Worker { role, child, control: ours, inbox, state });
+        Ok(())
+    }
+
+    /// Waits until every worker stands at the start line.
+    pub(crate) fn wait_ready(&mut self, limit: Duration, tick: &mut Tick<'_>) -> Result<(), Error> {
+        self.wait(|state| !matches!(state, State::Starting), limit, tick)
+    }
+
+    /// Lets all workers go, and returns their results in the order in which they were started.
+    pub(crate) fn run(
+        mut self,
+        limit: Duration,
+        tick: &mut Tick<'_>,
+    ) -> Result<Vec<(&'static str, Value)>, Error> {
+        for worker in &mut self.workers {
+            // A worker that died meanwhile shows in its state.
+            let _ = worker.control.write_all(&[GO]);
+        }
+        self.wait(|state| matches!(state, State::Ended(_)), limit, tick)?;
+        let workers = mem::take(&mut self.workers).into_iter();
+        let result = |worker: Worker| match worker.state {
+            State::Ended(value) => Some((worker.role, value)),
+            _ => None,
+        };
+        Ok(workers.filter_map(result).collect())
+    }
+
+    /// Waits until all workers have come `far` enough, or some failed.
+    fn wait(
+        &mut self,
+        far: fn(&State) -> bool,
+        limit: Duration,
+        tick: &mut Tick<'_>,
+    ) -> Result<(), Error> {
+        let mut deadline = Instant::now() + limit;
+        let mut failing = false;
+        loop {
+            let all = |is: fn(&State) -> bool| self.workers.iter().all(|worker| is(&worker.state));
+            let failed = self.workers.iter().any(|w| matches!(w.state, State::Failed(_)));
+            let ended = all(|state| matches!(state, State::Ended(_) | State::Failed(_)));
+            let late = Instant::now() >= deadline;
+            match (failed, late) {
+                (true, _) if ended => return Err(self.failures()),
+                (true, true) if failing => return Err(self.failures()),
+                (true, _) if !failing => {
+                    failing = true;
+                    deadline = Instant::now() + GRACE;
+                }
+                (false, _) if all(far) => return Ok(()),
+                (false, true) => {
+                    let unfinished = self.workers.iter().filter(|worker| !far(&worker.state));
+                    let roles = unfinished.map(|worker| worker.role).collect();
+                    return Err(Error::TimedOut { roles, limit });
+                }
+                _ => {}
+            }
+            self.hear()?;
+            if tick(self.bytes_received).is_break() {
+                return Err(Error::Stopped);
+            }
+        }
+    }
+
+    fn failures(&self) -> Error {
+        let failure = |worker: &Worker| match &worker.state {
+            State::Failed(failure) => Some(failure.clone()),
+            _ => None,
+        };
+        Error::Workers(self.workers.iter().filter_map(failure).collect())
+    }
+
+    /// Waits for reports, for a tick at most, and takes them in.
+    fn hear(&mut self) -> Result<(), Error> {
+        let open =
+            |worker: &&mut Worker| !matches!(worker.state, State::Ended(_) | State::Failed(_));
+        let mut fds: Vec<PollFd<'_>> = Vec::with_capacity(self.workers.len());
+        for worker in &self.workers {
+            if !matches!(worker.state, State::Ended(_) | State::Failed(_)) {
+                fds.push(PollFd::new(worker.control.as_fd(), PollFlags::POLLIN));
+            }
+        }
+        match poll(&mut fds, PollTimeout::from(TICK_MS)) {
+            // A signal, perhaps the one that stops us: the caller's tick knows.
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(Error::os("waiting for workers")(error.into())),
+        }
+        for worker in self.workers.iter_mut().filter(open) {
+            if let Some(bytes) = worker.hear() {
+                self.bytes_received = bytes;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Crew {
+    fn drop(&mut self) {
+        for worker in &mut self.workers {
+            // Both fail only for a child that was reaped before.
+            let _ = worker.child.kill();
+            let _ = worker.child.wait();
+        }
+    }
+}
+
+impl Worker {
+    /// Takes in what has come; returns the latest progress, if some did.
+    fn hear(&mut self) -> Option<u64> {
+        let mut chunk = [0; 4096];
+        let mut closed = false;
+        loop {
+            match self.control.read(&mut chunk) {
+                Ok(0) => closed = true,
+                Ok(read) => {
+                    self.inbox.extend_from_slice(&chunk[..read]);
+                    continue;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                // A reset by a worker that died with unread words of ours.
+                Err(_) => closed = true,
+            }
+            break;
+        }
+        let mut progress = None;
+        while let Some(end) = self.inbox.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.inbox.drain(..=end).collect();
+            match serde_json::from_slice(&line) {
+                Ok(Report::Ready) => self.state = State::Ready,
+                Ok(Report::Progress(bytes)) => progress = Some(bytes),
+                Ok(Report::Done(value)) => self.state = State::Done(value),
+                Ok(Report::Failed(what)) => self.fail(what),
+                Err(error) => self.fail(format!("its report cannot be read: {error}")),
+            }
+        }
+        if closed {
+            self.reap();
+        }
+        progress
+    }
+
+    fn fail(&mut self, what: String) {
+        self.state = State::Failed(WorkerFailure { role: self.role, what });
+    }
+
+    /// The socket is closed, which happens when the process ends: how did it?
+    fn reap(&mut self) {
+        let status = self.child.wait();
+        match mem::replace(&mut self.state, State::Starting) {
+            State::Done(value) if status.as_ref().is_ok_and(ExitStatus::success) => {
+                self.state = State::Ended(value);
+            }
+            State::Failed(failure) => self.state = State::Failed(failure),
+            _ => self.fail(match status {
+                Ok(status) => describe(status),
+                Err(error) => format!("its end is unknown: {error}"),
+            }),
+        }
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal().and_then(|number| Signal::try_from(number).ok())) {
+        (Some(code), _) => format!("exited with code {code} and without a result"),
+        (None, Some(signal)) => format!("was killed by {signal}"),
+        (None, None) => format!("ended by {status}"),
+    }
+}

@@ -1,0 +1,229 @@
+//! Mechanisms that do wrong must be found out, and workers that fail must be heard of: otherwise
+//! "verified" means nothing.
+//!
+//! Each mechanism here is the pipe with one fault. They exist in this executable alone, which is
+//! why it has a `main` of its own that takes the workers.
+
+use std::ops::ControlFlow;
+use std::panic;
+use std::process::ExitCode;
+
+use nix::sys::signal::{Signal, raise};
+use shmring_bench::contender::{BoxError, Contender, Contestant, Place, Prepared, Sender, Setting};
+use shmring_bench::contenders::Pipe;
+use shmring_bench::{Error, Options, Transfer, WorkerFailure, transfer, worker};
+
+/// The message that a fault strikes.
+const STRUCK: u64 = 5;
+
+/// What a fault does with the struck message, instead of sending it.
+trait Fault {
+    const NAME: &'static str;
+    fn strike(message: &[u8], held: &mut Option<Vec<u8>>, pipe: &mut PipeSender) -> Sent;
+}
+
+type PipeSender = <Pipe as Contender>::Sender;
+type Sent = Result<(), BoxError>;
+
+/// The pipe, but for one message.
+struct Faulty<F>(std::marker::PhantomData<F>);
+
+struct FaultySender<F> {
+    pipe: PipeSender,
+    sent: u64,
+    held: Option<Vec<u8>>,
+    fault: std::marker::PhantomData<F>,
+}
+
+impl<F: Fault> Contender for Faulty<F> {
+    const NAME: &'static str = F::NAME;
+    const ABOUT: &'static str = "a pipe with a fault";
+    type Sender = FaultySender<F>;
+    type Receiver = <Pipe as Contender>::Receiver;
+
+    fn prepare(setting: &Setting<'_>) -> Result<Prepared, BoxError> {
+        Pipe::prepare(setting)
+    }
+
+    fn open_sender(place: Place) -> Result<Self::Sender, BoxError> {
+        let pipe = Pipe::open_sender(place)?;
+        Ok(FaultySender { pipe, sent: 0, held: None, fault: std::marker::PhantomData })
+    }
+
+    fn open_receiver(place: Place) -> Result<Self::Receiver, BoxError> {
+        Pipe::open_receiver(place)
+    }
+}
+
+impl<F: Fault> Sender for FaultySender<F> {
+    fn send(&mut self, message: &[u8]) -> Sent {
+        self.sent += 1;
+        if self.sent - 1 == STRUCK {
+            return F::strike(message, &mut self.held, &mut self.pipe);
+        }
+        self.pipe.send(message)?;
+        self.held.take().map_or(Ok(()), |held| self.pipe.send(&held))
+    }
+
+    fn finish(self) -> Sent {
+        self.pipe.finish()
+    }
+}
+
+/// Defines a fault: what happens to the struck message.
+macro_rules! fault {
+    ($type:ident, $name:literal, |$message:ident, $held:ident, $pipe:ident| $strike:expr) => {
+        struct $type;
+        impl Fault for $type {
+            const NAME: &'static str = $name;
+            fn strike(
+                $message: &[u8],
+                $held: &mut Option<Vec<u8>>,
+                $pipe: &mut PipeSender,
+            ) -> Sent {
+                $strike
+            }
+        }
+    };
+}
+
+fault!(Innocent, "none", |message, _held, pipe| pipe.send(message));
+fault!(Loses, "loses", |_message, _held, _pipe| Ok(()));
+fault!(Repeats, "repeats", |message, _held, pipe| {
+    pipe.send(message)?;
+    pipe.send(message)
+});
+fault!(Reorders, "reorders", |message, held, _pipe| {
+    *held = Some(message.to_vec());
+    Ok(())
+});
+fault!(Truncates, "truncates", |message, _held, pipe| pipe.send(&message[..message.len() - 1]));
+fault!(Corrupts, "corrupts", |message, _held, pipe| {
+    let mut message = message.to_vec();
+    *message.last_mut().ok_or("empty")? ^= 1;
+    pipe.send(&message)
+});
+fault!(Refuses, "refuses", |_message, _held, _pipe| Err("out of paper".into()));
+fault!(Panics, "panics", |_message, _held, _pipe| panic!("cannot go on"));
+fault!(Exits, "exits", |_message, _held, _pipe| std::process::exit(7));
+fault!(Dies, "dies", |_message, _held, _pipe| Ok(raise(Signal::SIGKILL)?));
+
+const FAULTY: [Contestant; 10] = [
+    Contestant::of::<Faulty<Innocent>>(),
+    Contestant::of::<Faulty<Loses>>(),
+    Contestant::of::<Faulty<Repeats>>(),
+    Contestant::of::<Faulty<Reorders>>(),
+    Contestant::of::<Faulty<Truncates>>(),
+    Contestant::of::<Faulty<Corrupts>>(),
+    Contestant::of::<Faulty<Refuses>>(),
+    Contestant::of::<Faulty<Panics>>(),
+    Contestant::of::<Faulty<Exits>>(),
+    Contestant::of::<Faulty<Dies>>(),
+];
+
+fn run(name: &str) -> Result<Transfer, Error> {
+    let options = Options { total_bytes: 1_000_000, ..Options::default() };
+    let faulty = FAULTY.iter().find(|faulty| faulty.name == name).expect("a known fault");
+    transfer(faulty, &options, &mut |_| ControlFlow::Continue(()))
+}
+
+/// The words of the worker that failed in this role.
+fn failure(name: &str, role: &str) -> String {
+    let Err(Error::Workers(failures)) = run(name) else {
+        panic!("{name}: the workers did not fail")
+    };
+    let of_role = |failure: &&WorkerFailure| failure.role == role;
+    let failure = failures.iter().find(of_role);
+    failure.unwrap_or_else(|| panic!("{name}: the {role} is not among {failures:?}")).what.clone()
+}
+
+fn without_a_fault_all_is_well() {
+    let transfer = run("none").expect("an ordinary pipe");
+    assert!(transfer.verified && transfer.bytes >= 1_000_000);
+}
+
+fn a_lost_message_is_found() {
+    assert_eq!(failure("loses", "consumer"), "message 5 was lost");
+}
+
+fn a_repeated_message_is_found() {
+    let said = "message 5 came again, where message 6 was to come";
+    assert_eq!(failure("repeats", "consumer"), said);
+}
+
+fn a_reordered_message_is_found() {
+    assert_eq!(failure("reorders", "consumer"), "message 5 came out of order, after message 6");
+}
+
+fn a_truncated_message_is_found() {
+    let said = failure("truncates", "consumer");
+    assert!(said.starts_with("message 5 was to come: its header says"), "{said}");
+}
+
+fn a_corrupted_message_is_found() {
+    let said = failure("corrupts", "consumer");
+    assert!(said.starts_with("message 5 was to come: corrupted"), "{said}");
+}
+
+fn an_error_of_a_worker_is_heard() {
+    let said = failure("refuses", "producer");
+    assert!(
+        said.starts_with("sending message 5 of ") && said.ends_with(": out of paper"),
+        "{said}"
+    );
+}
+
+fn a_panic_of_a_worker_is_heard() {
+    assert_eq!(failure("panics", "producer"), "panicked: cannot go on");
+}
+
+fn an_exit_of_a_worker_is_told_with_its_code() {
+    assert_eq!(failure("exits", "producer"), "exited with code 7 and without a result");
+}
+
+fn a_killed_worker_is_told_with_the_signal() {
+    assert_eq!(failure("dies", "producer"), "was killed by SIGKILL");
+}
+
+fn an_executable_without_the_contender_says_so() {
+    let executable = env!("CARGO_BIN_EXE_shmring-bench").into();
+    let options = Options { executable, ..Options::default() };
+    let outcome = transfer(&FAULTY[0], &options, &mut |_| ControlFlow::Continue(()));
+    let said = outcome.expect_err("no such contender").to_string();
+    assert!(said.contains("this executable has no contender `none`"), "{said}");
+}
+
+fn main() -> ExitCode {
+    worker::intercept_with(&FAULTY);
+    let tests: [(&str, fn()); 11] = [
+        ("without_a_fault_all_is_well", without_a_fault_all_is_well),
+        ("a_lost_message_is_found", a_lost_message_is_found),
+        ("a_repeated_message_is_found", a_repeated_message_is_found),
+        ("a_reordered_message_is_found", a_reordered_message_is_found),
+        ("a_truncated_message_is_found", a_truncated_message_is_found),
+        ("a_corrupted_message_is_found", a_corrupted_message_is_found),
+        ("an_error_of_a_worker_is_heard", an_error_of_a_worker_is_heard),
+        ("a_panic_of_a_worker_is_heard", a_panic_of_a_worker_is_heard),
+        ("an_exit_of_a_worker_is_told_with_its_code", an_exit_of_a_worker_is_told_with_its_code),
+        ("a_killed_worker_is_told_with_the_signal", a_killed_worker_is_told_with_the_signal),
+        (
+            "an_executable_without_the_contender_says_so",
+            an_executable_without_the_contender_says_so,
+        ),
+    ];
+    let filter = std::env::args().skip(1).find(|arg| !arg.starts_with('-')).unwrap_or_default();
+    let chosen = tests.iter().filter(|(name, _)| name.contains(&filter));
+    let [mut passed, mut failed] = [0, 0];
+    for (name, test) in chosen {
+        let outcome = panic::catch_unwind(test);
+        *(if outcome.is_ok() { &mut passed } else { &mut failed }) += 1;
+        println!("test {name} ... {}", if outcome.is_ok() { "ok" } else { "FAILED" });
+    }
+    let verdict = if failed == 0 { "ok" } else { "FAILED" };
+    let filtered = tests.len() - passed - failed;
+    println!(
+        "\ntest result: {verdict}. {passed} passed; {failed} failed; 0 ignored; 0 measured; \
+         {filtered} filtered out\n"
+    );
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
