@@ -7,10 +7,11 @@ use std::time::Duration;
 use crate::error::{Fault, JoinError, RecvError, Role, TryRecvError};
 use crate::grant::{Message, Peek};
 use crate::ring::record::{self, Place};
+use crate::seat::Seat;
 use crate::segment::View;
 use crate::stream::Reader;
 use crate::sync::{AtomicU64, Deadline};
-use crate::wait::{Seat, WaitMode};
+use crate::wait::WaitMode;
 
 /// The receiving side of a ring.
 ///

@@ -41,8 +41,8 @@
 //! allow it by name:
 //!
 //! ```text
-//! stream -> producer, consumer -> grant, wait -> segment -> layout, sys
-//!                                                segment -> ring -> sync
+//! stream -> producer, consumer -> grant, seat, wait -> segment -> layout, sys
+//!                                                      segment -> ring -> sync
 //! ```
 //!
 //! - `ring`: the algorithms. They know no operating system, allocate nothing and
@@ -50,6 +50,7 @@
 //! - `sync`: the seam through which they touch memory and sleep.
 //! - `layout`: the byte map of a segment.
 //! - `segment`: create, attach, validate, unlink; where raw bytes become typed.
+//! - `seat`, `wait`: a handle's place in the tables; spinning and sleeping there.
 //! - `grant`: reservations and peeks; where payload is touched.
 //! - `sys`: one file for each concern of the operating system.
 
@@ -59,6 +60,7 @@ mod grant;
 mod layout;
 mod producer;
 mod ring;
+mod seat;
 mod segment;
 mod stream;
 mod sync;

@@ -8,10 +8,11 @@ use crate::error::{Fault, JoinError, Role, SendError, TrySendError};
 use crate::grant::{Reservation, copy};
 use crate::ring::record::{self, Place, Refused};
 use crate::ring::roster::Tenure;
+use crate::seat::Seat;
 use crate::segment::View;
 use crate::stream::Writer;
 use crate::sync::{AtomicU64, Deadline};
-use crate::wait::{Seat, WaitMode};
+use crate::wait::WaitMode;
 
 /// The sending side of a ring.
 ///

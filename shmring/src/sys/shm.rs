@@ -25,10 +25,17 @@ fn failed(call: &'static str, name: &str) -> impl FnOnce(Errno) -> OsError {
 }
 
 /// Opens an existing object, for reading only or for both, never through a
-/// symbolic link.
+/// symbolic link and without waiting for anyone.
 pub(crate) fn open_existing(name: &str, writable: bool) -> Result<File, OsError> {
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
-    shm_open(name, access, Mode::empty()).map(File::from).map_err(failed("shm_open", name))
+    shm_open(name, access | OFlag::O_NONBLOCK, Mode::empty())
+        .map(File::from)
+        .map_err(failed("shm_open", name))
+}
+
+/// Whether anything has the name.
+pub(crate) fn exists(name: &str) -> bool {
+    std::fs::symlink_metadata(path(name)).is_ok()
 }
 
 /// Opens the same file once more, with an open file description of its own.

@@ -1,0 +1,124 @@
+//! A handle's place in the tables of its segment: how it is taken, what ends it,
+//! and how it is given up.
+
+use crate::error::{Corrupt, Fault, JoinError, Role};
+use crate::ring::roster::{self, Tenure};
+use crate::ring::wake;
+use crate::segment::View;
+use crate::sync::Deadline;
+use crate::wait::{self, WaitMode};
+
+/// A handle and its role, held until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    pub(crate) view: View,
+    role: Role,
+    handle: usize,
+    pub(crate) mode: WaitMode,
+    fault: Option<Fault>,
+}
+
+impl Seat {
+    /// Takes a handle and a role, from their dead owners if need be.
+    pub(crate) fn take(view: View, role: Role) -> Result<Self, JoinError> {
+        let attach = view.attach();
+        if attach.mapping().is_forked() {
+            return Err(JoinError::Failed(Fault::Forked));
+        }
+        if view.control().roles.is_closed() {
+            return Err(JoinError::Closed);
+        }
+        let handles = view.handles();
+        let Some(handle) = roster::claim_handle(handles, attach.index()) else {
+            return Err(JoinError::TableFull { handles: handles.len() });
+        };
+        let seat = Self { role, handle, mode: WaitMode::default(), fault: None, view };
+        match seat.claim_role() {
+            Ok(()) => Ok(seat),
+            // Dropping the seat gives the handle back.
+            Err(error) => Err(error),
+        }
+    }
+
+    fn claim_role(&self) -> Result<(), JoinError> {
+        let (attach, roles) = (self.view.attach(), &self.view.control().roles);
+        // The second look comes after a dead holder was cleaned up.
+        for _ in 0..2 {
+            if roles.claim(self.role, self.handle) {
+                return Ok(());
+            }
+            attach.sweep();
+        }
+        let holder = match roles.tenure(self.role) {
+            Tenure::Held { handle, .. } => {
+                let holder = self.view.handles().get(handle).and_then(|handle| handle.attach());
+                holder.and_then(|index| attach.participant(index))
+            }
+            Tenure::Never | Tenure::Vacant { .. } => None,
+        };
+        Err(JoinError::RoleTaken { role: self.role, holder })
+    }
+
+    /// # Errors
+    /// What ended the use of this handle.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        if self.view.attach().mapping().is_forked() {
+            return Err(Fault::Forked);
+        }
+        Ok(())
+    }
+
+    /// Ends the use of this handle: nothing in the segment can be trusted any more.
+    #[cold]
+    pub(crate) fn poison(&mut self, corrupt: Corrupt) -> Fault {
+        let fault = Fault::Corrupt(corrupt);
+        self.fault = Some(fault);
+        fault
+    }
+
+    /// Waits for the other side as this handle's mode says; see [`wait()`](wait::wait).
+    #[cold]
+    pub(crate) fn wait(&self, need: u64, deadline: Deadline, ready: impl Fn() -> bool) -> bool {
+        wait::wait(&self.view, self.role, self.handle, self.mode, need, deadline, ready)
+    }
+
+    /// Tells the other side, if it sleeps, that `reached` was published.
+    #[inline]
+    pub(crate) fn notify(&self, reached: u64) {
+        let other = match self.role {
+            Role::Producer => Role::Consumer,
+            Role::Consumer => Role::Producer,
+        };
+        wake::notify(self.view.sleepers(other), self.view.handles(), reached);
+    }
+
+    /// Closes the ring for good and wakes everyone.
+    pub(crate) fn close(&self) {
+        if self.check().is_ok() {
+            self.view.control().roles.close();
+            self.notify_all();
+        }
+    }
+
+    fn notify_all(&self) {
+        for role in [Role::Producer, Role::Consumer] {
+            wake::notify_all(self.view.sleepers(role), self.view.handles());
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        if self.view.attach().mapping().is_forked() {
+            return;
+        }
+        let sides = [self.view.sleepers(Role::Producer), self.view.sleepers(Role::Consumer)];
+        let roles = &self.view.control().roles;
+        roster::release_handle(self.view.handles(), self.handle, roles, sides);
+        self.notify_all();
+    }
+}
