@@ -1,0 +1,50 @@
+//! Attaching to a segment that may have yet to appear.
+
+use std::time::{Duration, Instant};
+
+use shmring::{AttachError, Segment};
+
+use crate::signals::{SLICE, Signals};
+use crate::stop::Stop;
+
+/// Attaches, waiting up to `wait` for the name to appear.
+pub(crate) fn attach(
+    name: &str,
+    wait: Option<Duration>,
+    signals: &Signals,
+) -> Result<Segment, Stop> {
+    let Some(wait) = wait else {
+        return Ok(Segment::attach(name)?);
+    };
+    let patience = Patience::new(Some(wait));
+    loop {
+        match Segment::attach_timeout(name, patience.slice()) {
+            Err(AttachError::TimedOut { .. }) if !patience.is_over() => signals.check()?,
+            result => return Ok(result?),
+        }
+    }
+}
+
+/// A timeout, served in slices that are short enough to notice a signal.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// `None`: for ever.
+    deadline: Option<Instant>,
+}
+
+impl Patience {
+    pub(crate) fn new(timeout: Option<Duration>) -> Self {
+        // A time too far off to count is for ever.
+        Self { deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)) }
+    }
+
+    /// How long to wait before the next look around.
+    pub(crate) fn slice(self) -> Duration {
+        self.deadline
+            .map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()).min(SLICE))
+    }
+
+    pub(crate) fn is_over(self) -> bool {
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}

@@ -1,0 +1,277 @@
+//! What can be typed, and the help that explains it.
+
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use shmring::Kind;
+
+use crate::framing::{Incoming, Outgoing};
+use crate::parse;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout,
+5 peer gone (broken pipe), 6 corrupt or incompatible segment, 7 exists or
+role taken. A transfer that SIGINT or SIGTERM ends dies of that signal after
+tidying up, which a shell shows as 130 or 143.
+
+NAME is the name of a POSIX shared memory object, with or without its leading
+slash. Sizes: 4096, 64K = 64KiB = 65536, 64KB = 64000, likewise M, G, T.
+Durations: 250ms, 5s, 1m. Facts go to stdout, talk to stderr.
+
+Example:
+  shmring create prices
+  seq 1 1000000 | shmring send prices &
+  shmring recv prices | tail -n 1
+  shmring unlink prices";
+
+/// Ring buffers in shared memory: as fast as the cache line allows, with the
+/// manners of a pipe.
+#[derive(Debug, Parser)]
+#[command(name = "shmring", version, after_long_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a segment
+    Create(CreateArgs),
+    /// Attach to a segment, verify it and describe it, or move stdin or stdout
+    Attach(AttachArgs),
+    /// Send stdin as messages
+    Send(SendArgs),
+    /// Receive messages to stdout, until the stream ends
+    Recv(RecvArgs),
+    /// Remove names; those who are attached go on undisturbed
+    Unlink(UnlinkArgs),
+    /// List segments without joining any
+    Ls(LsArgs),
+    /// Move 1 GiB between two processes through a ring and through a pipe
+    Demo(DemoArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring create prices --capacity 16M
+  shmring create prices --mode 0660 --exist-ok --json
+
+Of several processes that create one name at the same time exactly one makes
+it; nobody ever sees a half-made segment.")]
+pub(crate) struct CreateArgs {
+    /// Name of the segment
+    pub(crate) name: String,
+    /// Kind of the ring: spsc (one producer, one consumer)
+    #[arg(long, value_parser = parse::kind, default_value = "spsc")]
+    pub(crate) kind: Kind,
+    /// Size of the ring, rounded up to a power of two [default: 1M]
+    #[arg(long, value_name = "BYTES", value_parser = parse::size)]
+    pub(crate) capacity: Option<u64>,
+    /// Who may use it, as octal permission bits; the umask is not applied [default: 0600]
+    #[arg(long, value_parser = parse::mode)]
+    pub(crate) mode: Option<u32>,
+    /// Be content with an existing segment that has the kind, capacity and mode asked for
+    #[arg(long, conflicts_with = "recreate")]
+    pub(crate) exist_ok: bool,
+    /// Replace an existing segment, provided that nobody is attached to it
+    #[arg(long)]
+    pub(crate) recreate: bool,
+    /// Fault all pages in at attach, if possible
+    #[arg(long)]
+    pub(crate) prefault: bool,
+    /// Lock the pages into memory, if possible
+    #[arg(long)]
+    pub(crate) lock: bool,
+    /// Ask for huge pages, if possible
+    #[arg(long)]
+    pub(crate) huge_pages: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring attach prices
+  shmring attach prices --wait 5s --json
+  tail -f log | shmring attach prices --send      # as shmring send prices")]
+pub(crate) struct AttachArgs {
+    /// Name of the segment
+    pub(crate) name: String,
+    /// Wait up to this long for the name to appear
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Join as the producer and send the lines of stdin
+    #[arg(long, conflicts_with_all = ["recv", "json"])]
+    pub(crate) send: bool,
+    /// Join as the consumer and receive lines to stdout
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) recv: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seq 1 1000000 | shmring send prices
+  shmring send blob --bytes 64K < image.raw
+  tail -f log | shmring send log --timeout 5s
+
+Each line goes as soon as it is complete; lines that are there at once go
+together. A last line without newline is a message too, so `recv` adds the
+newline that was missing. A message that is longer than the ring takes ends
+the transfer with code 1: everything before it is sent, nothing of it is.
+
+The end of stdin ends the stream: the receiver gets what is in the ring and
+ends. With no receiver yet, `send` fills the ring, and waits when it is full.")]
+pub(crate) struct SendArgs {
+    /// Name of the segment
+    pub(crate) name: String,
+    #[command(flatten)]
+    framing: SendFraming,
+    /// Give up (code 4) when the ring stays full for this long
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Wait up to this long for the name to appear
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) wait: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct SendFraming {
+    /// One message per line, without its newline (the default)
+    #[arg(long)]
+    lines: bool,
+    /// Messages of N bytes; the last one may be shorter
+    #[arg(long, value_name = "N", value_parser = parse::chunk_size)]
+    bytes: Option<usize>,
+    /// Messages that have their length in front: u32, little-endian
+    #[arg(long)]
+    length_prefixed: bool,
+}
+
+impl SendArgs {
+    pub(crate) fn framing(&self) -> Incoming {
+        match (self.framing.bytes, self.framing.length_prefixed) {
+            (Some(bytes), _) => Incoming::Chunks(bytes),
+            (None, true) => Incoming::LengthPrefixed,
+            (None, false) => Incoming::Lines,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring recv prices
+  shmring recv blob --raw > image.raw
+  shmring recv jobs --count 1 --timeout 5s
+
+Messages leave the ring only after they were written to stdout. A reader that
+stops early ends `recv` with code 0, and what was not written stays in the
+ring for the next one. But a pipe takes in up to 64 KiB that its reader may
+never look at: to take exactly one message use `--count 1`, not `| head -n 1`.")]
+pub(crate) struct RecvArgs {
+    /// Name of the segment
+    pub(crate) name: String,
+    #[command(flatten)]
+    framing: RecvFraming,
+    /// Stop after N messages and leave the rest in the ring
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Give up (code 4) when no message comes for this long
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Wait up to this long for the name to appear
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) wait: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct RecvFraming {
+    /// Each message and a newline (the default)
+    #[arg(long)]
+    lines: bool,
+    /// The bytes of the messages and nothing between them
+    #[arg(long)]
+    raw: bool,
+    /// Each message with its length in front: u32, little-endian
+    #[arg(long)]
+    length_prefixed: bool,
+}
+
+impl RecvArgs {
+    pub(crate) fn framing(&self) -> Outgoing {
+        match (self.framing.raw, self.framing.length_prefixed) {
+            (true, _) => Outgoing::Raw,
+            (false, true) => Outgoing::LengthPrefixed,
+            (false, false) => Outgoing::Lines,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  shmring unlink prices orders
+
+Every name is tried. A name that does not exist makes the code 3.")]
+pub(crate) struct UnlinkArgs {
+    /// Names of the segments
+    #[arg(required = true, value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring ls
+  shmring ls --json | jq -r '.segments[] | select(.state == \"idle\").name'
+
+States: open (someone is attached), idle (nobody is), closed (for good),
+broken (with what is wrong). A participant that died without leaving is
+marked dead. Other files in /dev/shm are not listed.")]
+pub(crate) struct LsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  shmring demo --bytes 4GiB --capacity 256K
+
+Nothing has to exist before, and nothing is left behind.")]
+pub(crate) struct DemoArgs {
+    /// How much to move in each round
+    #[arg(long, value_parser = parse::size, default_value = "1GiB")]
+    pub(crate) bytes: u64,
+    /// Size of the ring and, where allowed, of the pipe
+    #[arg(long, value_name = "BYTES", value_parser = parse::size, default_value = "1MiB")]
+    pub(crate) capacity: u64,
+    /// Rounds for each, ring and pipe in turn
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pub(crate) rounds: u32,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches contradictions in the declarations, which clap finds only at run time.
+    #[test]
+    fn declarations_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,93 @@
+//! `shmring ls`: lists segments without joining any.
+
+use serde::Serialize;
+use shmring::{AttachError, Observer};
+
+use crate::cli::LsArgs;
+use crate::facts::{ParticipantFacts, SegmentFacts, StatusFacts};
+use crate::report;
+use crate::stop::{Exit, Stop, say};
+use crate::table;
+
+#[derive(Serialize)]
+struct Listing {
+    segments: Vec<Entry>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Entry {
+    Sound {
+        #[serde(flatten)]
+        segment: SegmentFacts,
+        #[serde(flatten)]
+        status: StatusFacts,
+    },
+    Broken {
+        name: String,
+        state: &'static str,
+        error: String,
+    },
+}
+
+pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
+    let names = shmring::list().map_err(|error| Stop::new(Exit::Failed, error.to_string()))?;
+    let listing = Listing { segments: names.into_iter().filter_map(look).collect() };
+    if listing.segments.is_empty() && !args.json {
+        say("no segments");
+        return Ok(());
+    }
+    report::print(args.json, &listing, text)
+}
+
+/// What there is to say about `name`; nothing if it vanished meanwhile.
+fn look(name: String) -> Option<Entry> {
+    let broken = |name, error: String| Some(Entry::Broken { name, state: "broken", error });
+    match Observer::open(&name) {
+        Ok(observer) => match observer.status() {
+            Ok(status) => Some(Entry::Sound {
+                segment: SegmentFacts::of(observer.description()),
+                status: StatusFacts::of(&status),
+            }),
+            Err(fault) => broken(name, fault.to_string()),
+        },
+        Err(AttachError::NotFound { .. }) => None,
+        Err(error) => broken(name, error.to_string()),
+    }
+}
+
+fn text(listing: &Listing) -> String {
+    let header = ["NAME", "KIND", "CAPACITY", "USED", "MESSAGES", "PRODUCER", "CONSUMER", "STATE"];
+    let right = [false, false, true, true, true, true, true, false];
+    let rows: Vec<_> = listing.segments.iter().map(row).collect();
+    table::layout(header, right, &rows)
+}
+
+fn row(entry: &Entry) -> [String; 8] {
+    match entry {
+        Entry::Sound { segment, status } => [
+            report::printable(&segment.name),
+            segment.kind.clone(),
+            report::bytes(segment.capacity_bytes),
+            report::bytes(status.used_bytes),
+            status.messages_received.to_string(),
+            ParticipantFacts::brief(status.producer.as_ref()),
+            ParticipantFacts::brief(status.consumer.as_ref()),
+            status.state.to_owned(),
+        ],
+        Entry::Broken { name, state, error } => {
+            let unknown = || "-".to_owned();
+            let state = format!("{state}: {}", report::printable(error));
+            [
+                report::printable(name),
+                unknown(),
+                unknown(),
+                unknown(),
+                unknown(),
+                unknown(),
+                unknown(),
+                state,
+            ]
+        }
+    }
+}

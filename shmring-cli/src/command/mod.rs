@@ -1,0 +1,9 @@
+//! One file per subcommand.
+
+pub(crate) mod attach;
+pub(crate) mod create;
+pub(crate) mod demo;
+pub(crate) mod ls;
+pub(crate) mod recv;
+pub(crate) mod send;
+pub(crate) mod unlink;

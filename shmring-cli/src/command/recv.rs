@@ -1,0 +1,82 @@
+//! `shmring recv`: messages to stdout.
+
+use std::time::Duration;
+
+use shmring::{RecvError, Segment, TryRecvError};
+
+use crate::attaching::{Patience, attach};
+use crate::cli::RecvArgs;
+use crate::framing::Outgoing;
+use crate::output::Output;
+use crate::run::Runs;
+use crate::signals::Signals;
+use crate::stop::{Exit, Stop};
+
+/// What to receive.
+pub(crate) struct Plan {
+    pub(crate) framing: Outgoing,
+    /// `None`: all messages.
+    pub(crate) count: Option<u64>,
+    /// How long to wait for each message. `None`: for ever.
+    pub(crate) timeout: Option<Duration>,
+}
+
+pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
+    let signals = Signals::install()?;
+    signals.end_soon();
+    let segment = attach(&args.name, args.wait, &signals)?;
+    let plan = Plan { framing: args.framing(), count: args.count, timeout: args.timeout };
+    pump(&segment, &plan, &signals)
+}
+
+/// Moves the ring's messages to stdout, until the stream ends.
+pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
+    let name = &segment.description().name;
+    let consumer = segment.consumer().map_err(|error| Stop::join(name, &error))?;
+    let mut runs = Runs::new(segment, consumer, plan.framing, Output::stdout()?);
+    let mut wanted = plan.count.unwrap_or(u64::MAX);
+    while wanted > 0 {
+        signals.check()?;
+        match runs.read(wanted) {
+            Ok(()) => wanted -= runs.write(signals)?,
+            Err(TryRecvError::Empty) => wait(&mut runs, name, plan.timeout, signals)?,
+            Err(TryRecvError::Eof) => return Ok(()),
+            Err(TryRecvError::Failed(fault)) => return Err(Stop::fault(name, &fault)),
+            // No buffer is involved that a message could be too long for.
+            Err(error @ TryRecvError::TooSmall { .. }) => {
+                return Err(Stop::new(Exit::Failed, format!("{name:?}: {error}")));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits for a message, or for the end of the stream. Everything before it was
+/// written.
+fn wait(
+    runs: &mut Runs<'_>,
+    name: &str,
+    timeout: Option<Duration>,
+    signals: &Signals,
+) -> Result<(), Stop> {
+    let patience = Patience::new(timeout);
+    loop {
+        match runs.consumer().peek_timeout(patience.slice()) {
+            Ok(_) | Err(RecvError::Eof) => return Ok(()),
+            Err(RecvError::TimedOut) => {}
+            Err(RecvError::Failed(fault)) => return Err(Stop::fault(name, &fault)),
+            // No buffer is involved that a message could be too long for.
+            Err(error @ RecvError::TooSmall { .. }) => {
+                return Err(Stop::new(Exit::Failed, format!("{name:?}: {error}")));
+            }
+        }
+        signals.check()?;
+        // Nobody would read the next message: leave it in the ring.
+        if runs.output().is_closed() {
+            return Err(Stop::OutputClosed);
+        }
+        if patience.is_over() {
+            return Err(Stop::new(Exit::TimedOut, format!("{name:?}: {}", RecvError::TimedOut)));
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! `shmring send`: stdin to messages.
+
+use std::time::Duration;
+
+use shmring::{Producer, Segment, SendError, TrySendError};
+
+use crate::attaching::{Patience, attach};
+use crate::cli::SendArgs;
+use crate::framing::{Incoming, Splitter, Unfit};
+use crate::input::Input;
+use crate::signals::Signals;
+use crate::stop::{Exit, Stop};
+
+/// A batch has at most this many messages, and this part of the ring's bytes: so
+/// it always fits, whatever the padding, and the receiver works while we fill the next.
+const BATCH_MESSAGES: usize = 512;
+const BATCH_PARTS: u64 = 16;
+/// What a message takes up besides its payload, at most.
+const OVERHEAD_BYTES: usize = 16;
+/// The rest of an over-long line is counted up to here and no further: a stream
+/// without newlines may never end.
+const COUNT_LIMIT_BYTES: usize = 1 << 30;
+
+pub(crate) fn run(args: &SendArgs) -> Result<(), Stop> {
+    let signals = Signals::install()?;
+    signals.end_soon();
+    let segment = attach(&args.name, args.wait, &signals)?;
+    pump(&segment, args.framing(), args.timeout, &signals)
+}
+
+/// Moves stdin to the ring, to the end.
+pub(crate) fn pump(
+    segment: &Segment,
+    framing: Incoming,
+    timeout: Option<Duration>,
+    signals: &Signals,
+) -> Result<(), Stop> {
+    let name = &segment.description().name;
+    let producer = segment.producer().map_err(|error| Stop::join(name, &error))?;
+    let batch_bytes = segment.description().capacity_bytes / BATCH_PARTS;
+    let max_len = producer.max_message_bytes();
+    let mut sender = Sender {
+        name,
+        producer,
+        batch_bytes: usize::try_from(batch_bytes).unwrap_or(usize::MAX),
+        timeout,
+        signals,
+        sent: 0,
+    };
+    let mut splitter = Splitter::new(framing, max_len);
+    let mut input = Input::stdin()?;
+    loop {
+        // Everything that is complete goes before the next read, which may wait.
+        let (taken, unfit) = sender.send_complete(&mut splitter, &input)?;
+        input.consume(taken);
+        if let Some(unfit) = unfit {
+            return Err(refuse(unfit, framing, max_len, &mut input, signals));
+        }
+        if input.at_end() {
+            return Ok(());
+        }
+        input.fill(splitter.longest_record(), signals)?;
+    }
+}
+
+struct Sender<'a> {
+    name: &'a str,
+    producer: Producer,
+    batch_bytes: usize,
+    timeout: Option<Duration>,
+    signals: &'a Signals,
+    sent: u64,
+}
+
+impl Sender<'_> {
+    /// Sends every message that is complete. Returns the bytes they took up, and
+    /// what kept the next one from being sent.
+    fn send_complete(
+        &mut self,
+        splitter: &mut Splitter,
+        input: &Input,
+    ) -> Result<(usize, Option<Unfit>), Stop> {
+        let mut rest = input.bytes();
+        let mut batch: Vec<&[u8]> = Vec::with_capacity(BATCH_MESSAGES);
+        let mut bytes = 0;
+        let unfit = loop {
+            let record = match splitter.next(rest, input.at_end()) {
+                Ok(Some(record)) => record,
+                Ok(None) => break None,
+                Err(unfit) => break Some(unfit),
+            };
+            let message = &rest[record.payload];
+            rest = &rest[record.taken..];
+            let message_bytes = message.len() + OVERHEAD_BYTES;
+            if batch.len() == BATCH_MESSAGES || bytes + message_bytes > self.batch_bytes {
+                self.send_all(&batch)?;
+                batch.clear();
+                bytes = 0;
+            }
+            batch.push(message);
+            bytes += message_bytes;
+        };
+        self.send_all(&batch)?;
+        Ok((input.bytes().len() - rest.len(), unfit))
+    }
+
+    /// Sends all of `batch`, in as few commits as the ring has room for.
+    fn send_all(&mut self, batch: &[&[u8]]) -> Result<(), Stop> {
+        self.signals.check()?;
+        let mut rest = batch;
+        while let [first, ..] = rest {
+            let count = match self.send_some(rest)? {
+                0 => self.send_one(first)?,
+                count => count,
+            };
+            self.sent += count as u64;
+            rest = &rest[count..];
+        }
+        Ok(())
+    }
+
+    /// Sends as many of the first messages as there is room for at once, give or
+    /// take: half as many at each refusal.
+    fn send_some(&mut self, batch: &[&[u8]]) -> Result<usize, Stop> {
+        let mut count = batch.len();
+        while count > 0 {
+            match self.producer.try_send_batch(&batch[..count]) {
+                Ok(()) => break,
+                Err(TrySendError::Full) => count /= 2,
+                Err(error) => return Err(self.failed(error.into())),
+            }
+        }
+        Ok(count)
+    }
+
+    /// Waits until there is room for one message, and sends it.
+    fn send_one(&mut self, message: &[u8]) -> Result<usize, Stop> {
+        let patience = Patience::new(self.timeout);
+        loop {
+            match self.producer.send_timeout(message, patience.slice()) {
+                Ok(()) => return Ok(1),
+                Err(SendError::TimedOut) if !patience.is_over() => self.signals.check()?,
+                Err(error) => return Err(self.failed(error)),
+            }
+        }
+    }
+
+    fn failed(&self, error: SendError) -> Stop {
+        let exit = match error {
+            SendError::TimedOut => Exit::TimedOut,
+            SendError::BrokenPipe | SendError::Closed => Exit::PeerGone,
+            SendError::TooLong { .. } => Exit::Failed,
+            SendError::Failed(ref fault) => return Stop::fault(self.name, fault),
+        };
+        Stop::new(exit, format!("{:?}: {error}; {} messages were sent", self.name, self.sent))
+    }
+}
+
+/// The end of a transfer at a message that the ring does not take.
+fn refuse(
+    unfit: Unfit,
+    framing: Incoming,
+    max_len: usize,
+    input: &mut Input,
+    signals: &Signals,
+) -> Stop {
+    let unit = if framing == Incoming::Lines { "line" } else { "message" };
+    let limit = format!("this ring takes at most {max_len}; create it with a larger capacity");
+    let message = match unfit {
+        Unfit::EndlessLine { number } => match line_length(input, signals) {
+            Ok((len, whole)) => {
+                let at_least = if whole { "" } else { "at least " };
+                format!("{unit} {number} of stdin has {at_least}{len} bytes, {limit}")
+            }
+            Err(stop) => return stop,
+        },
+        Unfit::TooLong { number, len } => {
+            format!("{unit} {number} of stdin has {len} bytes, {limit}")
+        }
+        Unfit::CutOff { number, have, want } => {
+            format!("stdin ends inside {unit} {number}: after {have} of {want} bytes")
+        }
+    };
+    Stop::new(Exit::Failed, format!("{message}; all before it was sent"))
+}
+
+/// The length of the line that begins here, and whether that is all of it.
+fn line_length(input: &mut Input, signals: &Signals) -> Result<(usize, bool), Stop> {
+    let mut len = 0;
+    loop {
+        if let Some(found) = memchr::memchr(b'\n', input.bytes()) {
+            return Ok((len + found, true));
+        }
+        let passed = input.bytes().len();
+        len += passed;
+        input.consume(passed);
+        if input.at_end() || len >= COUNT_LIMIT_BYTES {
+            return Ok((len, input.at_end()));
+        }
+        input.fill(0, signals)?;
+    }
+}

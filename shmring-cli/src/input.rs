@@ -1,0 +1,88 @@
+//! stdin in large pieces: a buffer that is filled behind and consumed in front.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
+
+use nix::poll::PollFlags;
+
+use crate::signals::Signals;
+use crate::stop::{Exit, Stop};
+
+/// Large enough that the system call costs little beside the bytes it brings.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Bytes read from stdin and not consumed yet.
+#[derive(Debug)]
+pub(crate) struct Input {
+    file: File,
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    at_end: bool,
+}
+
+impl Input {
+    /// Takes over stdin. Not through `io::stdin`, whose own buffer would hide
+    /// bytes from poll.
+    pub(crate) fn stdin() -> Result<Self, Stop> {
+        let file = io::stdin().as_fd().try_clone_to_owned().map_err(failed)?.into();
+        Ok(Self { file, buffer: vec![0; BUFFER_BYTES], start: 0, end: 0, at_end: false })
+    }
+
+    /// What is there.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[self.start..self.end]
+    }
+
+    /// Whether nothing will follow what is there.
+    pub(crate) fn at_end(&self) -> bool {
+        self.at_end
+    }
+
+    pub(crate) fn consume(&mut self, bytes: usize) {
+        self.start = (self.start + bytes).min(self.end);
+    }
+
+    /// Reads more, once: waits until there is something to read. Makes room for
+    /// a record of up to `record_bytes`.
+    pub(crate) fn fill(&mut self, record_bytes: usize, signals: &Signals) -> Result<(), Stop> {
+        self.make_room(record_bytes);
+        while !self.at_end {
+            signals.wait_for(self.file.as_fd(), PollFlags::POLLIN)?;
+            match self.file.read(&mut self.buffer[self.end..]) {
+                Ok(0) => self.at_end = true,
+                Ok(count) => {
+                    self.end += count;
+                    return Ok(());
+                }
+                // Somebody else was quicker, or stdin does not block.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        Ok(())
+    }
+
+    fn make_room(&mut self, record_bytes: usize) {
+        if self.start == self.end {
+            (self.start, self.end) = (0, 0);
+        }
+        // Half a buffer of room keeps the reads large and the moves rare.
+        if self.buffer.len() - self.end < BUFFER_BYTES / 2 {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+        if self.end == self.buffer.len() {
+            // Doubled, not sized for the record at once: a length that was only
+            // claimed costs no memory.
+            let grown = (2 * self.buffer.len()).min(record_bytes + BUFFER_BYTES);
+            self.buffer.resize(grown.max(self.end + 1), 0);
+        }
+    }
+}
+
+fn failed(error: io::Error) -> Stop {
+    Stop::new(Exit::Failed, format!("reading stdin: {error}"))
+}

@@ -1,0 +1,47 @@
+//! `shmring`: rings in shared memory from the shell.
+
+mod attaching;
+mod cli;
+mod command;
+mod facts;
+mod framing;
+mod input;
+mod output;
+mod parse;
+mod report;
+mod run;
+mod signals;
+mod stop;
+mod table;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::cli::{Cli, Verb};
+use crate::stop::Stop;
+
+fn main() -> ExitCode {
+    // The demo starts this executable again for each side of a transfer.
+    shmring_bench::worker::intercept();
+    match Cli::try_parse() {
+        Ok(cli) => stop::exit_code(dispatch(cli.verb)),
+        Err(refused) => {
+            // Help and version are data and go to stdout. Nobody may be listening.
+            let _ = refused.print();
+            ExitCode::from(u8::try_from(refused.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+fn dispatch(verb: Verb) -> Result<(), Stop> {
+    match verb {
+        Verb::Create(args) => command::create::run(&args),
+        Verb::Attach(args) => command::attach::run(&args),
+        Verb::Send(args) => command::send::run(&args),
+        Verb::Recv(args) => command::recv::run(&args),
+        Verb::Unlink(args) => command::unlink::run(&args),
+        Verb::Ls(args) => command::ls::run(&args),
+        Verb::Demo(args) => command::demo::run(&args),
+    }
+}

@@ -1,0 +1,98 @@
+//! stdout in large pieces, never holding back what could be read.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Write};
+use std::os::fd::AsFd;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+use crate::signals::Signals;
+use crate::stop::{Exit, Stop};
+
+/// Large enough that the system call costs little beside the bytes it takes.
+const BUFFER_BYTES: usize = 256 << 10;
+
+/// Bytes that are on their way to stdout.
+#[derive(Debug)]
+pub(crate) struct Output {
+    file: File,
+    /// All of it is initialised; the first `filled` bytes count.
+    buffer: Vec<u8>,
+    filled: usize,
+}
+
+impl Output {
+    /// Takes over stdout. Not through `io::stdout`, which looks at every line.
+    pub(crate) fn stdout() -> Result<Self, Stop> {
+        let file =
+            io::stdout().as_fd().try_clone_to_owned().map_err(|error| failed(&error))?.into();
+        Ok(Self { file, buffer: vec![0; BUFFER_BYTES], filled: 0 })
+    }
+
+    /// Whether it is time to write.
+    pub(crate) fn is_full(&self) -> bool {
+        self.filled >= BUFFER_BYTES
+    }
+
+    /// How many bytes are waiting.
+    pub(crate) fn filled(&self) -> usize {
+        self.filled
+    }
+
+    /// Forgets what was not written.
+    pub(crate) fn clear(&mut self) {
+        self.filled = 0;
+    }
+
+    /// Room for `bytes` more at the end, to be filled by the caller.
+    pub(crate) fn extend(&mut self, bytes: usize) -> &mut [u8] {
+        let start = self.filled;
+        self.filled += bytes;
+        if self.filled > self.buffer.len() {
+            self.buffer.resize(self.filled, 0);
+        }
+        &mut self.buffer[start..self.filled]
+    }
+
+    /// Writes everything. If it fails, tells how many bytes went out before.
+    pub(crate) fn flush(&mut self, signals: &Signals) -> Result<(), (usize, Stop)> {
+        let mut written = 0;
+        while written < self.filled {
+            let result = signals
+                .wait_for(self.file.as_fd(), PollFlags::POLLOUT)
+                .and_then(|()| self.write_some(written));
+            match result {
+                Ok(count) => written += count,
+                Err(stop) => return Err((written, stop)),
+            }
+        }
+        self.filled = 0;
+        Ok(())
+    }
+
+    fn write_some(&mut self, from: usize) -> Result<usize, Stop> {
+        match self.file.write(&self.buffer[from..self.filled]) {
+            Ok(0) => Err(failed(&ErrorKind::WriteZero.into())),
+            Ok(count) => Ok(count),
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) =>
+            {
+                Ok(0)
+            }
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Stop::OutputClosed),
+            Err(error) => Err(failed(&error)),
+        }
+    }
+
+    /// Whether the reader of a pipe or socket has gone, found out without
+    /// writing to it.
+    pub(crate) fn is_closed(&self) -> bool {
+        let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::empty())];
+        let polled = poll(&mut fds, PollTimeout::ZERO);
+        polled.is_ok() && fds[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLERR))
+    }
+}
+
+fn failed(error: &io::Error) -> Stop {
+    Stop::new(Exit::Failed, format!("writing stdout: {error}"))
+}

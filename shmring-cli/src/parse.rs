@@ -1,0 +1,128 @@
+//! From what was typed to what it means: sizes, durations, modes, kinds.
+
+use std::time::Duration;
+
+use shmring::Kind;
+
+const UNITS: [(&str, u64); 14] = [
+    ("", 1),
+    ("b", 1),
+    ("k", 1 << 10),
+    ("kib", 1 << 10),
+    ("kb", 1_000),
+    ("m", 1 << 20),
+    ("mib", 1 << 20),
+    ("mb", 1_000_000),
+    ("g", 1 << 30),
+    ("gib", 1 << 30),
+    ("gb", 1_000_000_000),
+    ("t", 1 << 40),
+    ("tib", 1 << 40),
+    ("tb", 1_000_000_000_000),
+];
+
+/// A number of bytes: `4096`, `64K`, `1M`, `4GiB`, `10MB`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit = unit.trim_start().to_ascii_lowercase();
+    let factor = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, factor)| *factor);
+    match (number.parse::<u64>(), factor) {
+        (Ok(number), Some(factor)) => number
+            .checked_mul(factor)
+            .ok_or_else(|| "that is more bytes than a 64-bit number can count".to_owned()),
+        (Err(_), _) if !number.is_empty() => {
+            Err("that is more bytes than a 64-bit number can count".to_owned())
+        }
+        _ => Err("expected a whole number of bytes such as 4096, 64K, 1M, 4GiB or 10MB".to_owned()),
+    }
+}
+
+/// A size of at least one byte that fits into memory.
+pub(crate) fn chunk_size(text: &str) -> Result<usize, String> {
+    match usize::try_from(size(text)?) {
+        Ok(0) => Err("a message of 0 bytes would never move stdin on".to_owned()),
+        Ok(bytes) => Ok(bytes),
+        Err(_) => Err("that is more bytes than this machine can address".to_owned()),
+    }
+}
+
+/// A time span: `250ms`, `5s`, `1m 30s`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; expected a time such as 250ms, 5s or 1m 30s"))
+}
+
+/// Permission bits in octal: `0600`, `660`, `0o640`.
+pub(crate) fn mode(text: &str) -> Result<u32, String> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    // from_str_radix would take a sign.
+    let octal = !digits.is_empty() && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
+    match u32::from_str_radix(digits, 8) {
+        Ok(mode) if octal && mode <= 0o777 => Ok(mode),
+        _ => Err("expected an octal file mode from 0 to 0777, such as 0600".to_owned()),
+    }
+}
+
+/// The kind of a ring.
+pub(crate) fn kind(text: &str) -> Result<Kind, String> {
+    text.parse().map_err(|_| {
+        "there is one kind: spsc, a single producer and a single consumer, messages of any length"
+            .to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches a unit that changes its meaning, and an overflow that wraps.
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("1b", 1),
+            ("64K", 65_536),
+            ("64k", 65_536),
+            ("64KiB", 65_536),
+            ("64KB", 64_000),
+            ("1M", 1 << 20),
+            ("4GiB", 4 << 30),
+            ("4 GiB", 4 << 30),
+            ("10MB", 10_000_000),
+            ("1T", 1 << 40),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for text in
+            ["", "K", "-1", "+1", "1.5M", "1X", "1KK", "0x10", "18446744073709551616", "99999999T"]
+        {
+            assert!(size(text).is_err(), "{text}");
+        }
+        assert!(chunk_size("0").is_err());
+    }
+
+    // Catches a mode read as decimal, or with bits beyond the permissions.
+    #[test]
+    fn modes() {
+        assert_eq!(mode("0600"), Ok(0o600));
+        assert_eq!(mode("660"), Ok(0o660));
+        assert_eq!(mode("0o640"), Ok(0o640));
+        for text in ["", "8", "0o", "rw", "1777", "+600", "-600", "0x1ff", "6 0"] {
+            assert!(mode(text).is_err(), "{text}");
+        }
+    }
+
+    // Catches durations without a unit being taken for one.
+    #[test]
+    fn durations() {
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        for text in ["", "5", "s", "-1s", "5 parsecs"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Facts on stdout: as text for people, as JSON for programs.
+
+use std::io::{self, ErrorKind, Write};
+
+use serde::Serialize;
+
+use crate::stop::{Exit, Stop};
+
+/// Grows when a field changes its meaning or goes away; new fields do not count.
+const SCHEMA: u32 = 1;
+
+#[derive(Serialize)]
+struct Versioned<'a, T> {
+    schema: u32,
+    #[serde(flatten)]
+    facts: &'a T,
+}
+
+/// Prints `facts`, as JSON or as the text that `text` makes of them.
+pub(crate) fn print<T: Serialize>(
+    json: bool,
+    facts: &T,
+    text: impl FnOnce(&T) -> String,
+) -> Result<(), Stop> {
+    if json {
+        let line = serde_json::to_string_pretty(&Versioned { schema: SCHEMA, facts });
+        let line = line.map_err(|error| Stop::new(Exit::Failed, format!("JSON: {error}")))?;
+        write(&(line + "\n"))
+    } else {
+        write(&text(facts))
+    }
+}
+
+fn write(text: &str) -> Result<(), Stop> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Stop::OutputClosed),
+        Err(error) => Err(Stop::new(Exit::Failed, format!("writing stdout: {error}"))),
+    }
+}
+
+/// Bytes for people: `1 MiB`, `1.5 KiB`, `700 B`.
+pub(crate) fn bytes(count: u64) -> String {
+    const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
+    let Some((unit, shift)) = UNITS.iter().find(|(_, shift)| count >> shift > 0) else {
+        return format!("{count} B");
+    };
+    let whole = count >> shift;
+    // Tenths, rounded down, so that 1023.9 KiB never reads as 1024.
+    let tenths = ((count - (whole << shift)) * 10) >> shift;
+    if tenths == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
+}
+
+/// A name or a message with its control characters shown instead of obeyed.
+pub(crate) fn printable(text: &str) -> String {
+    // U+2028, bidirectional overrides and the like rearrange a terminal's line as well.
+    let is_safe = |c: char| !c.is_control() && c != '\\' && !is_format(c);
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if is_safe(c) {
+            out.push(c)
+        } else {
+            out.extend(c.escape_default())
+        }
+        out
+    })
+}
+
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches a size shown as more than it is, or in the wrong unit.
+    #[test]
+    fn sizes_for_people() {
+        for (count, text) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1 KiB"),
+            (1536, "1.5 KiB"),
+            ((1 << 20) - 1, "1023.9 KiB"),
+            (1 << 20, "1 MiB"),
+            (8 << 30, "8 GiB"),
+            (u64::MAX, "16777215.9 TiB"),
+        ] {
+            assert_eq!(bytes(count), text);
+        }
+    }
+
+    // Catches a name that could move the cursor or end the line.
+    #[test]
+    fn names_for_terminals() {
+        assert_eq!(printable("prices"), "prices");
+        assert_eq!(printable("größe"), "größe");
+        assert_eq!(printable("a\nb\x1b[2J"), "a\\nb\\u{1b}[2J");
+        assert_eq!(printable("a\\b\u{202e}"), "a\\\\b\\u{202e}");
+    }
+}

@@ -1,0 +1,99 @@
+//! SIGINT and SIGTERM as a flag to look at and a descriptor to poll.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::{flag, low_level};
+
+use crate::stop::{Exit, Stop};
+
+/// No wait on a ring is longer than this without a look at the flag.
+pub(crate) const SLICE: Duration = Duration::from_millis(100);
+
+/// More than enough to tidy up.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// The signals that end a transfer cleanly.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    /// The last one that came; 0 before that.
+    raised: Arc<AtomicUsize>,
+    /// Readable for ever once one came, so that a poll cannot miss it.
+    pipe: UnixStream,
+}
+
+impl Signals {
+    /// From now on the signals end what this process does at its next look.
+    pub(crate) fn install() -> Result<Self, Stop> {
+        Self::try_install()
+            .map_err(|error| Stop::new(Exit::Failed, format!("handling signals: {error}")))
+    }
+
+    fn try_install() -> io::Result<Self> {
+        let raised = Arc::new(AtomicUsize::new(0));
+        let (pipe, write_end) = UnixStream::pair()?;
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: who finds the pipe readable finds the flag set.
+            flag::register_usize(signal, Arc::clone(&raised), signal.unsigned_abs() as usize)?;
+            low_level::pipe::register(signal, write_end.try_clone()?)?;
+        }
+        Ok(Self { raised, pipe })
+    }
+
+    /// Ends the process, by the signal, a while after one came, whatever it is
+    /// stuck in: a write to a reader that stands still may begin just after the
+    /// last look. For verbs that leave nothing behind however they end.
+    pub(crate) fn end_soon(&self) {
+        let raised = Arc::clone(&self.raised);
+        let Ok(pipe) = self.pipe.try_clone() else {
+            return;
+        };
+        // Without the thread only that corner case is lost.
+        let _ = thread::Builder::new().spawn(move || {
+            let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
+            while raised.load(Ordering::Relaxed) == 0 {
+                let _ = poll(&mut fds, PollTimeout::NONE);
+            }
+            thread::sleep(GRACE);
+            let signal = raised.load(Ordering::Relaxed);
+            let _ = low_level::emulate_default_handler(i32::try_from(signal).unwrap_or(SIGTERM));
+        });
+    }
+
+    /// # Errors
+    /// `Signal` once one came.
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        match self.raised.load(Ordering::Relaxed) {
+            0 => Ok(()),
+            signal => Err(Stop::Signal(i32::try_from(signal).unwrap_or(SIGTERM))),
+        }
+    }
+
+    /// Waits until `fd` is ready for `events`, or broken. The handlers restart
+    /// system calls, so a plain read would sleep through a signal.
+    ///
+    /// # Errors
+    /// `Signal` once one came.
+    pub(crate) fn wait_for(&self, fd: BorrowedFd<'_>, events: PollFlags) -> Result<(), Stop> {
+        loop {
+            let mut fds =
+                [PollFd::new(fd, events), PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
+            let polled = poll(&mut fds, PollTimeout::NONE);
+            self.check()?;
+            match polled {
+                // What else poll complains about, the read or write will name.
+                Ok(_) => return Ok(()),
+                Err(Errno::EINTR) => {}
+                Err(errno) => return Err(Stop::new(Exit::Failed, format!("poll: {errno}"))),
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Why a verb ends early, and what the shell is told.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use shmring::{AttachError, CreateError, Fault, JoinError, UnlinkError};
+use signal_hook::low_level::emulate_default_handler;
+
+/// Exit codes that scripts can rely on. 0 is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    Failed = 1,
+    Usage = 2,
+    NoSegment = 3,
+    TimedOut = 4,
+    PeerGone = 5,
+    Corrupt = 6,
+    Taken = 7,
+}
+
+/// Why a verb ends before its work is done.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// Something went wrong: a line for stderr and a code for the shell.
+    Failed { exit: Exit, message: String },
+    /// Whatever there was to say has been said already.
+    Reported(Exit),
+    /// Whoever read our stdout has seen enough. Not a failure.
+    OutputClosed,
+    /// A signal asked for the end.
+    Signal(i32),
+}
+
+impl Stop {
+    pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self::Failed { exit, message: message.into() }
+    }
+
+    /// A fault of the ring `name`.
+    pub(crate) fn fault(name: &str, fault: &Fault) -> Self {
+        Self::new(fault_exit(fault), format!("{name:?}: {fault}"))
+    }
+
+    /// A handle that the ring `name` refused.
+    pub(crate) fn join(name: &str, error: &JoinError) -> Self {
+        let exit = match error {
+            JoinError::RoleTaken { .. } => Exit::Taken,
+            JoinError::Closed => Exit::PeerGone,
+            JoinError::TableFull { .. } => Exit::Failed,
+            JoinError::Failed(fault) => fault_exit(fault),
+        };
+        Self::new(exit, format!("{name:?}: {error}"))
+    }
+}
+
+fn fault_exit(fault: &Fault) -> Exit {
+    match fault {
+        Fault::Corrupt(_) => Exit::Corrupt,
+        Fault::Forked => Exit::Failed,
+    }
+}
+
+fn attach_exit(error: &AttachError) -> Exit {
+    match error {
+        AttachError::Name(_) => Exit::Usage,
+        AttachError::NotFound { .. } => Exit::NoSegment,
+        AttachError::TimedOut { .. } => Exit::TimedOut,
+        AttachError::NotASegment { .. }
+        | AttachError::Incompatible { .. }
+        | AttachError::CorruptHeader { .. } => Exit::Corrupt,
+        AttachError::Denied { .. }
+        | AttachError::Busy { .. }
+        | AttachError::TableFull { .. }
+        | AttachError::Os(_) => Exit::Failed,
+    }
+}
+
+impl From<AttachError> for Stop {
+    fn from(error: AttachError) -> Self {
+        Self::new(attach_exit(&error), error.to_string())
+    }
+}
+
+impl From<CreateError> for Stop {
+    fn from(error: CreateError) -> Self {
+        let exit = match &error {
+            CreateError::Name(_) | CreateError::Config(_) => Exit::Usage,
+            CreateError::Exists { .. } | CreateError::InUse { .. } => Exit::Taken,
+            CreateError::Attach(attach) => attach_exit(attach),
+            CreateError::NoSpace { .. } | CreateError::Os(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<UnlinkError> for Stop {
+    fn from(error: UnlinkError) -> Self {
+        let exit = match &error {
+            UnlinkError::Name(_) => Exit::Usage,
+            UnlinkError::NotFound { .. } => Exit::NoSegment,
+            UnlinkError::Denied { .. } | UnlinkError::Os(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+/// Says something to whoever watches. Unlike `eprintln!` it survives a closed stderr.
+pub(crate) fn say(message: impl Display) {
+    let _ = writeln!(io::stderr(), "shmring: {message}");
+}
+
+/// Reports the end to people and to the shell.
+pub(crate) fn exit_code(result: Result<(), Stop>) -> ExitCode {
+    match result {
+        Ok(()) | Err(Stop::OutputClosed) => ExitCode::SUCCESS,
+        Err(Stop::Reported(exit)) => ExitCode::from(exit as u8),
+        Err(Stop::Failed { exit, message }) => {
+            say(message);
+            ExitCode::from(exit as u8)
+        }
+        Err(Stop::Signal(signal)) => {
+            // Everything is tidied up. Dying of the signal itself tells a shell
+            // that runs us in a loop to stop too; it reads as 128 + signal.
+            let _ = emulate_default_handler(signal);
+            ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+        }
+    }
+}
