@@ -10,7 +10,7 @@
 //! second description.
 
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
@@ -69,7 +69,8 @@ pub(crate) fn is_held(file: &File, from: u64, len: u64) -> Result<bool, OsError>
 /// of the file before and after, and where it cannot, nobody counts as dead.
 #[derive(Debug)]
 pub(crate) struct Probe {
-    file: File,
+    /// `None` only while being dropped.
+    file: Option<File>,
     device: u64,
     inode: u64,
 }
@@ -77,34 +78,49 @@ pub(crate) struct Probe {
 impl Probe {
     pub(crate) fn new(file: File) -> Result<Self, OsError> {
         let stat = file.metadata().map_err(|e| OsError::new("fstat", "the segment", e))?;
-        Ok(Self { file, device: stat.dev(), inode: stat.ino() })
+        Ok(Self { device: stat.dev(), inode: stat.ino(), file: Some(file) })
     }
 
-    fn is_intact(&self) -> bool {
-        self.file.metadata().is_ok_and(|s| (s.dev(), s.ino()) == (self.device, self.inode))
+    /// The file, if the descriptor still means it.
+    fn intact(&self) -> Option<&File> {
+        let stat = self.file.as_ref()?.metadata().ok()?;
+        let same = (stat.dev(), stat.ino()) == (self.device, self.inode);
+        self.file.as_ref().filter(|_| same)
     }
 
     /// Whether the token at `byte` is held, as far as can be told.
     pub(crate) fn is_alive(&self, byte: u64) -> bool {
-        let held = self.is_intact().then(|| is_held(&self.file, byte, 1));
-        !(matches!(held, Some(Ok(false))) && self.is_intact())
+        let held = self.intact().map(|file| is_held(file, byte, 1));
+        !(matches!(held, Some(Ok(false))) && self.intact().is_some())
     }
 
     /// Gives a lock back that was taken through the file before this was made of it.
     pub(crate) fn release(&self, byte: u64) -> Result<(), OsError> {
-        release(&self.file, byte)
+        self.intact().map_or(Ok(()), |file| release(file, byte))
     }
 
     /// Takes the token at `byte` of a dead attach and runs `clean` with it. Does
     /// nothing if it is held, or if that cannot be told.
     pub(crate) fn with_token(&self, byte: u64, clean: impl FnOnce()) {
-        if !self.is_intact() || !try_exclusive(&self.file, byte).unwrap_or(false) {
+        let Some(file) = self.intact() else {
+            return;
+        };
+        if !try_exclusive(file, byte).unwrap_or(false) {
             return;
         }
-        if self.is_intact() {
+        if self.intact().is_some() {
             clean();
         }
         // A failure leaves a lock that ends with this attach.
-        let _ = release(&self.file, byte);
+        let _ = release(file, byte);
+    }
+}
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        if self.intact().is_none() {
+            // The number is someone else's by now: not ours to close.
+            let _ = self.file.take().map(IntoRawFd::into_raw_fd);
+        }
     }
 }
