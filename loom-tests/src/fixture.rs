@@ -54,27 +54,40 @@ impl World {
         &self.control.roles
     }
 
-    /// Claims a handle for `attach` and then `role` for it, once it is vacant.
-    fn join(&self, role: Role, attach: usize) -> usize {
+    /// Claims a handle for `attach`, and `role` for it; `None` if the role is held.
+    fn join(&self, role: Role, attach: usize) -> Option<usize> {
         let handle = roster::claim_handle(&self.handles, attach).expect("a handle is free");
-        while !self.roles().claim(role, handle) {
-            yield_now();
+        if self.roles().claim(role, handle) {
+            return Some(handle);
         }
-        handle
+        self.leave(handle);
+        None
     }
 
-    /// The producer's side, from where the predecessor left it.
-    pub(crate) fn sender(self: &Rc<Self>, attach: usize) -> Sender {
-        let handle = self.join(Role::Producer, attach);
+    /// The producer's side, from where the predecessor left it, unless the role
+    /// is held.
+    pub(crate) fn try_sender(self: &Rc<Self>, attach: usize) -> Option<Sender> {
+        let handle = self.join(Role::Producer, attach)?;
         let side = record::Producer::take_over(self.ring()).expect("not corrupt");
-        Sender { world: Rc::clone(self), side, handle }
+        Some(Sender { world: Rc::clone(self), side, handle })
     }
 
-    /// The consumer's side, from where the predecessor left it.
-    pub(crate) fn receiver(self: &Rc<Self>, attach: usize) -> Receiver {
-        let handle = self.join(Role::Consumer, attach);
+    /// The consumer's side, from where the predecessor left it, unless the role
+    /// is held.
+    pub(crate) fn try_receiver(self: &Rc<Self>, attach: usize) -> Option<Receiver> {
+        let handle = self.join(Role::Consumer, attach)?;
         let side = record::Consumer::take_over(self.ring()).expect("not corrupt");
-        Receiver { world: Rc::clone(self), side, handle }
+        Some(Receiver { world: Rc::clone(self), side, handle })
+    }
+
+    /// The producer's side, of a role that is vacant.
+    pub(crate) fn sender(self: &Rc<Self>, attach: usize) -> Sender {
+        self.try_sender(attach).expect("the role is vacant")
+    }
+
+    /// The consumer's side, of a role that is vacant.
+    pub(crate) fn receiver(self: &Rc<Self>, attach: usize) -> Receiver {
+        self.try_receiver(attach).expect("the role is vacant")
     }
 
     /// Gives up a handle and its role.
@@ -228,12 +241,16 @@ impl Sender {
     pub(crate) fn send_or_sleep(&mut self, message: Message) {
         while let Err(refused) = self.try_send(message) {
             let Refused::Full { need } = refused else { panic!("{refused:?}") };
-            let World { control, handles, .. } = &*self.world;
-            let ring = self.world.ring();
-            let ready = || ring.has_room(need);
-            wake::sleep(&control.senders, handles, self.handle, need, Deadline, ready);
+            self.sleep(need);
         }
         self.notify();
+    }
+
+    /// Sleeps until head reaches `need`.
+    pub(crate) fn sleep(&self, need: u64) {
+        let World { control, handles, .. } = &*self.world;
+        let ready = || self.world.ring().has_room(need) || self.world.roles().consumer_gone(0);
+        wake::sleep(&control.senders, handles, self.handle, need, Deadline, ready);
     }
 
     /// Wakes the receiver if what was sent ends its wait.

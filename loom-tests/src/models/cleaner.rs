@@ -1,3 +1,92 @@
-//! 
-use crate::frame::models;
-models!{}
+//! A cleaner dies at any operation, and another one finishes its work.
+
+use loom::thread;
+
+use crate::fixture::{Message, World};
+use crate::frame::{Body, models};
+use crate::ring::roster::{Role, Tenure};
+use crate::sync::Ordering;
+use crate::sync::crash::killed_at;
+
+const DEAD: usize = 0;
+const CONSUMER: usize = 1;
+const SUCCESSOR: usize = 2;
+
+/// A producer died asleep. Its first cleaner is killed, the second one begins
+/// once the first is dead. The consumer sleeps, and if the first cleaner took its
+/// bit without waking it, its slice ends.
+///
+/// Accepted: the consumer receives what was sent, then the end of the stream;
+/// role, handle and sleeper bit are free and a successor gets them. Would catch a
+/// clean-up that cannot be repeated, and an order of its steps that leaves
+/// something nobody cleans.
+fn cleaning(kill_at: u64) {
+    let world = World::new(0);
+    let mut sender = world.sender(DEAD);
+    let mut receiver = world.receiver(CONSUMER);
+    let sent = Message::new(1, 1);
+    sender.send(sent);
+    let (dead, consumer) = (sender.handle, receiver.handle);
+    let bits = &world.control.senders.bits[0];
+    bits.fetch_or(1 << dead, Ordering::Relaxed);
+
+    let cleaner = thread::spawn({
+        let world = world.clone();
+        move || {
+            let killed = killed_at(kill_at, || world.clean(DEAD)).is_none();
+            let armed = world.control.receivers.bits[0].load(Ordering::Relaxed) >> consumer & 1;
+            if killed && armed == 0 {
+                world.handles[consumer].park.end_slices();
+            }
+        }
+    });
+    let second = thread::spawn({
+        let world = world.clone();
+        move || {
+            // Stands for the token that only one cleaner has.
+            cleaner.join().expect("the cleaner ends");
+            world.clean(DEAD);
+        }
+    });
+    assert_eq!(receiver.recv_or_sleep(), Some(sent));
+    assert_eq!(receiver.recv_or_sleep(), None);
+    second.join().expect("the second cleaner ends");
+
+    assert_eq!(bits.load(Ordering::Relaxed), 0);
+    assert_eq!(world.handles[dead].attach(), None);
+    assert_eq!(world.roles().tenure(Role::Producer), Tenure::Vacant { claims: 1 });
+    let mut successor = world.sender(SUCCESSOR);
+    successor.send(Message::new(2, 1));
+    assert_eq!(receiver.try_recv(), Some(Message::new(2, 1)));
+}
+
+/// The first cleaner has given the role up and is killed, a successor takes the
+/// role while the second cleaner works.
+///
+/// Accepted: the successor keeps its role. Would catch a cleaner that vacates a
+/// role which is no longer the dead one's.
+fn beside_a_successor(kill_at: u64) {
+    let world = World::new(0);
+    world.sender(DEAD);
+    let cleaner = thread::spawn({
+        let world = world.clone();
+        move || {
+            killed_at(kill_at, || world.clean(DEAD));
+            world.clean(DEAD);
+        }
+    });
+    let successor = world.try_sender(SUCCESSOR).map(|successor| successor.handle);
+    cleaner.join().expect("the cleaners end");
+    if let Some(handle) = successor {
+        assert_eq!(
+            world.roles().tenure(Role::Producer),
+            Tenure::Held { handle, claims: 2 }
+        );
+        assert_eq!(world.handles[handle].attach(), Some(SUCCESSOR));
+    }
+}
+
+models! {
+    CLEANING = cleaning_bound_2: bound Some(2), at least 2, Body::Deadly(cleaning);
+    BESIDE_A_SUCCESSOR = beside_a_successor_bound_2: bound Some(2), at least 2, Body::Deadly(beside_a_successor);
+}
