@@ -1,9 +1,10 @@
 //! Real transfers and probes between real processes, and what is left when they are cut short.
 
 use std::fs;
+use std::io::Read;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -124,22 +125,53 @@ fn a_watch_that_says_stop_ends_the_run_and_leaves_nothing() {
     }
 }
 
-/// `shmring-bench` with work for hours, once its workers run; and their process ids.
-fn busy_bench() -> (Child, Vec<i32>) {
-    let mut command = Command::new(executable());
-    command.args(["--bytes", "1000000000000000"]);
-    let bench = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let deadline = Instant::now() + LIMIT;
-    // Those of the probe, which runs first, are soon gone.
-    let mut before = Vec::new();
-    loop {
-        let workers = children(bench.id());
-        if workers.len() == 2 && workers == before {
-            return (bench, workers);
+/// `shmring-bench` with work for hours. Dropped, it is killed.
+struct Bench {
+    process: Child,
+    workers: Vec<i32>,
+}
+
+impl Bench {
+    /// Starts it, and waits until its workers run.
+    fn start() -> Bench {
+        let mut command = Command::new(executable());
+        command.args(["--bytes", "1000000000000000"]).stdout(Stdio::null()).stderr(Stdio::piped());
+        let process = command.spawn().unwrap();
+        let mut bench = Bench { process, workers: Vec::new() };
+        let deadline = Instant::now() + LIMIT;
+        loop {
+            // Those of the probe, which runs first, are gone at the second look.
+            let workers = children(bench.process.id());
+            if workers.len() == 2 && workers == bench.workers {
+                return bench;
+            }
+            assert!(Instant::now() < deadline, "the workers did not start");
+            bench.workers = workers;
+            sleep(Duration::from_millis(500));
         }
-        assert!(Instant::now() < deadline, "the workers did not start");
-        before = workers;
-        sleep(Duration::from_millis(500));
+    }
+
+    /// Ends it by a signal; returns its exit code and last words, when all its workers are gone.
+    fn end(mut self, signal: Signal) -> (Option<i32>, String) {
+        let pid = Pid::from_raw(self.process.id().cast_signed());
+        kill(pid, signal).unwrap();
+        let mut words = String::new();
+        self.process.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+        let status = self.process.wait().unwrap();
+        let deadline = Instant::now() + LIMIT;
+        while self.workers.iter().any(|pid| parent_and_state(*pid).is_some_and(|(_, runs)| runs)) {
+            assert!(Instant::now() < deadline, "workers outlived their parent");
+            sleep(Duration::from_millis(10));
+        }
+        assert_eq!(left_in_shared_memory(&format!("shmring-bench-{pid}-")), [] as [&str; 0]);
+        (status.code(), words)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -161,30 +193,13 @@ fn parent_and_state(pid: i32) -> Option<(u32, bool)> {
     Some((fields.next()?.parse().ok()?, runs))
 }
 
-fn end(bench: Child, workers: &[i32], signal: Signal) -> Output {
-    let pid = Pid::from_raw(bench.id().cast_signed());
-    kill(pid, signal).unwrap();
-    let output = bench.wait_with_output().unwrap();
-    let deadline = Instant::now() + LIMIT;
-    while workers.iter().any(|pid| parent_and_state(*pid).is_some_and(|(_, runs)| runs)) {
-        assert!(Instant::now() < deadline, "workers outlived their parent");
-        sleep(Duration::from_millis(10));
-    }
-    assert_eq!(left_in_shared_memory(&format!("shmring-bench-{pid}-")), [] as [&str; 0]);
-    output
-}
-
 #[test]
 fn killing_the_parent_leaves_no_workers_and_no_segment() {
-    let (bench, workers) = busy_bench();
-    let output = end(bench, &workers, Signal::SIGKILL);
-    assert!(!output.status.success());
+    assert_eq!(Bench::start().end(Signal::SIGKILL), (None, String::new()));
 }
 
 #[test]
 fn interrupting_the_parent_ends_it_in_order() {
-    let (bench, workers) = busy_bench();
-    let output = end(bench, &workers, Signal::SIGINT);
-    assert_eq!(output.status.code(), Some(1));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "shmring-bench: stopped before the end\n");
+    let words = String::from("shmring-bench: stopped before the end\n");
+    assert_eq!(Bench::start().end(Signal::SIGINT), (Some(1), words));
 }
