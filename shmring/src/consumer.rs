@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::error::{Fault, JoinError, RecvError, Role, TryRecvError};
-use crate::grant::{Message, Peek};
+use crate::grant::{Lookahead, Message, Peek};
 use crate::ring::record::{self, Place};
 use crate::seat::Seat;
 use crate::segment::View;
@@ -139,8 +139,8 @@ impl Consumer {
         max: usize,
         visit: impl FnMut(&Message<'_>),
     ) -> Result<usize, TryRecvError> {
-        let first = self.next()?;
-        Ok(self.take_batch(first, max, visit))
+        self.next()?;
+        Ok(self.take_batch(max, visit))
     }
 
     /// As [`try_recv_batch`](Self::try_recv_batch), but waits for the first message.
@@ -152,8 +152,8 @@ impl Consumer {
         max: usize,
         visit: impl FnMut(&Message<'_>),
     ) -> Result<usize, RecvError> {
-        let first = self.next_by(Deadline::NEVER)?;
-        Ok(self.take_batch(first, max, visit))
+        self.next_by(Deadline::NEVER)?;
+        Ok(self.take_batch(max, visit))
     }
 
     /// As [`try_recv_batch`](Self::try_recv_batch), but waits for the first message
@@ -167,8 +167,25 @@ impl Consumer {
         timeout: Duration,
         visit: impl FnMut(&Message<'_>),
     ) -> Result<usize, RecvError> {
-        let first = self.next_by(Deadline::after(timeout))?;
-        Ok(self.take_batch(first, max, visit))
+        self.next_by(Deadline::after(timeout))?;
+        Ok(self.take_batch(max, visit))
+    }
+
+    fn take_batch(&mut self, max: usize, mut visit: impl FnMut(&Message<'_>)) -> usize {
+        let mut batch = self.lookahead();
+        for _ in 0..max {
+            match batch.next() {
+                Some(message) => visit(&message),
+                None => break,
+            }
+        }
+        batch.release()
+    }
+
+    /// Looks at messages in place, one after the other, before any of them is
+    /// consumed. Does not wait: [`peek`](Self::peek) first where that is wanted.
+    pub fn lookahead(&mut self) -> Lookahead<'_> {
+        Lookahead::new(self)
     }
 
     /// How this consumer waits for messages. [`WaitMode::Adaptive`] unless set.
@@ -187,9 +204,14 @@ impl Consumer {
         Reader::new(self)
     }
 
+    /// Position of the oldest message that was not released.
+    pub(crate) fn head(&self) -> u64 {
+        self.ring.head()
+    }
+
     /// Where the next message is.
     #[inline]
-    pub(crate) fn next(&mut self) -> Result<Place, TryRecvError> {
+    fn next(&mut self) -> Result<Place, TryRecvError> {
         self.seat.check().map_err(TryRecvError::Failed)?;
         match self.place_at(self.ring.head())? {
             Some(place) => Ok(place),
@@ -199,9 +221,16 @@ impl Consumer {
 
     /// Where the message at position `from` is, if it was committed.
     #[inline]
-    pub(crate) fn place_at(&mut self, from: u64) -> Result<Option<Place>, TryRecvError> {
+    fn place_at(&mut self, from: u64) -> Result<Option<Place>, TryRecvError> {
         let place = self.ring.peek(self.seat.view.record(), from);
         place.map_err(|corrupt| TryRecvError::Failed(self.seat.poison(corrupt)))
+    }
+
+    /// Where the message at position `from` is, if there is one and no fault. A fault
+    /// is met again, and told, by the next verb.
+    pub(crate) fn place_after(&mut self, from: u64) -> Option<Place> {
+        self.seat.check().ok()?;
+        self.place_at(from).ok().flatten()
     }
 
     /// Tells an empty ring from an ended one. Only a look at the ring after the
@@ -248,27 +277,6 @@ impl Consumer {
         let message = Message::new(self.payload(place), place).to_vec();
         self.release(place.end(), 1);
         message
-    }
-
-    fn take_batch(
-        &mut self,
-        first: Place,
-        max: usize,
-        mut visit: impl FnMut(&Message<'_>),
-    ) -> usize {
-        let (mut count, mut next) = (0, Some(first));
-        let mut end = self.ring.head();
-        while let Some(place) = next.filter(|_| count < max) {
-            visit(&Message::new(self.payload(place), place));
-            end = place.end();
-            count += 1;
-            // A fault is met again, and told, by the next call.
-            next = self.place_at(end).unwrap_or_default();
-        }
-        if count > 0 {
-            self.release(end, count as u64);
-        }
-        count
     }
 
     #[inline]

@@ -72,7 +72,7 @@ pub use error::{
     AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, NameError, OsError,
     RecvError, Role, SendError, TryRecvError, TrySendError, UnlinkError,
 };
-pub use grant::{Message, Peek, Reservation};
+pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{
     Config, Description, Kind, Observer, Obtained, Participant, Segment, Status, list,

@@ -97,8 +97,7 @@ impl Reader {
             self.read = 0;
             released = Some(place.end());
             messages += 1;
-            // A fault is met again, and told, by the next read.
-            next = self.consumer.place_at(place.end()).unwrap_or_default();
+            next = self.consumer.place_after(place.end());
         }
         if let Some(end) = released {
             self.consumer.release(end, messages);

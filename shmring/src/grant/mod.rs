@@ -193,3 +193,57 @@ impl fmt::Debug for Peek<'_> {
         f.debug_tuple("Peek").field(&self.message()).finish()
     }
 }
+
+/// Messages looked at in place and in order, ahead of their release.
+///
+/// Dropping it leaves all of them in the ring.
+#[must_use = "messages that are not released are received again"]
+pub struct Lookahead<'a> {
+    consumer: &'a mut Consumer,
+    /// Position after the last message looked at.
+    end: u64,
+    messages: u64,
+}
+
+impl<'a> Lookahead<'a> {
+    pub(crate) fn new(consumer: &'a mut Consumer) -> Self {
+        let end = consumer.head();
+        Self { consumer, end, messages: 0 }
+    }
+
+    /// The next message, if one is there. A ring at fault looks like an empty one; the
+    /// consumer's next verb tells.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
+    pub fn next(&mut self) -> Option<Message<'_>> {
+        let place = self.consumer.place_after(self.end)?;
+        self.end = place.end();
+        self.messages += 1;
+        Some(Message::new(self.consumer.payload(place), place))
+    }
+
+    /// Consumes all messages that were looked at, at once; returns how many.
+    pub fn release(self) -> usize {
+        if self.messages > 0 {
+            self.consumer.release(self.end, self.messages);
+        }
+        self.messages as usize
+    }
+
+    /// Consumes the first `count` of the messages that were looked at, and leaves the
+    /// others.
+    ///
+    /// # Panics
+    /// If there were not as many.
+    pub fn release_first(self, count: usize) {
+        assert!(count as u64 <= self.messages, "release of more than was looked at");
+        let mut again = Lookahead::new(self.consumer);
+        while again.messages < count as u64 && again.next().is_some() {}
+        again.release();
+    }
+}
+
+impl fmt::Debug for Lookahead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookahead").field("messages", &self.messages).finish_non_exhaustive()
+    }
+}
