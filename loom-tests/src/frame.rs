@@ -52,7 +52,8 @@ impl Model {
             Body::Plain(_) => String::new(),
             Body::Deadly(_) => format!(", {kill_points} kill points"),
         };
-        let line = format!("model {}: {executions} executions, bound {bound}{kills}\n", self.name);
+        let name = self.name.trim_start_matches("loom_tests::models::");
+        let line = format!("model {name}: {executions} executions, bound {bound}{kills}\n");
         // Not eprintln!, which the test harness captures.
         std::io::stderr().write_all(line.as_bytes()).expect("stderr is open");
         assert!(
@@ -66,9 +67,7 @@ impl Model {
     /// Explores the model within `bound`. Panics when an execution does.
     pub(crate) fn explore(&self, bound: Option<usize>) -> Explored {
         match self.body {
-            Body::Plain(body) => {
-                Explored { executions: explore(bound, body), kill_points: 0 }
-            }
+            Body::Plain(body) => Explored { executions: explore(bound, body), kill_points: 0 },
             Body::Deadly(body) => {
                 let mut executions = 0;
                 for kill_at in 0..MAX_KILL_POINTS {
@@ -107,16 +106,20 @@ fn explore(bound: Option<usize>, body: impl Fn() + Send + Sync + 'static) -> usi
 }
 
 /// Declares the models of a family: each as a constant and as a test, and all
-/// of them as `MODELS`.
+/// of them as `MODELS`. A model `runs` its program, or `kills` a victim in it.
 macro_rules! models {
-    ($($constant:ident = $test:ident: bound $bound:expr, at least $at_least:expr, $body:expr;)*) => {
+    (@bound none) => { None };
+    (@bound $bound:literal) => { Some($bound) };
+    (@body runs $program:ident) => { crate::frame::Body::Plain($program) };
+    (@body kills $program:ident) => { crate::frame::Body::Deadly($program) };
+    ($($constant:ident: $test:ident, bound $bound:tt, at least $at_least:literal, $kind:ident $program:ident;)*) => {
         pub(crate) const MODELS: &[crate::frame::Model] = &[$($constant),*];
         $(
             pub(crate) const $constant: crate::frame::Model = crate::frame::Model {
                 name: concat!(module_path!(), "::", stringify!($test)),
-                bound: $bound,
+                bound: crate::frame::models!(@bound $bound),
                 at_least: $at_least,
-                body: $body,
+                body: crate::frame::models!(@body $kind $program),
             };
 
             #[test]

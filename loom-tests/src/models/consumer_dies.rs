@@ -7,7 +7,7 @@ use std::rc::Rc;
 use loom::thread;
 
 use crate::fixture::{Message, World};
-use crate::frame::{Body, models};
+use crate::frame::models;
 use crate::ring::record::Refused;
 use crate::sync::crash::killed_at;
 
@@ -115,6 +115,6 @@ fn beside_a_sleeper(kill_at: u64) {
 }
 
 models! {
-    RECEIVING = receiving_bound_2: bound Some(2), at least 2, Body::Deadly(receiving);
-    BESIDE_A_SLEEPER = beside_a_sleeper_bound_2: bound Some(2), at least 2, Body::Deadly(beside_a_sleeper);
+    RECEIVING: receiving_bound_2, bound 2, at least 2, kills receiving;
+    BESIDE_A_SLEEPER: beside_a_sleeper_bound_2, bound 2, at least 2, kills beside_a_sleeper;
 }

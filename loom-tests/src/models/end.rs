@@ -3,7 +3,7 @@
 use loom::thread;
 
 use crate::fixture::{Message, World};
-use crate::frame::{Body, models};
+use crate::frame::models;
 
 const SENT: [Message; 2] = [Message::new(1, 1), Message::new(2, 2)];
 
@@ -64,7 +64,7 @@ fn before_the_first_producer() {
 }
 
 models! {
-    VACATE = vacate_bound_2: bound Some(2), at least 2, Body::Plain(vacate);
-    CLOSE = close_bound_2: bound Some(2), at least 2, Body::Plain(close);
-    FIRST = before_the_first_producer_bound_2: bound Some(2), at least 2, Body::Plain(before_the_first_producer);
+    VACATE: vacate_bound_2, bound 2, at least 2, runs vacate;
+    CLOSE: close_bound_2, bound 2, at least 2, runs close;
+    FIRST: before_the_first_producer_bound_2, bound 2, at least 2, runs before_the_first_producer;
 }

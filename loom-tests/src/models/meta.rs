@@ -1,10 +1,12 @@
-//! What loom itself sees and does not see: the reason for the touch.
+//! The tools themselves: what loom sees and does not see, which is the reason for
+//! the touch; and when death comes.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
 use crate::frame::{Body, Model};
+use crate::sync::crash::killed_at;
 use crate::sync::{AtomicU64, Ordering};
 
 std::thread_local! {
@@ -75,4 +77,35 @@ fn the_touch_shows_both_orders_unbounded() {
 fn loom_alone_skips_one_order_unbounded() {
     RAW.check();
     assert_eq!(SEEN.take(), BTreeSet::from([0]));
+}
+
+/// The victim stores 1, 2 and 3. Another thread does so too, and lives.
+///
+/// Accepted: what the victim did before the operation that killed it, and nothing
+/// after. Would catch a death that comes early, late, to another thread, or in a
+/// later execution.
+fn three_stores(kill_at: u64) {
+    let words = Rc::new([AtomicU64::new(0), AtomicU64::new(0)]);
+    let shared = Rc::clone(&words);
+    let count = |word: &AtomicU64| (1..=3).for_each(|value| word.store(value, Ordering::Relaxed));
+    let victim = loom::thread::spawn(move || killed_at(kill_at, || count(&shared[0])).is_some());
+    count(&words[1]);
+    let survived = victim.join().expect("the victim ends");
+    assert_eq!(survived, kill_at >= 3);
+    assert_eq!(words[0].load(Ordering::Relaxed), kill_at.min(3));
+    assert_eq!(words[1].load(Ordering::Relaxed), 3);
+}
+
+const THREE_STORES: Model = Model {
+    name: "meta::death_comes_at_every_operation_unbounded",
+    bound: None,
+    at_least: 4,
+    body: Body::Deadly(three_stores),
+};
+
+/// A victim of three operations has three kill points.
+#[test]
+fn death_comes_at_every_operation_unbounded() {
+    THREE_STORES.check();
+    assert_eq!(THREE_STORES.explore(None).kill_points, 3);
 }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use loom::thread;
 
 use crate::fixture::{Message, Receiver, World};
-use crate::frame::{Body, models};
+use crate::frame::models;
 use crate::ring::roster::{Role, Tenure};
 use crate::sync::crash::killed_at;
 
@@ -194,8 +194,8 @@ fn beside_a_sleeper(kill_at: u64) {
 }
 
 models! {
-    SENDING = sending_bound_2: bound Some(2), at least 2, Body::Deadly(sending);
-    SUCCESSOR_BESIDE_CONSUMER = successor_beside_consumer_bound_2: bound Some(2), at least 2, Body::Deadly(successor_beside_consumer);
-    JOINING = joining_bound_2: bound Some(2), at least 2, Body::Deadly(joining);
-    BESIDE_A_SLEEPER = beside_a_sleeper_bound_2: bound Some(2), at least 2, Body::Deadly(beside_a_sleeper);
+    SENDING: sending_bound_2, bound 2, at least 2, kills sending;
+    SUCCESSOR_BESIDE_CONSUMER: successor_beside_consumer_bound_2, bound 2, at least 2, kills successor_beside_consumer;
+    JOINING: joining_bound_2, bound 2, at least 2, kills joining;
+    BESIDE_A_SLEEPER: beside_a_sleeper_bound_2, bound 2, at least 2, kills beside_a_sleeper;
 }

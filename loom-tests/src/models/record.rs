@@ -3,7 +3,7 @@
 use loom::thread;
 
 use crate::fixture::{CAPACITY_BYTES, Message, World};
-use crate::frame::{Body, models};
+use crate::frame::models;
 use crate::ring::WORD_BYTES;
 
 /// Sends `messages` from one thread and receives them in another.
@@ -133,13 +133,13 @@ fn observer() {
 }
 
 models! {
-    PADS = pads_bound_2: bound Some(2), at least 2, Body::Plain(pads);
-    PADS_3 = pads_bound_3: bound Some(3), at least 2, Body::Plain(pads);
-    LAST_POSITION = pads_at_the_last_position_bound_2: bound Some(2), at least 2, Body::Plain(pads_at_the_last_position);
-    MIXED = mixed_lengths_bound_2: bound Some(2), at least 2, Body::Plain(mixed_lengths);
-    MIXED_3 = mixed_lengths_bound_3: bound Some(3), at least 2, Body::Plain(mixed_lengths);
-    BATCH = batch_bound_3: bound Some(3), at least 2, Body::Plain(batch);
-    ABORT = abort_bound_3: bound Some(3), at least 2, Body::Plain(abort);
-    SHRINK = shrink_bound_3: bound Some(3), at least 2, Body::Plain(shrink);
-    OBSERVER = observer_bound_2: bound Some(2), at least 2, Body::Plain(observer);
+    PADS: pads_bound_2, bound 2, at least 2, runs pads;
+    PADS_3: pads_bound_3, bound 3, at least 2, runs pads;
+    LAST_POSITION: pads_at_the_last_position_bound_2, bound 2, at least 2, runs pads_at_the_last_position;
+    MIXED: mixed_lengths_bound_2, bound 2, at least 2, runs mixed_lengths;
+    MIXED_3: mixed_lengths_bound_3, bound 3, at least 2, runs mixed_lengths;
+    BATCH: batch_bound_3, bound 3, at least 2, runs batch;
+    ABORT: abort_bound_3, bound 3, at least 2, runs abort;
+    SHRINK: shrink_bound_3, bound 3, at least 2, runs shrink;
+    OBSERVER: observer_bound_2, bound 2, at least 2, runs observer;
 }

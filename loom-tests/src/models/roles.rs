@@ -4,7 +4,7 @@
 use loom::thread;
 
 use crate::fixture::{Message, World};
-use crate::frame::{Body, models};
+use crate::frame::models;
 use crate::ring::roster::{self, Role, Tenure};
 use crate::sync::Ordering;
 
@@ -135,9 +135,9 @@ fn next_consumer() {
 }
 
 models! {
-    TWO_CLAIMANTS = two_claimants_bound_3: bound Some(3), at least 2, Body::Plain(two_claimants);
-    ONE_HANDLE = two_claim_one_handle_unbounded: bound None, at least 2, Body::Plain(two_claim_one_handle);
-    FREE_THEN_CLAIM = free_then_claim_bound_3: bound Some(3), at least 2, Body::Plain(free_then_claim);
-    NEXT_PRODUCER = next_producer_bound_2: bound Some(2), at least 2, Body::Plain(next_producer);
-    NEXT_CONSUMER = next_consumer_bound_2: bound Some(2), at least 2, Body::Plain(next_consumer);
+    TWO_CLAIMANTS: two_claimants_bound_3, bound 3, at least 2, runs two_claimants;
+    ONE_HANDLE: two_claim_one_handle_unbounded, bound none, at least 2, runs two_claim_one_handle;
+    FREE_THEN_CLAIM: free_then_claim_bound_3, bound 3, at least 2, runs free_then_claim;
+    NEXT_PRODUCER: next_producer_bound_2, bound 2, at least 2, runs next_producer;
+    NEXT_CONSUMER: next_consumer_bound_2, bound 2, at least 2, runs next_consumer;
 }

@@ -4,7 +4,7 @@
 use loom::thread;
 
 use crate::fixture::{Message, World};
-use crate::frame::{Body, models};
+use crate::frame::models;
 use crate::sync::Ordering;
 
 const SHORT: [Message; 4] =
@@ -97,11 +97,11 @@ fn close() {
 }
 
 models! {
-    DATA = data_bound_2: bound Some(2), at least 2, Body::Plain(data);
-    DATA_3 = data_bound_3: bound Some(3), at least 2, Body::Plain(data);
-    SPACE = space_bound_2: bound Some(2), at least 2, Body::Plain(space);
-    SPACE_OF_TWO = space_of_two_bound_2: bound Some(2), at least 2, Body::Plain(space_of_two);
-    SPACE_OF_TWO_3 = space_of_two_bound_3: bound Some(3), at least 2, Body::Plain(space_of_two);
-    NEED = need_is_respected_unbounded: bound None, at least 1, Body::Plain(need_is_respected);
-    CLOSE = close_bound_3: bound Some(3), at least 2, Body::Plain(close);
+    DATA: data_bound_2, bound 2, at least 2, runs data;
+    DATA_3: data_bound_3, bound 3, at least 2, runs data;
+    SPACE: space_bound_2, bound 2, at least 2, runs space;
+    SPACE_OF_TWO: space_of_two_bound_2, bound 2, at least 2, runs space_of_two;
+    SPACE_OF_TWO_3: space_of_two_bound_3, bound 3, at least 2, runs space_of_two;
+    NEED: need_is_respected_unbounded, bound none, at least 1, runs need_is_respected;
+    CLOSE: close_bound_3, bound 3, at least 2, runs close;
 }

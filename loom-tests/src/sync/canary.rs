@@ -64,6 +64,11 @@ pub(crate) fn weakenings_both_ways(order: Ordering) -> &'static [Weakening] {
     }
 }
 
+/// The weakenings of the ordering of a failed compare-exchange.
+pub(crate) fn weakenings_failure(order: Ordering) -> &'static [Weakening] {
+    if order == Ordering::Relaxed { &[] } else { &[Weakening::FailureRelaxed] }
+}
+
 /// The ordering to use for a load or a store at `caller`.
 pub(super) fn one_way(caller: &'static Location<'static>, order: Ordering) -> Ordering {
     weaken(caller, order, weakenings_one_way(order))
@@ -76,8 +81,7 @@ pub(super) fn both_ways(caller: &'static Location<'static>, order: Ordering) -> 
 
 /// The ordering to use when a compare-exchange at `caller` fails.
 pub(super) fn failure(caller: &'static Location<'static>, order: Ordering) -> Ordering {
-    let ways: &[_] = if order == Ordering::Relaxed { &[] } else { &[Weakening::FailureRelaxed] };
-    weaken(caller, order, ways)
+    weaken(caller, order, weakenings_failure(order))
 }
 
 /// Whether the fence at `caller` stays.
@@ -85,11 +89,7 @@ pub(super) fn keeps_fence(caller: &'static Location<'static>) -> bool {
     weaken(caller, Ordering::SeqCst, &[Weakening::NoFence]) == Ordering::SeqCst
 }
 
-fn weaken(
-    caller: &'static Location<'static>,
-    order: Ordering,
-    ways: &[Weakening],
-) -> Ordering {
+fn weaken(caller: &'static Location<'static>, order: Ordering, ways: &[Weakening]) -> Ordering {
     if ways.is_empty() {
         return order;
     }
