@@ -275,3 +275,7 @@ const _: () = {
     assert!(offset_of!(Control, roles) == 512);
     assert!(offset_of!(Handle, park) == 128);
 };
+
+#[cfg(test)]
+#[path = "layout_tests.rs"]
+mod tests;

@@ -191,3 +191,7 @@ mod block {
     /// Never called where it is not available.
     pub(super) unsafe fn copy(_: *const u8, _: *mut u8, _: usize) {}
 }
+
+#[cfg(test)]
+#[path = "../copy_tests.rs"]
+mod tests;
