@@ -257,7 +257,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_name = "BYTES", value_parser = parse::size, default_value = "1MiB")]
     pub(crate) capacity: u64,
     /// Rounds for each, ring and pipe in turn
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rounds: u32,
     /// Print JSON
     #[arg(long)]

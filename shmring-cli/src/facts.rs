@@ -17,7 +17,7 @@ pub(crate) struct SegmentFacts {
     pub(crate) mode: String,
     pub(crate) owner_uid: u32,
     /// RFC 3339.
-    pub(crate) created: String,
+    pub(crate) created_at: String,
     pub(crate) creator_pid: u32,
 }
 
@@ -31,7 +31,7 @@ impl SegmentFacts {
             total_bytes: description.total_bytes,
             mode: format!("{:04o}", description.mode),
             owner_uid: description.owner_uid,
-            created: humantime::format_rfc3339_millis(description.created).to_string(),
+            created_at: humantime::format_rfc3339_millis(description.created).to_string(),
             creator_pid: description.creator_pid,
         }
     }

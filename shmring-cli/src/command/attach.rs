@@ -54,7 +54,7 @@ fn text(facts: &Attached) -> String {
         ("name", report::printable(&segment.name)),
         ("ring", segment.summary()),
         ("memory", format!("{} bytes in all", segment.total_bytes)),
-        ("created", format!("{} by pid {}", segment.created, segment.creator_pid)),
+        ("created", format!("{} by pid {}", segment.created_at, segment.creator_pid)),
         ("owner", format!("uid {}", segment.owner_uid)),
         ("state", status.state.to_owned()),
         ("used", format!("{used}, {} messages received so far", status.messages_received)),

@@ -13,8 +13,8 @@ const MAX_VANISHED: u32 = 16;
 
 #[derive(Serialize)]
 struct Created {
-    /// Whether this call made it; otherwise it was there already.
-    created: bool,
+    /// Whether it was there already; otherwise this call made it.
+    existed: bool,
     /// What was asked for, where that was not a size that a ring can have.
     rounded_up_from_bytes: Option<u64>,
     #[serde(flatten)]
@@ -31,11 +31,11 @@ struct Memory {
 }
 
 pub(crate) fn run(args: &CreateArgs) -> Result<(), Stop> {
-    let (segment, created) = make(args)?;
+    let (segment, existed) = make(args)?;
     let description = segment.description();
     let obtained = segment.obtained();
     let facts = Created {
-        created,
+        existed,
         rounded_up_from_bytes: args.capacity.filter(|asked| *asked != description.capacity_bytes),
         segment: SegmentFacts::of(description),
         memory: Memory {
@@ -47,22 +47,22 @@ pub(crate) fn run(args: &CreateArgs) -> Result<(), Stop> {
     report::print(args.json, &facts, text)
 }
 
-/// The segment, and whether this call made it.
+/// The segment, and whether it was there already.
 fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
     let config = config(args);
     if args.recreate {
-        return Ok((Segment::recreate(&args.name, &config)?, true));
+        return Ok((Segment::recreate(&args.name, &config)?, false));
     }
     for _ in 0..MAX_VANISHED {
         match Segment::create(&args.name, &config) {
-            Ok(segment) => return Ok((segment, true)),
+            Ok(segment) => return Ok((segment, false)),
             Err(CreateError::Exists { .. }) if args.exist_ok => {}
             Err(error) => return Err(error.into()),
         }
         match Segment::attach(&args.name) {
             Ok(segment) => {
                 check_compatible(args, segment.description())?;
-                return Ok((segment, false));
+                return Ok((segment, true));
             }
             // Unlinked in between.
             Err(AttachError::NotFound { .. }) => {}
@@ -104,7 +104,7 @@ fn rounded_up(asked: u64) -> u64 {
 
 fn text(facts: &Created) -> String {
     let name = report::printable(&facts.segment.name);
-    let verb = if facts.created { "created" } else { "existed" };
+    let verb = if facts.existed { "existed" } else { "created" };
     let mut text = format!("{verb} {name}: {}\n", facts.segment.summary());
     if let Some(asked) = facts.rounded_up_from_bytes {
         let made = facts.segment.capacity_bytes;

@@ -1,0 +1,93 @@
+//! SIGINT and SIGTERM at any moment: nothing committed is lost, nothing is left.
+
+use nix::sys::signal::Signal;
+
+use crate::support::{Name, run_with, seq, start, start_with};
+
+const SIGNALS: [Signal; 2] = [Signal::SIGINT, Signal::SIGTERM];
+
+/// Nobody is left in the segment, not even as a dead participant.
+fn expect_left(name: &Name) {
+    let listed = name.listed().expect("a segment");
+    assert_eq!(listed["attached"].as_array().map(Vec::len), Some(0), "{listed}");
+}
+
+// Catches a sender that sleeps through signals in a read, or takes what it has
+// sent back.
+#[test]
+fn a_sender_that_waits_for_input() {
+    for signal in SIGNALS {
+        let name = Name::with_ring("64K");
+        let mut send = start(&["send", &name.0]);
+        send.write(b"one\ntwo\nunfinished");
+        name.await_listed("both lines", |segment| segment["used_bytes"] == 32);
+        send.signal(signal);
+        // Its stdin is still open.
+        let stdin = send.child.stdin.take();
+        send.end().expect_signal(signal);
+        drop(stdin);
+        expect_left(&name);
+        assert_eq!(name.drain(), b"one\ntwo\n");
+    }
+}
+
+// Catches a sender that cannot be ended while the ring is full.
+#[test]
+fn a_sender_that_waits_for_room() {
+    for signal in SIGNALS {
+        let name = Name::with_ring("4K");
+        let send = start_with(&["send", &name.0], seq(1000, 9999));
+        name.await_listed("a full ring", |segment| segment["used_bytes"] == 255 * 16);
+        send.signal(signal);
+        send.end().expect_signal(signal);
+        expect_left(&name);
+        assert_eq!(name.drain(), seq(1000, 1254));
+    }
+}
+
+// Catches a receiver that cannot be ended while nothing comes.
+#[test]
+fn a_receiver_that_waits_for_messages() {
+    for signal in SIGNALS {
+        let name = Name::with_ring("4K");
+        let recv = start(&["recv", &name.0]);
+        name.await_role("consumer", recv.pid());
+        recv.signal(signal);
+        recv.end().expect_signal(signal);
+        expect_left(&name);
+    }
+}
+
+// Catches a receiver that is stuck in a write, and messages that are neither
+// written nor in the ring any more.
+#[test]
+fn a_receiver_whose_reader_stands_still() {
+    for signal in SIGNALS {
+        let name = Name::with_ring("1M");
+        let all = seq(1, 40_000);
+        run_with(&["send", &name.0], &all).expect_code(0);
+        let mut recv = start(&["recv", &name.0]);
+        let first = recv.read(2);
+        recv.signal(signal);
+        recv.child.wait().expect("wait");
+        let ended = recv.end().expect_signal(signal);
+        expect_left(&name);
+
+        let written = [first, ended.stdout].concat();
+        assert!(all.starts_with(&written));
+        let whole = written.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        assert!(name.drain() == all[whole..], "the rest is not what was not written");
+    }
+}
+
+// Catches a wait for a name that signals do not end.
+#[test]
+fn a_wait_for_a_name() {
+    for signal in SIGNALS {
+        let name = Name::new();
+        let attach = start(&["attach", &name.0, "--wait", "1h"]);
+        // Before its handlers stand, the signal ends it by default: the same to us.
+        attach.signal(signal);
+        attach.end().expect_signal(signal);
+    }
+}

@@ -1,0 +1,245 @@
+//! What the tests share. Every wait has a bound, so that a hang is a failure.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+/// Far more than anything here takes, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(5);
+
+/// A name that no other test has, removed at the end of its test.
+pub(crate) struct Name(pub(crate) String);
+
+impl Name {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        Self(format!("shmring-cli-test-{}-{number}", std::process::id()))
+    }
+
+    /// A ring of that capacity.
+    pub(crate) fn with_ring(capacity: &str) -> Self {
+        let name = Self::new();
+        run(&["create", &name.0, "--capacity", capacity]).expect_code(0);
+        name
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        PathBuf::from("/dev/shm").join(&self.0)
+    }
+
+    /// What `attach --json` says about it.
+    pub(crate) fn facts(&self) -> Value {
+        run(&["attach", &self.0, "--json"]).expect_code(0).json()
+    }
+
+    /// What `ls --json` says about it, without attaching.
+    pub(crate) fn listed(&self) -> Option<Value> {
+        let listing = run(&["ls", "--json"]).expect_code(0).json();
+        let segments = listing["segments"].as_array().expect("a list of segments").clone();
+        segments.into_iter().find(|segment| segment["name"] == self.0.as_str())
+    }
+
+    /// Waits until `ls` shows what is waited for.
+    pub(crate) fn await_listed(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
+        eventually(what, || self.listed().is_some_and(|segment| is_so(&segment)));
+    }
+
+    pub(crate) fn await_role(&self, role: &str, pid: u32) {
+        self.await_listed(role, |segment| segment[role]["pid"] == pid);
+    }
+
+    /// Everything that is in the ring, as a receiver that comes now gets it.
+    pub(crate) fn drain(&self) -> Vec<u8> {
+        run(&["recv", &self.0]).expect_code(0).stdout
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(self.path());
+    }
+}
+
+/// How a process ended and what it said.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: ExitStatus,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Ended {
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "{}\n{}", self.text(), self.stderr);
+        assert!(!self.stderr.contains("panicked"), "{}", self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_signal(self, signal: Signal) -> Self {
+        assert_eq!(self.status.signal(), Some(signal as i32), "{:?}\n{}", self.status, self.stderr);
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_stderr(self, part: &str) -> Self {
+        assert!(self.stderr.contains(part), "{part:?} is not in {:?}", self.stderr);
+        self
+    }
+
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        let value: Value = serde_json::from_slice(&self.stdout).expect("JSON");
+        assert_eq!(value["schema"], 1);
+        value
+    }
+}
+
+pub(crate) fn shmring(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_shmring"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// Runs to the end without input.
+#[track_caller]
+pub(crate) fn run(args: &[&str]) -> Ended {
+    Running::spawn(&mut shmring(args)).end()
+}
+
+/// Runs to the end with that input.
+#[track_caller]
+pub(crate) fn run_with(args: &[&str], input: &[u8]) -> Ended {
+    start_with(args, input.to_vec()).end()
+}
+
+/// Starts, with an input that ends.
+pub(crate) fn start_with(args: &[&str], input: Vec<u8>) -> Running {
+    let mut running = Running::spawn(shmring(args).stdin(Stdio::piped()));
+    let mut stdin = running.child.stdin.take().expect("stdin");
+    // It may end before it has read everything.
+    thread::spawn(move || drop(stdin.write_all(&input)));
+    running
+}
+
+/// Starts, with stdin held open by the test.
+pub(crate) fn start(args: &[&str]) -> Running {
+    Running::spawn(shmring(args).stdin(Stdio::piped()))
+}
+
+/// A process that does not outlive its test.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+}
+
+impl Running {
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        Self { child: command.spawn().expect("spawn") }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).expect("a pid");
+        kill(Pid::from_raw(pid), signal).expect("kill");
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let stdin = self.child.stdin.as_mut().expect("stdin");
+        stdin.write_all(bytes).expect("a process that reads stdin");
+    }
+
+    /// Reads exactly so many bytes of stdout.
+    pub(crate) fn read(&mut self, len: usize) -> Vec<u8> {
+        let mut stdout = self.child.stdout.take().expect("stdout");
+        let (stdout, bytes) = in_time("output", move || {
+            let mut bytes = vec![0; len];
+            stdout.read_exact(&mut bytes).expect("output");
+            (stdout, bytes)
+        });
+        self.child.stdout = Some(stdout);
+        bytes
+    }
+
+    /// Closes stdin and waits for the end.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        drop(self.child.stdin.take());
+        let (mut stdout, mut stderr) = (self.child.stdout.take(), self.child.stderr.take());
+        let (stdout, stderr) = in_time("the end of a process", move || {
+            let errors = thread::spawn(move || read_all(stderr.as_mut()));
+            (read_all(stdout.as_mut()), errors.join().expect("a reader"))
+        });
+        let status = self.child.wait().expect("wait");
+        Ended { status, stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn read_all(source: Option<&mut impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(source) = source {
+        source.read_to_end(&mut bytes).expect("output");
+    }
+    bytes
+}
+
+/// Does something that must not take for ever.
+#[track_caller]
+fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+    let worker = thread::spawn(work);
+    eventually(what, || worker.is_finished());
+    worker.join().expect("work")
+}
+
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        thread::sleep(POLL);
+    }
+}
+
+/// The lines from `first` to `last`, as seq prints them.
+pub(crate) fn seq(first: u32, last: u32) -> Vec<u8> {
+    (first..=last).map(|number| format!("{number}\n")).collect::<String>().into_bytes()
+}
+
+/// Bytes without a pattern, the same at each run.
+pub(crate) fn noise(len: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
