@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shmring::{RecvError, Segment, TryRecvError};
+use shmring::{RecvError, Segment};
 
 use crate::attaching::{Patience, attach};
 use crate::cli::RecvArgs;
@@ -33,36 +33,31 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
 pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
     let name = &segment.description().name;
     let consumer = segment.consumer().map_err(|error| Stop::join(name, &error))?;
-    let mut runs = Runs::new(segment, consumer, plan.framing, Output::stdout()?);
+    let mut runs = Runs::new(consumer, plan.framing, Output::stdout()?);
     let mut wanted = plan.count.unwrap_or(u64::MAX);
     while wanted > 0 {
         signals.check()?;
-        match runs.read(wanted) {
-            Ok(()) => wanted -= runs.write(signals)?,
-            Err(TryRecvError::Empty) => wait(&mut runs, name, plan.timeout, signals)?,
-            Err(TryRecvError::Eof) => return Ok(()),
-            Err(TryRecvError::Failed(fault)) => return Err(Stop::fault(name, &fault)),
-            // No buffer is involved that a message could be too long for.
-            Err(error @ TryRecvError::TooSmall { .. }) => {
-                return Err(Stop::new(Exit::Failed, format!("{name:?}: {error}")));
-            }
+        match runs.move_one(wanted, signals)? {
+            // Everything that came was written, so nothing is held back by waiting.
+            0 if ended(&mut runs, name, plan.timeout, signals)? => break,
+            count => wanted -= count,
         }
     }
     Ok(())
 }
 
-/// Waits for a message, or for the end of the stream. Everything before it was
-/// written.
-fn wait(
-    runs: &mut Runs<'_>,
+/// Waits for a message (`false`) or for the end of the stream (`true`).
+fn ended(
+    runs: &mut Runs,
     name: &str,
     timeout: Option<Duration>,
     signals: &Signals,
-) -> Result<(), Stop> {
+) -> Result<bool, Stop> {
     let patience = Patience::new(timeout);
     loop {
         match runs.consumer().peek_timeout(patience.slice()) {
-            Ok(_) | Err(RecvError::Eof) => return Ok(()),
+            Ok(_) => return Ok(false),
+            Err(RecvError::Eof) => return Ok(true),
             Err(RecvError::TimedOut) => {}
             Err(RecvError::Failed(fault)) => return Err(Stop::fault(name, &fault)),
             // No buffer is involved that a message could be too long for.

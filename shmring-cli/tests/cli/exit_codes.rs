@@ -1,11 +1,12 @@
 //! What a script can rely on: one code for each way to fail.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
-use crate::support::{Name, Running, run, shmring};
+use crate::support::{Name, Running, eventually, run, shmring};
 
 // Catches commands that are understood though they should not be.
 #[test]
@@ -119,7 +120,18 @@ fn no_permission() {
         let mut command = Command::new(&copy);
         let piped = std::process::Stdio::piped;
         command.args([verb, &name.0]).stdout(piped()).stderr(piped());
-        Running::spawn(command.current_dir("/").uid(65_534).gid(65_534)).end()
+        command.current_dir("/").uid(65_534).gid(65_534);
+        // A test beside this one may have forked while the copy was being written;
+        // until its child execs, the file counts as busy.
+        let mut child = None;
+        eventually("a copy that can be run", || match command.spawn() {
+            Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => false,
+            spawned => {
+                child = Some(spawned.expect("spawn"));
+                true
+            }
+        });
+        Running { child: child.expect("a child") }.end()
     };
     for verb in ["attach", "send", "recv", "unlink"] {
         nobody(verb).expect_code(1).expect_stderr("denied");
