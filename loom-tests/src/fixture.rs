@@ -15,7 +15,7 @@ use crate::ring::record::{self, Place, Refused};
 use crate::ring::roster::{self, Handle, HandleOwn, Role, Roles};
 use crate::ring::wake::{self, MAX_SLEEPERS, Sleepers};
 use crate::ring::{ConsumerLine, Control, ProducerLine, WORD_BYTES, Words};
-use crate::sync::{AtomicU32, AtomicU64, Deadline, Ordering, WaitWord};
+use crate::sync::{AtomicU32, AtomicU64, Deadline, Ordering, WaitWord, prepare_fences};
 
 /// The smallest ring whose longest message has two words.
 pub(crate) const CAPACITY_BYTES: u64 = 64;
@@ -36,6 +36,7 @@ pub(crate) struct World {
 impl World {
     /// An empty ring that begins at position `start`, and free handles.
     pub(crate) fn new(start: u64) -> Rc<Self> {
+        prepare_fences();
         let dead = (0..ATTACHES).map(|_| AtomicU64::new(0)).collect();
         Rc::new(Self {
             control: control(start),

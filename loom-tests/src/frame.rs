@@ -112,7 +112,10 @@ macro_rules! models {
     (@bound $bound:literal) => { Some($bound) };
     (@body runs $program:ident) => { crate::frame::Body::Plain($program) };
     (@body kills $program:ident) => { crate::frame::Body::Deadly($program) };
-    ($($constant:ident: $test:ident, bound $bound:tt, at least $at_least:literal, $kind:ident $program:ident;)*) => {
+    ($(
+        $constant:ident: $test:ident, bound $bound:tt, at least $at_least:literal,
+        $kind:ident $program:ident;
+    )*) => {
         pub(crate) const MODELS: &[crate::frame::Model] = &[$($constant),*];
         $(
             pub(crate) const $constant: crate::frame::Model = crate::frame::Model {

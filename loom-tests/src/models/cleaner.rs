@@ -83,6 +83,7 @@ fn beside_a_successor(kill_at: u64) {
 }
 
 models! {
-    CLEANING: cleaning_bound_2, bound 2, at least 2, kills cleaning;
-    BESIDE_A_SUCCESSOR: beside_a_successor_bound_2, bound 2, at least 2, kills beside_a_successor;
+    CLEANING: cleaning_bound_2, bound 2, at least 19000, kills cleaning;
+    BESIDE_A_SUCCESSOR: beside_a_successor_bound_2, bound 2, at least 31000,
+        kills beside_a_successor;
 }

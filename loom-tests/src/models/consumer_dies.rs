@@ -115,6 +115,6 @@ fn beside_a_sleeper(kill_at: u64) {
 }
 
 models! {
-    RECEIVING: receiving_bound_2, bound 2, at least 2, kills receiving;
-    BESIDE_A_SLEEPER: beside_a_sleeper_bound_2, bound 2, at least 2, kills beside_a_sleeper;
+    RECEIVING: receiving_bound_2, bound 2, at least 28000, kills receiving;
+    BESIDE_A_SLEEPER: beside_a_sleeper_bound_3, bound 3, at least 38000, kills beside_a_sleeper;
 }

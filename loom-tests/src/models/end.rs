@@ -64,7 +64,8 @@ fn before_the_first_producer() {
 }
 
 models! {
-    VACATE: vacate_bound_2, bound 2, at least 2, runs vacate;
-    CLOSE: close_bound_2, bound 2, at least 2, runs close;
-    FIRST: before_the_first_producer_bound_2, bound 2, at least 2, runs before_the_first_producer;
+    VACATE: vacate_bound_3, bound 3, at least 4600, runs vacate;
+    CLOSE: close_bound_3, bound 3, at least 2500, runs close;
+    FIRST: before_the_first_producer_bound_3, bound 3, at least 24000,
+        runs before_the_first_producer;
 }

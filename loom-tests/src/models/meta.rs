@@ -53,7 +53,7 @@ fn raw() {
 const TOUCHED: Model = Model {
     name: "meta::the_touch_shows_both_orders_unbounded",
     bound: None,
-    at_least: 2,
+    at_least: 33,
     body: Body::Plain(touched),
 };
 

@@ -194,8 +194,9 @@ fn beside_a_sleeper(kill_at: u64) {
 }
 
 models! {
-    SENDING: sending_bound_2, bound 2, at least 2, kills sending;
-    SUCCESSOR_BESIDE_CONSUMER: successor_beside_consumer_bound_2, bound 2, at least 2, kills successor_beside_consumer;
-    JOINING: joining_bound_2, bound 2, at least 2, kills joining;
-    BESIDE_A_SLEEPER: beside_a_sleeper_bound_2, bound 2, at least 2, kills beside_a_sleeper;
+    SENDING: sending_bound_3, bound 3, at least 16000, kills sending;
+    SUCCESSOR_BESIDE_CONSUMER: successor_beside_consumer_bound_3, bound 3, at least 3600,
+        kills successor_beside_consumer;
+    JOINING: joining_bound_3, bound 3, at least 930, kills joining;
+    BESIDE_A_SLEEPER: beside_a_sleeper_bound_2, bound 2, at least 22000, kills beside_a_sleeper;
 }

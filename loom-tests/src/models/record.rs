@@ -133,13 +133,12 @@ fn observer() {
 }
 
 models! {
-    PADS: pads_bound_2, bound 2, at least 2, runs pads;
-    PADS_3: pads_bound_3, bound 3, at least 2, runs pads;
-    LAST_POSITION: pads_at_the_last_position_bound_2, bound 2, at least 2, runs pads_at_the_last_position;
-    MIXED: mixed_lengths_bound_2, bound 2, at least 2, runs mixed_lengths;
-    MIXED_3: mixed_lengths_bound_3, bound 3, at least 2, runs mixed_lengths;
-    BATCH: batch_bound_3, bound 3, at least 2, runs batch;
-    ABORT: abort_bound_3, bound 3, at least 2, runs abort;
-    SHRINK: shrink_bound_3, bound 3, at least 2, runs shrink;
-    OBSERVER: observer_bound_2, bound 2, at least 2, runs observer;
+    PADS: pads_bound_3, bound 3, at least 4000, runs pads;
+    LAST_POSITION: pads_at_the_last_position_bound_3, bound 3, at least 4000,
+        runs pads_at_the_last_position;
+    MIXED: mixed_lengths_bound_3, bound 3, at least 37000, runs mixed_lengths;
+    BATCH: batch_bound_3, bound 3, at least 850, runs batch;
+    ABORT: abort_unbounded, bound none, at least 840, runs abort;
+    SHRINK: shrink_unbounded, bound none, at least 840, runs shrink;
+    OBSERVER: observer_bound_2, bound 2, at least 18000, runs observer;
 }

@@ -135,9 +135,9 @@ fn next_consumer() {
 }
 
 models! {
-    TWO_CLAIMANTS: two_claimants_bound_3, bound 3, at least 2, runs two_claimants;
-    ONE_HANDLE: two_claim_one_handle_unbounded, bound none, at least 2, runs two_claim_one_handle;
-    FREE_THEN_CLAIM: free_then_claim_bound_3, bound 3, at least 2, runs free_then_claim;
-    NEXT_PRODUCER: next_producer_bound_2, bound 2, at least 2, runs next_producer;
-    NEXT_CONSUMER: next_consumer_bound_2, bound 2, at least 2, runs next_consumer;
+    TWO_CLAIMANTS: two_claimants_unbounded, bound none, at least 4300, runs two_claimants;
+    ONE_HANDLE: two_claim_one_handle_unbounded, bound none, at least 76, runs two_claim_one_handle;
+    FREE_THEN_CLAIM: free_then_claim_unbounded, bound none, at least 100, runs free_then_claim;
+    NEXT_PRODUCER: next_producer_bound_2, bound 2, at least 25000, runs next_producer;
+    NEXT_CONSUMER: next_consumer_bound_3, bound 3, at least 16000, runs next_consumer;
 }

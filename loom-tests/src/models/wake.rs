@@ -97,11 +97,9 @@ fn close() {
 }
 
 models! {
-    DATA: data_bound_2, bound 2, at least 2, runs data;
-    DATA_3: data_bound_3, bound 3, at least 2, runs data;
-    SPACE: space_bound_2, bound 2, at least 2, runs space;
-    SPACE_OF_TWO: space_of_two_bound_2, bound 2, at least 2, runs space_of_two;
-    SPACE_OF_TWO_3: space_of_two_bound_3, bound 3, at least 2, runs space_of_two;
+    DATA: data_bound_3, bound 3, at least 14000, runs data;
+    SPACE: space_bound_2, bound 2, at least 2600, runs space;
+    SPACE_OF_TWO: space_of_two_bound_3, bound 3, at least 10000, runs space_of_two;
     NEED: need_is_respected_unbounded, bound none, at least 1, runs need_is_respected;
-    CLOSE: close_bound_3, bound 3, at least 2, runs close;
+    CLOSE: close_unbounded, bound none, at least 17000, runs close;
 }

@@ -32,11 +32,23 @@ pub(crate) use loom::hint::spin_loop;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Deadline;
 
+loom::lazy_static! {
+    /// The companion of all fences: their order among themselves matters too.
+    static ref FENCES: checked::AtomicBool = checked::AtomicBool::new(false);
+}
+
+/// To be called before the threads of a model start: loom orders whoever makes
+/// the companion of the fences before everyone else who uses it.
+pub(crate) fn prepare_fences() {
+    let _: &checked::AtomicBool = &FENCES;
+}
+
 /// A fence, of the only kind for which the touch is harmless.
 #[track_caller]
 pub(crate) fn fence(order: Ordering) {
     assert_eq!(order, Ordering::SeqCst, "the touch would strengthen a weaker fence");
     crash::tick();
+    FENCES.swap(true, Ordering::Relaxed);
     if canary::keeps_fence(Location::caller()) {
         checked::fence(order);
     }
