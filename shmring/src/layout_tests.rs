@@ -253,6 +253,6 @@ proptest! {
         prop_assert!(map.handles + 256 * handles <= map.control);
         prop_assert!(map.control + 640 <= map.data);
         prop_assert_eq!(map.data + (1 << shift), map.total_bytes);
-        prop_assert!(map.handles % 4096 == 0 && map.control % 128 == 0 && map.data % 4096 == 0);
+        prop_assert_eq!((map.handles % 4096, map.control % 128, map.data % 4096), (0, 0, 0));
     }
 }

@@ -79,3 +79,6 @@ pub use segment::{
 };
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;
+
+#[cfg(test)]
+mod ring_tests;
