@@ -16,8 +16,8 @@ const MAX_REDOS: u32 = 2;
 const SHORT_SECONDS: f64 = 0.1;
 /// Largest over smallest figure of one contender beyond which more rounds are advised.
 const WIDE_RATIO: f64 = 1.5;
-/// A worker that has its CPU to itself is made to give way a few dozen times a second at most, ...
-const BUSY_SWITCHES_PER_S: f64 = 100.0;
+/// A worker that waits for its CPU for a larger part of the run shares it with other work.
+const BUSY_FRACTION: f64 = 0.1;
 
 /// What a comparison gave.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -94,8 +94,8 @@ pub enum Warning {
     Busy {
         /// Whose workers.
         contender: String,
-        /// How often a second they had to give way.
-        switches_per_s: f64,
+        /// The part of a run that a worker spent ready, but waiting for its CPU.
+        waited_fraction: f64,
     },
     /// Runs were short.
     Short {
@@ -140,10 +140,11 @@ impl fmt::Display for Warning {
                 }
                 write!(f, "; the median mixes them")
             }
-            Warning::Busy { contender, switches_per_s } => write!(
+            Warning::Busy { contender, waited_fraction } => write!(
                 f,
-                "{contender}: other programs took the workers' CPUs {switches_per_s:.0} times a \
-                 second; a quiet machine would give better figures"
+                "{contender}: other programs had its CPUs for {:.0} % of the time; a quiet machine \
+                 would give better figures",
+                waited_fraction * 100.0
             ),
             Warning::Short { contender, seconds } => write!(
                 f,
@@ -273,14 +274,15 @@ fn warnings_of(summary: &Summary, one_cpu: bool, capacity_bytes: u64) -> Vec<War
     if moved > 0 {
         warnings.push(Warning::Moved { contender: contender.clone(), runs: moved });
     }
-    let switches_per_s = summary.runs.iter().map(|Run { transfer, .. }| {
+    let waited_fraction = summary.runs.iter().map(|Run { transfer, .. }| {
         let sides = [&transfer.producer, &transfer.consumer];
-        sides.map(|side| side.involuntary_switches).iter().sum::<u64>() as f64 / transfer.seconds
+        let waited_ns = sides.iter().filter_map(|side| side.waited_ns).max();
+        waited_ns.unwrap_or(0) as f64 / 1e9 / transfer.seconds
     });
-    let switches_per_s = Spread::of(switches_per_s).map_or(0.0, |spread| spread.median);
-    // On one CPU they give way to each other.
-    if switches_per_s > BUSY_SWITCHES_PER_S && !one_cpu {
-        warnings.push(Warning::Busy { contender: contender.clone(), switches_per_s });
+    let waited_fraction = Spread::of(waited_fraction).map_or(0.0, |spread| spread.median);
+    // On one CPU they wait for each other.
+    if waited_fraction > BUSY_FRACTION && !one_cpu {
+        warnings.push(Warning::Busy { contender: contender.clone(), waited_fraction });
     }
     let seconds = Spread::of(summary.runs.iter().map(|run| run.transfer.seconds));
     if let Some(seconds) = seconds.map(|spread| spread.min).filter(|s| *s < SHORT_SECONDS) {

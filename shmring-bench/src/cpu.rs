@@ -54,18 +54,22 @@ pub(crate) struct Span {
     pub(crate) cpu_ns: u64,
     pub(crate) voluntary_switches: u64,
     pub(crate) involuntary_switches: u64,
+    /// Ready to run, while another ran on the CPU; none if the kernel does not count it.
+    pub(crate) waited_ns: Option<u64>,
 }
 
 /// A span that has started.
 pub(crate) struct Meter {
     start_ns: u64,
     before: Usage,
+    waited_before_ns: Option<u64>,
 }
 
 impl Meter {
     pub(crate) fn start() -> nix::Result<Meter> {
+        let waited_before_ns = waited_ns();
         let before = getrusage(UsageWho::RUSAGE_SELF)?;
-        Ok(Meter { start_ns: now_ns()?, before })
+        Ok(Meter { start_ns: now_ns()?, before, waited_before_ns })
     }
 
     pub(crate) fn stop(self) -> nix::Result<Span> {
@@ -81,8 +85,17 @@ impl Meter {
             cpu_ns: since(cpu_us) * 1000,
             voluntary_switches: since(|usage| usage.voluntary_context_switches()),
             involuntary_switches: since(|usage| usage.involuntary_context_switches()),
+            waited_ns: waited_ns()
+                .zip(self.waited_before_ns)
+                .map(|(after, before)| after.saturating_sub(before)),
         })
     }
+}
+
+/// How long this process, of one thread, has waited for a CPU in its life.
+fn waited_ns() -> Option<u64> {
+    let statistics = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    statistics.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// `CLOCK_MONOTONIC`.

@@ -62,6 +62,8 @@ pub struct Usage {
     pub voluntary_switches: u64,
     /// How often it was made to give way.
     pub involuntary_switches: u64,
+    /// How long it could have run while others ran in its place; none if the kernel does not count.
+    pub waited_ns: Option<u64>,
 }
 
 /// Runs one contender once.
@@ -135,6 +137,7 @@ fn summarise(
         cpu_ns_per_message: span.cpu_ns as f64 / messages,
         voluntary_switches: span.voluntary_switches,
         involuntary_switches: span.involuntary_switches,
+        waited_ns: span.waited_ns,
     };
     Transfer {
         contender: contender.name.to_owned(),
