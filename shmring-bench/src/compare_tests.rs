@@ -59,12 +59,12 @@ fn short_wide_busy_and_cramped_runs_are_warned_of() {
     let mut runs = vec![run(100.0, 50.0, 50.0), run(200.0, 50.0, 50.0)];
     for run in &mut runs {
         run.transfer.seconds = 0.05;
-        run.transfer.producer.waited_ns = Some(20_000_000);
+        run.transfer.producer.waited_ns = Some(25_000_000);
         run.transfer.capacity_bytes = 65536;
     }
     let contender = String::from("pipe");
     let expected = [
-        Warning::Busy { contender: contender.clone(), waited_fraction: 0.4 },
+        Warning::Busy { contender: contender.clone(), waited_fraction: 0.5 },
         Warning::Short { contender: contender.clone(), seconds: 0.05 },
         Warning::Wide { contender: contender.clone(), ratio: 2.0 },
         Warning::Capacity { contender, capacity_bytes: 65536 },
