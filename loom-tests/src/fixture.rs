@@ -194,7 +194,8 @@ impl Sender {
         let world = &self.world;
         let unstaged = self.side.tail();
         let place = self.side.reserve(world.ring(), message.words * WORD_BYTES)?;
-        // Header, payload and the next header; and the pad's header, if there is one.
+        // Header, payload and the next header; and, if nothing is staged, the header
+        // of the pad that may lead here.
         world.granted(place.offset - WORD_BYTES, message.words + 2);
         if place.offset == WORD_BYTES {
             world.granted(unstaged % CAPACITY_BYTES, 1);
@@ -337,6 +338,7 @@ impl Receiver {
     /// Sleeps until there is a message or the stream ends.
     pub(crate) fn sleep(&self) {
         let World { control, handles, .. } = &*self.world;
+        // The tightest need: any message ends at least a byte past head.
         let need = self.side.head().wrapping_add(1);
         let ready = || self.side.has_message(self.world.ring()) || self.world.roles().ended();
         wake::sleep(&control.receivers, handles, self.handle, need, Deadline, ready);

@@ -73,8 +73,7 @@ fn receiving(kill_at: u64) {
 }
 
 /// The producer sleeps on a full ring, and the victim dies, perhaps between
-/// release and wake. Once it is
-/// killed, sleeps end by themselves.
+/// release and wake. Once it is killed, sleeps end by themselves.
 ///
 /// Accepted: the message is sent, or the pipe is broken. Would catch a producer
 /// that sleeps for ever, or gives up although the consumer lives.

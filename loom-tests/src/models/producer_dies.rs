@@ -160,8 +160,7 @@ fn receive_beside_the_dead(world: &World, receiver: &mut Receiver) -> Vec<Messag
 }
 
 /// The victim sends to a consumer that sleeps, and dies, perhaps between publish
-/// and wake. Once it is
-/// killed, sleeps end by themselves.
+/// and wake. Once it is killed, sleeps end by themselves.
 ///
 /// Accepted: see [`Progress::assert_received`]; then the end of the stream. Would
 /// catch a message that only a wake makes visible, and a dead producer that

@@ -24,7 +24,7 @@ struct Queue {
     sleepers: usize,
     /// Sleepers that were woken and have not noticed yet.
     signals: usize,
-    /// From now on a wait returns without a wake, as if its slice had ended.
+    /// Whether waits return without a wake, as when a bounded sleep is over.
     slices_end: bool,
 }
 
@@ -56,16 +56,16 @@ impl WaitWord {
         if self.word.word.load(Ordering::Relaxed) != seen {
             return;
         }
-        if !queue.slices_end {
+        if queue.slices_end {
+            drop(queue);
+            loom::thread::yield_now();
+        } else {
             queue.sleepers += 1;
             while queue.signals == 0 && !queue.slices_end {
                 queue = self.woken.wait(queue).expect("nobody dies in the kernel");
             }
             queue.signals = queue.signals.saturating_sub(1);
             drop(queue);
-        } else {
-            drop(queue);
-            loom::thread::yield_now();
         }
         // Killed between the wake and its use.
         crash::tick();
@@ -84,8 +84,8 @@ impl WaitWord {
         1
     }
 
-    /// Lets every sleep on this word end without a wake, now and from now on:
-    /// the bounded slice of DESIGN section 8, for models in which a waker dies.
+    /// Lets every sleep on this word end without a wake, now and from now on. For
+    /// models in which a waker dies: callers bound every sleep for this case.
     pub(crate) fn end_slices(&self) {
         let mut queue = self.queue.lock().expect("nobody dies in the kernel");
         queue.slices_end = true;
