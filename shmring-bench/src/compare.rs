@@ -125,8 +125,8 @@ impl fmt::Display for Warning {
         match self {
             Warning::OneCpu => write!(
                 f,
-                "both workers share one CPU and are not pinned: a message costs a change of \
-                 process here, whatever carries it"
+                "both workers share one CPU and are not pinned: they take turns, and these figures \
+                 say nothing about two CPUs"
             ),
             Warning::Moved { contender, runs } => write!(
                 f,

@@ -37,8 +37,8 @@ pipe         1,250  1,125..1,375     158,750       1,136    560 + 576   1.0x
 1,074 MB in 136,192 messages of 16 B to at most 64 KiB (mean 7,884 B), every one verified;
   median of 5 alternating rounds.
 1 run dropped and repeated, as the CPUs moved meanwhile.
-Warning: both workers share one CPU and are not pinned: a message costs a change of
-  process here, whatever carries it.
+Warning: both workers share one CPU and are not pinned: they take turns, and these figures
+  say nothing about two CPUs.
 ";
     assert_eq!(text(&comparison()), expected);
 }
