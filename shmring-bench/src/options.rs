@@ -44,6 +44,9 @@ impl Options {
             let what = format!("a capacity of {} bytes is too small", self.capacity_bytes);
             return Err(Error::Options { what });
         }
+        if self.total_bytes == 0 {
+            return Err(Error::Options { what: String::from("there are no bytes to move") });
+        }
         Ok(Plan { seed: self.seed, total_bytes: self.total_bytes, max_message_bytes: most })
     }
 }

@@ -75,10 +75,13 @@ fn capacities_as_small_as_a_page_do() {
 }
 
 #[test]
-fn a_capacity_that_holds_no_message_is_refused() {
-    let none = Options { capacity_bytes: 64, ..options("none") };
-    let outcome = transfer(&PIPE, &none, &mut |_| ControlFlow::Continue(()));
-    assert!(matches!(outcome, Err(Error::Options { .. })));
+fn a_capacity_that_holds_no_message_and_a_run_of_no_bytes_are_refused() {
+    let cramped = Options { capacity_bytes: 64, ..options("none") };
+    let empty = Options { total_bytes: 0, ..options("none") };
+    for useless in [cramped, empty] {
+        let outcome = transfer(&PIPE, &useless, &mut |_| ControlFlow::Continue(()));
+        assert!(matches!(outcome, Err(Error::Options { .. })), "{outcome:?}");
+    }
 }
 
 #[test]

@@ -130,8 +130,7 @@ fn summarise(
     let start_ns = producer.start_ns.min(consumer.start_ns);
     let stop_ns = producer.stop_ns.max(consumer.stop_ns);
     let seconds = stop_ns.saturating_sub(start_ns).max(1) as f64 / 1e9;
-    // A run of no messages has no cost per message.
-    let messages = size.messages.max(1) as f64;
+    let messages = size.messages as f64;
     let usage = |span: &Span, cpu| Usage {
         cpu,
         cpu_ns_per_message: span.cpu_ns as f64 / messages,
@@ -146,7 +145,7 @@ fn summarise(
         bytes: size.bytes,
         seconds,
         mb_per_s: size.bytes as f64 / 1e6 / seconds,
-        messages_per_s: size.messages as f64 / seconds,
+        messages_per_s: messages / seconds,
         producer: usage(producer, cpus.map(|cpus| cpus[0])),
         consumer: usage(consumer, cpus.map(|cpus| cpus[1])),
         verified: true,
