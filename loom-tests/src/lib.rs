@@ -1,5 +1,5 @@
 //! The rings, checked by loom: every model runs the very files that `shmring`
-//! is built from, over this crate's [`sync`] instead of the machine's.
+//! is built from, over this crate's `sync` instead of the machine's.
 //!
 //! ```text
 //! sync      the seam: atomics, fences and the futex, with a death at any operation and
