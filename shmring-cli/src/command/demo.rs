@@ -47,7 +47,7 @@ fn measure(options: &Options, rounds: u32, signals: &Signals) -> Result<Comparis
 /// A bar on stderr; nothing where that is no terminal.
 fn bar() -> ProgressBar {
     let style = ProgressStyle::with_template(BAR);
-    ProgressBar::new(0).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 
 fn show(bar: &ProgressBar, progress: &Progress) {
@@ -59,8 +59,8 @@ fn show(bar: &ProgressBar, progress: &Progress) {
     };
     if bar.message() != label {
         bar.reset();
+        bar.set_length(progress.bytes_total);
         bar.set_message(label);
     }
-    bar.set_length(progress.bytes_total);
     bar.set_position(progress.bytes_received);
 }

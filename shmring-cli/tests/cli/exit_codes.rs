@@ -72,6 +72,26 @@ fn capacities() {
     run(&["attach", &name.0]).expect_code(3);
 }
 
+// Catches a segment that is made larger than the memory behind it, and one that is
+// left behind half made.
+#[test]
+fn a_capacity_beyond_shared_memory() {
+    let script = "mount -t tmpfs -o size=64K tmpfs /dev/shm || exit 99
+        \"$0\" create big --capacity 1M; code=$?; ls -A /dev/shm; exit $code";
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, env!("CARGO_BIN_EXE_shmring")]);
+    let piped = std::process::Stdio::piped;
+    let Ok(child) = command.stdout(piped()).stderr(piped()).spawn() else {
+        return eprintln!("not tested: there is no unshare");
+    };
+    let ended = Running { child }.end();
+    if ended.stderr.contains("not permitted") || ended.status.code() == Some(99) {
+        return eprintln!("not tested: mounting needs root");
+    }
+    let ended = ended.expect_code(1).expect_stderr("choose a smaller capacity");
+    assert_eq!(ended.text(), "");
+}
+
 // Catches something else of that name being used or damaged.
 #[test]
 fn foreign_and_damaged_files() {

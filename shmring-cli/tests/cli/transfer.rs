@@ -157,6 +157,19 @@ fn count_ends_while_the_sender_goes_on() {
     assert_eq!(run(&["recv", &name.0, "--count", "2"]).expect_code(0).text(), "one\ntwo\n");
 }
 
+// Catches a receiver that takes the end of the stream before for the end of its own.
+#[test]
+#[ignore = "the library reports the end of a stream to every consumer that comes after it"]
+fn a_ring_carries_one_stream_after_the_other() {
+    let name = Name::with_ring("64K");
+    for _ in 0..2 {
+        let recv = start(&["recv", &name.0]);
+        name.await_role("consumer", recv.pid());
+        run_with(&["send", &name.0], &seq(1, 1000)).expect_code(0);
+        assert_eq!(recv.end().expect_code(0).stdout, seq(1, 1000));
+    }
+}
+
 // Catches a segment that is only found when it exists before its users start.
 #[test]
 fn both_sides_can_wait_for_the_segment() {
