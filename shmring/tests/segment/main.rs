@@ -1,0 +1,29 @@
+//! Segments from outside: names, files, tables, looking on, replacing.
+
+#![allow(unsafe_code)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod files;
+mod names;
+mod observe;
+mod recreate;
+mod system;
+mod tables;
+mod wrap;
+
+use common::child;
+
+/// The parts that child processes play; nothing in the test run itself.
+#[test]
+fn child_entry() {
+    match child::part() {
+        None => {}
+        Some((part, args)) => match part.as_str() {
+            "other-user" => system::other_user(&args),
+            "full" => system::full(),
+            _ => panic!("no part {part}"),
+        },
+    }
+}

@@ -1,0 +1,163 @@
+//! How a stream ends and a pipe breaks.
+
+use shmring::{Config, RecvError, SendError, TryRecvError, TrySendError};
+
+use crate::common::{Name, SHORT, payload};
+
+/// Catches an end of stream before the first producer came: a receiver that starts first
+/// must wait.
+#[test]
+fn a_consumer_waits_for_the_first_producer() {
+    let name = Name::new();
+    let segment = name.create(&Config::spsc().capacity_bytes(4096));
+    let mut rx = segment.consumer().unwrap();
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
+    let mut tx = segment.producer().unwrap();
+    tx.send(b"first").unwrap();
+    assert_eq!(rx.recv().unwrap(), b"first");
+}
+
+/// Catches messages that are lost behind the end of the stream, an end that is not told
+/// again, and one that outlasts a new producer.
+#[test]
+fn the_stream_ends_when_it_is_drained_and_goes_on_with_a_new_producer() {
+    let name = Name::new();
+    let (segment, mut tx, mut rx) = name.pair(4096);
+    for round in 0..5 {
+        tx.send(&payload(round, 10)).unwrap();
+        tx.send(&payload(round, 20)).unwrap();
+        drop(tx);
+        assert_eq!(rx.recv().unwrap(), payload(round, 10));
+        assert_eq!(rx.try_recv().unwrap(), payload(round, 20));
+        for _ in 0..2 {
+            assert_eq!(rx.recv(), Err(RecvError::Eof));
+            assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));
+            assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::Eof));
+            assert_eq!(rx.recv_into(&mut [0; 9]), Err(RecvError::Eof));
+            assert_eq!(rx.recv_batch(1, |_| ()), Err(RecvError::Eof));
+            assert!(matches!(rx.peek(), Err(RecvError::Eof)));
+        }
+        tx = segment.producer().unwrap();
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    }
+}
+
+/// Catches a send into a ring that nobody empties any more, and a pipe that stays broken
+/// when a new consumer comes.
+#[test]
+fn the_pipe_breaks_when_the_consumer_goes() {
+    let name = Name::new();
+    let (segment, mut tx, mut rx) = name.pair(4096);
+    for round in 0..5 {
+        tx.send(&payload(round, 10)).unwrap();
+        assert_eq!(rx.recv().unwrap(), payload(round, 10));
+        drop(rx);
+        for _ in 0..2 {
+            assert_eq!(tx.send(b"x"), Err(SendError::BrokenPipe));
+            assert_eq!(tx.try_send(b"x"), Err(TrySendError::BrokenPipe));
+            assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendError::BrokenPipe));
+            assert_eq!(tx.try_send_batch(&["x"]), Err(TrySendError::BrokenPipe));
+            assert_eq!(tx.send_batch(&["x"]), Err(SendError::BrokenPipe));
+            assert!(matches!(tx.reserve(1), Err(SendError::BrokenPipe)));
+            assert!(matches!(tx.try_reserve(1), Err(TrySendError::BrokenPipe)));
+        }
+        rx = segment.consumer().unwrap();
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Empty), "sent though the pipe was broken");
+    }
+}
+
+/// Catches a pipe that is broken before it was whole: a producer that joins while no
+/// consumer is there waits for one, whether or not there were others before.
+#[test]
+fn a_producer_that_comes_first_waits_for_a_consumer() {
+    let name = Name::new();
+    let segment = name.create(&Config::spsc().capacity_bytes(4096));
+    for round in 0..4 {
+        let mut tx = segment.producer().unwrap();
+        let mut sent = 0;
+        while tx.try_send(&payload(round * 1000 + sent, 100)).is_ok() {
+            sent += 1;
+        }
+        assert_eq!(tx.try_send(&[0; 100]), Err(TrySendError::Full));
+        assert_eq!(tx.send_timeout(&[0; 100], SHORT), Err(SendError::TimedOut));
+        let mut rx = segment.consumer().unwrap();
+        for number in 0..sent {
+            assert_eq!(rx.recv().unwrap(), payload(round * 1000 + number, 100));
+        }
+        tx.send(b"whole").unwrap();
+        assert_eq!(rx.recv().unwrap(), b"whole");
+        drop(rx);
+        assert_eq!(tx.send(b"x"), Err(SendError::BrokenPipe));
+    }
+}
+
+/// Catches an option that is ignored: messages for a later consumer are kept if asked for.
+#[test]
+fn messages_are_kept_for_a_later_consumer_if_wanted() {
+    let name = Name::new();
+    let (segment, mut tx, rx) = name.pair(4096);
+    drop(rx);
+    tx.set_require_consumer(false);
+    let mut sent = 0;
+    while tx.try_send(&payload(sent, 100)).is_ok() {
+        sent += 1;
+    }
+    assert!(sent > 30);
+    assert_eq!(tx.send_timeout(&[0; 100], SHORT), Err(SendError::TimedOut));
+    tx.set_require_consumer(true);
+    assert_eq!(tx.try_send(b"x"), Err(TrySendError::BrokenPipe));
+    let mut rx = segment.consumer().unwrap();
+    for number in 0..sent {
+        assert_eq!(rx.recv().unwrap(), payload(number, 100));
+    }
+}
+
+/// Catches a close that loses what was sent, lets more through, or can be undone; from
+/// the producer, the consumer and the segment.
+#[test]
+fn a_closed_ring_is_drained_and_then_ends() {
+    for closer in 0..3 {
+        let name = Name::new();
+        let (segment, mut tx, mut rx) = name.pair(4096);
+        tx.send(b"before").unwrap();
+        match closer {
+            0 => tx.close(),
+            1 => {
+                rx.close();
+                for _ in 0..2 {
+                    assert_eq!(tx.send(b"x"), Err(SendError::Closed));
+                    assert_eq!(tx.try_send(b"x"), Err(TrySendError::Closed));
+                    assert_eq!(tx.send_batch(&["x"]), Err(SendError::Closed));
+                    assert!(matches!(tx.try_reserve(1), Err(TrySendError::Closed)));
+                }
+                continue;
+            }
+            _ => {
+                segment.close();
+                assert_eq!(tx.send(b"x"), Err(SendError::Closed));
+                tx.set_require_consumer(false);
+                assert_eq!(tx.try_send(b"x"), Err(TrySendError::Closed));
+            }
+        }
+        assert_eq!(rx.recv().unwrap(), b"before");
+        for _ in 0..2 {
+            assert_eq!(rx.recv(), Err(RecvError::Eof));
+            assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));
+        }
+        assert!(segment.status().unwrap().closed);
+    }
+}
+
+/// Catches a reservation that was granted before a close and is lost: it was promised.
+#[test]
+fn what_was_reserved_before_a_close_can_be_committed() {
+    let name = Name::new();
+    let (segment, mut tx, mut rx) = name.pair(4096);
+    let mut reservation = tx.reserve(4).unwrap();
+    segment.close();
+    reservation.write_at(0, b"last");
+    reservation.commit();
+    assert_eq!(rx.recv().unwrap(), b"last");
+    assert_eq!(rx.recv(), Err(RecvError::Eof));
+}

@@ -1,0 +1,11 @@
+//! The verbs of producers and consumers, within one process.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod batches;
+mod ends;
+mod grants;
+mod streams;
+mod verbs;
+mod waits;
