@@ -8,7 +8,7 @@ use crate::ring::wake::{Sleepers, notify, notify_all, sleep};
 use crate::sync::Deadline;
 
 /// Long enough for the slowest machine; a sleep that lasts as long was not woken.
-const HANG: Duration = Duration::from_secs(30);
+const HANG: Duration = Duration::from_secs(120);
 
 fn arm(side: &Sleepers, handles: &[Handle], handle: usize, need: u64) {
     handles[handle].need.store(need, RELAXED);

@@ -5,6 +5,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStderr, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Held while a child starts, when it has copies of this process's descriptors.
+static STARTING: Mutex<()> = Mutex::new(());
 
 const PART: &str = "SHMRING_TEST_PART";
 const ARGS: &str = "SHMRING_TEST_ARGS";
@@ -18,8 +22,15 @@ pub struct Part {
     said: BufReader<ChildStderr>,
 }
 
+/// Keeps children from starting, and with them the locks of descriptors that this
+/// process closes meanwhile.
+pub fn quiet() -> MutexGuard<'static, ()> {
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Starts a child that plays a part.
 pub fn start(part: &str, args: &[&str]) -> Part {
+    let _starting = quiet();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child_entry", "--nocapture", "--test-threads=1"])
         .env(PART, part)

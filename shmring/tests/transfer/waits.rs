@@ -108,7 +108,7 @@ fn room_ends_the_wait_for_it() {
         |tx| tx.send(&[2; 2000]),
         |here, _| {
             let mut rx = here.consumer().unwrap();
-            while rx.recv_timeout(Duration::from_secs(20)).unwrap() != [2; 2000] {}
+            while rx.recv_timeout(Duration::from_secs(100)).unwrap() != [2; 2000] {}
         },
         |sent| assert_eq!(sent, Ok(())),
     );

@@ -1,0 +1,31 @@
+//! Several processes, some of which die.
+
+#![allow(unsafe_code)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod death;
+mod forks;
+mod load;
+mod races;
+
+use common::child;
+
+/// The parts that child processes play; nothing in the test run itself.
+#[test]
+fn child_entry() {
+    match child::part() {
+        None => {}
+        Some((part, args)) => match part.as_str() {
+            "send" => load::send(&args),
+            "write" => load::write(&args),
+            "hold" => death::hold(&args),
+            "sleep" => death::sleep(&args),
+            "create" => races::create(&args),
+            "fork" => forks::fork(&args),
+            "fork-holding" => forks::fork_holding(&args),
+            _ => panic!("no part {part}"),
+        },
+    }
+}

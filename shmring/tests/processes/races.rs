@@ -1,0 +1,68 @@
+//! Many processes that want the same name at once.
+
+use shmring::{Config, CreateError, Segment};
+
+use crate::common::child::{self, Part, pause, say};
+use crate::common::{Name, watchdog};
+
+const PROCESSES: usize = 32;
+
+/// In the child: waits for the start, creates, attaches, and tells what it got.
+pub(crate) fn create(args: &[String]) {
+    say("ready");
+    pause();
+    let created = match Segment::create(&args[0], &Config::spsc().capacity_bytes(8192)) {
+        Ok(segment) => Some(segment),
+        Err(CreateError::Exists { .. }) => None,
+        Err(error) => panic!("{error}"),
+    };
+    let attached = Segment::attach(&args[0]).unwrap();
+    let description = attached.description();
+    assert_eq!((description.capacity_bytes, description.total_bytes), (8192, 36_864));
+    assert!(attached.status().unwrap().attached.len() <= 2 * PROCESSES);
+    say(format!("{} {}", created.is_some(), description.creator_pid));
+    pause();
+}
+
+/// Catches two winners, none, or a segment that is seen before it is complete.
+#[test]
+fn one_of_many_racing_processes_creates_the_segment() {
+    let _watchdog = watchdog("one_of_many_racing_processes_creates_the_segment");
+    let name = Name::new();
+    let start = |_| child::start("create", &[&*name]);
+    let mut racers: Vec<Part> = (0..PROCESSES).map(start).collect();
+    racers.iter_mut().for_each(|racer| assert_eq!(racer.hear(), "ready"));
+    racers.iter_mut().for_each(Part::go);
+    let said: Vec<(i32, String)> =
+        racers.iter_mut().map(|racer| (racer.pid(), racer.hear())).collect();
+    let winners: Vec<_> = said.iter().filter(|(_, fact)| fact.starts_with("true")).collect();
+    assert_eq!(winners.len(), 1, "{said:?}");
+    let creator = format!("{}", winners[0].0);
+    assert!(said.iter().all(|(_, fact)| fact.ends_with(&creator)), "{said:?}");
+    let attached = Segment::attach(&name).unwrap().status().unwrap().attached;
+    assert_eq!(attached.len(), PROCESSES + 2);
+    assert!(attached.iter().all(|participant| participant.alive));
+    racers.into_iter().for_each(|racer| drop(racer.finish()));
+}
+
+/// Catches leftovers of processes that were killed while they created: of each kill
+/// nothing stays but, at most, the complete segment.
+#[test]
+fn a_creator_that_is_killed_leaves_all_or_nothing() {
+    let _watchdog = watchdog("a_creator_that_is_killed_leaves_all_or_nothing");
+    for round in 0..30 {
+        let name = Name::new();
+        let mut racer = child::start("create", &[&*name]);
+        assert_eq!(racer.hear(), "ready");
+        racer.go();
+        std::thread::sleep(std::time::Duration::from_micros(20 * round));
+        racer.kill();
+        if name.path().exists() {
+            Segment::attach(&name).unwrap();
+        }
+        let temporary = format!(".shmring-{}-", racer.pid());
+        let left = std::fs::read_dir("/dev/shm").unwrap().flatten();
+        let mut left = left.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        assert!(!left.any(|file| file.starts_with(&temporary)));
+    }
+}
