@@ -78,7 +78,8 @@ impl World {
     pub(crate) fn try_receiver(self: &Rc<Self>, attach: usize) -> Option<Receiver> {
         let handle = self.join(Role::Consumer, attach)?;
         let side = record::Consumer::take_over(self.ring()).expect("not corrupt");
-        Some(Receiver { world: Rc::clone(self), side, handle })
+        let past_producers = self.control.consumer.ends_told();
+        Some(Receiver { world: Rc::clone(self), side, past_producers, handle })
     }
 
     /// The producer's side, of a role that is vacant.
@@ -142,7 +143,11 @@ fn sleepers() -> Sleepers {
 fn control(start: u64) -> Control {
     Control {
         producer: ProducerLine { tail_hint: AtomicU64::new(start) },
-        consumer: ConsumerLine { head: AtomicU64::new(start), messages: AtomicU64::new(0) },
+        consumer: ConsumerLine {
+            head: AtomicU64::new(start),
+            messages: AtomicU64::new(0),
+            ends_told: AtomicU64::new(0),
+        },
         receivers: sleepers(),
         senders: sleepers(),
         roles: Roles {
@@ -272,6 +277,8 @@ impl Sender {
 pub(crate) struct Receiver {
     world: Rc<World>,
     pub(crate) side: record::Consumer,
+    /// Producers whose end an earlier receiver was told.
+    past_producers: u64,
     pub(crate) handle: usize,
 }
 
@@ -328,11 +335,20 @@ impl Receiver {
                 return Some(message);
             }
             // The order matters: see that no more can come, then look again.
-            if self.world.roles().ended() {
-                return self.try_recv();
+            if let Some(producers) = self.ended() {
+                let last = self.try_recv();
+                if last.is_none() {
+                    self.world.control.consumer.tell_end(producers);
+                }
+                return last;
             }
             self.sleep();
         }
+    }
+
+    /// How many producers have come and gone, if no more messages can come of them.
+    pub(crate) fn ended(&self) -> Option<u64> {
+        self.world.roles().ended(self.past_producers)
     }
 
     /// Sleeps until there is a message or the stream ends.
@@ -340,7 +356,7 @@ impl Receiver {
         let World { control, handles, .. } = &*self.world;
         // The tightest need: any message ends at least a byte past head.
         let need = self.side.head().wrapping_add(1);
-        let ready = || self.side.has_message(self.world.ring()) || self.world.roles().ended();
+        let ready = || self.side.has_message(self.world.ring()) || self.ended().is_some();
         wake::sleep(&control.receivers, handles, self.handle, need, Deadline, ready);
     }
 

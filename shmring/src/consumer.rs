@@ -18,11 +18,18 @@ use crate::wait::WaitMode;
 /// Each message is received once, whole and in order. Receiving one happens after
 /// everything that its producer did before sending it.
 ///
+/// The stream ends when the ring is empty and was closed, or its producer has gone.
+/// A consumer that was told so is told again until another producer joins; a consumer
+/// that joins after the end was told waits for another producer, as one that joins
+/// before the first does.
+///
 /// Dropping the consumer leaves the messages that it did not receive to the next
 /// one, and gives the producer a broken pipe until there is one.
 #[derive(Debug)]
 pub struct Consumer {
     ring: record::Consumer,
+    /// Producers whose end an earlier consumer was told: this one waits for another.
+    past_producers: u64,
     seat: Seat,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
@@ -33,7 +40,8 @@ impl Consumer {
         let seat = Seat::take(view, Role::Consumer)?;
         let ring = record::Consumer::take_over(seat.view.record())
             .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))?;
-        Ok(Self { ring, seat, not_sync: PhantomData })
+        let past_producers = seat.view.control().consumer.ends_told();
+        Ok(Self { ring, past_producers, seat, not_sync: PhantomData })
     }
 
     /// Looks at the next message in place, if one is there.
@@ -237,10 +245,19 @@ impl Consumer {
     /// look at the producer makes sure that nothing was sent in between.
     #[cold]
     fn look_for_end(&mut self) -> Result<Place, TryRecvError> {
-        if !self.seat.view.control().roles.ended() {
+        let Some(producers) = self.ended() else {
             return Err(TryRecvError::Empty);
+        };
+        if let Some(place) = self.place_at(self.ring.head())? {
+            return Ok(place);
         }
-        self.place_at(self.ring.head())?.ok_or(TryRecvError::Eof)
+        self.seat.view.control().consumer.tell_end(producers);
+        Err(TryRecvError::Eof)
+    }
+
+    /// How many producers have come and gone, if no more messages can come of them.
+    fn ended(&self) -> Option<u64> {
+        self.seat.view.control().roles.ended(self.past_producers)
     }
 
     #[inline]
@@ -256,10 +273,10 @@ impl Consumer {
 
     #[cold]
     fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
-        let (ring, roles) = (self.seat.view.record(), &self.seat.view.control().roles);
-        let ready = || self.ring.has_message(ring) || roles.ended();
+        let ring = self.seat.view.record();
+        let ready = || self.ring.has_message(ring) || self.ended().is_some();
         // Any commit moves the tail past head.
-        let need = self.ring.head();
+        let need = self.ring.head().wrapping_add(1);
         if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(RecvError::TimedOut) }
     }
 

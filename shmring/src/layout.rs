@@ -109,6 +109,7 @@ pub(crate) const LAYOUT_HASH: u64 = {
         offset_of!(Control, producer) + offset_of!(ProducerLine, tail_hint),
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, head),
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, messages),
+        offset_of!(Control, consumer) + offset_of!(ConsumerLine, ends_told),
         offset_of!(Control, receivers) + offset_of!(Sleepers, bits),
         offset_of!(Control, senders) + offset_of!(Sleepers, bits),
         offset_of!(Control, roles) + offset_of!(Roles, flags),

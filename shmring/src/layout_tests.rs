@@ -44,6 +44,7 @@ fn every_field_lies_where_it_always_lay() {
         (offset_of!(Control, producer) + offset_of!(ProducerLine, tail_hint), 0),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, head), 128),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, messages), 136),
+        (offset_of!(Control, consumer) + offset_of!(ConsumerLine, ends_told), 144),
         (offset_of!(Control, receivers) + offset_of!(Sleepers, bits), 256),
         (offset_of!(Control, senders) + offset_of!(Sleepers, bits), 384),
         (offset_of!(Control, roles) + offset_of!(Roles, flags), 512),
@@ -81,7 +82,7 @@ fn every_field_lies_where_it_always_lay() {
 fn the_numbers_that_identify_a_segment_are_pinned() {
     assert_eq!(MAGIC, 0x0067_6E69_726D_6873);
     assert_eq!(VERSION, 1);
-    assert_eq!(LAYOUT_HASH, 9_090_772_810_167_912_193);
+    assert_eq!(LAYOUT_HASH, 11_920_408_042_203_506_523);
     assert_eq!((PAGE_BYTES, MAX_ENTRIES, MAX_CAPACITY_BYTES), (4096, 256, 8_589_934_592));
     assert_eq!((KIND_SPSC, FENCE_BOTH_SIDES), (1, 1));
     assert_eq!((MEMORY_PREFAULT, MEMORY_LOCK, MEMORY_HUGE_PAGES), (1, 2, 4));

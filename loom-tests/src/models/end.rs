@@ -63,9 +63,37 @@ fn before_the_first_producer() {
     producer.join().expect("the producer ends");
 }
 
+/// A second stream on one ring: its consumer may come before its producer, after the
+/// end of the first stream was told.
+///
+/// Accepted: the second consumer gets the second producer's message, then the end.
+/// Would catch a consumer that takes the old end for its own.
+fn one_stream_after_the_other() {
+    let world = World::new(0);
+    world.sender(0).leave();
+    let mut first = world.receiver(1);
+    assert_eq!(first.recv_or_sleep(), None);
+    first.leave();
+    let mut second = world.receiver(1);
+    let producer = thread::spawn({
+        let world = world.clone();
+        move || {
+            let mut sender = world.sender(0);
+            sender.try_send(SENT[0]).expect("there is room");
+            sender.notify();
+            sender.leave();
+        }
+    });
+    assert_eq!(second.recv_or_sleep(), Some(SENT[0]));
+    assert_eq!(second.recv_or_sleep(), None);
+    producer.join().expect("the producer ends");
+}
+
 models! {
     VACATE: vacate_bound_3, bound 3, at least 4600, runs vacate;
     CLOSE: close_bound_3, bound 3, at least 2500, runs close;
     FIRST: before_the_first_producer_bound_3, bound 3, at least 24000,
         runs before_the_first_producer;
+    SECOND: one_stream_after_the_other_bound_3, bound 3, at least 24000,
+        runs one_stream_after_the_other;
 }

@@ -149,7 +149,7 @@ fn receive_beside_the_dead(world: &World, receiver: &mut Receiver) -> Vec<Messag
     loop {
         match receiver.try_recv() {
             Some(message) => received.push(message),
-            None if world.roles().ended() => {
+            None if receiver.ended().is_some() => {
                 received.extend(receiver.try_recv());
                 return received;
             }

@@ -159,7 +159,6 @@ fn count_ends_while_the_sender_goes_on() {
 
 // Catches a receiver that takes the end of the stream before for the end of its own.
 #[test]
-#[ignore = "the library reports the end of a stream to every consumer that comes after it"]
 fn a_ring_carries_one_stream_after_the_other() {
     let name = Name::with_ring("64K");
     for _ in 0..2 {

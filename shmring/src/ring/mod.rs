@@ -35,7 +35,7 @@ pub(crate) mod wake;
 
 use core::fmt;
 
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU64, Ordering};
 
 /// Bytes in a ring word, the unit of alignment for records.
 pub(crate) const WORD_BYTES: u64 = 8;
@@ -56,6 +56,22 @@ pub(crate) struct ConsumerLine {
     pub(crate) head: AtomicU64,
     /// Messages released since creation. Written by the consumer, for observers.
     pub(crate) messages: AtomicU64,
+    /// How many producers the role had had when a consumer was last told that the
+    /// stream ended. Written and read by the consumer.
+    pub(crate) ends_told: AtomicU64,
+}
+
+impl ConsumerLine {
+    /// The producers whose end some consumer was told: the next one waits for another.
+    pub(crate) fn ends_told(&self) -> u64 {
+        // ORDERING: Relaxed. The role's claim orders this after the predecessor.
+        self.ends_told.load(Ordering::Relaxed)
+    }
+
+    /// Notes that the consumer was told the end of the stream of `producers`.
+    pub(crate) fn tell_end(&self, producers: u64) {
+        self.ends_told.store(producers, Ordering::Relaxed);
+    }
 }
 
 /// The control block of one ring: a line for each party that writes.

@@ -250,11 +250,14 @@ impl Roles {
         self.flags.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// Whether no producer can commit another message: the ring is closed, or its
-    /// last producer has gone. All that was sent is visible to a receiver that
-    /// looks after this: empty then means the end of the stream.
-    pub(crate) fn ended(&self) -> bool {
-        self.is_closed() || matches!(self.tenure(Role::Producer), Tenure::Vacant { .. })
+    /// How many producers there have been, if none of them can commit another
+    /// message: the ring is closed, or the last has gone and was not among the first
+    /// `ignored`. All that was sent is visible to a receiver that looks after this:
+    /// empty then means the end of the stream.
+    pub(crate) fn ended(&self, ignored: u64) -> Option<u64> {
+        let tenure = self.tenure(Role::Producer);
+        let gone = matches!(tenure, Tenure::Vacant { claims } if claims > ignored);
+        (gone || self.is_closed()).then(|| tenure.claims())
     }
 
     /// Whether the consumer has gone, counting only those after the first `ignored`.

@@ -8,7 +8,8 @@
 //!
 //! Bits, not counts: a sleeper that is killed leaves a bit that costs one wasted
 //! wake, where a count would stay too high for ever. Every sleep is bounded by
-//! the caller, so that a waker killed between publish and wake costs time only.
+//! the caller, so that a waker (or cleaner) killed between publish and wake, or
+//! between taking a bit and waking its owner, costs time only.
 
 use super::at_or_past;
 use super::roster::Handle;

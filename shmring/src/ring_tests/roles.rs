@@ -104,19 +104,20 @@ fn a_role_has_one_owner_at_a_time() {
 fn the_stream_ends_with_its_producer_and_the_pipe_breaks_with_its_consumer() {
     let control = control();
     let roles = &control.roles;
-    assert!(!roles.ended() && !roles.consumer_gone(0));
+    assert!(roles.ended(0).is_none() && !roles.consumer_gone(0));
     assert!(roles.claim(Role::Producer, 0) && roles.claim(Role::Consumer, 1));
-    assert!(!roles.ended() && !roles.consumer_gone(0));
+    assert!(roles.ended(0).is_none() && !roles.consumer_gone(0));
     roles.vacate(Role::Producer, 0);
     roles.vacate(Role::Consumer, 1);
-    assert!(roles.ended() && roles.consumer_gone(0) && !roles.consumer_gone(1));
+    assert_eq!((roles.ended(0), roles.ended(1)), (Some(1), None), "an end that was told");
+    assert!(roles.consumer_gone(0) && !roles.consumer_gone(1));
     assert!(roles.claim(Role::Producer, 0) && roles.claim(Role::Consumer, 1));
-    assert!(!roles.ended() && !roles.consumer_gone(0));
+    assert!(roles.ended(0).is_none() && !roles.consumer_gone(0));
     roles.vacate(Role::Consumer, 1);
     assert!(roles.consumer_gone(1) && !roles.consumer_gone(2));
     assert!(!roles.is_closed());
     roles.close();
-    assert!(roles.is_closed() && roles.ended(), "closed though a producer is there");
+    assert!(roles.is_closed() && roles.ended(2) == Some(2), "closed though a producer is there");
     assert_eq!(roles.flags.load(RELAXED), 1);
 }
 
