@@ -8,7 +8,7 @@ use shmring::{AttachError, Config, CreateError, Observer, Segment};
 
 use crate::common::{HeaderPage, Name, watchdog};
 
-const HASH: u64 = 9_090_772_810_167_912_193;
+const HASH: u64 = 11_920_408_042_203_506_523;
 
 /// What attaching and looking say, which must be the same; neither changes the file.
 fn refusal(name: &Name) -> AttachError {

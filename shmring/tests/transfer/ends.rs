@@ -161,3 +161,50 @@ fn what_was_reserved_before_a_close_can_be_committed() {
     assert_eq!(rx.recv().unwrap(), b"last");
     assert_eq!(rx.recv(), Err(RecvError::Eof));
 }
+
+/// Catches a consumer that was there before its producer, and whose going the producer
+/// takes for that of someone before its time.
+#[test]
+fn the_pipe_breaks_also_for_a_producer_that_came_second() {
+    let name = Name::new();
+    let segment = name.create(&Config::spsc().capacity_bytes(4096));
+    for _ in 0..3 {
+        let rx = segment.consumer().unwrap();
+        let mut tx = segment.producer().unwrap();
+        tx.send(b"x").unwrap();
+        drop(rx);
+        assert_eq!(tx.send(b"x"), Err(SendError::BrokenPipe));
+    }
+}
+
+/// Catches an end that is told to two consumers, where the second should wait for the
+/// next stream, and one that nobody was told and that is lost.
+#[test]
+fn an_end_is_told_to_one_consumer() {
+    let name = Name::new();
+    let (segment, mut tx, mut rx) = name.pair(4096);
+    for round in 0..4 {
+        tx.send(&payload(round, 10)).unwrap();
+        drop(tx);
+        // Gone before it was told: the next one is told, after the rest.
+        drop(rx);
+        rx = segment.consumer().unwrap();
+        assert_eq!(rx.recv().unwrap(), payload(round, 10));
+        drop(rx);
+        rx = segment.consumer().unwrap();
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));
+        assert_eq!(rx.recv(), Err(RecvError::Eof));
+        // Gone after it was told: the next one waits, as before the first producer.
+        for _ in 0..2 {
+            drop(rx);
+            rx = segment.consumer().unwrap();
+            assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+            assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
+        }
+        // A stream without messages ends as well.
+        drop(segment.producer().unwrap());
+        assert_eq!(rx.recv(), Err(RecvError::Eof));
+        tx = segment.producer().unwrap();
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    }
+}
