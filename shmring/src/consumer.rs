@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::error::{Fault, JoinError, RecvError, Role, TryRecvError};
-use crate::grant::{Lookahead, Message, Peek};
+use crate::grant::{Lookahead, Message, Peek, copy};
 use crate::ring::record::{self, Place};
 use crate::seat::Seat;
 use crate::segment::View;
@@ -285,20 +285,30 @@ impl Consumer {
         if len > buffer.len() {
             return Err(TryRecvError::TooSmall { len });
         }
-        Message::new(self.payload(place), place).copy_to(&mut buffer[..len]);
+        copy::load(self.payload(place), &mut buffer[..len]);
         self.release(place.end(), 1);
         Ok(len)
     }
 
     fn take_copy(&mut self, place: Place) -> Vec<u8> {
-        let message = Message::new(self.payload(place), place).to_vec();
+        let message = self.message(place).to_vec();
         self.release(place.end(), 1);
         message
     }
 
     #[inline]
-    pub(crate) fn payload(&self, place: Place) -> &[AtomicU64] {
+    fn payload(&self, place: Place) -> &[AtomicU64] {
         self.seat.view.payload(place)
+    }
+
+    /// The message at `place`, to be looked at before it is released.
+    pub(crate) fn message(&self, place: Place) -> Message<'_> {
+        Message::new(&self.seat, place)
+    }
+
+    /// Whether this is a fork child.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.seat.is_forked()
     }
 
     /// Hands back everything up to `to`, and wakes the producer if it waits for it.

@@ -136,6 +136,7 @@ impl Producer {
         messages: &[M],
         grant: impl Fn(&mut Self, usize) -> Result<Place, E>,
     ) -> Result<(), E> {
+        self.check()?;
         // A batch that unwound may have left something.
         self.ring.abort();
         let max = self.max_message_bytes();
@@ -227,10 +228,7 @@ impl Producer {
 
     #[inline]
     fn grant(&mut self, len: usize) -> Result<Place, Stop> {
-        self.seat.check().map_err(|fault| Stop::Error(TrySendError::Failed(fault)))?;
-        if let Some(end) = self.ended() {
-            return Err(Stop::Error(end));
-        }
+        self.check().map_err(Stop::Error)?;
         let ring = self.seat.view.record();
         self.ring.reserve(ring, len as u64).map_err(|refused| match refused {
             Refused::Full { need } => Stop::Full { need },
@@ -241,6 +239,19 @@ impl Producer {
                 Stop::Error(TrySendError::Failed(self.seat.poison(corrupt)))
             }
         })
+    }
+
+    /// # Errors
+    /// What keeps this producer from sending, whether there is room or not.
+    #[inline]
+    fn check(&self) -> Result<(), TrySendError> {
+        self.seat.check().map_err(TrySendError::Failed)?;
+        self.ended().map_or(Ok(()), Err)
+    }
+
+    /// Whether this is a fork child.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.seat.is_forked()
     }
 
     /// Why nobody would receive what is sent now.

@@ -29,7 +29,13 @@ impl Seat {
             return Err(JoinError::Closed);
         }
         let handles = view.handles();
-        let Some(handle) = roster::claim_handle(handles, attach.index()) else {
+        let claim = || roster::claim_handle(handles, attach.index());
+        let handle = claim().or_else(|| {
+            // The dead may have some.
+            attach.sweep();
+            claim()
+        });
+        let Some(handle) = handle else {
             return Err(JoinError::TableFull { handles: handles.len() });
         };
         let seat = Self { role, handle, mode: WaitMode::default(), fault: None, view };
@@ -66,10 +72,16 @@ impl Seat {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if self.view.attach().mapping().is_forked() {
+        if self.is_forked() {
             return Err(Fault::Forked);
         }
         Ok(())
+    }
+
+    /// Whether this is a fork child, in which the segment is not mapped.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.view.attach().mapping().is_forked()
     }
 
     /// Ends the use of this handle: nothing in the segment can be trusted any more.
@@ -113,7 +125,7 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        if self.view.attach().mapping().is_forked() {
+        if self.is_forked() {
             return;
         }
         let sides = [self.view.sleepers(Role::Producer), self.view.sleepers(Role::Consumer)];

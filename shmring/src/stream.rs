@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::consumer::Consumer;
 use crate::error::RecvError;
-use crate::grant::Message;
 use crate::producer::Producer;
 use crate::sync::Deadline;
 
@@ -86,7 +85,7 @@ impl Reader {
         let (mut filled, mut next) = (0, Some(first));
         let (mut released, mut messages) = (None, 0);
         while let Some(place) = next.filter(|_| filled < buffer.len()) {
-            let message = Message::new(self.consumer.payload(place), place);
+            let message = self.consumer.message(place);
             let len = message.len();
             let count = message.read_at(self.read, &mut buffer[filled..]);
             filled += count;

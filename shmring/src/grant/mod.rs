@@ -3,6 +3,10 @@
 //!
 //! No slice over shared memory is ever formed here: a peer may write to it at any
 //! time, which a `&[u8]` does not allow. Bytes are copied in and out.
+//!
+//! In a fork child there is no payload, and the addresses may mean something else:
+//! there, what was granted before the fork reads nothing, writes nothing, and neither
+//! commits nor releases.
 
 #![allow(unsafe_code)]
 
@@ -13,6 +17,7 @@ use std::fmt;
 use crate::consumer::Consumer;
 use crate::producer::Producer;
 use crate::ring::record::Place;
+use crate::seat::Seat;
 use crate::sync::AtomicU64;
 
 /// Space in the ring that only this process writes, until it is committed.
@@ -51,11 +56,14 @@ impl<'a> Reservation<'a> {
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= self.len()), "write beyond the reservation");
-        copy::patch(self.words(), offset, bytes);
+        if !self.producer.is_forked() {
+            copy::patch(self.words(), offset, bytes);
+        }
     }
 
     /// The first byte of the space, 8-byte aligned, valid for `len` bytes while the
-    /// reservation lives. Make no reference of it where peers are not trusted.
+    /// reservation lives, but not in a fork child. Make no reference of it where peers
+    /// are not trusted.
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
         self.words().as_ptr().cast_mut().cast()
     }
@@ -73,7 +81,9 @@ impl<'a> Reservation<'a> {
     /// If `len` is more than was reserved.
     pub fn commit_len(self, len: usize) {
         assert!(len <= self.len(), "commit of more than was reserved");
-        self.producer.commit(self.place, len as u64);
+        if !self.producer.is_forked() {
+            self.producer.commit(self.place, len as u64);
+        }
     }
 }
 
@@ -86,13 +96,18 @@ impl fmt::Debug for Reservation<'_> {
 /// A message in the ring that was not released yet.
 #[derive(Clone, Copy)]
 pub struct Message<'a> {
-    words: &'a [AtomicU64],
+    seat: &'a Seat,
     place: Place,
 }
 
 impl<'a> Message<'a> {
-    pub(crate) fn new(words: &'a [AtomicU64], place: Place) -> Self {
-        Self { words, place }
+    pub(crate) fn new(seat: &'a Seat, place: Place) -> Self {
+        Self { seat, place }
+    }
+
+    /// The words of the payload; none in a fork child.
+    fn words(&self) -> &'a [AtomicU64] {
+        if self.seat.is_forked() { &[] } else { self.seat.view.payload(self.place) }
     }
 
     /// Bytes in the message.
@@ -113,16 +128,18 @@ impl<'a> Message<'a> {
 
     /// Copies as much as fits into `buffer` and returns how many bytes that is.
     pub fn copy_to(&self, buffer: &mut [u8]) -> usize {
-        let len = buffer.len().min(self.len());
-        copy::load(self.words, &mut buffer[..len]);
-        len
+        self.read_at(0, buffer)
     }
 
     /// Copies bytes from `offset` on into `buffer`, and returns how many: fewer than
     /// asked for where the message ends.
     pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> usize {
         let len = buffer.len().min(self.len().saturating_sub(offset));
-        copy::extract(self.words, offset, &mut buffer[..len]);
+        let words = self.words();
+        if len == 0 || words.is_empty() {
+            return 0;
+        }
+        copy::extract(words, offset, &mut buffer[..len]);
         len
     }
 
@@ -130,7 +147,8 @@ impl<'a> Message<'a> {
     pub fn append_to(&self, buffer: &mut Vec<u8>) {
         let old_len = buffer.len();
         buffer.resize(old_len + self.len(), 0);
-        self.copy_to(&mut buffer[old_len..]);
+        let len = self.copy_to(&mut buffer[old_len..]);
+        buffer.truncate(old_len + len);
     }
 
     /// A copy of the message.
@@ -140,20 +158,22 @@ impl<'a> Message<'a> {
         bytes
     }
 
-    /// The first byte, 8-byte aligned, valid for `len` bytes until the release.
+    /// The first byte, 8-byte aligned, valid for `len` bytes until the release, but not
+    /// in a fork child.
     pub fn as_ptr(&self) -> *const u8 {
-        self.words.as_ptr().cast()
+        self.words().as_ptr().cast()
     }
 
     /// The message in place.
     ///
     /// # Safety
-    /// No process may write to the message before the slice is gone. Well-behaved
-    /// peers do not; a hostile one could.
+    /// No process may write to the message before the slice is gone: well-behaved
+    /// peers do not, a hostile one could. This process is not a fork child of the one
+    /// that received the message, and becomes none before the slice is gone.
     pub unsafe fn as_slice(&self) -> &'a [u8] {
         // SAFETY: the words hold at least `len` bytes and live as long as 'a; that
-        // nobody writes is the caller's promise.
-        unsafe { std::slice::from_raw_parts(self.words.as_ptr().cast(), self.len()) }
+        // nobody writes, and that they are mapped, is the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.words().as_ptr().cast(), self.len()) }
     }
 }
 
@@ -179,12 +199,14 @@ impl<'a> Peek<'a> {
 
     /// The message.
     pub fn message(&self) -> Message<'_> {
-        Message::new(self.consumer.payload(self.place), self.place)
+        self.consumer.message(self.place)
     }
 
     /// Consumes the message: its space goes back to the producer.
     pub fn release(self) {
-        self.consumer.release(self.place.end(), 1);
+        if !self.consumer.is_forked() {
+            self.consumer.release(self.place.end(), 1);
+        }
     }
 }
 
@@ -218,14 +240,15 @@ impl<'a> Lookahead<'a> {
         let place = self.consumer.place_after(self.end)?;
         self.end = place.end();
         self.messages += 1;
-        Some(Message::new(self.consumer.payload(place), place))
+        Some(self.consumer.message(place))
     }
 
     /// Consumes all messages that were looked at, at once; returns how many.
     pub fn release(self) -> usize {
-        if self.messages > 0 {
-            self.consumer.release(self.end, self.messages);
+        if self.messages == 0 || self.consumer.is_forked() {
+            return 0;
         }
+        self.consumer.release(self.end, self.messages);
         self.messages as usize
     }
 

@@ -133,7 +133,7 @@ impl<'a> Ring<'a> {
         let room = capacity - self.words.offset(position);
         let fits = match kind {
             KIND_DATA => len <= max_len(capacity) && record_bytes(len) <= room,
-            KIND_PAD => len == room - WORD_BYTES,
+            KIND_PAD => len + WORD_BYTES == room,
             _ => false,
         };
         if word >> CHECK_SHIFT != check(position) >> CHECK_SHIFT || !fits {

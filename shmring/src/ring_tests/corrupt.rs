@@ -268,3 +268,20 @@ proptest! {
         }
     }
 }
+
+/// Catches an observer that trusts head or the hint: either may lie between words,
+/// where less than a word is left of the ring, and hold a header that is right there.
+#[test]
+fn an_observer_survives_any_head_and_hint() {
+    for position in (0..2 * CAPACITY).chain(u64::MAX - CAPACITY..=u64::MAX) {
+        for kind in 0..4 {
+            let memory = Memory::new(CAPACITY, position);
+            memory.at(position).store(header(position, kind, 0), RELAXED);
+            let (head, used, _) = memory.ring().observe();
+            assert!(head == position && used <= CAPACITY);
+            memory.set_head(position & !7);
+            let (_, used, _) = memory.ring().observe();
+            assert!(used <= CAPACITY);
+        }
+    }
+}

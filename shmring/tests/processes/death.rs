@@ -254,3 +254,18 @@ fn a_stopped_process_is_not_dead() {
     assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
     child.finish();
 }
+
+/// Catches a handle table that the dead fill for ever: who joins takes over from them.
+#[test]
+fn a_dead_owners_handle_is_taken_over_when_there_is_no_other() {
+    let _watchdog = watchdog("a_dead_owners_handle_is_taken_over_when_there_is_no_other");
+    let name = Name::new();
+    let segment = name.create(&smallest().max_handles(1));
+    let mut child = holder(&name, "producer");
+    child.kill();
+    let joined = eventually("the kernel told of the death", || {
+        let alive = Observer::open(&name).unwrap().status().unwrap().attached;
+        alive.iter().any(|participant| !participant.alive).then(|| segment.producer())
+    });
+    assert!(joined.is_ok(), "{joined:?}");
+}

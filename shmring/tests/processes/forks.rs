@@ -37,6 +37,8 @@ fn assert_forked(tx: &mut Producer, rx: &mut Consumer) {
     assert_eq!(tx.try_send(b"x"), Err(TrySendError::Failed(fault)));
     assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendError::Failed(fault)));
     assert_eq!(tx.send_batch(&["x"]), Err(SendError::Failed(fault)));
+    assert_eq!(tx.send_batch::<&[u8]>(&[]), Err(SendError::Failed(fault)));
+    assert_eq!(tx.try_send_batch::<&[u8]>(&[]), Err(TrySendError::Failed(fault)));
     assert_eq!(tx.reserve(1).map(|_| ()), Err(SendError::Failed(fault)));
     assert_eq!(tx.try_reserve(1).map(|_| ()), Err(TrySendError::Failed(fault)));
     assert_eq!(rx.recv(), Err(RecvError::Failed(fault)));
@@ -148,4 +150,28 @@ fn children_do_not_keep_a_dead_process_alive() {
         // SAFETY: the orphan was alive a moment ago and nobody else ends it.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
+}
+
+/// In the child: forks while it holds what leads to the payload.
+pub(crate) fn fork_with_grants(args: &[String]) {
+    let name = Name::of(args[0].clone());
+    let (_segment, mut tx, mut rx) = name.pair(4096);
+    tx.send(b"message").unwrap();
+    let mut reservation = Some(tx.reserve(100).unwrap());
+    let mut peek = Some(rx.peek().unwrap());
+    say(format!("write {}", in_fork(|| reservation.as_mut().unwrap().write_at(0, b"x"))));
+    say(format!("commit {}", in_fork(|| reservation.take().unwrap().commit())));
+    say(format!("read {}", in_fork(|| drop(peek.as_ref().unwrap().message().to_vec()))));
+    say(format!("release {}", in_fork(|| peek.take().unwrap().release())));
+}
+
+/// Catches a fork child that dies of, or writes through, a reservation or a peek that it
+/// inherited: the address may belong to another mapping by then.
+#[test]
+fn a_forked_child_cannot_use_reservations_and_peeks() {
+    let _watchdog = watchdog("a_forked_child_cannot_use_reservations_and_peeks");
+    let name = Name::new();
+    let said = child::start("fork-with-grants", &[&name]).finish();
+    // A panic (256) or nothing at all (0), but no signal.
+    assert!(said.iter().all(|fact| fact.ends_with(" 0") || fact.ends_with(" 256")), "{said:?}");
 }

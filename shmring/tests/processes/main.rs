@@ -24,6 +24,7 @@ fn child_entry() {
             "sleep" => death::sleep(&args),
             "create" => races::create(&args),
             "fork" => forks::fork(&args),
+            "fork-with-grants" => forks::fork_with_grants(&args),
             "fork-holding" => forks::fork_holding(&args),
             _ => panic!("no part {part}"),
         },

@@ -216,3 +216,14 @@ fn everything_can_be_printed() {
     texts.push(format!("{:?}{:?}", tx.into_writer(), rx.into_reader()));
     assert!(texts.iter().all(|text| !text.is_empty() && !text.contains("secret")));
 }
+
+/// Catches an offset that overflows: far beyond the end there is nothing to read.
+#[test]
+fn reading_far_beyond_the_end_gives_nothing() {
+    let name = Name::new();
+    let (_segment, mut tx, mut rx) = name.pair(4096);
+    tx.send(b"message").unwrap();
+    for offset in [usize::MAX, usize::MAX - 1, usize::MAX - 6] {
+        assert_eq!(rx.peek().unwrap().message().read_at(offset, &mut [0; 16]), 0);
+    }
+}
