@@ -47,7 +47,7 @@ pub(crate) enum Verb {
     Unlink(UnlinkArgs),
     /// List segments without joining any
     Ls(LsArgs),
-    /// Move 1 GiB between two processes through a ring and through a pipe
+    /// Move 2 GiB between two processes through a ring and through a pipe
     Demo(DemoArgs),
 }
 
@@ -251,7 +251,7 @@ Example:
 Nothing has to exist before, and nothing is left behind.")]
 pub(crate) struct DemoArgs {
     /// How much to move in each round
-    #[arg(long, value_parser = parse::size, default_value = "1GiB")]
+    #[arg(long, value_parser = parse::size, default_value = "2GiB")]
     pub(crate) bytes: u64,
     /// Size of the ring and, where allowed, of the pipe
     #[arg(long, value_name = "BYTES", value_parser = parse::size, default_value = "1MiB")]
