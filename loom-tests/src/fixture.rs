@@ -12,7 +12,8 @@ use loom::cell::UnsafeCell;
 use loom::thread::yield_now;
 
 use crate::ring::record::{self, Place, Refused};
-use crate::ring::roster::{self, Handle, HandleOwn, Role, Roles};
+use crate::ring::roster::{self, Role, Roles};
+use crate::ring::tables::{self, Handle, HandleOwn};
 use crate::ring::wake::{self, MAX_SLEEPERS, Sleepers};
 use crate::ring::{ConsumerLine, Control, ProducerLine, WORD_BYTES, Words};
 use crate::sync::{AtomicU32, AtomicU64, Deadline, Ordering, WaitWord, prepare_fences};
@@ -57,7 +58,7 @@ impl World {
 
     /// Claims a handle for `attach`, and `role` for it; `None` if the role is held.
     fn join(&self, role: Role, attach: usize) -> Option<usize> {
-        let handle = roster::claim_handle(&self.handles, attach).expect("a handle is free");
+        let handle = tables::claim_handle(&self.handles, attach).expect("a handle is free");
         if self.roles().claim(role, handle) {
             return Some(handle);
         }

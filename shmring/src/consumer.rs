@@ -4,13 +4,12 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::error::{Fault, JoinError, RecvError, Role, TryRecvError};
+use crate::error::{JoinError, RecvError, TryRecvError};
 use crate::grant::{Lookahead, Message, Peek, copy};
-use crate::ring::record::{self, Place};
-use crate::seat::Seat;
-use crate::segment::View;
-use crate::stream::Reader;
-use crate::sync::{AtomicU64, Deadline};
+use crate::ring::record::Place;
+use crate::segment::Segment;
+use crate::side::RecvSide;
+use crate::sync::Deadline;
 use crate::wait::WaitMode;
 
 /// The receiving side of a ring.
@@ -27,23 +26,27 @@ use crate::wait::WaitMode;
 /// one, and gives the producer a broken pipe until there is one.
 #[derive(Debug)]
 pub struct Consumer {
-    ring: record::Consumer,
+    side: RecvSide,
     /// Producers whose end an earlier consumer was told: this one waits for another.
     past_producers: u64,
-    seat: Seat,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
 }
 
-impl Consumer {
-    pub(crate) fn join(view: View) -> Result<Self, JoinError> {
-        let seat = Seat::take(view, Role::Consumer)?;
-        let ring = record::Consumer::take_over(seat.view.record())
-            .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))?;
-        let past_producers = seat.view.control().consumer.ends_told();
-        Ok(Self { ring, past_producers, seat, not_sync: PhantomData })
+impl Segment {
+    /// Joins the ring as its consumer. The role of a consumer that died is taken
+    /// over, and the message that it had not released comes again.
+    ///
+    /// # Errors
+    /// [`JoinError::RoleTaken`] names the living holder.
+    pub fn consumer(&self) -> Result<Consumer, JoinError> {
+        let side = RecvSide::join(self.view())?;
+        let past_producers = side.seat.view.control().consumer.ends_told();
+        Ok(Consumer { side, past_producers, not_sync: PhantomData })
     }
+}
 
+impl Consumer {
     /// Looks at the next message in place, if one is there.
     ///
     /// # Errors
@@ -51,7 +54,7 @@ impl Consumer {
     #[inline]
     pub fn try_peek(&mut self) -> Result<Peek<'_>, TryRecvError> {
         let place = self.next()?;
-        Ok(Peek::new(self, place))
+        Ok(Peek::new(&mut self.side, place))
     }
 
     /// Looks at the next message in place; waits for one as long as it takes.
@@ -61,7 +64,7 @@ impl Consumer {
     #[inline]
     pub fn peek(&mut self) -> Result<Peek<'_>, RecvError> {
         let place = self.next_by(Deadline::NEVER)?;
-        Ok(Peek::new(self, place))
+        Ok(Peek::new(&mut self.side, place))
     }
 
     /// Looks at the next message in place; waits for one up to `timeout`.
@@ -70,7 +73,7 @@ impl Consumer {
     /// See [`RecvError`].
     pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Peek<'_>, RecvError> {
         let place = self.next_by(Deadline::after(timeout))?;
-        Ok(Peek::new(self, place))
+        Ok(Peek::new(&mut self.side, place))
     }
 
     /// Receives the next message into `buffer`, if one is there; returns its length
@@ -193,52 +196,32 @@ impl Consumer {
     /// Looks at messages in place, one after the other, before any of them is
     /// consumed. Does not wait: [`peek`](Self::peek) first where that is wanted.
     pub fn lookahead(&mut self) -> Lookahead<'_> {
-        Lookahead::new(self)
+        Lookahead::new(&mut self.side)
     }
 
     /// How this consumer waits for messages. [`WaitMode::Adaptive`] unless set.
     pub fn set_wait_mode(&mut self, mode: WaitMode) {
-        self.seat.mode = mode;
+        self.side.seat.mode = mode;
     }
 
     /// Closes the ring for good: no producer can send any more. What is in the ring
     /// stays for a consumer that joined before.
     pub fn close(self) {
-        self.seat.close();
-    }
-
-    /// Makes a byte stream of the ring.
-    pub fn into_reader(self) -> Reader {
-        Reader::new(self)
-    }
-
-    /// Position of the oldest message that was not released.
-    pub(crate) fn head(&self) -> u64 {
-        self.ring.head()
+        self.side.seat.close();
     }
 
     /// Where the next message is.
     #[inline]
     fn next(&mut self) -> Result<Place, TryRecvError> {
-        self.seat.check().map_err(TryRecvError::Failed)?;
-        match self.place_at(self.ring.head())? {
+        match self.place()? {
             Some(place) => Ok(place),
             None => self.look_for_end(),
         }
     }
 
-    /// Where the message at position `from` is, if it was committed.
     #[inline]
-    fn place_at(&mut self, from: u64) -> Result<Option<Place>, TryRecvError> {
-        let place = self.ring.peek(self.seat.view.record(), from);
-        place.map_err(|corrupt| TryRecvError::Failed(self.seat.poison(corrupt)))
-    }
-
-    /// Where the message at position `from` is, if there is one and no fault. A fault
-    /// is met again, and told, by the next verb.
-    pub(crate) fn place_after(&mut self, from: u64) -> Option<Place> {
-        self.seat.check().ok()?;
-        self.place_at(from).ok().flatten()
+    fn place(&mut self) -> Result<Option<Place>, TryRecvError> {
+        self.side.place_at(self.side.ring.head()).map_err(TryRecvError::Failed)
     }
 
     /// Tells an empty ring from an ended one. Only a look at the ring after the
@@ -248,16 +231,16 @@ impl Consumer {
         let Some(producers) = self.ended() else {
             return Err(TryRecvError::Empty);
         };
-        if let Some(place) = self.place_at(self.ring.head())? {
+        if let Some(place) = self.place()? {
             return Ok(place);
         }
-        self.seat.view.control().consumer.tell_end(producers);
+        self.side.seat.view.control().consumer.tell_end(producers);
         Err(TryRecvError::Eof)
     }
 
     /// How many producers have come and gone, if no more messages can come of them.
     fn ended(&self) -> Option<u64> {
-        self.seat.view.control().roles.ended(self.past_producers)
+        self.side.seat.view.control().roles.ended(self.past_producers)
     }
 
     #[inline]
@@ -273,11 +256,11 @@ impl Consumer {
 
     #[cold]
     fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
-        let ring = self.seat.view.record();
-        let ready = || self.ring.has_message(ring) || self.ended().is_some();
+        let ring = self.side.seat.view.record();
+        let ready = || self.side.ring.has_message(ring) || self.ended().is_some();
         // Any commit moves the tail past head.
-        let need = self.ring.head().wrapping_add(1);
-        if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(RecvError::TimedOut) }
+        let need = self.side.ring.head().wrapping_add(1);
+        if self.side.seat.wait(need, deadline, ready) { Ok(()) } else { Err(RecvError::TimedOut) }
     }
 
     fn take_into(&mut self, place: Place, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
@@ -285,36 +268,14 @@ impl Consumer {
         if len > buffer.len() {
             return Err(TryRecvError::TooSmall { len });
         }
-        copy::load(self.payload(place), &mut buffer[..len]);
-        self.release(place.end(), 1);
+        copy::load(self.side.payload(place), &mut buffer[..len]);
+        self.side.release(place.end(), 1);
         Ok(len)
     }
 
     fn take_copy(&mut self, place: Place) -> Vec<u8> {
-        let message = self.message(place).to_vec();
-        self.release(place.end(), 1);
+        let message = Message::new(&self.side.seat, place).to_vec();
+        self.side.release(place.end(), 1);
         message
-    }
-
-    #[inline]
-    fn payload(&self, place: Place) -> &[AtomicU64] {
-        self.seat.view.payload(place)
-    }
-
-    /// The message at `place`, to be looked at before it is released.
-    pub(crate) fn message(&self, place: Place) -> Message<'_> {
-        Message::new(&self.seat, place)
-    }
-
-    /// Whether this is a fork child.
-    pub(crate) fn is_forked(&self) -> bool {
-        self.seat.is_forked()
-    }
-
-    /// Hands back everything up to `to`, and wakes the producer if it waits for it.
-    #[inline]
-    pub(crate) fn release(&mut self, to: u64, messages: u64) {
-        self.ring.release(self.seat.view.record(), to, messages);
-        self.seat.notify(to);
     }
 }

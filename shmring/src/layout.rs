@@ -16,7 +16,8 @@
 use std::mem::{offset_of, size_of};
 
 use crate::error::ConfigError;
-use crate::ring::roster::{Attach, Handle, HandleOwn, Roles};
+use crate::ring::roster::Roles;
+use crate::ring::tables::{Attach, Handle, HandleOwn};
 use crate::ring::wake::{MAX_SLEEPERS, Sleepers};
 use crate::ring::{ConsumerLine, Control, ProducerLine};
 

@@ -41,27 +41,31 @@
 //! allow it by name:
 //!
 //! ```text
-//! stream -> producer, consumer -> grant, seat, wait -> segment -> layout, sys
-//!                                                      segment -> ring -> sync
+//! stream -> producer, consumer -> grant -> side -> seat -> wait -> segment -> layout, sys
+//!                                           side, seat, segment -> ring -> sync
+//!                                             all of them -> error -> facts
 //! ```
 //!
 //! - `ring`: the algorithms. They know no operating system, allocate nothing and
 //!   see no payload; a model checker compiles the same files.
 //! - `sync`: the seam through which they touch memory and sleep.
 //! - `layout`: the byte map of a segment.
-//! - `segment`: create, attach, validate, unlink; where raw bytes become typed.
+//! - `segment`: create, find, attach, unlink; where raw bytes become typed.
 //! - `seat`, `wait`: a handle's place in the tables; spinning and sleeping there.
+//! - `side`: the algorithm's private state and the seat it is played from.
 //! - `grant`: reservations and peeks; where payload is touched.
 //! - `sys`: one file for each concern of the operating system.
 
 mod consumer;
 pub mod error;
+mod facts;
 mod grant;
 mod layout;
 mod producer;
 mod ring;
 mod seat;
 mod segment;
+mod side;
 mod stream;
 mod sync;
 mod sys;
@@ -72,11 +76,10 @@ pub use error::{
     AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, NameError, OsError,
     RecvError, Role, SendError, TryRecvError, TrySendError, UnlinkError,
 };
+pub use facts::{Description, Kind, Obtained, Participant, Status};
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
-pub use segment::{
-    Config, Description, Kind, Observer, Obtained, Participant, Segment, Status, list,
-};
+pub use segment::{Config, Observer, Segment, list};
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;
 

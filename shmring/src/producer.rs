@@ -4,14 +4,13 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::error::{Fault, JoinError, Role, SendError, TrySendError};
+use crate::error::{JoinError, Role, SendError, TrySendError};
 use crate::grant::{Reservation, copy};
 use crate::ring::record::{self, Place, Refused};
 use crate::ring::roster::Tenure;
-use crate::seat::Seat;
-use crate::segment::View;
-use crate::stream::Writer;
-use crate::sync::{AtomicU64, Deadline};
+use crate::segment::Segment;
+use crate::side::SendSide;
+use crate::sync::Deadline;
 use crate::wait::WaitMode;
 
 /// The sending side of a ring.
@@ -23,12 +22,11 @@ use crate::wait::WaitMode;
 /// the end of the stream, until another producer joins.
 #[derive(Debug)]
 pub struct Producer {
-    ring: record::Producer,
+    side: SendSide,
     /// Consumers that had come before this producer saw one: their going is not its
     /// concern.
     past_consumers: u64,
     require_consumer: bool,
-    seat: Seat,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
 }
@@ -51,25 +49,29 @@ impl From<Stop> for TrySendError {
     }
 }
 
-impl Producer {
-    pub(crate) fn join(view: View) -> Result<Self, JoinError> {
-        let seat = Seat::take(view, Role::Producer)?;
-        let past_consumers = match seat.view.control().roles.tenure(Role::Consumer) {
+impl Segment {
+    /// Joins the ring as its producer. The role of a producer that died is taken over.
+    ///
+    /// # Errors
+    /// [`JoinError::RoleTaken`] names the living holder.
+    pub fn producer(&self) -> Result<Producer, JoinError> {
+        let side = SendSide::join(self.view())?;
+        let past_consumers = match side.seat.view.control().roles.tenure(Role::Consumer) {
             Tenure::Held { claims, .. } => claims.saturating_sub(1),
             tenure => tenure.claims(),
         };
-        let ring = record::Producer::take_over(seat.view.record())
-            .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))?;
-        Ok(Self { ring, past_consumers, require_consumer: true, seat, not_sync: PhantomData })
+        Ok(Producer { side, past_consumers, require_consumer: true, not_sync: PhantomData })
     }
+}
 
+impl Producer {
     /// Sends a message if there is room now.
     ///
     /// # Errors
     /// See [`TrySendError`]; nothing of the message is visible then.
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        self.ring.abort();
+        self.side.ring.abort();
         let place = self.grant(message.len())?;
         self.fill(place, message);
         Ok(())
@@ -94,7 +96,7 @@ impl Producer {
 
     #[inline]
     fn send_by(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
-        self.ring.abort();
+        self.side.ring.abort();
         let place = self.grant_by(message.len(), deadline)?;
         self.fill(place, message);
         Ok(())
@@ -138,7 +140,7 @@ impl Producer {
     ) -> Result<(), E> {
         self.check()?;
         // A batch that unwound may have left something.
-        self.ring.abort();
+        self.side.ring.abort();
         let max = self.max_message_bytes();
         let len = record::batch_len(messages.iter().map(|message| message.as_ref().len() as u64));
         if len > max as u64 {
@@ -148,16 +150,17 @@ impl Producer {
             let message = message.as_ref();
             match grant(self, message.len()) {
                 Ok(place) => {
-                    copy::store(self.payload(place), message);
-                    self.ring.stage(self.seat.view.record(), place, message.len() as u64);
+                    copy::store(self.side.payload(place), message);
+                    let SendSide { ring, seat } = &mut self.side;
+                    ring.stage(seat.view.record(), place, message.len() as u64);
                 }
                 Err(error) => {
-                    self.ring.abort();
+                    self.side.ring.abort();
                     return Err(error);
                 }
             }
         }
-        self.publish();
+        self.side.publish();
         Ok(())
     }
 
@@ -166,9 +169,9 @@ impl Producer {
     /// # Errors
     /// See [`TrySendError`].
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, TrySendError> {
-        self.ring.abort();
+        self.side.ring.abort();
         let place = self.grant(len)?;
-        Ok(Reservation::new(self, place))
+        Ok(Reservation::new(&mut self.side, place))
     }
 
     /// As [`try_reserve`](Self::try_reserve), but waits for room.
@@ -192,19 +195,19 @@ impl Producer {
     }
 
     fn reserve_by(&mut self, len: usize, deadline: Deadline) -> Result<Reservation<'_>, SendError> {
-        self.ring.abort();
+        self.side.ring.abort();
         let place = self.grant_by(len, deadline)?;
-        Ok(Reservation::new(self, place))
+        Ok(Reservation::new(&mut self.side, place))
     }
 
     /// Bytes in the longest message that the ring can take.
     pub fn max_message_bytes(&self) -> usize {
-        self.seat.view.attach().description.max_message_bytes as usize
+        self.side.seat.view.attach().description.max_message_bytes as usize
     }
 
     /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.
     pub fn set_wait_mode(&mut self, mode: WaitMode) {
-        self.seat.mode = mode;
+        self.side.seat.mode = mode;
     }
 
     /// Whether to refuse messages once the consumer has gone, as a pipe does; true
@@ -218,25 +221,20 @@ impl Producer {
     /// Closes the ring for good: no producer can send any more, and the stream ends
     /// when the ring is drained.
     pub fn close(self) {
-        self.seat.close();
-    }
-
-    /// Makes a byte stream of the ring.
-    pub fn into_writer(self) -> Writer {
-        Writer::new(self)
+        self.side.seat.close();
     }
 
     #[inline]
     fn grant(&mut self, len: usize) -> Result<Place, Stop> {
         self.check().map_err(Stop::Error)?;
-        let ring = self.seat.view.record();
-        self.ring.reserve(ring, len as u64).map_err(|refused| match refused {
+        let ring = self.side.seat.view.record();
+        self.side.ring.reserve(ring, len as u64).map_err(|refused| match refused {
             Refused::Full { need } => Stop::Full { need },
             Refused::TooLong => {
                 Stop::Error(TrySendError::TooLong { len, max: self.max_message_bytes() })
             }
             Refused::Corrupt(corrupt) => {
-                Stop::Error(TrySendError::Failed(self.seat.poison(corrupt)))
+                Stop::Error(TrySendError::Failed(self.side.seat.poison(corrupt)))
             }
         })
     }
@@ -245,19 +243,14 @@ impl Producer {
     /// What keeps this producer from sending, whether there is room or not.
     #[inline]
     fn check(&self) -> Result<(), TrySendError> {
-        self.seat.check().map_err(TrySendError::Failed)?;
+        self.side.seat.check().map_err(TrySendError::Failed)?;
         self.ended().map_or(Ok(()), Err)
-    }
-
-    /// Whether this is a fork child.
-    pub(crate) fn is_forked(&self) -> bool {
-        self.seat.is_forked()
     }
 
     /// Why nobody would receive what is sent now.
     #[inline]
     fn ended(&self) -> Option<TrySendError> {
-        let roles = &self.seat.view.control().roles;
+        let roles = &self.side.seat.view.control().roles;
         if roles.is_closed() {
             return Some(TrySendError::Closed);
         }
@@ -278,41 +271,15 @@ impl Producer {
 
     #[cold]
     fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
-        let ring = self.seat.view.record();
-        self.ring.hint(ring);
+        let ring = self.side.seat.view.record();
+        self.side.ring.hint(ring);
         let ready = || ring.has_room(need) || self.ended().is_some();
-        if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(SendError::TimedOut) }
+        if self.side.seat.wait(need, deadline, ready) { Ok(()) } else { Err(SendError::TimedOut) }
     }
 
     #[inline]
     fn fill(&mut self, place: Place, message: &[u8]) {
-        copy::store(self.payload(place), message);
-        self.commit(place, message.len() as u64);
-    }
-
-    #[inline]
-    pub(crate) fn payload(&self, place: Place) -> &[AtomicU64] {
-        self.seat.view.payload(place)
-    }
-
-    /// Makes a granted record visible, `len` bytes long.
-    #[inline]
-    pub(crate) fn commit(&mut self, place: Place, len: u64) {
-        self.ring.stage(self.seat.view.record(), place, len);
-        self.publish();
-    }
-
-    #[inline]
-    fn publish(&mut self) {
-        self.ring.publish(self.seat.view.record());
-        self.seat.notify(self.ring.tail());
-    }
-}
-
-impl Drop for Producer {
-    fn drop(&mut self) {
-        if self.seat.check().is_ok() {
-            self.ring.hint(self.seat.view.record());
-        }
+        copy::store(self.side.payload(place), message);
+        self.side.commit(place, message.len() as u64);
     }
 }

@@ -11,7 +11,7 @@ mod tiny;
 mod waking;
 
 use crate::ring::record::{Place, Ring};
-use crate::ring::roster::Handle;
+use crate::ring::tables::Handle;
 use crate::ring::{Control, Words};
 use crate::sync::{AtomicU64, Ordering};
 

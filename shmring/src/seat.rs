@@ -3,7 +3,7 @@
 
 use crate::error::{Corrupt, Fault, JoinError, Role};
 use crate::ring::roster::{self, Tenure};
-use crate::ring::wake;
+use crate::ring::{tables, wake};
 use crate::segment::View;
 use crate::sync::Deadline;
 use crate::wait::{self, WaitMode};
@@ -29,7 +29,7 @@ impl Seat {
             return Err(JoinError::Closed);
         }
         let handles = view.handles();
-        let claim = || roster::claim_handle(handles, attach.index());
+        let claim = || tables::claim_handle(handles, attach.index());
         let handle = claim().or_else(|| {
             // The dead may have some.
             attach.sweep();

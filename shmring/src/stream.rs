@@ -16,11 +16,14 @@ pub struct Writer {
     timeout: Option<Duration>,
 }
 
-impl Writer {
-    pub(crate) fn new(producer: Producer) -> Self {
-        Self { producer, timeout: None }
+impl Producer {
+    /// Makes a byte stream of the ring.
+    pub fn into_writer(self) -> Writer {
+        Writer { producer: self, timeout: None }
     }
+}
 
+impl Writer {
     /// How long a write waits for room, if not for ever; after that it fails with
     /// `TimedOut` and nothing of it was sent.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
@@ -62,11 +65,14 @@ pub struct Reader {
     read: usize,
 }
 
-impl Reader {
-    pub(crate) fn new(consumer: Consumer) -> Self {
-        Self { consumer, timeout: None, read: 0 }
+impl Consumer {
+    /// Makes a byte stream of the ring.
+    pub fn into_reader(self) -> Reader {
+        Reader { consumer: self, timeout: None, read: 0 }
     }
+}
 
+impl Reader {
     /// How long a read waits for bytes, if not for ever; after that it fails with
     /// `TimedOut`.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
@@ -79,28 +85,24 @@ impl Reader {
         self.consumer
     }
 
-    /// Fills the buffer from the message at `place` and those behind it that are
-    /// there already, and releases what was read to its end.
-    fn fill(&mut self, first: crate::ring::record::Place, buffer: &mut [u8]) -> usize {
-        let (mut filled, mut next) = (0, Some(first));
-        let (mut released, mut messages) = (None, 0);
-        while let Some(place) = next.filter(|_| filled < buffer.len()) {
-            let message = self.consumer.message(place);
-            let len = message.len();
+    /// Fills the buffer from the messages that are there, and releases those that were
+    /// read to their end.
+    fn fill(&mut self, buffer: &mut [u8]) -> usize {
+        let (mut filled, mut finished) = (0, 0);
+        let mut ahead = self.consumer.lookahead();
+        while filled < buffer.len()
+            && let Some(message) = ahead.next()
+        {
             let count = message.read_at(self.read, &mut buffer[filled..]);
             filled += count;
             self.read += count;
-            if self.read < len {
+            if self.read < message.len() {
                 break;
             }
             self.read = 0;
-            released = Some(place.end());
-            messages += 1;
-            next = self.consumer.place_after(place.end());
+            finished += 1;
         }
-        if let Some(end) = released {
-            self.consumer.release(end, messages);
-        }
+        ahead.release_first(finished);
         filled
     }
 }
@@ -113,8 +115,8 @@ impl io::Read for Reader {
         let deadline = self.timeout.map_or(Deadline::NEVER, Deadline::after);
         loop {
             match self.consumer.next_by(deadline) {
-                Ok(place) => {
-                    let filled = self.fill(place, buffer);
+                Ok(_) => {
+                    let filled = self.fill(buffer);
                     if filled > 0 {
                         return Ok(filled);
                     }

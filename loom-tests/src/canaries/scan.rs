@@ -7,10 +7,11 @@ use crate::sync::Ordering;
 use crate::sync::canary::{self, Demotion, Weakening};
 
 /// Every file of `ring`.
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("mod.rs", include_str!("../../../shmring/src/ring/mod.rs")),
     ("record.rs", include_str!("../../../shmring/src/ring/record.rs")),
     ("roster.rs", include_str!("../../../shmring/src/ring/roster.rs")),
+    ("tables.rs", include_str!("../../../shmring/src/ring/tables.rs")),
     ("wake.rs", include_str!("../../../shmring/src/ring/wake.rs")),
 ];
 

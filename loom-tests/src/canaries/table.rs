@@ -49,9 +49,9 @@ pub(super) const CANARIES: &[Canary] = &[
     canary(("record.rs", REFRESHED_HEAD, 2), Relaxed, record::PADS),
     canary(("record.rs", REFRESHED_HEAD, 1), Relaxed, producer_dies::SUCCESSOR_BESIDE_CONSUMER),
     // I7: a successor follows on its predecessor.
-    canary(("roster.rs", CLAIM_HANDLE, 1), Relaxed, roles::FREE_THEN_CLAIM),
+    canary(("tables.rs", CLAIM_HANDLE, 1), Relaxed, roles::FREE_THEN_CLAIM),
     canary(
-        ("roster.rs", "self.state.store(state & GENERATION_MASK, Ordering::Release);", 1),
+        ("tables.rs", "self.state.store(state & GENERATION_MASK, Ordering::Release);", 1),
         Relaxed,
         roles::FREE_THEN_CLAIM,
     ),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Fault, OsError, Role};
-use crate::segment::Participant;
+use crate::facts::Participant;
 
 /// A name that no segment can have.
 #[derive(Clone, Debug, PartialEq, Eq)]

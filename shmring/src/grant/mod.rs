@@ -14,10 +14,9 @@ pub(crate) mod copy;
 
 use std::fmt;
 
-use crate::consumer::Consumer;
-use crate::producer::Producer;
 use crate::ring::record::Place;
 use crate::seat::Seat;
+use crate::side::{RecvSide, SendSide};
 use crate::sync::AtomicU64;
 
 /// Space in the ring that only this process writes, until it is committed.
@@ -25,13 +24,13 @@ use crate::sync::AtomicU64;
 /// Dropping it aborts: nothing becomes visible and the space is free again.
 #[must_use = "a reservation that is dropped is aborted"]
 pub struct Reservation<'a> {
-    producer: &'a mut Producer,
+    side: &'a mut SendSide,
     place: Place,
 }
 
 impl<'a> Reservation<'a> {
-    pub(crate) fn new(producer: &'a mut Producer, place: Place) -> Self {
-        Self { producer, place }
+    pub(crate) fn new(side: &'a mut SendSide, place: Place) -> Self {
+        Self { side, place }
     }
 
     /// Bytes that were reserved.
@@ -45,7 +44,7 @@ impl<'a> Reservation<'a> {
     }
 
     fn words(&self) -> &[AtomicU64] {
-        self.producer.payload(self.place)
+        self.side.payload(self.place)
     }
 
     /// Copies `bytes` to `offset` bytes from the start. What was never written
@@ -56,7 +55,7 @@ impl<'a> Reservation<'a> {
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len());
         assert!(end.is_some_and(|end| end <= self.len()), "write beyond the reservation");
-        if !self.producer.is_forked() {
+        if !self.side.seat.is_forked() {
             copy::patch(self.words(), offset, bytes);
         }
     }
@@ -81,8 +80,8 @@ impl<'a> Reservation<'a> {
     /// If `len` is more than was reserved.
     pub fn commit_len(self, len: usize) {
         assert!(len <= self.len(), "commit of more than was reserved");
-        if !self.producer.is_forked() {
-            self.producer.commit(self.place, len as u64);
+        if !self.side.seat.is_forked() {
+            self.side.commit(self.place, len as u64);
         }
     }
 }
@@ -188,24 +187,24 @@ impl fmt::Debug for Message<'_> {
 /// Dropping it leaves the message in the ring; [`release`](Self::release) consumes it.
 #[must_use = "a peek that is dropped leaves the message in the ring"]
 pub struct Peek<'a> {
-    consumer: &'a mut Consumer,
+    side: &'a mut RecvSide,
     place: Place,
 }
 
 impl<'a> Peek<'a> {
-    pub(crate) fn new(consumer: &'a mut Consumer, place: Place) -> Self {
-        Self { consumer, place }
+    pub(crate) fn new(side: &'a mut RecvSide, place: Place) -> Self {
+        Self { side, place }
     }
 
     /// The message.
     pub fn message(&self) -> Message<'_> {
-        self.consumer.message(self.place)
+        Message::new(&self.side.seat, self.place)
     }
 
     /// Consumes the message: its space goes back to the producer.
     pub fn release(self) {
-        if !self.consumer.is_forked() {
-            self.consumer.release(self.place.end(), 1);
+        if !self.side.seat.is_forked() {
+            self.side.release(self.place.end(), 1);
         }
     }
 }
@@ -221,34 +220,34 @@ impl fmt::Debug for Peek<'_> {
 /// Dropping it leaves all of them in the ring.
 #[must_use = "messages that are not released are received again"]
 pub struct Lookahead<'a> {
-    consumer: &'a mut Consumer,
+    side: &'a mut RecvSide,
     /// Position after the last message looked at.
     end: u64,
     messages: u64,
 }
 
 impl<'a> Lookahead<'a> {
-    pub(crate) fn new(consumer: &'a mut Consumer) -> Self {
-        let end = consumer.head();
-        Self { consumer, end, messages: 0 }
+    pub(crate) fn new(side: &'a mut RecvSide) -> Self {
+        let end = side.ring.head();
+        Self { side, end, messages: 0 }
     }
 
     /// The next message, if one is there. A ring at fault looks like an empty one; the
     /// consumer's next verb tells.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
     pub fn next(&mut self) -> Option<Message<'_>> {
-        let place = self.consumer.place_after(self.end)?;
+        let place = self.side.place_at(self.end).ok().flatten()?;
         self.end = place.end();
         self.messages += 1;
-        Some(self.consumer.message(place))
+        Some(Message::new(&self.side.seat, place))
     }
 
     /// Consumes all messages that were looked at, at once; returns how many.
     pub fn release(self) -> usize {
-        if self.messages == 0 || self.consumer.is_forked() {
+        if self.messages == 0 || self.side.seat.is_forked() {
             return 0;
         }
-        self.consumer.release(self.end, self.messages);
+        self.side.release(self.end, self.messages);
         self.messages as usize
     }
 
@@ -259,7 +258,11 @@ impl<'a> Lookahead<'a> {
     /// If there were not as many.
     pub fn release_first(self, count: usize) {
         assert!(count as u64 <= self.messages, "release of more than was looked at");
-        let mut again = Lookahead::new(self.consumer);
+        if count as u64 == self.messages {
+            self.release();
+            return;
+        }
+        let mut again = Lookahead::new(self.side);
         while again.messages < count as u64 && again.next().is_some() {}
         again.release();
     }

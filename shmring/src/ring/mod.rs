@@ -31,6 +31,7 @@
 
 pub(crate) mod record;
 pub(crate) mod roster;
+pub(crate) mod tables;
 pub(crate) mod wake;
 
 use core::fmt;

@@ -12,7 +12,7 @@
 //! between taking a bit and waking its owner, costs time only.
 
 use super::at_or_past;
-use super::roster::Handle;
+use super::tables::Handle;
 use crate::sync::{AtomicU64, Deadline, Ordering, fence};
 
 /// Handles that one bitmap can hold.

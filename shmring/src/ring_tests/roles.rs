@@ -2,9 +2,8 @@
 
 use super::{RELAXED, control, handles};
 use crate::ring::Control;
-use crate::ring::roster::{
-    Attach, Handle, Role, Tenure, claim_handle, clean_attach, release_handle,
-};
+use crate::ring::roster::{Role, Tenure, clean_attach, release_handle};
+use crate::ring::tables::{Attach, Handle, claim_handle};
 use crate::ring::wake::Sleepers;
 use crate::sync::Ordering;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{RELAXED, before_wrap, control, handles};
-use crate::ring::roster::Handle;
+use crate::ring::tables::Handle;
 use crate::ring::wake::{Sleepers, notify, notify_all, sleep};
 use crate::sync::Deadline;
 

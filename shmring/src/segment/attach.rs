@@ -1,20 +1,16 @@
 //! Attaching: from a name to a mapping that this process is known to hold.
 
 use std::fs::File;
-use std::os::unix::fs::{FileExt, MetadataExt};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use nix::errno::Errno;
-
+use super::find::{Found, find, is_linked};
 use super::mapping::Mapping;
 use super::name::Name;
-use super::{Description, Kind, Obtained, Participant};
 use crate::error::{AttachError, OsError};
-use crate::layout::{BadHeader, Geometry, Header, PAGE_BYTES};
-use crate::ring::record;
-use crate::ring::roster;
-use crate::ring::wake;
+use crate::facts::{Description, Obtained, Participant};
+use crate::layout::Geometry;
+use crate::ring::{roster, wake};
 use crate::sync::Deadline;
 use crate::sys::token::Probe;
 use crate::sys::{process, shm, token};
@@ -28,65 +24,6 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 const MAX_REPLACED: u32 = 16;
 /// One look at the table may miss an entry whose token another process tries.
 const TABLE_PASSES: u32 = 3;
-
-/// A file that was found to hold a segment.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) file: File,
-    pub(super) header: Header,
-    pub(super) description: Description,
-}
-
-/// Opens a segment and checks all of its header, before anything is mapped.
-pub(super) fn find(name: &Name, writable: bool) -> Result<Found, AttachError> {
-    let not_a_segment = |why| AttachError::NotASegment { name: name.to_owned(), why };
-    let file =
-        shm::open_existing(name.as_str(), writable).map_err(|error| {
-            match Errno::from_raw(error.errno()) {
-                Errno::ENOENT => AttachError::NotFound { name: name.to_owned() },
-                Errno::EACCES | Errno::EPERM => AttachError::Denied { name: name.to_owned() },
-                Errno::ELOOP => not_a_segment("it is a symbolic link"),
-                Errno::EISDIR | Errno::ENXIO | Errno::EINVAL => not_a_segment("it is not a file"),
-                _ => AttachError::Os(error),
-            }
-        })?;
-    let os = |call| move |e| AttachError::Os(OsError::new(call, shm::path(name.as_str()), e));
-    let stat = file.metadata().map_err(os("fstat"))?;
-    if !stat.is_file() {
-        return Err(not_a_segment("it is not a file"));
-    }
-    if stat.len() < PAGE_BYTES {
-        return Err(not_a_segment("it is too short for a header"));
-    }
-    let mut page = vec![0; PAGE_BYTES as usize];
-    file.read_exact_at(&mut page, 0).map_err(os("pread"))?;
-    let header = Header::decode(&page, stat.len()).map_err(|bad| match bad {
-        BadHeader::Foreign { why } => not_a_segment(why),
-        BadHeader::Incompatible { what, found, expected } => {
-            AttachError::Incompatible { name: name.to_owned(), what, found, expected }
-        }
-        BadHeader::Corrupt { what, found } => {
-            AttachError::CorruptHeader { name: name.to_owned(), what, found }
-        }
-    })?;
-    let description = describe(name, &header, stat.mode(), stat.uid());
-    Ok(Found { file, header, description })
-}
-
-pub(super) fn describe(name: &Name, header: &Header, mode: u32, owner_uid: u32) -> Description {
-    let capacity_bytes = header.geometry.capacity_bytes;
-    Description {
-        name: name.to_owned(),
-        kind: Kind::Spsc,
-        capacity_bytes,
-        max_message_bytes: record::max_len(capacity_bytes),
-        total_bytes: header.geometry.map().total_bytes,
-        mode: mode & 0o777,
-        owner_uid,
-        created: SystemTime::UNIX_EPOCH + Duration::from_nanos(header.created_ns),
-        creator_pid: header.creator_pid,
-    }
-}
 
 /// One mapping of a segment in this process, entered in its attach table.
 #[derive(Debug)]
@@ -186,9 +123,7 @@ impl Attach {
 
     /// Who is in the entry of that index.
     pub(crate) fn participant(&self, index: usize) -> Option<Participant> {
-        let byte = self.geometry.map().attach(index);
-        let entry = self.mapping.attaches().get(index)?;
-        entry.is_active().then(|| Participant::new(entry, self.probe.is_alive(byte)))
+        participant(&self.mapping, &self.probe, self.geometry, index)
     }
 }
 
@@ -207,11 +142,19 @@ impl Drop for Attach {
     }
 }
 
-/// Whether the file still has a name.
-pub(super) fn is_linked(file: &File, name: &Name) -> Result<bool, AttachError> {
-    let stat = file.metadata();
-    let stat = stat.map_err(|e| OsError::new("fstat", shm::path(name.as_str()), e));
-    Ok(stat.map_err(AttachError::Os)?.nlink() > 0)
+/// Who is in an entry of the attach table.
+pub(super) fn participant(
+    mapping: &Mapping,
+    probe: &Probe,
+    geometry: Geometry,
+    index: usize,
+) -> Option<Participant> {
+    let entry = mapping.attaches().get(index)?;
+    entry.is_active().then(|| Participant {
+        pid: entry.pid.load(ORDER),
+        uid: entry.uid.load(ORDER),
+        alive: probe.is_alive(geometry.map().attach(index)),
+    })
 }
 
 /// Takes the first free token of the table for `holder`.

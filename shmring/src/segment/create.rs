@@ -12,12 +12,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 
-use super::attach::{Attach, Found, LIFECYCLE_BYTE, describe, find, is_linked, lock_lifecycle};
+use super::attach::{Attach, LIFECYCLE_BYTE, lock_lifecycle};
 use super::config::Config;
+use super::find::{Found, describe, find, is_linked};
 use super::name::Name;
 use super::observe::Observer;
 use crate::error::{AttachError, CreateError, OsError, UnlinkError};
-use crate::layout::{Header, MAGIC};
+use crate::layout::Header;
 use crate::sys::shm::{self, Unnamed};
 use crate::sys::token;
 
@@ -143,11 +144,4 @@ pub(super) fn unlink(name: &Name) -> Result<(), UnlinkError> {
         Errno::EACCES | Errno::EPERM => UnlinkError::Denied { name: name.to_owned() },
         _ => UnlinkError::Os(error),
     })
-}
-
-/// Whether the object of that name starts as segments do, of whatever version.
-pub(super) fn has_magic(name: &str) -> bool {
-    let mut magic = [0; 8];
-    shm::open_existing(name, false).is_ok_and(|file| file.read_exact_at(&mut magic, 0).is_ok())
-        && u64::from_ne_bytes(magic) == MAGIC
 }

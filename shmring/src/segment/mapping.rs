@@ -9,28 +9,24 @@
 use std::fs::File;
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
-use std::slice;
-use std::sync::Arc;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
-use super::Obtained;
-use super::attach::Attach;
 use crate::error::OsError;
+use crate::facts::Obtained;
 use crate::layout::{Geometry, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT};
-use crate::ring::roster::{self, Handle, Role};
-use crate::ring::wake::Sleepers;
+use crate::ring::tables::{Attach, Handle};
 use crate::ring::{Control, Words, record};
 use crate::sync::AtomicU64;
 use crate::sys::fork::ForkSentinel;
 
 /// Where the parts of a mapped segment are. Valid as long as the mapping is.
 #[derive(Clone, Copy, Debug)]
-struct Parts {
-    attaches: NonNull<[roster::Attach]>,
-    handles: NonNull<[Handle]>,
-    control: NonNull<Control>,
-    words: NonNull<[AtomicU64]>,
+pub(super) struct Parts {
+    attaches: NonNull<[Attach]>,
+    pub(super) handles: NonNull<[Handle]>,
+    pub(super) control: NonNull<Control>,
+    pub(super) words: NonNull<[AtomicU64]>,
 }
 
 /// A segment mapped into this process.
@@ -94,13 +90,18 @@ impl Mapping {
         }
     }
 
+    /// Where the parts are, for those who keep the mapping.
+    pub(super) fn parts(&self) -> Parts {
+        self.parts
+    }
+
     /// Whether this is a fork child, which has no mapping.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         self.sentinel.is_forked()
     }
 
-    pub(crate) fn attaches(&self) -> &[roster::Attach] {
+    pub(crate) fn attaches(&self) -> &[Attach] {
         // SAFETY: valid, aligned and made of atomics; see the module's description.
         unsafe { self.parts.attaches.as_ref() }
     }
@@ -128,70 +129,5 @@ impl Drop for Mapping {
             // SAFETY: dropped once, here, and nothing uses the mapping afterwards.
             unsafe { ManuallyDrop::drop(&mut self.map) };
         }
-    }
-}
-
-/// A handle's way into the segment: the attach, kept alive, with the addresses
-/// that the hot path needs beside it.
-#[derive(Debug)]
-pub(crate) struct View {
-    attach: Arc<Attach>,
-    parts: Parts,
-}
-
-// SAFETY: the parts point into the mapping that `attach` keeps, which may be used
-// from any thread.
-unsafe impl Send for View {}
-
-impl View {
-    pub(crate) fn new(attach: Arc<Attach>) -> Self {
-        let parts = attach.mapping().parts;
-        Self { attach, parts }
-    }
-
-    pub(crate) fn attach(&self) -> &Attach {
-        &self.attach
-    }
-
-    #[inline]
-    pub(crate) fn control(&self) -> &Control {
-        // SAFETY: `attach` keeps the mapping; see the module's description.
-        unsafe { self.parts.control.as_ref() }
-    }
-
-    #[inline]
-    pub(crate) fn handles(&self) -> &[Handle] {
-        // SAFETY: as above.
-        unsafe { self.parts.handles.as_ref() }
-    }
-
-    #[inline]
-    fn words(&self) -> &[AtomicU64] {
-        // SAFETY: as above.
-        unsafe { self.parts.words.as_ref() }
-    }
-
-    #[inline]
-    pub(crate) fn record(&self) -> record::Ring<'_> {
-        record::Ring::new(self.control(), Words::new(self.words()))
-    }
-
-    /// The sleepers that a role sleeps among.
-    #[inline]
-    pub(crate) fn sleepers(&self, role: Role) -> &Sleepers {
-        match role {
-            Role::Producer => &self.control().senders,
-            Role::Consumer => &self.control().receivers,
-        }
-    }
-
-    /// The payload words of a record that the ring placed.
-    #[inline]
-    pub(crate) fn payload(&self, place: record::Place) -> &[AtomicU64] {
-        let first = (place.offset / 8) as usize;
-        let words = self.words();
-        debug_assert!(first + (place.len.div_ceil(8) as usize) <= words.len());
-        // SAFETY: the ring placed the record inside the data (I6).
-        unsafe { slice::from_raw_parts(words.as_ptr().add(first), place.len.div_ceil(8) as usize) }
     }
 }

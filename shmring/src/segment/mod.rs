@@ -3,20 +3,21 @@
 mod attach;
 mod config;
 mod create;
+mod find;
 mod mapping;
 mod name;
 mod observe;
+mod view;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 pub use config::Config;
-pub(crate) use mapping::View;
-pub use observe::{Description, Kind, Observer, Participant, Status, list};
+pub use observe::{Observer, list};
+pub(crate) use view::View;
 
-use crate::consumer::Consumer;
-use crate::error::{AttachError, CreateError, Fault, JoinError, UnlinkError};
-use crate::producer::Producer;
+use crate::error::{AttachError, CreateError, Fault, UnlinkError};
+use crate::facts::{Description, Obtained, Status};
 use crate::ring::wake;
 use crate::sync::Deadline;
 use attach::Attach;
@@ -24,17 +25,6 @@ use name::Name;
 
 /// How often a name is looked for while waiting for it to appear.
 const APPEAR_INTERVAL: Duration = Duration::from_millis(2);
-
-/// What an attach got of what the segment's creator asked for; `None` is not asked.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Obtained {
-    /// Whether all pages are mapped already.
-    pub prefault: Option<bool>,
-    /// Whether the pages are locked into memory.
-    pub lock: Option<bool>,
-    /// Whether the system was asked for huge pages and has them.
-    pub huge_pages: Option<bool>,
-}
 
 /// One attach to a segment.
 ///
@@ -126,21 +116,9 @@ impl Segment {
         Ok(observe::status(self.attach.mapping(), |index| self.attach.participant(index)))
     }
 
-    /// Joins the ring as its producer. The role of a producer that died is taken over.
-    ///
-    /// # Errors
-    /// [`JoinError::RoleTaken`] names the living holder.
-    pub fn producer(&self) -> Result<Producer, JoinError> {
-        Producer::join(View::new(Arc::clone(&self.attach)))
-    }
-
-    /// Joins the ring as its consumer. The role of a consumer that died is taken
-    /// over, and the message that it had not released comes again.
-    ///
-    /// # Errors
-    /// [`JoinError::RoleTaken`] names the living holder.
-    pub fn consumer(&self) -> Result<Consumer, JoinError> {
-        Consumer::join(View::new(Arc::clone(&self.attach)))
+    /// A handle's way into the segment.
+    pub(crate) fn view(&self) -> View {
+        View::new(Arc::clone(&self.attach))
     }
 
     /// Closes the ring for good: sends fail from now on; the consumer gets what is

@@ -1,0 +1,112 @@
+//! The entries of the attach table and the handle table.
+//!
+//! ```text
+//! attach  FREE -> ACTIVE    by the holder of its token
+//!         ACTIVE -> FREE    by its owner, or by a cleaner that took a dead owner's token
+//! handle  FREE -> HELD      by its owner's CAS
+//!         HELD -> FREE      by its owner, or by the cleaner of its attach
+//! ```
+
+use crate::sync::{AtomicU32, AtomicU64, Ordering, WaitWord};
+
+/// Set in a state word while the entry is in use. The other bits of the low half
+/// say by whom; the high half counts the uses, so that no two look alike.
+const IN_USE: u64 = 1;
+const GENERATION: u64 = 1 << 32;
+const GENERATION_MASK: u64 = !(GENERATION - 1);
+const ATTACH_SHIFT: u32 = 8;
+const ATTACH_MASK: u64 = 0xFFFF;
+
+/// One mapping of the segment. Only the holder of the entry's token writes it.
+#[repr(C)]
+pub(crate) struct Attach {
+    pub(crate) state: AtomicU64,
+    /// The rest is for people to read; nothing is decided by it.
+    pub(crate) pid: AtomicU32,
+    pub(crate) uid: AtomicU32,
+    /// Clock ticks after boot at which the process started.
+    pub(crate) start_ticks: AtomicU64,
+    /// Inode number of the process's pid namespace.
+    pub(crate) pid_namespace: AtomicU64,
+    /// Ring words of 64 bytes an entry.
+    pub(crate) reserved: [AtomicU64; 4],
+}
+
+impl Attach {
+    /// Whether the entry is in use, by the living or the dead.
+    ///
+    /// ORDERING: Relaxed in this type. The kernel's lock behind the token orders
+    /// one holder of an entry after the other.
+    pub(crate) fn is_active(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & IN_USE != 0
+    }
+
+    /// Marks the entry as in use. The caller holds its token.
+    pub(crate) fn activate(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        let next = (state & GENERATION_MASK).wrapping_add(GENERATION) | IN_USE;
+        self.state.store(next, Ordering::Relaxed);
+    }
+
+    /// Marks the entry as free. The caller holds its token.
+    pub(crate) fn free(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        self.state.store(state & GENERATION_MASK, Ordering::Relaxed);
+    }
+}
+
+/// The line of a handle that its owner writes.
+#[repr(C, align(128))]
+pub(crate) struct HandleOwn {
+    /// The ticket that a producer of a slot ring is about to claim.
+    pub(crate) intent: AtomicU64,
+    /// How far the handle has come, for observers.
+    pub(crate) cursor: AtomicU64,
+}
+
+/// One producer or consumer. `own` is the owner's line; the rest is shared.
+#[repr(C)]
+pub(crate) struct Handle {
+    pub(crate) own: HandleOwn,
+    /// What the owner sleeps on; wakers move it.
+    pub(crate) park: WaitWord,
+    pub(crate) reserved: AtomicU32,
+    pub(crate) state: AtomicU64,
+    /// The position of the other side that ends the owner's sleep.
+    pub(crate) need: AtomicU64,
+}
+
+impl Handle {
+    /// Takes a free entry for `attach`; whether it was free.
+    fn claim(&self, attach: usize) -> bool {
+        let state = self.state.load(Ordering::Relaxed);
+        if state & IN_USE != 0 {
+            return false;
+        }
+        let next = (state & GENERATION_MASK).wrapping_add(GENERATION)
+            | (attach as u64 & ATTACH_MASK) << ATTACH_SHIFT
+            | IN_USE;
+        // ORDERING: Acquire, with the Release in free: the entry is as its last
+        // owner left it.
+        self.state.compare_exchange(state, next, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    }
+
+    pub(super) fn free(&self) {
+        let state = self.state.load(Ordering::Relaxed);
+        // ORDERING: Release, with the Acquire in claim.
+        self.state.store(state & GENERATION_MASK, Ordering::Release);
+    }
+
+    /// The attach that owns the handle, if it is in use.
+    pub(crate) fn attach(&self) -> Option<usize> {
+        // ORDERING: Relaxed. A held role is read first, with Acquire; a cleaner holds
+        // the token of the attach.
+        let state = self.state.load(Ordering::Relaxed);
+        (state & IN_USE != 0).then_some((state >> ATTACH_SHIFT & ATTACH_MASK) as usize)
+    }
+}
+
+/// Takes a free handle for `attach`; `None` if the table is full.
+pub(crate) fn claim_handle(handles: &[Handle], attach: usize) -> Option<usize> {
+    handles.iter().position(|handle| handle.claim(attach))
+}

@@ -1,0 +1,87 @@
+//! Finding a segment: from a name to a file whose header was checked.
+
+use std::fs::File;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::time::{Duration, SystemTime};
+
+use nix::errno::Errno;
+
+use super::name::Name;
+use crate::error::{AttachError, OsError};
+use crate::facts::{Description, Kind};
+use crate::layout::{BadHeader, Header, MAGIC, PAGE_BYTES};
+use crate::ring::record;
+use crate::sys::shm;
+
+/// A file that was found to hold a segment.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) file: File,
+    pub(super) header: Header,
+    pub(super) description: Description,
+}
+
+/// Opens a segment and checks all of its header, before anything is mapped.
+pub(super) fn find(name: &Name, writable: bool) -> Result<Found, AttachError> {
+    let not_a_segment = |why| AttachError::NotASegment { name: name.to_owned(), why };
+    let file =
+        shm::open_existing(name.as_str(), writable).map_err(|error| {
+            match Errno::from_raw(error.errno()) {
+                Errno::ENOENT => AttachError::NotFound { name: name.to_owned() },
+                Errno::EACCES | Errno::EPERM => AttachError::Denied { name: name.to_owned() },
+                Errno::ELOOP => not_a_segment("it is a symbolic link"),
+                Errno::EISDIR | Errno::ENXIO | Errno::EINVAL => not_a_segment("it is not a file"),
+                _ => AttachError::Os(error),
+            }
+        })?;
+    let os = |call| move |e| AttachError::Os(OsError::new(call, shm::path(name.as_str()), e));
+    let stat = file.metadata().map_err(os("fstat"))?;
+    if !stat.is_file() {
+        return Err(not_a_segment("it is not a file"));
+    }
+    if stat.len() < PAGE_BYTES {
+        return Err(not_a_segment("it is too short for a header"));
+    }
+    let mut page = vec![0; PAGE_BYTES as usize];
+    file.read_exact_at(&mut page, 0).map_err(os("pread"))?;
+    let header = Header::decode(&page, stat.len()).map_err(|bad| match bad {
+        BadHeader::Foreign { why } => not_a_segment(why),
+        BadHeader::Incompatible { what, found, expected } => {
+            AttachError::Incompatible { name: name.to_owned(), what, found, expected }
+        }
+        BadHeader::Corrupt { what, found } => {
+            AttachError::CorruptHeader { name: name.to_owned(), what, found }
+        }
+    })?;
+    let description = describe(name, &header, stat.mode(), stat.uid());
+    Ok(Found { file, header, description })
+}
+
+pub(super) fn describe(name: &Name, header: &Header, mode: u32, owner_uid: u32) -> Description {
+    let capacity_bytes = header.geometry.capacity_bytes;
+    Description {
+        name: name.to_owned(),
+        kind: Kind::Spsc,
+        capacity_bytes,
+        max_message_bytes: record::max_len(capacity_bytes),
+        total_bytes: header.geometry.map().total_bytes,
+        mode: mode & 0o777,
+        owner_uid,
+        created: SystemTime::UNIX_EPOCH + Duration::from_nanos(header.created_ns),
+        creator_pid: header.creator_pid,
+    }
+}
+
+/// Whether the file still has a name.
+pub(super) fn is_linked(file: &File, name: &Name) -> Result<bool, AttachError> {
+    let stat = file.metadata();
+    let stat = stat.map_err(|e| OsError::new("fstat", shm::path(name.as_str()), e));
+    Ok(stat.map_err(AttachError::Os)?.nlink() > 0)
+}
+
+/// Whether the object of that name starts as segments do, of whatever version.
+pub(super) fn has_magic(name: &str) -> bool {
+    let mut magic = [0; 8];
+    shm::open_existing(name, false).is_ok_and(|file| file.read_exact_at(&mut magic, 0).is_ok())
+        && u64::from_ne_bytes(magic) == MAGIC
+}
