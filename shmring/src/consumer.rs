@@ -205,7 +205,7 @@ impl Consumer {
     }
 
     /// Closes the ring for good: no producer can send any more. What is in the ring
-    /// stays for a consumer that joined before.
+    /// stays for the next consumer.
     pub fn close(self) {
         self.side.seat.close();
     }

@@ -25,7 +25,7 @@ impl Seat {
         if attach.mapping().is_forked() {
             return Err(JoinError::Failed(Fault::Forked));
         }
-        if view.control().roles.is_closed() {
+        if role == Role::Producer && view.control().roles.is_closed() {
             return Err(JoinError::Closed);
         }
         let handles = view.handles();

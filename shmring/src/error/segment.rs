@@ -310,7 +310,7 @@ pub enum JoinError {
         /// Who has it, as far as the segment tells.
         holder: Option<Participant>,
     },
-    /// The ring was closed for good.
+    /// The ring was closed for good: it takes no producer any more.
     Closed,
     /// As many handles as the segment has room for are in use.
     TableFull {
@@ -328,7 +328,7 @@ impl fmt::Display for JoinError {
                 write!(f, "the ring has a {role} already: {holder}")
             }
             Self::RoleTaken { role, holder: None } => write!(f, "the ring has a {role} already"),
-            Self::Closed => f.write_str("the ring was closed; create it anew"),
+            Self::Closed => f.write_str("the ring was closed to producers; create it anew"),
             Self::TableFull { handles } => {
                 write!(f, "all {handles} handles of the segment are in use")
             }

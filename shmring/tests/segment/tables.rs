@@ -1,6 +1,6 @@
 //! Attaches and handles: how many there can be, and who has which role.
 
-use shmring::{AttachError, Config, JoinError, Role, Segment};
+use shmring::{AttachError, Config, JoinError, RecvError, Role, Segment};
 
 use crate::common::{Name, eventually};
 
@@ -86,14 +86,18 @@ fn each_role_has_one_owner_who_is_named() {
     }
 }
 
-/// Catches a closed ring that takes new members.
+/// Catches a closed ring that takes a new producer, or keeps what was sent before from
+/// a consumer that comes late.
 #[test]
-fn nobody_joins_a_closed_ring() {
+fn a_closed_ring_is_drained_but_not_filled() {
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
+    segment.producer().unwrap().send(b"last").unwrap();
     assert!(!segment.status().unwrap().closed);
     segment.close();
     assert!(segment.status().unwrap().closed);
     assert!(matches!(segment.producer().unwrap_err(), JoinError::Closed));
-    assert!(matches!(Segment::attach(&name).unwrap().consumer().unwrap_err(), JoinError::Closed));
+    let mut consumer = Segment::attach(&name).unwrap().consumer().unwrap();
+    assert_eq!(consumer.recv().unwrap(), b"last");
+    assert_eq!(consumer.recv(), Err(RecvError::Eof));
 }
