@@ -4,8 +4,6 @@ use std::any::Any;
 use std::error::Error;
 use std::os::fd::OwnedFd;
 
-use crate::transfer::flow;
-
 /// Any error of a contender.
 pub type BoxError = Box<dyn Error + Send + Sync>;
 
@@ -79,29 +77,4 @@ pub struct Place {
     pub address: String,
     /// The inherited descriptors, in the order of [`Prepared`].
     pub fds: Vec<OwnedFd>,
-}
-
-/// A [`Contender`] as an entry of a list, with its compiled loops.
-#[derive(Clone, Copy, Debug)]
-pub struct Contestant {
-    /// [`Contender::NAME`].
-    pub name: &'static str,
-    /// [`Contender::ABOUT`].
-    pub about: &'static str,
-    pub(crate) prepare: fn(&Setting<'_>) -> Result<Prepared, BoxError>,
-    pub(crate) produce: flow::Run,
-    pub(crate) consume: flow::Run,
-}
-
-impl Contestant {
-    /// The entry for a contender.
-    pub const fn of<C: Contender>() -> Contestant {
-        Contestant {
-            name: C::NAME,
-            about: C::ABOUT,
-            prepare: C::prepare,
-            produce: flow::produce::<C>,
-            consume: flow::consume::<C>,
-        }
-    }
 }

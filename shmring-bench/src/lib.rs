@@ -10,19 +10,21 @@
 //! |---|---|
 //! | [`contender`], [`contenders`] | the trait, and one file for each mechanism |
 //! | [`message`] | what is sent, and the check of what arrives |
-//! | [`worker`] | child processes: how they start, report, fail and end |
+//! | `worker` | child processes: how they start, report, fail and end |
+//! | `task` | what a worker can be asked to do |
 //! | [`mod@transfer`] | one contender, one run |
 //! | [`mod@probe`] | what the machine itself can do right now: a cache line's way between two CPUs |
+//! | `intercept` | which code does which of a worker's tasks |
 //! | [`mod@compare`] | several contenders in alternating rounds, with a probe around each run |
 //! | [`report`] | a comparison as text; its data serialise as they are |
 //!
-//! A binary that uses this crate calls [`worker::intercept`] first in `main`.
+//! A binary that uses this crate calls [`intercept()`] first in `main`.
 //!
 //! ```no_run
 //! use std::ops::ControlFlow;
-//! use shmring_bench::{Options, compare, contenders, report, worker};
+//! use shmring_bench::{Options, compare, contenders, intercept, report};
 //!
-//! worker::intercept();
+//! intercept();
 //! let comparison =
 //!     compare(&contenders::ALL, &Options::default(), 5, &mut |_| ControlFlow::Continue(()))?;
 //! print!("{}", report::text(&comparison));
@@ -34,16 +36,19 @@ pub mod contender;
 pub mod contenders;
 mod cpu;
 mod error;
+mod intercept;
 pub mod message;
 mod options;
 pub mod probe;
 pub mod report;
 pub mod stats;
+mod task;
 pub mod transfer;
-pub mod worker;
+mod worker;
 
 pub use compare::{Comparison, compare};
 pub use error::{Error, WorkerFailure};
+pub use intercept::{intercept, intercept_with};
 pub use options::{Options, Progress, Watch};
 pub use probe::{Placement, Probe, probe};
-pub use transfer::{Transfer, transfer};
+pub use transfer::{Contestant, Transfer, transfer};

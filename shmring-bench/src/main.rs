@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
-use shmring_bench::{Comparison, Options, compare, contenders, report, worker};
+use shmring_bench::{Comparison, Options, compare, contenders, intercept, report};
 
 /// Moves generated messages between two processes through each mechanism, verifies every one, and
 /// shows the speed and the CPU time.
@@ -28,7 +28,7 @@ struct Args {
 }
 
 fn main() -> ExitCode {
-    worker::intercept();
+    intercept();
     let args = Args::parse();
     match run(&args).and_then(|comparison| print(&comparison, args.json)) {
         Ok(()) => ExitCode::SUCCESS,

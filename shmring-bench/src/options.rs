@@ -15,7 +15,7 @@ pub struct Options {
     pub capacity_bytes: u64,
     /// Where the generated messages start from: the same seed, the same messages.
     pub seed: u64,
-    /// The executable that workers run. Its `main` must call [`crate::worker::intercept`] first.
+    /// The executable that workers run. Its `main` must call [`crate::intercept()`] first.
     pub executable: PathBuf,
     /// Begins the names of segments, before the process id and a random part.
     pub segment_prefix: String,

@@ -9,9 +9,11 @@ use std::panic;
 use std::process::ExitCode;
 
 use nix::sys::signal::{Signal, raise};
-use shmring_bench::contender::{BoxError, Contender, Contestant, Place, Prepared, Sender, Setting};
+use shmring_bench::contender::{BoxError, Contender, Place, Prepared, Sender, Setting};
 use shmring_bench::contenders::Pipe;
-use shmring_bench::{Error, Options, Transfer, WorkerFailure, transfer, worker};
+use shmring_bench::{
+    Contestant, Error, Options, Transfer, WorkerFailure, intercept_with, transfer,
+};
 
 /// The message that a fault strikes.
 const STRUCK: u64 = 5;
@@ -194,7 +196,7 @@ fn an_executable_without_the_contender_says_so() {
 }
 
 fn main() -> ExitCode {
-    worker::intercept_with(&FAULTY);
+    intercept_with(&FAULTY);
     let tests: [(&str, fn()); 11] = [
         ("without_a_fault_all_is_well", without_a_fault_all_is_well),
         ("a_lost_message_is_found", a_lost_message_is_found),

@@ -10,9 +10,8 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use shmring_bench::contender::Contestant;
 use shmring_bench::contenders::{ALL, PIPE, RECORD_RING};
-use shmring_bench::{Comparison, Error, Options, compare, probe, report, transfer};
+use shmring_bench::{Comparison, Contestant, Error, Options, compare, probe, report, transfer};
 
 /// Far longer than anything here takes.
 const LIMIT: Duration = Duration::from_secs(20);

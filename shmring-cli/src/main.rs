@@ -23,7 +23,7 @@ use crate::stop::Stop;
 
 fn main() -> ExitCode {
     // The demo starts this executable again for each side of a transfer.
-    shmring_bench::worker::intercept();
+    shmring_bench::intercept();
     match Cli::try_parse() {
         Ok(cli) => stop::exit_code(dispatch(cli.verb)),
         Err(refused) => {

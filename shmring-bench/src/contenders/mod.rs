@@ -3,7 +3,7 @@
 mod pipe;
 mod record_ring;
 
-use crate::contender::Contestant;
+use crate::transfer::Contestant;
 
 pub use pipe::Pipe;
 pub use record_ring::RecordRing;

@@ -14,8 +14,8 @@ use std::time::Duration;
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use serde::{Deserialize, Serialize};
 
-use crate::transfer::START_LIMIT;
-use crate::worker::{Crew, Task, Tick};
+use crate::task::Task;
+use crate::worker::{Crew, Tick};
 use crate::{Error, cpu};
 
 /// The workers end themselves long before.
@@ -105,9 +105,9 @@ pub(crate) fn run(
     let copy = memory.try_clone().map_err(Error::os(making))?;
 
     let mut crew = Crew::new();
-    crew.start("probe ping", executable, Some(ping), Task::ProbePing, vec![memory])?;
-    crew.start("probe echo", executable, Some(echo), Task::ProbeEcho, vec![copy])?;
-    crew.wait_ready(START_LIMIT, tick)?;
+    crew.start("probe ping", executable, Some(ping), &Task::ProbePing, vec![memory])?;
+    crew.start("probe echo", executable, Some(echo), &Task::ProbeEcho, vec![copy])?;
+    crew.wait_ready(tick)?;
     let mut results = crew.run(RUN_LIMIT, tick)?.into_iter();
     let Some((role, figure)) = results.next() else { return Ok(None) };
     let figure: Option<f64> =

@@ -1,19 +1,21 @@
 //! One run of one contender: a producer's process, a consumer's, and every message verified.
 
-pub(crate) mod flow;
+mod contestant;
+mod flow;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::contender::{Contestant, Setting};
+pub use contestant::Contestant;
+
+use crate::contender::Setting;
 use crate::cpu::{self, Span};
 use crate::message::Size;
-use crate::worker::{Crew, Task, Tick};
+use crate::task::Task;
+use crate::worker::{Crew, Tick};
 use crate::{Error, Options, Progress, Watch};
 
-/// How long workers may take to reach the start line: they start a process and map some memory.
-pub(crate) const START_LIMIT: Duration = Duration::from_secs(20);
 /// A run that is slower than this is taken to hang, ...
 const SLOWEST_BYTES_PER_S: u64 = 5_000_000;
 /// ... after this time in any case.
@@ -104,10 +106,10 @@ pub(crate) fn run(
     let [producer_cpu, consumer_cpu] = cpus.map_or([None; 2], |cpus| cpus.map(Some));
     let task =
         Task::Consume { contender: name.clone(), address: address.clone(), plan: plan.clone() };
-    crew.start("consumer", &options.executable, consumer_cpu, task, prepared.receiver_fds)?;
+    crew.start("consumer", &options.executable, consumer_cpu, &task, prepared.receiver_fds)?;
     let task = Task::Produce { contender: name, address, plan };
-    crew.start("producer", &options.executable, producer_cpu, task, prepared.sender_fds)?;
-    crew.wait_ready(START_LIMIT, tick)?;
+    crew.start("producer", &options.executable, producer_cpu, &task, prepared.sender_fds)?;
+    crew.wait_ready(tick)?;
     drop(prepared.names);
 
     let limit = RUN_LIMIT + Duration::from_secs(size.bytes / SLOWEST_BYTES_PER_S);

@@ -12,14 +12,18 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::control::{GO, Report};
-use super::{Job, Task, WORKER_WORD, fds};
+use super::entry::{Job, WORKER_WORD};
+use super::fds;
 use crate::{Error, WorkerFailure};
 
 /// How often the caller is asked whether to go on, when no worker reports.
 const TICK_MS: u8 = 50;
+/// How long workers may take to reach the start line: they start a process and map some memory.
+const START_LIMIT: Duration = Duration::from_secs(20);
 /// How long after a first failure others are waited for: one worker's end often makes another fail,
 /// and whose report comes first is chance.
 const GRACE: Duration = Duration::from_millis(200);
@@ -62,7 +66,7 @@ impl Crew {
         role: &'static str,
         executable: &Path,
         cpu: Option<usize>,
-        task: Task,
+        task: &impl Serialize,
         given: Vec<OwnedFd>,
     ) -> Result<(), Error> {
         let (ours, theirs) =
@@ -86,8 +90,8 @@ impl Crew {
     }
 
     /// Waits until every worker stands at the start line.
-    pub(crate) fn wait_ready(&mut self, limit: Duration, tick: &mut Tick<'_>) -> Result<(), Error> {
-        self.wait(|state| !matches!(state, State::Starting), limit, tick)
+    pub(crate) fn wait_ready(&mut self, tick: &mut Tick<'_>) -> Result<(), Error> {
+        self.wait(|state| !matches!(state, State::Starting), START_LIMIT, tick)
     }
 
     /// Lets all workers go, and returns their results in the order in which they were started.

@@ -1,0 +1,45 @@
+//! Which code does which of a worker's tasks.
+
+use std::os::fd::OwnedFd;
+
+use serde_json::Value;
+
+use crate::contender::{BoxError, Place};
+use crate::contenders;
+use crate::probe::bounce;
+use crate::task::Task;
+use crate::transfer::Contestant;
+use crate::worker::{self, Control};
+
+/// Runs a worker and exits, if this process was started as one; returns at once if not. To be
+/// called first in the `main` of every binary that measures.
+pub fn intercept() {
+    intercept_with(&contenders::ALL);
+}
+
+/// [`intercept()`] for a host with contenders of its own.
+pub fn intercept_with(known: &[Contestant]) {
+    worker::serve(|task, fds, control| work(task, fds, known, control));
+}
+
+fn work(
+    task: Task,
+    fds: Vec<OwnedFd>,
+    known: &[Contestant],
+    control: &mut Control,
+) -> Result<Value, BoxError> {
+    let find = |name: &str| {
+        let contestant = known.iter().find(|contestant| contestant.name == name);
+        contestant.ok_or_else(|| format!("this executable has no contender `{name}`"))
+    };
+    match task {
+        Task::Produce { contender, address, plan } => {
+            (find(&contender)?.produce)(Place { address, fds }, &plan, control)
+        }
+        Task::Consume { contender, address, plan } => {
+            (find(&contender)?.consume)(Place { address, fds }, &plan, control)
+        }
+        Task::ProbePing => bounce::ping(fds, control),
+        Task::ProbeEcho => bounce::echo(fds, control),
+    }
+}

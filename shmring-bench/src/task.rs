@@ -1,0 +1,13 @@
+//! What a worker can be asked to do: transfers and probes ask it, [`crate::intercept()`] has it done.
+
+use serde::{Deserialize, Serialize};
+
+use crate::message::Plan;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Task {
+    Produce { contender: String, address: String, plan: Plan },
+    Consume { contender: String, address: String, plan: Plan },
+    ProbePing,
+    ProbeEcho,
+}
