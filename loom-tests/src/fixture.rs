@@ -95,7 +95,7 @@ impl World {
 
     /// Gives up a handle and its role.
     pub(crate) fn leave(&self, handle: usize) {
-        roster::release_handle(&self.handles, handle, self.roles(), self.sleepers());
+        roster::release_handle(&self.control, &self.handles, handle);
     }
 
     /// Wakes all who sleep on either side.
@@ -107,7 +107,7 @@ impl World {
 
     /// Cleans a dead attach up.
     pub(crate) fn clean(&self, attach: usize) {
-        roster::clean_attach(&self.handles, attach, self.roles(), self.sleepers());
+        roster::clean_attach(&self.control, &self.handles, attach);
         self.wake_all();
     }
 

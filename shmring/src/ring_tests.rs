@@ -10,9 +10,9 @@ mod roles;
 mod tiny;
 mod waking;
 
-use crate::ring::record::{Place, Ring};
+use crate::ring::record::{Consumer, Place, Ring};
 use crate::ring::tables::Handle;
-use crate::ring::{Control, Words};
+use crate::ring::{Control, Corrupt, Words};
 use crate::sync::{AtomicU64, Ordering};
 
 const RELAXED: Ordering = Ordering::Relaxed;
@@ -87,6 +87,16 @@ impl Memory {
             bytes[..chunk.len()].copy_from_slice(chunk);
             self.words[place.offset as usize / 8 + i].store(u64::from_ne_bytes(bytes), RELAXED);
         }
+    }
+
+    /// The tail to which the records lead, and how many messages a consumer sees there.
+    fn committed(&self) -> Result<(u64, u64), Corrupt> {
+        let consumer = Consumer::take_over(self.ring())?;
+        let (mut end, mut count) = (consumer.head(), 0);
+        while let Some(place) = consumer.peek(self.ring(), end)? {
+            (end, count) = (place.end(), count + 1);
+        }
+        Ok((self.ring().scan(self.head())?, count))
     }
 
     fn read(&self, place: Place) -> Vec<u8> {

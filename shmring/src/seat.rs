@@ -39,21 +39,21 @@ impl Seat {
             return Err(JoinError::TableFull { handles: handles.len() });
         };
         let seat = Self { role, handle, mode: WaitMode::default(), fault: None, view };
-        match seat.claim_role() {
-            Ok(()) => Ok(seat),
-            // Dropping the seat gives the handle back.
-            Err(error) => Err(error),
-        }
+        // On failure, dropping the seat gives the handle back.
+        seat.claim_role()?;
+        Ok(seat)
     }
 
     fn claim_role(&self) -> Result<(), JoinError> {
         let (attach, roles) = (self.view.attach(), &self.view.control().roles);
-        // The second look comes after a dead holder was cleaned up.
-        for _ in 0..2 {
-            if roles.claim(self.role, self.handle) {
-                return Ok(());
-            }
-            attach.sweep();
+        let claim = || roles.claim(self.role, self.handle);
+        if claim() {
+            return Ok(());
+        }
+        // The holder may be dead.
+        attach.sweep();
+        if claim() {
+            return Ok(());
         }
         let holder = match roles.tenure(self.role) {
             Tenure::Held { handle, .. } => {
@@ -111,14 +111,7 @@ impl Seat {
     /// Closes the ring for good and wakes everyone.
     pub(crate) fn close(&self) {
         if self.check().is_ok() {
-            self.view.control().roles.close();
-            self.notify_all();
-        }
-    }
-
-    fn notify_all(&self) {
-        for role in [Role::Producer, Role::Consumer] {
-            wake::notify_all(self.view.sleepers(role), self.view.handles());
+            self.view.attach().mapping().close();
         }
     }
 }
@@ -128,9 +121,7 @@ impl Drop for Seat {
         if self.is_forked() {
             return;
         }
-        let sides = [self.view.sleepers(Role::Producer), self.view.sleepers(Role::Consumer)];
-        let roles = &self.view.control().roles;
-        roster::release_handle(self.view.handles(), self.handle, roles, sides);
-        self.notify_all();
+        roster::release_handle(self.view.control(), self.view.handles(), self.handle);
+        self.view.attach().mapping().wake_all();
     }
 }

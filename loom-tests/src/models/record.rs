@@ -127,7 +127,7 @@ fn observer() {
             assert_eq!(receiver.recv(), message);
         }
     });
-    let (_, used, messages) = world.ring().observe();
+    let (used, messages) = world.ring().observe();
     assert!(used <= CAPACITY_BYTES && messages <= LONG.len() as u64);
     parties.join().expect("the parties end");
 }

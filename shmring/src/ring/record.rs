@@ -112,6 +112,14 @@ fn encode(position: u64, kind: u64, len: u64) -> u64 {
     check(position) | kind << LEN_BITS | len
 }
 
+/// Head is the position of a word, or nothing can be read there.
+fn check_head(head: u64) -> Result<(), Corrupt> {
+    if head.is_multiple_of(WORD_BYTES) {
+        return Ok(());
+    }
+    Err(Corrupt { what: "head", position: head, found: head })
+}
+
 impl<'a> Ring<'a> {
     #[inline]
     pub(crate) fn new(control: &'a Control, words: Words<'a>) -> Self {
@@ -144,22 +152,21 @@ impl<'a> Ring<'a> {
 
     /// Follows headers from `from`, a record boundary that the consumer cannot
     /// pass meanwhile or whose records it leaves intact, to the first
-    /// uncommitted word. Returns that position and the number of messages.
+    /// uncommitted word.
     ///
     /// # Errors
     /// `Corrupt` if a header is none, or if the records fill more than the ring.
-    pub(crate) fn scan(self, from: u64) -> Result<(u64, u64), Corrupt> {
-        let (mut position, mut messages) = (from, 0);
+    pub(crate) fn scan(self, from: u64) -> Result<u64, Corrupt> {
+        let mut position = from;
         loop {
             // ORDERING: Relaxed. A successor is ordered after its predecessor by
-            // the role's claim; an observer only counts.
+            // the role's claim; an observer only looks.
             let word = self.words.at(position).load(Ordering::Relaxed);
             if word == 0 {
-                return Ok((position, messages));
+                return Ok(position);
             }
-            let (kind, len) = self.decode(position, word)?;
+            let (_, len) = self.decode(position, word)?;
             position = position.wrapping_add(record_bytes(len));
-            messages += u64::from(kind == KIND_DATA);
             // Each step moves at least a word, so this also bounds the loop.
             if position.wrapping_sub(from) > self.words.capacity() - WORD_BYTES {
                 return Err(Corrupt { what: "the chain of records", position, found: word });
@@ -167,16 +174,15 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// What an observer can say of the ring: the position of head, the bytes in
-    /// it, and the messages released so far. Any of them may be out of date when
-    /// it is read.
-    pub(crate) fn observe(self) -> (u64, u64, u64) {
+    /// What an observer can say of the ring: the bytes in it, and the messages
+    /// released so far. Either may be out of date when it is read.
+    pub(crate) fn observe(self) -> (u64, u64) {
         let head = self.head.load(Ordering::Relaxed);
         let hint = self.tail_hint.load(Ordering::Relaxed);
         let from = if at_or_past(hint, head) { hint } else { head };
-        let tail = self.scan(from).map_or(from, |(tail, _)| tail);
+        let tail = self.scan(from).unwrap_or(from);
         let used = tail.wrapping_sub(head).min(self.words.capacity());
-        (head, used, self.messages.load(Ordering::Relaxed))
+        (used, self.messages.load(Ordering::Relaxed))
     }
 
     /// Whether head has reached `need`, so that a refused reservation may fit.
@@ -212,10 +218,8 @@ impl Producer {
         // ORDERING: Acquire, with the Release in Consumer::release (I4): space
         // before this head is overwritten without another look at it.
         let head = ring.head.load(Ordering::Acquire);
-        if !head.is_multiple_of(WORD_BYTES) {
-            return Err(Corrupt { what: "head", position: head, found: head });
-        }
-        let (tail, _) = ring.scan(head)?;
+        check_head(head)?;
+        let tail = ring.scan(head)?;
         Ok(Self { tail, end: tail, first: 0, head_cache: head, hinted: tail })
     }
 
@@ -257,9 +261,8 @@ impl Producer {
     fn refresh_head(&mut self, ring: Ring<'_>) -> Result<(), Corrupt> {
         // ORDERING: Acquire, with the Release in Consumer::release (I4).
         let head = ring.head.load(Ordering::Acquire);
-        let in_window =
-            head.wrapping_sub(self.head_cache) <= self.tail.wrapping_sub(self.head_cache);
-        if !in_window || !head.is_multiple_of(WORD_BYTES) {
+        check_head(head)?;
+        if head.wrapping_sub(self.head_cache) > self.tail.wrapping_sub(self.head_cache) {
             return Err(Corrupt { what: "head", position: self.tail, found: head });
         }
         self.head_cache = head;
@@ -341,9 +344,7 @@ impl Consumer {
     pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
         // ORDERING: Relaxed. The role's claim orders this after the predecessor.
         let head = ring.head.load(Ordering::Relaxed);
-        if !head.is_multiple_of(WORD_BYTES) {
-            return Err(Corrupt { what: "head", position: head, found: head });
-        }
+        check_head(head)?;
         Ok(Self { head, messages: ring.messages.load(Ordering::Relaxed) })
     }
 

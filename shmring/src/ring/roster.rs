@@ -11,18 +11,17 @@
 //! handle an active attach. Each step of a clean-up is idempotent: a cleaner that
 //! dies is followed by another.
 
+use super::Control;
 use super::tables::Handle;
-use super::wake::Sleepers;
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a handle does in the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Role {
     /// Sends messages.
-    Producer = 1,
+    Producer,
     /// Receives messages.
-    Consumer = 2,
+    Consumer,
 }
 
 impl core::fmt::Display for Role {
@@ -157,6 +156,11 @@ impl Roles {
         (gone || self.is_closed()).then(|| tenure.claims())
     }
 
+    /// Dead attaches that were cleaned up since creation.
+    pub(crate) fn repairs(&self) -> u64 {
+        self.repairs.load(Ordering::Relaxed)
+    }
+
     /// Whether the consumer has gone, counting only those after the first `ignored`.
     #[inline]
     pub(crate) fn consumer_gone(&self, ignored: u64) -> bool {
@@ -170,35 +174,24 @@ impl Roles {
 
 /// Gives up everything that a handle has, in the order that keeps a held role on
 /// a held handle.
-pub(crate) fn release_handle(
-    handles: &[Handle],
-    index: usize,
-    roles: &Roles,
-    sleepers: [&Sleepers; 2],
-) {
+pub(crate) fn release_handle(control: &Control, handles: &[Handle], index: usize) {
     let Some(handle) = handles.get(index) else {
         return;
     };
-    for side in sleepers {
-        side.disarm(index);
-    }
-    roles.vacate(Role::Producer, index);
-    roles.vacate(Role::Consumer, index);
+    control.receivers.disarm(index);
+    control.senders.disarm(index);
+    control.roles.vacate(Role::Producer, index);
+    control.roles.vacate(Role::Consumer, index);
     handle.free();
 }
 
 /// Gives up everything that a dead attach has. The caller holds its token, so
 /// nobody else does the same, and frees the entry afterwards.
-pub(crate) fn clean_attach(
-    handles: &[Handle],
-    attach: usize,
-    roles: &Roles,
-    sleepers: [&Sleepers; 2],
-) {
+pub(crate) fn clean_attach(control: &Control, handles: &[Handle], attach: usize) {
     for (index, handle) in handles.iter().enumerate() {
         if handle.attach() == Some(attach) {
-            release_handle(handles, index, roles, sleepers);
+            release_handle(control, handles, index);
         }
     }
-    roles.repairs.fetch_add(1, Ordering::Relaxed);
+    control.roles.repairs.fetch_add(1, Ordering::Relaxed);
 }

@@ -28,7 +28,7 @@ pub(crate) struct Attach {
     pub(crate) start_ticks: AtomicU64,
     /// Inode number of the process's pid namespace.
     pub(crate) pid_namespace: AtomicU64,
-    /// Ring words of 64 bytes an entry.
+    /// Fills the entry up to 64 bytes.
     pub(crate) reserved: [AtomicU64; 4],
 }
 

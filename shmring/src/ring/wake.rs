@@ -60,7 +60,7 @@ pub(crate) fn sleep(
     };
     handle.need.store(need, Ordering::Relaxed);
     let seen = handle.park.load(Ordering::Relaxed);
-    // ORDERING: Release, with the Acquire of the fetch_and in wake_one: the park
+    // ORDERING: Release, with the Acquire of the fetch_and in each_armed: the park
     // word is read before anyone can move it for this sleep.
     word.fetch_or(bit, Ordering::Release);
     // ORDERING: SeqCst, with the fence in notify (I5): either the check below

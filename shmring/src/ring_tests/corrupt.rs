@@ -225,7 +225,7 @@ proptest! {
             prop_assert!(memory.head() % 8 != 0);
             return Ok(());
         };
-        let (_, used, _) = ring.observe();
+        let (used, _) = ring.observe();
         prop_assert!(used <= capacity);
         let (mut from, mut steps) = (consumer.head(), 0);
         while let Ok(Some(place)) = consumer.peek(ring, from) {
@@ -277,10 +277,10 @@ fn an_observer_survives_any_head_and_hint() {
         for kind in 0..4 {
             let memory = Memory::new(CAPACITY, position);
             memory.at(position).store(header(position, kind, 0), RELAXED);
-            let (head, used, _) = memory.ring().observe();
-            assert!(head == position && used <= CAPACITY);
+            let (used, _) = memory.ring().observe();
+            assert!(used <= CAPACITY);
             memory.set_head(position & !7);
-            let (_, used, _) = memory.ring().observe();
+            let (used, _) = memory.ring().observe();
             assert!(used <= CAPACITY);
         }
     }

@@ -23,11 +23,11 @@ fn armed(control: &Control) -> Vec<usize> {
 }
 
 fn release(handles: &[Handle], index: usize, control: &Control) {
-    release_handle(handles, index, &control.roles, [&control.receivers, &control.senders]);
+    release_handle(control, handles, index);
 }
 
 fn clean(handles: &[Handle], attach: usize, control: &Control) {
-    clean_attach(handles, attach, &control.roles, [&control.receivers, &control.senders]);
+    clean_attach(control, handles, attach);
 }
 
 /// Catches an entry that looks free while used, and a generation that does not move,
@@ -190,7 +190,7 @@ fn cleaning_an_attach_twice_is_as_once() {
     assert!(control.roles.claim(Role::Producer, 0));
     clean(&handles, 2, &control);
     assert_eq!(control.roles.tenure(Role::Producer), Tenure::Held { handle: 0, claims: 2 });
-    assert_eq!(control.roles.repairs.load(RELAXED), 3);
+    assert_eq!(control.roles.repairs(), 3);
 }
 
 /// Catches a role word of a hostile peer that is used as an index, or that a count

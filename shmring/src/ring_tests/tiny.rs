@@ -69,10 +69,10 @@ fn every_batch_of_three_that_is_allowed_fits_into_an_empty_ring() {
                     let place = producer.reserve(memory.ring(), len).unwrap();
                     producer.stage(memory.ring(), place, len);
                 }
-                assert_eq!(memory.ring().scan(start), Ok((start, 0)), "seen before the commit");
+                assert_eq!(memory.committed(), Ok((start, 0)), "seen before the commit");
                 producer.publish(memory.ring());
                 let tail = producer.tail();
-                assert_eq!(memory.ring().scan(start), Ok((tail, 3)), "{start} {a} {b} {c}");
+                assert_eq!(memory.committed(), Ok((tail, 3)), "{start} {a} {b} {c}");
             }
         });
     }
@@ -140,7 +140,7 @@ fn an_abort_leaves_no_trace() {
                 memory.write(first, &vec![0xFF; len as usize]);
                 producer.stage(memory.ring(), first, len);
                 producer.abort();
-                assert_eq!(memory.ring().scan(start), Ok((start, 0)));
+                assert_eq!(memory.committed(), Ok((start, 0)));
                 assert_eq!(producer.reserve(memory.ring(), len), Ok(first));
                 let zero = send(&memory, &mut producer, 0).unwrap();
                 let consumer = Consumer::take_over(memory.ring()).unwrap();
@@ -167,7 +167,7 @@ fn a_shrunk_record_is_followed_by_the_next_one() {
                     let second = send(&memory, &mut producer, 0);
                     let count = 1 + u64::from(second.is_ok());
                     let tail = producer.tail();
-                    assert_eq!(memory.ring().scan(start), Ok((tail, count)));
+                    assert_eq!(memory.committed(), Ok((tail, count)));
                     let consumer = Consumer::take_over(memory.ring()).unwrap();
                     let seen = consumer.peek(memory.ring(), start).unwrap().unwrap();
                     assert_eq!((seen.offset, seen.len), (place.offset, keep));

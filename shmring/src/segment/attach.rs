@@ -10,8 +10,8 @@ use super::name::Name;
 use crate::error::{AttachError, OsError};
 use crate::facts::{Description, Obtained, Participant};
 use crate::layout::Geometry;
-use crate::ring::{roster, wake};
-use crate::sync::Deadline;
+use crate::ring::roster;
+use crate::sync::{Deadline, Ordering};
 use crate::sys::token::Probe;
 use crate::sys::{process, shm, token};
 
@@ -75,10 +75,10 @@ impl Attach {
             if entry.is_active() {
                 attach.clean(index);
             }
-            entry.pid.store(std::process::id(), ORDER);
-            entry.uid.store(nix::unistd::geteuid().as_raw(), ORDER);
-            entry.start_ticks.store(process::start_ticks(), ORDER);
-            entry.pid_namespace.store(process::pid_namespace(), ORDER);
+            entry.pid.store(std::process::id(), Ordering::Relaxed);
+            entry.uid.store(nix::unistd::geteuid().as_raw(), Ordering::Relaxed);
+            entry.start_ticks.store(process::start_ticks(), Ordering::Relaxed);
+            entry.pid_namespace.store(process::pid_namespace(), Ordering::Relaxed);
             entry.activate();
         }
         attach.sweep();
@@ -112,13 +112,8 @@ impl Attach {
 
     /// Gives up what a dead attach had. The caller holds its token.
     fn clean(&self, index: usize) {
-        let control = self.mapping.control();
-        let sides = [&control.receivers, &control.senders];
-        let handles = self.mapping.handles();
-        roster::clean_attach(handles, index, &control.roles, sides);
-        for side in sides {
-            wake::notify_all(side, handles);
-        }
+        roster::clean_attach(self.mapping.control(), self.mapping.handles(), index);
+        self.mapping.wake_all();
     }
 
     /// Who is in the entry of that index.
@@ -126,9 +121,6 @@ impl Attach {
         participant(&self.mapping, &self.probe, self.geometry, index)
     }
 }
-
-/// The facts about participants are for people to read.
-const ORDER: crate::sync::Ordering = crate::sync::Ordering::Relaxed;
 
 impl Drop for Attach {
     fn drop(&mut self) {
@@ -151,8 +143,8 @@ pub(super) fn participant(
 ) -> Option<Participant> {
     let entry = mapping.attaches().get(index)?;
     entry.is_active().then(|| Participant {
-        pid: entry.pid.load(ORDER),
-        uid: entry.uid.load(ORDER),
+        pid: entry.pid.load(Ordering::Relaxed),
+        uid: entry.uid.load(Ordering::Relaxed),
         alive: probe.is_alive(geometry.map().attach(index)),
     })
 }

@@ -27,9 +27,9 @@ const MAX_RACES: u32 = 16;
 
 /// Makes a segment and attaches to it.
 pub(super) fn create(name: &Name, config: &Config) -> Result<Arc<Attach>, CreateError> {
+    config.geometry().map_err(CreateError::Config)?;
     // The link below decides; asking first only saves the memory of a hopeless try.
     if shm::exists(name.as_str()) {
-        config.geometry().map_err(CreateError::Config)?;
         return Err(CreateError::Exists { name: name.to_owned() });
     }
     let (unnamed, attach) = build(name, config)?;

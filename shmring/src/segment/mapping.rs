@@ -16,7 +16,7 @@ use crate::error::OsError;
 use crate::facts::Obtained;
 use crate::layout::{Geometry, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT};
 use crate::ring::tables::{Attach, Handle};
-use crate::ring::{Control, Words, record};
+use crate::ring::{Control, Words, record, wake};
 use crate::sync::AtomicU64;
 use crate::sys::fork::ForkSentinel;
 
@@ -114,6 +114,19 @@ impl Mapping {
     pub(crate) fn control(&self) -> &Control {
         // SAFETY: as above.
         unsafe { self.parts.control.as_ref() }
+    }
+
+    /// Closes the ring for good and wakes everyone.
+    pub(crate) fn close(&self) {
+        self.control().roles.close();
+        self.wake_all();
+    }
+
+    /// Wakes everyone who sleeps on either side.
+    pub(crate) fn wake_all(&self) {
+        for side in [&self.control().receivers, &self.control().senders] {
+            wake::notify_all(side, self.handles());
+        }
     }
 
     pub(crate) fn record(&self) -> record::Ring<'_> {

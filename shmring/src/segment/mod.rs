@@ -18,7 +18,6 @@ pub(crate) use view::View;
 
 use crate::error::{AttachError, CreateError, Fault, UnlinkError};
 use crate::facts::{Description, Obtained, Status};
-use crate::ring::wake;
 use crate::sync::Deadline;
 use attach::Attach;
 use name::Name;
@@ -124,13 +123,8 @@ impl Segment {
     /// Closes the ring for good: sends fail from now on; the consumer gets what is
     /// in the ring, then the end of the stream.
     pub fn close(&self) {
-        let mapping = self.attach.mapping();
-        if mapping.is_forked() {
-            return;
+        if !self.attach.mapping().is_forked() {
+            self.attach.mapping().close();
         }
-        let control = mapping.control();
-        control.roles.close();
-        wake::notify_all(&control.receivers, mapping.handles());
-        wake::notify_all(&control.senders, mapping.handles());
     }
 }
