@@ -63,7 +63,7 @@ pub(crate) struct CreateArgs {
     /// Name of the segment
     pub(crate) name: String,
     /// Kind of the ring: spsc (one producer, one consumer)
-    #[arg(long, value_parser = parse::kind, default_value = "spsc")]
+    #[arg(long, default_value = "spsc")]
     pub(crate) kind: Kind,
     /// Size of the ring, rounded up to a power of two [default: 1M]
     #[arg(long, value_name = "BYTES", value_parser = parse::size)]

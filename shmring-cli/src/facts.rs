@@ -55,6 +55,8 @@ pub(crate) struct StatusFacts {
     pub(crate) state: &'static str,
     pub(crate) used_bytes: u64,
     pub(crate) messages_received: u64,
+    /// Processes that died and were cleaned up after.
+    pub(crate) repairs: u64,
     pub(crate) producer: Option<ParticipantFacts>,
     pub(crate) consumer: Option<ParticipantFacts>,
     pub(crate) attached: Vec<ParticipantFacts>,
@@ -72,6 +74,7 @@ impl StatusFacts {
             state,
             used_bytes: status.used_bytes,
             messages_received: status.messages_received,
+            repairs: status.repairs,
             producer: status.producer.as_ref().map(ParticipantFacts::of),
             consumer: status.consumer.as_ref().map(ParticipantFacts::of),
             attached: status.attached.iter().map(ParticipantFacts::of).collect(),

@@ -1,8 +1,6 @@
-//! From what was typed to what it means: sizes, durations, modes, kinds.
+//! From what was typed to what it means: sizes, durations, modes.
 
 use std::time::Duration;
-
-use shmring::Kind;
 
 const UNITS: [(&str, u64); 14] = [
     ("", 1),
@@ -62,14 +60,6 @@ pub(crate) fn mode(text: &str) -> Result<u32, String> {
         Ok(mode) if octal && mode <= 0o777 => Ok(mode),
         _ => Err("expected an octal file mode from 0 to 0777, such as 0600".to_owned()),
     }
-}
-
-/// The kind of a ring.
-pub(crate) fn kind(text: &str) -> Result<Kind, String> {
-    text.parse().map_err(|_| {
-        "there is one kind: spsc, a single producer and a single consumer, messages of any length"
-            .to_owned()
-    })
 }
 
 #[cfg(test)]

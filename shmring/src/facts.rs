@@ -25,7 +25,10 @@ impl FromStr for Kind {
     fn from_str(kind: &str) -> Result<Self, String> {
         match kind {
             "spsc" => Ok(Self::Spsc),
-            _ => Err(format!("there is no kind {kind:?}; the kinds are: spsc")),
+            _ => Err(format!(
+                "there is no kind {kind:?}; there is spsc: one producer, one consumer, messages of \
+                 any length"
+            )),
         }
     }
 }
@@ -77,6 +80,8 @@ pub struct Status {
     pub used_bytes: u64,
     /// Messages consumed since the segment was created.
     pub messages_received: u64,
+    /// Dead attaches that others cleaned up since the segment was created.
+    pub repairs: u64,
     /// Whether the ring was closed for good.
     pub closed: bool,
     /// Who has the producer role.

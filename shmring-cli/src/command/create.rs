@@ -61,7 +61,7 @@ fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
         }
         match Segment::attach(&args.name) {
             Ok(segment) => {
-                check_compatible(args, segment.description())?;
+                check_compatible(args, &config, segment.description())?;
                 return Ok((segment, true));
             }
             // Unlinked in between.
@@ -87,19 +87,15 @@ fn config(args: &CreateArgs) -> Config {
 
 /// Whether an existing segment is what was asked for. What was not asked for may
 /// be as it likes.
-fn check_compatible(args: &CreateArgs, found: &Description) -> Result<(), Stop> {
-    let capacity = args.capacity.is_none_or(|asked| rounded_up(asked) == found.capacity_bytes);
+fn check_compatible(args: &CreateArgs, config: &Config, found: &Description) -> Result<(), Stop> {
+    let asked = config.rounded_capacity_bytes();
+    let capacity = args.capacity.is_none() || asked == Ok(found.capacity_bytes);
     let mode = args.mode.is_none_or(|asked| asked == found.mode);
     if args.kind == found.kind && capacity && mode {
         return Ok(());
     }
     let found = SegmentFacts::of(found).summary();
     Err(Stop::new(Exit::Taken, format!("{:?} exists, but is something else: {found}", args.name)))
-}
-
-/// What the library makes of a capacity.
-fn rounded_up(asked: u64) -> u64 {
-    asked.checked_next_power_of_two().unwrap_or(u64::MAX).max(4096)
 }
 
 fn text(facts: &Created) -> String {

@@ -83,6 +83,14 @@ impl Config {
         self.memory = if on { self.memory | bit } else { self.memory & !bit };
     }
 
+    /// The size that a ring of this configuration has, in bytes, after rounding.
+    ///
+    /// # Errors
+    /// What makes the configuration impossible.
+    pub fn rounded_capacity_bytes(&self) -> Result<u64, ConfigError> {
+        Ok(self.geometry()?.capacity_bytes)
+    }
+
     /// The sizes that this configuration comes to.
     pub(super) fn geometry(&self) -> Result<Geometry, ConfigError> {
         if self.mode & !MODE_BITS != 0 {

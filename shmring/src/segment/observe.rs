@@ -17,7 +17,7 @@ pub(super) fn status(
     participant: impl Fn(usize) -> Option<Participant>,
 ) -> Status {
     let roles = &mapping.control().roles;
-    let (_, used_bytes, messages_received) = mapping.record().observe();
+    let (used_bytes, messages_received) = mapping.record().observe();
     let holder = |role| match roles.tenure(role) {
         Tenure::Held { handle, .. } => {
             mapping.handles().get(handle)?.attach().and_then(&participant)
@@ -27,6 +27,7 @@ pub(super) fn status(
     Status {
         used_bytes,
         messages_received,
+        repairs: roles.repairs(),
         closed: roles.is_closed(),
         producer: holder(Role::Producer),
         consumer: holder(Role::Consumer),
