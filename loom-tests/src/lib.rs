@@ -24,5 +24,5 @@ mod sync;
 
 /// The files under test, unmodified. They are linted in `shmring`.
 #[path = "../../shmring/src/ring/mod.rs"]
-#[allow(dead_code, unused_imports, unreachable_pub, missing_docs, clippy::all)]
+#[allow(dead_code, unreachable_pub, clippy::all, reason = "linted where it is used, in shmring")]
 mod ring;

@@ -1,5 +1,7 @@
 //! The end of the stream: it comes, and nothing that was sent comes after it.
 
+use std::rc::Rc;
+
 use loom::thread;
 
 use crate::fixture::{Message, World};
@@ -42,6 +44,17 @@ fn close() {
     producer.join().expect("the producer ends");
 }
 
+/// A producer's whole life.
+fn join_send_leave(world: &Rc<World>) -> impl FnOnce() + 'static {
+    let world = Rc::clone(world);
+    move || {
+        let mut sender = world.sender(0);
+        sender.try_send(SENT[0]).expect("there is room");
+        sender.notify();
+        sender.leave();
+    }
+}
+
 /// The consumer is there before any producer ever was.
 ///
 /// Accepted: the consumer waits for the messages, then comes the end. Would
@@ -49,15 +62,7 @@ fn close() {
 fn before_the_first_producer() {
     let world = World::new(0);
     let mut receiver = world.receiver(1);
-    let producer = thread::spawn({
-        let world = world.clone();
-        move || {
-            let mut sender = world.sender(0);
-            sender.try_send(SENT[0]).expect("there is room");
-            sender.notify();
-            sender.leave();
-        }
-    });
+    let producer = thread::spawn(join_send_leave(&world));
     assert_eq!(receiver.recv_or_sleep(), Some(SENT[0]));
     assert_eq!(receiver.recv_or_sleep(), None);
     producer.join().expect("the producer ends");
@@ -75,15 +80,7 @@ fn one_stream_after_the_other() {
     assert_eq!(first.recv_or_sleep(), None);
     first.leave();
     let mut second = world.receiver(1);
-    let producer = thread::spawn({
-        let world = world.clone();
-        move || {
-            let mut sender = world.sender(0);
-            sender.try_send(SENT[0]).expect("there is room");
-            sender.notify();
-            sender.leave();
-        }
-    });
+    let producer = thread::spawn(join_send_leave(&world));
     assert_eq!(second.recv_or_sleep(), Some(SENT[0]));
     assert_eq!(second.recv_or_sleep(), None);
     producer.join().expect("the producer ends");
