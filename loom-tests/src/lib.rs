@@ -8,6 +8,7 @@
 //! fixture   a ring in ordinary memory, and parties that send and receive over it
 //! models    the models, one module per family
 //! canaries  proof that the models notice when an ordering is weakened
+//! states    the algorithms once more, as explicit states, without loom
 //! ```
 //!
 //! Everything is an ordinary test under a plain `cargo test`: no flags, no
@@ -20,6 +21,7 @@ mod canaries;
 mod fixture;
 mod frame;
 mod models;
+mod states;
 mod sync;
 
 /// The files under test, unmodified. They are linted in `shmring`.

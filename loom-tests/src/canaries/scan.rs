@@ -1,21 +1,35 @@
-//! The strong orderings of `ring`, found in its text. What no model reaches is
-//! found too, which a record of runs could not tell.
+//! The strong orderings and the rules of `ring`, found in its text. What no model
+//! reaches is found too, which a record of runs could not tell.
 
 use std::collections::BTreeSet;
 
 use crate::sync::Ordering;
 use crate::sync::canary::{self, Demotion, Weakening};
 
+/// The text of a file of `ring`, by its path there.
+macro_rules! file {
+    ($path:literal) => {
+        ($path, include_str!(concat!("../../../shmring/src/ring/", $path)))
+    };
+}
+
 /// Every file of `ring`.
-const FILES: [(&str, &str); 5] = [
-    ("mod.rs", include_str!("../../../shmring/src/ring/mod.rs")),
-    ("record.rs", include_str!("../../../shmring/src/ring/record.rs")),
-    ("roster.rs", include_str!("../../../shmring/src/ring/roster.rs")),
-    ("tables.rs", include_str!("../../../shmring/src/ring/tables.rs")),
-    ("wake.rs", include_str!("../../../shmring/src/ring/wake.rs")),
+const FILES: [(&str, &str); 11] = [
+    file!("mod.rs"),
+    file!("packed.rs"),
+    file!("record.rs"),
+    file!("roster.rs"),
+    file!("slot/consumer.rs"),
+    file!("slot/mod.rs"),
+    file!("slot/producer.rs"),
+    file!("slot/resolve.rs"),
+    file!("slot/stamp.rs"),
+    file!("tables.rs"),
+    file!("wake.rs"),
 ];
 
 const TOKEN: &str = "Ordering::";
+const RULE: &str = "rule(";
 
 /// One call with orderings.
 struct Call<'a> {
@@ -39,8 +53,27 @@ pub(super) fn demotions() -> BTreeSet<Demotion> {
                 );
             }
         }
+        found.extend(rules(text).map(|line| Demotion {
+            file,
+            line,
+            weakening: Weakening::RuleOff,
+        }));
     }
     found
+}
+
+/// The lines of `text` that call a rule.
+fn rules(text: &str) -> impl Iterator<Item = u32> {
+    let calls = text.match_indices(RULE).map(|(at, _)| at);
+    calls
+        .filter(|&at| !text[..at].ends_with(is_word) && !is_comment(text, at))
+        .map(|at| line(text, at))
+}
+
+/// Whether a line of `ring` begins a call that stores.
+pub(super) fn stores(file: &str, line: u32) -> bool {
+    let (_, text) = FILES.iter().find(|(name, _)| *name == file).expect("a file of ring");
+    calls(file, text).iter().any(|call| call.line == line && call.function == "store")
 }
 
 /// The `nth` line of `file`, counted from 1, whose trimmed text is `text`.
@@ -75,9 +108,8 @@ fn calls<'a>(file: &str, text: &'a str) -> Vec<Call<'a>> {
             _ => {
                 let start =
                     text[..open].rfind(|c: char| !is_word(c)).map_or(0, |before| before + 1);
-                let line = text[..start].matches('\n').count() as u32 + 1;
-                calls
-                    .push((open, Call { function: &text[start..open], line, orders: vec![order] }));
+                let function = &text[start..open];
+                calls.push((open, Call { function, line: line(text, start), orders: vec![order] }));
             }
         }
     }
@@ -93,7 +125,7 @@ impl Call<'_> {
                 [canary::weakenings_both_ways(success), canary::weakenings_failure(failure)]
                     .concat()
             }
-            ("add" | "fetch_add" | "fetch_and" | "fetch_or", &[order]) => {
+            ("add" | "fetch_add" | "fetch_and" | "fetch_max" | "fetch_or", &[order]) => {
                 canary::weakenings_both_ways(order).to_vec()
             }
             (function, _) => panic!("{file}:{}: no way to weaken {function} is known", self.line),
@@ -105,6 +137,11 @@ fn parse(name: &str) -> Option<Ordering> {
     [Ordering::Relaxed, Ordering::Acquire, Ordering::Release, Ordering::AcqRel, Ordering::SeqCst]
         .into_iter()
         .find(|order| format!("{order:?}") == name)
+}
+
+/// The number of the line that `at` is in.
+fn line(text: &str, at: usize) -> u32 {
+    text[..at].matches('\n').count() as u32 + 1
 }
 
 fn is_word(c: char) -> bool {
@@ -137,12 +174,16 @@ fn open_parenthesis(text: &str, at: usize) -> Option<usize> {
 /// A file of `ring` that is not scanned would be no site's.
 #[test]
 fn every_file_of_ring_is_scanned() {
-    let (_, root) = FILES[0];
-    for line in root.lines() {
-        let module = line.trim_start_matches("pub(crate) ").strip_prefix("mod ");
-        if let Some(module) = module.and_then(|rest| rest.strip_suffix(';')) {
-            let file = format!("{module}.rs");
-            assert!(FILES.iter().any(|(name, _)| *name == file), "{file} is not scanned");
+    let scanned = |path: &str| FILES.iter().any(|(name, _)| *name == path);
+    for (name, text) in FILES {
+        let Some(folder) = name.strip_suffix("mod.rs") else { continue };
+        for line in text.lines() {
+            let module = line.trim_start_matches("pub(crate) ").strip_prefix("mod ");
+            if let Some(module) = module.and_then(|rest| rest.strip_suffix(';')) {
+                let (file, parent) =
+                    (format!("{folder}{module}.rs"), format!("{folder}{module}/mod.rs"));
+                assert!(scanned(&file) || scanned(&parent), "{file} is not scanned");
+            }
         }
     }
 }
@@ -165,4 +206,11 @@ fn calls_are_found() {
         ("fence", 9, vec![Weakening::NoFence]),
     ];
     assert_eq!(found, expected);
+}
+
+/// And rules where they are called, not where they are imported or spoken of.
+#[test]
+fn rules_are_found() {
+    let text = "use sync::{rule};\n// rule(a)\nif rule(a != b) && overrule(c) {\n    !rule(d)\n}";
+    assert_eq!(rules(text).collect::<Vec<_>>(), [3, 4]);
 }

@@ -6,9 +6,9 @@ use std::rc::Rc;
 
 use loom::thread;
 
-use crate::fixture::{Message, World};
+use crate::fixture::record::{Message, World};
 use crate::frame::models;
-use crate::ring::record::Refused;
+use crate::ring::Refused;
 use crate::sync::crash::killed_at;
 
 const PRODUCER: usize = 0;

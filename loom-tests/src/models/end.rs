@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use loom::thread;
 
-use crate::fixture::{Message, World};
+use crate::fixture::record::{Message, World};
 use crate::frame::models;
 
 const SENT: [Message; 2] = [Message::new(1, 1), Message::new(2, 2)];

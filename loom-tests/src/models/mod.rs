@@ -5,20 +5,28 @@ pub(crate) mod cleaner;
 pub(crate) mod consumer_dies;
 pub(crate) mod end;
 mod meta;
+pub(crate) mod packed;
 pub(crate) mod producer_dies;
 pub(crate) mod record;
 pub(crate) mod roles;
+pub(crate) mod slot;
 pub(crate) mod wake;
 
 use crate::frame::Model;
 
-/// Every model of the ring.
-pub(crate) const FAMILIES: [&[Model]; 7] = [
+/// Every model of the rings.
+pub(crate) const FAMILIES: [&[Model]; 9] = [
     cleaner::MODELS,
     consumer_dies::MODELS,
     end::MODELS,
+    packed::MODELS,
     producer_dies::MODELS,
     record::MODELS,
     roles::MODELS,
+    slot::MODELS,
     wake::MODELS,
 ];
+
+/// Models that must fail, as a party in them leaves out what the callers of the ring
+/// have to do.
+pub(crate) const OMISSIONS: [Model; 0] = [];

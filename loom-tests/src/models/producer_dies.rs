@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use loom::thread;
 
-use crate::fixture::{Message, Receiver, World};
+use crate::fixture::record::{Message, Receiver, World};
 use crate::frame::models;
 use crate::ring::roster::{Role, Tenure};
 use crate::sync::crash::killed_at;

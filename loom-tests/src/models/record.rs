@@ -2,7 +2,7 @@
 
 use loom::thread;
 
-use crate::fixture::{CAPACITY_BYTES, Message, World};
+use crate::fixture::record::{CAPACITY_BYTES, Message, World};
 use crate::frame::models;
 use crate::ring::WORD_BYTES;
 
@@ -65,7 +65,7 @@ fn batch() {
     });
     let (place, message) = receiver.await_peek();
     assert_eq!(message, first);
-    let (place, message) = receiver.peek(place.end()).expect("all of the batch is there");
+    let (place, message) = receiver.peek(place.end).expect("all of the batch is there");
     assert_eq!(message, second);
     receiver.release(place, 2);
     assert_eq!(receiver.recv(), Message::new(3, 2));

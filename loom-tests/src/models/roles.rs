@@ -3,7 +3,7 @@
 
 use loom::thread;
 
-use crate::fixture::{Message, World};
+use crate::fixture::record::{Message, World};
 use crate::frame::models;
 use crate::ring::roster::{Role, Tenure};
 use crate::ring::tables;

@@ -3,7 +3,7 @@
 
 use loom::thread;
 
-use crate::fixture::{CAPACITY_BYTES, Message, World};
+use crate::fixture::record::{CAPACITY_BYTES, Message, World};
 use crate::frame::models;
 use crate::sync::Ordering;
 

@@ -1,5 +1,5 @@
-//! Weakening: one ordering of one line of `ring` is demoted while a model runs,
-//! and a record is kept of the lines that could be.
+//! Weakening: one ordering, rule or store of one line of `ring` is demoted while a
+//! model runs, and a record is kept of the lines that could be.
 //!
 //! The state is per OS thread. loom runs all threads of a model on the OS thread
 //! that called it, so models on other OS threads are not disturbed.
@@ -23,12 +23,17 @@ pub(crate) enum Weakening {
     FailureRelaxed,
     /// The fence is left out.
     NoFence,
+    /// The rule never holds.
+    RuleOff,
+    /// The store is left out. Not recorded, and found by no scan: most stores are
+    /// their algorithm's very substance, so only a few are worth a canary.
+    Skipped,
 }
 
 /// One weakening of one line of `ring`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Demotion {
-    /// File name inside `ring`.
+    /// Path inside `ring`.
     pub(crate) file: &'static str,
     pub(crate) line: u32,
     pub(crate) weakening: Weakening,
@@ -86,31 +91,49 @@ pub(super) fn failure(caller: &'static Location<'static>, order: Ordering) -> Or
 
 /// Whether the fence at `caller` stays.
 pub(super) fn keeps_fence(caller: &'static Location<'static>) -> bool {
-    weaken(caller, Ordering::SeqCst, &[Weakening::NoFence]) == Ordering::SeqCst
+    weakened(caller, &[Weakening::NoFence]).is_none()
+}
+
+/// Whether the rule at `caller` stays.
+pub(super) fn keeps_rule(caller: &'static Location<'static>) -> bool {
+    weakened(caller, &[Weakening::RuleOff]).is_none()
+}
+
+/// Whether the store at `caller` stays.
+pub(super) fn keeps_store(caller: &'static Location<'static>) -> bool {
+    DEMOTED
+        .get()
+        .is_none_or(|demoted| demoted.weakening != Weakening::Skipped || !demoted.is_at(caller))
 }
 
 fn weaken(caller: &'static Location<'static>, order: Ordering, ways: &[Weakening]) -> Ordering {
+    weakened(caller, ways).map_or(order, Weakening::apply)
+}
+
+/// Which of the `ways` to weaken the line of `caller` applies now. Records them all.
+fn weakened(caller: &'static Location<'static>, ways: &[Weakening]) -> Option<Weakening> {
     if ways.is_empty() {
-        return order;
+        return None;
     }
-    let Some((_, file)) = caller.file().rsplit_once("/ring/") else {
-        return order;
-    };
-    let line = caller.line();
+    let (file, line) = site(caller)?;
     RECORD.with_borrow_mut(|record| {
         if let Some(record) = record {
             record.extend(ways.iter().map(|&weakening| Demotion { file, line, weakening }));
         }
     });
-    match DEMOTED.get() {
-        Some(demoted)
-            if demoted.line == line
-                && demoted.file == file
-                && ways.contains(&demoted.weakening) =>
-        {
-            demoted.weakening.apply()
-        }
-        _ => order,
+    let demoted = DEMOTED.get()?;
+    (demoted.is_at(caller) && ways.contains(&demoted.weakening)).then_some(demoted.weakening)
+}
+
+/// The path inside `ring` and the line of `caller`, if it is there.
+fn site(caller: &'static Location<'static>) -> Option<(&'static str, u32)> {
+    let (_, file) = caller.file().rsplit_once("/ring/")?;
+    Some((file, caller.line()))
+}
+
+impl Demotion {
+    fn is_at(self, caller: &'static Location<'static>) -> bool {
+        site(caller) == Some((self.file, self.line))
     }
 }
 
@@ -118,9 +141,10 @@ impl Weakening {
     /// What is left of an ordering that this can weaken.
     fn apply(self) -> Ordering {
         match self {
-            Self::Relaxed | Self::FailureRelaxed | Self::NoFence => Ordering::Relaxed,
+            Self::Relaxed | Self::FailureRelaxed => Ordering::Relaxed,
             Self::NoAcquire => Ordering::Release,
             Self::NoRelease => Ordering::Acquire,
+            Self::NoFence | Self::RuleOff | Self::Skipped => unreachable!("no ordering"),
         }
     }
 }

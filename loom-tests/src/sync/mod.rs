@@ -12,7 +12,7 @@
 //!
 //! **Death.** [`crash`] counts operations and unwinds at the k-th.
 //!
-//! **Weakening.** [`canary`] demotes one ordering of one line of `ring`.
+//! **Weakening.** [`canary`] demotes one ordering, rule or store of one line of `ring`.
 
 pub(crate) mod canary;
 pub(crate) mod crash;
@@ -52,6 +52,12 @@ pub(crate) fn fence(order: Ordering) {
     }
 }
 
+/// A rule of the algorithm that is a comparison.
+#[track_caller]
+pub(crate) fn rule(holds: bool) -> bool {
+    canary::keeps_rule(Location::caller()) && holds
+}
+
 macro_rules! atomic {
     ($name:ident, $value:ty) => {
         #[derive(Debug)]
@@ -84,7 +90,10 @@ macro_rules! atomic {
             #[track_caller]
             pub(crate) fn store(&self, value: $value, order: Ordering) {
                 self.touch();
-                self.word.store(value, canary::one_way(Location::caller(), order));
+                let caller = Location::caller();
+                if canary::keeps_store(caller) {
+                    self.word.store(value, canary::one_way(caller, order));
+                }
             }
 
             #[track_caller]
@@ -103,6 +112,12 @@ macro_rules! atomic {
             pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
                 self.touch();
                 self.word.fetch_or(value, canary::both_ways(Location::caller(), order))
+            }
+
+            #[track_caller]
+            pub(crate) fn fetch_max(&self, value: $value, order: Ordering) -> $value {
+                self.touch();
+                self.word.fetch_max(value, canary::both_ways(Location::caller(), order))
             }
 
             #[track_caller]

@@ -1,0 +1,57 @@
+//! What all kinds of rings share: tables, roles, sleeping and waking.
+
+use super::{Allowed, Canary, Site, allowed, canary};
+use crate::models::{end, roles, wake};
+use crate::sync::canary::Weakening::{NoAcquire, NoFence, NoRelease, Relaxed};
+
+const CLAIM: &str =
+    "word.compare_exchange(seen, next.encode(), Ordering::AcqRel, Ordering::Relaxed).is_ok()";
+const CLAIM_HANDLE: &str =
+    "self.state.compare_exchange(state, next, Ordering::Acquire, Ordering::Relaxed).is_ok()";
+
+pub(super) const CANARIES: &[Canary] = &[
+    // I7: a successor follows on its predecessor.
+    canary(("tables.rs", CLAIM_HANDLE, 1), Relaxed, roles::FREE_THEN_CLAIM),
+    canary(
+        ("tables.rs", "self.state.store(state & GENERATION_MASK, Ordering::Release);", 1),
+        Relaxed,
+        roles::FREE_THEN_CLAIM,
+    ),
+    canary(("roster.rs", CLAIM, 1), NoAcquire, roles::NEXT_CONSUMER),
+    canary(("roster.rs", "let _ = word.compare_exchange(", 1), Relaxed, roles::NEXT_CONSUMER),
+    // Who sees a role held sees its handle held.
+    canary(("roster.rs", CLAIM, 1), NoRelease, roles::TWO_CLAIMANTS),
+    // The end of the stream comes after the last message.
+    canary(
+        ("roster.rs", "let tenure = Tenure::decode(self.word(role).load(Ordering::Acquire));", 1),
+        Relaxed,
+        end::VACATE,
+    ),
+    canary(
+        ("roster.rs", "self.flags.fetch_or(CLOSED, Ordering::Release);", 1),
+        Relaxed,
+        end::CLOSE,
+    ),
+    canary(
+        ("roster.rs", "self.flags.load(Ordering::Acquire) & CLOSED != 0", 1),
+        Relaxed,
+        end::CLOSE,
+    ),
+    // I5: no wake is lost; in the order of the text, by sleep, notify and notify_all.
+    canary(("wake.rs", FENCE, 1), NoFence, wake::DATA),
+    canary(("wake.rs", FENCE, 2), NoFence, wake::DATA),
+    canary(("wake.rs", FENCE, 3), NoFence, wake::CLOSE),
+];
+
+const FENCE: &str = "fence(Ordering::SeqCst);";
+
+const ARM: Site = ("wake.rs", "word.fetch_or(bit, Ordering::Release);", 1);
+const DISARM: Site =
+    ("wake.rs", "let take = || word.fetch_and(!bit, Ordering::Acquire) & bit != 0;", 1);
+
+pub(super) const ALLOWED: &[Allowed] =
+    &[allowed(ARM, Relaxed, LOAD_BUFFERING), allowed(DISARM, Relaxed, LOAD_BUFFERING)];
+
+const LOAD_BUFFERING: &str = "keeps the sleeper's earlier load of its park word from seeing what \
+    the waker adds after it took the bit; a load that sees a store which depends on what follows \
+    the load is load buffering, and loom does not explore it";

@@ -1,0 +1,7 @@
+//! The slot ring.
+
+use super::{Allowed, Canary};
+
+pub(super) const CANARIES: &[Canary] = &[];
+
+pub(super) const ALLOWED: &[Allowed] = &[];

@@ -1,0 +1,5 @@
+//! The packed ring.
+
+use crate::frame::models;
+
+models! {}

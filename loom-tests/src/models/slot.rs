@@ -1,0 +1,5 @@
+//! The slot ring.
+
+use crate::frame::models;
+
+models! {}
