@@ -5,74 +5,97 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::error::{JoinError, RecvError, TryRecvError};
-use crate::grant::{Lookahead, Message, Peek, copy};
-use crate::ring::record::Place;
+use crate::grant::{Lookahead, Message, Peek, Scratch, copy};
+use crate::ring::Place;
 use crate::segment::Segment;
 use crate::side::RecvSide;
-use crate::sync::Deadline;
+use crate::sync::{AtomicU64, Deadline};
 use crate::wait::WaitMode;
 
-/// The receiving side of a ring.
+/// The most messages in a batch where consumers compete: they are copied before they
+/// are taken, and the more there are, the likelier someone else takes the first.
+const MAX_SHARED_BATCH: usize = 256;
+
+/// The receiving side of a ring of messages.
 ///
-/// Each message is received once, whole and in order. Receiving one happens after
-/// everything that its producer did before sending it.
+/// Each message is received once, whole and in order: of a ring that several consumers
+/// share by one of them, and each sees the messages of one producer in their order.
+/// Receiving a message happens after everything that its producer did before sending it.
 ///
-/// The stream ends when the ring is empty and was closed, or its producer has gone.
+/// The stream ends when the ring is empty and was closed, or its last producer has gone.
 /// A consumer that was told so is told again until another producer joins; a consumer
 /// that joins after the end was told waits for another producer, as one that joins
 /// before the first does.
 ///
-/// Dropping the consumer leaves the messages that it did not receive to the next
-/// one, and gives the producer a broken pipe until there is one.
+/// Dropping the consumer leaves the messages that it did not receive to the others or
+/// to the next one; producers get a broken pipe when the last one has gone, until there
+/// is one again.
 #[derive(Debug)]
 pub struct Consumer {
     side: RecvSide,
-    /// Producers whose end an earlier consumer was told: this one waits for another.
-    past_producers: u64,
+    /// Where competing consumers keep the messages of a batch.
+    scratch: Scratch,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
 }
 
 impl Segment {
-    /// Joins the ring as its consumer. The role of a consumer that died is taken
-    /// over, and the message that it had not released comes again.
+    /// Joins the ring as a consumer of messages. The role of a sole consumer that died is
+    /// taken over, and the message that it had not released comes again.
     ///
     /// # Errors
-    /// [`JoinError::RoleTaken`] names the living holder.
+    /// [`JoinError::RoleTaken`] names the living holder of a sole role.
     pub fn consumer(&self) -> Result<Consumer, JoinError> {
-        let side = RecvSide::join(self.view())?;
-        let past_producers = side.seat.view.control().consumer.ends_told();
-        Ok(Consumer { side, past_producers, not_sync: PhantomData })
+        Consumer::new(RecvSide::join(self.view())?)
     }
 }
 
 impl Consumer {
+    fn new(side: RecvSide) -> Result<Self, JoinError> {
+        Ok(Self { side, scratch: Scratch::default(), not_sync: PhantomData })
+    }
+
+    /// Another consumer of the same ring, where it can have many.
+    ///
+    /// # Errors
+    /// As for [`Segment::consumer`].
+    pub fn try_clone(&self) -> Result<Self, JoinError> {
+        Self::new(RecvSide::join(self.side.seat.view.another())?)
+    }
+
     /// Looks at the next message in place, if one is there.
     ///
     /// # Errors
-    /// See [`TryRecvError`].
+    /// See [`TryRecvError`]; [`NotExclusive`](TryRecvError::NotExclusive) where
+    /// consumers compete.
     #[inline]
     pub fn try_peek(&mut self) -> Result<Peek<'_>, TryRecvError> {
-        let place = self.next()?;
+        self.side.check_exclusive()?;
+        let place = self.side.next()?;
         Ok(Peek::new(&mut self.side, place))
     }
 
     /// Looks at the next message in place; waits for one as long as it takes.
     ///
     /// # Errors
-    /// See [`RecvError`].
+    /// See [`RecvError`] and [`try_peek`](Self::try_peek).
     #[inline]
     pub fn peek(&mut self) -> Result<Peek<'_>, RecvError> {
-        let place = self.next_by(Deadline::NEVER)?;
-        Ok(Peek::new(&mut self.side, place))
+        self.peek_by(Deadline::NEVER)
     }
 
     /// Looks at the next message in place; waits for one up to `timeout`.
     ///
     /// # Errors
-    /// See [`RecvError`].
+    /// See [`RecvError`] and [`try_peek`](Self::try_peek).
     pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Peek<'_>, RecvError> {
-        let place = self.next_by(Deadline::after(timeout))?;
+        self.peek_by(Deadline::after(timeout))
+    }
+
+    #[inline]
+    fn peek_by(&mut self, deadline: Deadline) -> Result<Peek<'_>, RecvError> {
+        self.side.check_exclusive()?;
+        let place = self.side.next_by(deadline)?;
         Ok(Peek::new(&mut self.side, place))
     }
 
@@ -83,8 +106,7 @@ impl Consumer {
     /// See [`TryRecvError`]. A message that is longer than the buffer stays.
     #[inline]
     pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        let place = self.next()?;
-        self.take_into(place, buffer)
+        take_into(&mut self.side, buffer)
     }
 
     /// Receives the next message into `buffer`; returns its length in bytes. Waits
@@ -94,8 +116,7 @@ impl Consumer {
     /// See [`RecvError`]. A message that is longer than the buffer stays.
     #[inline]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        let place = self.next_by(Deadline::NEVER)?;
-        Ok(self.take_into(place, buffer)?)
+        self.side.retry_by(Deadline::NEVER, |side| take_into(side, buffer))
     }
 
     /// Receives the next message into `buffer`; returns its length in bytes. Waits
@@ -108,8 +129,7 @@ impl Consumer {
         buffer: &mut [u8],
         timeout: Duration,
     ) -> Result<usize, RecvError> {
-        let place = self.next_by(Deadline::after(timeout))?;
-        Ok(self.take_into(place, buffer)?)
+        self.side.retry_by(Deadline::after(timeout), |side| take_into(side, buffer))
     }
 
     /// Receives a copy of the next message, if one is there.
@@ -117,8 +137,9 @@ impl Consumer {
     /// # Errors
     /// See [`TryRecvError`].
     pub fn try_recv(&mut self) -> Result<Vec<u8>, TryRecvError> {
-        let place = self.next()?;
-        Ok(self.take_copy(place))
+        let mut message = Vec::new();
+        take_copy(&mut self.side, &mut message)?;
+        Ok(message)
     }
 
     /// Receives a copy of the next message; waits for one as long as it takes.
@@ -126,8 +147,7 @@ impl Consumer {
     /// # Errors
     /// See [`RecvError`].
     pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
-        let place = self.next_by(Deadline::NEVER)?;
-        Ok(self.take_copy(place))
+        self.recv_by(Deadline::NEVER)
     }
 
     /// Receives a copy of the next message; waits for one up to `timeout`.
@@ -135,23 +155,39 @@ impl Consumer {
     /// # Errors
     /// See [`RecvError`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvError> {
-        let place = self.next_by(Deadline::after(timeout))?;
-        Ok(self.take_copy(place))
+        self.recv_by(Deadline::after(timeout))
     }
 
-    /// Shows up to `max` messages to `visit`, in order and in place, and then
-    /// consumes all of them at once; returns how many. If `visit` panics, none is
-    /// consumed.
+    fn recv_by(&mut self, deadline: Deadline) -> Result<Vec<u8>, RecvError> {
+        let mut message = Vec::new();
+        self.recv_to_by(&mut message, deadline)?;
+        Ok(message)
+    }
+
+    /// Receives a copy of the next message in place of what `message` holds.
+    pub(crate) fn recv_to_by(
+        &mut self,
+        message: &mut Vec<u8>,
+        deadline: Deadline,
+    ) -> Result<(), RecvError> {
+        self.side.retry_by(deadline, |side| take_copy(side, message))
+    }
+
+    /// Receives up to `max` messages at once and shows them to `visit`, in order; returns
+    /// how many.
+    ///
+    /// A sole consumer shows them in place and then consumes all of them: if `visit`
+    /// panics, none is consumed. Where consumers compete, it copies them, at most 256 at
+    /// once, consumes them and shows the copies: if `visit` panics, the rest is lost.
     ///
     /// # Errors
     /// See [`TryRecvError`], if there is no message to begin with.
     pub fn try_recv_batch(
         &mut self,
         max: usize,
-        visit: impl FnMut(&Message<'_>),
+        mut visit: impl FnMut(&Message<'_>),
     ) -> Result<usize, TryRecvError> {
-        self.next()?;
-        Ok(self.take_batch(max, visit))
+        take_batch(&mut self.side, &mut self.scratch, max, &mut visit)
     }
 
     /// As [`try_recv_batch`](Self::try_recv_batch), but waits for the first message.
@@ -163,8 +199,7 @@ impl Consumer {
         max: usize,
         visit: impl FnMut(&Message<'_>),
     ) -> Result<usize, RecvError> {
-        self.next_by(Deadline::NEVER)?;
-        Ok(self.take_batch(max, visit))
+        self.recv_batch_by(max, Deadline::NEVER, visit)
     }
 
     /// As [`try_recv_batch`](Self::try_recv_batch), but waits for the first message
@@ -178,25 +213,32 @@ impl Consumer {
         timeout: Duration,
         visit: impl FnMut(&Message<'_>),
     ) -> Result<usize, RecvError> {
-        self.next_by(Deadline::after(timeout))?;
-        Ok(self.take_batch(max, visit))
+        self.recv_batch_by(max, Deadline::after(timeout), visit)
     }
 
-    fn take_batch(&mut self, max: usize, mut visit: impl FnMut(&Message<'_>)) -> usize {
-        let mut batch = self.lookahead();
-        for _ in 0..max {
-            match batch.next() {
-                Some(message) => visit(&message),
-                None => break,
-            }
-        }
-        batch.release()
+    fn recv_batch_by(
+        &mut self,
+        max: usize,
+        deadline: Deadline,
+        mut visit: impl FnMut(&Message<'_>),
+    ) -> Result<usize, RecvError> {
+        let Self { side, scratch, .. } = self;
+        side.retry_by(deadline, |side| take_batch(side, scratch, max, &mut visit))
     }
 
     /// Looks at messages in place, one after the other, before any of them is
     /// consumed. Does not wait: [`peek`](Self::peek) first where that is wanted.
-    pub fn lookahead(&mut self) -> Lookahead<'_> {
-        Lookahead::new(&mut self.side)
+    ///
+    /// # Errors
+    /// [`TryRecvError::NotExclusive`] where consumers compete.
+    pub fn lookahead(&mut self) -> Result<Lookahead<'_>, TryRecvError> {
+        self.side.check_exclusive()?;
+        Ok(Lookahead::new(&mut self.side))
+    }
+
+    /// Whether this consumer looks at messages in place: no other one takes them.
+    pub fn is_exclusive(&self) -> bool {
+        self.side.is_exclusive()
     }
 
     /// How this consumer waits for messages. [`WaitMode::Adaptive`] unless set.
@@ -210,72 +252,57 @@ impl Consumer {
         self.side.seat.close();
     }
 
-    /// Where the next message is.
-    #[inline]
-    fn next(&mut self) -> Result<Place, TryRecvError> {
-        match self.place()? {
-            Some(place) => Ok(place),
-            None => self.look_for_end(),
-        }
+    /// The side, for handles that are built on this one.
+    pub(crate) fn side(&mut self) -> &mut RecvSide {
+        &mut self.side
     }
+}
 
-    #[inline]
-    fn place(&mut self) -> Result<Option<Place>, TryRecvError> {
-        self.side.place_at(self.side.ring.head()).map_err(TryRecvError::Failed)
-    }
-
-    /// Tells an empty ring from an ended one. Only a look at the ring after the
-    /// look at the producer makes sure that nothing was sent in between.
-    #[cold]
-    fn look_for_end(&mut self) -> Result<Place, TryRecvError> {
-        let Some(producers) = self.ended() else {
-            return Err(TryRecvError::Empty);
-        };
-        if let Some(place) = self.place()? {
-            return Ok(place);
-        }
-        self.side.seat.view.control().consumer.tell_end(producers);
-        Err(TryRecvError::Eof)
-    }
-
-    /// How many producers have come and gone, if no more messages can come of them.
-    fn ended(&self) -> Option<u64> {
-        self.side.seat.view.control().roles.ended(self.past_producers)
-    }
-
-    #[inline]
-    pub(crate) fn next_by(&mut self, deadline: Deadline) -> Result<Place, RecvError> {
-        loop {
-            match self.next() {
-                Ok(place) => return Ok(place),
-                Err(TryRecvError::Empty) => self.await_message(deadline)?,
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    #[cold]
-    fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
-        let ring = self.side.seat.view.record();
-        let ready = || self.side.ring.has_message(ring) || self.ended().is_some();
-        // Any commit moves the tail past head.
-        let need = self.side.ring.head().wrapping_add(1);
-        if self.side.seat.wait(need, deadline, ready) { Ok(()) } else { Err(RecvError::TimedOut) }
-    }
-
-    fn take_into(&mut self, place: Place, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        let len = place.len as usize;
-        if len > buffer.len() {
+#[inline]
+fn take_into(side: &mut RecvSide, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+    let mut len = 0;
+    side.try_take(1, |_, place, words| {
+        len = place.len as usize;
+        let Some(buffer) = buffer.get_mut(..len) else {
             return Err(TryRecvError::TooSmall { len });
-        }
-        copy::load(self.side.payload(place), &mut buffer[..len]);
-        self.side.release(place.end(), 1);
-        Ok(len)
-    }
+        };
+        copy::load(words, buffer);
+        Ok(())
+    })?;
+    Ok(len)
+}
 
-    fn take_copy(&mut self, place: Place) -> Vec<u8> {
-        let message = Message::new(&self.side.seat, place).to_vec();
-        self.side.release(place.end(), 1);
-        message
+fn take_copy(side: &mut RecvSide, message: &mut Vec<u8>) -> Result<(), TryRecvError> {
+    side.try_take(1, |_, place, words| {
+        message.resize(place.len as usize, 0);
+        copy::load(words, message);
+        Ok(())
+    })?;
+    Ok(())
+}
+
+fn take_batch(
+    side: &mut RecvSide,
+    scratch: &mut Scratch,
+    max: usize,
+    visit: &mut impl FnMut(&Message<'_>),
+) -> Result<usize, TryRecvError> {
+    if !side.is_exclusive() && max > 0 {
+        let copy = |index, place: Place, words: &[AtomicU64]| {
+            scratch.put(index, place, words);
+            Ok(())
+        };
+        let count = side.try_take(max.min(MAX_SHARED_BATCH), copy)?;
+        scratch.messages().take(count).for_each(|message| visit(&message));
+        return Ok(count);
     }
+    side.next()?;
+    let mut batch = Lookahead::new(side);
+    for _ in 0..max {
+        match batch.next() {
+            Some(message) => visit(&message),
+            None => break,
+        }
+    }
+    Ok(batch.release())
 }

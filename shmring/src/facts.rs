@@ -4,32 +4,79 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
+use crate::ring::roster::Role;
+
 /// What a ring can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// One producer, one consumer, messages of any length.
+    /// A record ring: one producer, one consumer, messages of any length.
     Spsc,
+    /// A slot ring: many producers, many consumers that compete for messages.
+    Mpmc,
+    /// A slot ring: many producers, one consumer.
+    Mpsc,
+    /// A slot ring: one producer, many consumers that compete for messages.
+    Spmc,
+    /// A packed ring: one producer, one consumer, elements of one type.
+    Packed,
+}
+
+impl Kind {
+    /// All kinds.
+    pub const ALL: [Self; 5] = [Self::Spsc, Self::Mpmc, Self::Mpsc, Self::Spmc, Self::Packed];
+
+    /// Whether several handles can have a role at the same time.
+    pub fn shares(self, role: Role) -> bool {
+        match role {
+            Role::Producer => matches!(self, Self::Mpmc | Self::Mpsc),
+            Role::Consumer => matches!(self, Self::Mpmc | Self::Spmc),
+        }
+    }
+
+    /// The name, in lower case.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Spsc => "spsc",
+            Self::Mpmc => "mpmc",
+            Self::Mpsc => "mpsc",
+            Self::Spmc => "spmc",
+            Self::Packed => "packed",
+        }
+    }
 }
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Spsc => f.pad("spsc"),
-        }
+        f.pad(self.name())
     }
 }
 
 impl FromStr for Kind {
     type Err = String;
 
-    fn from_str(kind: &str) -> Result<Self, String> {
-        match kind {
-            "spsc" => Ok(Self::Spsc),
-            _ => Err(format!(
-                "there is no kind {kind:?}; there is spsc: one producer, one consumer, messages of \
-                 any length"
-            )),
-        }
+    fn from_str(name: &str) -> Result<Self, String> {
+        let kind = Self::ALL.into_iter().find(|kind| kind.name() == name);
+        kind.ok_or_else(|| {
+            format!("there is no kind {name:?}; there are spsc, mpmc, mpsc, spmc and packed")
+        })
+    }
+}
+
+/// The type of a ring's elements, as its segment records it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ElementType {
+    /// Bytes in an element.
+    pub size_bytes: u64,
+    /// What an element's address is a multiple of, in bytes.
+    pub align_bytes: u64,
+    /// What the program calls the type; see [`Element`](crate::Element).
+    pub type_id: u64,
+}
+
+impl fmt::Display for ElementType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { size_bytes, align_bytes, type_id } = self;
+        write!(f, "type {type_id:#x} of {size_bytes} bytes, aligned to {align_bytes}")
     }
 }
 
@@ -42,6 +89,12 @@ pub struct Description {
     pub kind: Kind,
     /// Bytes in the ring.
     pub capacity_bytes: u64,
+    /// Slots in the ring, unless it has records.
+    pub slots: Option<u64>,
+    /// Bytes from one slot to the next, in a slot ring with the 8 bytes of its stamp.
+    pub slot_bytes: Option<u64>,
+    /// What the ring holds, if that is elements of one type.
+    pub element: Option<ElementType>,
     /// Bytes in the longest message.
     pub max_message_bytes: u64,
     /// Bytes in the segment.
@@ -78,16 +131,24 @@ impl fmt::Display for Participant {
 pub struct Status {
     /// Bytes of the ring in use.
     pub used_bytes: u64,
+    /// Slots of the ring in use, unless it has records.
+    pub used_slots: Option<u64>,
     /// Messages consumed since the segment was created.
     pub messages_received: u64,
+    /// Positions of a slot ring that consumers passed because no message came: their
+    /// producers gave them up, or died.
+    pub tombstones: u64,
+    /// Claimed positions of a slot ring whose producers died, and that consumers closed
+    /// for them.
+    pub resolved: u64,
     /// Dead attaches that others cleaned up since the segment was created.
     pub repairs: u64,
     /// Whether the ring was closed for good.
     pub closed: bool,
-    /// Who has the producer role.
-    pub producer: Option<Participant>,
-    /// Who has the consumer role.
-    pub consumer: Option<Participant>,
+    /// Who has a producer: one entry for each handle.
+    pub producers: Vec<Participant>,
+    /// Who has a consumer: one entry for each handle.
+    pub consumers: Vec<Participant>,
     /// Everyone attached.
     pub attached: Vec<Participant>,
 }

@@ -5,12 +5,17 @@ use std::mem::{align_of, offset_of, size_of};
 
 use proptest::prelude::*;
 
+use super::geometry::Map;
 use super::*;
 use crate::error::ConfigError;
 
-const DEFAULT: Geometry = Geometry { attaches: 64, handles: 64, capacity_bytes: 1 << 20 };
-const SMALLEST: Geometry = Geometry { attaches: 1, handles: 1, capacity_bytes: 4096 };
-const LARGEST: Geometry = Geometry { attaches: 256, handles: 256, capacity_bytes: 8_589_934_592 };
+const DEFAULT: Geometry = records(64, 64, 1 << 20);
+const SMALLEST: Geometry = records(1, 1, 4096);
+const LARGEST: Geometry = records(256, 256, 8_589_934_592);
+
+const fn records(attaches: u64, handles: u64, capacity_bytes: u64) -> Geometry {
+    Geometry { attaches, handles, shape: Shape::Records { capacity_bytes } }
+}
 
 fn header(geometry: Geometry) -> Header {
     Header { geometry, memory: 5, created_ns: 1_234_567_890, creator_pid: 4321 }
@@ -41,7 +46,7 @@ fn sign(page: &mut [u8]) {
 #[test]
 fn every_field_lies_where_it_always_lay() {
     let control = [
-        (offset_of!(Control, producer) + offset_of!(ProducerLine, tail_hint), 0),
+        (offset_of!(Control, producer) + offset_of!(ProducerLine, tail), 0),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, head), 128),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, messages), 136),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, ends_told), 144),
@@ -51,6 +56,10 @@ fn every_field_lies_where_it_always_lay() {
         (offset_of!(Control, roles) + offset_of!(Roles, producer), 520),
         (offset_of!(Control, roles) + offset_of!(Roles, consumer), 528),
         (offset_of!(Control, roles) + offset_of!(Roles, repairs), 536),
+        (offset_of!(Control, roles) + offset_of!(Roles, resolved), 544),
+        (offset_of!(Control, roles) + offset_of!(Roles, tombstones), 552),
+        (offset_of!(Control, roles) + offset_of!(Roles, producers), 560),
+        (offset_of!(Control, roles) + offset_of!(Roles, consumers), 592),
     ];
     let attach = [
         (offset_of!(Attach, state), 0),
@@ -81,10 +90,11 @@ fn every_field_lies_where_it_always_lay() {
 #[test]
 fn the_numbers_that_identify_a_segment_are_pinned() {
     assert_eq!(MAGIC, 0x0067_6E69_726D_6873);
-    assert_eq!(VERSION, 1);
-    assert_eq!(LAYOUT_HASH, 11_920_408_042_203_506_523);
+    assert_eq!(VERSION, 2);
+    assert_eq!(LAYOUT_HASH, 1_176_237_138_431_064_707);
     assert_eq!((PAGE_BYTES, MAX_ENTRIES, MAX_CAPACITY_BYTES), (4096, 256, 8_589_934_592));
-    assert_eq!((KIND_SPSC, FENCE_BOTH_SIDES), (1, 1));
+    assert_eq!((KIND_SPSC, KIND_MPMC, KIND_MPSC, KIND_SPMC, KIND_PACKED), (1, 2, 3, 4, 5));
+    assert_eq!(FENCE_BOTH_SIDES, 1);
     assert_eq!((MEMORY_PREFAULT, MEMORY_LOCK, MEMORY_HUGE_PAGES), (1, 2, 4));
 }
 
@@ -108,7 +118,7 @@ fn parts_lie_where_they_always_lay() {
 /// Catches a bound that is off by one.
 #[test]
 fn geometry_is_checked_at_its_bounds() {
-    let with = |attaches, handles, capacity_bytes| Geometry { attaches, handles, capacity_bytes };
+    let with = records;
     for geometry in [DEFAULT, SMALLEST, LARGEST] {
         assert_eq!(geometry.check(), Ok(()));
     }
@@ -134,7 +144,7 @@ fn a_header_reads_as_it_was_written() {
     let page = page(DEFAULT);
     let words: Vec<u64> = (0..12).map(|index| word_of(&page, index)).collect();
     let fields =
-        [MAGIC, 1, LAYOUT_HASH, 1_077_248, 1, 1, 1_048_576, 64, 64, 5, 1_234_567_890, 4321];
+        [MAGIC, 2, LAYOUT_HASH, 1_077_248, 1, 1, 1_048_576, 64, 64, 5, 1_234_567_890, 4321];
     assert_eq!(words, fields);
     assert!((12..511).all(|index| word_of(&page, index) == 0));
 }
@@ -151,7 +161,7 @@ fn every_flipped_bit_of_the_page_is_noticed() {
         let found = word_of(&page, index);
         let expected = match index {
             0 => BadHeader::Foreign { why: "it does not start with the magic" },
-            1 => BadHeader::Incompatible { what: "version", found, expected: 1 },
+            1 => BadHeader::Incompatible { what: "version", found, expected: 2 },
             2 => BadHeader::Incompatible { what: "layout hash", found, expected: LAYOUT_HASH },
             _ => BadHeader::Corrupt { what: "checksum", found: word_of(&page, 511) },
         };
@@ -192,8 +202,8 @@ fn a_signed_header_with_a_wrong_field_is_refused() {
     let cases = [
         (3, 0, corrupt("total length", 0)),
         (3, 1_077_249, corrupt("total length", 1_077_249)),
-        (4, 0, incompatible("kind", 0, 1)),
-        (4, 2, incompatible("kind", 2, 1)),
+        (4, 0, incompatible("kind", 0, 5)),
+        (4, 6, incompatible("kind", 6, 5)),
         (5, 0, incompatible("fence mode", 0, 1)),
         (5, 2, incompatible("fence mode", 2, 1)),
         (6, 0, corrupt("geometry", 0)),
@@ -247,7 +257,7 @@ proptest! {
     /// Catches parts that overlap or are not aligned in some geometry.
     #[test]
     fn parts_never_overlap(attaches in 1_u64..=256, handles in 1_u64..=256, shift in 12_u32..=33) {
-        let geometry = Geometry { attaches, handles, capacity_bytes: 1 << shift };
+        let geometry = records(attaches, handles, 1 << shift);
         let map = geometry.map();
         prop_assert_eq!(map.attaches, 4096);
         prop_assert!(map.attaches + 64 * attaches <= map.handles);

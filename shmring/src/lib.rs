@@ -57,10 +57,13 @@
 //! - `sys`: one file for each concern of the operating system.
 
 mod consumer;
+mod element;
 pub mod error;
 mod facts;
 mod grant;
 mod layout;
+pub mod packed;
+mod peers;
 mod producer;
 mod ring;
 mod seat;
@@ -69,14 +72,17 @@ mod side;
 mod stream;
 mod sync;
 mod sys;
+pub mod typed;
 mod wait;
 
+pub use bytemuck;
 pub use consumer::Consumer;
+pub use element::Element;
 pub use error::{
     AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, NameError, OsError,
     RecvError, Role, SendError, TryRecvError, TrySendError, UnlinkError,
 };
-pub use facts::{Description, Kind, Obtained, Participant, Status};
+pub use facts::{Description, ElementType, Kind, Obtained, Participant, Status};
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{Config, Observer, Segment, list};

@@ -4,76 +4,68 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use crate::error::{JoinError, Role, SendError, TrySendError};
-use crate::grant::{Reservation, copy};
-use crate::ring::record::{self, Place, Refused};
-use crate::ring::roster::Tenure;
+use crate::error::{JoinError, SendError, TrySendError};
+use crate::grant::Reservation;
+use crate::ring::Place;
 use crate::segment::Segment;
 use crate::side::SendSide;
 use crate::sync::Deadline;
 use crate::wait::WaitMode;
 
-/// The sending side of a ring.
+/// The sending side of a ring of messages.
 ///
 /// What is written before a message is sent happens before what its receiver
-/// reads. Messages arrive in the order in which they were sent.
+/// reads. Messages of one producer arrive in the order in which they were sent.
 ///
-/// Dropping the producer ends the stream: the consumer gets what was sent, then
+/// Dropping the last producer ends the stream: consumers get what was sent, then
 /// the end of the stream, until another producer joins.
+///
+/// Where producers compete, a message that is being sent holds back those that others
+/// send after it, until it is complete. A producer that dies meanwhile is found out; one
+/// that is stopped there is waited for, as nothing can take its stores back.
 #[derive(Debug)]
 pub struct Producer {
     side: SendSide,
-    /// Consumers that had come before this producer saw one: their going is not its
-    /// concern.
-    past_consumers: u64,
-    require_consumer: bool,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
 }
 
-/// Why no space was granted, for those who wait and those who do not.
-enum Stop {
-    /// Wait until head reaches `need`.
-    Full {
-        need: u64,
-    },
-    Error(TrySendError),
-}
-
-impl From<Stop> for TrySendError {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Full { .. } => Self::Full,
-            Stop::Error(error) => error,
-        }
-    }
-}
-
 impl Segment {
-    /// Joins the ring as its producer. The role of a producer that died is taken over.
+    /// Joins the ring as a producer of messages. The role of a sole producer that died is
+    /// taken over.
     ///
     /// # Errors
-    /// [`JoinError::RoleTaken`] names the living holder.
+    /// [`JoinError::RoleTaken`] names the living holder of a sole role;
+    /// [`JoinError::WrongType`] if the ring is for elements of one type.
     pub fn producer(&self) -> Result<Producer, JoinError> {
-        let side = SendSide::join(self.view())?;
-        let past_consumers = match side.seat.view.control().roles.tenure(Role::Consumer) {
-            Tenure::Held { claims, .. } => claims.saturating_sub(1),
-            tenure => tenure.claims(),
-        };
-        Ok(Producer { side, past_consumers, require_consumer: true, not_sync: PhantomData })
+        self.check_type(None)?;
+        Producer::join(self)
     }
 }
 
 impl Producer {
+    pub(crate) fn join(segment: &Segment) -> Result<Self, JoinError> {
+        let side = SendSide::join(segment.view())?;
+        Ok(Self { side, not_sync: PhantomData })
+    }
+
+    /// Another producer of the same ring, where it can have many.
+    ///
+    /// # Errors
+    /// As for [`Segment::producer`].
+    pub fn try_clone(&self) -> Result<Self, JoinError> {
+        let side = SendSide::join(self.side.seat.view.another())?;
+        Ok(Self { side, not_sync: PhantomData })
+    }
+
     /// Sends a message if there is room now.
     ///
     /// # Errors
     /// See [`TrySendError`]; nothing of the message is visible then.
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        self.side.ring.abort();
-        let place = self.grant(message.len())?;
-        self.fill(place, message);
+        let place = self.try_grant(message.len())?;
+        self.side.fill(place, message);
         Ok(())
     }
 
@@ -96,20 +88,24 @@ impl Producer {
 
     #[inline]
     fn send_by(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
-        self.side.ring.abort();
         let place = self.grant_by(message.len(), deadline)?;
-        self.fill(place, message);
+        self.side.fill(place, message);
         Ok(())
     }
 
-    /// Sends all messages at once if there is room for all now: the consumer sees
-    /// none of them or all. Together they may have as many bytes as one message can,
-    /// where each but the first counts 8 bytes more and all are rounded up to 8.
+    /// Sends all messages if there is room for all now, with no other producer's
+    /// between them.
+    ///
+    /// In a record ring the consumer sees none of them or all. Together they may have as
+    /// many bytes as one message can, where each but the first counts 8 bytes more and
+    /// all are rounded up to 8. In a slot ring they may be as many as it has slots, and
+    /// become visible one after the other: a producer that dies may have sent only the
+    /// first of them.
     ///
     /// # Errors
     /// See [`TrySendError`]; nothing of the batch is visible then.
     pub fn try_send_batch<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<(), TrySendError> {
-        self.stage_all(messages, |producer, len| producer.grant(len).map_err(TrySendError::from))
+        self.try_send_all(messages.iter().map(AsRef::as_ref))
     }
 
     /// As [`try_send_batch`](Self::try_send_batch), but waits for room.
@@ -117,7 +113,7 @@ impl Producer {
     /// # Errors
     /// See [`SendError`]; nothing of the batch is visible then.
     pub fn send_batch<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<(), SendError> {
-        self.stage_all(messages, |producer, len| producer.grant_by(len, Deadline::NEVER))
+        self.send_all_by(messages.iter().map(AsRef::as_ref), Deadline::NEVER)
     }
 
     /// As [`try_send_batch`](Self::try_send_batch), but waits for room up to `timeout`.
@@ -129,39 +125,22 @@ impl Producer {
         messages: &[M],
         timeout: Duration,
     ) -> Result<(), SendError> {
-        let deadline = Deadline::after(timeout);
-        self.stage_all(messages, |producer, len| producer.grant_by(len, deadline))
+        self.send_all_by(messages.iter().map(AsRef::as_ref), Deadline::after(timeout))
     }
 
-    fn stage_all<M: AsRef<[u8]>, E: From<TrySendError>>(
+    pub(crate) fn try_send_all<'m>(
         &mut self,
-        messages: &[M],
-        grant: impl Fn(&mut Self, usize) -> Result<Place, E>,
-    ) -> Result<(), E> {
-        self.check()?;
-        // A batch that unwound may have left something.
-        self.side.ring.abort();
-        let max = self.max_message_bytes();
-        let len = record::batch_len(messages.iter().map(|message| message.as_ref().len() as u64));
-        if len > max as u64 {
-            return Err(TrySendError::TooLong { len: len as usize, max }.into());
-        }
-        for message in messages {
-            let message = message.as_ref();
-            match grant(self, message.len()) {
-                Ok(place) => {
-                    copy::store(self.side.payload(place), message);
-                    let SendSide { ring, seat } = &mut self.side;
-                    ring.stage(seat.view.record(), place, message.len() as u64);
-                }
-                Err(error) => {
-                    self.side.ring.abort();
-                    return Err(error);
-                }
-            }
-        }
-        self.side.publish();
-        Ok(())
+        messages: impl Iterator<Item = &'m [u8]> + Clone,
+    ) -> Result<(), TrySendError> {
+        self.side.send_all(messages, |side, len, count| Ok(side.grant(len, count)?))
+    }
+
+    pub(crate) fn send_all_by<'m>(
+        &mut self,
+        messages: impl Iterator<Item = &'m [u8]> + Clone,
+        deadline: Deadline,
+    ) -> Result<(), SendError> {
+        self.side.send_all(messages, |side, len, count| side.grant_by(len, count, deadline))
     }
 
     /// Reserves `len` bytes in the ring if there is room now, to be written in place.
@@ -169,8 +148,7 @@ impl Producer {
     /// # Errors
     /// See [`TrySendError`].
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, TrySendError> {
-        self.side.ring.abort();
-        let place = self.grant(len)?;
+        let place = self.try_grant(len)?;
         Ok(Reservation::new(&mut self.side, place))
     }
 
@@ -195,14 +173,25 @@ impl Producer {
     }
 
     fn reserve_by(&mut self, len: usize, deadline: Deadline) -> Result<Reservation<'_>, SendError> {
-        self.side.ring.abort();
         let place = self.grant_by(len, deadline)?;
         Ok(Reservation::new(&mut self.side, place))
     }
 
+    #[inline]
+    fn try_grant(&mut self, len: usize) -> Result<Place, TrySendError> {
+        self.side.abandon();
+        Ok(self.side.grant(len, 1)?)
+    }
+
+    #[inline]
+    fn grant_by(&mut self, len: usize, deadline: Deadline) -> Result<Place, SendError> {
+        self.side.abandon();
+        self.side.grant_by(len, 1, deadline)
+    }
+
     /// Bytes in the longest message that the ring can take.
     pub fn max_message_bytes(&self) -> usize {
-        self.side.seat.view.attach().description.max_message_bytes as usize
+        self.side.max_message_bytes()
     }
 
     /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.
@@ -210,76 +199,17 @@ impl Producer {
         self.side.seat.mode = mode;
     }
 
-    /// Whether to refuse messages once the consumer has gone, as a pipe does; true
+    /// Whether to refuse messages once the last consumer has gone, as a pipe does; true
     /// unless set. A producer that joins while no consumer is there waits for one,
     /// as a FIFO does for its reader, and fills the ring meanwhile. If not required,
     /// messages are kept for a later consumer until the ring is full.
     pub fn set_require_consumer(&mut self, require: bool) {
-        self.require_consumer = require;
+        self.side.consumers.required = require;
     }
 
     /// Closes the ring for good: no producer can send any more, and the stream ends
     /// when the ring is drained.
     pub fn close(self) {
         self.side.seat.close();
-    }
-
-    #[inline]
-    fn grant(&mut self, len: usize) -> Result<Place, Stop> {
-        self.check().map_err(Stop::Error)?;
-        let ring = self.side.seat.view.record();
-        self.side.ring.reserve(ring, len as u64).map_err(|refused| match refused {
-            Refused::Full { need } => Stop::Full { need },
-            Refused::TooLong => {
-                Stop::Error(TrySendError::TooLong { len, max: self.max_message_bytes() })
-            }
-            Refused::Corrupt(corrupt) => {
-                Stop::Error(TrySendError::Failed(self.side.seat.poison(corrupt)))
-            }
-        })
-    }
-
-    /// # Errors
-    /// What keeps this producer from sending, whether there is room or not.
-    #[inline]
-    fn check(&self) -> Result<(), TrySendError> {
-        self.side.seat.check().map_err(TrySendError::Failed)?;
-        self.ended().map_or(Ok(()), Err)
-    }
-
-    /// Why nobody would receive what is sent now.
-    #[inline]
-    fn ended(&self) -> Option<TrySendError> {
-        let roles = &self.side.seat.view.control().roles;
-        if roles.is_closed() {
-            return Some(TrySendError::Closed);
-        }
-        let gone = self.require_consumer && roles.consumer_gone(self.past_consumers);
-        gone.then_some(TrySendError::BrokenPipe)
-    }
-
-    #[inline]
-    fn grant_by(&mut self, len: usize, deadline: Deadline) -> Result<Place, SendError> {
-        loop {
-            match self.grant(len) {
-                Ok(place) => return Ok(place),
-                Err(Stop::Full { need }) => self.await_room(need, deadline)?,
-                Err(Stop::Error(error)) => return Err(error.into()),
-            }
-        }
-    }
-
-    #[cold]
-    fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
-        let ring = self.side.seat.view.record();
-        self.side.ring.hint(ring);
-        let ready = || ring.has_room(need) || self.ended().is_some();
-        if self.side.seat.wait(need, deadline, ready) { Ok(()) } else { Err(SendError::TimedOut) }
-    }
-
-    #[inline]
-    fn fill(&mut self, place: Place, message: &[u8]) {
-        copy::store(self.side.payload(place), message);
-        self.side.commit(place, message.len() as u64);
     }
 }

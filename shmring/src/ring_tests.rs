@@ -10,9 +10,9 @@ mod roles;
 mod tiny;
 mod waking;
 
-use crate::ring::record::{Consumer, Place, Ring};
+use crate::ring::record::{Consumer, Ring};
 use crate::ring::tables::Handle;
-use crate::ring::{Control, Corrupt, Words};
+use crate::ring::{Control, Corrupt, Place, Words};
 use crate::sync::{AtomicU64, Ordering};
 
 const RELAXED: Ordering = Ordering::Relaxed;
@@ -54,7 +54,7 @@ impl Memory {
     fn new(capacity: u64, start: u64) -> Self {
         let words = (0..capacity / 8).map(|_| AtomicU64::new(0)).collect();
         let memory = Self { control: control(), words };
-        memory.control.producer.tail_hint.store(start, RELAXED);
+        memory.control.producer.tail.store(start, RELAXED);
         memory.set_head(start);
         memory
     }
@@ -94,7 +94,7 @@ impl Memory {
         let consumer = Consumer::take_over(self.ring())?;
         let (mut end, mut count) = (consumer.head(), 0);
         while let Some(place) = consumer.peek(self.ring(), end)? {
-            (end, count) = (place.end(), count + 1);
+            (end, count) = (place.end, count + 1);
         }
         Ok((self.ring().scan(self.head())?, count))
     }

@@ -1,12 +1,14 @@
 //! A handle's place in the tables of its segment: how it is taken, what ends it,
 //! and how it is given up.
 
+use std::cell::Cell;
+
 use crate::error::{Corrupt, Fault, JoinError, Role};
 use crate::ring::roster::{self, Tenure};
 use crate::ring::{tables, wake};
 use crate::segment::View;
-use crate::sync::Deadline;
-use crate::wait::{self, WaitMode};
+use crate::sync::{AtomicU64, Deadline};
+use crate::wait::{Wait, WaitMode};
 
 /// A handle and its role, held until this is dropped.
 #[derive(Debug)]
@@ -16,6 +18,10 @@ pub(crate) struct Seat {
     handle: usize,
     pub(crate) mode: WaitMode,
     fault: Option<Fault>,
+    /// Whether others may have the same role.
+    shared: bool,
+    /// Whether this handle waited beside others, and owes them a look for more.
+    waited: Cell<bool>,
 }
 
 impl Seat {
@@ -28,6 +34,7 @@ impl Seat {
         if role == Role::Producer && view.control().roles.is_closed() {
             return Err(JoinError::Closed);
         }
+        let shared = view.shape().kind().shares(role);
         let handles = view.handles();
         let claim = || tables::claim_handle(handles, attach.index());
         let handle = claim().or_else(|| {
@@ -38,7 +45,8 @@ impl Seat {
         let Some(handle) = handle else {
             return Err(JoinError::TableFull { handles: handles.len() });
         };
-        let seat = Self { role, handle, mode: WaitMode::default(), fault: None, view };
+        let (mode, waited) = (WaitMode::default(), Cell::new(false));
+        let seat = Self { role, handle, mode, fault: None, shared, waited, view };
         // On failure, dropping the seat gives the handle back.
         seat.claim_role()?;
         Ok(seat)
@@ -46,6 +54,10 @@ impl Seat {
 
     fn claim_role(&self) -> Result<(), JoinError> {
         let (attach, roles) = (self.view.attach(), &self.view.control().roles);
+        if self.shared {
+            roles.join(self.role, self.handle);
+            return Ok(());
+        }
         let claim = || roles.claim(self.role, self.handle);
         if claim() {
             return Ok(());
@@ -92,10 +104,56 @@ impl Seat {
         fault
     }
 
-    /// Waits for the other side as this handle's mode says; see [`wait()`](wait::wait).
+    /// Whether other handles may have the same role.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Where this handle announces tickets. The handle's index was claimed, so it is in
+    /// the table.
+    #[inline]
+    pub(crate) fn intent(&self) -> &AtomicU64 {
+        &self.view.handles()[self.handle].own.intent
+    }
+
+    fn to_wait(&self, need: u64) -> Wait {
+        self.waited.set(self.shared);
+        Wait { role: self.role, handle: self.handle, mode: self.mode, need }
+    }
+
+    /// Waits for the other side to reach `need`; see [`Wait::until`].
     #[cold]
     pub(crate) fn wait(&self, need: u64, deadline: Deadline, ready: impl Fn() -> bool) -> bool {
-        wait::wait(&self.view, self.role, self.handle, self.mode, need, deadline, ready)
+        self.to_wait(need).until(&self.view, deadline, ready)
+    }
+
+    /// Waits for a slice of time at most; see [`Wait::slice`].
+    #[cold]
+    pub(crate) fn wait_slice(
+        &self,
+        need: u64,
+        slice: Deadline,
+        deadline: Deadline,
+        ready: impl Fn() -> bool,
+    ) -> bool {
+        self.to_wait(need).slice(&self.view, slice, deadline, ready)
+    }
+
+    /// After a wait beside others, and the attempt that followed: wakes another one who
+    /// waits for the position that `reached` tells, if it tells one.
+    #[inline]
+    pub(crate) fn pass_on(&self, reached: impl FnOnce(&View) -> Option<u64>) {
+        if self.waited.get() {
+            self.waited.set(false);
+            let sleepers = self.view.sleepers(self.role);
+            wake::pass_on(sleepers, self.view.handles(), || reached(&self.view));
+        }
+    }
+
+    /// Tells those with the same role, if one sleeps, that `reached` can be had.
+    pub(crate) fn notify_own(&self, reached: u64) {
+        wake::notify(self.view.sleepers(self.role), self.view.handles(), reached);
     }
 
     /// Tells the other side, if it sleeps, that `reached` was published.

@@ -61,6 +61,9 @@ impl io::Write for Writer {
 pub struct Reader {
     consumer: Consumer,
     timeout: Option<Duration>,
+    /// Where consumers compete: the message that is being read, which is in the ring no
+    /// more.
+    message: Vec<u8>,
     /// Bytes of the oldest message that were read already.
     read: usize,
 }
@@ -68,7 +71,7 @@ pub struct Reader {
 impl Consumer {
     /// Makes a byte stream of the ring.
     pub fn into_reader(self) -> Reader {
-        Reader { consumer: self, timeout: None, read: 0 }
+        Reader { consumer: self, timeout: None, message: Vec::new(), read: 0 }
     }
 }
 
@@ -80,16 +83,20 @@ impl Reader {
     }
 
     /// The consumer. A message that was read in part is received again from its
-    /// start.
+    /// start; where consumers compete, the rest of it is lost.
     pub fn into_inner(self) -> Consumer {
         self.consumer
     }
 
-    /// Fills the buffer from the messages that are there, and releases those that were
-    /// read to their end.
-    fn fill(&mut self, buffer: &mut [u8]) -> usize {
+    /// Waits for a message and fills the buffer from those that are there; none if they
+    /// have no bytes.
+    fn fill(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, RecvError> {
+        if !self.consumer.is_exclusive() {
+            return self.fill_from_copy(buffer, deadline);
+        }
+        self.consumer.side().next_by(deadline)?;
         let (mut filled, mut finished) = (0, 0);
-        let mut ahead = self.consumer.lookahead();
+        let mut ahead = self.consumer.lookahead()?;
         while filled < buffer.len()
             && let Some(message) = ahead.next()
         {
@@ -103,7 +110,24 @@ impl Reader {
             finished += 1;
         }
         ahead.release_first(finished);
-        filled
+        Ok(filled)
+    }
+
+    fn fill_from_copy(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: Deadline,
+    ) -> Result<usize, RecvError> {
+        if self.read == self.message.len() {
+            self.read = 0;
+            self.message.clear();
+            self.consumer.recv_to_by(&mut self.message, deadline)?;
+        }
+        let rest = &self.message[self.read..];
+        let filled = rest.len().min(buffer.len());
+        buffer[..filled].copy_from_slice(&rest[..filled]);
+        self.read += filled;
+        Ok(filled)
     }
 }
 
@@ -114,13 +138,9 @@ impl io::Read for Reader {
         }
         let deadline = self.timeout.map_or(Deadline::NEVER, Deadline::after);
         loop {
-            match self.consumer.next_by(deadline) {
-                Ok(_) => {
-                    let filled = self.fill(buffer);
-                    if filled > 0 {
-                        return Ok(filled);
-                    }
-                }
+            match self.fill(buffer, deadline) {
+                Ok(0) => {}
+                Ok(filled) => return Ok(filled),
                 Err(RecvError::Eof) => return Ok(0),
                 Err(error) => return Err(error.into()),
             }

@@ -30,45 +30,58 @@ const SPINS_PER_CLOCK: u32 = 256;
 /// while it holds a role, costs at most this.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// Waits as `role`'s handle until `ready`, someone wakes the handle, or a slice of
-/// time is over; whether there is time left to try again. `need` is the position of
-/// the other side that ends the wait.
-pub(crate) fn wait(
-    view: &View,
-    role: Role,
-    handle: usize,
-    mode: WaitMode,
-    need: u64,
-    deadline: Deadline,
-    ready: impl Fn() -> bool,
-) -> bool {
-    let slice = Deadline::after(SLICE).min(deadline);
-    let spins = match mode {
-        WaitMode::Block => 0,
-        WaitMode::Adaptive if is_single_cpu() => 0,
-        WaitMode::Adaptive => ADAPTIVE_SPINS,
-        WaitMode::Spin => u32::MAX,
-    };
-    for spin in 1..=spins {
-        if ready() {
-            return true;
+/// What a handle waits for, and how.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Wait {
+    pub(crate) role: Role,
+    pub(crate) handle: usize,
+    pub(crate) mode: WaitMode,
+    /// The position of the other side that ends the wait.
+    pub(crate) need: u64,
+}
+
+impl Wait {
+    /// Waits until `ready`, someone wakes the handle, or a slice of time is over, after
+    /// which it cleans up behind the dead; whether there is time left to try again.
+    pub(crate) fn until(self, view: &View, deadline: Deadline, ready: impl Fn() -> bool) -> bool {
+        let slice = Deadline::after(SLICE).min(deadline);
+        let in_time = self.slice(view, slice, deadline, ready);
+        if slice.passed() {
+            // The other side may have died without a word.
+            view.attach().sweep();
         }
-        spin_loop();
-        if spin % SPINS_PER_CLOCK == 0 && slice.passed() {
-            break;
+        in_time
+    }
+
+    /// As [`until`](Self::until), but for a slice of its own, and without cleaning up.
+    pub(crate) fn slice(
+        self,
+        view: &View,
+        slice: Deadline,
+        deadline: Deadline,
+        ready: impl Fn() -> bool,
+    ) -> bool {
+        let spins = match self.mode {
+            WaitMode::Block => 0,
+            WaitMode::Adaptive if is_single_cpu() => 0,
+            WaitMode::Adaptive => ADAPTIVE_SPINS,
+            WaitMode::Spin => u32::MAX,
+        };
+        for spin in 1..=spins {
+            if ready() {
+                return true;
+            }
+            spin_loop();
+            if spin % SPINS_PER_CLOCK == 0 && slice.passed() {
+                break;
+            }
         }
+        if self.mode != WaitMode::Spin {
+            let sleepers = view.sleepers(self.role);
+            wake::sleep(sleepers, view.handles(), self.handle, self.need, slice, &ready);
+        }
+        ready() || !deadline.passed() || ready()
     }
-    if mode != WaitMode::Spin {
-        wake::sleep(view.sleepers(role), view.handles(), handle, need, slice, &ready);
-    }
-    if ready() {
-        return true;
-    }
-    if slice.passed() {
-        // The other side may have died without a word.
-        view.attach().sweep();
-    }
-    !deadline.passed() || ready()
 }
 
 /// Whether spinning could only keep the other side from running.

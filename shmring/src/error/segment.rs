@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Fault, OsError, Role};
-use crate::facts::Participant;
+use crate::facts::{ElementType, Kind, Participant};
 
 /// A name that no segment can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,6 +53,38 @@ pub enum ConfigError {
         /// The largest possible one, in bytes.
         max_bytes: u64,
     },
+    /// The slots are none, or too many.
+    Slots {
+        /// The slots asked for.
+        slots: u64,
+        /// The most there may be.
+        max: u64,
+    },
+    /// The slots are too small for a stamp and a message, or too large.
+    SlotBytes {
+        /// The size asked for, in bytes.
+        slot_bytes: u64,
+        /// The smallest possible one, in bytes: an 8-byte stamp and 8 bytes of payload.
+        min: u64,
+        /// The largest possible one, in bytes.
+        max: u64,
+    },
+    /// The element type has no size, or does not fit into a slot.
+    Element {
+        /// Its size in bytes.
+        size_bytes: u64,
+        /// The largest possible one, in bytes.
+        max_bytes: u64,
+    },
+    /// A packed ring without the type of its elements.
+    NoElement,
+    /// A size that rings of this kind do not have.
+    NotForKind {
+        /// The size.
+        what: &'static str,
+        /// The kind.
+        kind: Kind,
+    },
     /// A table with no entries, or with too many.
     Entries {
         /// Which table.
@@ -76,6 +108,25 @@ impl fmt::Display for ConfigError {
                 f,
                 "a ring cannot have a capacity of {capacity_bytes} bytes; choose 1 to {max_bytes}"
             ),
+            Self::Slots { slots, max } => {
+                write!(f, "a ring cannot have {slots} slots; choose 1 to {max}")
+            }
+            Self::SlotBytes { slot_bytes, min, max } => write!(
+                f,
+                "a slot cannot have {slot_bytes} bytes: 8 are its stamp, the others its message; \
+                 choose {min} to {max}"
+            ),
+            Self::Element { size_bytes, max_bytes } => write!(
+                f,
+                "elements of {size_bytes} bytes do not fit into a slot; choose a type of 1 to \
+                 {max_bytes} bytes"
+            ),
+            Self::NoElement => {
+                f.write_str("a packed ring holds elements of one type, and none was given")
+            }
+            Self::NotForKind { what, kind } => {
+                write!(f, "a ring of kind {kind} has no {what}")
+            }
             Self::Entries { what, entries, max } => {
                 write!(f, "a segment cannot have {entries} {what}; choose 1 to {max}")
             }
@@ -312,6 +363,20 @@ pub enum JoinError {
     },
     /// The ring was closed for good: it takes no producer any more.
     Closed,
+    /// The ring is of a kind that has no such handle.
+    WrongKind {
+        /// What the ring is.
+        kind: Kind,
+        /// What would have such a handle.
+        wanted: &'static str,
+    },
+    /// The ring holds something else.
+    WrongType {
+        /// What the ring holds; `None` is bytes.
+        found: Option<ElementType>,
+        /// What the handle is for; `None` is bytes.
+        wanted: Option<ElementType>,
+    },
     /// As many handles as the segment has room for are in use.
     TableFull {
         /// How many that is.
@@ -319,6 +384,13 @@ pub enum JoinError {
     },
     /// Nothing can be done with this attach any more.
     Failed(Fault),
+}
+
+impl JoinError {
+    /// A handle for bytes was asked for, where only elements go.
+    pub(crate) fn packed(kind: Kind) -> Self {
+        Self::WrongKind { kind, wanted: "a record ring or a slot ring" }
+    }
 }
 
 impl fmt::Display for JoinError {
@@ -329,6 +401,15 @@ impl fmt::Display for JoinError {
             }
             Self::RoleTaken { role, holder: None } => write!(f, "the ring has a {role} already"),
             Self::Closed => f.write_str("the ring was closed to producers; create it anew"),
+            Self::WrongKind { kind, wanted } => {
+                write!(f, "the ring is of kind {kind}, and this takes {wanted}")
+            }
+            Self::WrongType { found, wanted } => {
+                let name = |element: &Option<ElementType>| {
+                    element.map_or("bytes".to_owned(), |element| element.to_string())
+                };
+                write!(f, "the ring holds {}, not {}", name(found), name(wanted))
+            }
             Self::TableFull { handles } => {
                 write!(f, "all {handles} handles of the segment are in use")
             }

@@ -8,16 +8,25 @@ use super::Fault;
 /// Why a message was not sent, and sending did not wait. Nothing of it is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrySendError {
-    /// There is no room until the consumer releases messages. Try again.
+    /// There is no room until consumers take or release messages. Try again.
     Full,
+    /// Other producers were faster, at every try. Try again.
+    WouldBlock,
     /// There can never be room.
     TooLong {
-        /// Bytes in the message, or what a batch comes to.
+        /// Bytes in the message, or what a batch in a record ring comes to.
         len: usize,
         /// The most that one message can have.
         max: usize,
     },
-    /// The consumer has gone.
+    /// There can never be room for as many messages at once.
+    TooMany {
+        /// Messages in the batch.
+        count: usize,
+        /// The slots of the ring.
+        max: usize,
+    },
+    /// The last consumer has gone.
     BrokenPipe,
     /// The ring was closed for good.
     Closed,
@@ -32,12 +41,19 @@ pub enum SendError {
     TimedOut,
     /// There can never be room.
     TooLong {
-        /// Bytes in the message, or what a batch comes to.
+        /// Bytes in the message, or what a batch in a record ring comes to.
         len: usize,
         /// The most that one message can have.
         max: usize,
     },
-    /// The consumer has gone.
+    /// There can never be room for as many messages at once.
+    TooMany {
+        /// Messages in the batch.
+        count: usize,
+        /// The slots of the ring.
+        max: usize,
+    },
+    /// The last consumer has gone.
     BrokenPipe,
     /// The ring was closed for good.
     Closed,
@@ -50,6 +66,9 @@ pub enum SendError {
 pub enum TryRecvError {
     /// No message is there. Try again.
     Empty,
+    /// A message is there or on its way, but not for this call: its producer has not
+    /// finished it, or other consumers were faster, at every try. Try again.
+    WouldBlock,
     /// The next message is longer than the buffer. It was not consumed.
     TooSmall {
         /// Bytes in the message.
@@ -57,6 +76,9 @@ pub enum TryRecvError {
     },
     /// The ring is empty, and it was closed or its last producer has gone.
     Eof,
+    /// Consumers compete for the messages of this ring: none can be looked at in place
+    /// before it is received.
+    NotExclusive,
     /// Nothing can be done with this handle any more.
     Failed(Fault),
 }
@@ -73,16 +95,32 @@ pub enum RecvError {
     },
     /// The ring is empty, and it was closed or its last producer has gone.
     Eof,
+    /// Consumers compete for the messages of this ring: none can be looked at in place
+    /// before it is received.
+    NotExclusive,
     /// Nothing can be done with this handle any more.
     Failed(Fault),
 }
 
+impl From<Fault> for TrySendError {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
+impl From<Fault> for TryRecvError {
+    fn from(fault: Fault) -> Self {
+        Self::Failed(fault)
+    }
+}
+
 impl From<TrySendError> for SendError {
-    /// A send that waits meets a full ring only when its time is over.
+    /// A send that waits is refused for now only when its time is over.
     fn from(error: TrySendError) -> Self {
         match error {
-            TrySendError::Full => Self::TimedOut,
+            TrySendError::Full | TrySendError::WouldBlock => Self::TimedOut,
             TrySendError::TooLong { len, max } => Self::TooLong { len, max },
+            TrySendError::TooMany { count, max } => Self::TooMany { count, max },
             TrySendError::BrokenPipe => Self::BrokenPipe,
             TrySendError::Closed => Self::Closed,
             TrySendError::Failed(fault) => Self::Failed(fault),
@@ -91,12 +129,13 @@ impl From<TrySendError> for SendError {
 }
 
 impl From<TryRecvError> for RecvError {
-    /// A receive that waits meets an empty ring only when its time is over.
+    /// A receive that waits is refused for now only when its time is over.
     fn from(error: TryRecvError) -> Self {
         match error {
-            TryRecvError::Empty => Self::TimedOut,
+            TryRecvError::Empty | TryRecvError::WouldBlock => Self::TimedOut,
             TryRecvError::TooSmall { len } => Self::TooSmall { len },
             TryRecvError::Eof => Self::Eof,
+            TryRecvError::NotExclusive => Self::NotExclusive,
             TryRecvError::Failed(fault) => Self::Failed(fault),
         }
     }
@@ -105,16 +144,24 @@ impl From<TryRecvError> for RecvError {
 const BROKEN_PIPE: &str = "the consumer has gone (broken pipe)";
 const CLOSED: &str = "the ring was closed";
 const END: &str = "end of stream: the ring is empty and its producer has gone";
+const NOT_EXCLUSIVE: &str = "consumers compete for the messages of this ring, so none can be \
+    looked at in place; receive a copy";
 
 fn too_long(f: &mut fmt::Formatter<'_>, len: usize, max: usize) -> fmt::Result {
-    write!(f, "{len} bytes are too long: a message has at most {max}; use a larger capacity")
+    write!(f, "{len} bytes are too long: a message has at most {max}; create a larger ring")
+}
+
+fn too_many(f: &mut fmt::Formatter<'_>, count: usize, max: usize) -> fmt::Result {
+    write!(f, "{count} messages are too many at once for a ring of {max} slots")
 }
 
 impl fmt::Display for TrySendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("the ring is full"),
+            Self::WouldBlock => f.write_str("other producers were faster, at every try"),
             Self::TooLong { len, max } => too_long(f, *len, *max),
+            Self::TooMany { count, max } => too_many(f, *count, *max),
             Self::BrokenPipe => f.write_str(BROKEN_PIPE),
             Self::Closed => f.write_str(CLOSED),
             Self::Failed(fault) => fault.fmt(f),
@@ -127,6 +174,7 @@ impl fmt::Display for SendError {
         match self {
             Self::TimedOut => f.write_str("timed out: the ring stayed full"),
             Self::TooLong { len, max } => too_long(f, *len, *max),
+            Self::TooMany { count, max } => too_many(f, *count, *max),
             Self::BrokenPipe => f.write_str(BROKEN_PIPE),
             Self::Closed => f.write_str(CLOSED),
             Self::Failed(fault) => fault.fmt(f),
@@ -142,8 +190,10 @@ impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the ring is empty"),
+            Self::WouldBlock => f.write_str("the next message is on its way"),
             Self::TooSmall { len } => too_small(f, *len),
             Self::Eof => f.write_str(END),
+            Self::NotExclusive => f.write_str(NOT_EXCLUSIVE),
             Self::Failed(fault) => fault.fmt(f),
         }
     }
@@ -155,6 +205,7 @@ impl fmt::Display for RecvError {
             Self::TimedOut => f.write_str("timed out: the ring stayed empty"),
             Self::TooSmall { len } => too_small(f, *len),
             Self::Eof => f.write_str(END),
+            Self::NotExclusive => f.write_str(NOT_EXCLUSIVE),
             Self::Failed(fault) => fault.fmt(f),
         }
     }
@@ -169,7 +220,7 @@ impl From<SendError> for io::Error {
     fn from(error: SendError) -> Self {
         let kind = match error {
             SendError::TimedOut => io::ErrorKind::TimedOut,
-            SendError::TooLong { .. } => io::ErrorKind::InvalidInput,
+            SendError::TooLong { .. } | SendError::TooMany { .. } => io::ErrorKind::InvalidInput,
             SendError::BrokenPipe | SendError::Closed => io::ErrorKind::BrokenPipe,
             SendError::Failed(fault) => fault_kind(fault),
         };
@@ -183,6 +234,7 @@ impl From<RecvError> for io::Error {
             RecvError::TimedOut => io::ErrorKind::TimedOut,
             RecvError::TooSmall { .. } => io::ErrorKind::InvalidInput,
             RecvError::Eof => io::ErrorKind::UnexpectedEof,
+            RecvError::NotExclusive => io::ErrorKind::Unsupported,
             RecvError::Failed(fault) => fault_kind(fault),
         };
         io::Error::new(kind, error)

@@ -11,17 +11,25 @@
 #![allow(unsafe_code)]
 
 pub(crate) mod copy;
+mod elements;
+mod scratch;
 
 use std::fmt;
 
-use crate::ring::record::Place;
+pub use elements::{Elements, Space};
+pub(crate) use elements::{load as load_elements, store as store_elements};
+pub(crate) use scratch::Scratch;
+
+use crate::ring::Place;
 use crate::seat::Seat;
 use crate::side::{RecvSide, SendSide};
 use crate::sync::AtomicU64;
 
 /// Space in the ring that only this process writes, until it is committed.
 ///
-/// Dropping it aborts: nothing becomes visible and the space is free again.
+/// Dropping it aborts: nothing becomes visible. In a record ring and of a sole producer
+/// the space is free again; where producers compete, consumers pass over the slot. A
+/// reservation that is forgotten holds them up until its producer's next verb.
 #[must_use = "a reservation that is dropped is aborted"]
 pub struct Reservation<'a> {
     side: &'a mut SendSide,
@@ -86,43 +94,64 @@ impl<'a> Reservation<'a> {
     }
 }
 
+impl Drop for Reservation<'_> {
+    /// After a commit nothing is left to give up.
+    fn drop(&mut self) {
+        if !self.side.seat.is_forked() {
+            self.side.abandon();
+        }
+    }
+}
+
 impl fmt::Debug for Reservation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reservation").field("len", &self.len()).finish_non_exhaustive()
     }
 }
 
-/// A message in the ring that was not released yet.
+/// A message: in the ring, not released yet, or a copy where consumers compete.
 #[derive(Clone, Copy)]
 pub struct Message<'a> {
-    seat: &'a Seat,
-    place: Place,
+    content: Content<'a>,
+    len: usize,
+    position: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    Shared { seat: &'a Seat, place: Place },
+    Private(&'a [u64]),
 }
 
 impl<'a> Message<'a> {
     pub(crate) fn new(seat: &'a Seat, place: Place) -> Self {
-        Self { seat, place }
+        let content = Content::Shared { seat, place };
+        Self { content, len: place.len as usize, position: place.end }
     }
 
-    /// The words of the payload; none in a fork child.
-    fn words(&self) -> &'a [AtomicU64] {
-        if self.seat.is_forked() { &[] } else { self.seat.view.payload(self.place) }
+    fn copied(words: &'a [u64], len: usize, position: u64) -> Self {
+        Self { content: Content::Private(words), len, position }
+    }
+
+    /// The words of a payload in the ring; none in a fork child.
+    fn shared_words(seat: &'a Seat, place: Place) -> &'a [AtomicU64] {
+        if seat.is_forked() { &[] } else { seat.view.payload(place) }
     }
 
     /// Bytes in the message.
     pub fn len(&self) -> usize {
-        self.place.len as usize
+        self.len
     }
 
     /// Whether the message has no bytes.
     pub fn is_empty(&self) -> bool {
-        self.place.len == 0
+        self.len == 0
     }
 
-    /// Where the message ends in the stream of this ring, in bytes since creation,
-    /// overhead included. No two messages of a ring have the same.
+    /// Where the message ends in the stream of this ring since creation: in bytes,
+    /// overhead included, or in slots. No two messages of a ring have the same.
     pub fn position(&self) -> u64 {
-        self.place.end()
+        self.position
     }
 
     /// Copies as much as fits into `buffer` and returns how many bytes that is.
@@ -134,11 +163,21 @@ impl<'a> Message<'a> {
     /// asked for where the message ends.
     pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> usize {
         let len = buffer.len().min(self.len().saturating_sub(offset));
-        let words = self.words();
-        if len == 0 || words.is_empty() {
-            return 0;
+        let buffer = &mut buffer[..len];
+        match self.content {
+            Content::Shared { seat, place } => {
+                let words = Self::shared_words(seat, place);
+                if len == 0 || words.is_empty() {
+                    return 0;
+                }
+                copy::extract(words, offset, buffer);
+            }
+            Content::Private(_) if len == 0 => {}
+            Content::Private(words) => {
+                let bytes: &[u8] = bytemuck::cast_slice(words);
+                buffer.copy_from_slice(&bytes[offset..offset + len]);
+            }
         }
-        copy::extract(words, offset, &mut buffer[..len]);
         len
     }
 
@@ -160,7 +199,10 @@ impl<'a> Message<'a> {
     /// The first byte, 8-byte aligned, valid for `len` bytes until the release, but not
     /// in a fork child.
     pub fn as_ptr(&self) -> *const u8 {
-        self.words().as_ptr().cast()
+        match self.content {
+            Content::Shared { seat, place } => Self::shared_words(seat, place).as_ptr().cast(),
+            Content::Private(words) => words.as_ptr().cast(),
+        }
     }
 
     /// The message in place.
@@ -172,7 +214,7 @@ impl<'a> Message<'a> {
     pub unsafe fn as_slice(&self) -> &'a [u8] {
         // SAFETY: the words hold at least `len` bytes and live as long as 'a; that
         // nobody writes, and that they are mapped, is the caller's promise.
-        unsafe { std::slice::from_raw_parts(self.words().as_ptr().cast(), self.len()) }
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
 }
 
@@ -204,7 +246,7 @@ impl<'a> Peek<'a> {
     /// Consumes the message: its space goes back to the producer.
     pub fn release(self) {
         if !self.side.seat.is_forked() {
-            self.side.release(self.place.end(), 1);
+            self.side.take(self.place.end, 1);
         }
     }
 }
@@ -228,7 +270,7 @@ pub struct Lookahead<'a> {
 
 impl<'a> Lookahead<'a> {
     pub(crate) fn new(side: &'a mut RecvSide) -> Self {
-        let end = side.ring.head();
+        let end = side.head();
         Self { side, end, messages: 0 }
     }
 
@@ -236,8 +278,8 @@ impl<'a> Lookahead<'a> {
     /// consumer's next verb tells.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
     pub fn next(&mut self) -> Option<Message<'_>> {
-        let place = self.side.place_at(self.end).ok().flatten()?;
-        self.end = place.end();
+        let place = self.side.look_ahead(self.end).ok().flatten()?;
+        self.end = place.end;
         self.messages += 1;
         Some(Message::new(&self.side.seat, place))
     }
@@ -247,7 +289,7 @@ impl<'a> Lookahead<'a> {
         if self.messages == 0 || self.side.seat.is_forked() {
             return 0;
         }
-        self.side.release(self.end, self.messages);
+        self.side.take(self.end, self.messages);
         self.messages as usize
     }
 

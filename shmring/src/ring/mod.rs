@@ -7,10 +7,12 @@
 //!
 //! # Vocabulary
 //!
-//! A *position* is a free-running `u64`, here in bytes since creation; it wraps
-//! only at 2^64 and every comparison allows for that. *Tail* is the next
-//! position to claim, *head* the next to consume. *Commit* (or publish) makes a
-//! record visible, *release* hands its space back. A *handle* is one producer or
+//! A *position* is a free-running `u64` that counts bytes (record ring) or slots
+//! (slot ring, packed ring) since creation; it wraps only at 2^64 and every
+//! comparison allows for that. A *slot* is a position modulo the capacity, a *lap*
+//! the position divided by it. *Tail* is the next position to claim, *head* the
+//! next to consume. A *ticket* is a claimed position. *Commit* (or publish) makes a
+//! message visible, *release* hands its space back. A *handle* is one producer or
 //! consumer, an *attach* one mapping of the segment in one process.
 //!
 //! # Invariants, cited by number
@@ -29,8 +31,10 @@
 
 #![forbid(unsafe_code)]
 
+pub(crate) mod packed;
 pub(crate) mod record;
 pub(crate) mod roster;
+pub(crate) mod slot;
 pub(crate) mod tables;
 pub(crate) mod wake;
 
@@ -41,37 +45,41 @@ use crate::sync::{AtomicU64, Ordering};
 /// Bytes in a ring word, the unit of alignment for records.
 pub(crate) const WORD_BYTES: u64 = 8;
 
-/// The line that the producer writes.
+/// The line that producers write.
 #[repr(C, align(128))]
 pub(crate) struct ProducerLine {
-    /// A position that the tail has reached. Written by the producer now and
-    /// then, read by observers; never needed for correctness.
-    pub(crate) tail_hint: AtomicU64,
+    /// The next position to claim where producers compete, and in a packed ring.
+    /// Elsewhere a position that the tail has reached: written by the producer now
+    /// and then, read by observers, and never needed for correctness.
+    pub(crate) tail: AtomicU64,
 }
 
-/// The line that the consumer writes.
+/// The line that consumers write.
 #[repr(C, align(128))]
 pub(crate) struct ConsumerLine {
-    /// Everything before this position may be overwritten. Written by the
-    /// consumer, read by the producer when its cached copy says full.
+    /// Everything before this position may be overwritten. Written by consumers,
+    /// read by producers when their cached copy says full.
     pub(crate) head: AtomicU64,
-    /// Messages released since creation. Written by the consumer, for observers.
+    /// Messages released from a record ring since creation. Written by the
+    /// consumer, for observers; other rings count with head.
     pub(crate) messages: AtomicU64,
     /// How many producers the role had had when a consumer was last told that the
-    /// stream ended. Written and read by the consumer.
+    /// stream ended. Written and read by consumers.
     pub(crate) ends_told: AtomicU64,
 }
 
 impl ConsumerLine {
     /// The producers whose end some consumer was told: the next one waits for another.
     pub(crate) fn ends_told(&self) -> u64 {
-        // ORDERING: Relaxed. The role's claim orders this after the predecessor.
+        // ORDERING: Relaxed. A sole role's claim orders this after the predecessor;
+        // among many, one that joins while another is told is told as well.
         self.ends_told.load(Ordering::Relaxed)
     }
 
-    /// Notes that the consumer was told the end of the stream of `producers`.
+    /// Notes that a consumer was told the end of the stream of `producers`.
     pub(crate) fn tell_end(&self, producers: u64) {
-        self.ends_told.store(producers, Ordering::Relaxed);
+        // Competing consumers may be told of different ends, in any order.
+        self.ends_told.fetch_max(producers, Ordering::Relaxed);
     }
 }
 
@@ -117,6 +125,47 @@ impl<'a> Words<'a> {
     }
 }
 
+/// Where a message lies, or is to lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Position of the message: of its record's header, or of its slot.
+    pub(crate) start: u64,
+    /// The position after it.
+    pub(crate) end: u64,
+    /// Byte offset of the payload from the start of the data; word-aligned.
+    pub(crate) offset: u64,
+    /// Payload bytes. `offset + len` never passes the end of the data.
+    pub(crate) len: u64,
+}
+
+/// Why no space was granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// No amount of waiting makes room.
+    TooLong,
+    /// There is room once head reaches `need`.
+    Full {
+        need: u64,
+    },
+    /// Other producers were faster, at every try.
+    Outrun,
+    Corrupt(Corrupt),
+}
+
+/// Loads head for a sole producer, whose last copy of it is `cached` (I1).
+///
+/// # Errors
+/// `Corrupt` if head is not between the copy and `tail`.
+fn refresh_head(head: &AtomicU64, cached: u64, tail: u64) -> Result<u64, Corrupt> {
+    // ORDERING: Acquire, with the Release with which each ring's consumer releases
+    // (I4): what lies before head is overwritten next.
+    let found = head.load(Ordering::Acquire);
+    if found.wrapping_sub(cached) > tail.wrapping_sub(cached) {
+        return Err(Corrupt { what: "head", position: tail, found });
+    }
+    Ok(found)
+}
+
 /// Whether `a` is `b` or lies ahead of it, for positions less than 2^63 apart.
 #[inline]
 pub(crate) fn at_or_past(a: u64, b: u64) -> bool {
@@ -137,7 +186,7 @@ pub(crate) const fn align_word(value: u64) -> u64 {
 pub struct Corrupt {
     /// Which value was wrong.
     pub what: &'static str,
-    /// The position in the ring, in bytes since creation, at which it was read.
+    /// The position in the ring, in bytes or slots since creation, at which it was read.
     pub position: u64,
     /// What was read.
     pub found: u64,

@@ -24,7 +24,9 @@
 //! Death needs no repair: before the commit nothing is visible, after it all is.
 //! A successor finds the tail by following headers from head.
 
-use super::{Control, Corrupt, WORD_BYTES, Words, align_word, at_or_past};
+use super::{
+    Control, Corrupt, Place, Refused, WORD_BYTES, Words, align_word, at_or_past, refresh_head,
+};
 use crate::sync::{AtomicU64, Ordering};
 
 const KIND_DATA: u64 = 1;
@@ -47,46 +49,10 @@ pub(crate) const fn max_len(capacity: u64) -> u64 {
 /// One ring's shared words, as both sides see them.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
-    tail_hint: &'a AtomicU64,
+    tail: &'a AtomicU64,
     head: &'a AtomicU64,
     messages: &'a AtomicU64,
     words: Words<'a>,
-}
-
-/// Where a record lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// Position of the record's header.
-    header: u64,
-    /// Byte offset of the payload from the start of the data; word-aligned.
-    pub(crate) offset: u64,
-    /// Payload bytes. `offset + len` never passes the end of the data.
-    pub(crate) len: u64,
-}
-
-impl Place {
-    fn new(ring: Ring<'_>, header: u64, len: u64) -> Self {
-        let offset = ring.words.offset(header) + WORD_BYTES;
-        Self { header, offset, len }
-    }
-
-    /// The position after the record.
-    #[inline]
-    pub(crate) fn end(self) -> u64 {
-        self.header.wrapping_add(record_bytes(self.len))
-    }
-}
-
-/// Why no space was granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
-    /// No amount of waiting makes room.
-    TooLong,
-    /// There is room once head reaches `need`.
-    Full {
-        need: u64,
-    },
-    Corrupt(Corrupt),
 }
 
 /// The bytes that a record with a payload of `len` bytes takes up.
@@ -124,11 +90,24 @@ impl<'a> Ring<'a> {
     #[inline]
     pub(crate) fn new(control: &'a Control, words: Words<'a>) -> Self {
         Self {
-            tail_hint: &control.producer.tail_hint,
+            tail: &control.producer.tail,
             head: &control.consumer.head,
             messages: &control.consumer.messages,
             words,
         }
+    }
+
+    /// Bytes in the longest message.
+    #[inline]
+    pub(crate) fn max_len(self) -> u64 {
+        max_len(self.words.capacity())
+    }
+
+    /// The record with its header at `header` and a payload of `len` bytes.
+    #[inline]
+    fn place(self, header: u64, len: u64) -> Place {
+        let offset = self.words.offset(header) + WORD_BYTES;
+        Place { start: header, end: header.wrapping_add(record_bytes(len)), offset, len }
     }
 
     /// Splits a non-zero header into kind and length, if it can be one that a
@@ -178,7 +157,7 @@ impl<'a> Ring<'a> {
     /// released so far. Either may be out of date when it is read.
     pub(crate) fn observe(self) -> (u64, u64) {
         let head = self.head.load(Ordering::Relaxed);
-        let hint = self.tail_hint.load(Ordering::Relaxed);
+        let hint = self.tail.load(Ordering::Relaxed);
         let from = if at_or_past(hint, head) { hint } else { head };
         let tail = self.scan(from).unwrap_or(from);
         let used = tail.wrapping_sub(head).min(self.words.capacity());
@@ -254,17 +233,13 @@ impl Producer {
                 });
             }
         }
-        Ok(Place::new(ring, self.end.wrapping_add(pad), len))
+        Ok(ring.place(self.end.wrapping_add(pad), len))
     }
 
     #[cold]
     fn refresh_head(&mut self, ring: Ring<'_>) -> Result<(), Corrupt> {
-        // ORDERING: Acquire, with the Release in Consumer::release (I4).
-        let head = ring.head.load(Ordering::Acquire);
+        let head = refresh_head(ring.head, self.head_cache, self.tail)?;
         check_head(head)?;
-        if head.wrapping_sub(self.head_cache) > self.tail.wrapping_sub(self.head_cache) {
-            return Err(Corrupt { what: "head", position: self.tail, found: head });
-        }
         self.head_cache = head;
         self.hint(ring);
         Ok(())
@@ -277,12 +252,12 @@ impl Producer {
     #[inline]
     pub(crate) fn stage(&mut self, ring: Ring<'_>, place: Place, len: u64) {
         debug_assert!(len <= place.len);
-        let header = encode(place.header, KIND_DATA, len);
-        let pad = place.header.wrapping_sub(self.end);
+        let header = encode(place.start, KIND_DATA, len);
+        let pad = place.start.wrapping_sub(self.end);
         let is_first = self.end == self.tail;
         let mut lead = header;
         if pad != 0 {
-            ring.words.at(place.header).store(header, Ordering::Relaxed);
+            ring.words.at(place.start).store(header, Ordering::Relaxed);
             lead = encode(self.end, KIND_PAD, pad - WORD_BYTES);
         }
         if is_first {
@@ -290,7 +265,7 @@ impl Producer {
         } else {
             ring.words.at(self.end).store(lead, Ordering::Relaxed);
         }
-        self.end = place.header.wrapping_add(record_bytes(len));
+        self.end = place.start.wrapping_add(record_bytes(len));
     }
 
     /// Makes all staged records visible at once.
@@ -318,7 +293,7 @@ impl Producer {
     /// Tells observers where the tail is.
     pub(crate) fn hint(&mut self, ring: Ring<'_>) {
         self.hinted = self.tail;
-        ring.tail_hint.store(self.tail, Ordering::Relaxed);
+        ring.tail.store(self.tail, Ordering::Relaxed);
     }
 
     /// The position after the last commit.
@@ -371,9 +346,9 @@ impl Consumer {
         let place = if kind == KIND_PAD {
             self.peek_past_pad(ring, from, len)?
         } else {
-            Place::new(ring, from, len)
+            ring.place(from, len)
         };
-        if place.end().wrapping_sub(self.head) > ring.words.capacity() - WORD_BYTES {
+        if place.end.wrapping_sub(self.head) > ring.words.capacity() - WORD_BYTES {
             return Err(Corrupt { what: "a record header", position: from, found: word });
         }
         Ok(Some(place))
@@ -386,7 +361,7 @@ impl Consumer {
         let word = ring.words.at(position).load(Ordering::Relaxed);
         // A pad is committed together with the record behind it, never before another pad.
         match ring.decode(position, word) {
-            Ok((KIND_DATA, len)) => Ok(Place::new(ring, position, len)),
+            Ok((KIND_DATA, len)) => Ok(ring.place(position, len)),
             _ => Err(Corrupt { what: "the record after a pad", position, found: word }),
         }
     }
@@ -398,7 +373,7 @@ impl Consumer {
         self.head = to;
         self.messages = self.messages.wrapping_add(messages);
         ring.messages.store(self.messages, Ordering::Relaxed);
-        // ORDERING: Release, with the Acquire in Producer::refresh_head and
+        // ORDERING: Release, with the Acquire in refresh_head and in
         // Producer::take_over (I4).
         ring.head.store(to, Ordering::Release);
     }

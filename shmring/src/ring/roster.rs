@@ -1,10 +1,14 @@
-//! Who takes part: the roles that only one handle may have, and what is given up when
-//! a handle goes or an attach dies.
+//! Who takes part: which handles have a role, and what is given up when a handle
+//! goes or an attach dies.
 //!
 //! ```text
-//! role    vacant -> held    by CAS
-//!         held -> vacant    by its holder, or by the cleaner of its attach
+//! sole role     vacant -> held    by CAS
+//!               held -> vacant    by its holder, or by the cleaner of its attach
+//! shared role   a bit for each holder, set by it, cleared as a sole role is vacated
 //! ```
+//!
+//! Bits, not counts: a holder that is killed leaves a bit, which its cleaner clears
+//! once, however often it tries.
 //!
 //! A handle is claimed before its role and given up after it, and an attach
 //! outlives its handles: so a held role always names a held handle, and a held
@@ -12,7 +16,8 @@
 //! dies is followed by another.
 
 use super::Control;
-use super::tables::Handle;
+use super::slot;
+use super::tables::{Handle, HandleBits, handle_bit, handles_of};
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a handle does in the ring.
@@ -40,7 +45,8 @@ pub(crate) enum Tenure {
     Never,
     /// Nobody any more, after `claims` holders.
     Vacant { claims: u64 },
-    /// The handle of that index, the `claims`-th holder.
+    /// The handle of that index, perhaps among others. `claims` have had the role
+    /// so far, this one included.
     Held { handle: usize, claims: u64 },
 }
 
@@ -72,15 +78,25 @@ impl Tenure {
 }
 
 const CLOSED: u64 = 1;
+/// What one more claim adds to the word of a shared role.
+const CLAIM: u64 = 1 << 16;
 
-/// The line of flags and single-owner roles: read often, written rarely.
+/// The line of flags and roles: read often, written rarely.
 #[repr(C, align(128))]
 pub(crate) struct Roles {
     pub(crate) flags: AtomicU64,
+    /// A [`Tenure`] each; vacant always where the role is shared.
     pub(crate) producer: AtomicU64,
     pub(crate) consumer: AtomicU64,
     /// Dead attaches that were cleaned up, for observers.
     pub(crate) repairs: AtomicU64,
+    /// Tickets of the dead that were closed with a tombstone, for observers.
+    pub(crate) resolved: AtomicU64,
+    /// Tombstones that consumers passed, for observers.
+    pub(crate) tombstones: AtomicU64,
+    /// Who has the role where it is shared.
+    pub(crate) producers: HandleBits,
+    pub(crate) consumers: HandleBits,
 }
 
 impl Roles {
@@ -91,7 +107,28 @@ impl Roles {
         }
     }
 
-    /// Takes a role for a handle (I7); whether it was vacant and nobody was faster.
+    fn members(&self, role: Role) -> &HandleBits {
+        match role {
+            Role::Producer => &self.producers,
+            Role::Consumer => &self.consumers,
+        }
+    }
+
+    /// Takes a shared role for a handle, beside others.
+    pub(crate) fn join(&self, role: Role, handle: usize) {
+        let (word, bit) = handle_bit(self.members(role), handle);
+        // ORDERING: Release, with the Acquire in member: who sees the role held sees
+        // the handle held.
+        word.fetch_or(bit, Ordering::Release);
+        // The bit first: a holder that was counted is seen until it has gone, so its
+        // end is told.
+        // ORDERING: Release, with the Acquire in vacancy: who sees the claim sees
+        // the bit.
+        self.word(role).fetch_add(CLAIM, Ordering::Release);
+    }
+
+    /// Takes a sole role for a handle (I7); whether it was vacant and nobody was
+    /// faster.
     pub(crate) fn claim(&self, role: Role, handle: usize) -> bool {
         let word = self.word(role);
         let seen = word.load(Ordering::Relaxed);
@@ -109,6 +146,12 @@ impl Roles {
     /// Gives a role up if the handle holds it; by the handle's owner, or by the
     /// cleaner of its attach.
     pub(crate) fn vacate(&self, role: Role, handle: usize) {
+        let (members, bit) = handle_bit(self.members(role), handle);
+        if members.load(Ordering::Relaxed) & bit != 0 {
+            // ORDERING: Release, with the Acquire in member: who sees the role vacant
+            // sees everything that was sent.
+            members.fetch_and(!bit, Ordering::Release);
+        }
         let word = self.word(role);
         let seen = word.load(Ordering::Relaxed);
         if let Tenure::Held { handle: holder, claims } = Tenure::decode(seen)
@@ -129,8 +172,46 @@ impl Roles {
     /// Who has a role. What a holder did before it gave the role up is visible
     /// to whoever sees the role vacant.
     pub(crate) fn tenure(&self, role: Role) -> Tenure {
-        // ORDERING: Acquire, with the Release in vacate and in claim.
-        Tenure::decode(self.word(role).load(Ordering::Acquire))
+        // ORDERING: Acquire, with the Release in vacate, claim and join.
+        let tenure = Tenure::decode(self.word(role).load(Ordering::Acquire));
+        match self.member(role) {
+            // The holder's claim may be about to be counted.
+            Some(handle) => Tenure::Held { handle, claims: tenure.claims().max(1) },
+            None => tenure,
+        }
+    }
+
+    /// The first handle that has a shared role.
+    #[inline]
+    fn member(&self, role: Role) -> Option<usize> {
+        self.members(role).iter().enumerate().find_map(|(index, word)| {
+            // ORDERING: Acquire, with the Release in vacate and in join.
+            handles_of(index, word.load(Ordering::Acquire)).next()
+        })
+    }
+
+    /// The handles that have a role, for observers.
+    pub(crate) fn holders(&self, role: Role) -> impl Iterator<Item = usize> {
+        let sole = match Tenure::decode(self.word(role).load(Ordering::Relaxed)) {
+            Tenure::Held { handle, .. } => Some(handle),
+            Tenure::Never | Tenure::Vacant { .. } => None,
+        };
+        let members = self.members(role).iter().enumerate();
+        // ORDERING: Relaxed. Each handle is looked at with Acquire.
+        let shared =
+            members.flat_map(|(index, word)| handles_of(index, word.load(Ordering::Relaxed)));
+        sole.into_iter().chain(shared)
+    }
+
+    /// How many holders a role has had, if it had some and has none now.
+    fn vacancy(&self, role: Role) -> Option<u64> {
+        let Tenure::Vacant { claims } = self.tenure(role) else {
+            return None;
+        };
+        // Whoever joined while the bits were read, and may have been missed, is
+        // counted by now, or about to be: then the role was vacant before it came.
+        let again = Tenure::decode(self.word(role).load(Ordering::Relaxed));
+        (again == Tenure::Vacant { claims }).then_some(claims)
     }
 
     /// Ends the ring for good: no more sends, and receives end when it is drained.
@@ -151,9 +232,18 @@ impl Roles {
     /// `ignored`. All that was sent is visible to a receiver that looks after this:
     /// empty then means the end of the stream.
     pub(crate) fn ended(&self, ignored: u64) -> Option<u64> {
-        let tenure = self.tenure(Role::Producer);
-        let gone = matches!(tenure, Tenure::Vacant { claims } if claims > ignored);
-        (gone || self.is_closed()).then(|| tenure.claims())
+        let gone = self.vacancy(Role::Producer).filter(|&claims| claims > ignored);
+        gone.or_else(|| self.is_closed().then(|| self.tenure(Role::Producer).claims()))
+    }
+
+    /// Tombstones that consumers passed since creation.
+    pub(crate) fn tombstones(&self) -> u64 {
+        self.tombstones.load(Ordering::Relaxed)
+    }
+
+    /// Tickets of the dead that were closed since creation.
+    pub(crate) fn resolved(&self) -> u64 {
+        self.resolved.load(Ordering::Relaxed)
     }
 
     /// Dead attaches that were cleaned up since creation.
@@ -166,7 +256,9 @@ impl Roles {
     pub(crate) fn consumer_gone(&self, ignored: u64) -> bool {
         // ORDERING: Relaxed. Nothing that the consumer wrote is used.
         match Tenure::decode(self.consumer.load(Ordering::Relaxed)) {
-            Tenure::Vacant { claims } => claims > ignored,
+            Tenure::Vacant { claims } if claims > ignored => {
+                self.vacancy(Role::Consumer).is_some_and(|claims| claims > ignored)
+            }
             _ => false,
         }
     }
@@ -182,6 +274,7 @@ pub(crate) fn release_handle(control: &Control, handles: &[Handle], index: usize
     control.senders.disarm(index);
     control.roles.vacate(Role::Producer, index);
     control.roles.vacate(Role::Consumer, index);
+    slot::withdraw(&handle.own.intent);
     handle.free();
 }
 

@@ -58,7 +58,8 @@ impl Attach {
 /// The line of a handle that its owner writes.
 #[repr(C, align(128))]
 pub(crate) struct HandleOwn {
-    /// The ticket that a producer of a slot ring is about to claim.
+    /// The tickets that a producer of a slot ring is about to claim, as
+    /// [`slot`](super::slot) encodes them.
     pub(crate) intent: AtomicU64,
     /// How far the handle has come, for observers.
     pub(crate) cursor: AtomicU64,
@@ -93,17 +94,41 @@ impl Handle {
 
     pub(super) fn free(&self) {
         let state = self.state.load(Ordering::Relaxed);
-        // ORDERING: Release, with the Acquire in claim.
+        // ORDERING: Release, with the Acquire in claim and in attach.
         self.state.store(state & GENERATION_MASK, Ordering::Release);
     }
 
     /// The attach that owns the handle, if it is in use.
     pub(crate) fn attach(&self) -> Option<usize> {
-        // ORDERING: Relaxed. A held role is read first, with Acquire; a cleaner holds
-        // the token of the attach.
-        let state = self.state.load(Ordering::Relaxed);
+        // ORDERING: Acquire, with the Release in free: who sees the handle free sees
+        // all that its owner published.
+        let state = self.state.load(Ordering::Acquire);
         (state & IN_USE != 0).then_some((state >> ATTACH_SHIFT & ATTACH_MASK) as usize)
     }
+}
+
+/// Handles that a segment can have.
+pub(crate) const MAX_HANDLES: usize = 256;
+const BITS: usize = u64::BITS as usize;
+
+/// A bit for each handle.
+pub(crate) type HandleBits = [AtomicU64; MAX_HANDLES / BITS];
+
+/// The word that holds a handle's bit, and the bit. The index is masked (I6).
+#[inline]
+pub(super) fn handle_bit(words: &HandleBits, handle: usize) -> (&AtomicU64, u64) {
+    let handle = handle % MAX_HANDLES;
+    (&words[handle / BITS], 1 << (handle % BITS))
+}
+
+/// The handles whose bits are set in `bits`, the word of that index.
+#[inline]
+pub(super) fn handles_of(index: usize, mut bits: u64) -> impl Iterator<Item = usize> {
+    core::iter::from_fn(move || {
+        let bit = bits.trailing_zeros() as usize;
+        bits &= bits.wrapping_sub(1);
+        (bit < BITS).then_some(index * BITS + bit)
+    })
 }
 
 /// Takes a free handle for `attach`; `None` if the table is full.

@@ -12,35 +12,26 @@
 //! between taking a bit and waking its owner, costs time only.
 
 use super::at_or_past;
-use super::tables::Handle;
+use super::tables::{Handle, HandleBits, handle_bit, handles_of};
 use crate::sync::{AtomicU64, Deadline, Ordering, fence};
-
-/// Handles that one bitmap can hold.
-pub(crate) const MAX_SLEEPERS: usize = 256;
-const BITS: usize = u64::BITS as usize;
 
 /// The sleepers of one side of a ring: a bit for each handle.
 #[repr(C, align(128))]
 pub(crate) struct Sleepers {
-    pub(crate) bits: [AtomicU64; MAX_SLEEPERS / BITS],
+    pub(crate) bits: HandleBits,
 }
 
 impl Sleepers {
     /// The words that hold bits of a table of `handles`.
     #[inline]
     fn words(&self, handles: &[Handle]) -> impl Iterator<Item = &AtomicU64> {
-        self.bits.iter().take(handles.len().div_ceil(BITS))
-    }
-
-    fn bit(&self, handle: usize) -> Option<(&AtomicU64, u64)> {
-        Some((self.bits.get(handle / BITS)?, 1 << (handle % BITS)))
+        self.bits.iter().take(handles.len().div_ceil(u64::BITS as usize))
     }
 
     /// Takes back the bit of a handle that does not sleep (any more).
     pub(crate) fn disarm(&self, handle: usize) {
-        if let Some((word, bit)) = self.bit(handle) {
-            word.fetch_and(!bit, Ordering::Relaxed);
-        }
+        let (word, bit) = handle_bit(&self.bits, handle);
+        word.fetch_and(!bit, Ordering::Relaxed);
     }
 }
 
@@ -55,9 +46,10 @@ pub(crate) fn sleep(
     until: Deadline,
     mut ready: impl FnMut() -> bool,
 ) {
-    let (Some(handle), Some((word, bit))) = (handles.get(me), sleepers.bit(me)) else {
+    let Some(handle) = handles.get(me) else {
         return;
     };
+    let (word, bit) = handle_bit(&sleepers.bits, me);
     handle.need.store(need, Ordering::Relaxed);
     let seen = handle.park.load(Ordering::Relaxed);
     // ORDERING: Release, with the Acquire of the fetch_and in each_armed: the park
@@ -76,8 +68,24 @@ pub(crate) fn sleep(
 /// position `reached` was published.
 #[inline]
 pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64) {
-    // ORDERING: SeqCst, with the fence in sleep (I5).
+    pass_on(sleepers, handles, || Some(reached));
+}
+
+/// Wakes one sleeper that waits for the position that `reached` tells, if it tells
+/// one. To be called by one of many who came out of a wait, after its next attempt: the
+/// wake that it got may have been meant for more than it took, or for someone else.
+#[inline]
+pub(crate) fn pass_on(
+    sleepers: &Sleepers,
+    handles: &[Handle],
+    reached: impl FnOnce() -> Option<u64>,
+) {
+    // ORDERING: SeqCst, with the fence in sleep (I5): what was published, or taken,
+    // before comes before the look at what is there and who sleeps.
     fence(Ordering::SeqCst);
+    let Some(reached) = reached() else {
+        return;
+    };
     if sleepers.words(handles).any(|word| word.load(Ordering::Relaxed) != 0) {
         wake_one(sleepers, handles, reached);
     }
@@ -119,13 +127,11 @@ fn each_armed(
     mut visit: impl FnMut(&Handle, &dyn Fn() -> bool) -> bool,
 ) {
     for (index, word) in sleepers.words(handles).enumerate() {
-        let mut snapshot = word.load(Ordering::Relaxed);
-        while snapshot != 0 {
-            let bit = snapshot & snapshot.wrapping_neg();
-            snapshot ^= bit;
-            let Some(handle) = handles.get(index * BITS + bit.trailing_zeros() as usize) else {
+        for me in handles_of(index, word.load(Ordering::Relaxed)) {
+            let Some(handle) = handles.get(me) else {
                 continue;
             };
+            let (_, bit) = handle_bit(&sleepers.bits, me);
             // ORDERING: Acquire, with the Release of the fetch_or in sleep.
             let take = || word.fetch_and(!bit, Ordering::Acquire) & bit != 0;
             if visit(handle, &take) {

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::oracle::{Answer, Oracle};
 use super::{Memory, RELAXED, assert_inside, before_wrap, header};
-use crate::ring::record::{Consumer, Place, Producer, Refused, batch_len, max_len};
+use crate::ring::record::{Consumer, Producer, batch_len, max_len};
+use crate::ring::{Place, Refused};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -47,7 +48,7 @@ impl Bench {
     /// Bytes that are a valid header for the lap after, wherever they lie: if rule Z
     /// breaks, they are received as messages.
     fn payload(&self, place: Place, len: u64) -> Vec<u8> {
-        let first = place.end().wrapping_sub(super::oracle::size_of(place.len)).wrapping_add(8);
+        let first = place.end.wrapping_sub(super::oracle::size_of(place.len)).wrapping_add(8);
         let words = (0..len.div_ceil(8)).map(|i| {
             let next_lap = first.wrapping_add(8 * i).wrapping_add(self.memory.capacity());
             header(next_lap, 1, 0)
@@ -98,8 +99,8 @@ impl Bench {
             let place = self.consumer.peek(self.memory.ring(), from).unwrap();
             let place = place.unwrap_or_else(|| panic!("message {i} is missing"));
             assert_eq!(self.memory.read(place), expected.bytes);
-            assert_eq!(place.end(), expected.end);
-            from = place.end();
+            assert_eq!(place.end, expected.end);
+            from = place.end;
         }
         if count > self.oracle.queue.len() {
             assert_eq!(self.consumer.peek(self.memory.ring(), from), Ok(None));

@@ -2,7 +2,8 @@
 
 use super::oracle::size_of;
 use super::{Memory, RELAXED, assert_inside, before_wrap, header};
-use crate::ring::record::{Consumer, Place, Producer, Refused, batch_len, max_len};
+use crate::ring::record::{Consumer, Producer, batch_len, max_len};
+use crate::ring::{Place, Refused};
 
 const CAPACITIES: [u64; 3] = [32, 64, 128];
 
@@ -42,8 +43,8 @@ fn every_length_fits_at_every_offset_of_an_empty_ring() {
                 assert_eq!(first, expected, "start {start}, len {len}");
                 assert_eq!(consumer.peek(memory.ring(), start), Ok(Some(place)));
                 assert_eq!(memory.read(place), vec![0xAB; len as usize]);
-                consumer.release(memory.ring(), place.end(), 1);
-                assert_eq!(consumer.peek(memory.ring(), place.end()), Ok(None));
+                consumer.release(memory.ring(), place.end, 1);
+                assert_eq!(consumer.peek(memory.ring(), place.end), Ok(None));
             }
             let memory = Memory::new(capacity, start);
             let mut producer = Producer::take_over(memory.ring()).unwrap();
@@ -145,7 +146,7 @@ fn an_abort_leaves_no_trace() {
                 let zero = send(&memory, &mut producer, 0).unwrap();
                 let consumer = Consumer::take_over(memory.ring()).unwrap();
                 assert_eq!(consumer.peek(memory.ring(), start), Ok(Some(zero)));
-                assert_eq!(consumer.peek(memory.ring(), zero.end()), Ok(None));
+                assert_eq!(consumer.peek(memory.ring(), zero.end), Ok(None));
             }
         });
     }

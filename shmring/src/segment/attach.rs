@@ -9,7 +9,7 @@ use super::mapping::Mapping;
 use super::name::Name;
 use crate::error::{AttachError, OsError};
 use crate::facts::{Description, Obtained, Participant};
-use crate::layout::Geometry;
+use crate::layout::{Geometry, Shape};
 use crate::ring::roster;
 use crate::sync::{Deadline, Ordering};
 use crate::sys::token::Probe;
@@ -92,6 +92,19 @@ impl Attach {
     /// This attach's place in the table.
     pub(crate) fn index(&self) -> usize {
         self.index
+    }
+
+    /// What the ring is.
+    pub(crate) fn shape(&self) -> Shape {
+        self.geometry.shape
+    }
+
+    /// Whether the attach of that index may still write to the segment. One that the
+    /// table does not have cannot be told to be dead.
+    pub(crate) fn is_alive(&self, index: usize) -> bool {
+        index == self.index
+            || index >= self.mapping.attaches().len()
+            || self.probe.is_alive(self.geometry.map().attach(index))
     }
 
     /// Cleans up behind all attaches whose processes died, and wakes everyone who

@@ -1,20 +1,32 @@
 //! What a new segment is to be like.
 
+use crate::element::Element;
 use crate::error::ConfigError;
+use crate::facts::{ElementType, Kind};
 use crate::layout::{
-    Geometry, MAX_CAPACITY_BYTES, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT, PAGE_BYTES,
+    Geometry, MAX_CAPACITY_BYTES, MAX_SLOT_BYTES, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT,
+    PAGE_BYTES, Shape,
 };
+use crate::ring::WORD_BYTES;
+use crate::ring::slot::{MAX_SLOTS, STAMP_BYTES};
 
 const DEFAULT_CAPACITY_BYTES: u64 = 1 << 20;
+const DEFAULT_SLOTS: u64 = 1024;
+const DEFAULT_SLOT_BYTES: u64 = 256;
 const DEFAULT_MODE: u32 = 0o600;
 const DEFAULT_ENTRIES: u64 = 64;
 const MODE_BITS: u32 = 0o777;
 
-/// What a new segment is to be like.
+/// What a new segment is to be like: for the owner only, and at most 64 attaches and
+/// handles, unless said otherwise.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Config {
-    pub(super) capacity_bytes: u64,
+    kind: Kind,
+    capacity_bytes: Option<u64>,
+    slots: Option<u64>,
+    slot_bytes: Option<u64>,
+    element: Option<ElementType>,
     pub(super) mode: u32,
     pub(super) memory: u64,
     max_attaches: u64,
@@ -22,11 +34,14 @@ pub struct Config {
 }
 
 impl Config {
-    /// A record ring: one producer, one consumer, messages of any length. 1 MiB,
-    /// for the owner only.
-    pub fn spsc() -> Self {
+    /// A ring of that kind, of the default size.
+    pub fn new(kind: Kind) -> Self {
         Self {
-            capacity_bytes: DEFAULT_CAPACITY_BYTES,
+            kind,
+            capacity_bytes: None,
+            slots: None,
+            slot_bytes: None,
+            element: None,
             mode: DEFAULT_MODE,
             memory: 0,
             max_attaches: DEFAULT_ENTRIES,
@@ -34,11 +49,61 @@ impl Config {
         }
     }
 
-    /// The size of the ring in bytes, rounded up to a power of two of at least
+    /// A record ring: one producer, one consumer, messages of any length. 1 MiB.
+    pub fn spsc() -> Self {
+        Self::new(Kind::Spsc)
+    }
+
+    /// A slot ring: many producers, many consumers that compete for messages. 1024
+    /// slots of 256 bytes.
+    pub fn mpmc() -> Self {
+        Self::new(Kind::Mpmc)
+    }
+
+    /// A slot ring: many producers, one consumer. 1024 slots of 256 bytes.
+    pub fn mpsc() -> Self {
+        Self::new(Kind::Mpsc)
+    }
+
+    /// A slot ring: one producer, many consumers that compete for messages. 1024 slots
+    /// of 256 bytes.
+    pub fn spmc() -> Self {
+        Self::new(Kind::Spmc)
+    }
+
+    /// A packed ring: one producer, one consumer, elements of one type and nothing
+    /// between them. 1024 slots.
+    pub fn packed<T: Element>() -> Self {
+        Self::new(Kind::Packed).element::<T>()
+    }
+
+    /// The size of a record ring in bytes, rounded up to a power of two of at least
     /// 4096. A message can have almost half of it; each takes its length plus 8
     /// bytes, rounded up to a multiple of 8.
     pub fn capacity_bytes(mut self, capacity_bytes: u64) -> Self {
-        self.capacity_bytes = capacity_bytes;
+        self.capacity_bytes = Some(capacity_bytes);
+        self
+    }
+
+    /// How many messages or elements the ring holds, rounded up to a power of two, at
+    /// most 2^24.
+    pub fn slots(mut self, slots: u64) -> Self {
+        self.slots = Some(slots);
+        self
+    }
+
+    /// Bytes from one slot of a slot ring to the next, rounded up to a multiple of 8,
+    /// 16 to 2^20. A message can have 8 less. Slots that are a multiple of 128 keep
+    /// handles on different slots out of each other's cache lines.
+    pub fn slot_bytes(mut self, slot_bytes: u64) -> Self {
+        self.slot_bytes = Some(slot_bytes);
+        self
+    }
+
+    /// Messages of one type. Without [`slot_bytes`](Self::slot_bytes), the slots of a
+    /// slot ring are as large as it takes.
+    pub fn element<T: Element>(mut self) -> Self {
+        self.element = Some(T::TYPE);
         self
     }
 
@@ -83,12 +148,22 @@ impl Config {
         self.memory = if on { self.memory | bit } else { self.memory & !bit };
     }
 
-    /// The size that a ring of this configuration has, in bytes, after rounding.
+    /// The bytes that a ring of this configuration has, after rounding.
     ///
     /// # Errors
     /// What makes the configuration impossible.
     pub fn rounded_capacity_bytes(&self) -> Result<u64, ConfigError> {
-        Ok(self.geometry()?.capacity_bytes)
+        Ok(self.geometry()?.shape.capacity_bytes())
+    }
+
+    /// The slots that a ring of this configuration has and the bytes of each, after
+    /// rounding; `None` if it has records.
+    ///
+    /// # Errors
+    /// What makes the configuration impossible.
+    pub fn rounded_slots(&self) -> Result<Option<(u64, u64)>, ConfigError> {
+        let shape = self.geometry()?.shape;
+        Ok(shape.slots().zip(shape.slot_bytes()))
     }
 
     /// The sizes that this configuration comes to.
@@ -96,15 +171,59 @@ impl Config {
         if self.mode & !MODE_BITS != 0 {
             return Err(ConfigError::Mode { mode: self.mode });
         }
-        let capacity = (1..=MAX_CAPACITY_BYTES).contains(&self.capacity_bytes);
-        let capacity_bytes = if capacity {
-            self.capacity_bytes.next_power_of_two().max(PAGE_BYTES)
-        } else {
-            self.capacity_bytes
+        let geometry = Geometry {
+            attaches: self.max_attaches,
+            handles: self.max_handles,
+            shape: self.shape()?,
         };
-        let geometry =
-            Geometry { attaches: self.max_attaches, handles: self.max_handles, capacity_bytes };
         geometry.check()?;
         Ok(geometry)
     }
+
+    /// Rounded where that is possible; what is out of bounds stays as it is.
+    fn shape(&self) -> Result<Shape, ConfigError> {
+        self.check_use()?;
+        let slots = power_of_two(self.slots.unwrap_or(DEFAULT_SLOTS), MAX_SLOTS);
+        Ok(match self.kind {
+            Kind::Spsc => {
+                let asked = self.capacity_bytes.unwrap_or(DEFAULT_CAPACITY_BYTES);
+                let rounded = power_of_two(asked, MAX_CAPACITY_BYTES);
+                let capacity_bytes = if asked == 0 { 0 } else { rounded.max(PAGE_BYTES) };
+                Shape::Records { capacity_bytes }
+            }
+            Kind::Mpmc | Kind::Mpsc | Kind::Spmc => {
+                let for_element = self.element.map(|element| element.size_bytes + STAMP_BYTES);
+                let asked = self.slot_bytes.or(for_element).unwrap_or(DEFAULT_SLOT_BYTES);
+                let rounds = (STAMP_BYTES + 1..=MAX_SLOT_BYTES).contains(&asked);
+                let slot_bytes = if rounds { asked.next_multiple_of(WORD_BYTES) } else { asked };
+                Shape::Slots { kind: self.kind, slots, slot_bytes, element: self.element }
+            }
+            Kind::Packed => {
+                Shape::Elements { slots, element: self.element.ok_or(ConfigError::NoElement)? }
+            }
+        })
+    }
+
+    /// # Errors
+    /// Names a size that was given and means nothing for the kind.
+    fn check_use(&self) -> Result<(), ConfigError> {
+        let kind = self.kind;
+        let is_spsc = kind == Kind::Spsc;
+        for (given, what, used) in [
+            (self.capacity_bytes.is_some(), "capacity in bytes", is_spsc),
+            (self.slots.is_some(), "slots", !is_spsc),
+            (self.slot_bytes.is_some(), "size of slots", !is_spsc && kind != Kind::Packed),
+            (self.element.is_some(), "element type", !is_spsc),
+        ] {
+            if given && !used {
+                return Err(ConfigError::NotForKind { what, kind });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next power of two, unless the value is out of bounds.
+fn power_of_two(value: u64, max: u64) -> u64 {
+    if (1..=max).contains(&value) { value.next_power_of_two() } else { value }
 }

@@ -8,9 +8,8 @@ use nix::errno::Errno;
 
 use super::name::Name;
 use crate::error::{AttachError, OsError};
-use crate::facts::{Description, Kind};
+use crate::facts::Description;
 use crate::layout::{BadHeader, Header, MAGIC, PAGE_BYTES};
-use crate::ring::record;
 use crate::sys::shm;
 
 /// A file that was found to hold a segment.
@@ -58,12 +57,15 @@ pub(super) fn find(name: &Name, writable: bool) -> Result<Found, AttachError> {
 }
 
 pub(super) fn describe(name: &Name, header: &Header, mode: u32, owner_uid: u32) -> Description {
-    let capacity_bytes = header.geometry.capacity_bytes;
+    let shape = header.geometry.shape;
     Description {
         name: name.to_owned(),
-        kind: Kind::Spsc,
-        capacity_bytes,
-        max_message_bytes: record::max_len(capacity_bytes),
+        kind: shape.kind(),
+        capacity_bytes: shape.capacity_bytes(),
+        slots: shape.slots(),
+        slot_bytes: shape.slot_bytes(),
+        element: shape.element(),
+        max_message_bytes: shape.max_message_bytes(),
         total_bytes: header.geometry.map().total_bytes,
         mode: mode & 0o777,
         owner_uid,

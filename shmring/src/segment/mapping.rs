@@ -16,7 +16,7 @@ use crate::error::OsError;
 use crate::facts::Obtained;
 use crate::layout::{Geometry, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT};
 use crate::ring::tables::{Attach, Handle};
-use crate::ring::{Control, Words, record, wake};
+use crate::ring::{Control, WORD_BYTES, wake};
 use crate::sync::AtomicU64;
 use crate::sys::fork::ForkSentinel;
 
@@ -70,7 +70,8 @@ impl Mapping {
         let slice = |offset: u64, len: u64| (part(offset), len as usize);
         let (attaches, attaches_len) = slice(map.attaches, geometry.attaches);
         let (handles, handles_len) = slice(map.handles, geometry.handles);
-        let (words, words_len) = slice(map.data, geometry.capacity_bytes / 8);
+        let (words, words_len) =
+            slice(map.data, geometry.shape.capacity_bytes().div_ceil(WORD_BYTES));
         let parts = Parts {
             attaches: NonNull::slice_from_raw_parts(attaches.cast(), attaches_len),
             handles: NonNull::slice_from_raw_parts(handles.cast(), handles_len),
@@ -129,9 +130,10 @@ impl Mapping {
         }
     }
 
-    pub(crate) fn record(&self) -> record::Ring<'_> {
-        // SAFETY: as above.
-        record::Ring::new(self.control(), Words::new(unsafe { self.parts.words.as_ref() }))
+    /// The data of the ring. What does not fill a word has one.
+    pub(crate) fn words(&self) -> &[AtomicU64] {
+        // SAFETY: as above; the data is filled up to a page.
+        unsafe { self.parts.words.as_ref() }
     }
 }
 

@@ -16,8 +16,8 @@ pub use config::Config;
 pub use observe::{Observer, list};
 pub(crate) use view::View;
 
-use crate::error::{AttachError, CreateError, Fault, UnlinkError};
-use crate::facts::{Description, Obtained, Status};
+use crate::error::{AttachError, CreateError, Fault, JoinError, UnlinkError};
+use crate::facts::{Description, ElementType, Obtained, Status};
 use crate::sync::Deadline;
 use attach::Attach;
 use name::Name;
@@ -112,7 +112,17 @@ impl Segment {
         if self.attach.mapping().is_forked() {
             return Err(Fault::Forked);
         }
-        Ok(observe::status(self.attach.mapping(), |index| self.attach.participant(index)))
+        Ok(observe::status(self.attach.mapping(), self.attach.shape(), |index| {
+            self.attach.participant(index)
+        }))
+    }
+
+    /// # Errors
+    /// [`JoinError::WrongType`] if the ring does not hold what a handle is for; `None`
+    /// is bytes.
+    pub(crate) fn check_type(&self, wanted: Option<ElementType>) -> Result<(), JoinError> {
+        let found = self.attach.shape().element();
+        if found == wanted { Ok(()) } else { Err(JoinError::WrongType { found, wanted }) }
     }
 
     /// A handle's way into the segment.

@@ -6,31 +6,43 @@ use super::mapping::Mapping;
 use super::name::Name;
 use crate::error::{AttachError, Fault, OsError, Role};
 use crate::facts::{Description, Participant, Status};
-use crate::layout::Geometry;
-use crate::ring::roster::Tenure;
+use crate::layout::{Geometry, Shape, many};
+use crate::ring::packed;
+use crate::ring::slot::{self, Slots};
+use crate::ring::{WORD_BYTES, Words, record};
 use crate::sys::shm;
 use crate::sys::token::Probe;
 
 /// The status of a mapped segment; `participant` tells who is in an attach entry.
 pub(super) fn status(
     mapping: &Mapping,
+    shape: Shape,
     participant: impl Fn(usize) -> Option<Participant>,
 ) -> Status {
-    let roles = &mapping.control().roles;
-    let (used_bytes, messages_received) = mapping.record().observe();
-    let holder = |role| match roles.tenure(role) {
-        Tenure::Held { handle, .. } => {
-            mapping.handles().get(handle)?.attach().and_then(&participant)
+    let control = mapping.control();
+    let roles = &control.roles;
+    let (used, messages_received) = match shape {
+        Shape::Records { .. } => record::Ring::new(control, Words::new(mapping.words())).observe(),
+        Shape::Slots { kind, slots, slot_bytes, .. } => {
+            let slots = Slots::new(mapping.words(), slots, slot_bytes / WORD_BYTES);
+            slot::Ring::new(control, slots, many(kind)).observe()
         }
-        Tenure::Never | Tenure::Vacant { .. } => None,
+        Shape::Elements { slots, .. } => packed::Ring::new(control, slots).observe(),
+    };
+    let holders = |role| {
+        let attach = |handle: usize| mapping.handles().get(handle)?.attach();
+        roles.holders(role).filter_map(attach).filter_map(&participant).collect()
     };
     Status {
-        used_bytes,
+        used_bytes: used * shape.slot_bytes().unwrap_or(1),
+        used_slots: shape.slots().map(|_| used),
         messages_received,
+        tombstones: roles.tombstones(),
+        resolved: roles.resolved(),
         repairs: roles.repairs(),
         closed: roles.is_closed(),
-        producer: holder(Role::Producer),
-        consumer: holder(Role::Consumer),
+        producers: holders(Role::Producer),
+        consumers: holders(Role::Consumer),
         attached: (0..mapping.attaches().len()).filter_map(&participant).collect(),
     }
 }
@@ -75,7 +87,7 @@ impl Observer {
         if self.mapping.is_forked() {
             return Err(Fault::Forked);
         }
-        Ok(status(&self.mapping, |index| {
+        Ok(status(&self.mapping, self.geometry.shape, |index| {
             participant(&self.mapping, &self.probe, self.geometry, index)
         }))
     }

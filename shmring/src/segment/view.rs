@@ -7,10 +7,13 @@ use std::sync::Arc;
 
 use super::attach::Attach;
 use super::mapping::Parts;
+use crate::layout::{Shape, many};
+use crate::ring::packed;
 use crate::ring::roster::Role;
+use crate::ring::slot::{self, Many, Slots};
 use crate::ring::tables::Handle;
 use crate::ring::wake::Sleepers;
-use crate::ring::{Control, Words, record};
+use crate::ring::{Control, Place, WORD_BYTES, Words, record};
 use crate::sync::AtomicU64;
 
 /// The attach, kept alive, with the addresses that the hot path needs beside it.
@@ -18,6 +21,11 @@ use crate::sync::AtomicU64;
 pub(crate) struct View {
     attach: Arc<Attach>,
     parts: Parts,
+    /// Slots of the ring and the words of each; 0 if it has records, or elements that
+    /// are not made of words.
+    slots: u64,
+    slot_words: u64,
+    many: Many,
 }
 
 // SAFETY: the parts point into the mapping that `attach` keeps, which may be used
@@ -27,7 +35,19 @@ unsafe impl Send for View {}
 impl View {
     pub(crate) fn new(attach: Arc<Attach>) -> Self {
         let parts = attach.mapping().parts();
-        Self { attach, parts }
+        let shape = attach.shape();
+        Self {
+            attach,
+            parts,
+            slots: shape.slots().unwrap_or(0),
+            slot_words: shape.slot_bytes().unwrap_or(0) / WORD_BYTES,
+            many: many(shape.kind()),
+        }
+    }
+
+    /// The same way for another handle.
+    pub(crate) fn another(&self) -> Self {
+        Self::new(Arc::clone(&self.attach))
     }
 
     pub(crate) fn attach(&self) -> &Attach {
@@ -47,14 +67,33 @@ impl View {
     }
 
     #[inline]
-    fn words(&self) -> &[AtomicU64] {
+    pub(crate) fn words(&self) -> &[AtomicU64] {
         // SAFETY: as above.
         unsafe { self.parts.words.as_ref() }
     }
 
+    /// What the ring is.
+    pub(crate) fn shape(&self) -> Shape {
+        self.attach.shape()
+    }
+
+    /// The ring of a segment with records.
     #[inline]
     pub(crate) fn record(&self) -> record::Ring<'_> {
         record::Ring::new(self.control(), Words::new(self.words()))
+    }
+
+    /// The ring of a segment with slots.
+    #[inline]
+    pub(crate) fn slot(&self) -> slot::Ring<'_> {
+        let slots = Slots::new(self.words(), self.slots, self.slot_words);
+        slot::Ring::new(self.control(), slots, self.many)
+    }
+
+    /// The ring of a segment with elements.
+    #[inline]
+    pub(crate) fn packed(&self) -> packed::Ring<'_> {
+        packed::Ring::new(self.control(), self.slots)
     }
 
     /// The sleepers that a role sleeps among.
@@ -66,13 +105,13 @@ impl View {
         }
     }
 
-    /// The payload words of a record that the ring placed.
+    /// The payload words of a message that the ring placed.
     #[inline]
-    pub(crate) fn payload(&self, place: record::Place) -> &[AtomicU64] {
+    pub(crate) fn payload(&self, place: Place) -> &[AtomicU64] {
         let first = (place.offset / 8) as usize;
         let words = self.words();
         debug_assert!(first + (place.len.div_ceil(8) as usize) <= words.len());
-        // SAFETY: the ring placed the record inside the data (I6).
+        // SAFETY: the ring placed the message inside the data (I6).
         unsafe { slice::from_raw_parts(words.as_ptr().add(first), place.len.div_ceil(8) as usize) }
     }
 }

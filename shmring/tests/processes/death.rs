@@ -35,7 +35,7 @@ pub(crate) fn hold(args: &[String]) {
         "consumer" => {
             let mut rx = segment.consumer().unwrap();
             (0..3).for_each(|number| assert_eq!(rx.recv().unwrap(), payload(number, 100)));
-            let mut ahead = rx.lookahead();
+            let mut ahead = rx.lookahead().unwrap();
             (3..6).for_each(|number| {
                 assert_eq!(ahead.next().unwrap().to_vec(), payload(number, 100));
             });
@@ -246,7 +246,7 @@ fn a_stopped_process_is_not_dead() {
     let in_use = Segment::recreate(&name, &smallest());
     assert!(matches!(in_use, Err(CreateError::InUse { .. })), "{in_use:?}");
     let segment = Segment::attach(&name).unwrap();
-    assert!(segment.status().unwrap().producer.is_some_and(|producer| producer.alive));
+    assert!(segment.status().unwrap().producers[0].alive);
     child.signal(libc::SIGCONT);
     child.go();
     let mut rx = segment.consumer().unwrap();

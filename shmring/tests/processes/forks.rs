@@ -47,8 +47,8 @@ fn assert_forked(tx: &mut Producer, rx: &mut Consumer) {
     assert_eq!(rx.recv_batch(1, |_| ()), Err(RecvError::Failed(fault)));
     assert_eq!(rx.peek().map(|_| ()), Err(RecvError::Failed(fault)));
     assert_eq!(rx.try_peek().map(|_| ()), Err(TryRecvError::Failed(fault)));
-    assert!(rx.lookahead().next().is_none());
-    assert_eq!(rx.lookahead().release(), 0);
+    assert!(rx.lookahead().unwrap().next().is_none());
+    assert_eq!(rx.lookahead().unwrap().release(), 0);
 }
 
 /// In the child, which has one test thread: forks in several ways. What it says, it says
@@ -82,7 +82,7 @@ pub(crate) fn fork(args: &[String]) {
     say(format!("drops {status}"));
     let (mut tx, mut rx) = owned.take().unwrap();
     let status = segment.status().unwrap();
-    assert!(status.producer.is_some() && status.consumer.is_some() && !status.closed);
+    assert!(status.producers.len() == 1 && status.consumers.len() == 1 && !status.closed);
     assert_eq!((status.attached.len(), rx.recv().unwrap()), (1, b"before".to_vec()));
     for number in 0..100 {
         tx.send(&payload(number, 500)).unwrap();

@@ -8,7 +8,7 @@ use shmring::{AttachError, Config, CreateError, Observer, Segment};
 
 use crate::common::{HeaderPage, Name, watchdog};
 
-const HASH: u64 = 11_920_408_042_203_506_523;
+const HASH: u64 = 1_176_237_138_431_064_707;
 
 /// What attaching and looking say, which must be the same; neither changes the file.
 fn refusal(name: &Name) -> AttachError {
@@ -120,16 +120,19 @@ fn corrupt(what: &str) -> impl Fn(&AttachError) -> bool {
 fn each_header_field_is_checked() {
     type Check = Box<dyn Fn(&AttachError) -> bool>;
     let cases: Vec<(usize, u64, bool, Check)> = vec![
-        (1, 2, true, Box::new(incompatible("version", 2, 1))),
+        (1, 1, true, Box::new(incompatible("version", 1, 2))),
         (2, 77, true, Box::new(incompatible("layout hash", 77, HASH))),
         (3, 32_769, true, Box::new(corrupt("total length"))),
-        (4, 2, true, Box::new(incompatible("kind", 2, 1))),
+        (4, 6, true, Box::new(incompatible("kind", 6, 5))),
+        (4, 2, true, Box::new(corrupt("geometry"))),
         (5, 2, true, Box::new(incompatible("fence mode", 2, 1))),
         (6, 4095, true, Box::new(corrupt("geometry"))),
         (6, 1 << 33, true, Box::new(corrupt("total length"))),
         (7, 0, true, Box::new(corrupt("geometry"))),
         (8, 1000, true, Box::new(corrupt("geometry"))),
         (9, 8, true, Box::new(corrupt("memory flags"))),
+        (12, 64, true, Box::new(corrupt("a word that its kind does not use"))),
+        (300, 1, true, Box::new(corrupt("a word that its kind does not use"))),
         (11, 1 << 32, true, Box::new(corrupt("creator pid"))),
         // Without a checksum to match, the same is damage; so it is in any other word.
         (3, 32_769, false, Box::new(corrupt("checksum"))),

@@ -127,7 +127,7 @@ fn unlinking_leaves_those_attached_alone() {
     drop(consumer);
     assert!(segment.consumer().is_ok());
     assert_eq!(other.status().unwrap().attached.len(), 1);
-    assert!(other.status().unwrap().producer.is_none());
+    assert!(other.status().unwrap().producers.is_empty());
 }
 
 /// Catches a capacity that is rounded down, wraps around, or is taken as it is.

@@ -29,14 +29,14 @@ fn an_observer_changes_nothing_and_sees_everything() {
         let own = segment.status().unwrap();
         assert_eq!(status.attached, own.attached);
         assert_eq!((status.attached.len(), status.attached[0].pid), (1, std::process::id()));
-        assert_eq!(status.producer, own.producer);
-        assert_eq!(status.consumer.as_ref(), status.attached.first());
+        assert_eq!(status.producers, own.producers);
+        assert_eq!(status.consumers.first(), status.attached.first());
     }
     drop(observer);
     assert_eq!(fs::read(name.path()).unwrap(), before);
     drop((producer, consumer));
     let observer = Observer::open(&name).unwrap();
-    assert!(observer.status().unwrap().producer.is_none());
+    assert!(observer.status().unwrap().producers.is_empty());
     segment.close();
     assert!(observer.status().unwrap().closed);
     drop(segment);

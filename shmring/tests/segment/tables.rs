@@ -78,11 +78,11 @@ fn each_role_has_one_owner_who_is_named() {
             }
         }
         let status = other.status().unwrap();
-        assert_eq!(status.producer.map(|holder| holder.pid), Some(me()));
-        assert_eq!(status.consumer.map(|holder| holder.pid), Some(me()));
+        assert_eq!(status.producers[0].pid, me());
+        assert_eq!(status.consumers[0].pid, me());
         drop((producer, consumer));
         let status = other.status().unwrap();
-        assert!(status.producer.is_none() && status.consumer.is_none());
+        assert!(status.producers.is_empty() && status.consumers.is_empty());
     }
 }
 

@@ -183,23 +183,23 @@ fn a_lookahead_releases_what_it_is_told() {
     let batch: Vec<_> = (0..10).map(|i| payload(i, 150)).collect();
     for _ in 0..50 {
         tx.send_batch(&batch).unwrap();
-        let mut ahead = rx.lookahead();
+        let mut ahead = rx.lookahead().unwrap();
         for expected in &batch {
             assert_eq!(ahead.next().unwrap().to_vec(), *expected);
         }
         assert!(ahead.next().is_none());
         drop(ahead);
-        let mut ahead = rx.lookahead();
+        let mut ahead = rx.lookahead().unwrap();
         (0..5).for_each(|_| assert!(ahead.next().is_some()));
         ahead.release_first(3);
-        let mut ahead = rx.lookahead();
+        let mut ahead = rx.lookahead().unwrap();
         assert_eq!(ahead.next().unwrap().to_vec(), batch[3]);
         ahead.release_first(0);
-        let mut ahead = rx.lookahead();
+        let mut ahead = rx.lookahead().unwrap();
         (0..2).for_each(|_| assert!(ahead.next().is_some()));
         assert_eq!(ahead.release(), 2);
         assert_eq!(rx.recv().unwrap(), batch[5]);
-        let ahead = rx.lookahead();
+        let ahead = rx.lookahead().unwrap();
         assert!(catch_unwind(AssertUnwindSafe(|| ahead.release_first(1))).is_err());
         assert_eq!(rx.recv_batch(9, |_| ()), Ok(4));
     }

@@ -61,7 +61,7 @@ fn what_any_verb_sends_any_verb_receives() {
                     seen.remove(0)
                 }
                 9 => {
-                    let mut ahead = rx.lookahead();
+                    let mut ahead = rx.lookahead().unwrap();
                     let message = ahead.next().unwrap().to_vec();
                     assert!(ahead.next().is_none());
                     assert_eq!(ahead.release(), 1);
@@ -192,6 +192,6 @@ fn an_empty_ring_gives_nothing_until_the_timeout() {
         assert_eq!(rx.recv_timeout(std::time::Duration::ZERO), Err(RecvError::TimedOut));
         assert!(matches!(rx.try_peek(), Err(TryRecvError::Empty)));
         assert_eq!(rx.try_recv_batch(1, |_| ()), Err(TryRecvError::Empty));
-        assert!(rx.lookahead().next().is_none());
+        assert!(rx.lookahead().unwrap().next().is_none());
     }
 }

@@ -1,0 +1,227 @@
+//! Elements of a packed ring in place: free space to write them into, and those that
+//! were not released yet.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use super::copy;
+use crate::element::Element;
+use crate::ring::packed::Span;
+use crate::segment::View;
+use crate::side::{RecvElements, SendElements};
+
+/// Stores `elements` from the `at`-th of a span on, which is as long.
+#[inline]
+pub(crate) fn store<T: Element>(view: &View, span: Span, at: usize, elements: &[T]) {
+    let span = rest(span, at, elements.len());
+    let (first, before_end, _) = view.packed().split(span);
+    let (head, tail) = elements.split_at(before_end.min(elements.len()));
+    copy::store_elements(view.words(), first, head);
+    if !tail.is_empty() {
+        copy::store_elements(view.words(), 0, tail);
+    }
+}
+
+/// Loads `elements` from the `at`-th of a span on, which is as long.
+#[inline]
+pub(crate) fn load<T: Element>(view: &View, span: Span, at: usize, elements: &mut [T]) {
+    let span = rest(span, at, elements.len());
+    let (first, before_end, _) = view.packed().split(span);
+    let (head, tail) = elements.split_at_mut(before_end.min(elements.len()));
+    copy::load_elements(view.words(), first, head);
+    if !tail.is_empty() {
+        copy::load_elements(view.words(), 0, tail);
+    }
+}
+
+/// `count` elements of a span from the `at`-th on.
+#[inline]
+fn rest(span: Span, at: usize, count: usize) -> Span {
+    debug_assert!((at + count) as u64 <= span.count);
+    Span { start: span.start.wrapping_add(at as u64), count: count as u64 }
+}
+
+/// Where the two parts of a span lie: up to the end of the ring, and from its start.
+fn parts<T: Element>(view: &View, span: Span) -> [(*mut T, usize); 2] {
+    let (first, before_end, after) = view.packed().split(span);
+    let base: *mut T = view.words().as_ptr().cast_mut().cast();
+    // Only computed, never out of the data: the ring placed the span inside it (I6).
+    [(base.wrapping_add(first), before_end), (base, after)]
+}
+
+/// Free elements of a packed ring that only this process writes, until they are
+/// committed. They lie in up to two pieces: up to the end of the ring, and from its start.
+///
+/// Dropping it aborts: nothing becomes visible.
+#[must_use = "space that is not committed is free again"]
+pub struct Space<'a, T> {
+    side: &'a mut SendElements,
+    span: Span,
+    element: PhantomData<T>,
+}
+
+impl<'a, T: Element> Space<'a, T> {
+    pub(crate) fn new(side: &'a mut SendElements, span: Span) -> Self {
+        Self { side, span, element: PhantomData }
+    }
+
+    /// Elements that there is space for.
+    pub fn len(&self) -> usize {
+        self.span.count as usize
+    }
+
+    /// Whether there is space for none.
+    pub fn is_empty(&self) -> bool {
+        self.span.count == 0
+    }
+
+    /// Writes one element.
+    ///
+    /// # Panics
+    /// If there is no space of that index.
+    pub fn write(&mut self, index: usize, element: T) {
+        self.write_slice(index, &[element]);
+    }
+
+    /// Writes elements from the index `at` on.
+    ///
+    /// # Panics
+    /// If they do not fit.
+    pub fn write_slice(&mut self, at: usize, elements: &[T]) {
+        let end = at.checked_add(elements.len());
+        assert!(end.is_some_and(|end| end <= self.len()), "write beyond the space");
+        if !self.side.seat.is_forked() {
+            store(&self.side.seat.view, self.span, at, elements);
+        }
+    }
+
+    /// The two pieces, each as its first element and how many there are; valid while the
+    /// space lives, but not in a fork child. Make no reference of them where peers are not
+    /// trusted.
+    pub fn as_mut_ptrs(&mut self) -> [(*mut T, usize); 2] {
+        parts(&self.side.seat.view, self.span)
+    }
+
+    /// Makes all elements visible at once. What was never written holds elements of
+    /// earlier laps.
+    pub fn commit(self) {
+        let count = self.len();
+        self.commit_first(count);
+    }
+
+    /// Makes the first `count` elements visible at once.
+    ///
+    /// # Panics
+    /// If there is not as much space.
+    pub fn commit_first(self, count: usize) {
+        assert!(count <= self.len(), "commit of more than was granted");
+        if count > 0 && !self.side.seat.is_forked() {
+            self.side.publish(count as u64);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Space<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Space").field("len", &self.span.count).finish_non_exhaustive()
+    }
+}
+
+/// Elements of a packed ring that were not released yet. They lie in up to two pieces:
+/// up to the end of the ring, and from its start.
+///
+/// Dropping it leaves all of them in the ring.
+#[must_use = "elements that are not released are received again"]
+pub struct Elements<'a, T> {
+    side: &'a mut RecvElements,
+    span: Span,
+    element: PhantomData<T>,
+}
+
+impl<'a, T: Element> Elements<'a, T> {
+    pub(crate) fn new(side: &'a mut RecvElements, span: Span) -> Self {
+        Self { side, span, element: PhantomData }
+    }
+
+    /// How many elements there are, at least one.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.span.count as usize
+    }
+
+    /// A copy of one element; `None` if there are not as many, and in a fork child.
+    pub fn get(&self, index: usize) -> Option<T> {
+        let mut element = [T::zeroed()];
+        (self.read_at(index, &mut element) == 1).then_some(element[0])
+    }
+
+    /// Copies elements from the index `at` on, and returns how many: fewer than asked for
+    /// where there are no more.
+    pub fn read_at(&self, at: usize, elements: &mut [T]) -> usize {
+        let count = elements.len().min(self.len().saturating_sub(at));
+        if count == 0 || self.side.seat.is_forked() {
+            return 0;
+        }
+        load(&self.side.seat.view, self.span, at, &mut elements[..count]);
+        count
+    }
+
+    /// Copies of all elements.
+    pub fn to_vec(&self) -> Vec<T> {
+        let mut elements = vec![T::zeroed(); self.len()];
+        let count = self.read_at(0, &mut elements);
+        elements.truncate(count);
+        elements
+    }
+
+    /// The two pieces, each as its first element and how many there are; valid until the
+    /// release, but not in a fork child.
+    pub fn as_ptrs(&self) -> [(*const T, usize); 2] {
+        parts::<T>(&self.side.seat.view, self.span)
+            .map(|(first, count)| (first.cast_const(), count))
+    }
+
+    /// The two pieces in place.
+    ///
+    /// # Safety
+    /// No process may write to the elements before the slices are gone: well-behaved
+    /// peers do not, a hostile one could. This process is not a fork child of the one
+    /// that received the elements, and becomes none before the slices are gone.
+    pub unsafe fn as_slices(&self) -> (&[T], &[T]) {
+        let [(first, before_end), (start, after)] = self.as_ptrs();
+        // SAFETY: the elements lie inside the mapping, aligned as the type is since the
+        // data starts at a page, and any bytes are an element; the rest is the caller's
+        // promise.
+        unsafe {
+            (
+                std::slice::from_raw_parts(first, before_end),
+                std::slice::from_raw_parts(start, after),
+            )
+        }
+    }
+
+    /// Consumes all elements: their space goes back to the producer.
+    pub fn release(self) {
+        let count = self.len();
+        self.release_first(count);
+    }
+
+    /// Consumes the first `count` elements and leaves the others.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub fn release_first(self, count: usize) {
+        assert!(count <= self.len(), "release of more than was looked at");
+        if count > 0 && !self.side.seat.is_forked() {
+            self.side.take(count as u64);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Elements<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Elements").field("len", &self.span.count).finish_non_exhaustive()
+    }
+}

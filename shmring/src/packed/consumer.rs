@@ -1,0 +1,180 @@
+//! The receiving side.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use crate::element::Element;
+use crate::error::{JoinError, RecvError, TryRecvError};
+use crate::grant::{Elements, load_elements};
+use crate::ring::packed::Span;
+use crate::segment::Segment;
+use crate::side::RecvElements;
+use crate::sync::Deadline;
+use crate::wait::WaitMode;
+
+/// The receiving side of a packed ring.
+///
+/// Each element is received once and in order. End of stream, and what happens when the
+/// consumer goes, are as for a [`Consumer`](crate::Consumer) of messages.
+#[derive(Debug)]
+pub struct Consumer<T> {
+    side: RecvElements,
+    element: PhantomData<T>,
+    /// One thread at a time.
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl Segment {
+    /// Joins a packed ring as its consumer. The role of a consumer that died is taken
+    /// over, and what it had not released comes again.
+    ///
+    /// # Errors
+    /// [`JoinError::RoleTaken`] names the living holder; [`JoinError::WrongType`] and
+    /// [`JoinError::WrongKind`] say what the ring is instead.
+    pub fn packed_consumer<T: Element>(&self) -> Result<Consumer<T>, JoinError> {
+        self.check_type(Some(T::TYPE))?;
+        let side = RecvElements::join(self.view())?;
+        Ok(Consumer { side, element: PhantomData, not_sync: PhantomData })
+    }
+}
+
+impl<T: Element> Consumer<T> {
+    /// Receives the next element, if one is there.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        let span = self.side.next(1)?;
+        Ok(self.take_one(span))
+    }
+
+    /// Receives the next element; waits for one as long as it takes.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    #[inline]
+    pub fn recv(&mut self) -> Result<T, RecvError> {
+        let span = self.side.next_by(1, Deadline::NEVER)?;
+        Ok(self.take_one(span))
+    }
+
+    /// Receives the next element; waits for one up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
+        let span = self.side.next_by(1, Deadline::after(timeout))?;
+        Ok(self.take_one(span))
+    }
+
+    #[inline]
+    fn take_one(&mut self, span: Span) -> T {
+        let mut element = [T::zeroed()];
+        self.take(span, &mut element);
+        element[0]
+    }
+
+    /// Receives as many elements as there are and fit into `elements`, at once, if one is
+    /// there; returns how many.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    #[inline]
+    pub fn try_recv_slice(&mut self, elements: &mut [T]) -> Result<usize, TryRecvError> {
+        if elements.is_empty() {
+            return Ok(0);
+        }
+        let span = self.side.next(elements.len())?;
+        Ok(self.take(span, elements))
+    }
+
+    /// As [`try_recv_slice`](Self::try_recv_slice), but waits for the first element.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    #[inline]
+    pub fn recv_slice(&mut self, elements: &mut [T]) -> Result<usize, RecvError> {
+        self.recv_slice_by(elements, Deadline::NEVER)
+    }
+
+    /// As [`try_recv_slice`](Self::try_recv_slice), but waits for the first element up to
+    /// `timeout`.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn recv_slice_timeout(
+        &mut self,
+        elements: &mut [T],
+        timeout: Duration,
+    ) -> Result<usize, RecvError> {
+        self.recv_slice_by(elements, Deadline::after(timeout))
+    }
+
+    #[inline]
+    fn recv_slice_by(
+        &mut self,
+        elements: &mut [T],
+        deadline: Deadline,
+    ) -> Result<usize, RecvError> {
+        if elements.is_empty() {
+            return Ok(0);
+        }
+        let span = self.side.next_by(elements.len(), deadline)?;
+        Ok(self.take(span, elements))
+    }
+
+    #[inline]
+    fn take(&mut self, span: Span, elements: &mut [T]) -> usize {
+        let count = elements.len().min(span.count as usize);
+        load_elements(&self.side.seat.view, span, 0, &mut elements[..count]);
+        self.side.take(count as u64);
+        count
+    }
+
+    /// Looks at up to `max` elements in place, as many as there are, if one is there.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    pub fn try_peek(&mut self, max: usize) -> Result<Elements<'_, T>, TryRecvError> {
+        let span = self.side.next(max.max(1))?;
+        Ok(Elements::new(&mut self.side, span))
+    }
+
+    /// As [`try_peek`](Self::try_peek), but waits for the first element.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn peek(&mut self, max: usize) -> Result<Elements<'_, T>, RecvError> {
+        self.peek_by(max, Deadline::NEVER)
+    }
+
+    /// As [`try_peek`](Self::try_peek), but waits for the first element up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn peek_timeout(
+        &mut self,
+        max: usize,
+        timeout: Duration,
+    ) -> Result<Elements<'_, T>, RecvError> {
+        self.peek_by(max, Deadline::after(timeout))
+    }
+
+    fn peek_by(&mut self, max: usize, deadline: Deadline) -> Result<Elements<'_, T>, RecvError> {
+        let span = self.side.next_by(max.max(1), deadline)?;
+        Ok(Elements::new(&mut self.side, span))
+    }
+
+    /// How this consumer waits for elements. [`WaitMode::Adaptive`] unless set.
+    pub fn set_wait_mode(&mut self, mode: WaitMode) {
+        self.side.seat.mode = mode;
+    }
+
+    /// Closes the ring for good: no producer can send any more. What is in the ring
+    /// stays for the next consumer.
+    pub fn close(self) {
+        self.side.seat.close();
+    }
+}

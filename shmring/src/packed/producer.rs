@@ -1,0 +1,182 @@
+//! The sending side.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::slice::from_ref;
+use std::time::Duration;
+
+use crate::element::Element;
+use crate::error::{JoinError, SendError, TrySendError};
+use crate::grant::{Space, store_elements};
+use crate::ring::packed::Span;
+use crate::segment::Segment;
+use crate::side::SendElements;
+use crate::sync::Deadline;
+use crate::wait::WaitMode;
+
+/// The sending side of a packed ring.
+///
+/// What is written before an element is sent happens before what its receiver reads.
+/// Dropping the producer ends the stream, as it does for a
+/// [`Producer`](crate::Producer) of messages.
+#[derive(Debug)]
+pub struct Producer<T> {
+    side: SendElements,
+    element: PhantomData<T>,
+    /// One thread at a time.
+    not_sync: PhantomData<Cell<()>>,
+}
+
+impl Segment {
+    /// Joins a packed ring as its producer. The role of a producer that died is taken
+    /// over.
+    ///
+    /// # Errors
+    /// [`JoinError::RoleTaken`] names the living holder; [`JoinError::WrongType`] and
+    /// [`JoinError::WrongKind`] say what the ring is instead.
+    pub fn packed_producer<T: Element>(&self) -> Result<Producer<T>, JoinError> {
+        self.check_type(Some(T::TYPE))?;
+        let side = SendElements::join(self.view())?;
+        Ok(Producer { side, element: PhantomData, not_sync: PhantomData })
+    }
+}
+
+impl<T: Element> Producer<T> {
+    /// Sends an element if there is room now.
+    ///
+    /// # Errors
+    /// See [`TrySendError`].
+    #[inline]
+    pub fn try_send(&mut self, element: &T) -> Result<(), TrySendError> {
+        self.try_send_slice(from_ref(element))
+    }
+
+    /// Sends an element; waits for room as long as it takes.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    #[inline]
+    pub fn send(&mut self, element: &T) -> Result<(), SendError> {
+        self.send_slice(from_ref(element))
+    }
+
+    /// Sends an element; waits for room up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn send_timeout(&mut self, element: &T, timeout: Duration) -> Result<(), SendError> {
+        self.send_slice_timeout(from_ref(element), timeout)
+    }
+
+    /// Sends all elements at once if there is room for all now: the consumer sees none
+    /// of them or all.
+    ///
+    /// # Errors
+    /// See [`TrySendError`]; nothing of them is visible then.
+    #[inline]
+    pub fn try_send_slice(&mut self, elements: &[T]) -> Result<(), TrySendError> {
+        let span = self.side.grant(elements.len(), elements.len())?;
+        self.fill(span, elements);
+        Ok(())
+    }
+
+    /// As [`try_send_slice`](Self::try_send_slice), but waits for room.
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing of them is visible then.
+    #[inline]
+    pub fn send_slice(&mut self, elements: &[T]) -> Result<(), SendError> {
+        self.send_slice_by(elements, Deadline::NEVER)
+    }
+
+    /// As [`try_send_slice`](Self::try_send_slice), but waits for room up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing of them is visible then.
+    pub fn send_slice_timeout(
+        &mut self,
+        elements: &[T],
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        self.send_slice_by(elements, Deadline::after(timeout))
+    }
+
+    #[inline]
+    fn send_slice_by(&mut self, elements: &[T], deadline: Deadline) -> Result<(), SendError> {
+        let span = self.side.grant_by(elements.len(), elements.len(), deadline)?;
+        self.fill(span, elements);
+        Ok(())
+    }
+
+    #[inline]
+    fn fill(&mut self, span: Span, elements: &[T]) {
+        if !elements.is_empty() {
+            store_elements(&self.side.seat.view, span, 0, elements);
+            self.side.publish(elements.len() as u64);
+        }
+    }
+
+    /// Sends as many of the first elements as there is room for now, at once; returns how
+    /// many.
+    ///
+    /// # Errors
+    /// See [`TrySendError`], if there is room for none.
+    pub fn try_send_some(&mut self, elements: &[T]) -> Result<usize, TrySendError> {
+        let span = self.side.grant(elements.len().min(1), elements.len())?;
+        let count = span.count as usize;
+        self.fill(span, &elements[..count]);
+        Ok(count)
+    }
+
+    /// Free space for up to `max` elements, as much as there is now, to be written in
+    /// place.
+    ///
+    /// # Errors
+    /// See [`TrySendError`], if there is none.
+    pub fn try_reserve(&mut self, max: usize) -> Result<Space<'_, T>, TrySendError> {
+        let span = self.side.grant(max.min(1), max)?;
+        Ok(Space::new(&mut self.side, span))
+    }
+
+    /// As [`try_reserve`](Self::try_reserve), but waits until there is space for one.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn reserve(&mut self, max: usize) -> Result<Space<'_, T>, SendError> {
+        self.reserve_by(max, Deadline::NEVER)
+    }
+
+    /// As [`try_reserve`](Self::try_reserve), but waits up to `timeout` until there is
+    /// space for one.
+    ///
+    /// # Errors
+    /// See [`SendError`].
+    pub fn reserve_timeout(
+        &mut self,
+        max: usize,
+        timeout: Duration,
+    ) -> Result<Space<'_, T>, SendError> {
+        self.reserve_by(max, Deadline::after(timeout))
+    }
+
+    fn reserve_by(&mut self, max: usize, deadline: Deadline) -> Result<Space<'_, T>, SendError> {
+        let span = self.side.grant_by(max.min(1), max, deadline)?;
+        Ok(Space::new(&mut self.side, span))
+    }
+
+    /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.
+    pub fn set_wait_mode(&mut self, mode: WaitMode) {
+        self.side.seat.mode = mode;
+    }
+
+    /// See [`Producer::set_require_consumer`](crate::Producer::set_require_consumer).
+    pub fn set_require_consumer(&mut self, require: bool) {
+        self.side.consumers.required = require;
+    }
+
+    /// Closes the ring for good: no producer can send any more, and the stream ends
+    /// when the ring is drained.
+    pub fn close(self) {
+        self.side.seat.close();
+    }
+}

@@ -1,0 +1,209 @@
+//! The packed ring: one producer, one consumer, elements of one size with nothing
+//! between them.
+//!
+//! - Send: write elements behind tail, store tail past them. That store is the commit.
+//! - Receive: read elements from head up to tail, store head past them.
+//!
+//! Each side keeps its own position in private, and a copy of the other's that it
+//! refreshes only when the copy says full or empty. So many elements cost one
+//! cache-line transfer of a position each way.
+//!
+//! Death needs no repair: elements are written before tail passes them, and read
+//! before head does. A successor starts where the shared positions are.
+
+use super::{Control, Corrupt, Refused, at_or_past, refresh_head};
+use crate::sync::{AtomicU64, Ordering};
+
+/// One ring's shared words, as both sides see them.
+#[derive(Clone, Copy)]
+pub(crate) struct Ring<'a> {
+    tail: &'a AtomicU64,
+    head: &'a AtomicU64,
+    slots: u64,
+}
+
+/// Elements that lie one after the other around the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    /// Position of the first one.
+    pub(crate) start: u64,
+    /// How many there are, at most the slots of the ring.
+    pub(crate) count: u64,
+}
+
+impl<'a> Ring<'a> {
+    /// `slots`, a power of two, is how many elements the ring holds.
+    #[inline]
+    pub(crate) fn new(control: &'a Control, slots: u64) -> Self {
+        debug_assert!(slots.is_power_of_two());
+        Self { tail: &control.producer.tail, head: &control.consumer.head, slots }
+    }
+
+    /// Elements that the ring holds.
+    #[inline]
+    pub(crate) fn slots(self) -> u64 {
+        self.slots
+    }
+
+    /// The slots of a span: as many from the first index on, and the rest from 0 on.
+    #[inline]
+    pub(crate) fn split(self, span: Span) -> (usize, usize, usize) {
+        let first = span.start & (self.slots - 1);
+        let before_end = span.count.min(self.slots - first);
+        (first as usize, before_end as usize, (span.count - before_end) as usize)
+    }
+
+    /// What an observer can say of the ring: the slots in use, and the elements
+    /// released so far. Either may be out of date when it is read.
+    pub(crate) fn observe(self) -> (u64, u64) {
+        let head = self.head.load(Ordering::Relaxed);
+        let tail = self.tail.load(Ordering::Relaxed);
+        (tail.wrapping_sub(head).min(self.slots), head)
+    }
+
+    /// Whether head has reached `need`, so that there may be room.
+    #[inline]
+    pub(crate) fn has_room(self, need: u64) -> bool {
+        // ORDERING: Relaxed. Only a hint; room loads head again with Acquire.
+        at_or_past(self.head.load(Ordering::Relaxed), need)
+    }
+}
+
+/// The producer's private state: nothing in it is ever read from the segment again.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    tail: u64,
+    /// A copy of head. May be out of date, then it is too small.
+    head_cache: u64,
+}
+
+impl Producer {
+    /// Takes the producer's side over from a predecessor. The caller owns the role.
+    ///
+    /// # Errors
+    /// `Corrupt` if tail lies outside the window (I1).
+    pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
+        // ORDERING: Acquire, with the Release in Consumer::release (I4): space before
+        // this head is overwritten without another look at it.
+        let head = ring.head.load(Ordering::Acquire);
+        // ORDERING: Relaxed. The role's claim orders this after the predecessor.
+        let tail = ring.tail.load(Ordering::Relaxed);
+        check_window(head, tail, ring.slots)?;
+        Ok(Self { tail, head_cache: head })
+    }
+
+    /// Free space behind tail: at least `wanted` elements, or as many as there are.
+    ///
+    /// # Errors
+    /// `Corrupt` if head lies outside the window (I1).
+    #[inline]
+    pub(crate) fn room(&mut self, ring: Ring<'_>, wanted: u64) -> Result<Span, Corrupt> {
+        // Possibly full: head may have moved since it was copied.
+        if self.free(ring) < wanted {
+            self.head_cache = refresh_head(ring.head, self.head_cache, self.tail)?;
+        }
+        Ok(Span { start: self.tail, count: self.free(ring) })
+    }
+
+    /// Exactly `count` free elements behind tail.
+    ///
+    /// # Errors
+    /// `TooLong` if the ring is smaller, `Full` if the consumer has to release first,
+    /// `Corrupt` as for [`room`](Self::room).
+    #[inline]
+    pub(crate) fn reserve(&mut self, ring: Ring<'_>, count: u64) -> Result<Span, Refused> {
+        let room = self.room(ring, count).map_err(Refused::Corrupt)?;
+        if room.count >= count {
+            return Ok(Span { count, ..room });
+        }
+        if count > ring.slots {
+            return Err(Refused::TooLong);
+        }
+        Err(Refused::Full { need: self.tail.wrapping_add(count).wrapping_sub(ring.slots) })
+    }
+
+    #[inline]
+    fn free(&self, ring: Ring<'_>) -> u64 {
+        ring.slots - self.tail.wrapping_sub(self.head_cache)
+    }
+
+    /// Makes the first `count` elements behind tail visible, all at once.
+    #[inline]
+    pub(crate) fn publish(&mut self, ring: Ring<'_>, count: u64) {
+        debug_assert!(count <= self.free(ring));
+        self.tail = self.tail.wrapping_add(count);
+        // ORDERING: Release, with the Acquire in Consumer::filled (I3). The commit.
+        ring.tail.store(self.tail, Ordering::Release);
+    }
+
+    /// The position after the last commit.
+    #[inline]
+    pub(crate) fn tail(&self) -> u64 {
+        self.tail
+    }
+}
+
+/// The consumer's private state.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    head: u64,
+    /// A copy of tail. May be out of date, then it is too small.
+    tail_cache: u64,
+}
+
+impl Consumer {
+    /// Takes the consumer's side over from a predecessor. The caller owns the role.
+    pub(crate) fn take_over(ring: Ring<'_>) -> Self {
+        // ORDERING: Relaxed. The role's claim orders this after the predecessor.
+        let head = ring.head.load(Ordering::Relaxed);
+        Self { head, tail_cache: head }
+    }
+
+    /// The elements from head on: at least `wanted`, or as many as there are.
+    ///
+    /// # Errors
+    /// `Corrupt` if tail lies outside the window (I1).
+    #[inline]
+    pub(crate) fn filled(&mut self, ring: Ring<'_>, wanted: u64) -> Result<Span, Corrupt> {
+        // Possibly empty: tail may have moved since it was copied.
+        if self.tail_cache.wrapping_sub(self.head) < wanted {
+            // ORDERING: Acquire, with the Release in Producer::publish (I3).
+            let tail = ring.tail.load(Ordering::Acquire);
+            check_window(self.head, tail, ring.slots)?;
+            self.tail_cache = tail;
+        }
+        Ok(Span { start: self.head, count: self.tail_cache.wrapping_sub(self.head) })
+    }
+
+    /// Hands back the space of the first `count` elements from head on.
+    #[inline]
+    pub(crate) fn release(&mut self, ring: Ring<'_>, count: u64) {
+        debug_assert!(count <= self.tail_cache.wrapping_sub(self.head));
+        self.head = self.head.wrapping_add(count);
+        // ORDERING: Release, with the Acquire in refresh_head and in
+        // Producer::take_over (I4).
+        ring.head.store(self.head, Ordering::Release);
+    }
+
+    /// The position of the oldest element that was not released.
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// Whether an element, or a corrupt tail, waits behind head.
+    #[inline]
+    pub(crate) fn has_elements(&self, ring: Ring<'_>) -> bool {
+        // ORDERING: Relaxed. Only a hint; filled loads tail again with Acquire.
+        ring.tail.load(Ordering::Relaxed) != self.head
+    }
+}
+
+/// Tail is at most the ring's slots ahead of head (I1).
+#[inline]
+fn check_window(head: u64, tail: u64, slots: u64) -> Result<(), Corrupt> {
+    if tail.wrapping_sub(head) <= slots {
+        return Ok(());
+    }
+    Err(Corrupt { what: "tail", position: head, found: tail })
+}

@@ -1,0 +1,160 @@
+//! Pop.
+
+use super::{MAX_TRIES, Ring, Seen, stamp};
+use crate::ring::{Corrupt, Place, at_or_past};
+use crate::sync::Ordering;
+
+/// What a consumer finds at head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// The next message.
+    Message(Place),
+    /// No position is claimed.
+    Empty,
+    /// The position at head is claimed and not published yet.
+    InFlight { position: u64 },
+    /// Other consumers were faster, at every try, or there were too many tombstones.
+    Outrun,
+}
+
+/// A consumer's private state.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    /// Head, as it was at the last look; a sole consumer's own.
+    head: u64,
+    /// Whether head was moved over tombstones since someone asked.
+    skipped: bool,
+}
+
+impl Consumer {
+    /// Joins as one of many consumers, or takes a sole consumer's side over from a
+    /// predecessor. The caller owns the role.
+    pub(crate) fn take_over(ring: Ring<'_>) -> Self {
+        // ORDERING: Relaxed. A sole role's claim orders this after the predecessor;
+        // one of many loads head again before it uses it.
+        Self { head: ring.head.load(Ordering::Relaxed), skipped: false }
+    }
+
+    /// The position of the last look at the ring, before which everything was taken.
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// What is at head. Moves head over the tombstones there.
+    ///
+    /// # Errors
+    /// `Corrupt` if the stamp is none, or tail lies behind head (I1, I6).
+    #[inline]
+    pub(crate) fn look(&mut self, ring: Ring<'_>) -> Result<Look, Corrupt> {
+        for _ in 0..MAX_TRIES {
+            if ring.many.consumers {
+                // ORDERING: Acquire, with the Release in take: tail is seen at least
+                // this far.
+                self.head = ring.head.load(Ordering::Acquire);
+            }
+            match ring.read(self.head)? {
+                Seen::Message(place) => return Ok(Look::Message(place)),
+                Seen::Tombstone => self.skip(ring),
+                Seen::Nothing => {
+                    if let Some(look) = self.look_for_ticket(ring)? {
+                        return Ok(look);
+                    }
+                }
+            }
+        }
+        Ok(Look::Outrun)
+    }
+
+    #[cold]
+    fn skip(&mut self, ring: Ring<'_>) {
+        if self.take(ring, self.head.wrapping_add(1)) {
+            ring.tombstones.fetch_add(1, Ordering::Relaxed);
+            self.skipped = true;
+        }
+    }
+
+    /// Why nothing is published at head; `None` if head has moved on meanwhile.
+    fn look_for_ticket(&self, ring: Ring<'_>) -> Result<Option<Look>, Corrupt> {
+        if ring.many.consumers && ring.head.load(Ordering::Relaxed) != self.head {
+            return Ok(None);
+        }
+        if !ring.many.producers {
+            return Ok(Some(Look::Empty));
+        }
+        let tail = ring.tail.load(Ordering::Relaxed);
+        if tail == self.head {
+            return Ok(Some(Look::Empty));
+        }
+        if !at_or_past(tail, self.head) {
+            return Err(Corrupt { what: "tail", position: self.head, found: tail });
+        }
+        Ok(Some(Look::InFlight { position: self.head }))
+    }
+
+    /// The message at `from`, the end of one that was looked at before, or behind
+    /// tombstones from there on. `None` if none is there yet.
+    ///
+    /// # Errors
+    /// `Corrupt` if a stamp is none.
+    #[inline]
+    pub(crate) fn look_ahead(&self, ring: Ring<'_>, from: u64) -> Result<Option<Place>, Corrupt> {
+        for skipped in 0..u64::from(MAX_TRIES) {
+            let position = from.wrapping_add(skipped);
+            if position.wrapping_sub(self.head) >= ring.slots() {
+                return Ok(None);
+            }
+            match ring.read(position)? {
+                Seen::Message(place) => return Ok(Some(place)),
+                Seen::Tombstone => {}
+                Seen::Nothing => return Ok(None),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Takes everything from the head that was looked at up to `to`; whether nobody
+    /// else had taken some of it. What was read in place or copied before is a
+    /// message only if so.
+    #[inline]
+    pub(crate) fn take(&mut self, ring: Ring<'_>, to: u64) -> bool {
+        if ring.many.consumers {
+            // ORDERING: Release, with the Acquire in Producer::make_room (I4): the
+            // payload was read before. What a failure loads is not used.
+            let taken =
+                ring.head.compare_exchange(self.head, to, Ordering::Release, Ordering::Relaxed);
+            if taken.is_err() {
+                return false;
+            }
+        } else {
+            // ORDERING: Release, with the Acquire in refresh_head and in
+            // Producer::make_room (I4).
+            ring.head.store(to, Ordering::Release);
+        }
+        self.head = to;
+        true
+    }
+
+    /// Whether head is still where it was looked at, so that what was found there
+    /// is not someone else's already.
+    #[inline]
+    pub(crate) fn is_current(&self, ring: Ring<'_>) -> bool {
+        ring.head.load(Ordering::Relaxed) == self.head
+    }
+
+    /// Whether a message or a tombstone waits at head, and the position after it.
+    #[inline]
+    pub(crate) fn has_message(&self, ring: Ring<'_>) -> (bool, u64) {
+        let head = if ring.many.consumers { ring.head.load(Ordering::Relaxed) } else { self.head };
+        // ORDERING: Relaxed. Only a hint; read loads the word again with Acquire.
+        let word = ring.slots.stamp(head).load(Ordering::Relaxed);
+        (stamp::is_for(word, head), head.wrapping_add(1))
+    }
+
+    /// Whether head was moved over tombstones since the last call: senders may have
+    /// room, and nobody told them.
+    #[inline]
+    pub(crate) fn take_skipped(&mut self) -> bool {
+        core::mem::take(&mut self.skipped)
+    }
+}

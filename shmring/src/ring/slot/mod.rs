@@ -1,0 +1,200 @@
+//! The slot ring: slots of one size, many producers, many competing consumers.
+//!
+//! ```text
+//! slot = stamp | payload            position p lies in slot p mod slots
+//!
+//!        head                  tail
+//!         v                     v
+//! ... |taken| msg | msg |  ?  | msg | free |       ? claimed, not published yet
+//! ```
+//!
+//! - Push: announce a ticket in the own line, claim it with one CAS on tail, write
+//!   the payload, store the stamp. That store is the commit.
+//! - Pop: load the stamp at head, copy the payload, take it with one CAS on head. If
+//!   that fails, somebody else has the message and the copy is worth nothing.
+//! - Resolve: a ticket whose owner died before the commit gets a tombstone, which
+//!   consumers skip.
+//!
+//! Only producers write stamps, apart from tombstones for the dead, and consumers
+//! write only head: death in a pop leaves nothing behind, and a slot's line crosses
+//! between cores twice per message.
+//!
+//! Where a side has one handle, its position is private: a sole producer claims
+//! without announcement or CAS and its successor finds the tail by following stamps;
+//! a sole consumer releases with a store, and may read in place.
+//!
+//! A batch claims all its tickets with one CAS and publishes them in order, one after
+//! the other.
+//!
+//! # Why a tombstone never hides a message
+//!
+//! If resolve closes ticket q, its owner is dead and never published it. The owner
+//! announced q before its CAS moved tail past q; resolve sees tail past q, hence the
+//! announcement or a later one; later ones are made only after q was published, and
+//! then resolve sees the stamp. An announcement counts until its owner's attach is
+//! dead, which only the kernel says (I8).
+
+mod consumer;
+mod producer;
+mod resolve;
+mod stamp;
+
+pub(crate) use consumer::{Consumer, Look};
+pub(crate) use producer::{Producer, withdraw};
+pub(crate) use resolve::{Resolved, resolve};
+pub(crate) use stamp::MAX_LEN;
+
+use super::{Control, Corrupt, Place, WORD_BYTES, at_or_past};
+use crate::sync::{AtomicU64, Ordering};
+use stamp::Stamp;
+
+/// Bytes of a slot before its payload.
+pub(crate) const STAMP_BYTES: u64 = WORD_BYTES;
+/// The most slots that a ring can have.
+pub(crate) const MAX_SLOTS: u64 = 1 << 24;
+/// How often an operation starts over because others were faster, and how many
+/// tombstones it passes, before it returns to its caller.
+const MAX_TRIES: u32 = 64;
+
+/// The words of a ring of slots of one size.
+#[derive(Clone, Copy)]
+pub(crate) struct Slots<'a> {
+    words: &'a [AtomicU64],
+    count: u64,
+    words_each: u64,
+}
+
+impl<'a> Slots<'a> {
+    /// `count` is a power of two, and `words` has `words_each` for each slot.
+    #[inline]
+    pub(crate) fn new(words: &'a [AtomicU64], count: u64, words_each: u64) -> Self {
+        debug_assert!(count.is_power_of_two() && count * words_each == words.len() as u64);
+        Self { words, count, words_each }
+    }
+
+    /// Index of the first word of the slot that `position` lies in (I6).
+    #[inline]
+    fn first_word(self, position: u64) -> u64 {
+        (position & (self.count - 1)) * self.words_each
+    }
+
+    #[inline]
+    fn stamp(self, position: u64) -> &'a AtomicU64 {
+        &self.words[self.first_word(position) as usize]
+    }
+
+    /// Bytes in the longest message.
+    #[inline]
+    fn max_len(self) -> u64 {
+        (self.words_each * WORD_BYTES - STAMP_BYTES).min(MAX_LEN)
+    }
+
+    #[inline]
+    fn place(self, position: u64, len: u64) -> Place {
+        let offset = self.first_word(position) * WORD_BYTES + STAMP_BYTES;
+        Place { start: position, end: position.wrapping_add(1), offset, len }
+    }
+}
+
+/// Which sides have many handles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Many {
+    pub(crate) producers: bool,
+    pub(crate) consumers: bool,
+}
+
+/// One ring's shared words, as all sides see them.
+#[derive(Clone, Copy)]
+pub(crate) struct Ring<'a> {
+    tail: &'a AtomicU64,
+    head: &'a AtomicU64,
+    resolved: &'a AtomicU64,
+    tombstones: &'a AtomicU64,
+    slots: Slots<'a>,
+    many: Many,
+}
+
+impl<'a> Ring<'a> {
+    #[inline]
+    pub(crate) fn new(control: &'a Control, slots: Slots<'a>, many: Many) -> Self {
+        Self {
+            tail: &control.producer.tail,
+            head: &control.consumer.head,
+            resolved: &control.roles.resolved,
+            tombstones: &control.roles.tombstones,
+            slots,
+            many,
+        }
+    }
+
+    /// Bytes in the longest message.
+    #[inline]
+    pub(crate) fn max_len(self) -> u64 {
+        self.slots.max_len()
+    }
+
+    /// Slots in the ring, which is also the longest batch.
+    #[inline]
+    pub(crate) fn slots(self) -> u64 {
+        self.slots.count
+    }
+
+    /// What the slot of `position` says about it.
+    #[inline]
+    fn read(self, position: u64) -> Result<Seen, Corrupt> {
+        // ORDERING: Acquire, with the Release in Producer::publish (I3), and with that
+        // of a tombstone: what its writer knew of tail and head is known here.
+        let word = self.slots.stamp(position).load(Ordering::Acquire);
+        match stamp::read(word, position, self.slots.count, self.slots.max_len()) {
+            Stamp::Published { len } => Ok(Seen::Message(self.slots.place(position, len))),
+            Stamp::Tombstone => Ok(Seen::Tombstone),
+            Stamp::Other => Ok(Seen::Nothing),
+            Stamp::Corrupt => Err(Corrupt { what: "a stamp", position, found: word }),
+        }
+    }
+
+    /// Follows stamps from `from` to the first position that was not published.
+    fn scan(self, from: u64) -> Result<u64, Corrupt> {
+        for count in 0..self.slots.count {
+            let position = from.wrapping_add(count);
+            if let Seen::Nothing = self.read(position)? {
+                return Ok(position);
+            }
+        }
+        Ok(from.wrapping_add(self.slots.count))
+    }
+
+    /// What an observer can say of the ring: the slots in use, and the messages taken
+    /// so far. Either may be out of date when it is read.
+    pub(crate) fn observe(self) -> (u64, u64) {
+        let head = self.head.load(Ordering::Relaxed);
+        let tail = self.tail.load(Ordering::Relaxed);
+        let from = if at_or_past(tail, head) { tail } else { head };
+        let tail = if self.many.producers { from } else { self.scan(from).unwrap_or(from) };
+        let used = tail.wrapping_sub(head).min(self.slots.count);
+        (used, head.wrapping_sub(self.tombstones.load(Ordering::Relaxed)))
+    }
+
+    /// Whether head has reached `need`, so that a refused claim may succeed.
+    #[inline]
+    pub(crate) fn has_room(self, need: u64) -> bool {
+        // ORDERING: Relaxed. Only a hint; claim loads head again with Acquire.
+        at_or_past(self.head.load(Ordering::Relaxed), need)
+    }
+
+    /// Whether one more message would fit, and the position up to which messages were
+    /// taken.
+    pub(crate) fn room(self) -> (bool, u64) {
+        let tail = self.tail.load(Ordering::Relaxed);
+        // ORDERING: Relaxed. Only a hint, as above.
+        let head = self.head.load(Ordering::Relaxed);
+        (tail.wrapping_sub(head) < self.slots.count || !at_or_past(tail, head), head)
+    }
+}
+
+/// What a slot says about a position.
+enum Seen {
+    Message(Place),
+    Tombstone,
+    Nothing,
+}

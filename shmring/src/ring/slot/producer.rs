@@ -1,0 +1,222 @@
+//! Push.
+
+use super::{MAX_TRIES, Ring, stamp};
+use crate::ring::{Corrupt, Place, Refused, at_or_past, refresh_head};
+use crate::sync::{AtomicU64, Ordering};
+
+/// A sole producer refreshes its tail hint when it has moved this part of the ring.
+const HINT_PARTS: u64 = 16;
+
+/// An intent names the tickets `first..first + count`: `first mod 2^39 : 39 | count : 25`.
+/// A count of 0 announces nothing.
+const COUNT_BITS: u32 = 25;
+const IDLE: u64 = 0;
+
+#[inline]
+fn announcement(first: u64, count: u64) -> u64 {
+    first << COUNT_BITS | count
+}
+
+/// Whether an intent announces `position`, or one 2^39 positions away: then resolve
+/// waits for nothing, which costs time only.
+pub(super) fn announces(intent: u64, position: u64) -> bool {
+    let count = intent & ((1 << COUNT_BITS) - 1);
+    let distance = (position << COUNT_BITS).wrapping_sub(intent & !((1 << COUNT_BITS) - 1));
+    distance >> COUNT_BITS < count
+}
+
+/// Announces nothing any more.
+pub(crate) fn withdraw(intent: &AtomicU64) {
+    // ORDERING: Release, with the Acquire in resolve: an earlier ticket of this owner
+    // is seen as published by whoever misses its announcement.
+    intent.store(IDLE, Ordering::Release);
+}
+
+/// A producer's private state: nothing in it is ever read from the segment again.
+#[derive(Debug)]
+pub(crate) struct Producer {
+    /// The oldest open ticket; with none, and of a sole producer, the next to claim.
+    next: u64,
+    /// The position after the last open ticket.
+    end: u64,
+    /// A copy of head. May be out of date, then it is too small.
+    head_cache: u64,
+    /// The tail hint that was stored last.
+    hinted: u64,
+}
+
+impl Producer {
+    /// Joins as one of many producers, or takes a sole producer's side over from a
+    /// predecessor: at the tail that its stamps lead to. The caller owns the role.
+    ///
+    /// # Errors
+    /// `Corrupt` if a stamp is none.
+    pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
+        // ORDERING: Acquire, with the Release in Consumer::take (I4), as in claim.
+        let head = ring.head.load(Ordering::Acquire);
+        let tail = if ring.many.producers { head } else { ring.scan(head)? };
+        Ok(Self { next: tail, end: tail, head_cache: head, hinted: tail })
+    }
+
+    /// Claims `count` tickets, at least one, for messages to be published in order.
+    /// `intent` is the own handle's. No ticket may be open.
+    ///
+    /// # Errors
+    /// `TooLong` if the ring has fewer slots, `Full` if consumers have to take
+    /// messages first, `Outrun` if other producers were faster all the time, `Corrupt`
+    /// if tail or head lies outside the window (I1).
+    #[inline]
+    pub(crate) fn claim(
+        &mut self,
+        ring: Ring<'_>,
+        intent: &AtomicU64,
+        count: u64,
+    ) -> Result<(), Refused> {
+        debug_assert!(!self.has_open());
+        if count > ring.slots() {
+            return Err(Refused::TooLong);
+        }
+        if ring.many.producers {
+            self.next = self.claim_beside_others(ring, intent, count)?;
+        } else {
+            self.claim_alone(ring, count)?;
+        }
+        self.end = self.next.wrapping_add(count);
+        Ok(())
+    }
+
+    #[inline]
+    fn claim_alone(&mut self, ring: Ring<'_>, count: u64) -> Result<(), Refused> {
+        let end = self.next.wrapping_add(count);
+        // Possibly full: head may have moved since it was copied.
+        if end.wrapping_sub(self.head_cache) > ring.slots() {
+            self.head_cache =
+                refresh_head(ring.head, self.head_cache, self.next).map_err(Refused::Corrupt)?;
+            // Really full.
+            if end.wrapping_sub(self.head_cache) > ring.slots() {
+                return Err(Refused::Full { need: end.wrapping_sub(ring.slots()) });
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn claim_beside_others(
+        &mut self,
+        ring: Ring<'_>,
+        intent: &AtomicU64,
+        count: u64,
+    ) -> Result<u64, Refused> {
+        for _ in 0..MAX_TRIES {
+            // ORDERING: Acquire, with the Release of the CAS below: head is seen at
+            // least as far as whoever moved tail here saw it.
+            let tail = ring.tail.load(Ordering::Acquire);
+            let end = tail.wrapping_add(count);
+            // Possibly full: head may have moved since it was copied.
+            if end.wrapping_sub(self.head_cache) > ring.slots()
+                && !self.make_room(ring, tail, count)?
+            {
+                continue;
+            }
+            // ORDERING: Release, with the Acquire in resolve: who sees this
+            // announcement sees what was published under the last one.
+            intent.store(announcement(tail, count), Ordering::Release);
+            // ORDERING: Release, with the Acquire of tail in resolve, which so sees the
+            // announcement, and with that above. What a failure loads is not used.
+            let claim = ring.tail.compare_exchange(tail, end, Ordering::Release, Ordering::Relaxed);
+            if claim.is_ok() {
+                return Ok(tail);
+            }
+            // The ticket is someone else's: if that one dies, resolve must not take
+            // this handle for its owner.
+            withdraw(intent);
+        }
+        Err(Refused::Outrun)
+    }
+
+    /// Looks at head again, for `count` tickets from `tail`; `false` if that tail is
+    /// out of date.
+    #[cold]
+    fn make_room(&mut self, ring: Ring<'_>, tail: u64, count: u64) -> Result<bool, Refused> {
+        // Tail was loaded after this head, and was past it then.
+        if !at_or_past(tail, self.head_cache) {
+            let what = "tail";
+            return Err(Refused::Corrupt(Corrupt { what, position: self.head_cache, found: tail }));
+        }
+        // ORDERING: Acquire, with the Release in Consumer::take (I4).
+        let head = ring.head.load(Ordering::Acquire);
+        if !at_or_past(head, self.head_cache) {
+            return Err(Refused::Corrupt(Corrupt { what: "head", position: tail, found: head }));
+        }
+        self.head_cache = head;
+        if !at_or_past(tail, head) {
+            return Ok(false);
+        }
+        let used = tail.wrapping_sub(head);
+        if used > ring.slots() {
+            return Err(Refused::Corrupt(Corrupt { what: "head", position: tail, found: head }));
+        }
+        if used + count > ring.slots() {
+            let need = tail.wrapping_add(count).wrapping_sub(ring.slots());
+            return Err(Refused::Full { need });
+        }
+        Ok(true)
+    }
+
+    /// Where the message of the oldest open ticket is to lie, with `len` bytes, which
+    /// is at most [`Ring::max_len`].
+    #[inline]
+    pub(crate) fn place(&self, ring: Ring<'_>, len: u64) -> Place {
+        ring.slots.place(self.next, len)
+    }
+
+    /// Makes the message of the oldest open ticket visible, `len` bytes long.
+    #[inline]
+    pub(crate) fn publish(&mut self, ring: Ring<'_>, len: u64) {
+        debug_assert!(self.has_open() && len <= ring.max_len());
+        // ORDERING: Release, with the Acquire in Ring::read (I3). The commit.
+        ring.slots.stamp(self.next).store(stamp::published(self.next, len), Ordering::Release);
+        self.next = self.next.wrapping_add(1);
+        if !ring.many.producers
+            && self.next.wrapping_sub(self.hinted) >= ring.slots().div_ceil(HINT_PARTS)
+        {
+            self.hint(ring);
+        }
+    }
+
+    /// Gives all open tickets up: consumers pass over them, or never see them.
+    /// Returns whether consumers have something to pass over.
+    pub(crate) fn abandon(&mut self, ring: Ring<'_>) -> bool {
+        if !ring.many.producers {
+            self.end = self.next;
+            return false;
+        }
+        let open = self.has_open();
+        while self.has_open() {
+            // ORDERING: Release, with the Acquire in Ring::read, as in publish.
+            ring.slots.stamp(self.next).store(stamp::tombstone(self.next), Ordering::Release);
+            self.next = self.next.wrapping_add(1);
+        }
+        open
+    }
+
+    /// Whether a ticket is claimed, but not yet published or given up.
+    #[inline]
+    pub(crate) fn has_open(&self) -> bool {
+        self.next != self.end
+    }
+
+    /// Tells observers where the tail is, where they cannot know otherwise.
+    pub(crate) fn hint(&mut self, ring: Ring<'_>) {
+        if !ring.many.producers {
+            self.hinted = self.next;
+            ring.tail.store(self.next, Ordering::Relaxed);
+        }
+    }
+
+    /// The position after the last message that was published.
+    #[inline]
+    pub(crate) fn published(&self) -> u64 {
+        self.next
+    }
+}

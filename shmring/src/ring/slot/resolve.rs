@@ -1,0 +1,77 @@
+//! Closing the tickets of the dead.
+
+use super::producer::announces;
+use super::{Ring, stamp};
+use crate::ring::tables::Handle;
+use crate::ring::{Corrupt, at_or_past};
+use crate::sync::{Ordering, rule};
+
+/// What became of a ticket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Resolved {
+    /// Nobody has claimed it.
+    Unclaimed,
+    /// The attach of that index announced it and is alive: the owner, or one that
+    /// loses the claim and will withdraw.
+    Announced { attach: usize },
+    /// It was published, closed or passed before.
+    Settled,
+    /// It has a tombstone now.
+    Closed,
+    /// Somebody else changed the stamp meanwhile, to this.
+    Lost { seen: u64 },
+}
+
+/// Closes the ticket of `position`, behind which a consumer is stuck, if its owner
+/// died. `is_alive` tells whether an attach is, as the kernel says (I8).
+///
+/// # Errors
+/// `Corrupt` if tail lies outside the window (I1).
+pub(crate) fn resolve(
+    ring: Ring<'_>,
+    handles: &[Handle],
+    position: u64,
+    is_alive: impl Fn(usize) -> bool,
+) -> Result<Resolved, Corrupt> {
+    // ORDERING: Acquire, with the Release of the CAS in Producer::claim_beside_others:
+    // the owner's handle is seen held, and its announcement is seen, or a later one.
+    let tail = ring.tail.load(Ordering::Acquire);
+    if at_or_past(position, tail) {
+        return Ok(Resolved::Unclaimed);
+    }
+    for handle in handles {
+        // Who gave its handle up published before.
+        let Some(attach) = handle.attach() else {
+            continue;
+        };
+        // ORDERING: Acquire, with the Release in Producer::claim_beside_others and in
+        // withdraw: who announces another ticket published before.
+        let intent = handle.own.intent.load(Ordering::Acquire);
+        if rule(announces(intent, position) && is_alive(attach)) {
+            return Ok(Resolved::Announced { attach });
+        }
+    }
+    let slot = ring.slots.stamp(position);
+    // ORDERING: Acquire, with the Release in Producer::publish: if this is a later
+    // lap's stamp, head is seen past the position.
+    let seen = slot.load(Ordering::Acquire);
+    if rule(ring.head.load(Ordering::Relaxed) != position) {
+        return Ok(Resolved::Settled);
+    }
+    if rule(stamp::is_for(seen, position)) {
+        return Ok(Resolved::Settled);
+    }
+    if tail.wrapping_sub(position) > ring.slots() {
+        return Err(Corrupt { what: "tail", position, found: tail });
+    }
+    let tombstone = stamp::tombstone(position);
+    // ORDERING: Release, with the Acquire in Ring::read: who passes the tombstone
+    // knows that tail is past it. What a failure loads is not used.
+    match slot.compare_exchange(seen, tombstone, Ordering::Release, Ordering::Relaxed) {
+        Ok(_) => {
+            ring.resolved.fetch_add(1, Ordering::Relaxed);
+            Ok(Resolved::Closed)
+        }
+        Err(seen) => Ok(Resolved::Lost { seen }),
+    }
+}

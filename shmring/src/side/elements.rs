@@ -1,0 +1,173 @@
+//! The two sides of a packed ring.
+
+use super::send::{Stop, check};
+use crate::error::{Fault, JoinError, RecvError, Role, SendError, TryRecvError, TrySendError};
+use crate::layout::Shape;
+use crate::peers::{Consumers, Producers};
+use crate::ring::Refused;
+use crate::ring::packed::{self, Span};
+use crate::seat::Seat;
+use crate::segment::View;
+use crate::sync::Deadline;
+
+/// # Errors
+/// [`JoinError::WrongKind`] if the ring is not packed.
+fn take_seat(view: View, role: Role) -> Result<Seat, JoinError> {
+    match view.shape() {
+        Shape::Elements { .. } => Seat::take(view, role),
+        other => Err(JoinError::WrongKind { kind: other.kind(), wanted: "a packed ring" }),
+    }
+}
+
+/// The producer's side of a packed ring.
+#[derive(Debug)]
+pub(crate) struct SendElements {
+    ring: packed::Producer,
+    pub(crate) seat: Seat,
+    pub(crate) consumers: Consumers,
+}
+
+impl SendElements {
+    /// Takes the producer's role, from where its last holder left it.
+    pub(crate) fn join(view: View) -> Result<Self, JoinError> {
+        let seat = take_seat(view, Role::Producer)?;
+        let ring = packed::Producer::take_over(seat.view.packed())
+            .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))?;
+        let consumers = Consumers::of(&seat.view.control().roles);
+        Ok(Self { ring, seat, consumers })
+    }
+
+    /// Grants space for at least `min` elements, and for up to `max` if there is as much.
+    #[inline]
+    pub(crate) fn grant(&mut self, min: usize, max: usize) -> Result<Span, Stop> {
+        check(&self.seat, &self.consumers).map_err(Stop::Error)?;
+        let ring = self.seat.view.packed();
+        let granted = match self.ring.room(ring, max as u64) {
+            Ok(room) if room.count >= min as u64 => {
+                Ok(Span { count: room.count.min(max as u64), ..room })
+            }
+            Ok(_) => self.ring.reserve(ring, min as u64),
+            Err(corrupt) => Err(Refused::Corrupt(corrupt)),
+        };
+        granted.map_err(|refused| self.refuse(refused, min))
+    }
+
+    #[cold]
+    fn refuse(&mut self, refused: Refused, count: usize) -> Stop {
+        match refused {
+            Refused::Full { need } => Stop::Full { need },
+            Refused::Outrun => Stop::Outrun,
+            Refused::TooLong => {
+                let max = self.seat.view.packed().slots() as usize;
+                Stop::Error(TrySendError::TooMany { count, max })
+            }
+            Refused::Corrupt(corrupt) => Stop::Error(self.seat.poison(corrupt).into()),
+        }
+    }
+
+    /// As [`grant`](Self::grant), but waits for room.
+    #[inline]
+    pub(crate) fn grant_by(
+        &mut self,
+        min: usize,
+        max: usize,
+        deadline: Deadline,
+    ) -> Result<Span, SendError> {
+        loop {
+            match self.grant(min, max) {
+                Ok(span) => return Ok(span),
+                Err(Stop::Full { need }) => self.await_room(need, deadline)?,
+                Err(stop) => return Err(TrySendError::from(stop).into()),
+            }
+        }
+    }
+
+    #[cold]
+    fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
+        let (ring, roles) = (self.seat.view.packed(), &self.seat.view.control().roles);
+        let ready = || ring.has_room(need) || self.consumers.refusal(roles).is_some();
+        if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(SendError::TimedOut) }
+    }
+
+    /// Makes the first `count` granted elements visible at once.
+    #[inline]
+    pub(crate) fn publish(&mut self, count: u64) {
+        self.ring.publish(self.seat.view.packed(), count);
+        self.seat.notify(self.ring.tail());
+    }
+}
+
+/// The consumer's side of a packed ring.
+#[derive(Debug)]
+pub(crate) struct RecvElements {
+    ring: packed::Consumer,
+    pub(crate) seat: Seat,
+    producers: Producers,
+}
+
+impl RecvElements {
+    /// Takes the consumer's role, from where its last holder left it.
+    pub(crate) fn join(view: View) -> Result<Self, JoinError> {
+        let seat = take_seat(view, Role::Consumer)?;
+        let ring = packed::Consumer::take_over(seat.view.packed());
+        let producers = Producers::of(seat.view.control());
+        Ok(Self { ring, seat, producers })
+    }
+
+    /// The next elements, up to `max`.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    #[inline]
+    pub(crate) fn next(&mut self, max: usize) -> Result<Span, TryRecvError> {
+        match self.look(max) {
+            Err(TryRecvError::Empty) => self.look_for_end(max),
+            found => found,
+        }
+    }
+
+    #[inline]
+    fn look(&mut self, max: usize) -> Result<Span, TryRecvError> {
+        self.seat.check()?;
+        match self.ring.filled(self.seat.view.packed(), max as u64) {
+            Ok(Span { count: 0, .. }) => Err(TryRecvError::Empty),
+            Ok(filled) => Ok(Span { count: filled.count.min(max as u64), ..filled }),
+            Err(corrupt) => Err(self.seat.poison(corrupt).into()),
+        }
+    }
+
+    #[cold]
+    fn look_for_end(&mut self, max: usize) -> Result<Span, TryRecvError> {
+        let Some(ended) = self.producers.ended(&self.seat.view.control().roles) else {
+            return Err(TryRecvError::Empty);
+        };
+        let look = self.look(max);
+        Producers::conclude(self.seat.view.control(), ended, look)
+    }
+
+    /// As [`next`](Self::next), but waits for an element.
+    #[inline]
+    pub(crate) fn next_by(&mut self, max: usize, deadline: Deadline) -> Result<Span, RecvError> {
+        loop {
+            match self.next(max) {
+                Err(TryRecvError::Empty) => self.await_element(deadline)?,
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    #[cold]
+    fn await_element(&mut self, deadline: Deadline) -> Result<(), RecvError> {
+        let (ring, roles) = (self.seat.view.packed(), &self.seat.view.control().roles);
+        let ready = || self.ring.has_elements(ring) || self.producers.ended(roles).is_some();
+        let need = self.ring.head().wrapping_add(1);
+        if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(RecvError::TimedOut) }
+    }
+
+    /// Consumes the first `count` elements, and wakes the producer if it waits for that.
+    #[inline]
+    pub(crate) fn take(&mut self, count: u64) {
+        self.ring.release(self.seat.view.packed(), count);
+        self.seat.notify(self.ring.head());
+    }
+}

@@ -1,0 +1,323 @@
+//! The consumer's side.
+
+use std::time::Duration;
+
+use crate::error::{Fault, JoinError, RecvError, Role, TryRecvError};
+use crate::layout::Shape;
+use crate::peers::Producers;
+use crate::ring::slot::{self, Look, Resolved};
+use crate::ring::{Corrupt, Place, record};
+use crate::seat::Seat;
+use crate::segment::View;
+use crate::sync::{AtomicU64, Deadline};
+
+/// How often a receive starts over because other consumers were faster, before it
+/// returns to its caller.
+const MAX_TRIES: u32 = 64;
+/// A consumer that is stuck behind a claimed ticket looks after its owner first after
+/// this, then after twice as long, up to the other.
+const STUCK_MIN: Duration = Duration::from_micros(50);
+const STUCK_MAX: Duration = Duration::from_millis(5);
+
+/// The ring, as a consumer plays it.
+#[derive(Debug)]
+enum Ring {
+    Record(record::Consumer),
+    Slot(slot::Consumer),
+}
+
+/// A claimed ticket that was not published when it was last looked at.
+#[derive(Debug)]
+struct Stuck {
+    position: u64,
+    interval: Duration,
+    /// When to look after its owner.
+    due: Deadline,
+}
+
+/// The consumer's side of a ring of messages.
+#[derive(Debug)]
+pub(crate) struct RecvSide {
+    ring: Ring,
+    pub(crate) seat: Seat,
+    producers: Producers,
+    stuck: Option<Stuck>,
+}
+
+impl RecvSide {
+    /// Takes a consumer's role; a sole one from where its last holder left it.
+    pub(crate) fn join(view: View) -> Result<Self, JoinError> {
+        let seat = Seat::take(view, Role::Consumer)?;
+        let view = &seat.view;
+        let ring =
+            match view.shape() {
+                Shape::Records { .. } => record::Consumer::take_over(view.record())
+                    .map(Ring::Record)
+                    .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))?,
+                Shape::Slots { .. } => Ring::Slot(slot::Consumer::take_over(view.slot())),
+                Shape::Elements { .. } => return Err(JoinError::packed(view.shape().kind())),
+            };
+        let producers = Producers::of(view.control());
+        Ok(Self { ring, seat, producers, stuck: None })
+    }
+
+    /// Whether messages may be looked at in place: no other consumer takes them.
+    #[inline]
+    pub(crate) fn is_exclusive(&self) -> bool {
+        !self.seat.is_shared()
+    }
+
+    /// # Errors
+    /// [`TryRecvError::NotExclusive`] if other consumers may take what is looked at.
+    #[inline]
+    pub(crate) fn check_exclusive(&self) -> Result<(), TryRecvError> {
+        if self.is_exclusive() { Ok(()) } else { Err(TryRecvError::NotExclusive) }
+    }
+
+    /// The payload words of a message.
+    #[inline]
+    pub(crate) fn payload(&self, place: Place) -> &[AtomicU64] {
+        self.seat.view.payload(place)
+    }
+
+    /// The position of the oldest message that this consumer knows not to be taken.
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        match &self.ring {
+            Ring::Record(ring) => ring.head(),
+            Ring::Slot(ring) => ring.head(),
+        }
+    }
+
+    /// Where the message at `from` is, the end of one that was looked at before.
+    ///
+    /// # Errors
+    /// What ends the use of this side.
+    #[inline]
+    pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Option<Place>, Fault> {
+        self.seat.check()?;
+        let place = match &self.ring {
+            Ring::Record(ring) => ring.peek(self.seat.view.record(), from),
+            Ring::Slot(ring) => ring.look_ahead(self.seat.view.slot(), from),
+        };
+        place.map_err(|corrupt| self.seat.poison(corrupt))
+    }
+
+    /// Where the next message is.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Place, TryRecvError> {
+        match self.look() {
+            Err(TryRecvError::Empty) => self.look_for_end(),
+            found => found,
+        }
+    }
+
+    #[inline]
+    fn look(&mut self) -> Result<Place, TryRecvError> {
+        self.seat.check()?;
+        let view = &self.seat.view;
+        let look = match &mut self.ring {
+            Ring::Record(ring) => match ring.peek(view.record(), ring.head()) {
+                Ok(Some(place)) => return Ok(place),
+                Ok(None) => Ok(Look::Empty),
+                Err(corrupt) => Err(corrupt),
+            },
+            Ring::Slot(ring) => {
+                let look = ring.look(view.slot());
+                if ring.take_skipped() {
+                    self.seat.notify(ring.head());
+                }
+                look
+            }
+        };
+        match look {
+            Ok(Look::Message(place)) => {
+                self.stuck = None;
+                Ok(place)
+            }
+            Ok(Look::InFlight { position }) => {
+                self.look_after(position)?;
+                Err(TryRecvError::WouldBlock)
+            }
+            Ok(Look::Empty) => {
+                self.stuck = None;
+                Err(TryRecvError::Empty)
+            }
+            Ok(Look::Outrun) => Err(TryRecvError::WouldBlock),
+            Err(corrupt) => Err(self.seat.poison(corrupt).into()),
+        }
+    }
+
+    /// Closes the ticket at `position` if this consumer has been stuck behind it for
+    /// some time and its owner is dead.
+    #[cold]
+    fn look_after(&mut self, position: u64) -> Result<(), Fault> {
+        let mut interval = STUCK_MIN;
+        if let Some(stuck) = self.stuck.as_ref().filter(|stuck| stuck.position == position) {
+            if !stuck.due.passed() {
+                return Ok(());
+            }
+            interval = (stuck.interval * 2).min(STUCK_MAX);
+            self.resolve(position)?;
+        }
+        self.stuck = Some(Stuck { position, interval, due: Deadline::after(interval) });
+        Ok(())
+    }
+
+    fn resolve(&mut self, position: u64) -> Result<(), Fault> {
+        let view = &self.seat.view;
+        let is_alive = |attach| view.attach().is_alive(attach);
+        match slot::resolve(view.slot(), view.handles(), position, is_alive) {
+            // Others may be stuck here as well.
+            Ok(Resolved::Closed) => self.seat.notify_own(position.wrapping_add(1)),
+            Ok(_) => {}
+            Err(corrupt) => return Err(self.seat.poison(corrupt)),
+        }
+        Ok(())
+    }
+
+    /// Tells an empty ring from an ended one. Only a look at the ring after the
+    /// look at the producers makes sure that nothing was sent in between.
+    #[cold]
+    fn look_for_end(&mut self) -> Result<Place, TryRecvError> {
+        let Some(ended) = self.ended() else {
+            return Err(TryRecvError::Empty);
+        };
+        let look = self.look();
+        Producers::conclude(self.seat.view.control(), ended, look)
+    }
+
+    /// How many producers have come and gone, if no more messages can come of them.
+    fn ended(&self) -> Option<u64> {
+        self.producers.ended(&self.seat.view.control().roles)
+    }
+
+    /// As [`next`](Self::next), but waits for a message.
+    #[inline]
+    pub(crate) fn next_by(&mut self, deadline: Deadline) -> Result<Place, RecvError> {
+        self.retry_by(deadline, Self::next)
+    }
+
+    /// Repeats an attempt to receive, with waits in between.
+    #[inline]
+    pub(crate) fn retry_by<R>(
+        &mut self,
+        deadline: Deadline,
+        mut attempt: impl FnMut(&mut Self) -> Result<R, TryRecvError>,
+    ) -> Result<R, RecvError> {
+        loop {
+            match attempt(self) {
+                Err(TryRecvError::Empty | TryRecvError::WouldBlock) => {
+                    self.await_message(deadline)?;
+                }
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    #[cold]
+    fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
+        let view = &self.seat.view;
+        let has_message = || match &self.ring {
+            Ring::Record(ring) => ring.has_message(view.record()),
+            Ring::Slot(ring) => ring.has_message(view.slot()).0,
+        };
+        // Any commit moves the tail past head.
+        let need = self.head().wrapping_add(1);
+        let in_time = match &self.stuck {
+            // Even at the end of the stream, the owner of the ticket decides.
+            Some(stuck) => {
+                self.seat.wait_slice(need, stuck.due.min(deadline), deadline, has_message)
+            }
+            None => self.seat.wait(need, deadline, || has_message() || self.ended().is_some()),
+        };
+        if in_time { Ok(()) } else { Err(RecvError::TimedOut) }
+    }
+
+    /// Shows up to `max` messages, in order, to `copy`, and then takes all of them at
+    /// once; returns how many. `copy` gets the index of a message among them, its place
+    /// and its words. Where consumers compete, it may be called for messages that then
+    /// turn out to be someone else's; it starts over at index 0.
+    ///
+    /// # Errors
+    /// Those of [`next`](Self::next), and that of `copy` for the first message, which
+    /// is not taken then; for another message it ends the batch before it.
+    #[inline]
+    pub(crate) fn try_take(
+        &mut self,
+        max: usize,
+        mut copy: impl FnMut(usize, Place, &[AtomicU64]) -> Result<(), TryRecvError>,
+    ) -> Result<usize, TryRecvError> {
+        let result = self.try_take_some(max, &mut copy);
+        if let Ring::Slot(ring) = &self.ring {
+            // After a wait beside other consumers: wakes one more if there is more.
+            self.seat.pass_on(|view| {
+                let (message, reached) = ring.has_message(view.slot());
+                message.then_some(reached)
+            });
+        }
+        result
+    }
+
+    #[inline]
+    fn try_take_some(
+        &mut self,
+        max: usize,
+        copy: &mut impl FnMut(usize, Place, &[AtomicU64]) -> Result<(), TryRecvError>,
+    ) -> Result<usize, TryRecvError> {
+        for _ in 0..MAX_TRIES {
+            let first = self.next()?;
+            if let Err(error) = copy(0, first, self.payload(first)) {
+                if self.is_current() {
+                    return Err(error);
+                }
+                continue;
+            }
+            let (mut end, mut count) = (first.end, 1);
+            while count < max
+                && let Ok(Some(place)) = self.look_ahead(end)
+                && copy(count, place, self.payload(place)).is_ok()
+            {
+                (end, count) = (place.end, count + 1);
+            }
+            if self.take(end, count as u64) {
+                return Ok(count);
+            }
+        }
+        Err(TryRecvError::WouldBlock)
+    }
+
+    /// Whether the message at head is still there for this consumer.
+    #[cold]
+    fn is_current(&self) -> bool {
+        match &self.ring {
+            Ring::Record(_) => true,
+            Ring::Slot(ring) => ring.is_current(self.seat.view.slot()),
+        }
+    }
+
+    /// Takes everything up to `to`, which is `messages` messages, and wakes a producer
+    /// that waits for it. Whether no other consumer had some of it.
+    #[inline]
+    pub(crate) fn take(&mut self, to: u64, messages: u64) -> bool {
+        match &mut self.ring {
+            Ring::Record(ring) => ring.release(self.seat.view.record(), to, messages),
+            Ring::Slot(ring) => {
+                if !ring.take(self.seat.view.slot(), to) {
+                    return false;
+                }
+            }
+        }
+        self.seat.notify(to);
+        true
+    }
+
+    /// Ends the use of this side: what a message holds is not what the ring is for.
+    #[cold]
+    pub(crate) fn poison(&mut self, corrupt: Corrupt) -> Fault {
+        self.seat.poison(corrupt)
+    }
+}

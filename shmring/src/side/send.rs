@@ -1,0 +1,310 @@
+//! The producer's side.
+
+use crate::error::{Fault, JoinError, Role, SendError, TrySendError};
+use crate::grant::copy;
+use crate::layout::Shape;
+use crate::peers::Consumers;
+use crate::ring::{Place, Refused, record, slot};
+use crate::seat::Seat;
+use crate::segment::View;
+use crate::sync::{AtomicU64, Deadline};
+
+/// The ring, as a producer plays it.
+#[derive(Debug)]
+enum Ring {
+    Record(record::Producer),
+    Slot(slot::Producer),
+}
+
+/// The producer's side of a ring of messages.
+#[derive(Debug)]
+pub(crate) struct SendSide {
+    ring: Ring,
+    pub(crate) seat: Seat,
+    pub(crate) consumers: Consumers,
+}
+
+/// # Errors
+/// What keeps a producer from sending, whether there is room or not.
+#[inline]
+pub(super) fn check(seat: &Seat, consumers: &Consumers) -> Result<(), TrySendError> {
+    seat.check()?;
+    consumers.refusal(&seat.view.control().roles).map_or(Ok(()), Err)
+}
+
+/// Why no space was granted, for those who wait and those who do not.
+pub(crate) enum Stop {
+    /// Wait until head reaches `need`.
+    Full {
+        need: u64,
+    },
+    /// Try again.
+    Outrun,
+    Error(TrySendError),
+}
+
+impl From<Stop> for TrySendError {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Full { .. } => Self::Full,
+            Stop::Outrun => Self::WouldBlock,
+            Stop::Error(error) => error,
+        }
+    }
+}
+
+impl SendSide {
+    /// Takes a producer's role; a sole one from where its last holder left it.
+    pub(crate) fn join(view: View) -> Result<Self, JoinError> {
+        let seat = Seat::take(view, Role::Producer)?;
+        let view = &seat.view;
+        let ring = match view.shape() {
+            Shape::Records { .. } => record::Producer::take_over(view.record()).map(Ring::Record),
+            Shape::Slots { .. } => slot::Producer::take_over(view.slot()).map(Ring::Slot),
+            Shape::Elements { .. } => return Err(JoinError::packed(view.shape().kind())),
+        };
+        let ring = ring.map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))?;
+        let consumers = Consumers::of(&view.control().roles);
+        Ok(Self { ring, seat, consumers })
+    }
+
+    /// Bytes in the longest message that the ring can take.
+    #[inline]
+    pub(crate) fn max_message_bytes(&self) -> usize {
+        match &self.ring {
+            Ring::Record(_) => self.seat.view.record().max_len() as usize,
+            Ring::Slot(_) => self.seat.view.slot().max_len() as usize,
+        }
+    }
+
+    /// The payload words of a granted message.
+    #[inline]
+    pub(crate) fn payload(&self, place: Place) -> &[AtomicU64] {
+        self.seat.view.payload(place)
+    }
+
+    /// Gives up what was granted and not committed, now or by an earlier verb that
+    /// unwound, or whose guard was forgotten.
+    #[inline]
+    pub(crate) fn abandon(&mut self) {
+        match &mut self.ring {
+            Ring::Record(ring) => ring.abort(),
+            Ring::Slot(ring) if ring.has_open() => {
+                if ring.abandon(self.seat.view.slot()) {
+                    self.seat.notify(ring.published());
+                }
+            }
+            Ring::Slot(_) => {}
+        }
+    }
+
+    /// Grants space for a message of `len` bytes, the first of `count` whose space is
+    /// claimed at once if the ring has slots.
+    #[inline]
+    pub(crate) fn grant(&mut self, len: usize, count: usize) -> Result<Place, Stop> {
+        self.check().map_err(Stop::Error)?;
+        let view = &self.seat.view;
+        let granted = match &mut self.ring {
+            Ring::Record(ring) => ring.reserve(view.record(), len as u64),
+            Ring::Slot(ring) => {
+                let slots = view.slot();
+                if len as u64 > slots.max_len() {
+                    Err(Refused::TooLong)
+                } else {
+                    ring.claim(slots, self.seat.intent(), count as u64)
+                        .map(|()| ring.place(slots, len as u64))
+                }
+            }
+        };
+        granted.map_err(|refused| self.refuse(refused, len))
+    }
+
+    #[cold]
+    fn refuse(&mut self, refused: Refused, len: usize) -> Stop {
+        match refused {
+            Refused::Full { need } => Stop::Full { need },
+            Refused::Outrun => Stop::Outrun,
+            Refused::TooLong => {
+                Stop::Error(TrySendError::TooLong { len, max: self.max_message_bytes() })
+            }
+            Refused::Corrupt(corrupt) => {
+                Stop::Error(TrySendError::Failed(self.seat.poison(corrupt)))
+            }
+        }
+    }
+
+    /// # Errors
+    /// What keeps this producer from sending, whether there is room or not.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), TrySendError> {
+        check(&self.seat, &self.consumers)
+    }
+
+    /// As [`grant`](Self::grant), but waits for room.
+    #[inline]
+    pub(crate) fn grant_by(
+        &mut self,
+        len: usize,
+        count: usize,
+        deadline: Deadline,
+    ) -> Result<Place, SendError> {
+        loop {
+            let granted = self.grant(len, count);
+            self.pass_on();
+            match granted {
+                Ok(place) => return Ok(place),
+                Err(Stop::Full { need }) => self.await_room(need, deadline)?,
+                Err(Stop::Outrun) if deadline.passed() => return Err(SendError::TimedOut),
+                Err(Stop::Outrun) => {}
+                Err(Stop::Error(error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    #[cold]
+    fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
+        self.hint();
+        let (view, roles) = (&self.seat.view, &self.seat.view.control().roles);
+        let has_room = || match &self.ring {
+            Ring::Record(_) => view.record().has_room(need),
+            Ring::Slot(_) => view.slot().has_room(need),
+        };
+        let ready = || has_room() || self.consumers.refusal(roles).is_some();
+        if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(SendError::TimedOut) }
+    }
+
+    /// After a wait beside other producers: wakes one more if there is still room.
+    #[inline]
+    fn pass_on(&mut self) {
+        if let Ring::Slot(_) = self.ring {
+            self.seat.pass_on(|view| {
+                let (room, head) = view.slot().room();
+                room.then_some(head)
+            });
+        }
+    }
+
+    /// Stores a message where space was granted for it, and makes it visible.
+    #[inline]
+    pub(crate) fn fill(&mut self, place: Place, message: &[u8]) {
+        copy::store(self.payload(place), message);
+        self.commit(place, message.len() as u64);
+    }
+
+    /// Makes a granted message visible, `len` bytes long.
+    #[inline]
+    pub(crate) fn commit(&mut self, place: Place, len: u64) {
+        let view = &self.seat.view;
+        let reached = match &mut self.ring {
+            Ring::Record(ring) => {
+                ring.stage(view.record(), place, len);
+                ring.publish(view.record());
+                ring.tail()
+            }
+            Ring::Slot(ring) => {
+                ring.publish(view.slot(), len);
+                ring.published()
+            }
+        };
+        self.seat.notify(reached);
+    }
+
+    /// Sends all messages: in a record ring all at once, in a slot ring one after the
+    /// other, but with nothing between them. `grant` grants the space of one message,
+    /// and of as many as are counted if the ring has slots.
+    pub(crate) fn send_all<'m, E: From<TrySendError>>(
+        &mut self,
+        messages: impl Iterator<Item = &'m [u8]> + Clone,
+        grant: impl Fn(&mut Self, usize, usize) -> Result<Place, E>,
+    ) -> Result<(), E> {
+        self.check()?;
+        self.abandon();
+        match self.ring {
+            Ring::Record(_) => self.send_records(messages, grant),
+            Ring::Slot(_) => self.send_slots(messages, grant),
+        }
+    }
+
+    fn send_records<'m, E: From<TrySendError>>(
+        &mut self,
+        messages: impl Iterator<Item = &'m [u8]> + Clone,
+        grant: impl Fn(&mut Self, usize, usize) -> Result<Place, E>,
+    ) -> Result<(), E> {
+        let max = self.max_message_bytes();
+        let len = record::batch_len(messages.clone().map(|message| message.len() as u64));
+        if len > max as u64 {
+            return Err(TrySendError::TooLong { len: len as usize, max }.into());
+        }
+        for message in messages {
+            let place = match grant(self, message.len(), 1) {
+                Ok(place) => place,
+                Err(error) => {
+                    self.abandon();
+                    return Err(error);
+                }
+            };
+            copy::store(self.payload(place), message);
+            if let Ring::Record(ring) = &mut self.ring {
+                ring.stage(self.seat.view.record(), place, message.len() as u64);
+            }
+        }
+        if let Ring::Record(ring) = &mut self.ring {
+            ring.publish(self.seat.view.record());
+            self.seat.notify(ring.tail());
+        }
+        Ok(())
+    }
+
+    fn send_slots<'m, E: From<TrySendError>>(
+        &mut self,
+        messages: impl Iterator<Item = &'m [u8]> + Clone,
+        grant: impl Fn(&mut Self, usize, usize) -> Result<Place, E>,
+    ) -> Result<(), E> {
+        let (mut count, mut longest) = (0, 0);
+        for message in messages.clone() {
+            (count, longest) = (count + 1, longest.max(message.len()));
+        }
+        let max = self.seat.view.slot().slots() as usize;
+        if count > max {
+            return Err(TrySendError::TooMany { count, max }.into());
+        }
+        if count == 0 {
+            return Ok(());
+        }
+        grant(self, longest, count)?;
+        let Ring::Slot(ring) = &mut self.ring else {
+            return Ok(());
+        };
+        let view = &self.seat.view;
+        // The messages are those of the first pass, or the rest of the tickets are
+        // given up below and by the next verb.
+        for message in messages {
+            let len = message.len().min(longest);
+            if !ring.has_open() {
+                break;
+            }
+            copy::store(view.payload(ring.place(view.slot(), len as u64)), &message[..len]);
+            ring.publish(view.slot(), len as u64);
+        }
+        self.seat.notify(ring.published());
+        self.abandon();
+        Ok(())
+    }
+
+    /// Tells observers where the tail is.
+    fn hint(&mut self) {
+        match &mut self.ring {
+            Ring::Record(ring) => ring.hint(self.seat.view.record()),
+            Ring::Slot(ring) => ring.hint(self.seat.view.slot()),
+        }
+    }
+}
+
+impl Drop for SendSide {
+    fn drop(&mut self) {
+        if !self.seat.is_forked() {
+            self.abandon();
+            self.hint();
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Slot rings whose messages are all of one type.
+//!
+//! ```
+//! use shmring::{Config, Segment};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let name = format!("doc-typed-{}", std::process::id());
+//! # let name = name.as_str();
+//! let segment = Segment::create(name, &Config::mpmc().slots(64).element::<[f64; 2]>())?;
+//! let mut producer = segment.typed_producer::<[f64; 2]>()?;
+//! let mut other = producer.try_clone()?;
+//! let mut consumer = segment.typed_consumer::<[f64; 2]>()?;
+//!
+//! producer.send(&[1.0, 2.0])?;
+//! other.send(&[3.0, 4.0])?;
+//! assert_eq!(consumer.recv()?, [1.0, 2.0]);
+//! assert_eq!(consumer.recv()?, [3.0, 4.0]);
+//! # Segment::unlink(name)?;
+//! # Ok(())
+//! # }
+//! ```
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use bytemuck::{bytes_of, bytes_of_mut};
+
+use crate::element::Element;
+use crate::error::{Corrupt, JoinError, RecvError, SendError, TryRecvError, TrySendError};
+use crate::grant::copy;
+use crate::segment::Segment;
+use crate::side::RecvSide;
+use crate::sync::Deadline;
+use crate::wait::WaitMode;
+
+/// A producer of messages of one type; otherwise as [`Producer`](crate::Producer).
+#[derive(Debug)]
+pub struct Producer<T> {
+    bytes: crate::Producer,
+    element: PhantomData<T>,
+}
+
+impl Segment {
+    /// Joins a slot ring as a producer of messages of one type.
+    ///
+    /// # Errors
+    /// [`JoinError::WrongType`] if the ring is for another type, or for none; else as
+    /// for [`producer`](Self::producer).
+    pub fn typed_producer<T: Element>(&self) -> Result<Producer<T>, JoinError> {
+        self.check_type(Some(T::TYPE))?;
+        Ok(Producer { bytes: crate::Producer::join(self)?, element: PhantomData })
+    }
+
+    /// Joins a slot ring as a consumer of messages of one type.
+    ///
+    /// # Errors
+    /// [`JoinError::WrongType`] if the ring is for another type, or for none; else as
+    /// for [`consumer`](Self::consumer).
+    pub fn typed_consumer<T: Element>(&self) -> Result<Consumer<T>, JoinError> {
+        self.check_type(Some(T::TYPE))?;
+        Ok(Consumer { bytes: self.consumer()?, element: PhantomData })
+    }
+}
+
+impl<T: Element> Producer<T> {
+    /// See [`Producer::try_clone`](crate::Producer::try_clone).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_clone(&self) -> Result<Self, JoinError> {
+        Ok(Self { bytes: self.bytes.try_clone()?, element: PhantomData })
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    /// See [`TrySendError`]; nothing is visible then.
+    #[inline]
+    pub fn try_send(&mut self, element: &T) -> Result<(), TrySendError> {
+        self.bytes.try_send(bytes_of(element))
+    }
+
+    /// Sends a message; waits for room as long as it takes.
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing is visible then.
+    #[inline]
+    pub fn send(&mut self, element: &T) -> Result<(), SendError> {
+        self.bytes.send(bytes_of(element))
+    }
+
+    /// Sends a message; waits for room up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing is visible then.
+    pub fn send_timeout(&mut self, element: &T, timeout: Duration) -> Result<(), SendError> {
+        self.bytes.send_timeout(bytes_of(element), timeout)
+    }
+
+    /// Sends all messages if there is room for all now, with no other producer's between
+    /// them; see [`Producer::try_send_batch`](crate::Producer::try_send_batch).
+    ///
+    /// # Errors
+    /// See [`TrySendError`]; nothing is visible then.
+    pub fn try_send_slice(&mut self, elements: &[T]) -> Result<(), TrySendError> {
+        self.bytes.try_send_all(elements.iter().map(bytes_of))
+    }
+
+    /// As [`try_send_slice`](Self::try_send_slice), but waits for room.
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing is visible then.
+    pub fn send_slice(&mut self, elements: &[T]) -> Result<(), SendError> {
+        self.bytes.send_all_by(elements.iter().map(bytes_of), Deadline::NEVER)
+    }
+
+    /// As [`try_send_slice`](Self::try_send_slice), but waits for room up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing is visible then.
+    pub fn send_slice_timeout(
+        &mut self,
+        elements: &[T],
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        self.bytes.send_all_by(elements.iter().map(bytes_of), Deadline::after(timeout))
+    }
+
+    /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.
+    pub fn set_wait_mode(&mut self, mode: WaitMode) {
+        self.bytes.set_wait_mode(mode);
+    }
+
+    /// See [`Producer::set_require_consumer`](crate::Producer::set_require_consumer).
+    pub fn set_require_consumer(&mut self, require: bool) {
+        self.bytes.set_require_consumer(require);
+    }
+
+    /// Closes the ring for good; see [`Producer::close`](crate::Producer::close).
+    pub fn close(self) {
+        self.bytes.close();
+    }
+}
+
+/// A consumer of messages of one type; otherwise as [`Consumer`](crate::Consumer).
+#[derive(Debug)]
+pub struct Consumer<T> {
+    bytes: crate::Consumer,
+    element: PhantomData<T>,
+}
+
+impl<T: Element> Consumer<T> {
+    /// See [`Consumer::try_clone`](crate::Consumer::try_clone).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_clone(&self) -> Result<Self, JoinError> {
+        Ok(Self { bytes: self.bytes.try_clone()?, element: PhantomData })
+    }
+
+    /// Receives the next message, if one is there.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    #[inline]
+    pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        let mut element = [T::zeroed()];
+        take(self.bytes.side(), &mut element)?;
+        Ok(element[0])
+    }
+
+    /// Receives the next message; waits for one as long as it takes.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    #[inline]
+    pub fn recv(&mut self) -> Result<T, RecvError> {
+        self.recv_by(Deadline::NEVER)
+    }
+
+    /// Receives the next message; waits for one up to `timeout`.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
+        self.recv_by(Deadline::after(timeout))
+    }
+
+    #[inline]
+    fn recv_by(&mut self, deadline: Deadline) -> Result<T, RecvError> {
+        let mut element = [T::zeroed()];
+        self.recv_slice_by(&mut element, deadline)?;
+        Ok(element[0])
+    }
+
+    /// Receives as many messages as there are and fit into `elements`, at once, if one is
+    /// there; returns how many.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    pub fn try_recv_slice(&mut self, elements: &mut [T]) -> Result<usize, TryRecvError> {
+        take(self.bytes.side(), elements)
+    }
+
+    /// As [`try_recv_slice`](Self::try_recv_slice), but waits for the first message.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn recv_slice(&mut self, elements: &mut [T]) -> Result<usize, RecvError> {
+        self.recv_slice_by(elements, Deadline::NEVER)
+    }
+
+    /// As [`try_recv_slice`](Self::try_recv_slice), but waits for the first message up to
+    /// `timeout`.
+    ///
+    /// # Errors
+    /// See [`RecvError`].
+    pub fn recv_slice_timeout(
+        &mut self,
+        elements: &mut [T],
+        timeout: Duration,
+    ) -> Result<usize, RecvError> {
+        self.recv_slice_by(elements, Deadline::after(timeout))
+    }
+
+    #[inline]
+    fn recv_slice_by(
+        &mut self,
+        elements: &mut [T],
+        deadline: Deadline,
+    ) -> Result<usize, RecvError> {
+        self.bytes.side().retry_by(deadline, |side| take(side, elements))
+    }
+
+    /// How this consumer waits for messages. [`WaitMode::Adaptive`] unless set.
+    pub fn set_wait_mode(&mut self, mode: WaitMode) {
+        self.bytes.set_wait_mode(mode);
+    }
+
+    /// Closes the ring for good; see [`Consumer::close`](crate::Consumer::close).
+    pub fn close(self) {
+        self.bytes.close();
+    }
+}
+
+#[inline]
+fn take<T: Element>(side: &mut RecvSide, elements: &mut [T]) -> Result<usize, TryRecvError> {
+    if elements.is_empty() {
+        return Ok(0);
+    }
+    let mut odd = None;
+    let taken = side.try_take(elements.len(), |index, place, words| {
+        if place.len != T::TYPE.size_bytes {
+            odd = (index == 0).then_some(place);
+            return Err(TryRecvError::TooSmall { len: place.len as usize });
+        }
+        copy::load(words, bytes_of_mut(&mut elements[index]));
+        Ok(())
+    });
+    match (taken, odd) {
+        (Err(TryRecvError::TooSmall { .. }), Some(place)) => {
+            let what = "the length of an element";
+            let corrupt = Corrupt { what, position: place.start, found: place.len };
+            Err(side.poison(corrupt).into())
+        }
+        (taken, _) => taken,
+    }
+}
