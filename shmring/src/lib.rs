@@ -24,16 +24,36 @@
 //! # }
 //! ```
 //!
+//! # Which ring
+//!
+//! | ring | made by | handles | what it moves |
+//! |---|---|---|---|
+//! | record ring | [`Config::spsc`] | [`Producer`], [`Consumer`]: one each | messages of any length, in place if wanted |
+//! | slot ring | [`Config::mpmc`], [`mpsc`](Config::mpsc), [`spmc`](Config::spmc) | [`Producer`], [`Consumer`]: many where the name says so; consumers compete | messages of bounded length |
+//! | the same, typed | with [`Config::element`] | [`typed::Producer`], [`typed::Consumer`] | values of one type |
+//! | packed ring | [`Config::packed`] | [`packed::Producer`], [`packed::Consumer`]: one each | values of one type with nothing between them, in slices |
+//!
 //! # What it promises
 //!
-//! - A message is received once, whole and in order, or it was never sent.
-//! - A receiver sees the end of the stream when its producer has gone; a sender
-//!   gets a broken pipe when its consumer has. Both after what was sent before.
+//! - A message is received once, whole and in order, or it was never sent. Of several
+//!   producers each has its own order.
+//! - A receiver sees the end of the stream when the last producer has gone; a sender
+//!   gets a broken pipe when the last consumer has. Both after what was sent before.
 //! - Blocking verbs have timeouts, and no wake-up is lost.
-//! - A process that dies leaves nothing half done: its role can be taken over, and
-//!   only the kernel's word makes it dead, never a clock.
+//! - A process that dies leaves nothing half done: its role can be taken over, what it
+//!   had claimed and not sent is passed over, and only the kernel's word makes it dead,
+//!   never a clock.
 //! - Sending makes no system call unless the other side sleeps.
 //! - Bytes in the segment that no correct peer can have written give an error.
+//!
+//! What it cannot promise: where producers compete, one that is *stopped* (not dead)
+//! between claiming a slot and sending its message holds back the messages that others
+//! send after it, until it runs again, since its stores cannot be revoked. Receivers that
+//! do not wait are told [`WouldBlock`](TryRecvError::WouldBlock), not
+//! [`Empty`](TryRecvError::Empty), meanwhile. After a kill, the one message or batch that
+//! the dead was about to send or to return from a receive is in doubt, as it is with a
+//! pipe; [`Message::position`] names it. Never let the kernel write into a reservation
+//! (`O_DIRECT`, io_uring): it may do so after the process is dead.
 //!
 //! # How it is built
 //!
@@ -41,19 +61,22 @@
 //! allow it by name:
 //!
 //! ```text
-//! stream -> producer, consumer -> grant -> side -> seat -> wait -> segment -> layout, sys
-//!                                           side, seat, segment -> ring -> sync
-//!                                             all of them -> error -> facts
+//! stream, typed -> producer, consumer ─┐
+//!                             packed ─┴-> grant -> side -> seat -> wait -> segment -> layout, sys
+//!                                                  side -> peers        side, seat, segment -> ring -> sync
+//!                                                                      all of them -> error -> facts
 //! ```
 //!
-//! - `ring`: the algorithms. They know no operating system, allocate nothing and
-//!   see no payload; a model checker compiles the same files.
+//! - `ring`: the algorithms: `record`, `slot`, `packed`, and what they share. They know
+//!   no operating system, allocate nothing and see no payload; a model checker compiles
+//!   the same files.
 //! - `sync`: the seam through which they touch memory and sleep.
 //! - `layout`: the byte map of a segment.
 //! - `segment`: create, find, attach, unlink; where raw bytes become typed.
 //! - `seat`, `wait`: a handle's place in the tables; spinning and sleeping there.
+//! - `peers`: whose going ends what a handle can do.
 //! - `side`: the algorithm's private state and the seat it is played from.
-//! - `grant`: reservations and peeks; where payload is touched.
+//! - `grant`: reservations, peeks and copies; where payload is touched.
 //! - `sys`: one file for each concern of the operating system.
 
 mod consumer;
