@@ -10,12 +10,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use shmring::{Config, Consumer, Producer, Segment};
+use shmring::{Config, Consumer, Kind, Producer, Segment, WaitMode};
 
 /// Longer than anything takes on the slowest machine: what lasts as long hangs.
 pub const HANG: Duration = Duration::from_secs(300);
 /// A wait that is meant to time out.
 pub const SHORT: Duration = Duration::from_millis(20);
+/// A wait that is not meant to time out, and still ends before the watchdog barks.
+pub const LONG: Duration = Duration::from_secs(100);
+/// The kinds of slot rings.
+pub const SLOT_KINDS: [Kind; 3] = [Kind::Mpmc, Kind::Mpsc, Kind::Spmc];
+pub const MODES: [WaitMode; 3] = [WaitMode::Spin, WaitMode::Adaptive, WaitMode::Block];
 
 static NAMES: AtomicU32 = AtomicU32::new(0);
 
@@ -47,7 +52,12 @@ impl Name {
 
     /// A segment with so much room, and both of its ends.
     pub fn pair(&self, capacity_bytes: u64) -> (Segment, Producer, Consumer) {
-        let segment = self.create(&Config::spsc().capacity_bytes(capacity_bytes));
+        self.pair_of(&Config::spsc().capacity_bytes(capacity_bytes))
+    }
+
+    /// A segment of that configuration, with one producer and one consumer.
+    pub fn pair_of(&self, config: &Config) -> (Segment, Producer, Consumer) {
+        let segment = self.create(config);
         let (producer, consumer) = (segment.producer().unwrap(), segment.consumer().unwrap());
         (segment, producer, consumer)
     }
@@ -66,6 +76,11 @@ impl Drop for Name {
         let _ = std::fs::remove_file(self.path());
         let _ = std::fs::remove_dir(self.path());
     }
+}
+
+/// A slot ring of that kind, with so many slots of so many bytes.
+pub fn slots(kind: Kind, slots: u64, slot_bytes: u64) -> Config {
+    Config::new(kind).slots(slots).slot_bytes(slot_bytes)
 }
 
 /// Ends the test run with a message if it is not dropped in time.

@@ -6,6 +6,8 @@ mod common;
 mod batches;
 mod ends;
 mod grants;
+mod slots;
 mod streams;
 mod verbs;
 mod waits;
+mod ways;

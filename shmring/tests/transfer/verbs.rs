@@ -3,6 +3,7 @@
 use shmring::{RecvError, SendError, TryRecvError, TrySendError, WaitMode};
 
 use crate::common::{Name, SHORT, payload, watchdog};
+use crate::ways;
 
 /// Catches a pair of verbs that loses, changes or reorders messages: each way of sending
 /// with each way of receiving.
@@ -12,72 +13,12 @@ fn what_any_verb_sends_any_verb_receives() {
     let name = Name::new();
     let (_segment, mut tx, mut rx) = name.pair(4096);
     let mut number = 0;
-    for way_in in 0..9 {
-        for way_out in 0..13 {
+    for way_in in 0..ways::IN {
+        for way_out in 0..ways::OUT {
             number += 1;
             let bytes = payload(number, (number * 61 % 1000) as usize);
-            match way_in {
-                0 => tx.send(&bytes).unwrap(),
-                1 => tx.try_send(&bytes).unwrap(),
-                2 => tx.send_timeout(&bytes, SHORT).unwrap(),
-                3 => tx.send_batch(&[&bytes]).unwrap(),
-                4 => tx.try_send_batch(&[&bytes]).unwrap(),
-                5 => tx.send_batch_timeout(&[&bytes], SHORT).unwrap(),
-                _ => {
-                    let len = bytes.len();
-                    let mut reservation = match way_in {
-                        6 => tx.reserve(len).unwrap(),
-                        7 => tx.try_reserve(len).unwrap(),
-                        _ => tx.reserve_timeout(len, SHORT).unwrap(),
-                    };
-                    assert_eq!((reservation.len(), reservation.is_empty()), (len, len == 0));
-                    reservation.write_at(0, &bytes);
-                    reservation.commit();
-                }
-            }
-            let mut buffer = vec![0xEE; 1500];
-            let mut seen = Vec::new();
-            let received = match way_out {
-                0 => rx.recv().unwrap(),
-                1 => rx.try_recv().unwrap(),
-                2 => rx.recv_timeout(SHORT).unwrap(),
-                3..=5 => {
-                    let len = match way_out {
-                        3 => rx.recv_into(&mut buffer).unwrap(),
-                        4 => rx.try_recv_into(&mut buffer).unwrap(),
-                        _ => rx.recv_into_timeout(&mut buffer, SHORT).unwrap(),
-                    };
-                    assert!(buffer[len..].iter().all(|&byte| byte == 0xEE), "written beyond");
-                    buffer[..len].to_vec()
-                }
-                6..=8 => {
-                    let visit = |message: &shmring::Message<'_>| seen.push(message.to_vec());
-                    let count = match way_out {
-                        6 => rx.recv_batch(9, visit).unwrap(),
-                        7 => rx.try_recv_batch(9, visit).unwrap(),
-                        _ => rx.recv_batch_timeout(9, SHORT, visit).unwrap(),
-                    };
-                    assert_eq!((count, seen.len()), (1, 1));
-                    seen.remove(0)
-                }
-                9 => {
-                    let mut ahead = rx.lookahead().unwrap();
-                    let message = ahead.next().unwrap().to_vec();
-                    assert!(ahead.next().is_none());
-                    assert_eq!(ahead.release(), 1);
-                    message
-                }
-                _ => {
-                    let peek = match way_out {
-                        10 => rx.peek().unwrap(),
-                        11 => rx.try_peek().unwrap(),
-                        _ => rx.peek_timeout(SHORT).unwrap(),
-                    };
-                    let message = peek.message().to_vec();
-                    peek.release();
-                    message
-                }
-            };
+            ways::send(way_in, &mut tx, &bytes);
+            let received = ways::receive(way_out, &mut rx);
             assert_eq!(received, bytes, "sent by {way_in}, received by {way_out}");
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
         }
