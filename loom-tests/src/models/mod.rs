@@ -6,6 +6,7 @@ pub(crate) mod consumer_dies;
 pub(crate) mod end;
 mod meta;
 pub(crate) mod packed;
+pub(crate) mod packed_dies;
 pub(crate) mod producer_dies;
 pub(crate) mod record;
 pub(crate) mod roles;
@@ -15,11 +16,12 @@ pub(crate) mod wake;
 use crate::frame::Model;
 
 /// Every model of the rings.
-pub(crate) const FAMILIES: [&[Model]; 9] = [
+pub(crate) const FAMILIES: [&[Model]; 10] = [
     cleaner::MODELS,
     consumer_dies::MODELS,
     end::MODELS,
     packed::MODELS,
+    packed_dies::MODELS,
     producer_dies::MODELS,
     record::MODELS,
     roles::MODELS,
