@@ -55,23 +55,36 @@ pub(crate) enum Verb {
 #[command(after_help = "\
 Examples:
   shmring create prices --capacity 16M
+  shmring create jobs --kind mpmc --slots 4096 --slot-bytes 1K
   shmring create prices --mode 0660 --exist-ok --json
+
+An spsc ring takes messages of any length up to almost half of its capacity. The
+others have slots: each takes one message of at most 8 bytes less than its size.
+Where several receive, each message goes to one of them.
 
 Of several processes that create one name at the same time exactly one makes
 it; nobody ever sees a half-made segment.")]
 pub(crate) struct CreateArgs {
     /// Name of the segment
     pub(crate) name: String,
-    /// Kind of the ring: spsc (one producer, one consumer)
-    #[arg(long, default_value = "spsc")]
+    /// Who shares the ring: spsc, mpsc, spmc or mpmc (single or multiple producers,
+    /// single or multiple consumers)
+    #[arg(long, default_value = "spsc", value_parser = parse::kind)]
     pub(crate) kind: Kind,
-    /// Size of the ring, rounded up to a power of two [default: 1M]
+    /// Size of an spsc ring, rounded up to a power of two [default: 1M]
     #[arg(long, value_name = "BYTES", value_parser = parse::size)]
     pub(crate) capacity: Option<u64>,
+    /// Slots of any other ring, rounded up to a power of two [default: 1024]
+    #[arg(long, value_name = "N", value_parser = parse::size)]
+    pub(crate) slots: Option<u64>,
+    /// Size of a slot, 8 bytes of which are its stamp, rounded up to a multiple of 8
+    /// [default: 256]
+    #[arg(long, value_name = "BYTES", value_parser = parse::size)]
+    pub(crate) slot_bytes: Option<u64>,
     /// Who may use it, as octal permission bits; the umask is not applied [default: 0600]
     #[arg(long, value_parser = parse::mode)]
     pub(crate) mode: Option<u32>,
-    /// Be content with an existing segment that has the kind, capacity and mode asked for
+    /// Be content with an existing segment that has the kind, sizes and mode asked for
     #[arg(long, conflicts_with = "recreate")]
     pub(crate) exist_ok: bool,
     /// Replace an existing segment, provided that nobody is attached to it
@@ -103,10 +116,10 @@ pub(crate) struct AttachArgs {
     /// Wait up to this long for the name to appear
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) wait: Option<Duration>,
-    /// Join as the producer and send the lines of stdin
+    /// Join as a producer and send the lines of stdin
     #[arg(long, conflicts_with_all = ["recv", "json"])]
     pub(crate) send: bool,
-    /// Join as the consumer and receive lines to stdout
+    /// Join as a consumer and receive lines to stdout
     #[arg(long, conflicts_with = "json")]
     pub(crate) recv: bool,
     /// Print JSON
@@ -126,8 +139,9 @@ together. A last line without newline is a message too, so `recv` adds the
 newline that was missing. A message that is longer than the ring takes ends
 the transfer with code 1: everything before it is sent, nothing of it is.
 
-The end of stdin ends the stream: the receiver gets what is in the ring and
-ends. With no receiver yet, `send` fills the ring, and waits when it is full.")]
+The end of stdin ends the stream, where there are several senders that of the
+last one: receivers get what is in the ring and end. With no receiver yet,
+`send` fills the ring, and waits when it is full.")]
 pub(crate) struct SendArgs {
     /// Name of the segment
     pub(crate) name: String,
@@ -175,7 +189,12 @@ Examples:
 Messages leave the ring only after they were written to stdout. A reader that
 stops early ends `recv` with code 0, and what was not written stays in the
 ring for the next one. But a pipe takes in up to 64 KiB that its reader may
-never look at: to take exactly one message use `--count 1`, not `| head -n 1`.")]
+never look at: to take exactly one message use `--count 1`, not `| head -n 1`.
+
+Where receivers compete (mpmc, spmc), each message goes to one of them, and has
+to leave the ring before it is written. `recv` takes some, up to 256 and never
+more than `--count`, when stdout has room: if stdout then fails, or `recv` is
+killed, those are lost.")]
 pub(crate) struct RecvArgs {
     /// Name of the segment
     pub(crate) name: String,

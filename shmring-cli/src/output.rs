@@ -3,14 +3,20 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
 use std::os::fd::AsFd;
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
+use crate::attaching::Patience;
 use crate::signals::Signals;
 use crate::stop::{Exit, Stop};
 
 /// Large enough that the system call costs little beside the bytes it takes.
 const BUFFER_BYTES: usize = 256 << 10;
+/// A pipe that has room takes in so many bytes without waiting for its reader.
+const PIECE_BYTES: usize = 4096;
+/// How long a reader is waited for after a signal; less than signals allow for tidying up.
+const LINGER: Duration = Duration::from_millis(500);
 
 /// Bytes that are on their way to stdout.
 #[derive(Debug)]
@@ -54,13 +60,22 @@ impl Output {
         &mut self.buffer[start..self.filled]
     }
 
+    /// Waits until something can be written.
+    ///
+    /// # Errors
+    /// `OutputClosed` if there is no reader any more.
+    pub(crate) fn await_room(&self, signals: &Signals) -> Result<(), Stop> {
+        let seen = signals.wait_for(self.file.as_fd(), PollFlags::POLLOUT)?;
+        if seen.contains(PollFlags::POLLERR) { Err(Stop::OutputClosed) } else { Ok(()) }
+    }
+
     /// Writes everything. If it fails, tells how many bytes went out before.
     pub(crate) fn flush(&mut self, signals: &Signals) -> Result<(), (usize, Stop)> {
         let mut written = 0;
         while written < self.filled {
             let result = signals
                 .wait_for(self.file.as_fd(), PollFlags::POLLOUT)
-                .and_then(|()| self.write_some(written));
+                .and_then(|_| self.write_some(written, self.filled));
             match result {
                 Ok(count) => written += count,
                 Err(stop) => return Err((written, stop)),
@@ -70,8 +85,25 @@ impl Output {
         Ok(())
     }
 
-    fn write_some(&mut self, from: usize) -> Result<usize, Stop> {
-        match self.file.write(&self.buffer[from..self.filled]) {
+    /// Writes the rest after a signal, as far as the reader takes it soon.
+    pub(crate) fn finish(&mut self, mut written: usize) {
+        let patience = Patience::new(Some(LINGER));
+        while written < self.filled && !patience.is_over() {
+            let timeout = PollTimeout::try_from(patience.slice()).unwrap_or(PollTimeout::ZERO);
+            let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
+            if poll(&mut fds, timeout) != Ok(1) {
+                continue;
+            }
+            match self.write_some(written, self.filled.min(written + PIECE_BYTES)) {
+                Ok(count) => written += count,
+                // The signal is what is reported.
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn write_some(&mut self, from: usize, to: usize) -> Result<usize, Stop> {
+        match self.file.write(&self.buffer[from..to]) {
             Ok(0) => Err(failed(&ErrorKind::WriteZero.into())),
             Ok(count) => Ok(count),
             Err(error)

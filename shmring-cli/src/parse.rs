@@ -1,6 +1,8 @@
-//! From what was typed to what it means: sizes, durations, modes.
+//! From what was typed to what it means: sizes, kinds, durations, modes.
 
 use std::time::Duration;
+
+use shmring::Kind;
 
 const UNITS: [(&str, u64); 14] = [
     ("", 1),
@@ -19,7 +21,7 @@ const UNITS: [(&str, u64); 14] = [
     ("tb", 1_000_000_000_000),
 ];
 
-/// A number of bytes: `4096`, `64K`, `1M`, `4GiB`, `10MB`.
+/// A number of bytes or of slots: `4096`, `64K`, `1M`, `4GiB`, `10MB`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -28,11 +30,11 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     match (number.parse::<u64>(), factor) {
         (Ok(number), Some(factor)) => number
             .checked_mul(factor)
-            .ok_or_else(|| "that is more bytes than a 64-bit number can count".to_owned()),
+            .ok_or_else(|| "that is more than a 64-bit number can count".to_owned()),
         (Err(_), _) if !number.is_empty() => {
-            Err("that is more bytes than a 64-bit number can count".to_owned())
+            Err("that is more than a 64-bit number can count".to_owned())
         }
-        _ => Err("expected a whole number of bytes such as 4096, 64K, 1M, 4GiB or 10MB".to_owned()),
+        _ => Err("expected a whole number such as 4096, 64K, 1M, 4GiB or 10MB".to_owned()),
     }
 }
 
@@ -42,6 +44,16 @@ pub(crate) fn chunk_size(text: &str) -> Result<usize, String> {
         Ok(0) => Err("a message of 0 bytes would never move stdin on".to_owned()),
         Ok(bytes) => Ok(bytes),
         Err(_) => Err("that is more bytes than this machine can address".to_owned()),
+    }
+}
+
+/// A kind of ring that holds bytes.
+pub(crate) fn kind(text: &str) -> Result<Kind, String> {
+    match text.parse()? {
+        Kind::Packed => Err("a packed ring holds elements of one type, which takes a program to \
+            name; spsc, mpmc, mpsc and spmc hold bytes"
+            .to_owned()),
+        kind => Ok(kind),
     }
 }
 
@@ -92,6 +104,21 @@ mod tests {
             assert!(size(text).is_err(), "{text}");
         }
         assert!(chunk_size("0").is_err());
+    }
+
+    // Catches a ring that nobody could send to, and an error that names no way out.
+    #[test]
+    fn kinds() {
+        for known in Kind::ALL {
+            match kind(known.name()) {
+                Ok(parsed) => assert_eq!(parsed, known),
+                Err(error) => {
+                    assert_eq!(known, Kind::Packed);
+                    assert!(error.contains("type") && error.contains("mpmc"), "{error}");
+                }
+            }
+        }
+        assert!(kind("MPMC").is_err());
     }
 
     // Catches a mode read as decimal, or with bits beyond the permissions.

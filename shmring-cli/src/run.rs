@@ -1,45 +1,105 @@
-//! Runs of messages: copied out together, written together, and only then
-//! released, so that what was not written stays in the ring.
+//! Runs of messages: copied out together and written together. Where nobody competes
+//! for them they are released only then, so that what was not written stays in the ring.
 
-use shmring::{Consumer, Message};
+use std::time::Duration;
+
+use shmring::{Consumer, Message, RecvError, Segment};
 
 use crate::framing::Outgoing;
 use crate::output::Output;
 use crate::signals::Signals;
-use crate::stop::Stop;
+use crate::stop::{Exit, Stop};
+
+/// Where consumers compete, messages leave the ring before they are written: so few at
+/// once, and no more than a pipe takes in, that little is at risk.
+const AT_RISK_MESSAGES: u64 = 256;
+const AT_RISK_BYTES: u64 = 64 << 10;
 
 /// Moves messages from a ring to stdout, a run at a time.
 #[derive(Debug)]
 pub(crate) struct Runs {
+    name: String,
     consumer: Consumer,
     framing: Outgoing,
     output: Output,
+    /// The most messages that are at risk at once.
+    max_at_risk: u64,
     /// Where in the output each message of the run ends.
     ends: Vec<usize>,
 }
 
-impl Runs {
-    pub(crate) fn new(consumer: Consumer, framing: Outgoing, output: Output) -> Self {
-        Self { consumer, framing, output, ends: Vec::new() }
-    }
+/// What became of an attempt to move a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Run {
+    /// So many messages were written.
+    Moved(u64),
+    /// No message came in time.
+    Nothing,
+    /// The stream has ended.
+    Ended,
+}
 
-    pub(crate) fn consumer(&mut self) -> &mut Consumer {
-        &mut self.consumer
+impl Runs {
+    /// Joins the ring as a consumer and takes over stdout.
+    pub(crate) fn new(segment: &Segment, framing: Outgoing) -> Result<Self, Stop> {
+        let ring = segment.description();
+        Ok(Self {
+            name: ring.name.clone(),
+            consumer: segment.consumer().map_err(|error| Stop::join(&ring.name, &error))?,
+            framing,
+            output: Output::stdout()?,
+            max_at_risk: (AT_RISK_BYTES / ring.max_message_bytes.max(1)).clamp(1, AT_RISK_MESSAGES),
+            ends: Vec::new(),
+        })
     }
 
     pub(crate) fn output(&self) -> &Output {
         &self.output
     }
 
-    /// Writes what is in the ring, up to `max` messages and about as many bytes as
-    /// the output's buffer holds, and releases it. Returns how many messages that
-    /// is; 0 if none is there. If writing fails, those that were written whole are
-    /// released.
-    pub(crate) fn move_one(&mut self, max: u64, signals: &Signals) -> Result<u64, Stop> {
-        let Self { consumer, framing, output, ends } = self;
+    /// Waits for a message up to `timeout`, and writes what is in the ring, up to `max`
+    /// messages.
+    pub(crate) fn move_one(
+        &mut self,
+        max: u64,
+        timeout: Duration,
+        signals: &Signals,
+    ) -> Result<Run, Stop> {
+        let moved = if self.consumer.is_exclusive() {
+            self.write_and_release(max, timeout, signals)
+        } else {
+            self.take_and_write(max, timeout, signals)
+        };
+        let error = match moved {
+            Ok(count) => return Ok(Run::Moved(count)),
+            Err(Halt::Stop(stop)) => return Err(stop),
+            Err(Halt::Ring(error)) => error,
+        };
+        match error {
+            RecvError::TimedOut => Ok(Run::Nothing),
+            RecvError::Eof => Ok(Run::Ended),
+            RecvError::Failed(fault) => Err(Stop::fault(&self.name, &fault)),
+            // No buffer is involved that a message could be too long for, and nothing
+            // is looked at in place where consumers compete.
+            RecvError::TooSmall { .. } | RecvError::NotExclusive => {
+                Err(Stop::new(Exit::Failed, format!("{:?}: {error}", self.name)))
+            }
+        }
+    }
+
+    /// Writes about as many bytes as the output's buffer holds. If that fails, the
+    /// messages that were written whole are released.
+    fn write_and_release(
+        &mut self,
+        max: u64,
+        timeout: Duration,
+        signals: &Signals,
+    ) -> Result<u64, Halt> {
+        let Self { consumer, framing, output, ends, .. } = self;
+        drop(consumer.peek_timeout(timeout)?);
         ends.clear();
         output.clear();
-        let mut ahead = consumer.lookahead();
+        let mut ahead = consumer.lookahead().map_err(RecvError::from)?;
         while !output.is_full()
             && (ends.len() as u64) < max
             && let Some(message) = ahead.next()
@@ -51,9 +111,54 @@ impl Runs {
             Ok(()) => Ok(ahead.release() as u64),
             Err((written, stop)) => {
                 ahead.release_first(ends.partition_point(|end| *end <= written));
-                Err(stop)
+                Err(stop.into())
             }
         }
+    }
+
+    /// Takes messages only when stdout has room for some, and holds on to none of them:
+    /// while the reader stands still, others can have them.
+    fn take_and_write(
+        &mut self,
+        max: u64,
+        timeout: Duration,
+        signals: &Signals,
+    ) -> Result<u64, Halt> {
+        let Self { consumer, framing, output, max_at_risk, .. } = self;
+        output.await_room(signals)?;
+        output.clear();
+        let max = usize::try_from(max.min(*max_at_risk)).unwrap_or(usize::MAX);
+        let count =
+            consumer.recv_batch_timeout(max, timeout, |message| copy(message, *framing, output))?;
+        match output.flush(signals) {
+            Ok(()) => Ok(count as u64),
+            Err((written, stop)) => {
+                if matches!(stop, Stop::Signal(_)) {
+                    output.finish(written);
+                }
+                Err(stop.into())
+            }
+        }
+    }
+}
+
+/// Why a run was not moved.
+#[derive(Debug)]
+enum Halt {
+    /// The ring has no message.
+    Ring(RecvError),
+    Stop(Stop),
+}
+
+impl From<RecvError> for Halt {
+    fn from(error: RecvError) -> Self {
+        Self::Ring(error)
+    }
+}
+
+impl From<Stop> for Halt {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
     }
 }
 

@@ -77,12 +77,16 @@ impl Signals {
         }
     }
 
-    /// Waits until `fd` is ready for `events`, or broken. The handlers restart
-    /// system calls, so a plain read would sleep through a signal.
+    /// Waits until `fd` is ready for `events`, or broken, and tells which. The handlers
+    /// restart system calls, so a plain read would sleep through a signal.
     ///
     /// # Errors
     /// `Signal` once one came.
-    pub(crate) fn wait_for(&self, fd: BorrowedFd<'_>, events: PollFlags) -> Result<(), Stop> {
+    pub(crate) fn wait_for(
+        &self,
+        fd: BorrowedFd<'_>,
+        events: PollFlags,
+    ) -> Result<PollFlags, Stop> {
         loop {
             let mut fds =
                 [PollFd::new(fd, events), PollFd::new(self.pipe.as_fd(), PollFlags::POLLIN)];
@@ -90,7 +94,7 @@ impl Signals {
             self.check()?;
             match polled {
                 // What else poll complains about, the read or write will name.
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(fds[0].revents().unwrap_or(PollFlags::empty())),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Stop::new(Exit::Failed, format!("poll: {errno}"))),
             }

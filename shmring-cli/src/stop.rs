@@ -48,6 +48,7 @@ impl Stop {
         let exit = match error {
             JoinError::RoleTaken { .. } => Exit::Taken,
             JoinError::Closed => Exit::PeerGone,
+            JoinError::WrongKind { .. } | JoinError::WrongType { .. } => Exit::Corrupt,
             JoinError::TableFull { .. } => Exit::Failed,
             JoinError::Failed(fault) => fault_exit(fault),
         };

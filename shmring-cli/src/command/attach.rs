@@ -1,24 +1,15 @@
 //! `shmring attach`: verifies and describes a segment, or moves stdin or stdout.
 
-use serde::Serialize;
 use shmring::Segment;
 
 use super::{recv, send};
 use crate::attaching::attach;
 use crate::cli::AttachArgs;
-use crate::facts::{ParticipantFacts, SegmentFacts, StatusFacts};
+use crate::facts::{Facts, SegmentFacts, brief};
 use crate::framing::{Incoming, Outgoing};
 use crate::report;
 use crate::signals::Signals;
 use crate::stop::{Stop, say};
-
-#[derive(Serialize)]
-struct Attached {
-    #[serde(flatten)]
-    segment: SegmentFacts,
-    #[serde(flatten)]
-    status: StatusFacts,
-}
 
 pub(crate) fn run(args: &AttachArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
@@ -34,11 +25,7 @@ pub(crate) fn run(args: &AttachArgs) -> Result<(), Stop> {
         return recv::pump(&segment, &plan, &signals);
     }
     let status = segment.status().map_err(|fault| Stop::fault(&args.name, &fault))?;
-    let facts = Attached {
-        segment: SegmentFacts::of(segment.description()),
-        status: StatusFacts::of(&status),
-    };
-    report::print(args.json, &facts, text)
+    report::print(args.json, &Facts::of(segment.description(), &status), text)
 }
 
 fn announce(segment: &Segment) {
@@ -46,10 +33,14 @@ fn announce(segment: &Segment) {
     say(format_args!("attached to {}: {}", report::printable(&facts.name), facts.summary()));
 }
 
-fn text(facts: &Attached) -> String {
-    let Attached { segment, status } = facts;
-    let used = report::bytes(status.used_bytes);
-    let attached = status.attached.iter().map(|one| ParticipantFacts::brief(Some(one)));
+fn text(facts: &Facts) -> String {
+    let Facts { segment, status } = facts;
+    let mut used =
+        format!("{}, {} messages received so far", status.used(), status.messages_received);
+    if status.tombstones > 0 {
+        used += &format!(", {} slots passed without one", status.tombstones);
+    }
+    let everyone = usize::MAX;
     let rows = [
         ("name", report::printable(&segment.name)),
         ("ring", segment.summary()),
@@ -57,10 +48,10 @@ fn text(facts: &Attached) -> String {
         ("created", format!("{} by pid {}", segment.created_at, segment.creator_pid)),
         ("owner", format!("uid {}", segment.owner_uid)),
         ("state", status.state.to_owned()),
-        ("used", format!("{used}, {} messages received so far", status.messages_received)),
-        ("producer", ParticipantFacts::brief(status.producer.as_ref())),
-        ("consumer", ParticipantFacts::brief(status.consumer.as_ref())),
-        ("attached", attached.collect::<Vec<_>>().join(", ")),
+        ("used", used),
+        ("producers", brief(&status.producers, everyone)),
+        ("consumers", brief(&status.consumers, everyone)),
+        ("attached", brief(&status.attached, everyone)),
     ];
     rows.map(|(label, value)| format!("{label:<9} {value}\n")).concat()
 }

@@ -1,7 +1,7 @@
 //! `shmring create`: makes a segment and prints what it made.
 
 use serde::Serialize;
-use shmring::{AttachError, Config, CreateError, Description, Kind, Segment};
+use shmring::{AttachError, Config, CreateError, Description, Segment};
 
 use crate::cli::CreateArgs;
 use crate::facts::SegmentFacts;
@@ -17,6 +17,8 @@ struct Created {
     existed: bool,
     /// What was asked for, where that was not a size that a ring can have.
     rounded_up_from_bytes: Option<u64>,
+    rounded_up_from_slots: Option<u64>,
+    rounded_up_from_slot_bytes: Option<u64>,
     #[serde(flatten)]
     segment: SegmentFacts,
     memory: Memory,
@@ -34,9 +36,12 @@ pub(crate) fn run(args: &CreateArgs) -> Result<(), Stop> {
     let (segment, existed) = make(args)?;
     let description = segment.description();
     let obtained = segment.obtained();
+    let rounded = |asked: Option<u64>, made| asked.filter(|asked| Some(*asked) != made);
     let facts = Created {
         existed,
-        rounded_up_from_bytes: args.capacity.filter(|asked| *asked != description.capacity_bytes),
+        rounded_up_from_bytes: rounded(args.capacity, Some(description.capacity_bytes)),
+        rounded_up_from_slots: rounded(args.slots, description.slots),
+        rounded_up_from_slot_bytes: rounded(args.slot_bytes, description.slot_bytes),
         segment: SegmentFacts::of(description),
         memory: Memory {
             prefault: obtained.prefault,
@@ -73,11 +78,15 @@ fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
 }
 
 fn config(args: &CreateArgs) -> Config {
-    let mut config = match args.kind {
-        Kind::Spsc => Config::spsc(),
-    };
+    let mut config = Config::new(args.kind);
     if let Some(bytes) = args.capacity {
         config = config.capacity_bytes(bytes);
+    }
+    if let Some(slots) = args.slots {
+        config = config.slots(slots);
+    }
+    if let Some(bytes) = args.slot_bytes {
+        config = config.slot_bytes(bytes);
     }
     if let Some(mode) = args.mode {
         config = config.mode(mode);
@@ -85,13 +94,18 @@ fn config(args: &CreateArgs) -> Config {
     config.prefault(args.prefault).lock(args.lock).huge_pages(args.huge_pages)
 }
 
-/// Whether an existing segment is what was asked for. What was not asked for may
-/// be as it likes.
+/// Whether an existing segment is what was asked for: a ring of bytes. What was not
+/// asked for may be as it likes.
 fn check_compatible(args: &CreateArgs, config: &Config, found: &Description) -> Result<(), Stop> {
-    let asked = config.rounded_capacity_bytes();
-    let capacity = args.capacity.is_none() || asked == Ok(found.capacity_bytes);
-    let mode = args.mode.is_none_or(|asked| asked == found.mode);
-    if args.kind == found.kind && capacity && mode {
+    let capacity = config.rounded_capacity_bytes().ok();
+    let (slots, slot_bytes) = config.rounded_slots().ok().flatten().unzip();
+    let is_so = args.kind == found.kind
+        && found.element.is_none()
+        && (args.capacity.is_none() || capacity == Some(found.capacity_bytes))
+        && (args.slots.is_none() || slots == found.slots)
+        && (args.slot_bytes.is_none() || slot_bytes == found.slot_bytes)
+        && args.mode.is_none_or(|asked| asked == found.mode);
+    if is_so {
         return Ok(());
     }
     let found = SegmentFacts::of(found).summary();
@@ -102,9 +116,20 @@ fn text(facts: &Created) -> String {
     let name = report::printable(&facts.segment.name);
     let verb = if facts.existed { "existed" } else { "created" };
     let mut text = format!("{verb} {name}: {}\n", facts.segment.summary());
-    if let Some(asked) = facts.rounded_up_from_bytes {
-        let made = facts.segment.capacity_bytes;
-        text += &format!("capacity rounded up from {asked} to {made} bytes, a power of two\n");
+    let Created { segment, rounded_up_from_bytes: bytes, .. } = facts;
+    for (what, asked, made, rule) in [
+        ("capacity", *bytes, Some(segment.capacity_bytes), " bytes, a power of two"),
+        ("slots", facts.rounded_up_from_slots, segment.slots, ", a power of two"),
+        (
+            "slot size",
+            facts.rounded_up_from_slot_bytes,
+            segment.slot_bytes,
+            " bytes, a multiple of 8",
+        ),
+    ] {
+        if let Some((asked, made)) = asked.zip(made) {
+            text += &format!("{what} rounded up from {asked} to {made}{rule}\n");
+        }
     }
     let memory = &facts.memory;
     for (wish, obtained) in

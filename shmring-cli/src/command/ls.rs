@@ -4,10 +4,13 @@ use serde::Serialize;
 use shmring::{AttachError, Observer};
 
 use crate::cli::LsArgs;
-use crate::facts::{ParticipantFacts, SegmentFacts, StatusFacts};
+use crate::facts::{Facts, brief};
 use crate::report;
 use crate::stop::{Exit, Stop, say};
 use crate::table;
+
+/// More process ids than this would push the state off the screen.
+const MAX_PIDS: usize = 3;
 
 #[derive(Serialize)]
 struct Listing {
@@ -17,17 +20,8 @@ struct Listing {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Entry {
-    Sound {
-        #[serde(flatten)]
-        segment: SegmentFacts,
-        #[serde(flatten)]
-        status: StatusFacts,
-    },
-    Broken {
-        name: String,
-        state: &'static str,
-        error: String,
-    },
+    Sound(Box<Facts>),
+    Broken { name: String, state: &'static str, error: String },
 }
 
 pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
@@ -45,10 +39,7 @@ fn look(name: String) -> Option<Entry> {
     let broken = |name, error: String| Some(Entry::Broken { name, state: "broken", error });
     match Observer::open(&name) {
         Ok(observer) => match observer.status() {
-            Ok(status) => Some(Entry::Sound {
-                segment: SegmentFacts::of(observer.description()),
-                status: StatusFacts::of(&status),
-            }),
+            Ok(status) => Some(Entry::Sound(Box::new(Facts::of(observer.description(), &status)))),
             Err(fault) => broken(name, fault.to_string()),
         },
         Err(AttachError::NotFound { .. }) => None,
@@ -57,7 +48,8 @@ fn look(name: String) -> Option<Entry> {
 }
 
 fn text(listing: &Listing) -> String {
-    let header = ["NAME", "KIND", "CAPACITY", "USED", "MESSAGES", "PRODUCER", "CONSUMER", "STATE"];
+    let header =
+        ["NAME", "KIND", "CAPACITY", "USED", "MESSAGES", "PRODUCERS", "CONSUMERS", "STATE"];
     let right = [false, false, true, true, true, true, true, false];
     let rows: Vec<_> = listing.segments.iter().map(row).collect();
     table::layout(header, right, &rows)
@@ -65,16 +57,19 @@ fn text(listing: &Listing) -> String {
 
 fn row(entry: &Entry) -> [String; 8] {
     match entry {
-        Entry::Sound { segment, status } => [
-            report::printable(&segment.name),
-            segment.kind.clone(),
-            report::bytes(segment.capacity_bytes),
-            report::bytes(status.used_bytes),
-            status.messages_received.to_string(),
-            ParticipantFacts::brief(status.producer.as_ref()),
-            ParticipantFacts::brief(status.consumer.as_ref()),
-            status.state.to_owned(),
-        ],
+        Entry::Sound(facts) => {
+            let Facts { segment, status } = &**facts;
+            [
+                report::printable(&segment.name),
+                segment.kind.clone(),
+                segment.size(),
+                status.used(),
+                status.messages_received.to_string(),
+                brief(&status.producers, MAX_PIDS),
+                brief(&status.consumers, MAX_PIDS),
+                status.state.to_owned(),
+            ]
+        }
         Entry::Broken { name, state, error } => {
             let unknown = || "-".to_owned();
             let state = format!("{state}: {}", report::printable(error));

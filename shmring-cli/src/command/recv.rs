@@ -7,8 +7,7 @@ use shmring::{RecvError, Segment};
 use crate::attaching::{Patience, attach};
 use crate::cli::RecvArgs;
 use crate::framing::Outgoing;
-use crate::output::Output;
-use crate::run::Runs;
+use crate::run::{Run, Runs};
 use crate::signals::Signals;
 use crate::stop::{Exit, Stop};
 
@@ -32,46 +31,26 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
 /// Moves the ring's messages to stdout, until the stream ends.
 pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
     let name = &segment.description().name;
-    let consumer = segment.consumer().map_err(|error| Stop::join(name, &error))?;
-    let mut runs = Runs::new(consumer, plan.framing, Output::stdout()?);
+    let mut runs = Runs::new(segment, plan.framing)?;
     let mut wanted = plan.count.unwrap_or(u64::MAX);
+    let mut patience = Patience::new(plan.timeout);
     while wanted > 0 {
         signals.check()?;
-        match runs.move_one(wanted, signals)? {
-            // Everything that came was written, so nothing is held back by waiting.
-            0 if ended(&mut runs, name, plan.timeout, signals)? => break,
-            count => wanted -= count,
+        // Everything that came was written, so nothing is held back by waiting.
+        match runs.move_one(wanted, patience.slice(), signals)? {
+            Run::Moved(count) => {
+                wanted -= count;
+                patience = Patience::new(plan.timeout);
+            }
+            Run::Ended => break,
+            // Nobody would read the next message: leave it in the ring.
+            Run::Nothing if runs.output().is_closed() => return Err(Stop::OutputClosed),
+            Run::Nothing if patience.is_over() => {
+                let message = format!("{name:?}: {}", RecvError::TimedOut);
+                return Err(Stop::new(Exit::TimedOut, message));
+            }
+            Run::Nothing => {}
         }
     }
     Ok(())
-}
-
-/// Waits for a message (`false`) or for the end of the stream (`true`).
-fn ended(
-    runs: &mut Runs,
-    name: &str,
-    timeout: Option<Duration>,
-    signals: &Signals,
-) -> Result<bool, Stop> {
-    let patience = Patience::new(timeout);
-    loop {
-        match runs.consumer().peek_timeout(patience.slice()) {
-            Ok(_) => return Ok(false),
-            Err(RecvError::Eof) => return Ok(true),
-            Err(RecvError::TimedOut) => {}
-            Err(RecvError::Failed(fault)) => return Err(Stop::fault(name, &fault)),
-            // No buffer is involved that a message could be too long for.
-            Err(error @ RecvError::TooSmall { .. }) => {
-                return Err(Stop::new(Exit::Failed, format!("{name:?}: {error}")));
-            }
-        }
-        signals.check()?;
-        // Nobody would read the next message: leave it in the ring.
-        if runs.output().is_closed() {
-            return Err(Stop::OutputClosed);
-        }
-        if patience.is_over() {
-            return Err(Stop::new(Exit::TimedOut, format!("{name:?}: {}", RecvError::TimedOut)));
-        }
-    }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shmring::{Producer, Segment, SendError, TrySendError};
+use shmring::{Description, Producer, Segment, SendError, TrySendError};
 
 use crate::attaching::{Patience, attach};
 use crate::cli::SendArgs;
@@ -11,8 +11,8 @@ use crate::input::Input;
 use crate::signals::Signals;
 use crate::stop::{Exit, Stop};
 
-/// A batch has at most this many messages, and this part of the ring's bytes: so
-/// it always fits, whatever the padding, and the receiver works while we fill the next.
+/// A batch has at most this many messages, and this part of the ring's bytes or slots:
+/// so it always fits, whatever the padding, and others work while we fill the next.
 const BATCH_MESSAGES: usize = 512;
 const BATCH_PARTS: u64 = 16;
 /// What a message takes up besides its payload, at most.
@@ -35,18 +35,11 @@ pub(crate) fn pump(
     timeout: Option<Duration>,
     signals: &Signals,
 ) -> Result<(), Stop> {
-    let name = &segment.description().name;
-    let producer = segment.producer().map_err(|error| Stop::join(name, &error))?;
-    let batch_bytes = segment.description().capacity_bytes / BATCH_PARTS;
+    let ring = segment.description();
+    let producer = segment.producer().map_err(|error| Stop::join(&ring.name, &error))?;
     let max_len = producer.max_message_bytes();
-    let mut sender = Sender {
-        name,
-        producer,
-        batch_bytes: usize::try_from(batch_bytes).unwrap_or(usize::MAX),
-        timeout,
-        signals,
-        sent: 0,
-    };
+    let mut sender =
+        Sender { name: &ring.name, producer, batch: Batch::of(ring), timeout, signals, sent: 0 };
     let mut splitter = Splitter::new(framing, max_len);
     let mut input = Input::stdin()?;
     loop {
@@ -54,7 +47,9 @@ pub(crate) fn pump(
         let (taken, unfit) = sender.send_complete(&mut splitter, &input)?;
         input.consume(taken);
         if let Some(unfit) = unfit {
-            return Err(refuse(unfit, framing, max_len, &mut input, signals));
+            let larger = if ring.slots.is_some() { "larger slots" } else { "a larger capacity" };
+            let limit = format!("this ring takes at most {max_len}; create it with {larger}");
+            return Err(refuse(unfit, framing, &limit, &mut input, signals));
         }
         if input.at_end() {
             return Ok(());
@@ -63,10 +58,26 @@ pub(crate) fn pump(
     }
 }
 
+/// The most that goes at once.
+struct Batch {
+    messages: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    fn of(ring: &Description) -> Self {
+        let part = |whole: u64| usize::try_from(whole / BATCH_PARTS).unwrap_or(usize::MAX).max(1);
+        match ring.slots {
+            Some(slots) => Self { messages: part(slots).min(BATCH_MESSAGES), bytes: usize::MAX },
+            None => Self { messages: BATCH_MESSAGES, bytes: part(ring.capacity_bytes) },
+        }
+    }
+}
+
 struct Sender<'a> {
     name: &'a str,
     producer: Producer,
-    batch_bytes: usize,
+    batch: Batch,
     timeout: Option<Duration>,
     signals: &'a Signals,
     sent: u64,
@@ -81,7 +92,7 @@ impl Sender<'_> {
         input: &Input,
     ) -> Result<(usize, Option<Unfit>), Stop> {
         let mut rest = input.bytes();
-        let mut batch: Vec<&[u8]> = Vec::with_capacity(BATCH_MESSAGES);
+        let mut batch: Vec<&[u8]> = Vec::with_capacity(self.batch.messages);
         let mut bytes = 0;
         let unfit = loop {
             let record = match splitter.next(rest, input.at_end()) {
@@ -92,7 +103,7 @@ impl Sender<'_> {
             let message = &rest[record.payload];
             rest = &rest[record.taken..];
             let message_bytes = message.len() + OVERHEAD_BYTES;
-            if batch.len() == BATCH_MESSAGES || bytes + message_bytes > self.batch_bytes {
+            if batch.len() == self.batch.messages || bytes + message_bytes > self.batch.bytes {
                 self.send_all(&batch)?;
                 batch.clear();
                 bytes = 0;
@@ -120,13 +131,14 @@ impl Sender<'_> {
     }
 
     /// Sends as many of the first messages as there is room for at once, give or
-    /// take: half as many at each refusal.
+    /// take: half as many at each refusal, also where other senders were faster, so
+    /// that there are few tries.
     fn send_some(&mut self, batch: &[&[u8]]) -> Result<usize, Stop> {
         let mut count = batch.len();
         while count > 0 {
             match self.producer.try_send_batch(&batch[..count]) {
                 Ok(()) => break,
-                Err(TrySendError::Full) => count /= 2,
+                Err(TrySendError::Full | TrySendError::WouldBlock) => count /= 2,
                 Err(error) => return Err(self.failed(error.into())),
             }
         }
@@ -149,7 +161,7 @@ impl Sender<'_> {
         let exit = match error {
             SendError::TimedOut => Exit::TimedOut,
             SendError::BrokenPipe | SendError::Closed => Exit::PeerGone,
-            SendError::TooLong { .. } => Exit::Failed,
+            SendError::TooLong { .. } | SendError::TooMany { .. } => Exit::Failed,
             SendError::Failed(ref fault) => return Stop::fault(self.name, fault),
         };
         Stop::new(exit, format!("{:?}: {error}; {} messages were sent", self.name, self.sent))
@@ -160,12 +172,11 @@ impl Sender<'_> {
 fn refuse(
     unfit: Unfit,
     framing: Incoming,
-    max_len: usize,
+    limit: &str,
     input: &mut Input,
     signals: &Signals,
 ) -> Stop {
     let unit = if framing == Incoming::Lines { "line" } else { "message" };
-    let limit = format!("this ring takes at most {max_len}; create it with a larger capacity");
     let message = match unfit {
         Unfit::EndlessLine { number } => match line_length(input, signals) {
             Ok((len, whole)) => {

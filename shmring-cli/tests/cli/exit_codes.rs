@@ -35,7 +35,7 @@ fn usage() {
         assert_eq!(ended.text(), "", "{args:?}");
     }
     // It says which kinds there are.
-    run(&["create", "x", "--kind", "mpmc"]).expect_code(2).expect_stderr("spsc");
+    run(&["create", "x", "--kind", "ring"]).expect_code(2).expect_stderr("mpmc");
 }
 
 // Catches names that reach the file system though they cannot be names.

@@ -71,7 +71,7 @@ fn recreate() {
     assert_eq!(name.facts()["capacity_bytes"], 8192);
     assert_eq!(name.facts()["used_bytes"], 0);
     let recv = start(&["recv", &name.0]);
-    name.await_role("consumer", recv.pid());
+    name.await_role("consumers", recv.pid());
     let refused = run(&["create", &name.0, "--recreate"]).expect_code(7);
     refused.expect_stderr(&recv.pid().to_string());
 }
@@ -141,5 +141,5 @@ fn attach_describes() {
     let facts = name.facts();
     assert_eq!(facts["max_message_bytes"], 2032);
     assert_eq!(facts["used_bytes"], 16);
-    assert!(facts["producer"].is_null());
+    assert_eq!(facts["producers"].as_array().map(Vec::len), Some(0));
 }

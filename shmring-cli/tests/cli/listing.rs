@@ -9,7 +9,7 @@ use crate::support::{Name, run, run_with, start};
 fn a_segment_in_use() {
     let name = Name::with_ring("4K");
     let (mut send, recv) = (start(&["send", &name.0]), start(&["recv", &name.0]));
-    name.await_role("consumer", recv.pid());
+    name.await_role("consumers", recv.pid());
     send.write(b"12345678\n");
     name.await_listed("a received message", |segment| segment["messages_received"] == 1);
 
@@ -17,8 +17,8 @@ fn a_segment_in_use() {
     assert_eq!(listed["kind"], "spsc");
     assert_eq!(listed["capacity_bytes"], 4096);
     assert_eq!(listed["state"], "open");
-    assert_eq!(listed["producer"]["pid"], send.pid());
-    assert_eq!(listed["producer"]["alive"], true);
+    assert_eq!(listed["producers"][0]["pid"], send.pid());
+    assert_eq!(listed["producers"][0]["alive"], true);
     assert_eq!(listed["attached"].as_array().map(Vec::len), Some(2), "ls itself is in there");
 
     let text = run(&["ls"]).expect_code(0).text();
@@ -34,11 +34,11 @@ fn a_segment_in_use() {
 fn a_dead_participant() {
     let name = Name::with_ring("4K");
     let mut send = start(&["send", &name.0]);
-    name.await_role("producer", send.pid());
+    name.await_role("producers", send.pid());
     send.child.kill().expect("kill");
     send.child.wait().expect("wait");
     let listed = name.listed().expect("the segment");
-    assert_eq!(listed["producer"]["alive"], false, "{listed}");
+    assert_eq!(listed["producers"][0]["alive"], false, "{listed}");
     assert_eq!(listed["state"], "idle");
     let text = run(&["ls"]).expect_code(0).text();
     let row = text.lines().find(|row| row.starts_with(&name.0)).expect("a row");

@@ -1,9 +1,14 @@
 //! The `shmring` binary as a shell sees it: real processes, real shared memory.
 
+mod competing;
+mod competing_ends;
 mod demo;
 mod exit_codes;
+mod killed;
+mod kinds;
 mod lifecycle;
 mod listing;
+mod party;
 mod pipe_manners;
 mod signals;
 mod support;

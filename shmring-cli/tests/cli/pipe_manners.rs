@@ -54,8 +54,8 @@ fn waiting_for_a_name_times_out() {
 fn a_taken_role_names_its_holder() {
     let name = Name::with_ring("4K");
     let (send, recv) = (start(&["send", &name.0]), start(&["recv", &name.0]));
-    name.await_role("producer", send.pid());
-    name.await_role("consumer", recv.pid());
+    name.await_role("producers", send.pid());
+    name.await_role("consumers", recv.pid());
     run(&["send", &name.0]).expect_code(7).expect_stderr(&send.pid().to_string());
     run(&["recv", &name.0]).expect_code(7).expect_stderr(&recv.pid().to_string());
 }

@@ -6,12 +6,6 @@ use crate::support::{Name, run_with, seq, start, start_with};
 
 const SIGNALS: [Signal; 2] = [Signal::SIGINT, Signal::SIGTERM];
 
-/// Nobody is left in the segment, not even as a dead participant.
-fn expect_left(name: &Name) {
-    let listed = name.listed().expect("a segment");
-    assert_eq!(listed["attached"].as_array().map(Vec::len), Some(0), "{listed}");
-}
-
 // Catches a sender that sleeps through signals in a read, or takes what it has
 // sent back.
 #[test]
@@ -26,7 +20,7 @@ fn a_sender_that_waits_for_input() {
         let stdin = send.child.stdin.take();
         send.end().expect_signal(signal);
         drop(stdin);
-        expect_left(&name);
+        name.expect_left();
         assert_eq!(name.drain(), b"one\ntwo\n");
     }
 }
@@ -40,7 +34,7 @@ fn a_sender_that_waits_for_room() {
         name.await_listed("a full ring", |segment| segment["used_bytes"] == 255 * 16);
         send.signal(signal);
         send.end().expect_signal(signal);
-        expect_left(&name);
+        name.expect_left();
         assert_eq!(name.drain(), seq(1000, 1254));
     }
 }
@@ -51,10 +45,10 @@ fn a_receiver_that_waits_for_messages() {
     for signal in SIGNALS {
         let name = Name::with_ring("4K");
         let recv = start(&["recv", &name.0]);
-        name.await_role("consumer", recv.pid());
+        name.await_role("consumers", recv.pid());
         recv.signal(signal);
         recv.end().expect_signal(signal);
-        expect_left(&name);
+        name.expect_left();
     }
 }
 
@@ -71,7 +65,7 @@ fn a_receiver_whose_reader_stands_still() {
         recv.signal(signal);
         recv.child.wait().expect("wait");
         let ended = recv.end().expect_signal(signal);
-        expect_left(&name);
+        name.expect_left();
 
         let written = [first, ended.stdout].concat();
         assert!(all.starts_with(&written));

@@ -27,10 +27,19 @@ impl Name {
         Self(format!("shmring-cli-test-{}-{number}", std::process::id()))
     }
 
-    /// A ring of that capacity.
+    /// A record ring of that capacity.
     pub(crate) fn with_ring(capacity: &str) -> Self {
+        Self::created(&["--capacity", capacity])
+    }
+
+    /// A slot ring of that kind.
+    pub(crate) fn with_slots(kind: &str, slots: &str, slot_bytes: &str) -> Self {
+        Self::created(&["--kind", kind, "--slots", slots, "--slot-bytes", slot_bytes])
+    }
+
+    fn created(options: &[&str]) -> Self {
         let name = Self::new();
-        run(&["create", &name.0, "--capacity", capacity]).expect_code(0);
+        run(&[&["create", &name.0], options].concat()).expect_code(0);
         name
     }
 
@@ -56,13 +65,31 @@ impl Name {
     }
 
     pub(crate) fn await_role(&self, role: &str, pid: u32) {
-        self.await_listed(role, |segment| segment[role]["pid"] == pid);
+        self.await_listed(role, |segment| {
+            holders(segment, role).iter().any(|holder| holder["pid"] == pid)
+        });
+    }
+
+    /// Waits until so many processes have a role.
+    pub(crate) fn await_holders(&self, role: &str, count: usize) {
+        self.await_listed(role, |segment| holders(segment, role).len() == count);
+    }
+
+    /// Nobody is left in the segment, not even as a dead participant.
+    #[track_caller]
+    pub(crate) fn expect_left(&self) {
+        let listed = self.listed().expect("a segment");
+        assert_eq!(listed["attached"].as_array().map(Vec::len), Some(0), "{listed}");
     }
 
     /// Everything that is in the ring, as a receiver that comes now gets it.
     pub(crate) fn drain(&self) -> Vec<u8> {
         run(&["recv", &self.0]).expect_code(0).stdout
     }
+}
+
+fn holders<'a>(segment: &'a Value, role: &str) -> &'a [Value] {
+    segment[role].as_array().map_or(&[], Vec::as_slice)
 }
 
 impl Drop for Name {
@@ -106,7 +133,7 @@ impl Ended {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         let value: Value = serde_json::from_slice(&self.stdout).expect("JSON");
-        assert_eq!(value["schema"], 1);
+        assert_eq!(value["schema"], 2);
         value
     }
 }
@@ -131,10 +158,8 @@ pub(crate) fn run_with(args: &[&str], input: &[u8]) -> Ended {
 
 /// Starts, with an input that ends.
 pub(crate) fn start_with(args: &[&str], input: Vec<u8>) -> Running {
-    let mut running = Running::spawn(shmring(args).stdin(Stdio::piped()));
-    let mut stdin = running.child.stdin.take().expect("stdin");
-    // It may end before it has read everything.
-    thread::spawn(move || drop(stdin.write_all(&input)));
+    let mut running = start(args);
+    running.feed(input);
     running
 }
 
@@ -165,6 +190,13 @@ impl Running {
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         let stdin = self.child.stdin.as_mut().expect("stdin");
         stdin.write_all(bytes).expect("a process that reads stdin");
+    }
+
+    /// Writes all of its stdin, in the background.
+    pub(crate) fn feed(&mut self, input: Vec<u8>) {
+        let mut stdin = self.child.stdin.take().expect("stdin");
+        // It may end before it has read everything.
+        thread::spawn(move || drop(stdin.write_all(&input)));
     }
 
     /// Reads exactly so many bytes of stdout.
@@ -198,6 +230,14 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Waits for the end of all, reading what they write meanwhile.
+pub(crate) fn end_all(running: Vec<Running>) -> Vec<Ended> {
+    thread::scope(|scope| {
+        let ends: Vec<_> = running.into_iter().map(|one| scope.spawn(|| one.end())).collect();
+        ends.into_iter().map(|end| end.join().expect("an end")).collect()
+    })
 }
 
 fn read_all(source: Option<&mut impl Read>) -> Vec<u8> {

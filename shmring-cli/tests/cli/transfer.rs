@@ -163,7 +163,7 @@ fn a_ring_carries_one_stream_after_the_other() {
     let name = Name::with_ring("64K");
     for _ in 0..2 {
         let recv = start(&["recv", &name.0]);
-        name.await_role("consumer", recv.pid());
+        name.await_role("consumers", recv.pid());
         run_with(&["send", &name.0], &seq(1, 1000)).expect_code(0);
         assert_eq!(recv.end().expect_code(0).stdout, seq(1, 1000));
     }
