@@ -125,7 +125,12 @@ impl fmt::Display for ConfigError {
                 f.write_str("a packed ring holds elements of one type, and none was given")
             }
             Self::NotForKind { what, kind } => {
-                write!(f, "a ring of kind {kind} has no {what}")
+                let has = match kind {
+                    Kind::Spsc => "a capacity in bytes",
+                    Kind::Mpmc | Kind::Mpsc | Kind::Spmc => "slots, and a size of them",
+                    Kind::Packed => "slots, and a type of elements",
+                };
+                write!(f, "a ring of kind {kind} has no {what}; it has {has}")
             }
             Self::Entries { what, entries, max } => {
                 write!(f, "a segment cannot have {entries} {what}; choose 1 to {max}")

@@ -113,13 +113,13 @@ impl Shape {
                 fits.then_some(()).ok_or(ConfigError::Capacity { capacity_bytes, max_bytes })
             }
             Self::Slots { slots, slot_bytes, element, .. } => {
-                check_slots(slots, slot_bytes)?;
                 if !(MIN_SLOT_BYTES..=MAX_SLOT_BYTES).contains(&slot_bytes)
                     || !slot_bytes.is_multiple_of(WORD_BYTES)
                 {
                     let (min, max) = (MIN_SLOT_BYTES, MAX_SLOT_BYTES);
                     return Err(ConfigError::SlotBytes { slot_bytes, min, max });
                 }
+                check_slots(slots, slot_bytes)?;
                 element.map_or(Ok(()), |element| {
                     check_element(element, slot_bytes - slot::STAMP_BYTES)
                 })
