@@ -6,7 +6,10 @@
 mod corrupt;
 mod model;
 mod oracle;
+mod packed;
 mod roles;
+mod shared_roles;
+mod slot;
 mod tiny;
 mod waking;
 
@@ -79,14 +82,8 @@ impl Memory {
         self.control.consumer.head.load(RELAXED)
     }
 
-    /// Writes a payload where it was granted, byte by byte.
     fn write(&self, place: Place, payload: &[u8]) {
-        assert!(payload.len() as u64 <= place.len);
-        for (i, chunk) in payload.chunks(8).enumerate() {
-            let mut bytes = [0; 8];
-            bytes[..chunk.len()].copy_from_slice(chunk);
-            self.words[place.offset as usize / 8 + i].store(u64::from_ne_bytes(bytes), RELAXED);
-        }
+        write(&self.words, place, payload);
     }
 
     /// The tail to which the records lead, and how many messages a consumer sees there.
@@ -101,10 +98,24 @@ impl Memory {
 
     fn read(&self, place: Place) -> Vec<u8> {
         assert_inside(place, self.capacity());
-        let words = &self.words[place.offset as usize / 8..];
-        let bytes = words.iter().flat_map(|word| word.load(RELAXED).to_ne_bytes());
-        bytes.take(place.len as usize).collect()
+        read(&self.words, place)
     }
+}
+
+/// Writes a payload where it was granted, byte by byte.
+fn write(words: &[AtomicU64], place: Place, payload: &[u8]) {
+    assert!(payload.len() as u64 <= place.len);
+    for (i, chunk) in payload.chunks(8).enumerate() {
+        let mut bytes = [0; 8];
+        bytes[..chunk.len()].copy_from_slice(chunk);
+        words[place.offset as usize / 8 + i].store(u64::from_ne_bytes(bytes), RELAXED);
+    }
+}
+
+fn read(words: &[AtomicU64], place: Place) -> Vec<u8> {
+    let words = &words[place.offset as usize / 8..];
+    let bytes = words.iter().flat_map(|word| word.load(RELAXED).to_ne_bytes());
+    bytes.take(place.len as usize).collect()
 }
 
 /// What I6 demands of every place that a ring hands out.

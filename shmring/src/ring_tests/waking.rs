@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{RELAXED, before_wrap, control, handles};
 use crate::ring::tables::Handle;
-use crate::ring::wake::{Sleepers, notify, notify_all, sleep};
+use crate::ring::wake::{Sleepers, notify, notify_all, pass_on, sleep};
 use crate::sync::Deadline;
 
 /// Long enough for the slowest machine; a sleep that lasts as long was not woken.
@@ -142,4 +142,65 @@ fn a_dead_sleeper_does_not_use_up_the_wake() {
         sleeper.join().unwrap();
     });
     assert!(armed(side).is_empty());
+}
+
+/// Catches a wake that is not passed on, or is passed on to nobody's use: by one who came
+/// out of a wait and saw no more.
+#[test]
+fn a_wake_is_passed_on_to_who_waits_for_what_is_left() {
+    let (handles, control) = (handles(130), control());
+    let side = &control.receivers;
+    for (handle, need) in [(0, 12), (65, 10), (129, 8)] {
+        arm(side, &handles, handle, need);
+    }
+    pass_on(side, &handles, || None);
+    assert_eq!((armed(side), moved(&handles)), (vec![0, 65, 129], vec![]), "nothing is left");
+    let mut looks = 0;
+    pass_on(side, &handles, || {
+        looks += 1;
+        Some(7)
+    });
+    assert_eq!((armed(side), moved(&handles)), (vec![0, 65, 129], vec![]), "nobody wants it");
+    assert_eq!(looks, 1);
+    pass_on(side, &handles, || Some(9));
+    assert_eq!((armed(side), moved(&handles)), (vec![0, 65], vec![129]));
+    assert!(armed(&control.senders).is_empty());
+}
+
+/// Catches a herd: everyone woken for one message, each of whom costs a system call. One
+/// who is on its way to sleep seems dead and has another woken beside it, so a round in
+/// which both were asleep must show it.
+#[test]
+fn one_sleeper_is_woken_for_one_message() {
+    let single = (0..50).any(|_| {
+        let (handles, control) = (handles(70), control());
+        let side = &control.senders;
+        let until = Deadline::after(HANG);
+        std::thread::scope(|scope| {
+            for me in [2, 66] {
+                let handles = &handles;
+                scope.spawn(move || {
+                    while handles[me].park.load(RELAXED) == 0 {
+                        let woken = || handles[me].park.load(RELAXED) != 0;
+                        sleep(side, handles, me, 8, until, woken);
+                        assert!(!until.passed(), "slept through its wake");
+                    }
+                });
+            }
+            while armed(side).len() < 2 {
+                std::thread::yield_now();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+            pass_on(side, &handles, || Some(8));
+            let woken = moved(&handles).len();
+            notify_all(side, &handles);
+            for handle in &handles {
+                // Whoever went to sleep again, as after a signal, is not left there.
+                handle.park.add(1, RELAXED);
+                handle.park.wake();
+            }
+            woken == 1
+        })
+    });
+    assert!(single, "a herd");
 }
