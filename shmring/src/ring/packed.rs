@@ -58,7 +58,9 @@ impl<'a> Ring<'a> {
     pub(crate) fn observe(self) -> (u64, u64) {
         let head = self.head.load(Ordering::Relaxed);
         let tail = self.tail.load(Ordering::Relaxed);
-        (tail.wrapping_sub(head).min(self.slots), head)
+        // Tail may have been loaded when it was behind this head.
+        let used = if at_or_past(tail, head) { tail.wrapping_sub(head) } else { 0 };
+        (used.min(self.slots), head)
     }
 
     /// Whether head has reached `need`, so that there may be room.

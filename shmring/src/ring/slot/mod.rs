@@ -32,7 +32,8 @@
 //! announced q before its CAS moved tail past q; resolve sees tail past q, hence the
 //! announcement or a later one; later ones are made only after q was published, and
 //! then resolve sees the stamp. An announcement counts until its owner's attach is
-//! dead, which only the kernel says (I8).
+//! dead, which only the kernel says (I8). Where a cleaner withdrew it, or a new owner has
+//! the handle, the old owner is dead, or had left with all its tickets closed.
 
 mod consumer;
 mod producer;

@@ -40,7 +40,8 @@ pub(crate) fn resolve(
         return Ok(Resolved::Unclaimed);
     }
     for handle in handles {
-        // Who gave its handle up published before.
+        // Who gave its handle up had published or abandoned its tickets, or it is dead and
+        // was cleaned up.
         let Some(attach) = handle.attach() else {
             continue;
         };
