@@ -47,7 +47,7 @@ fn demotion((file, text, nth): Site, weakening: Weakening) -> Demotion {
 fn models_reach_every_ordering() {
     let scanned = scan::demotions();
     let reached = canary::record(|| {
-        for model in FAMILIES.into_iter().flatten() {
+        for model in FAMILIES.iter().copied().flatten() {
             model.explore(Some(0));
         }
     });

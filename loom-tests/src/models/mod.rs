@@ -10,13 +10,18 @@ pub(crate) mod packed_dies;
 pub(crate) mod producer_dies;
 pub(crate) mod record;
 pub(crate) mod roles;
+pub(crate) mod shares;
 pub(crate) mod slot;
+pub(crate) mod slot_batch;
+pub(crate) mod slot_dies;
+pub(crate) mod slot_resolve;
+pub(crate) mod slot_wake;
 pub(crate) mod wake;
 
 use crate::frame::Model;
 
 /// Every model of the rings.
-pub(crate) const FAMILIES: [&[Model]; 10] = [
+pub(crate) const FAMILIES: &[&[Model]] = &[
     cleaner::MODELS,
     consumer_dies::MODELS,
     end::MODELS,
@@ -25,10 +30,15 @@ pub(crate) const FAMILIES: [&[Model]; 10] = [
     producer_dies::MODELS,
     record::MODELS,
     roles::MODELS,
+    shares::MODELS,
     slot::MODELS,
+    slot_batch::MODELS,
+    slot_dies::MODELS,
+    slot_resolve::MODELS,
+    slot_wake::MODELS,
     wake::MODELS,
 ];
 
 /// Models that must fail, as a party in them leaves out what the callers of the ring
 /// have to do.
-pub(crate) const OMISSIONS: [Model; 0] = [];
+pub(crate) const OMISSIONS: [Model; 3] = slot_wake::WITHOUT_BATON;
