@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::state::{MAX_CONSUMERS, MAX_PRODUCERS, MAX_SLOTS, Message};
+use super::memory::{MAX_CONSUMERS, MAX_PRODUCERS, MAX_SLOTS, Message};
 
 /// A rule of the algorithm that a search can leave out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

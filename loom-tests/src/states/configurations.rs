@@ -2,8 +2,8 @@
 //! shows what it is for.
 
 use super::config::{Config, Rule};
+use super::moves::Violation;
 use super::search::Fault;
-use super::steps::Violation;
 use super::{breaks, holds};
 
 /// Declares configurations: each as a constant and as a test.

@@ -1,94 +1,11 @@
 //! A consumer's loop: it looks, copies, takes, and resolves when it is stuck.
 
 use super::config::{Config, Rule};
-use super::resolve::{self, Resolver};
-use super::state::{Message, Position, Stamp, State};
-use super::steps::{Moves, Party, Violation};
-
-/// The access that comes next, with the private state that it needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Consumer {
-    LoadHead,
-    LoadStamp {
-        head: Position,
-    },
-    /// Copies the first word of the message at `from`.
-    Copy {
-        head: Position,
-        from: Position,
-        copies: Copies,
-    },
-    CopyRest {
-        head: Position,
-        from: Position,
-        word: Message,
-        copies: Copies,
-    },
-    /// Loads the stamp behind the messages that were copied.
-    LookAhead {
-        head: Position,
-        from: Position,
-        copies: Copies,
-    },
-    /// Takes what was copied.
-    Take {
-        head: Position,
-        to: Position,
-        copies: Copies,
-    },
-    /// Takes a tombstone.
-    Skip {
-        head: Position,
-    },
-    /// Nothing is there: loads head again.
-    HasHeadMoved {
-        head: Position,
-    },
-    /// Nothing is there: loads tail.
-    IsClaimed {
-        head: Position,
-    },
-    Resolve {
-        ticket: Position,
-        resolver: Resolver,
-    },
-    Dead,
-}
-
-/// The messages that a consumer has copied.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Copies {
-    first: Option<Message>,
-    second: Option<Message>,
-}
-
-impl Copies {
-    const NONE: Self = Self { first: None, second: None };
-
-    fn and(self, words: [Message; 2]) -> Self {
-        let copy = Some(if words[0] == words[1] { words[0] } else { Message::TORN });
-        match self.first {
-            None => Self { first: copy, ..self },
-            Some(_) => Self { second: copy, ..self },
-        }
-    }
-
-    fn count(self) -> u8 {
-        self.iter().count() as u8
-    }
-
-    fn iter(self) -> impl Iterator<Item = Message> {
-        self.first.into_iter().chain(self.second)
-    }
-}
-
-impl Consumer {
-    pub(super) const NEW: Self = Self::LoadHead;
-
-    pub(super) fn is_alive(self) -> bool {
-        self != Self::Dead
-    }
-}
+use super::memory::{Message, Stamp};
+use super::moves::{Moves, Party, Violation};
+use super::parties::{Consumer, Copies, Resolver};
+use super::resolve;
+use super::state::State;
 
 /// What consumer number `me` does next.
 pub(super) fn steps(

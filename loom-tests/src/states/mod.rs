@@ -9,7 +9,10 @@
 //!
 //! ```text
 //! config     who takes part, and which rule of the algorithm is left out
-//! state      all that is shared, and where each party is
+//! memory     what shared memory is made of
+//! parties    where each party is
+//! state      all of both
+//! moves      steps, and what none of them may do
 //! producer   join, announce, claim, write, publish or give up, leave
 //! consumer   look, copy, take, skip tombstones
 //! resolve    the consumer that is stuck behind a ticket
@@ -33,6 +36,9 @@
 mod config;
 mod configurations;
 mod consumer;
+mod memory;
+mod moves;
+mod parties;
 mod producer;
 mod resolve;
 mod search;

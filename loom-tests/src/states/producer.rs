@@ -1,96 +1,10 @@
 //! A producer's life: it joins, sends its batches, and leaves.
 
 use super::config::{Config, Rule};
-use super::state::{Handle, Intent, Position, Stamp, State};
-use super::steps::{Moves, Party, Violation};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Producer {
-    pub(super) at: At,
-    handle: u8,
-    /// A copy of head; may be out of date.
-    head_cache: Position,
-    /// Number of the current batch.
-    batch: u8,
-    /// Messages that were published or given up.
-    sent: u8,
-}
-
-/// The access that comes next, with the private state that it needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum At {
-    /// Claims a handle.
-    Join,
-    /// Loads head for the first copy.
-    TakeOver,
-    LoadTail,
-    /// Possibly full: loads head again.
-    MakeRoom {
-        tail: Position,
-    },
-    Announce {
-        tail: Position,
-    },
-    Claim {
-        tail: Position,
-    },
-    /// The claim was lost.
-    Withdraw,
-    /// Writes a word of the oldest open ticket.
-    Write {
-        word: u8,
-        next: Position,
-        end: Position,
-    },
-    /// Stores the stamp of the oldest open ticket.
-    Publish {
-        next: Position,
-        end: Position,
-    },
-    /// Stores a tombstone on the oldest open ticket.
-    Abandon {
-        next: Position,
-        end: Position,
-    },
-    LeaveIntent,
-    LeaveHandle,
-    Gone,
-    Dead,
-}
-
-impl Producer {
-    pub(super) const NEW: Self = Self::at(At::Join);
-    pub(super) const GONE: Self = Self::at(At::Gone);
-    pub(super) const DEAD: Self = Self::at(At::Dead);
-
-    const fn at(at: At) -> Self {
-        Self { at, handle: 0, head_cache: 0, batch: 0, sent: 0 }
-    }
-
-    pub(super) fn has_ended(&self) -> bool {
-        matches!(self.at, At::Gone | At::Dead)
-    }
-
-    pub(super) fn is_dead(&self) -> bool {
-        self.at == At::Dead
-    }
-
-    /// Whether the producer has something that its death leaves behind.
-    pub(super) fn can_die(&self) -> bool {
-        !matches!(self.at, At::Join | At::Gone | At::Dead)
-    }
-
-    /// Whether the producer lives and has claimed `position`, and neither published
-    /// it nor given it up.
-    pub(super) fn has_open(&self, position: Position) -> bool {
-        match self.at {
-            At::Write { next, end, .. } | At::Publish { next, end } | At::Abandon { next, end } => {
-                (next..end).contains(&position)
-            }
-            _ => false,
-        }
-    }
-}
+use super::memory::{Handle, Intent, Position, Stamp};
+use super::moves::{Moves, Party, Violation};
+use super::parties::{At, Producer};
+use super::state::State;
 
 /// What producer number `me` can do next.
 pub(super) fn steps(

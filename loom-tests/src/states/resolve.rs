@@ -1,44 +1,10 @@
 //! Closing the ticket of a dead producer, access by access.
 
 use super::config::{Config, Rule};
-use super::state::{Position, Stamp, State};
-use super::steps::Violation;
-
-/// The access that comes next, with the private state that it needs. `is_far` tells
-/// whether tail was more than the ring's slots past the ticket when it was loaded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Resolver {
-    LoadTail,
-    LoadHolder {
-        handle: u8,
-        is_far: bool,
-    },
-    LoadIntent {
-        handle: u8,
-        holder: u8,
-        is_far: bool,
-    },
-    /// Asks the kernel.
-    IsAlive {
-        handle: u8,
-        holder: u8,
-        is_far: bool,
-    },
-    LoadStamp {
-        is_far: bool,
-    },
-    LoadHead {
-        seen: Stamp,
-        is_far: bool,
-    },
-    Close {
-        seen: Stamp,
-    },
-}
-
-impl Resolver {
-    pub(super) const NEW: Self = Self::LoadTail;
-}
+use super::memory::{Position, Stamp};
+use super::moves::Violation;
+use super::parties::Resolver;
+use super::state::State;
 
 /// Does the access that comes next; which one comes after it, if any.
 pub(super) fn step(

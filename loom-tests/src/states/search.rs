@@ -5,8 +5,9 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use super::config::Config;
+use super::moves::{Moves, Party, Violation};
 use super::state::State;
-use super::steps::{Moves, Party, Violation, steps};
+use super::steps::steps;
 
 /// States after which a configuration is too large to be a test.
 const MAX_STATES: usize = 4_000_000;
