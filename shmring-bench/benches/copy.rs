@@ -33,19 +33,55 @@ fn next(position: &mut usize, len: usize) -> usize {
     *position
 }
 
+/// What is copied, and how.
+#[derive(Clone, Copy)]
+enum Case {
+    /// Into the ring.
+    Store,
+    /// Into the ring, from a message that was written word by word just before: a block
+    /// reads two words at once, which the machine cannot forward from two stores.
+    StoreFresh,
+    /// Out of the ring.
+    Load,
+}
+
+/// Writes a message word by word.
+#[allow(unsafe_code)]
+fn write(message: &mut [u64], value: u64) {
+    for word in message {
+        // SAFETY: a valid reference.
+        unsafe { std::ptr::write_volatile(word, value) };
+    }
+}
+
+#[allow(unsafe_code)]
+fn bytes(message: &mut [u64]) -> &mut [u8] {
+    // SAFETY: words are bytes, eight each.
+    unsafe { std::slice::from_raw_parts_mut(message.as_mut_ptr().cast(), message.len() * 8) }
+}
+
 #[allow(unsafe_code)]
 fn compare(criterion: &mut Criterion) {
     let ring: Vec<AtomicU64> = (0..RING_WORDS as u64).map(AtomicU64::new).collect();
-    let mut private = vec![7; 4096];
-    for (side, store) in [("store", true), ("load", false)] {
-        let mut group = criterion.benchmark_group(side);
+    let mut message = vec![7; 512];
+    for (name, case) in
+        [("store", Case::Store), ("store fresh", Case::StoreFresh), ("load", Case::Load)]
+    {
+        let mut group = criterion.benchmark_group(name);
         for len in LENS {
+            let message = &mut message[..len / 8];
             let mut position = 0;
             group.bench_function(BenchmarkId::new("words", len), |bencher| {
                 bencher.iter(|| {
                     let shared = &ring[next(&mut position, len)..];
-                    let private = black_box(&mut private[..len]);
-                    if store { words::store(shared, private) } else { words::load(shared, private) }
+                    if let Case::StoreFresh = case {
+                        write(message, position as u64);
+                    }
+                    let private = black_box(bytes(message));
+                    match case {
+                        Case::Load => words::load(shared, private),
+                        Case::Store | Case::StoreFresh => words::store(shared, private),
+                    }
                 });
             });
             if len < 16 || !block::AVAILABLE {
@@ -54,10 +90,16 @@ fn compare(criterion: &mut Criterion) {
             group.bench_function(BenchmarkId::new("block", len), |bencher| {
                 bencher.iter(|| {
                     let shared = ring[next(&mut position, len)..].as_ptr().cast_mut().cast::<u8>();
-                    let private = black_box(&mut private[..len]).as_mut_ptr();
-                    let (from, to) = if store { (private, shared) } else { (shared, private) };
+                    if let Case::StoreFresh = case {
+                        write(message, position as u64);
+                    }
+                    let private = black_box(bytes(message)).as_mut_ptr();
+                    let (from, to) = match case {
+                        Case::Load => (shared, private),
+                        Case::Store | Case::StoreFresh => (private, shared),
+                    };
                     // SAFETY: `next` leaves `len` bytes of the ring behind its position, and
-                    // the private side has as many.
+                    // the message has as many.
                     unsafe { block::copy(from.cast_const(), to, len) }
                 });
             });
