@@ -1,6 +1,9 @@
 //! The format of a segment, pinned with numbers: any change here breaks every
 //! program that was built before, and needs a new VERSION.
 
+#[path = "layout_tests/shapes.rs"]
+mod shapes;
+
 use std::mem::{align_of, offset_of, size_of};
 
 use proptest::prelude::*;

@@ -216,7 +216,7 @@ fn hostile() -> impl Strategy<Value = Memory> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1500, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
 
     /// Catches a read that leaves the ring, a panic, or a walk that does not end.
     #[test]

@@ -208,7 +208,7 @@ fn config(cases: u32) -> ProptestConfig {
 }
 
 proptest! {
-    #![proptest_config(config(300))]
+    #![proptest_config(config(200))]
 
     /// Catches whatever goes wrong where every other message wraps, pads or fills.
     #[test]

@@ -228,6 +228,22 @@ fn corrupt_tail(slots: u64, start: u64, used: u64, found: u64) {
     assert!(used <= slots && head == start);
 }
 
+/// Catches an observer that loads tail before head passes it, and takes the ring for full.
+#[test]
+fn an_observer_sees_no_more_than_there_is() {
+    for start in STARTS {
+        let memory = Memory::new(8, start);
+        for (ahead, used) in [(0, 0), (1, 1), (8, 8), (9, 8), (1 << 62, 8)] {
+            memory.set_tail(start.wrapping_add(ahead));
+            assert_eq!(memory.ring().observe(), (used, start));
+        }
+        for behind in [1, 8, 1 << 62] {
+            memory.set_tail(start.wrapping_sub(behind));
+            assert_eq!(memory.ring().observe(), (0, start), "{behind} behind");
+        }
+    }
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Send { count: u64, commit: u64 },

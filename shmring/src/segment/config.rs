@@ -227,3 +227,7 @@ impl Config {
 fn power_of_two(value: u64, max: u64) -> u64 {
     if (1..=max).contains(&value) { value.next_power_of_two() } else { value }
 }
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

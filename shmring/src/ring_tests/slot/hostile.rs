@@ -106,7 +106,7 @@ fn observe(memory: &Memory) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..Default::default() })]
 
     /// Catches a read that leaves its slot, a panic, or a look that does not end.
     #[test]

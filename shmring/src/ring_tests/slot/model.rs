@@ -47,7 +47,7 @@ fn run(many: Many, (slots, start, aged, steps): (u64, u64, bool, Vec<Step>)) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..Default::default() })]
+    #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..Default::default() })]
 
     /// Catches whatever goes wrong where tickets of several producers, living and dead,
     /// lie beside each other, and consumers take each other's messages.
