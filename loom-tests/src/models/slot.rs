@@ -40,7 +40,7 @@ fn exchange(many: Many, slots: u64, start: u64, sent: &[&'static [u64]], tries: 
             (receiver, received)
         }
     });
-    let mut own = consumers.next().expect("there is a consumer");
+    let own = consumers.next().expect("there is a consumer");
     let others: Vec<_> = consumers.map(thread::spawn).collect();
     let (mut receiver, received) = own();
     let mut lists: Vec<Vec<Received>> = vec![received];
@@ -116,7 +116,7 @@ fn zero_stamps() {
     exchange(SPMC, 2, ZERO_STAMP, &ONE, &[2]);
 }
 
-const ZERO_STAMP: u64 = (1 << 40) - 1;
+pub(super) const ZERO_STAMP: u64 = (1 << 40) - 1;
 
 /// Positions pass 2^64.
 fn last_position() {
@@ -172,15 +172,15 @@ fn next_sole_producer() {
 }
 
 models! {
-    MPSC_ONE_SLOT: mpsc_one_slot_bound_3, bound 3, at least 1, runs mpsc_one_slot;
-    MPSC_TWO_SLOTS: mpsc_two_slots_bound_2, bound 2, at least 1, runs mpsc_two_slots;
-    SPMC_ONE_SLOT: spmc_one_slot_bound_3, bound 3, at least 1, runs spmc_one_slot;
-    SPMC_TWO_SLOTS: spmc_two_slots_bound_2, bound 2, at least 1, runs spmc_two_slots;
-    MPMC_ONE_PRODUCER: mpmc_one_producer_bound_2, bound 2, at least 1, runs mpmc_one_producer;
-    MPMC_ONE_SLOT: mpmc_one_slot_bound_2, bound 2, at least 1, runs mpmc_one_slot;
-    MPMC_TWO_SLOTS: mpmc_two_slots_bound_2, bound 2, at least 1, runs mpmc_two_slots;
-    ZERO_STAMPS: zero_stamps_bound_2, bound 2, at least 1, runs zero_stamps;
-    LAST_POSITION: last_position_bound_2, bound 2, at least 1, runs last_position;
-    JOINS: joins_beside_consumer_bound_3, bound 3, at least 1, runs joins_beside_consumer;
-    NEXT_SOLE: next_sole_producer_bound_2, bound 2, at least 1, runs next_sole_producer;
+    MPSC_ONE_SLOT: mpsc_one_slot_bound_3, bound 3, at least 35000, runs mpsc_one_slot;
+    MPSC_TWO_SLOTS: mpsc_two_slots_bound_2, bound 2, at least 7000, runs mpsc_two_slots;
+    SPMC_ONE_SLOT: spmc_one_slot_bound_3, bound 3, at least 7900, runs spmc_one_slot;
+    SPMC_TWO_SLOTS: spmc_two_slots_bound_2, bound 2, at least 3300, runs spmc_two_slots;
+    MPMC_ONE_PRODUCER: mpmc_one_producer_bound_2, bound 2, at least 2700, runs mpmc_one_producer;
+    MPMC_ONE_SLOT: mpmc_one_slot_bound_2, bound 2, at least 36000, runs mpmc_one_slot;
+    MPMC_TWO_SLOTS: mpmc_two_slots_bound_2, bound 2, at least 25000, runs mpmc_two_slots;
+    ZERO_STAMPS: zero_stamps_bound_2, bound 2, at least 11000, runs zero_stamps;
+    LAST_POSITION: last_position_bound_2, bound 2, at least 12000, runs last_position;
+    JOINS: joins_beside_consumer_bound_3, bound 3, at least 26, runs joins_beside_consumer;
+    NEXT_SOLE: next_sole_producer_bound_2, bound 2, at least 1100, runs next_sole_producer;
 }

@@ -149,10 +149,10 @@ fn sole_gives_up() {
 }
 
 models! {
-    CLAIMED: claimed_at_once_bound_2, bound 2, at least 1, runs claimed_at_once;
+    CLAIMED: claimed_at_once_bound_3, bound 3, at least 3300, runs claimed_at_once;
     NO_ROOM: no_room_for_all_unbounded, bound none, at least 1, runs no_room_for_all;
-    TAKEN: taken_at_once_bound_2, bound 2, at least 1, runs taken_at_once;
-    GIVEN_UP: given_up_bound_2, bound 2, at least 1, runs given_up;
-    TOMBSTONE: tombstone_beside_two_bound_3, bound 3, at least 1, runs tombstone_beside_two;
-    SOLE: sole_gives_up_bound_3, bound 3, at least 1, runs sole_gives_up;
+    TAKEN: taken_at_once_bound_2, bound 2, at least 4100, runs taken_at_once;
+    GIVEN_UP: given_up_bound_3, bound 3, at least 3300, runs given_up;
+    TOMBSTONE: tombstone_beside_two_bound_3, bound 3, at least 10000, runs tombstone_beside_two;
+    SOLE: sole_gives_up_bound_3, bound 3, at least 2500, runs sole_gives_up;
 }

@@ -168,9 +168,9 @@ fn consumer_of_a_batch(kill_at: u64) {
 }
 
 models! {
-    PRODUCER_DIES: producer_bound_2, bound 2, at least 1, kills producer;
-    BATCH_DIES: producer_of_a_batch_bound_2, bound 2, at least 1, kills producer_of_a_batch;
-    QUITTER_DIES: quitter_bound_3, bound 3, at least 1, kills quitter;
-    CONSUMER_DIES: consumer_bound_2, bound 2, at least 1, kills consumer;
-    TAKER_DIES: consumer_of_a_batch_bound_3, bound 3, at least 1, kills consumer_of_a_batch;
+    PRODUCER_DIES: producer_bound_2, bound 2, at least 12000, kills producer;
+    BATCH_DIES: producer_of_a_batch_bound_3, bound 3, at least 22000, kills producer_of_a_batch;
+    QUITTER_DIES: quitter_bound_3, bound 3, at least 1900, kills quitter;
+    CONSUMER_DIES: consumer_bound_2, bound 2, at least 24000, kills consumer;
+    TAKER_DIES: consumer_of_a_batch_bound_3, bound 3, at least 2200, kills consumer_of_a_batch;
 }

@@ -6,6 +6,7 @@
 
 use loom::thread;
 
+use super::slot::ZERO_STAMP;
 use crate::fixture::slot::{MPMC, MPSC, World};
 use crate::frame::models;
 use crate::ring::slot::Resolved;
@@ -66,6 +67,28 @@ fn announces_again() {
     assert_eq!(receiver.drain().len(), 2);
 }
 
+/// A producer sends and, losing a claim to another one, withdraws an announcement while
+/// its first ticket is looked after.
+///
+/// Accepted: as in [`slow_owner`]. Would catch a resolver that sees the announcement
+/// withdrawn, and not the first message.
+fn withdraws() {
+    let world = World::new(MPMC, 2, 0);
+    let mut receiver = world.receiver(CONSUMER);
+    let (mut sender, mut faster) = (world.sender(OWNER), world.sender(OTHER));
+    assert!(sender.claim(1).is_ok());
+    let owner = thread::spawn(move || {
+        sender.fill(&[10]);
+        sender.try_send(11);
+    });
+    let other = thread::spawn(move || faster.try_send(20));
+    assert_ne!(world.resolve(0), Resolved::Closed);
+    owner.join().expect("the owner ends");
+    other.join().expect("the other ends");
+    assert_eq!(receiver.drain().len(), 2);
+    world.assert_all_taken();
+}
+
 /// A producer sends and gives its handle up while its ticket is looked after.
 ///
 /// Accepted: as in [`slow_owner`]. Would catch a resolver that sees the announcement
@@ -83,13 +106,13 @@ fn owner_leaves() {
     assert_eq!(receiver.try_recv().map(|one| one.id), Ok(10));
 }
 
-/// Two producers want the last free slot. One of them dies if it got it.
+/// Two producers want the only slot. One of them dies if it got it.
 ///
 /// Accepted: the living one's message arrives, or the dead one's ticket is closed, and
 /// the ring goes on. Would catch a producer that lost the claim and is taken for the
 /// owner of the ticket for as long as it lives.
-fn loser_of_a_claim() {
-    let world = World::new(MPMC, 1, 0);
+fn loser(start: u64) {
+    let world = World::new(MPMC, 1, start);
     let mut receiver = world.receiver(CONSUMER);
     let (mut victim, mut sender) = (world.sender(OWNER), world.sender(OTHER));
     let dying = thread::spawn({
@@ -107,6 +130,21 @@ fn loser_of_a_claim() {
     assert_eq!(receiver.drain().len(), usize::from(sent));
     assert_eq!(world.roles().resolved(), u64::from(claimed));
     assert!(sender.try_send(21), "there is room");
+}
+
+fn loser_of_a_claim() {
+    loser(0);
+}
+
+/// The sequence of the first position is 0, as in a slot that was never written: would
+/// also catch that zero being taken for a stamp, and the ticket for settled.
+fn loser_at_a_zero_stamp() {
+    loser(ZERO_STAMP);
+}
+
+/// The next position is 0.
+fn loser_at_the_last_position() {
+    loser(u64::MAX);
 }
 
 /// The owner published and died. Its message is taken and another one comes into its
@@ -276,17 +314,52 @@ fn beside_a_cleaner() {
     assert_eq!(receiver.try_recv().map(|one| one.id), Ok(10));
 }
 
+/// The handle of a producer that died with its ticket open is freed and claimed again, by
+/// one that sends nothing, while that ticket is looked after.
+///
+/// Accepted: the ticket is closed. Would catch a newcomer that is taken for the owner of
+/// what its handle announced before.
+fn handle_of_the_dead_again() {
+    let world = World::new(MPMC, 1, 0);
+    let mut victim = world.sender(OWNER);
+    let mut receiver = world.receiver(CONSUMER);
+    victim.claim(1).expect("there is room");
+    let handle = victim.handle;
+    world.mark_dead(OWNER);
+    let newcomer = thread::spawn({
+        let world = world.clone();
+        move || {
+            assert!(world.is_dead(OWNER));
+            world.clean(OWNER);
+            world.sender(OTHER)
+        }
+    });
+    world.resolve(0);
+    let mut newcomer = newcomer.join().expect("the newcomer has joined");
+    assert_eq!(newcomer.handle, handle);
+    assert!(receiver.drain().is_empty());
+    assert_eq!(world.roles().resolved(), 1);
+    assert!(newcomer.try_send(20), "there is room");
+}
+
 models! {
-    SLOW_OWNER: slow_owner_unbounded, bound none, at least 1, runs slow_owner;
-    JUST_JOINED: owner_just_joined_bound_3, bound 3, at least 1, runs owner_just_joined;
-    ANNOUNCES_AGAIN: announces_again_unbounded, bound none, at least 1, runs announces_again;
-    OWNER_LEAVES: owner_leaves_bound_3, bound 3, at least 1, runs owner_leaves;
-    LOSER: loser_of_a_claim_unbounded, bound none, at least 1, runs loser_of_a_claim;
-    LATE: late_bound_3, bound 3, at least 1, runs late;
-    LATE_BESIDE: late_beside_another_bound_2, bound 2, at least 1, runs late_beside_another;
-    TWO: two_resolvers_bound_3, bound 3, at least 1, runs two_resolvers;
-    AGAIN: slot_of_the_dead_again_bound_2, bound 2, at least 1, runs slot_of_the_dead_again;
-    AGAIN_ALONE: slot_of_the_dead_again_alone_bound_2, bound 2, at least 1,
+    HANDLE_AGAIN: handle_of_the_dead_again_bound_3, bound 3, at least 300,
+        runs handle_of_the_dead_again;
+    SLOW_OWNER: slow_owner_unbounded, bound none, at least 17, runs slow_owner;
+    JUST_JOINED: owner_just_joined_unbounded, bound none, at least 17, runs owner_just_joined;
+    ANNOUNCES_AGAIN: announces_again_unbounded, bound none, at least 170, runs announces_again;
+    WITHDRAWS: withdraws_bound_3, bound 3, at least 4200, runs withdraws;
+    OWNER_LEAVES: owner_leaves_unbounded, bound none, at least 440, runs owner_leaves;
+    LOSER: loser_of_a_claim_unbounded, bound none, at least 76, runs loser_of_a_claim;
+    ZERO_LOSER: loser_at_a_zero_stamp_unbounded, bound none, at least 76,
+        runs loser_at_a_zero_stamp;
+    LAST_LOSER: loser_at_the_last_position_unbounded, bound none, at least 76,
+        runs loser_at_the_last_position;
+    LATE: late_unbounded, bound none, at least 10000, runs late;
+    LATE_BESIDE: late_beside_another_bound_3, bound 3, at least 8900, runs late_beside_another;
+    TWO: two_resolvers_bound_2, bound 2, at least 3100, runs two_resolvers;
+    AGAIN: slot_of_the_dead_again_bound_3, bound 3, at least 2200, runs slot_of_the_dead_again;
+    AGAIN_ALONE: slot_of_the_dead_again_alone_bound_3, bound 3, at least 910,
         runs slot_of_the_dead_again_alone;
-    CLEANER: beside_a_cleaner_bound_2, bound 2, at least 1, runs beside_a_cleaner;
+    CLEANER: beside_a_cleaner_bound_3, bound 3, at least 950, runs beside_a_cleaner;
 }

@@ -1,7 +1,7 @@
 //! What all kinds of rings share: tables, roles, sleeping and waking.
 
 use super::{Allowed, Canary, Site, allowed, canary};
-use crate::models::{end, roles, wake};
+use crate::models::{end, roles, shares, slot_resolve, wake};
 use crate::sync::canary::Weakening::{NoAcquire, NoFence, NoRelease, Relaxed};
 
 const CLAIM: &str =
@@ -21,11 +21,34 @@ pub(super) const CANARIES: &[Canary] = &[
     canary(("roster.rs", "let _ = word.compare_exchange(", 1), Relaxed, roles::NEXT_CONSUMER),
     // Who sees a role held sees its handle held.
     canary(("roster.rs", CLAIM, 1), NoRelease, roles::TWO_CLAIMANTS),
+    canary(("roster.rs", "word.fetch_or(bit, Ordering::Release);", 1), Relaxed, shares::HOLDER),
+    // Who sees a handle free sees what its owner published.
+    canary(
+        ("tables.rs", "let state = self.state.load(Ordering::Acquire);", 1),
+        Relaxed,
+        slot_resolve::OWNER_LEAVES,
+    ),
+    // Who sees a holder counted sees the holder.
+    canary(
+        ("roster.rs", "self.word(role).fetch_add(CLAIM, Ordering::Release);", 1),
+        Relaxed,
+        shares::COUNTED,
+    ),
     // The end of the stream comes after the last message.
     canary(
         ("roster.rs", "let tenure = Tenure::decode(self.word(role).load(Ordering::Acquire));", 1),
         Relaxed,
         end::VACATE,
+    ),
+    canary(
+        ("roster.rs", "members.fetch_and(!bit, Ordering::Release);", 1),
+        Relaxed,
+        shares::LEAVES,
+    ),
+    canary(
+        ("roster.rs", "handles_of(index, word.load(Ordering::Acquire)).next()", 1),
+        Relaxed,
+        shares::LEAVES,
     ),
     canary(
         ("roster.rs", "self.flags.fetch_or(CLOSED, Ordering::Release);", 1),
