@@ -6,6 +6,7 @@
 mod common;
 
 mod files;
+mod kinds;
 mod names;
 mod observe;
 mod recreate;
@@ -23,6 +24,7 @@ fn child_entry() {
         Some((part, args)) => match part.as_str() {
             "other-user" => system::other_user(&args),
             "full" => system::full(),
+            "describe" => kinds::describe(&args),
             _ => panic!("no part {part}"),
         },
     }

@@ -1,17 +1,24 @@
 //! The verbs of producers and consumers, within one process.
 
+#![allow(unsafe_code)]
+
 #[path = "../common/mod.rs"]
 mod common;
 
 mod batches;
+mod elements;
 mod ends;
 mod grants;
+mod packed;
+mod packed_grants;
+mod packed_waits;
 mod slot_batches;
 mod slot_ends;
 mod slot_grants;
 mod slot_waits;
 mod slots;
 mod streams;
+mod typed;
 mod verbs;
 mod waits;
 mod ways;

@@ -172,7 +172,6 @@ fn a_forgotten_reservation_holds_up_until_the_next_verb() {
     }
 }
 
-#[expect(clippy::forget_non_drop, reason = "a destructor may come, and must not be needed")]
 fn forget(tx: &mut Producer) {
     let mut reservation = tx.reserve(40).unwrap();
     reservation.write_at(0, &[0xFF; 40]);
