@@ -306,7 +306,7 @@ impl RecvSide {
         match &mut self.ring {
             Ring::Record(ring) => ring.release(self.seat.view.record(), to, messages),
             Ring::Slot(ring) => {
-                if !ring.take(self.seat.view.slot(), to) {
+                if !ring.take(self.seat.view.slot(), to, messages) {
                     return false;
                 }
             }

@@ -68,10 +68,7 @@ impl Consumer {
 
     #[cold]
     fn skip(&mut self, ring: Ring<'_>) {
-        if self.take(ring, self.head.wrapping_add(1)) {
-            ring.tombstones.fetch_add(1, Ordering::Relaxed);
-            self.skipped = true;
-        }
+        self.skipped |= self.take(ring, self.head.wrapping_add(1), 0);
     }
 
     /// Why nothing is published at head; `None` if head has moved on meanwhile.
@@ -113,11 +110,12 @@ impl Consumer {
         Ok(None)
     }
 
-    /// Takes everything from the head that was looked at up to `to`; whether nobody
-    /// else had taken some of it. What was read in place or copied before is a
-    /// message only if so.
+    /// Takes everything from the head that was looked at up to `to`, which is `messages`
+    /// messages and for the rest tombstones; whether nobody else had taken some of it.
+    /// What was read in place or copied before is a message only if so.
     #[inline]
-    pub(crate) fn take(&mut self, ring: Ring<'_>, to: u64) -> bool {
+    pub(crate) fn take(&mut self, ring: Ring<'_>, to: u64, messages: u64) -> bool {
+        let tombstones = to.wrapping_sub(self.head).wrapping_sub(messages);
         if ring.many.consumers {
             // ORDERING: Release, with the Acquire in Producer::make_room (I4): the
             // payload was read before. What a failure loads is not used.
@@ -132,6 +130,9 @@ impl Consumer {
             ring.head.store(to, Ordering::Release);
         }
         self.head = to;
+        if tombstones != 0 {
+            ring.tombstones.fetch_add(tombstones, Ordering::Relaxed);
+        }
         true
     }
 

@@ -124,7 +124,7 @@ proptest! {
                 memory.assert_in_slot(place);
                 prop_assert_eq!(place.start, consumer.head());
                 harm.apply(&memory);
-                consumer.take(ring, place.end);
+                consumer.take(ring, place.end, 1);
             }
             for from in [far, consumer.head().wrapping_add(near)] {
                 if let Ok(Some(place)) = consumer.look_ahead(ring, from) {

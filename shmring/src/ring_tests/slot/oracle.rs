@@ -30,10 +30,8 @@ pub(super) struct Oracle {
     pub(super) head: u64,
     /// The positions from head to tail.
     pub(super) queue: VecDeque<State>,
-    /// Tombstones that were passed at head.
+    /// Tombstones that were passed, at head or between the messages of a batch.
     pub(super) passed: u64,
-    /// Tombstones that were passed between the messages of one batch.
-    pub(super) between: u64,
     /// Tickets of the dead that were closed.
     pub(super) closed: u64,
 }
@@ -41,7 +39,7 @@ pub(super) struct Oracle {
 impl Oracle {
     pub(super) fn new(many: Many, slots: u64, start: u64) -> Self {
         let queue = VecDeque::new();
-        Self { many, slots, head: start, queue, passed: 0, between: 0, closed: 0 }
+        Self { many, slots, head: start, queue, passed: 0, closed: 0 }
     }
 
     pub(super) fn used(&self) -> u64 {
@@ -128,7 +126,7 @@ impl Oracle {
 
     /// Takes so many messages, the last of which ends at `end`.
     pub(super) fn take_batch(&mut self, end: u64, messages: u64) {
-        self.between += end.wrapping_sub(self.head) - messages;
+        self.passed += end.wrapping_sub(self.head) - messages;
         self.take_to(end);
     }
 

@@ -33,7 +33,7 @@ fn succeed(memory: &Memory, taken: u64, used: u64, open: u64) {
     for _ in 0..taken {
         let place = memory.send(&mut producer, 8).unwrap();
         assert_eq!(consumer.look(ring), Ok(Look::Message(place)));
-        assert!(consumer.take(ring, place.end));
+        assert!(consumer.take(ring, place.end, 1));
     }
     memory.send_all(&mut producer, used);
     if open > 0 {
@@ -55,7 +55,7 @@ fn succeed(memory: &Memory, taken: u64, used: u64, open: u64) {
         let Ok(Look::Message(place)) = consumer.look(ring) else { panic!("{memory:?}") };
         assert_eq!(place.start, start.wrapping_add(taken + i));
         assert_eq!(memory.read(place), payload(place.start, if i < used { 8 } else { 3 }));
-        assert!(consumer.take(ring, place.end));
+        assert!(consumer.take(ring, place.end, 1));
     }
     assert_eq!(consumer.look(ring), Ok(Look::Empty));
 }
@@ -98,7 +98,7 @@ fn a_consumer_goes_on_where_the_last_one_took() {
             let places = [0; 3].map(|_| memory.send(&mut producer, 8).unwrap());
             let mut first = memory.consumer();
             assert_eq!(first.look(memory.ring()), Ok(Look::Message(places[0])));
-            assert!(first.take(memory.ring(), places[0].end));
+            assert!(first.take(memory.ring(), places[0].end, 1));
             assert_eq!(first.look_ahead(memory.ring(), first.head()), Ok(Some(places[1])));
             assert_eq!(first.look_ahead(memory.ring(), places[1].end), Ok(Some(places[2])));
             let mut second = memory.consumer();
@@ -125,7 +125,7 @@ fn observers_see_what_is_published_whatever_the_hint() {
             }
             for taken in 1..=64 {
                 consumer.look(memory.ring()).unwrap();
-                assert!(consumer.take(memory.ring(), start.wrapping_add(taken)));
+                assert!(consumer.take(memory.ring(), start.wrapping_add(taken), 1));
                 // Any hint, also one that head has passed.
                 for hint in (0..=64).step_by(3) {
                     memory.set_tail(start.wrapping_add(hint));

@@ -23,7 +23,7 @@ fn every_length_fits_into_every_slot() {
                     assert_eq!(touched.count() as u64, slots + len.div_ceil(8));
                     assert_eq!(consumer.look(memory.ring()), Ok(Look::Message(place)));
                     assert_eq!(memory.read(place), payload(place.start, len));
-                    assert!(consumer.take(memory.ring(), place.end));
+                    assert!(consumer.take(memory.ring(), place.end, 1));
                     assert_eq!(consumer.look(memory.ring()), Ok(Look::Empty));
                 }
             }
@@ -85,7 +85,7 @@ fn batch(memory: &Memory, used: u64, count: u64) {
         let mut consumer = memory.consumer();
         for _ in 0..used + count {
             let Ok(Look::Message(place)) = consumer.look(ring) else { panic!("{memory:?}") };
-            assert!(consumer.take(ring, place.end));
+            assert!(consumer.take(ring, place.end, 1));
         }
         assert_eq!(consumer.look(ring), Ok(Look::Empty));
     }
@@ -175,7 +175,7 @@ fn abandon(memory: &Memory, open: u64, published: u64) {
     assert!(!producer.has_open() && !producer.abandon(ring));
     for _ in 0..published {
         let Ok(Look::Message(place)) = consumer.look(ring) else { panic!("{memory:?}") };
-        assert!(consumer.take(ring, place.end));
+        assert!(consumer.take(ring, place.end, 1));
     }
     assert!(!consumer.take_skipped());
     let waits = memory.many.producers && published < open;
