@@ -10,6 +10,7 @@ mod stamps;
 mod takeover;
 mod tiny;
 mod walks;
+mod windows;
 
 use std::mem::ManuallyDrop;
 

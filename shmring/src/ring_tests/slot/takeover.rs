@@ -40,7 +40,8 @@ fn succeed(memory: &Memory, taken: u64, used: u64, open: u64) {
         producer.claim(ring, memory.intent(0), open).unwrap();
         super::write(&memory.words, producer.place(ring, 8), &[0xEE; 8]);
     }
-    // Here it dies.
+    // Here it dies, and its hint may be as old as it was.
+    memory.set_tail(start);
     let mut successor = memory.producer();
     let tail = start.wrapping_add(taken + used);
     assert_eq!(successor.published(), tail);
@@ -58,6 +59,18 @@ fn succeed(memory: &Memory, taken: u64, used: u64, open: u64) {
         assert!(consumer.take(ring, place.end, 1));
     }
     assert_eq!(consumer.look(ring), Ok(Look::Empty));
+}
+
+/// Catches a successor that stops at what consumers pass over: they would be ahead of it.
+#[test]
+fn a_sole_producer_goes_on_behind_a_tombstone() {
+    for many in [SPMC, SOLE] {
+        let memory = Memory::new(many, 4, 1, 9);
+        memory.stamp(9).store(tombstone(9), RELAXED);
+        memory.stamp(10).store(published(10, 8), RELAXED);
+        assert_eq!(memory.producer().published(), 11);
+        assert!(matches!(memory.look(), Ok(Look::Message(place)) if place.start == 10));
+    }
 }
 
 /// Catches a successor that searches through stamps that no producer wrote.
