@@ -113,16 +113,17 @@ impl Shape {
                 fits.then_some(()).ok_or(ConfigError::Capacity { capacity_bytes, max_bytes })
             }
             Self::Slots { slots, slot_bytes, element, .. } => {
+                if let Some(element) = element {
+                    let room = slot_bytes.min(MAX_SLOT_BYTES).saturating_sub(slot::STAMP_BYTES);
+                    check_element(element, room)?;
+                }
                 if !(MIN_SLOT_BYTES..=MAX_SLOT_BYTES).contains(&slot_bytes)
                     || !slot_bytes.is_multiple_of(WORD_BYTES)
                 {
                     let (min, max) = (MIN_SLOT_BYTES, MAX_SLOT_BYTES);
                     return Err(ConfigError::SlotBytes { slot_bytes, min, max });
                 }
-                check_slots(slots, slot_bytes)?;
-                element.map_or(Ok(()), |element| {
-                    check_element(element, slot_bytes - slot::STAMP_BYTES)
-                })
+                check_slots(slots, slot_bytes)
             }
             Self::Elements { slots, element } => {
                 check_element(element, MAX_SLOT_BYTES)?;

@@ -112,8 +112,8 @@ impl Producer {
             // least as far as whoever moved tail here saw it.
             let tail = ring.tail.load(Ordering::Acquire);
             let end = tail.wrapping_add(count);
-            // Possibly full: head may have moved since it was copied.
-            if end.wrapping_sub(self.head_cache) > ring.slots()
+            // Possibly full: head may have moved since it was copied. Or tail is behind it.
+            if tail.wrapping_sub(self.head_cache) > ring.slots() - count
                 && !self.make_room(ring, tail, count)?
             {
                 continue;
