@@ -1,17 +1,12 @@
 //! Processes that are killed or stopped at the worst moments that a test can choose.
 
-use std::time::Duration;
-
 use shmring::{
     Config, CreateError, JoinError, Observer, RecvError, Role, Segment, SendError, TryRecvError,
     WaitMode,
 };
 
 use crate::common::child::{self, Part, pause, say};
-use crate::common::{Name, SHORT, eventually, payload, watchdog};
-
-/// Longer than it takes the kernel to end a process, on the slowest machine.
-const LONG: Duration = Duration::from_secs(100);
+use crate::common::{LONG, Name, SHORT, eventually, payload, watchdog};
 
 /// In the child: takes a role, does what the arguments say, and waits to be killed.
 pub(crate) fn hold(args: &[String]) {

@@ -9,6 +9,9 @@ mod death;
 mod forks;
 mod load;
 mod races;
+mod slots_death;
+mod slots_sleepers;
+mod stress;
 
 use common::child;
 
@@ -23,6 +26,10 @@ fn child_entry() {
             "hold" => death::hold(&args),
             "sleep" => death::sleep(&args),
             "create" => races::create(&args),
+            "ring-hold" => slots_death::hold(&args),
+            "ring-sleep" => slots_sleepers::sleep(&args),
+            "ring-send" => stress::send(&args),
+            "ring-receive" => stress::receive(&args),
             "fork" => forks::fork(&args),
             "fork-with-grants" => forks::fork_with_grants(&args),
             "fork-holding" => forks::fork_holding(&args),
