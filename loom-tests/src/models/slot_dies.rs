@@ -1,5 +1,7 @@
 //! The slot ring: a producer or a consumer dies at any operation, and the others go on.
 
+use std::collections::BTreeSet;
+
 use loom::thread;
 
 use crate::fixture::slot::{MPMC, MPSC, SPMC, World};
@@ -143,8 +145,8 @@ fn consumer(kill_at: u64) {
 /// The victim takes two messages at once, beside another consumer that takes one, and
 /// a tombstone lies between them.
 ///
-/// Accepted: both or none of them went with the victim, and the other gets the rest.
-/// Would catch a batch that is taken in part.
+/// Accepted: both or none of them went with the victim, known to it or not, and the other
+/// gets the rest. Would catch a batch that is taken in part.
 fn consumer_of_a_batch(kill_at: u64) {
     let world = World::new(MPMC, 4, 0);
     let (mut sender, mut quitter) = (world.sender(PRODUCER), world.sender(PRODUCER));
@@ -164,7 +166,9 @@ fn consumer_of_a_batch(kill_at: u64) {
     dying.join().expect("the victim ends");
     assert!(world.is_dead(VICTIM));
     receiver.drain();
-    world.assert_all_taken();
+    // Killed between taking them and counting the tombstone, the victim never knew.
+    let missing = world.missing();
+    assert!(missing.is_empty() || missing == BTreeSet::from([0, 2]), "lost: {missing:?}");
 }
 
 models! {
