@@ -171,7 +171,38 @@ fn next_sole_producer() {
     world.assert_all_taken();
 }
 
+/// Two messages are in the ring. Someone else takes the first and sends a third into
+/// its slot.
+///
+/// Accepted: the first message or the second. Would catch a consumer that takes the third
+/// one's stamp for a sign that nothing is there.
+fn never_empty(many: Many) {
+    let world = World::new(many, 2, 0);
+    let (mut first, mut second) = (world.receiver(0), world.receiver(1));
+    let mut sender = world.sender(2);
+    assert!(sender.try_send_all(&[10, 11]));
+    let other = thread::spawn(move || {
+        assert!(second.try_recv().is_ok());
+        assert!(sender.try_send(12));
+    });
+    let received = first.try_recv().expect("a message is there all the time");
+    assert!(matches!(received.id, 10 | 11));
+    other.join().expect("the other ends");
+    assert_eq!(first.drain().len(), 1);
+    world.assert_all_taken();
+}
+
+fn never_empty_spmc() {
+    never_empty(SPMC);
+}
+
+fn never_empty_mpmc() {
+    never_empty(MPMC);
+}
+
 models! {
+    NEVER_EMPTY_SPMC: never_empty_spmc_bound_3, bound 3, at least 730, runs never_empty_spmc;
+    NEVER_EMPTY_MPMC: never_empty_mpmc_bound_3, bound 3, at least 730, runs never_empty_mpmc;
     MPSC_ONE_SLOT: mpsc_one_slot_bound_3, bound 3, at least 35000, runs mpsc_one_slot;
     MPSC_TWO_SLOTS: mpsc_two_slots_bound_2, bound 2, at least 7000, runs mpsc_two_slots;
     SPMC_ONE_SLOT: spmc_one_slot_bound_3, bound 3, at least 7900, runs spmc_one_slot;

@@ -34,6 +34,23 @@ fn slow_owner() {
     assert_eq!(receiver.try_recv().map(|one| one.id), Ok(10));
 }
 
+/// The owner sends a batch while the consumer takes its first message and looks after
+/// the second one's ticket.
+///
+/// Accepted: both messages arrive. Would catch an announcement that names not all of the
+/// batch, or only the next of it.
+fn slow_owner_of_a_batch() {
+    let world = World::new(MPSC, 2, 0);
+    let mut receiver = world.receiver(CONSUMER);
+    let mut sender = world.sender(OWNER);
+    let owner = thread::spawn(move || assert!(sender.try_send_all(&[10, 11])));
+    let mut received = usize::from(receiver.try_recv().is_ok());
+    assert_ne!(world.resolve(received as u64), Resolved::Closed);
+    owner.join().expect("the owner ends");
+    received += receiver.drain().len();
+    assert_eq!(received, 2);
+}
+
 /// The owner joins, too, while its ticket is looked after.
 ///
 /// Accepted: as in [`slow_owner`]. Would catch a resolver that sees the claim and takes
@@ -346,6 +363,8 @@ models! {
     HANDLE_AGAIN: handle_of_the_dead_again_bound_3, bound 3, at least 300,
         runs handle_of_the_dead_again;
     SLOW_OWNER: slow_owner_unbounded, bound none, at least 17, runs slow_owner;
+    SLOW_BATCH: slow_owner_of_a_batch_unbounded, bound none, at least 440,
+        runs slow_owner_of_a_batch;
     JUST_JOINED: owner_just_joined_unbounded, bound none, at least 17, runs owner_just_joined;
     ANNOUNCES_AGAIN: announces_again_unbounded, bound none, at least 170, runs announces_again;
     WITHDRAWS: withdraws_bound_3, bound 3, at least 4200, runs withdraws;
