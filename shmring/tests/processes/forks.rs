@@ -12,7 +12,7 @@ use crate::common::{Name, SHORT, eventually, payload, watchdog};
 
 /// Forks, runs `in_child` there, ends it the hard way, and returns its exit status. To be
 /// called in a process with one thread at work only.
-fn in_fork(in_child: impl FnOnce()) -> i32 {
+pub(crate) fn in_fork(in_child: impl FnOnce()) -> i32 {
     // SAFETY: no other thread of this process is at work, so no lock is held by one that
     // the child lacks.
     match unsafe { libc::fork() } {
@@ -31,7 +31,7 @@ fn in_fork(in_child: impl FnOnce()) -> i32 {
     }
 }
 
-fn assert_forked(tx: &mut Producer, rx: &mut Consumer) {
+pub(crate) fn assert_forked(tx: &mut Producer, rx: &mut Consumer) {
     let fault = Fault::Forked;
     assert_eq!(tx.send(b"x"), Err(SendError::Failed(fault)));
     assert_eq!(tx.try_send(b"x"), Err(TrySendError::Failed(fault)));

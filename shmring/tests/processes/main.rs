@@ -8,8 +8,11 @@ mod common;
 mod death;
 mod forks;
 mod load;
+mod packed;
 mod races;
+mod ring_forks;
 mod slots_death;
+mod slots_kills;
 mod slots_sleepers;
 mod stress;
 
@@ -28,6 +31,13 @@ fn child_entry() {
             "create" => races::create(&args),
             "ring-hold" => slots_death::hold(&args),
             "ring-sleep" => slots_sleepers::sleep(&args),
+            "fork-with-slots" => ring_forks::fork(&args),
+            "fork-with-elements" => ring_forks::fork_packed(&args),
+            "packed-send" => packed::send(&args),
+            "packed-send-on" => packed::send_on(&args),
+            "packed-hold" => packed::hold(&args),
+            "ring-send-on" => slots_kills::send(&args),
+            "ring-receive-on" => slots_kills::receive(&args),
             "ring-send" => stress::send(&args),
             "ring-receive" => stress::receive(&args),
             "fork" => forks::fork(&args),
