@@ -114,7 +114,8 @@ fn elements_fit_into_their_slots_or_are_refused() {
         assert_eq!(largest.rounded_slots(), Ok(Some((1, 1 << 20))));
         let larger = Config::new(kind).slots(1).element::<[u64; 131_072]>();
         let refused = refusal(&name, &larger);
-        assert!(matches!(refused, ConfigError::SlotBytes { slot_bytes: 1_048_584, .. }));
+        let (size_bytes, max_bytes) = (1_048_576, 1_048_568);
+        assert_eq!(refused, ConfigError::Element { size_bytes, max_bytes });
         let refused = refusal(&name, &Config::new(kind).element::<Nothing>().slot_bytes(16));
         assert_eq!(refused, ConfigError::Element { size_bytes: 0, max_bytes: 8 });
     }
