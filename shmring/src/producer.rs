@@ -100,7 +100,8 @@ impl Producer {
     /// many bytes as one message can, where each but the first counts 8 bytes more and
     /// all are rounded up to 8. In a slot ring they may be as many as it has slots, and
     /// become visible one after the other: a producer that dies may have sent only the
-    /// first of them.
+    /// first of them. A batch that fills much of the ring waits until as much is free at
+    /// one moment, which busy producers beside it may prevent for long.
     ///
     /// # Errors
     /// See [`TrySendError`]; nothing of the batch is visible then.

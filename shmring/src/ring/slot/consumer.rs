@@ -98,6 +98,7 @@ impl Consumer {
     pub(crate) fn look_ahead(&self, ring: Ring<'_>, from: u64) -> Result<Option<Place>, Corrupt> {
         for skipped in 0..u64::from(MAX_TRIES) {
             let position = from.wrapping_add(skipped);
+            // Only contents that no correct peer wrote reach this.
             if position.wrapping_sub(self.head) >= ring.slots() {
                 return Ok(None);
             }
