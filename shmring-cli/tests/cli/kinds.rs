@@ -195,6 +195,8 @@ fn many_participants() {
     name.await_holders("producers", 5);
     let recv = start(&["recv", &name.0]);
     name.await_role("consumers", recv.pid());
+    // Awake, it would clean up after the dead.
+    recv.stop();
     let dead = senders.pop().expect("a sender");
     let pid = dead.pid();
     drop(dead);
