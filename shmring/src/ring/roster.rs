@@ -12,8 +12,12 @@
 //!
 //! A handle is claimed before its role and given up after it, and an attach
 //! outlives its handles: so a held role always names a held handle, and a held
-//! handle an active attach. Each step of a clean-up is idempotent: a cleaner that
-//! dies is followed by another.
+//! handle an active attach.
+//!
+//! A dead attach is cleaned up in two parts. What others may wait for is given up
+//! first, in steps that are idempotent: several cleaners may be at it, and one that dies
+//! or stops holds nobody up. Its handles and its entry are freed last, by a cleaner that
+//! is alone: a slower one would take them from whoever has them next.
 
 use super::Control;
 use super::slot;
@@ -265,26 +269,42 @@ impl Roles {
 }
 
 /// Gives up everything that a handle has, in the order that keeps a held role on
-/// a held handle.
+/// a held handle; by its owner.
 pub(crate) fn release_handle(control: &Control, handles: &[Handle], index: usize) {
-    let Some(handle) = handles.get(index) else {
-        return;
-    };
+    if let Some(handle) = handles.get(index) {
+        clean_handle(control, handle, index);
+        handle.free();
+    }
+}
+
+/// Gives up what a handle has that others may wait for. Every step is idempotent.
+fn clean_handle(control: &Control, handle: &Handle, index: usize) {
     control.receivers.disarm(index);
     control.senders.disarm(index);
     control.roles.vacate(Role::Producer, index);
     control.roles.vacate(Role::Consumer, index);
     slot::withdraw(&handle.own.intent);
-    handle.free();
 }
 
-/// Gives up everything that a dead attach has. The caller holds its token, so
-/// nobody else does the same, and frees the entry afterwards.
+/// The handles of an attach.
+fn handles_of_attach(handles: &[Handle], attach: usize) -> impl Iterator<Item = (usize, &Handle)> {
+    handles.iter().enumerate().filter(move |(_, handle)| handle.attach() == Some(attach))
+}
+
+/// Gives up what a dead attach has that others may wait for. Several cleaners may do
+/// so at once, as long as none of them frees the handles: until then they, and so
+/// their bits, stay the dead one's.
 pub(crate) fn clean_attach(control: &Control, handles: &[Handle], attach: usize) {
-    for (index, handle) in handles.iter().enumerate() {
-        if handle.attach() == Some(attach) {
-            release_handle(control, handles, index);
-        }
+    for (index, handle) in handles_of_attach(handles, attach) {
+        clean_handle(control, handle, index);
+    }
+}
+
+/// Frees the handles of a dead attach, after [`clean_attach`]. The caller is its only
+/// cleaner, and frees the attach afterwards.
+pub(crate) fn free_handles(control: &Control, handles: &[Handle], attach: usize) {
+    for (_, handle) in handles_of_attach(handles, attach) {
+        handle.free();
     }
     control.roles.repairs.fetch_add(1, Ordering::Relaxed);
 }

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! attach  FREE -> ACTIVE    by the holder of its token
-//!         ACTIVE -> FREE    by its owner, or by a cleaner that took a dead owner's token
+//!         ACTIVE -> FREE    by its owner, or by the only cleaner of a dead owner
 //! handle  FREE -> HELD      by its owner's CAS
-//!         HELD -> FREE      by its owner, or by the cleaner of its attach
+//!         HELD -> FREE      by its owner, or by the only cleaner of its attach
 //! ```
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, WaitWord};
@@ -17,7 +17,7 @@ const GENERATION_MASK: u64 = !(GENERATION - 1);
 const ATTACH_SHIFT: u32 = 8;
 const ATTACH_MASK: u64 = 0xFFFF;
 
-/// One mapping of the segment. Only the holder of the entry's token writes it.
+/// One mapping of the segment. Only the holder of the entry's token alone writes it.
 #[repr(C)]
 pub(crate) struct Attach {
     pub(crate) state: AtomicU64,
@@ -41,14 +41,14 @@ impl Attach {
         self.state.load(Ordering::Relaxed) & IN_USE != 0
     }
 
-    /// Marks the entry as in use. The caller holds its token.
+    /// Marks the entry as in use. The caller holds its token alone.
     pub(crate) fn activate(&self) {
         let state = self.state.load(Ordering::Relaxed);
         let next = (state & GENERATION_MASK).wrapping_add(GENERATION) | IN_USE;
         self.state.store(next, Ordering::Relaxed);
     }
 
-    /// Marks the entry as free. The caller holds its token.
+    /// Marks the entry as free. The caller holds its token alone.
     pub(crate) fn free(&self) {
         let state = self.state.load(Ordering::Relaxed);
         self.state.store(state & GENERATION_MASK, Ordering::Relaxed);

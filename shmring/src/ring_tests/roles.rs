@@ -2,7 +2,7 @@
 
 use super::{RELAXED, control, handles};
 use crate::ring::Control;
-use crate::ring::roster::{Role, Tenure, clean_attach, release_handle};
+use crate::ring::roster::{Role, Tenure, clean_attach, free_handles, release_handle};
 use crate::ring::tables::{Attach, Handle, claim_handle};
 use crate::ring::wake::Sleepers;
 use crate::sync::Ordering;
@@ -28,6 +28,7 @@ fn release(handles: &[Handle], index: usize, control: &Control) {
 
 fn clean(handles: &[Handle], attach: usize, control: &Control) {
     clean_attach(control, handles, attach);
+    free_handles(control, handles, attach);
 }
 
 /// Catches an entry that looks free while used, and a generation that does not move,

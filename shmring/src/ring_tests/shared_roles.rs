@@ -2,7 +2,7 @@
 
 use super::{RELAXED, control, handles};
 use crate::ring::Control;
-use crate::ring::roster::{Role, Tenure, clean_attach, release_handle};
+use crate::ring::roster::{Role, Tenure, clean_attach, free_handles, release_handle};
 use crate::ring::tables::claim_handle;
 
 const BOTH: [Role; 2] = [Role::Producer, Role::Consumer];
@@ -192,20 +192,26 @@ fn cleaning_an_attach_gives_all_its_shared_roles_up() {
         handles[handle].own.intent.store(0x200_0001, RELAXED);
     }
     let odd: Vec<usize> = (0..130).filter(|handle| handle % 2 == 1).collect();
-    for repairs in 1..3 {
+    for _ in 0..2 {
         clean_attach(&control, &handles, 0);
         assert_eq!(holders(&control, Role::Producer), odd);
         assert!(odd.iter().all(|&handle| handles[handle].own.intent.load(RELAXED) != 0));
         assert!(odd.iter().all(|&handle| handles[handle - 1].own.intent.load(RELAXED) == 0));
-        assert_eq!(control.roles.repairs(), repairs);
         assert_eq!(control.roles.ended(0), None);
+        // Whoever cleans beside this one may come back to a handle as long as it likes.
+        assert_eq!(claim_handle(&handles, 1), None, "a handle that is still cleaned is free");
     }
-    // Someone took a freed handle before the second cleaner came back to it.
+    for repairs in 1..3 {
+        free_handles(&control, &handles, 0);
+        assert_eq!(control.roles.repairs(), repairs);
+    }
+    // Someone took a freed handle before a cleaner of the next use of the entry came.
     assert_eq!(claim_handle(&handles, 1), Some(0));
     control.roles.join(Role::Producer, 0);
     clean_attach(&control, &handles, 0);
     assert_eq!(holders(&control, Role::Producer)[..2], [0, 1]);
     clean_attach(&control, &handles, 1);
+    free_handles(&control, &handles, 1);
     assert_eq!(control.roles.ended(0), Some(131));
     assert_eq!(control.roles.tenure(Role::Producer), Tenure::Vacant { claims: 131 });
 }

@@ -13,7 +13,7 @@ use crate::layout::{Geometry, Shape};
 use crate::ring::roster;
 use crate::sync::{Deadline, Ordering};
 use crate::sys::token::Probe;
-use crate::sys::{process, shm, token};
+use crate::sys::{fork, process, shm, token};
 
 /// The byte whose lock orders attaching against replacing.
 pub(super) const LIFECYCLE_BYTE: u64 = 0;
@@ -55,26 +55,26 @@ impl Attach {
         Err(AttachError::Busy { name: name.to_owned() })
     }
 
-    /// Takes a token, maps the segment and enters the attach table. The caller has
+    /// Maps the segment, takes a token and enters the attach table. The caller has
     /// the lifecycle lock, or the segment has no name yet.
     pub(super) fn enter(found: Found) -> Result<Self, AttachError> {
         let Found { file, header, description } = found;
         let geometry = header.geometry;
+        // A child forked off before the holder is closed would keep the token.
+        let forks = fork::hold().map_err(AttachError::Os)?;
         let holder = shm::reopen(&file, &description.name).map_err(AttachError::Os)?;
-        let Some(index) = take_token(&holder, geometry)? else {
+        let mapping = Mapping::new(&holder, geometry, true).map_err(AttachError::Os)?;
+        let probe = Probe::new(file).map_err(AttachError::Os)?;
+        let Some(index) = take_token(&holder, &mapping, &probe, geometry)? else {
             let attaches = geometry.attaches as usize;
             return Err(AttachError::TableFull { name: description.name, attaches });
         };
-        let mapping = Mapping::new(&holder, geometry, true).map_err(AttachError::Os)?;
         // From here on only the mapping holds the token.
         drop(holder);
+        drop(forks);
         let obtained = mapping.advise(header.memory);
-        let probe = Probe::new(file).map_err(AttachError::Os)?;
         let attach = Self { mapping, probe, geometry, index, description, obtained };
         if let Some(entry) = attach.mapping.attaches().get(index) {
-            if entry.is_active() {
-                attach.clean(index);
-            }
             entry.pid.store(std::process::id(), Ordering::Relaxed);
             entry.uid.store(nix::unistd::geteuid().as_raw(), Ordering::Relaxed);
             entry.start_ticks.store(process::start_ticks(), Ordering::Relaxed);
@@ -110,23 +110,7 @@ impl Attach {
     /// Cleans up behind all attaches whose processes died, and wakes everyone who
     /// may have waited for them.
     pub(crate) fn sweep(&self) {
-        for (index, entry) in self.mapping.attaches().iter().enumerate() {
-            if index != self.index && entry.is_active() {
-                self.probe.with_token(self.geometry.map().attach(index), || {
-                    // Its owner may have left properly in between.
-                    if entry.is_active() {
-                        self.clean(index);
-                        entry.free();
-                    }
-                });
-            }
-        }
-    }
-
-    /// Gives up what a dead attach had. The caller holds its token.
-    fn clean(&self, index: usize) {
-        roster::clean_attach(self.mapping.control(), self.mapping.handles(), index);
-        self.mapping.wake_all();
+        sweep(&self.mapping, &self.probe, self.geometry, Some(self.index));
     }
 
     /// Who is in the entry of that index.
@@ -162,17 +146,52 @@ pub(super) fn participant(
     })
 }
 
-/// Takes the first free token of the table for `holder`.
-fn take_token(holder: &File, geometry: Geometry) -> Result<Option<usize>, AttachError> {
-    let map = geometry.map();
+/// Takes a token for `holder` whose entry nobody is in, neither living nor dead.
+fn take_token(
+    holder: &File,
+    mapping: &Mapping,
+    probe: &Probe,
+    geometry: Geometry,
+) -> Result<Option<usize>, AttachError> {
     for _ in 0..TABLE_PASSES {
-        for index in 0..geometry.attaches as usize {
-            if token::try_exclusive(holder, map.attach(index)).map_err(AttachError::Os)? {
+        for (index, entry) in mapping.attaches().iter().enumerate() {
+            let byte = geometry.map().attach(index);
+            if entry.is_active() || !token::try_exclusive(holder, byte).map_err(AttachError::Os)? {
+                continue;
+            }
+            if !entry.is_active() {
                 return Ok(Some(index));
             }
+            // Somebody came and died in between.
+            token::release(holder, byte).map_err(AttachError::Os)?;
         }
+        sweep(mapping, probe, geometry, None);
     }
     Ok(None)
+}
+
+/// Cleans up behind the dead, for the attach `me` or for one that is none yet.
+fn sweep(mapping: &Mapping, probe: &Probe, geometry: Geometry, me: Option<usize>) {
+    let (control, handles) = (mapping.control(), mapping.handles());
+    for (index, entry) in mapping.attaches().iter().enumerate() {
+        if Some(index) == me || !entry.is_active() {
+            continue;
+        }
+        let clean = || {
+            // Its owner may have left properly in between.
+            if entry.is_active() {
+                roster::clean_attach(control, handles, index);
+                mapping.wake_all();
+            }
+        };
+        let free = || {
+            if entry.is_active() {
+                roster::free_handles(control, handles, index);
+                entry.free();
+            }
+        };
+        probe.clean_up(geometry.map().attach(index), clean, free);
+    }
 }
 
 /// Tries to get the lifecycle lock for some time; whether it was had.

@@ -112,7 +112,7 @@ pub(super) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attach>, Crea
         if !is_linked(&old, name).map_err(CreateError::Attach)? {
             continue;
         }
-        if token::is_held(&old, LIFECYCLE_BYTE + 1, 0).map_err(CreateError::Os)? {
+        if token::is_held_from(&old, LIFECYCLE_BYTE + 1).map_err(CreateError::Os)? {
             let status = Observer::by_name(name).ok().and_then(|observer| observer.status().ok());
             let by = status.map(|status| status.attached).unwrap_or_default();
             return Err(CreateError::InUse { name: name.to_owned(), by });

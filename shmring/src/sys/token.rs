@@ -6,12 +6,17 @@
 //! dies. A free lock therefore means that no thread of that process can store
 //! into the segment any more. A slow or stopped process keeps its lock.
 //!
+//! The owner has its byte alone; those who clean up behind a dead owner share it. So a
+//! cleaner that stops halfway neither looks like a living owner nor keeps other cleaners
+//! out; it only keeps the byte from a next owner.
+//!
 //! A description does not see its own locks, so others' are looked at through a
 //! second description.
 
 use std::fs::File;
 use std::os::fd::{AsFd, IntoRawFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -53,10 +58,18 @@ pub(crate) fn release(file: &File, byte: u64) -> Result<(), OsError> {
     set(file, libc::F_UNLCK, byte).map(|_| ())
 }
 
-/// Whether another description has a lock in `len` bytes from `from`; 0 bytes
-/// reach to infinity.
-pub(crate) fn is_held(file: &File, from: u64, len: u64) -> Result<bool, OsError> {
-    let mut lock = lock_of(libc::F_WRLCK, from, len);
+/// Whether another description has a lock, alone or shared, at `from` or behind it.
+pub(crate) fn is_held_from(file: &File, from: u64) -> Result<bool, OsError> {
+    conflicts(file, lock_of(libc::F_WRLCK, from, 0))
+}
+
+/// Whether another description has the lock on `byte` alone.
+fn is_owned(file: &File, byte: u64) -> Result<bool, OsError> {
+    conflicts(file, lock_of(libc::F_RDLCK, byte, 1))
+}
+
+/// Whether another description has a lock that keeps this one from being had.
+fn conflicts(file: &File, mut lock: libc::flock) -> Result<bool, OsError> {
     fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock))
         .map_err(|errno| OsError::new("fcntl(F_OFD_GETLK)", "the segment", errno))?;
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
@@ -73,12 +86,16 @@ pub(crate) struct Probe {
     file: Option<File>,
     device: u64,
     inode: u64,
+    /// Held while cleaning: threads share the description, so its locks do not keep
+    /// them apart.
+    cleaning: Mutex<()>,
 }
 
 impl Probe {
     pub(crate) fn new(file: File) -> Result<Self, OsError> {
         let stat = file.metadata().map_err(|e| OsError::new("fstat", "the segment", e))?;
-        Ok(Self { device: stat.dev(), inode: stat.ino(), file: Some(file) })
+        let (device, inode) = (stat.dev(), stat.ino());
+        Ok(Self { file: Some(file), device, inode, cleaning: Mutex::new(()) })
     }
 
     /// The file, if the descriptor still means it.
@@ -88,31 +105,42 @@ impl Probe {
         self.file.as_ref().filter(|_| same)
     }
 
-    /// Whether the token at `byte` is held, as far as can be told.
+    /// Whether the token at `byte` has an owner, as far as can be told.
     pub(crate) fn is_alive(&self, byte: u64) -> bool {
-        let held = self.intact().map(|file| is_held(file, byte, 1));
-        !(matches!(held, Some(Ok(false))) && self.intact().is_some())
+        let owned = self.intact().map(|file| is_owned(file, byte));
+        !(matches!(owned, Some(Ok(false))) && self.intact().is_some())
     }
 
-    /// Gives a lock back that was taken through the file before this was made of it.
+    /// Gives a lock back that was taken through the file, here or before.
     pub(crate) fn release(&self, byte: u64) -> Result<(), OsError> {
         self.intact().map_or(Ok(()), |file| release(file, byte))
     }
 
-    /// Takes the token at `byte` of a dead attach and runs `clean` with it. Does
-    /// nothing if it is held, or if that cannot be told.
-    pub(crate) fn with_token(&self, byte: u64, clean: impl FnOnce()) {
+    /// If the token at `byte` has no owner: runs `clean`, perhaps beside other processes,
+    /// and then `free`, unless others are still cleaning. Meanwhile it gets no new owner.
+    /// Does nothing if it has an owner, or if that cannot be told.
+    pub(crate) fn clean_up(&self, byte: u64, clean: impl Fn(), free: impl FnOnce()) {
         let Some(file) = self.intact() else {
             return;
         };
-        if !try_exclusive(file, byte).unwrap_or(false) {
-            return;
-        }
-        if self.intact().is_some() {
+        let locked =
+            |result: Result<bool, OsError>| result.unwrap_or(false) && self.intact().is_some();
+        let _alone = self.cleaning.lock().unwrap_or_else(PoisonError::into_inner);
+        if locked(try_shared(file, byte)) {
             clean();
+            if locked(try_exclusive(file, byte)) {
+                free();
+            } else {
+                // Of several who meet here, the last to give its share back frees.
+                let _ = self.release(byte);
+                if locked(try_exclusive(file, byte)) {
+                    clean();
+                    free();
+                }
+            }
         }
         // A failure leaves a lock that ends with this attach.
-        let _ = release(file, byte);
+        let _ = self.release(byte);
     }
 }
 

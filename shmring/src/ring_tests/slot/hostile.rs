@@ -7,7 +7,7 @@ use super::{
     ALL, Consumer, Look, Memory, Producer, RELAXED, Refused, STARTS, announcement, published,
     resolve, tombstone,
 };
-use crate::ring::roster::clean_attach;
+use crate::ring::roster::{clean_attach, free_handles};
 
 /// A position where a ring is likely to be, or anything.
 fn position(near: u64) -> impl Strategy<Value = u64> {
@@ -192,6 +192,7 @@ proptest! {
                 prop_assert!(!lost, "there is nobody else");
             }
             clean_attach(&memory.control, &memory.handles, far as usize);
+            free_handles(&memory.control, &memory.handles, far as usize);
             observe(&memory);
         }
     }

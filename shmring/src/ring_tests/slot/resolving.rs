@@ -6,7 +6,7 @@ use super::{
     Corrupt, Look, MPMC, MPSC, Memory, RELAXED, Resolved, STARTS, announcement, published, resolve,
     tombstone,
 };
-use crate::ring::roster::{clean_attach, release_handle};
+use crate::ring::roster::{clean_attach, free_handles, release_handle};
 use crate::ring::tables::claim_handle;
 
 /// A ring in which the position at head is claimed, and none behind it.
@@ -152,6 +152,7 @@ fn only_the_living_hold_a_ticket() {
     );
     assert_eq!(ask(&memory, DEAD), Resolved::Closed, "cleaned");
     assert_eq!(ask(&memory, LIVE), Resolved::Announced { attach: LIVE });
+    free_handles(&memory.control, &memory.handles, DEAD);
     release_handle(&memory.control, &memory.handles, 1);
     assert_eq!(memory.intent(1).load(RELAXED), 0, "a released handle announces");
     // The next owner of a handle has nothing to do with the tickets of the last one.
