@@ -32,6 +32,15 @@ pub enum Error {
         /// How long they were given.
         limit: Duration,
     },
+    /// A measurement of deaths gave no result.
+    Death {
+        /// The case.
+        case: String,
+        /// Which kill of it, from 1; after the last one, the check of what was moved.
+        kill: u32,
+        /// What went wrong.
+        source: Box<Error>,
+    },
     /// The operating system refused the parent.
     Os {
         /// The call, and what it was for.
@@ -51,7 +60,8 @@ pub enum Error {
 /// A worker process that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerFailure {
-    /// Which worker: `producer`, `consumer`, `probe ping`, `probe echo`.
+    /// Which worker: `producer`, `consumer`, `probe ping`, `probe echo`, or a party to a
+    /// death.
     pub role: &'static str,
     /// What happened: its own words, or how it ended.
     pub what: String,
@@ -81,6 +91,7 @@ impl fmt::Display for Error {
             Error::TimedOut { roles, limit } => {
                 write!(f, "no end after {} s from: {}", limit.as_secs(), roles.join(", "))
             }
+            Error::Death { case, kill, source } => write!(f, "{case}, kill {kill}: {source}"),
             Error::Os { what, source } => write!(f, "{what}: {source}"),
             Error::Result { role, source } => {
                 write!(f, "the {role}'s result cannot be read: {source}")

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::contender::{BoxError, Place};
 use crate::contenders;
+use crate::deaths;
 use crate::probe::bounce;
 use crate::task::Task;
 use crate::transfer::Contestant;
@@ -41,5 +42,6 @@ fn work(
         }
         Task::ProbePing => bounce::ping(fds, control),
         Task::ProbeEcho => bounce::echo(fds, control),
+        Task::Party(part) => deaths::party(&part, fds),
     }
 }

@@ -16,7 +16,8 @@
 //! | [`mod@probe`] | what the machine itself can do right now: a cache line's way between two CPUs |
 //! | `intercept` | which code does which of a worker's tasks |
 //! | [`mod@compare`] | several contenders in alternating rounds, with a probe around each run |
-//! | [`report`] | a comparison as text; its data serialise as they are |
+//! | [`mod@deaths`] | how soon survivors go on when a process is killed |
+//! | [`report`] | results as text; their data serialise as they are |
 //!
 //! A binary that uses this crate calls [`intercept()`] first in `main`.
 //!
@@ -35,11 +36,14 @@ pub mod compare;
 pub mod contender;
 pub mod contenders;
 mod cpu;
+pub mod deaths;
 mod error;
 mod intercept;
 pub mod message;
+mod name;
 mod options;
 pub mod probe;
+mod random;
 pub mod report;
 pub mod stats;
 mod task;

@@ -1,18 +1,22 @@
-//! `shmring-bench`: compares shmring's record ring with a pipe.
+//! `shmring-bench`: compares shmring's record ring with a pipe, and measures what deaths cost.
 
+use std::io::Write;
 use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use clap::Parser;
-use shmring_bench::{Comparison, Options, compare, contenders, intercept, report};
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+use shmring_bench::{Comparison, Options, compare, contenders, deaths, intercept, report};
 
 /// Moves generated messages between two processes through each mechanism, verifies every one, and
 /// shows the speed and the CPU time.
 #[derive(Debug, Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Args {
+    #[command(subcommand)]
+    command: Option<Command>,
     /// Bytes to move in each run.
     #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
     bytes: u64,
@@ -27,10 +31,36 @@ struct Args {
     json: bool,
 }
 
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Kills processes that use a ring, checks that the others lose nothing, and shows how soon
+    /// they go on.
+    Deaths(DeathsArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct DeathsArgs {
+    /// How many processes are killed in each case.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    kills: u32,
+    /// Only the cases whose description contains this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// Print the results as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     intercept();
     let args = Args::parse();
-    match run(&args).and_then(|comparison| print(&comparison, args.json)) {
+    let done = match &args.command {
+        None => run(&args).and_then(|comparison| print(&comparison, args.json, report::text)),
+        Some(Command::Deaths(args)) => {
+            kill(args).and_then(|deaths| print(&deaths, args.json, deaths::text))
+        }
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("shmring-bench: {error}");
@@ -39,30 +69,36 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(args: &Args) -> Result<Comparison, Box<dyn std::error::Error>> {
+type Failure = Box<dyn std::error::Error>;
+
+/// Answers whether to go on: yes, until a signal asks to end.
+fn until_signal() -> Result<impl FnMut() -> ControlFlow<()>, Failure> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
     }
-    let options =
-        Options { total_bytes: args.bytes, capacity_bytes: args.capacity, ..Options::default() };
-    let comparison = compare(&contenders::ALL, &options, args.rounds, &mut |_| {
-        if stop.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
-    });
-    Ok(comparison?)
+    Ok(move || match stop.load(Ordering::Relaxed) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    })
 }
 
-fn print(comparison: &Comparison, json: bool) -> Result<(), Box<dyn std::error::Error>> {
-    use std::io::Write;
-    let text = if json {
-        serde_json::to_string_pretty(comparison)? + "\n"
-    } else {
-        report::text(comparison)
-    };
+fn run(args: &Args) -> Result<Comparison, Failure> {
+    let mut go_on = until_signal()?;
+    let options =
+        Options { total_bytes: args.bytes, capacity_bytes: args.capacity, ..Options::default() };
+    Ok(compare(&contenders::ALL, &options, args.rounds, &mut |_| go_on())?)
+}
+
+fn kill(args: &DeathsArgs) -> Result<deaths::Deaths, Failure> {
+    let mut go_on = until_signal()?;
+    let chosen = deaths::ALL.into_iter().filter(|case| case.to_string().contains(&args.only));
+    let chosen: Vec<_> = chosen.collect();
+    Ok(deaths::deaths(&chosen, &Options::default(), args.kills, &mut go_on)?)
+}
+
+fn print<T: Serialize>(result: &T, json: bool, text: fn(&T) -> String) -> Result<(), Failure> {
+    let text = if json { serde_json::to_string_pretty(result)? + "\n" } else { text(result) };
     match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever reads has seen enough.
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),

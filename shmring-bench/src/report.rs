@@ -42,7 +42,7 @@ fn row(summary: &Summary, slowest: f64) -> [String; 7] {
 }
 
 /// Aligned columns, the first one to the left.
-fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
+pub(crate) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
     let mut text = String::new();
     let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
         rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
@@ -92,7 +92,7 @@ fn notes(comparison: &Comparison) -> Vec<String> {
 }
 
 /// Lines of at most 90 columns, those after the first indented.
-fn wrapped(line: &str) -> String {
+pub(crate) fn wrapped(line: &str) -> String {
     const COLUMNS: usize = 90;
     let mut text = String::new();
     let mut used = 0;
@@ -113,7 +113,7 @@ fn wrapped(line: &str) -> String {
 }
 
 /// `1234567` as `1,234,567`.
-fn grouped(number: u64) -> String {
+pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -29,6 +29,28 @@ impl Spread {
     }
 }
 
+/// The figures that so many of all are at most, and the largest: for hundreds of figures and more.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Percentiles {
+    /// Half of all are at most this.
+    pub p50: f64,
+    /// 99 of 100 are at most this.
+    pub p99: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Percentiles {
+    /// Of at least one figure; `None` without any. Each is one of the figures.
+    pub fn of(figures: impl IntoIterator<Item = f64>) -> Option<Percentiles> {
+        let mut figures: Vec<f64> = figures.into_iter().collect();
+        figures.sort_by(f64::total_cmp);
+        let max = *figures.last()?;
+        let at_most = |percent: usize| figures[(figures.len() * percent).div_ceil(100) - 1];
+        Some(Percentiles { p50: at_most(50), p99: at_most(99), max })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -38,5 +60,14 @@ mod tests {
         assert_eq!(Spread::of([3.0, 1.0, 2.0]), Some(Spread { median: 2.0, min: 1.0, max: 3.0 }));
         assert_eq!(Spread::of([4.0, 1.0]), Some(Spread { median: 2.5, min: 1.0, max: 4.0 }));
         assert_eq!(Spread::of([]), None);
+    }
+    // Catches a percentile that is one figure off.
+    #[test]
+    fn percentiles_are_figures_of_their_rank() {
+        let of = |count: u32| Percentiles::of((1..=count).rev().map(f64::from)).unwrap();
+        assert_eq!(of(1000), Percentiles { p50: 500.0, p99: 990.0, max: 1000.0 });
+        assert_eq!(of(3), Percentiles { p50: 2.0, p99: 3.0, max: 3.0 });
+        assert_eq!(of(1), Percentiles { p50: 1.0, p99: 1.0, max: 1.0 });
+        assert_eq!(Percentiles::of([]), None);
     }
 }

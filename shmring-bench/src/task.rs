@@ -1,7 +1,8 @@
-//! What a worker can be asked to do: transfers and probes ask it, [`crate::intercept()`] has it done.
+//! What a worker can be asked to do: transfers, probes and deaths ask it, [`crate::intercept()`] has it done.
 
 use serde::{Deserialize, Serialize};
 
+use crate::deaths::Part;
 use crate::message::Plan;
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -10,4 +11,5 @@ pub(crate) enum Task {
     Consume { contender: String, address: String, plan: Plan },
     ProbePing,
     ProbeEcho,
+    Party(Part),
 }

@@ -3,6 +3,7 @@
 use shmring::{Config, Consumer, Producer, RecvError, Segment, WaitMode};
 
 use crate::contender::{BoxError, Contender, Place, Prepared, Receiver, Sender, Setting};
+use crate::name::Named;
 
 /// See the module.
 #[derive(Debug)]
@@ -15,16 +16,15 @@ impl Contender for RecordRing {
     type Receiver = RingReceiver;
 
     fn prepare(setting: &Setting<'_>) -> Result<Prepared, BoxError> {
-        let name = unique_name(setting.name_prefix);
         let config = Config::spsc().capacity_bytes(setting.capacity_bytes).prefault(true);
-        let segment = Segment::create(&name, &config)?;
-        let capacity_bytes = segment.description().capacity_bytes;
+        let named = Named::create(setting.name_prefix, &config)?;
+        let capacity_bytes = named.segment.description().capacity_bytes;
         Ok(Prepared {
-            address: name.clone(),
+            address: named.name.clone(),
             sender_fds: Vec::new(),
             receiver_fds: Vec::new(),
             capacity_bytes,
-            names: Box::new(Named { name, _segment: segment }),
+            names: Box::new(named),
         })
     }
 
@@ -38,28 +38,6 @@ impl Contender for RecordRing {
         let mut consumer = Segment::attach(&place.address)?.consumer()?;
         consumer.set_wait_mode(WaitMode::Adaptive);
         Ok(RingReceiver { consumer })
-    }
-}
-
-/// Not used before on this machine as far as anybody can tell: process ids come again, the random
-/// part hardly ever does.
-fn unique_name(prefix: &str) -> String {
-    use std::hash::{BuildHasher, RandomState};
-    let random = RandomState::new().hash_one(0) as u32;
-    format!("{prefix}-{}-{random:08x}", std::process::id())
-}
-
-/// The segment's name in the file system, until dropped.
-#[derive(Debug)]
-struct Named {
-    name: String,
-    _segment: Segment,
-}
-
-impl Drop for Named {
-    fn drop(&mut self) {
-        // It can only be gone already, which is what is wanted.
-        let _ = Segment::unlink(&self.name);
     }
 }
 

@@ -17,6 +17,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 pub use verify::{Defect, Verifier};
 
+use crate::random::{Random, mix};
+
 /// Bytes of the header, and so the shortest message.
 pub const HEADER_BYTES: usize = 16;
 /// The longest message.
@@ -128,28 +130,6 @@ impl Generator {
 /// Covers the header's other fields too, so that a payload under another message's header is seen.
 fn checksum(sequence: u64, length: u32, payload_hash: u64) -> u32 {
     mix(payload_hash ^ mix(sequence) ^ u64::from(length)) as u32
-}
-
-/// A fixed generator (splitmix64), as the messages of a seed must be the same everywhere.
-#[derive(Debug)]
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        mix(self.0)
-    }
-
-    /// Less than `end`, with a bias that does not matter for small ends.
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-}
-
-fn mix(word: u64) -> u64 {
-    let word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    let word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    word ^ (word >> 31)
 }
 
 #[cfg(test)]

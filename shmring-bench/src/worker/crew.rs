@@ -113,6 +113,14 @@ impl Crew {
         Ok(workers.filter_map(result).collect())
     }
 
+    /// Kills all workers, and does not wait for their end.
+    pub(crate) fn kill(&mut self) {
+        for worker in &mut self.workers {
+            // Fails only for a child that was reaped before.
+            let _ = worker.child.kill();
+        }
+    }
+
     /// Waits until all workers have come `far` enough, or some failed.
     fn wait(
         &mut self,
@@ -183,9 +191,9 @@ impl Crew {
 
 impl Drop for Crew {
     fn drop(&mut self) {
+        self.kill();
         for worker in &mut self.workers {
-            // Both fail only for a child that was reaped before.
-            let _ = worker.child.kill();
+            // Fails only for a child that was reaped before.
             let _ = worker.child.wait();
         }
     }

@@ -5,13 +5,18 @@
 //! when the parent's thread that started it ends, and by the parent when that gives up. It sits in
 //! a process group of its own: a Ctrl-C at the terminal reaches the parent, which decides.
 //!
+//! Some tasks are carried on by a dialog: over a socket of its own, the parent gives orders and the
+//! worker answers each.
+//!
 //! What tasks there are is not known here: a task is anything that serialises.
 
 mod control;
 mod crew;
+mod dialog;
 mod entry;
 mod fds;
 
 pub(crate) use control::Control;
 pub(crate) use crew::{Crew, Tick};
+pub(crate) use dialog::{Dialog, Silence};
 pub(crate) use entry::serve;

@@ -1,0 +1,302 @@
+//! How soon survivors go on when a process is killed.
+//!
+//! In each case two processes survive and a third, the *victim*, is killed; then there is a new
+//! victim. One survivor, the *waiter*, waits in the ring for what the death brings about; the other,
+//! the *successor*, has or takes the victim's role where the case needs one. The time is taken just
+//! before `kill(2)` by the parent and just after the waiter's verb returned by the waiter, on the
+//! clock that all processes share. Every message is checked: each must come once, whole and in
+//! order, over all kills of a case.
+
+mod orders;
+mod party;
+mod report;
+mod scenes;
+mod stage;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shmring::{Kind, Role, WaitMode};
+
+pub(crate) use orders::Part;
+pub(crate) use party::run as party;
+pub use report::text;
+
+use crate::stats::Percentiles;
+use crate::{Error, Options};
+use orders::Order;
+use scenes::Cast;
+use stage::{GoOn, Stage};
+
+/// What takes longer than this in a party hangs.
+const LIMIT: Duration = Duration::from_secs(60);
+/// How often a successor asks for a role that its dead holder still has.
+const ROLE_POLL: Duration = Duration::from_micros(100);
+/// Nobody is to be held up longer than this by a death.
+const LONG_MS: f64 = 1_000.0;
+
+/// Who dies, and what the waiter waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scene {
+    /// A producer at rest; another one sends a message after that.
+    NextMessage,
+    /// The last producer; the consumer's stream ends.
+    End,
+    /// A producer that has claimed space and not committed. Where producers compete, another one's
+    /// message lies behind; else the next one sends after that.
+    Window,
+    /// The last consumer of a full ring; the sender's pipe breaks.
+    BrokenPipe,
+    /// A consumer of a full ring; another one receives a message, so that there is room.
+    Room,
+    /// A consumer that looks at a message in place; the next one gets it again.
+    Redelivery,
+}
+
+impl Scene {
+    fn dies(self) -> Role {
+        match self {
+            Scene::NextMessage | Scene::End | Scene::Window => Role::Producer,
+            Scene::BrokenPipe | Scene::Room | Scene::Redelivery => Role::Consumer,
+        }
+    }
+
+    /// Who is killed, in words.
+    fn victim(self) -> &'static str {
+        match self {
+            Scene::NextMessage => "a producer at rest",
+            Scene::End => "the last producer",
+            Scene::Window => "a producer before its commit",
+            Scene::BrokenPipe => "the last consumer",
+            Scene::Room => "a consumer of a full ring",
+            Scene::Redelivery => "a consumer that peeks",
+        }
+    }
+
+    /// What ends the wait, in words.
+    fn until(self) -> &'static str {
+        match self {
+            Scene::NextMessage => "another's message",
+            Scene::Window => "the message behind",
+            Scene::End => "end of stream",
+            Scene::BrokenPipe => "broken pipe",
+            Scene::Room => "room for a message",
+            Scene::Redelivery => "its message again",
+        }
+    }
+}
+
+/// How the waiter waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Waits {
+    /// [`WaitMode::Block`].
+    Sleeping,
+    /// [`WaitMode::Spin`].
+    Spinning,
+    /// For a role, asking every tenth of a millisecond.
+    Asking,
+}
+
+impl Waits {
+    fn mode(self) -> WaitMode {
+        match self {
+            Waits::Spinning => WaitMode::Spin,
+            Waits::Sleeping | Waits::Asking => WaitMode::Block,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Waits::Sleeping => "sleeping",
+            Waits::Spinning => "spinning",
+            Waits::Asking => "asking",
+        }
+    }
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case {
+    /// Who dies, and what is waited for.
+    pub scene: Scene,
+    /// The ring.
+    pub kind: Kind,
+    /// How the waiter waits.
+    pub waits: Waits,
+    /// Whether the survivors have monitors of the segment.
+    pub monitor: bool,
+}
+
+impl Case {
+    const fn new(scene: Scene, kind: Kind, waits: Waits) -> Case {
+        Case { scene, kind, waits, monitor: false }
+    }
+
+    /// The victim's first order.
+    fn join(&self) -> Order {
+        match self.scene.dies() {
+            Role::Producer => Order::Produce { require_consumer: true },
+            Role::Consumer => Order::Consume,
+        }
+    }
+
+    /// Whether each death leaves a ticket that a consumer has to close.
+    fn closes_tickets(&self) -> bool {
+        self.scene == Scene::Window && self.kind.shares(Role::Producer)
+    }
+
+    /// Whether nobody may notice the death before a slice of sleep is over.
+    fn may_take_a_slice(&self) -> bool {
+        matches!(self.scene, Scene::End | Scene::BrokenPipe) && !self.monitor
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (victim, until) = (self.scene.victim(), self.scene.until());
+        write!(f, "{} ring, {victim}, {} for {until}", self.kind, self.waits.name())?;
+        f.write_str(if self.monitor { ", monitored" } else { "" })
+    }
+}
+
+/// All cases.
+pub const ALL: [Case; 18] = {
+    use Kind::{Mpmc, Mpsc, Spsc};
+    use Scene::{BrokenPipe, End, NextMessage, Redelivery, Room, Window};
+    use Waits::{Asking, Sleeping, Spinning};
+    [
+        Case::new(NextMessage, Spsc, Sleeping),
+        Case::new(NextMessage, Spsc, Spinning),
+        Case::new(NextMessage, Mpmc, Sleeping),
+        Case::new(NextMessage, Mpmc, Spinning),
+        Case::new(End, Spsc, Sleeping),
+        Case::new(End, Spsc, Spinning),
+        Case::new(End, Mpmc, Sleeping),
+        Case::new(End, Mpmc, Spinning),
+        Case::new(Window, Spsc, Sleeping),
+        Case::new(Window, Spsc, Spinning),
+        Case::new(Window, Mpmc, Sleeping),
+        Case::new(Window, Mpmc, Spinning),
+        Case::new(BrokenPipe, Spsc, Sleeping),
+        Case::new(BrokenPipe, Mpmc, Sleeping),
+        Case::new(Room, Spsc, Sleeping),
+        Case::new(Room, Mpmc, Sleeping),
+        Case::new(Redelivery, Spsc, Asking),
+        Case::new(Redelivery, Mpsc, Asking),
+    ]
+};
+
+/// What the measurement gave. There is none if a message was not right.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Deaths {
+    /// Kills in each case.
+    pub kills: u32,
+    /// One for each case, in the order given.
+    pub cases: Vec<Figures>,
+    /// What to know before relying on the survivors.
+    pub warnings: Vec<Warning>,
+}
+
+/// One case's figures.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Figures {
+    /// The case in words.
+    pub case: String,
+    /// The ring's kind.
+    pub ring: String,
+    /// Who was killed.
+    pub victim: String,
+    /// What the waiter waited for.
+    pub until: String,
+    /// How it waited.
+    pub waits: Waits,
+    /// Whether the survivors had monitors of the segment.
+    pub monitor: bool,
+    /// From just before each kill to the end of the wait.
+    pub waited_ms: Percentiles,
+}
+
+/// What to know before relying on the survivors. `Display` says it in words.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Warning {
+    /// A survivor was held up for long.
+    Long {
+        /// The case.
+        case: String,
+        /// The longest wait.
+        max_ms: f64,
+    },
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Warning::Long { case, max_ms } => write!(
+                f,
+                "{case}: a survivor was held up for {:.1} s by a death, which is more than a second",
+                max_ms / 1e3
+            ),
+        }
+    }
+}
+
+/// Kills so many processes in each case. `go_on` is asked several times a second; when it breaks,
+/// all parties are killed, the segment is removed, and the call returns [`Error::Stopped`]. Of
+/// `options`, the executable, the prefix and the seed count.
+pub fn deaths(
+    cases: &[Case],
+    options: &Options,
+    kills: u32,
+    go_on: &mut GoOn<'_>,
+) -> Result<Deaths, Error> {
+    if cases.is_empty() || kills == 0 {
+        let what = String::from("there is nothing to measure: no cases, or no kills");
+        return Err(Error::Options { what });
+    }
+    let mut figures = Vec::new();
+    for case in cases {
+        figures.push(measure(case, options, kills, go_on)?);
+    }
+    Ok(Deaths { kills, warnings: warnings(&figures), cases: figures })
+}
+
+fn measure(
+    case: &Case,
+    options: &Options,
+    kills: u32,
+    go_on: &mut GoOn<'_>,
+) -> Result<Figures, Error> {
+    let at = |kill| {
+        move |source| match source {
+            Error::Stopped => Error::Stopped,
+            source => Error::Death { case: case.to_string(), kill, source: Box::new(source) },
+        }
+    };
+    let mut waited_ms = Vec::new();
+    let mut cast = Stage::set(case, options, go_on)
+        .and_then(|stage| Cast::join(case, stage, options.seed))
+        .map_err(at(0))?;
+    for kill in 1..=kills {
+        waited_ms.push(cast.kill().map_err(at(kill))? as f64 / 1e6);
+    }
+    cast.close_the_books(kills).map_err(at(kills))?;
+    let nothing = || Error::Options { what: String::from("there were no kills") };
+    Ok(Figures {
+        case: case.to_string(),
+        ring: case.kind.to_string(),
+        victim: case.scene.victim().to_owned(),
+        until: case.scene.until().to_owned(),
+        waits: case.waits,
+        monitor: case.monitor,
+        waited_ms: Percentiles::of(waited_ms).ok_or_else(nothing)?,
+    })
+}
+
+fn warnings(figures: &[Figures]) -> Vec<Warning> {
+    let long = figures.iter().filter(|figures| figures.waited_ms.max > LONG_MS);
+    long.map(|figures| Warning::Long { case: figures.case.clone(), max_ms: figures.waited_ms.max })
+        .collect()
+}

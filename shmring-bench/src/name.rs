@@ -1,0 +1,29 @@
+//! Segments for one run: named as no other is, and gone with it.
+
+use shmring::{Config, CreateError, Segment};
+
+/// A segment whose name is in the file system until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) segment: Segment,
+}
+
+impl Named {
+    /// Makes a segment under a name that begins so and was not used before on this machine, as far
+    /// as anybody can tell: process ids come again, the random part hardly ever does.
+    pub(crate) fn create(prefix: &str, config: &Config) -> Result<Named, CreateError> {
+        use std::hash::{BuildHasher, RandomState};
+        let random = RandomState::new().hash_one(0) as u32;
+        let name = format!("{prefix}-{}-{random:08x}", std::process::id());
+        let segment = Segment::create(&name, config)?;
+        Ok(Named { name, segment })
+    }
+}
+
+impl Drop for Named {
+    fn drop(&mut self) {
+        // It can only be gone already, which is what is wanted.
+        let _ = Segment::unlink(&self.name);
+    }
+}
