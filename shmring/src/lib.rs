@@ -102,13 +102,13 @@ pub use bytemuck;
 pub use consumer::Consumer;
 pub use element::Element;
 pub use error::{
-    AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, NameError, OsError,
-    RecvError, Role, SendError, TryRecvError, TrySendError, UnlinkError,
+    AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError, NameError,
+    OsError, RecvError, Role, SendError, TryRecvError, TrySendError, UnlinkError,
 };
 pub use facts::{Description, ElementType, Kind, Obtained, Participant, Status};
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
-pub use segment::{Config, Observer, Segment, list};
+pub use segment::{Config, Monitor, Observer, Segment, list};
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;
 

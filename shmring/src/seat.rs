@@ -8,7 +8,7 @@ use crate::ring::roster::{self, Tenure};
 use crate::ring::{tables, wake};
 use crate::segment::View;
 use crate::sync::{AtomicU64, Deadline};
-use crate::wait::{Wait, WaitMode};
+use crate::wait::{Patience, Wait, WaitMode};
 
 /// A handle and its role, held until this is dropped.
 #[derive(Debug)]
@@ -22,6 +22,7 @@ pub(crate) struct Seat {
     shared: bool,
     /// Whether this handle waited beside others, and owes them a look for more.
     waited: Cell<bool>,
+    patience: Cell<Patience>,
 }
 
 impl Seat {
@@ -45,8 +46,16 @@ impl Seat {
         let Some(handle) = handle else {
             return Err(JoinError::TableFull { handles: handles.len() });
         };
-        let (mode, waited) = (WaitMode::default(), Cell::new(false));
-        let seat = Self { role, handle, mode, fault: None, shared, waited, view };
+        let seat = Self {
+            role,
+            handle,
+            mode: WaitMode::default(),
+            fault: None,
+            shared,
+            waited: Cell::new(false),
+            patience: Cell::new(Patience::NONE),
+            view,
+        };
         // On failure, dropping the seat gives the handle back.
         seat.claim_role()?;
         Ok(seat)
@@ -125,7 +134,7 @@ impl Seat {
     /// Waits for the other side to reach `need`; see [`Wait::until`].
     #[cold]
     pub(crate) fn wait(&self, need: u64, deadline: Deadline, ready: impl Fn() -> bool) -> bool {
-        self.to_wait(need).until(&self.view, deadline, ready)
+        self.to_wait(need).until(&self.view, &self.patience, deadline, ready)
     }
 
     /// Waits for a slice of time at most; see [`Wait::slice`].

@@ -1,5 +1,6 @@
 //! Waiting for the other side: spin, then sleep, never longer than a slice at once.
 
+use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -26,9 +27,30 @@ pub enum WaitMode {
 const ADAPTIVE_SPINS: u32 = 1000;
 /// Looks at the ring between two looks at the clock.
 const SPINS_PER_CLOCK: u32 = 256;
-/// The longest sleep. A waker killed between publish and wake, or an owner killed
-/// while it holds a role, costs at most this.
-const SLICE: Duration = Duration::from_millis(100);
+/// The first sleep of a wait, and the longest: each is twice as long as the one before. A
+/// waker killed between publish and wake, or an owner killed while it holds a role, so
+/// costs about as long as the wait has lasted, and at most the longest sleep.
+const SLICE_MIN: Duration = Duration::from_millis(2);
+const SLICE_MAX: Duration = Duration::from_millis(100);
+/// How often one who spins looks after the dead: the CPU is its own anyway.
+const SLICE_SPINNING: Duration = Duration::from_millis(1);
+
+/// How long a handle has waited for the same thing.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    need: u64,
+    slice: Duration,
+}
+
+impl Patience {
+    pub(crate) const NONE: Self = Self { need: 0, slice: Duration::ZERO };
+
+    /// After another wait, for `need`.
+    fn once_more(self, need: u64) -> Self {
+        let slice = if need == self.need { self.slice * 2 } else { Duration::ZERO };
+        Self { need, slice: slice.clamp(SLICE_MIN, SLICE_MAX) }
+    }
+}
 
 /// What a handle waits for, and how.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +65,17 @@ pub(crate) struct Wait {
 impl Wait {
     /// Waits until `ready`, someone wakes the handle, or a slice of time is over, after
     /// which it cleans up behind the dead; whether there is time left to try again.
-    pub(crate) fn until(self, view: &View, deadline: Deadline, ready: impl Fn() -> bool) -> bool {
-        let slice = Deadline::after(SLICE).min(deadline);
+    pub(crate) fn until(
+        self,
+        view: &View,
+        patience: &Cell<Patience>,
+        deadline: Deadline,
+        ready: impl Fn() -> bool,
+    ) -> bool {
+        patience.set(patience.get().once_more(self.need));
+        let slice =
+            if self.mode == WaitMode::Spin { SLICE_SPINNING } else { patience.get().slice };
+        let slice = Deadline::after(slice).min(deadline);
         let in_time = self.slice(view, slice, deadline, ready);
         if slice.passed() {
             // The other side may have died without a word.

@@ -6,9 +6,11 @@ use std::io;
 pub use crate::ring::Corrupt;
 pub use crate::ring::roster::Role;
 
+mod monitor;
 mod segment;
 mod transfer;
 
+pub use monitor::MonitorError;
 pub use segment::{AttachError, ConfigError, CreateError, JoinError, NameError, UnlinkError};
 pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
 

@@ -13,6 +13,7 @@ use crate::layout::{Geometry, Shape};
 use crate::ring::roster;
 use crate::sync::{Deadline, Ordering};
 use crate::sys::token::Probe;
+use crate::sys::watch::{Stop, Watch};
 use crate::sys::{fork, process, shm, token};
 
 /// The byte whose lock orders attaching against replacing.
@@ -110,7 +111,18 @@ impl Attach {
     /// Cleans up behind all attaches whose processes died, and wakes everyone who
     /// may have waited for them.
     pub(crate) fn sweep(&self) {
-        sweep(&self.mapping, &self.probe, self.geometry, Some(self.index));
+        self.sweep_through(&self.probe);
+    }
+
+    /// As [`sweep`](Self::sweep), through a description of the caller's.
+    pub(super) fn sweep_through(&self, probe: &Probe) {
+        sweep(&self.mapping, probe, self.geometry, Some(self.index));
+    }
+
+    /// A watch on the segment's file.
+    pub(super) fn watch(&self) -> Result<(Watch, Stop), OsError> {
+        let closed = || OsError::new("fstat", "the segment", std::io::ErrorKind::NotFound);
+        Watch::new(self.probe.intact().ok_or_else(closed)?)
     }
 
     /// Who is in the entry of that index.

@@ -5,6 +5,7 @@ mod config;
 mod create;
 mod find;
 mod mapping;
+mod monitor;
 mod name;
 mod observe;
 mod view;
@@ -13,10 +14,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use config::Config;
+pub use monitor::Monitor;
 pub use observe::{Observer, list};
 pub(crate) use view::View;
 
-use crate::error::{AttachError, CreateError, Fault, JoinError, UnlinkError};
+use crate::error::{AttachError, CreateError, Fault, JoinError, MonitorError, UnlinkError};
 use crate::facts::{Description, ElementType, Obtained, Status};
 use crate::sync::Deadline;
 use attach::Attach;
@@ -128,6 +130,16 @@ impl Segment {
     /// A handle's way into the segment.
     pub(crate) fn view(&self) -> View {
         View::new(Arc::clone(&self.attach))
+    }
+
+    /// Watches for the deaths of others, so that who waits for them here or elsewhere goes
+    /// on at once. Without it, who waits notices a death after about as long as it has
+    /// waited by then, at least 2 ms and at most 100 ms; who spins, after 1 ms.
+    ///
+    /// # Errors
+    /// See [`MonitorError`].
+    pub fn monitor(&self) -> Result<Monitor, MonitorError> {
+        Monitor::start(Arc::clone(&self.attach))
     }
 
     /// Closes the ring for good: sends fail from now on; the consumer gets what is

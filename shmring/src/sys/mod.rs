@@ -2,8 +2,10 @@
 //! typed error that says what failed on what.
 
 pub(crate) mod clock;
+pub(crate) mod descriptor;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod process;
 pub(crate) mod shm;
 pub(crate) mod token;
+pub(crate) mod watch;

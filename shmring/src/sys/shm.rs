@@ -46,7 +46,8 @@ pub(crate) fn reopen(file: &File, name: &str) -> Result<File, OsError> {
         .map_err(failed("open through /proc/self/fd", name))
 }
 
-fn proc_path(file: &File) -> String {
+/// A path to the file, with or without a name of its own.
+pub(crate) fn proc_path(file: &File) -> String {
     format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 

@@ -14,14 +14,14 @@
 //! second description.
 
 use std::fs::File;
-use std::os::fd::{AsFd, IntoRawFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::fd::AsFd;
 use std::sync::{Mutex, PoisonError};
 
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 
+use super::descriptor::Descriptor;
 use crate::error::OsError;
 
 fn lock_of(kind: libc::c_int, from: u64, len: u64) -> libc::flock {
@@ -75,17 +75,11 @@ fn conflicts(file: &File, mut lock: libc::flock) -> Result<bool, OsError> {
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
 
-/// The description through which a segment's tokens are looked at.
-///
-/// The program may close descriptors that are not its own, and the number may
-/// come to mean another file, whose locks say nothing. So every look makes sure
-/// of the file before and after, and where it cannot, nobody counts as dead.
+/// The description through which a segment's tokens are looked at. Where it cannot be
+/// made sure of, nobody counts as dead.
 #[derive(Debug)]
 pub(crate) struct Probe {
-    /// `None` only while being dropped.
-    file: Option<File>,
-    device: u64,
-    inode: u64,
+    file: Descriptor,
     /// Held while cleaning: threads share the description, so its locks do not keep
     /// them apart.
     cleaning: Mutex<()>,
@@ -93,16 +87,12 @@ pub(crate) struct Probe {
 
 impl Probe {
     pub(crate) fn new(file: File) -> Result<Self, OsError> {
-        let stat = file.metadata().map_err(|e| OsError::new("fstat", "the segment", e))?;
-        let (device, inode) = (stat.dev(), stat.ino());
-        Ok(Self { file: Some(file), device, inode, cleaning: Mutex::new(()) })
+        Ok(Self { file: Descriptor::new(file)?, cleaning: Mutex::new(()) })
     }
 
     /// The file, if the descriptor still means it.
-    fn intact(&self) -> Option<&File> {
-        let stat = self.file.as_ref()?.metadata().ok()?;
-        let same = (stat.dev(), stat.ino()) == (self.device, self.inode);
-        self.file.as_ref().filter(|_| same)
+    pub(crate) fn intact(&self) -> Option<&File> {
+        self.file.intact()
     }
 
     /// Whether the token at `byte` has an owner, as far as can be told.
@@ -141,14 +131,5 @@ impl Probe {
         }
         // A failure leaves a lock that ends with this attach.
         let _ = self.release(byte);
-    }
-}
-
-impl Drop for Probe {
-    fn drop(&mut self) {
-        if self.intact().is_none() {
-            // The number is someone else's by now: not ours to close.
-            let _ = self.file.take().map(IntoRawFd::into_raw_fd);
-        }
     }
 }

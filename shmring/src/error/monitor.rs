@@ -1,0 +1,35 @@
+//! Errors of watching over a segment.
+
+use std::fmt;
+
+use super::{Fault, OsError};
+
+/// Why nothing watches for the deaths of others.
+///
+/// All goes on without: the dead are then noticed when a sleep ends.
+#[derive(Debug)]
+pub enum MonitorError {
+    /// The segment cannot be used any more.
+    Failed(Fault),
+    /// The system refuses: it has no inotify or no `close_range` (Linux 5.9), or a limit
+    /// such as `fs.inotify.max_user_instances` is reached.
+    Os(OsError),
+}
+
+impl fmt::Display for MonitorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(fault) => fault.fmt(f),
+            Self::Os(error) => write!(f, "{error}; the dead are noticed more slowly"),
+        }
+    }
+}
+
+impl std::error::Error for MonitorError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Failed(fault) => Some(fault),
+            Self::Os(error) => Some(error),
+        }
+    }
+}

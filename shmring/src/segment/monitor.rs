@@ -1,0 +1,105 @@
+//! Learning of the deaths of others at once, instead of when a sleep ends.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::sys::signal::{SigSet, SigmaskHow};
+
+use super::attach::Attach;
+use crate::error::{Fault, MonitorError, OsError};
+use crate::sys::token::Probe;
+use crate::sys::watch::{self, Stop, Watch};
+
+/// The kernel reports the end of a mapping before it gives the token back: cleaning up is
+/// tried at once, after this, and after twice as long, so many times.
+const SETTLE_MIN: Duration = Duration::from_micros(50);
+const SETTLE_TIMES: u32 = 8;
+
+/// Cleans up behind processes that die as soon as they do, and so wakes whoever waits for
+/// them, as long as it lives. Made by [`Segment::monitor`](super::Segment::monitor).
+///
+/// It is a thread that sleeps until the kernel reports that somebody let go of the
+/// segment. It handles no signals, and keeps the segment attached. A fork child does not
+/// inherit it. It ends early if the program closes descriptors that are not its own.
+#[derive(Debug)]
+pub struct Monitor {
+    attach: Arc<Attach>,
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Monitor {
+    pub(super) fn start(attach: Arc<Attach>) -> Result<Self, MonitorError> {
+        if attach.mapping().is_forked() {
+            return Err(MonitorError::Failed(Fault::Forked));
+        }
+        let (watch, stop) = attach.watch().map_err(MonitorError::Os)?;
+        let numbers = watch.numbers();
+        let (ready, started) = mpsc::sync_channel(1);
+        let thread = spawn({
+            let attach = Arc::clone(&attach);
+            move || {
+                let probe = watch::leave_descriptor_table(numbers)
+                    .and_then(|()| watch.file())
+                    .and_then(Probe::new);
+                let (probe, result) = match probe {
+                    Ok(probe) => (Some(probe), Ok(())),
+                    Err(error) => (None, Err(error)),
+                };
+                // The starter waits for it.
+                let _ = ready.send(result);
+                if let Some(probe) = probe {
+                    run(&watch, &attach, &probe);
+                }
+            }
+        })
+        .map_err(MonitorError::Os)?;
+        let monitor = Self { attach, stop, thread: Some(thread) };
+        started.recv().unwrap_or(Ok(())).map_err(MonitorError::Os)?;
+        // The thread has its own.
+        watch::close_numbers(numbers);
+        Ok(monitor)
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        if self.attach.mapping().is_forked() {
+            // The thread is not in this process, where its handle means nothing.
+            std::mem::forget(self.thread.take());
+            return;
+        }
+        self.stop.stop();
+        // A thread that panicked has ended as well.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Starts a thread that handles no signals.
+fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OsError> {
+    let failed = |call| move |error| OsError::new(call, "the monitor", error);
+    let mask = SigSet::all()
+        .thread_swap_mask(SigmaskHow::SIG_SETMASK)
+        .map_err(|errno| failed("pthread_sigmask")(errno.into()))?;
+    let thread = thread::Builder::new().name("shmring-monitor".to_owned()).spawn(run);
+    // It was in force before.
+    let _ = mask.thread_set_mask();
+    thread.map_err(failed("pthread_create"))
+}
+
+/// Cleans up after each report, until the watch is stopped.
+fn run(watch: &Watch, attach: &Attach, probe: &Probe) {
+    while watch.wait() {
+        let mut settle = SETTLE_MIN;
+        for _ in 0..SETTLE_TIMES {
+            attach.sweep_through(probe);
+            if !watch.pause(settle) {
+                return;
+            }
+            settle *= 2;
+        }
+        attach.sweep_through(probe);
+    }
+}
