@@ -8,6 +8,7 @@ mod common;
 mod death;
 mod forks;
 mod load;
+mod long_stop;
 mod packed;
 mod races;
 mod ring_forks;
