@@ -1,9 +1,10 @@
-//! SIGKILL of one of several, in the middle of it: the others go on.
+//! SIGKILL of one of several, in the middle of it: the others go on. SIGKILL of the last one on
+//! a side: the other side ends.
 
 use nix::sys::signal::Signal;
 
-use crate::party::{BATCH, Party, first, ledger, lines_of, whole_lines};
-use crate::support::{Name, start};
+use crate::party::{BATCH, Party, Receiver, first, ledger, lines_of, whole_lines};
+use crate::support::{Name, Running, seq, start};
 
 /// Where in the stream the victim dies.
 const MOMENTS: [u64; 3] = [1_000, 10_000, 30_000];
@@ -83,5 +84,87 @@ fn a_sole_one_is_followed() {
         let next = start(&[verb, &name.0]);
         name.await_role(role, next.pid());
         name.await_holders(role, 1);
+    }
+}
+
+/// A ring of each kind that the command can carry.
+fn rings() -> [Name; 4] {
+    let slots = |kind| Name::with_slots(kind, "16", "64");
+    [Name::with_ring("4K"), slots("mpmc"), slots("mpsc"), slots("spmc")]
+}
+
+/// A sender that waits for input, and a receiver.
+fn pair(name: &Name) -> (Running, Receiver) {
+    let mut party = Party::join(name, 1, 1);
+    party.senders.pop().zip(party.receivers.pop()).expect("one of each")
+}
+
+// Catches a receiver that waits on for ever, or fails, when the last sender could not
+// say goodbye; and lines that were sent and die with their sender.
+#[test]
+fn the_last_sender_while_the_receiver_sleeps() {
+    for name in rings() {
+        let mut send = start(&["send", &name.0]);
+        let mut recv = start(&["recv", &name.0]);
+        name.await_role("consumers", recv.pid());
+        send.write(&seq(1, 500));
+        let all = seq(1, 500);
+        assert_eq!(recv.read(all.len()), all);
+        send.signal(Signal::SIGKILL);
+        send.end().expect_signal(Signal::SIGKILL);
+        assert_eq!(recv.end().expect_code(0).text(), "", "{}", name.0);
+    }
+}
+
+// Catches the same in the middle of a stream, and half a line that was sent.
+#[test]
+fn the_last_sender_while_it_sends() {
+    for name in rings() {
+        let (mut send, recv) = pair(&name);
+        send.feed(lines_of(0, ENDLESS));
+        await_moment(&name, MOMENTS[0]);
+        send.signal(Signal::SIGKILL);
+        send.end().expect_signal(Signal::SIGKILL);
+        let numbers = ledger(1, &[recv.end().expect_code(0).stdout]).remove(0);
+        assert_eq!(numbers, first(numbers.len()), "{}: a gap in what was sent", name.0);
+        assert!(numbers.len() as u64 >= MOMENTS[0]);
+        assert_eq!(name.listed().expect("a segment")["used_bytes"], 0, "left in the ring");
+    }
+}
+
+// Catches a sender that waits for ever for the room of a dead receiver, or takes its end
+// for a success.
+#[test]
+fn the_last_receiver_while_the_sender_waits_for_room() {
+    for name in rings() {
+        let recv = start(&["recv", &name.0]);
+        name.await_role("consumers", recv.pid());
+        recv.stop();
+        let mut send = start(&["send", &name.0]);
+        send.feed(lines_of(0, ENDLESS));
+        name.await_role("producers", send.pid());
+        name.await_listed("a full ring", |segment| match segment["used_slots"].as_u64() {
+            Some(slots) => slots == 16,
+            // Less than a line and its header is left.
+            None => segment["used_bytes"].as_u64() > Some((4 << 10) - 64),
+        });
+        recv.signal(Signal::SIGKILL);
+        recv.end().expect_signal(Signal::SIGKILL);
+        send.end().expect_code(5).expect_stderr("broken pipe");
+    }
+}
+
+// Catches the same in the middle of a stream.
+#[test]
+fn the_last_receiver_while_it_receives() {
+    for name in rings() {
+        let (mut send, recv) = pair(&name);
+        send.feed(lines_of(0, ENDLESS));
+        await_moment(&name, MOMENTS[0]);
+        recv.running.signal(Signal::SIGKILL);
+        let received = whole_lines(recv.end().expect_signal(Signal::SIGKILL).stdout);
+        send.end().expect_code(5).expect_stderr("broken pipe");
+        let numbers = ledger(1, &[received]).remove(0);
+        assert_eq!(numbers, first(numbers.len()), "{}: a gap in what was received", name.0);
     }
 }
