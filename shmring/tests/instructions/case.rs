@@ -1,0 +1,176 @@
+//! What is killed: an operation, on a ring, in a scene.
+
+use std::fmt;
+
+use shmring::{Config, Kind, Role};
+
+use crate::common::slots;
+
+/// Slots of the slot rings and of the packed ring.
+const SLOTS: u64 = 4;
+/// Messages that a batch sends, and messages that a batch receives.
+pub(crate) const SENT_AT_ONCE: usize = 3;
+pub(crate) const TAKEN_AT_ONCE: usize = 2;
+
+/// What the victim does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Op {
+    Send,
+    Reserve,
+    SendBatch,
+    Abort,
+    Recv,
+    Peek,
+    RecvBatch,
+    Attach,
+    Join(Role),
+    /// Gives up the handle, and with it the attach.
+    Leave(Role),
+}
+
+/// What it finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Scene {
+    /// Some messages, and some room.
+    Plain,
+    /// The ring ends in the midst of what is sent or received.
+    Wrap,
+    /// Room for just what is sent; a full ring for who receives.
+    Tight,
+    /// A ticket of a dead producer before the messages.
+    Ticket,
+    /// A process that died, and whose entries in the tables nobody cleaned up.
+    Dead,
+    /// A survivor on the other side who sleeps until the victim is done.
+    Sleeper,
+    /// Nothing to receive or no room: the victim sleeps until a survivor does its part.
+    Asleep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Case {
+    pub(crate) op: Op,
+    pub(crate) kind: Kind,
+    pub(crate) scene: Scene,
+}
+
+impl Op {
+    /// The role that the victim has, or comes to have.
+    pub(crate) fn role(self) -> Option<Role> {
+        match self {
+            Self::Send | Self::Reserve | Self::SendBatch | Self::Abort => Some(Role::Producer),
+            Self::Recv | Self::Peek | Self::RecvBatch => Some(Role::Consumer),
+            Self::Attach => None,
+            Self::Join(role) | Self::Leave(role) => Some(role),
+        }
+    }
+
+    /// The messages that it sends.
+    pub(crate) fn sends(self) -> usize {
+        match self {
+            Self::Send | Self::Reserve => 1,
+            Self::SendBatch => SENT_AT_ONCE,
+            _ => 0,
+        }
+    }
+
+    /// The messages that it takes.
+    pub(crate) fn takes(self) -> usize {
+        match self {
+            Self::Recv | Self::Peek => 1,
+            Self::RecvBatch => TAKEN_AT_ONCE,
+            _ => 0,
+        }
+    }
+}
+
+impl Case {
+    pub(crate) fn config(self) -> Config {
+        let config = match self.kind {
+            Kind::Spsc => Config::spsc().capacity_bytes(4096),
+            Kind::Packed => Config::packed::<u64>().slots(SLOTS),
+            kind => slots(kind, SLOTS, 64),
+        };
+        config.max_attaches(self.attaches() as u64).max_handles(self.handles() as u64)
+    }
+
+    /// Attaches at once: the survivors, the victim, and who died before it. An entry
+    /// that stays taken is missed.
+    pub(crate) fn attaches(self) -> usize {
+        if self.has_dead() { 3 } else { 2 }
+    }
+
+    /// Handles that there can be at once; as above.
+    pub(crate) fn handles(self) -> usize {
+        if self.shares(Role::Producer) || self.shares(Role::Consumer) { 6 } else { 2 }
+    }
+
+    pub(crate) fn shares(self, role: Role) -> bool {
+        self.kind.shares(role)
+    }
+
+    /// Whether somebody died before the victim does.
+    pub(crate) fn has_dead(self) -> bool {
+        matches!(self.scene, Scene::Ticket | Scene::Dead)
+    }
+
+    /// Whether a survivor has that role from the beginning.
+    pub(crate) fn survivor_has(self, role: Role) -> bool {
+        let taken = self.op.role() == Some(role) || self.scene == Scene::Dead;
+        self.shares(role) || !taken
+    }
+
+    /// Slots, or of a record ring bytes, that are used before the scene begins.
+    pub(crate) fn advance(self) -> usize {
+        let sends = self.op.role() == Some(Role::Producer);
+        match (self.scene, self.kind) {
+            // Room for half a record of the message, or for one and a half of the batch.
+            (Scene::Wrap, Kind::Spsc) => {
+                let room = if self.op.sends().max(self.op.takes()) > 1 { 64 } else { 24 };
+                4096 - room - if sends { 48 } else { 0 }
+            }
+            (Scene::Wrap, _) => SLOTS as usize - if sends { 2 } else { 1 },
+            _ => 0,
+        }
+    }
+
+    /// The lengths of the messages in the ring.
+    pub(crate) fn before(self) -> Vec<usize> {
+        let item = crate::ends::ITEM_BYTES;
+        let sends = self.op.role() == Some(Role::Producer);
+        let full = self.scene == Scene::Tight && !sends
+            || self.scene == Scene::Asleep && sends
+            || self.scene == Scene::Sleeper && !sends;
+        match (self.scene, self.kind) {
+            // A record is 8 bytes longer than its message, and 8 bytes stay free.
+            (_, Kind::Spsc) if full => vec![2000, 1000, 1024],
+            (_, _) if full => vec![item; SLOTS as usize],
+            (Scene::Asleep | Scene::Sleeper, _) => Vec::new(),
+            (Scene::Tight, Kind::Spsc) if self.op == Op::SendBatch => vec![2000, 1000, 920],
+            (Scene::Tight, Kind::Spsc) => vec![2000, 1000, 1016],
+            (Scene::Tight, _) => vec![item; SLOTS as usize - self.op.sends()],
+            (Scene::Ticket, _) if sends => vec![item; SLOTS as usize - 1 - self.op.sends()],
+            (Scene::Ticket, _) => vec![item; 2],
+            _ if self.op.takes() > 0 => vec![item; 3],
+            // A consumer that leaves has received one.
+            _ if self.op == Op::Leave(Role::Consumer) => vec![item; 2],
+            _ => vec![item],
+        }
+    }
+
+    /// Whether a kill may leave `count` of the messages that the victim sends or takes
+    /// done, and the others not.
+    pub(crate) fn may_do(self, count: usize) -> bool {
+        let all = self.op.sends() + self.op.takes();
+        let one_by_one =
+            self.op == Op::SendBatch && !matches!(self.kind, Kind::Spsc | Kind::Packed);
+        count == 0 || count == all || (one_by_one && count < all)
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { op, kind, scene } = self;
+        write!(f, "{op:?} {kind} {scene:?}")
+    }
+}

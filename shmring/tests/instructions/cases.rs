@@ -1,0 +1,68 @@
+//! Every pair of an operation and a ring that makes sense, in the scenes that do.
+
+use shmring::{Kind, Role};
+
+use crate::case::{Case, Op, Scene};
+
+const EXCLUSIVE: [Kind; 3] = [Kind::Spsc, Kind::Mpsc, Kind::Packed];
+const WITH_TICKETS: [Kind; 2] = [Kind::Mpmc, Kind::Mpsc];
+const ROOMS: [Scene; 3] = [Scene::Plain, Scene::Wrap, Scene::Tight];
+const ROLES: [Role; 2] = [Role::Producer, Role::Consumer];
+
+/// The groups, one for each test.
+pub(crate) const GROUPS: [(&str, fn() -> Vec<Case>); 6] = [
+    ("sending", sending),
+    ("receiving", receiving),
+    ("attaching", attaching),
+    ("joining", joining),
+    ("cleaning", cleaning),
+    ("waking", waking),
+];
+
+fn product(ops: &[Op], kinds: &[Kind], scenes: &[Scene]) -> Vec<Case> {
+    let pairs = ops.iter().flat_map(|&op| kinds.iter().map(move |&kind| (op, kind)));
+    pairs.flat_map(|(op, kind)| scenes.iter().map(move |&scene| Case { op, kind, scene })).collect()
+}
+
+fn sending() -> Vec<Case> {
+    let mut cases = product(&[Op::Send, Op::Reserve, Op::SendBatch], &Kind::ALL, &ROOMS);
+    cases.extend(product(&[Op::Abort], &Kind::ALL, &[Scene::Plain]));
+    cases.extend(product(&[Op::Send, Op::SendBatch], &WITH_TICKETS, &[Scene::Ticket]));
+    cases
+}
+
+fn receiving() -> Vec<Case> {
+    let mut cases = product(&[Op::Recv, Op::RecvBatch], &Kind::ALL, &ROOMS);
+    cases.extend(product(&[Op::Peek], &EXCLUSIVE, &ROOMS));
+    cases.extend(product(&[Op::Recv, Op::RecvBatch], &WITH_TICKETS, &[Scene::Ticket]));
+    cases
+}
+
+fn attaching() -> Vec<Case> {
+    product(&[Op::Attach], &[Kind::Spsc], &[Scene::Plain])
+}
+
+fn joining() -> Vec<Case> {
+    let ops = ROLES.map(Op::Join).into_iter().chain(ROLES.map(Op::Leave)).collect::<Vec<_>>();
+    product(&ops, &Kind::ALL, &[Scene::Plain])
+}
+
+/// The victim takes what a dead process had: a sole role, the last handle, or, when it
+/// attaches, nothing but the care for it.
+fn cleaning() -> Vec<Case> {
+    let mut cases = product(&ROLES.map(Op::Join), &Kind::ALL, &[Scene::Dead]);
+    // With room in the tables, who joins beside others has nothing to clean up.
+    cases.retain(|case| {
+        let Op::Join(role) = case.op else { return true };
+        !case.shares(role) || case.kind == Kind::Mpmc
+    });
+    cases.extend(product(&[Op::Attach], &[Kind::Spsc, Kind::Mpmc], &[Scene::Dead]));
+    cases
+}
+
+fn waking() -> Vec<Case> {
+    let ops = [Op::Send, Op::Recv];
+    let mut cases = product(&ops, &Kind::ALL, &[Scene::Sleeper, Scene::Asleep]);
+    cases.extend(product(&[Op::SendBatch, Op::RecvBatch], &[Kind::Mpmc], &[Scene::Sleeper]));
+    cases
+}

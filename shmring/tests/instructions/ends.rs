@@ -1,0 +1,211 @@
+//! Both ends of a ring, whatever its kind, and messages that tell when they are not whole.
+
+use std::time::Duration;
+
+use shmring::{
+    Consumer, JoinError, Kind, Producer, RecvError, Segment, SendError, TryRecvError, TrySendError,
+    WaitMode, packed,
+};
+
+use crate::common::payload;
+
+/// Bytes in a message, unless a scene wants it otherwise.
+pub(crate) const ITEM_BYTES: usize = 40;
+const NUMBER_BYTES: usize = size_of::<u64>();
+
+/// A message that is told from all others by its number.
+#[derive(Clone, Debug)]
+pub(crate) struct Item {
+    pub(crate) number: u64,
+    bytes: Vec<u8>,
+}
+
+impl Item {
+    pub(crate) fn new(number: u64) -> Self {
+        Self::of_len(number, ITEM_BYTES)
+    }
+
+    pub(crate) fn of_len(number: u64, len: usize) -> Self {
+        let mut bytes = number.to_ne_bytes().to_vec();
+        bytes.extend(payload(number, len - NUMBER_BYTES));
+        Self { number, bytes }
+    }
+}
+
+impl AsRef<[u8]> for Item {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The number of a message, which must be whole.
+fn number_of(bytes: &[u8]) -> u64 {
+    let number = u64::from_ne_bytes(bytes[..NUMBER_BYTES].try_into().unwrap());
+    assert!(Item::of_len(number, bytes.len()).bytes == bytes, "half a message");
+    number
+}
+
+/// A producer.
+#[derive(Debug)]
+pub(crate) enum Tx {
+    Messages(Producer),
+    Numbers(packed::Producer<u64>),
+}
+
+impl Tx {
+    pub(crate) fn join(segment: &Segment) -> Result<Self, JoinError> {
+        if segment.description().kind == Kind::Packed {
+            segment.packed_producer().map(Self::Numbers)
+        } else {
+            segment.producer().map(Self::Messages)
+        }
+    }
+
+    /// Sleeps at once where it has to wait.
+    pub(crate) fn block(&mut self) {
+        match self {
+            Self::Messages(tx) => tx.set_wait_mode(WaitMode::Block),
+            Self::Numbers(tx) => tx.set_wait_mode(WaitMode::Block),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn send(&mut self, item: &Item) -> Result<(), SendError> {
+        match self {
+            Self::Messages(tx) => tx.send(&item.bytes),
+            Self::Numbers(tx) => tx.send(&item.number),
+        }
+    }
+
+    pub(crate) fn try_send(&mut self, item: &Item) -> Result<(), TrySendError> {
+        match self {
+            Self::Messages(tx) => tx.try_send(&item.bytes),
+            Self::Numbers(tx) => tx.try_send(&item.number),
+        }
+    }
+
+    /// `numbers` are those of the items, for a ring that holds nothing else.
+    #[inline]
+    pub(crate) fn send_batch(&mut self, items: &[Item], numbers: &[u64]) -> Result<(), SendError> {
+        match self {
+            Self::Messages(tx) => tx.send_batch(items),
+            Self::Numbers(tx) => tx.send_slice(numbers),
+        }
+    }
+
+    /// Writes a message in place and commits it.
+    #[inline]
+    pub(crate) fn reserve_and_commit(&mut self, item: &Item) -> Result<(), SendError> {
+        match self {
+            Self::Messages(tx) => {
+                let mut reservation = tx.reserve(item.bytes.len())?;
+                reservation.write_at(0, &item.bytes);
+                reservation.commit();
+            }
+            Self::Numbers(tx) => {
+                let mut space = tx.reserve(1)?;
+                space.write(0, item.number);
+                space.commit();
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a message in place and gives it up.
+    #[inline]
+    pub(crate) fn reserve_and_abort(&mut self, item: &Item) -> Result<(), SendError> {
+        match self {
+            Self::Messages(tx) => tx.reserve(item.bytes.len())?.write_at(0, &item.bytes),
+            Self::Numbers(tx) => tx.reserve(1)?.write(0, item.number),
+        }
+        Ok(())
+    }
+
+    /// Leaves a ticket open for as long as the process lives, where there are tickets.
+    pub(crate) fn reserve_and_forget(&mut self) {
+        if let Self::Messages(tx) = self {
+            std::mem::forget(tx.reserve(ITEM_BYTES).unwrap());
+        }
+    }
+}
+
+/// A consumer.
+#[derive(Debug)]
+pub(crate) enum Rx {
+    Messages(Consumer),
+    Numbers(packed::Consumer<u64>),
+}
+
+impl Rx {
+    pub(crate) fn join(segment: &Segment) -> Result<Self, JoinError> {
+        if segment.description().kind == Kind::Packed {
+            segment.packed_consumer().map(Self::Numbers)
+        } else {
+            segment.consumer().map(Self::Messages)
+        }
+    }
+
+    /// Sleeps at once where it has to wait.
+    pub(crate) fn block(&mut self) {
+        match self {
+            Self::Messages(rx) => rx.set_wait_mode(WaitMode::Block),
+            Self::Numbers(rx) => rx.set_wait_mode(WaitMode::Block),
+        }
+    }
+
+    pub(crate) fn recv_timeout(&mut self, timeout: Duration) -> Result<u64, RecvError> {
+        match self {
+            Self::Messages(rx) => rx.recv_timeout(timeout).map(|bytes| number_of(&bytes)),
+            Self::Numbers(rx) => rx.recv_timeout(timeout),
+        }
+    }
+
+    pub(crate) fn try_recv(&mut self) -> Result<u64, TryRecvError> {
+        match self {
+            Self::Messages(rx) => rx.try_recv().map(|bytes| number_of(&bytes)),
+            Self::Numbers(rx) => rx.try_recv(),
+        }
+    }
+
+    /// Receives one message, and does not look at it.
+    #[inline]
+    pub(crate) fn recv_into(&mut self, buffer: &mut [u8]) -> Result<(), RecvError> {
+        match self {
+            Self::Messages(rx) => rx.recv_into(buffer).map(drop),
+            Self::Numbers(rx) => rx.recv().map(drop),
+        }
+    }
+
+    /// Receives as many messages as `numbers` has room for.
+    #[inline]
+    pub(crate) fn recv_batch(
+        &mut self,
+        buffer: &mut [u8],
+        numbers: &mut [u64],
+    ) -> Result<usize, RecvError> {
+        match self {
+            Self::Messages(rx) => rx.recv_batch(numbers.len(), |message| {
+                message.copy_to(buffer);
+            }),
+            Self::Numbers(rx) => rx.recv_slice(numbers),
+        }
+    }
+
+    /// Looks at one message in place and releases it.
+    #[inline]
+    pub(crate) fn peek_and_release(&mut self, buffer: &mut [u8]) -> Result<(), RecvError> {
+        match self {
+            Self::Messages(rx) => {
+                let peek = rx.peek()?;
+                peek.message().copy_to(buffer);
+                peek.release();
+            }
+            Self::Numbers(rx) => {
+                let elements = rx.peek(1)?;
+                elements.get(0);
+                elements.release();
+            }
+        }
+        Ok(())
+    }
+}

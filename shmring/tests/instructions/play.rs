@@ -1,0 +1,87 @@
+//! The victim's part: what it does before the operation, and the operation.
+
+use std::hint::black_box;
+
+use shmring::{Role, Segment};
+
+use crate::case::{Case, Op, SENT_AT_ONCE, TAKEN_AT_ONCE};
+use crate::ends::{Item, Rx, Tx};
+use crate::stage::{DOUBT, VICTIMS_OWN};
+use crate::victim::Mark;
+
+/// Longer than any message.
+const BUFFER_BYTES: usize = 4096;
+
+/// In the victim: all of it. Returns only if nobody kills it.
+pub(crate) fn play(case: Case, name: &str) {
+    let mark = Mark::new();
+    if case.op == Op::Attach {
+        let _segment = black_box(mark.around(|| Segment::attach(name).unwrap()));
+        return;
+    }
+    let segment = Segment::attach(name).unwrap();
+    match case.op {
+        Op::Join(Role::Producer) => {
+            let _tx = black_box(mark.around(|| Tx::join(&segment).unwrap()));
+        }
+        Op::Join(Role::Consumer) => {
+            let _rx = black_box(mark.around(|| Rx::join(&segment).unwrap()));
+        }
+        Op::Leave(Role::Producer) => {
+            let mut tx = Tx::join(&segment).unwrap();
+            drop(segment);
+            tx.send(&Item::new(VICTIMS_OWN)).unwrap();
+            mark.around(|| drop(tx));
+        }
+        Op::Leave(Role::Consumer) => {
+            let mut rx = Rx::join(&segment).unwrap();
+            drop(segment);
+            rx.recv_into(&mut [0; BUFFER_BYTES]).unwrap();
+            mark.around(|| drop(rx));
+        }
+        op if op.role() == Some(Role::Producer) => send(op, &mark, Tx::join(&segment).unwrap()),
+        op => receive(op, &mark, Rx::join(&segment).unwrap()),
+    }
+}
+
+fn send(op: Op, mark: &Mark, mut tx: Tx) {
+    tx.block();
+    let numbers: Vec<_> = (DOUBT..).take(SENT_AT_ONCE).collect();
+    let items: Vec<_> = numbers.iter().map(|&number| Item::new(number)).collect();
+    match op {
+        Op::Send => mark.around(|| tx.send(&items[0]).unwrap()),
+        Op::Reserve => mark.around(|| tx.reserve_and_commit(&items[0]).unwrap()),
+        Op::Abort => mark.around(|| tx.reserve_and_abort(&items[0]).unwrap()),
+        _ => mark.around(|| tx.send_batch(&items, &numbers).unwrap()),
+    }
+}
+
+fn receive(op: Op, mark: &Mark, mut rx: Rx) {
+    rx.block();
+    let (mut buffer, mut numbers) = ([0; BUFFER_BYTES], [0; TAKEN_AT_ONCE]);
+    match op {
+        Op::Recv => mark.around(|| rx.recv_into(&mut buffer).unwrap()),
+        Op::Peek => mark.around(|| rx.peek_and_release(&mut buffer).unwrap()),
+        _ => {
+            let count = mark.around(|| rx.recv_batch(&mut buffer, &mut numbers).unwrap());
+            black_box(count);
+        }
+    }
+    black_box((buffer, numbers));
+}
+
+/// In a process that dies before the victim does: takes what its scene says, and stops.
+pub(crate) fn play_dead(case: Case, name: &str) {
+    let segment = Segment::attach(name).unwrap();
+    let mut producers: Vec<_> = Tx::join(&segment).into_iter().collect();
+    if case.shares(Role::Producer) {
+        producers[0].reserve_and_forget();
+    }
+    let dead = case.scene == crate::case::Scene::Dead;
+    let _consumer = dead.then(|| Rx::join(&segment).unwrap());
+    if dead && case.shares(Role::Producer) {
+        // Nobody can join then without cleaning up first.
+        producers.extend(std::iter::from_fn(|| Tx::join(&segment).ok()));
+    }
+    Mark::new().set();
+}

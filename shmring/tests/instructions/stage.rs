@@ -1,0 +1,334 @@
+//! The survivors: what they have before the victim starts, what they do after it died,
+//! and the ledger of every message.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use shmring::{
+    AttachError, JoinError, RecvError, Role, Segment, SendError, TryRecvError, TrySendError,
+};
+
+use crate::case::{Case, Op, Scene};
+use crate::common::{LONG, Name, SHORT};
+use crate::ends::{Item, Rx, Tx};
+use crate::play::play_dead;
+use crate::victim::{fork_part, kill_and_reap, sleeps};
+
+/// Messages by number: the first that the victim sends or has to take, the one that it
+/// sent before, the one of a sender that sleeps, and those sent after its death.
+pub(crate) const DOUBT: u64 = 100;
+pub(crate) const VICTIMS_OWN: u64 = 200;
+const SLEEPERS: u64 = 300;
+const AFTER: [u64; 3] = [400, 401, 402];
+/// Longer than it takes the kernel to tell of a death on the slowest machine.
+const SETTLE: Duration = Duration::from_secs(20);
+const RETRY: Duration = Duration::from_micros(200);
+
+/// A survivor who sleeps until the victim's operation wakes it.
+#[derive(Debug)]
+enum Sleeper {
+    Receiver(JoinHandle<(Rx, Vec<u64>)>),
+    Sender(JoinHandle<Tx>),
+}
+
+/// A process that is there to die before the victim does.
+#[derive(Debug)]
+struct Doomed(Pid);
+
+impl Drop for Doomed {
+    fn drop(&mut self) {
+        kill_and_reap(self.0);
+    }
+}
+
+/// The survivors and their segment.
+#[derive(Debug)]
+pub(crate) struct Stage {
+    case: Case,
+    tx: Option<Tx>,
+    rx: Option<Rx>,
+    doomed: Option<Doomed>,
+    sleeper: Option<Sleeper>,
+    /// What is in the ring and was committed for certain.
+    before: Vec<u64>,
+    /// What the survivors received.
+    received: Vec<u64>,
+    segment: Segment,
+    pub(crate) name: Name,
+}
+
+/// Tries until it succeeds; the last failure, if that takes too long.
+fn settle<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
+    let start = Instant::now();
+    loop {
+        match attempt() {
+            Ok(value) => return value,
+            Err(why) if start.elapsed() > SETTLE => panic!("{what}: {why}"),
+            Err(_) => thread::sleep(RETRY),
+        }
+    }
+}
+
+/// Joins as soon as the kernel told of the death of who was there before.
+fn join<T>(what: &str, attempt: impl Fn() -> Result<T, JoinError>) -> T {
+    settle(what, || match attempt() {
+        Ok(end) => Ok(end),
+        Err(error @ (JoinError::RoleTaken { .. } | JoinError::TableFull { .. })) => {
+            Err(error.to_string())
+        }
+        Err(error) => panic!("{what}: {error}"),
+    })
+}
+
+impl Stage {
+    /// Sets the scene.
+    pub(crate) fn set(case: Case) -> Self {
+        let name = Name::new();
+        let segment = name.create(&case.config());
+        let (mut tx, mut rx) = (Tx::join(&segment).unwrap(), Rx::join(&segment).unwrap());
+        advance(case, &mut tx, &mut rx);
+        // Who is to be dead already takes the sole roles first; else the victim does, later.
+        let at_once = case.scene == Scene::Dead;
+        let mut tx = (case.survivor_has(Role::Producer) || !at_once).then_some(tx);
+        let rx = (case.survivor_has(Role::Consumer) || !at_once).then_some(rx);
+        let doomed = case.has_dead().then(|| Doomed::start(case, &name));
+        let mut before = Vec::new();
+        if let Some(tx) = &mut tx {
+            for (number, len) in (0..).zip(case.before()) {
+                tx.send(&Item::of_len(number, len)).unwrap();
+                before.push(number);
+            }
+        }
+        let tx = tx.filter(|_| case.survivor_has(Role::Producer));
+        let mut rx = rx.filter(|_| case.survivor_has(Role::Consumer));
+        match case.op {
+            Op::Leave(Role::Producer) => before.push(VICTIMS_OWN),
+            Op::Leave(Role::Consumer) => drop(before.remove(0)),
+            _ => {}
+        }
+        rx.as_mut().into_iter().for_each(Rx::block);
+        let (sleeper, received) = (None, Vec::new());
+        Self { case, tx, rx, doomed, sleeper, before, received, segment, name }
+    }
+
+    /// When the victim is about to start: others die, or go to sleep.
+    pub(crate) fn start(&mut self) {
+        if let Some(doomed) = self.doomed.take() {
+            drop(doomed);
+            settle("the kernel tells of a death", || {
+                let attached = self.segment.status().unwrap().attached;
+                let told = attached.iter().any(|participant| !participant.alive);
+                told.then_some(()).ok_or_else(|| format!("{attached:?}"))
+            });
+        }
+        if self.case.scene != Scene::Sleeper {
+            return;
+        }
+        let thread = Arc::new(AtomicI32::new(0));
+        let announce = Arc::clone(&thread);
+        // SAFETY: the call reads the thread's number and nothing else.
+        let announce = move || announce.store(unsafe { libc::gettid() }, Ordering::Release);
+        let sole = |role| !self.case.shares(role);
+        let (sole_producer, sole_consumer) = (sole(Role::Producer), sole(Role::Consumer));
+        self.sleeper = Some(if self.case.op.role() == Some(Role::Producer) {
+            let mut rx = self.rx.take().unwrap();
+            Sleeper::Receiver(thread::spawn(move || {
+                announce();
+                let received = receive_all(&mut rx, sole_producer);
+                (rx, received)
+            }))
+        } else {
+            let mut tx = self.tx.take().unwrap();
+            tx.block();
+            Sleeper::Sender(thread::spawn(move || {
+                announce();
+                send_one(&mut tx, sole_consumer);
+                tx
+            }))
+        });
+        settle("a survivor goes to sleep", || {
+            let number = thread.load(Ordering::Acquire);
+            let asleep = number != 0 && sleeps(&format!("/proc/self/task/{number}"));
+            asleep.then_some(()).ok_or_else(|| "it does not".to_owned())
+        });
+    }
+
+    /// When the victim sleeps: does what it waits for, if that is not just time.
+    pub(crate) fn wake_victim(&mut self) {
+        if self.case.scene != Scene::Asleep {
+            return;
+        }
+        if self.case.op.role() == Some(Role::Producer) {
+            self.received.push(self.rx.as_mut().unwrap().try_recv().unwrap());
+        } else {
+            self.tx.as_mut().unwrap().try_send(&Item::new(DOUBT)).unwrap();
+            self.before.push(DOUBT);
+        }
+    }
+
+    /// After the victim's death: goes on, and returns how many of the messages that were
+    /// in its hands it had sent, or taken.
+    pub(crate) fn survive(mut self) -> usize {
+        self.exchange();
+        let done = self.settle_ledger();
+        self.check_tables();
+        self.check_ends();
+        done
+    }
+
+    fn exchange(&mut self) {
+        let Self { tx, rx, segment, received, sleeper, .. } = self;
+        let sleeper = sleeper.take();
+        if let Some(Sleeper::Sender(_)) = sleeper {
+            let rx = rx.get_or_insert_with(|| join("a consumer", || Rx::join(segment)));
+            // It was woken, or is now.
+            while received.last() != Some(&SLEEPERS) {
+                received.push(rx.recv_timeout(LONG).expect("a survivor sends"));
+            }
+        }
+        if let Some(Sleeper::Sender(sender)) = sleeper {
+            *tx = Some(sender.join().unwrap());
+        } else if let Some(Sleeper::Receiver(receiver)) = sleeper {
+            let tx = tx.get_or_insert_with(|| join("a producer", || Tx::join(segment)));
+            AFTER.iter().for_each(|&number| tx.send(&Item::new(number)).unwrap());
+            let (receiver, all) = receiver.join().unwrap();
+            received.extend(all);
+            *rx = Some(receiver);
+            return;
+        }
+        let tx = tx.get_or_insert_with(|| join("a producer", || Tx::join(segment)));
+        let rx = rx.get_or_insert_with(|| join("a consumer", || Rx::join(segment)));
+        for item in AFTER.map(Item::new) {
+            while let Err(error) = tx.try_send(&item) {
+                assert_eq!(error, TrySendError::Full);
+                match rx.recv_timeout(SHORT) {
+                    Ok(number) => received.push(number),
+                    // Nothing but tickets of the dead.
+                    Err(error) => assert_eq!(error, RecvError::TimedOut),
+                }
+            }
+        }
+        while received.last() != AFTER.last() {
+            received.push(rx.recv_timeout(LONG).expect("a survivor sent"));
+        }
+    }
+
+    fn settle_ledger(&mut self) -> usize {
+        let (sends, takes) = (self.case.op.sends(), self.case.op.takes());
+        let expected = |done: usize| {
+            let (sent, taken) = (done.min(sends) as u64, done.min(takes));
+            let mut all = self.before.get(taken..)?.to_vec();
+            all.extend(DOUBT..DOUBT + sent);
+            if self.case.scene == Scene::Sleeper && takes > 0 {
+                all.push(SLEEPERS);
+            }
+            all.extend(AFTER);
+            Some(all)
+        };
+        let mut possible = (0..=sends + takes).filter(|&done| self.case.may_do(done));
+        let done = possible.find(|&done| expected(done).as_ref() == Some(&self.received));
+        let rx = self.rx.as_mut().unwrap();
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Empty), "after {:?}", self.received);
+        done.unwrap_or_else(|| {
+            panic!("of {:?} and what the victim sent, came {:?}", self.before, self.received)
+        })
+    }
+
+    /// Nothing of the dead is left in the tables, once somebody cleaned up.
+    fn check_tables(&mut self) {
+        let attaches = self.case.attaches();
+        settle("the tables are clean", || {
+            let more = (1..attaches).map(|_| Segment::attach(&self.name));
+            let more = more.collect::<Result<Vec<_>, _>>();
+            let _more = more.map_err(|error| match error {
+                AttachError::TableFull { .. } => error.to_string(),
+                error => panic!("{error}"),
+            })?;
+            let status = self.segment.status().unwrap();
+            let all_alive = status
+                .attached
+                .iter()
+                .all(|participant| participant.alive && participant.pid == std::process::id());
+            let holders = (status.producers.len(), status.consumers.len());
+            let clean = all_alive && status.attached.len() == attaches && holders == (1, 1);
+            if clean { Ok(()) } else { Err(format!("{status:?}")) }
+        });
+        let mut handles = 2;
+        if self.case.shares(Role::Producer) {
+            handles +=
+                std::iter::from_fn(|| Tx::join(&self.segment).ok()).collect::<Vec<_>>().len();
+        } else if self.case.shares(Role::Consumer) {
+            handles +=
+                std::iter::from_fn(|| Rx::join(&self.segment).ok()).collect::<Vec<_>>().len();
+        }
+        assert_eq!(handles, self.case.handles(), "handles that can be had");
+    }
+
+    /// The last consumer's going breaks the pipe, and the last producer's ends the stream:
+    /// no role is left to the dead.
+    fn check_ends(self) {
+        let (Some(mut tx), Some(rx)) = (self.tx, self.rx) else {
+            unreachable!("the survivors have both roles by now");
+        };
+        drop(rx);
+        assert_eq!(tx.try_send(&Item::new(0)), Err(TrySendError::BrokenPipe));
+        let mut rx = Rx::join(&self.segment).unwrap();
+        drop(tx);
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+    }
+}
+
+/// Moves the ring to where the scene begins.
+fn advance(case: Case, tx: &mut Tx, rx: &mut Rx) {
+    let mut lens = vec![crate::ends::ITEM_BYTES; case.advance()];
+    if case.kind == shmring::Kind::Spsc && case.advance() > 0 {
+        // Two records, each with a header of 8 bytes.
+        let first = case.advance() / 16 * 8;
+        lens = vec![first - 8, case.advance() - first - 8];
+    }
+    for len in lens {
+        tx.send(&Item::of_len(0, len)).unwrap();
+        rx.recv_timeout(LONG).unwrap();
+    }
+}
+
+impl Doomed {
+    /// Starts a process that takes something, and returns when it stops with it.
+    fn start(case: Case, name: &str) -> Self {
+        let doomed = Self(fork_part(|| play_dead(case, name)));
+        let status = waitpid(doomed.0, Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert!(matches!(status, WaitStatus::Stopped(_, Signal::SIGSTOP)), "{status:?}");
+        doomed
+    }
+}
+
+/// Receives up to the last message. While a sole producer is dead, and its successor has
+/// not come, the stream has ended.
+fn receive_all(rx: &mut Rx, may_end: bool) -> Vec<u64> {
+    let mut received = Vec::new();
+    while received.last() != AFTER.last() {
+        match rx.recv_timeout(LONG) {
+            Ok(number) => received.push(number),
+            Err(RecvError::Eof) if may_end => thread::sleep(RETRY),
+            Err(error) => panic!("{error}, after {received:?}"),
+        }
+    }
+    received
+}
+
+/// Sends the sleeper's message. While a sole consumer is dead, and its successor has not
+/// come, the pipe is broken.
+fn send_one(tx: &mut Tx, may_break: bool) {
+    loop {
+        match tx.send(&Item::new(SLEEPERS)) {
+            Ok(()) => return,
+            Err(SendError::BrokenPipe) if may_break => thread::sleep(RETRY),
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
