@@ -134,6 +134,10 @@ impl Case {
         Case { scene, kind, waits, monitor: false }
     }
 
+    const fn monitored(scene: Scene, kind: Kind, waits: Waits) -> Case {
+        Case { scene, kind, waits, monitor: true }
+    }
+
     /// The victim's first order.
     fn join(&self) -> Order {
         match self.scene.dies() {
@@ -162,7 +166,7 @@ impl fmt::Display for Case {
 }
 
 /// All cases.
-pub const ALL: [Case; 18] = {
+pub const ALL: [Case; 24] = {
     use Kind::{Mpmc, Mpsc, Spsc};
     use Scene::{BrokenPipe, End, NextMessage, Redelivery, Room, Window};
     use Waits::{Asking, Sleeping, Spinning};
@@ -175,12 +179,18 @@ pub const ALL: [Case; 18] = {
         Case::new(End, Spsc, Spinning),
         Case::new(End, Mpmc, Sleeping),
         Case::new(End, Mpmc, Spinning),
+        Case::monitored(End, Spsc, Sleeping),
+        Case::monitored(End, Spsc, Spinning),
+        Case::monitored(End, Mpmc, Sleeping),
+        Case::monitored(End, Mpmc, Spinning),
         Case::new(Window, Spsc, Sleeping),
         Case::new(Window, Spsc, Spinning),
         Case::new(Window, Mpmc, Sleeping),
         Case::new(Window, Mpmc, Spinning),
         Case::new(BrokenPipe, Spsc, Sleeping),
         Case::new(BrokenPipe, Mpmc, Sleeping),
+        Case::monitored(BrokenPipe, Spsc, Sleeping),
+        Case::monitored(BrokenPipe, Mpmc, Sleeping),
         Case::new(Room, Spsc, Sleeping),
         Case::new(Room, Mpmc, Sleeping),
         Case::new(Redelivery, Spsc, Asking),

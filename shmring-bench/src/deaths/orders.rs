@@ -9,6 +9,7 @@ use super::Waits;
 pub(crate) struct Part {
     pub(super) segment: String,
     pub(super) waits: Waits,
+    pub(super) monitor: bool,
 }
 
 /// One order. Messages are numbered through a case, whoever sends them, so that whoever receives

@@ -48,6 +48,7 @@ fn check(bytes: &[u8], wanted: u64) -> Result<(), BoxError> {
 pub(crate) fn run(part: &Part, fds: Vec<OwnedFd>) -> Result<Value, BoxError> {
     let mut dialog = Dialog::inherited(fds)?;
     let segment = Segment::attach(&part.segment)?;
+    let _monitor = part.monitor.then(|| segment.monitor()).transpose()?;
     let mut party = Party { part, segment: &segment, producer: None, consumer: None };
     while let Some(order) = dialog.hear()? {
         let next =

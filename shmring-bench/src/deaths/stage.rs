@@ -28,6 +28,7 @@ pub(super) type GoOn<'a> = dyn FnMut() -> ControlFlow<()> + 'a;
 pub(super) struct Stage<'a> {
     named: Named,
     waits: Waits,
+    monitor: bool,
     options: &'a Options,
     pub(super) go_on: &'a mut GoOn<'a>,
 }
@@ -45,22 +46,22 @@ impl<'a> Stage<'a> {
         };
         let named = Named::create(&options.segment_prefix, &config)
             .map_err(|error| Error::Prepare { contender: "a ring", source: error.into() })?;
-        Ok(Stage { named, waits: case.waits, options, go_on })
+        Ok(Stage { named, waits: case.waits, monitor: case.monitor, options, go_on })
     }
 
     /// Starts a party that is to survive.
     pub(super) fn survivor(&mut self, role: &'static str) -> Result<Party, Error> {
-        self.start(role)
+        self.start(role, self.monitor)
     }
 
     /// Starts a party that is to be killed.
     pub(super) fn victim(&mut self) -> Result<Party, Error> {
-        self.start("victim")
+        self.start("victim", false)
     }
 
-    fn start(&mut self, role: &'static str) -> Result<Party, Error> {
+    fn start(&mut self, role: &'static str, monitor: bool) -> Result<Party, Error> {
         let (dialog, theirs) = Dialog::pair().map_err(Error::os("making a socket for a party"))?;
-        let part = Part { segment: self.named.name.clone(), waits: self.waits };
+        let part = Part { segment: self.named.name.clone(), waits: self.waits, monitor };
         let mut crew = Crew::new();
         crew.start(role, &self.options.executable, None, &Task::Party(part), vec![theirs])?;
         Ok(Party { role, crew, dialog })
