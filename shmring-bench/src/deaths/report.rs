@@ -68,9 +68,10 @@ mod tests {
 killed             ring    waiter          until  monitor  p50 ms  p99 ms   max ms
 the last producer  mpmc  sleeping  end of stream      yes    0.50    1.25  1500.00
 
-1,000 kills in each case, from just before kill(2) to the return of the waiter's verb; every
-  message came once and in order.
-Warning: the case: a survivor was held up for 1.5 s by a death, which is more than a second.
+1,000 kills in each case, from just before kill(2) to the return of the waiter's verb;
+  every message came once and in order.
+Warning: the case: a survivor was held up for 1.5 s by a death, which is more than a
+  second.
 ";
         assert_eq!(text(&deaths(1500.0)), expected);
         assert!(!text(&deaths(999.0)).contains("Warning"));
