@@ -138,9 +138,11 @@ impl Case {
     pub(crate) fn before(self) -> Vec<usize> {
         let item = crate::ends::ITEM_BYTES;
         let sends = self.op.role() == Some(Role::Producer);
-        let full = self.scene == Scene::Tight && !sends
-            || self.scene == Scene::Asleep && sends
-            || self.scene == Scene::Sleeper && !sends;
+        let full = match self.scene {
+            Scene::Tight | Scene::Sleeper => !sends,
+            Scene::Asleep => sends,
+            _ => false,
+        };
         match (self.scene, self.kind) {
             // A record is 8 bytes longer than its message, and 8 bytes stay free.
             (_, Kind::Spsc) if full => vec![2000, 1000, 1024],
@@ -155,6 +157,17 @@ impl Case {
             // A consumer that leaves has received one.
             _ if self.op == Op::Leave(Role::Consumer) => vec![item; 2],
             _ => vec![item],
+        }
+    }
+
+    /// Whether it is in a sample of all cases: those left out run the code of others.
+    pub(crate) fn is_in_sample(self) -> bool {
+        let is_batch = matches!(self.op, Op::SendBatch | Op::RecvBatch);
+        let is_mixed = matches!(self.kind, Kind::Mpsc | Kind::Spmc);
+        match self.scene {
+            Scene::Wrap | Scene::Tight | Scene::Asleep => !is_mixed,
+            Scene::Sleeper => !is_batch,
+            _ => true,
         }
     }
 

@@ -9,8 +9,11 @@ const WITH_TICKETS: [Kind; 2] = [Kind::Mpmc, Kind::Mpsc];
 const ROOMS: [Scene; 3] = [Scene::Plain, Scene::Wrap, Scene::Tight];
 const ROLES: [Role; 2] = [Role::Producer, Role::Consumer];
 
+/// A name, and the cases.
+type Group = (&'static str, fn() -> Vec<Case>);
+
 /// The groups, one for each test.
-pub(crate) const GROUPS: [(&str, fn() -> Vec<Case>); 6] = [
+pub(crate) const GROUPS: [Group; 6] = [
     ("sending", sending),
     ("receiving", receiving),
     ("attaching", attaching),

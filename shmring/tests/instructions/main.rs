@@ -10,20 +10,27 @@
 //! Plain `cargo test` tries the points where something changes: each system call, each
 //! instruction that changes the segment, and some others. As survivors see nothing of a
 //! victim but its segment and its locks, that is all there is to see; the explicit command
-//! does not rely on it, and kills at every instruction:
+//! does not rely on it, and kills at every instruction, in about three minutes on two CPUs:
 //!
 //! ```text
 //! cargo test --release -p shmring --test instructions -- --ignored --nocapture
 //! ```
 //!
-//! Instructions deep inside a loop that touches nothing shared (the checksum of the
-//! header, say) are left out where hundreds of steps would lead to each of them.
+//! It prints the kills of each case beside the instructions that there are. They are fewer
+//! where hundreds of single steps would lead to each turn of a loop; no change of the
+//! segment is left out. Kills "elsewhere" are those whose victim took another way than
+//! the first one did: they are checked like the others.
 //!
-//! A failure names its point, which can be tried alone, in the same build profile:
+//! A failure, or a hang, names its point, which can be tried alone, in the same build
+//! profile:
 //!
 //! ```text
 //! SHMRING_KILL_AT='Send mpmc Plain @ 0,44' cargo test -p shmring --test instructions replay -- --nocapture
 //! ```
+//!
+//! A point is the stops at system calls, entries and exits counted alike, and the
+//! instructions after the last of them; the address is told relative to that of
+//! `guard::enter`.
 
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 #![allow(unsafe_code)]

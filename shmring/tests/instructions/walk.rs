@@ -108,6 +108,14 @@ impl Gap {
         self.landings.push(if first { self.ips.len() } else { last });
         self.ips.push(ip);
     }
+
+    /// Forgets what comes after so many steps.
+    fn cut(&mut self, steps: usize) {
+        self.ips.truncate(steps + 1);
+        self.landings.truncate(steps + 1);
+        self.changes.retain(|&step| step <= steps);
+        self.seen = self.ips.iter().copied().collect();
+    }
 }
 
 /// The way through an operation, as far as it is known.
@@ -115,7 +123,9 @@ impl Gap {
 pub(crate) struct Walk {
     /// After so many stops at system calls, by index.
     gaps: Vec<Gap>,
-    /// How many victims in a row did not come as far as others before.
+    /// Where the last part begins, that one victim went and no other yet.
+    last_part: Point,
+    /// How many victims in a row lost the way there.
     lost: usize,
 }
 
@@ -138,7 +148,7 @@ impl Walk {
                 self.lose();
                 return false;
             }
-            self.lost = 0;
+            (self.lost, self.last_part) = (0, point);
         } else {
             self.gaps.push(Gap { passed: pass(), ..Gap::at(victim.ip()) });
         }
@@ -174,9 +184,13 @@ impl Walk {
     /// Another victim may find the way again. If not, the last part of it was a chance.
     fn lose(&mut self) {
         self.lost += 1;
-        if self.lost > MAX_LOST {
-            self.lost = 0;
-            self.gaps.truncate(self.gaps.len().saturating_sub(2));
+        if self.lost <= MAX_LOST {
+            return;
+        }
+        self.lost = 0;
+        self.gaps.truncate(self.last_part.calls + 1);
+        if let Some(gap) = self.gaps.last_mut() {
+            gap.cut(self.last_part.steps);
         }
     }
 
@@ -220,7 +234,7 @@ impl Walk {
     }
 
     pub(crate) fn calls(&self) -> usize {
-        self.gaps.len() / 2 - 1
+        (self.gaps.len() / 2).saturating_sub(1)
     }
 
     pub(crate) fn changes(&self) -> usize {
