@@ -3,8 +3,8 @@
 //!
 //! A point is (calls, steps): so many stops at system calls, entries and exits counted
 //! alike, and so many instructions after the last of them. An operation is walked once in
-//! single steps, by one victim or several. To reach a point later, the victim runs freely to the system call, then
-//! to a breakpoint at the last instruction before the point that it has not come by since,
+//! single steps, by one victim or several. To reach a point later, the victim runs freely
+//! to the system call, then to a breakpoint at the last instruction before the point that it has not come by since,
 //! and steps only from there.
 
 use std::collections::HashSet;
@@ -100,6 +100,11 @@ impl Gap {
         let mut gap = Self::default();
         gap.push(ip);
         gap
+    }
+
+    /// Whether a victim is where this begins.
+    fn starts_at(&self, victim: &Victim) -> bool {
+        self.ips.first() == Some(&victim.ip())
     }
 
     fn push(&mut self, ip: u64) {
@@ -250,14 +255,19 @@ pub(crate) fn reach(
     point: Point,
     mut asleep: impl FnMut(),
 ) -> bool {
+    // Another way may have as many stops: one on which a sleep was over sooner.
+    let is_on_the_way = |calls: usize| walk.is_none_or(|walk| walk.gaps[calls].starts_at(victim));
     for call in 0..point.calls {
         if call % 2 == 1 {
             victim.run_out(&mut asleep);
-            continue;
+        } else {
+            victim.run();
+            if victim.is_at_end() {
+                return call + 1 == point.calls && point.steps == 0 && is_on_the_way(call + 1);
+            }
         }
-        victim.run();
-        if victim.is_at_end() {
-            return call + 1 == point.calls && point.steps == 0;
+        if !is_on_the_way(call + 1) {
+            return false;
         }
     }
     if point.calls % 2 == 1 {
