@@ -74,6 +74,7 @@ fn attach_exit(error: &AttachError) -> Exit {
         AttachError::Denied { .. }
         | AttachError::Busy { .. }
         | AttachError::TableFull { .. }
+        | AttachError::NoBarrier { .. }
         | AttachError::Os(_) => Exit::Failed,
     }
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 use crate::ring::roster::Role;
+pub use crate::ring::wake::WakeFences;
 
 /// What a ring can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,6 +98,8 @@ pub struct Description {
     pub element: Option<ElementType>,
     /// Bytes in the longest message.
     pub max_message_bytes: u64,
+    /// What keeps wake-ups from being lost.
+    pub wake_fences: WakeFences,
     /// Bytes in the segment.
     pub total_bytes: u64,
     /// Permission bits.

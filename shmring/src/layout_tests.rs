@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use super::geometry::Map;
 use super::*;
 use crate::error::ConfigError;
+use crate::ring::wake::WakeFences;
 
 const DEFAULT: Geometry = records(64, 64, 1 << 20);
 const SMALLEST: Geometry = records(1, 1, 4096);
@@ -21,7 +22,8 @@ const fn records(attaches: u64, handles: u64, capacity_bytes: u64) -> Geometry {
 }
 
 fn header(geometry: Geometry) -> Header {
-    Header { geometry, memory: 5, created_ns: 1_234_567_890, creator_pid: 4321 }
+    let fences = WakeFences::BothSides;
+    Header { geometry, fences, memory: 5, created_ns: 1_234_567_890, creator_pid: 4321 }
 }
 
 fn page(geometry: Geometry) -> Vec<u8> {
@@ -97,7 +99,7 @@ fn the_numbers_that_identify_a_segment_are_pinned() {
     assert_eq!(LAYOUT_HASH, 1_176_237_138_431_064_707);
     assert_eq!((PAGE_BYTES, MAX_ENTRIES, MAX_CAPACITY_BYTES), (4096, 256, 8_589_934_592));
     assert_eq!((KIND_SPSC, KIND_MPMC, KIND_MPSC, KIND_SPMC, KIND_PACKED), (1, 2, 3, 4, 5));
-    assert_eq!(FENCE_BOTH_SIDES, 1);
+    assert_eq!([FENCE_BOTH_SIDES, FENCE_BORROWED, FENCE_SLEEPERS_ONLY], [1, 2, 3]);
     assert_eq!((MEMORY_PREFAULT, MEMORY_LOCK, MEMORY_HUGE_PAGES), (1, 2, 4));
 }
 
@@ -143,6 +145,10 @@ fn a_header_reads_as_it_was_written() {
         let page = page(geometry);
         assert_eq!(page.len(), 4096);
         assert_eq!(Header::decode(&page, geometry.map().total_bytes), Ok(header(geometry)));
+    }
+    for fences in [WakeFences::BothSides, WakeFences::Borrowed, WakeFences::SleepersOnly] {
+        let header = Header { fences, ..header(DEFAULT) };
+        assert_eq!(Header::decode(&header.encode(), 1_077_248), Ok(header));
     }
     let page = page(DEFAULT);
     let words: Vec<u64> = (0..12).map(|index| word_of(&page, index)).collect();
@@ -207,8 +213,8 @@ fn a_signed_header_with_a_wrong_field_is_refused() {
         (3, 1_077_249, corrupt("total length", 1_077_249)),
         (4, 0, incompatible("kind", 0, 5)),
         (4, 6, incompatible("kind", 6, 5)),
-        (5, 0, incompatible("fence mode", 0, 1)),
-        (5, 2, incompatible("fence mode", 2, 1)),
+        (5, 0, incompatible("fence mode", 0, 3)),
+        (5, 4, incompatible("fence mode", 4, 3)),
         (6, 0, corrupt("geometry", 0)),
         (6, 1_048_575, corrupt("geometry", 1_048_575)),
         (6, 1 << 63, corrupt("geometry", 1 << 63)),

@@ -105,7 +105,7 @@ pub use error::{
     AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError, NameError,
     OsError, RecvError, Role, SendError, TryRecvError, TrySendError, UnlinkError,
 };
-pub use facts::{Description, ElementType, Kind, Obtained, Participant, Status};
+pub use facts::{Description, ElementType, Kind, Obtained, Participant, Status, WakeFences};
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{Config, Monitor, Observer, Segment, list};

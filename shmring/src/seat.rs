@@ -5,7 +5,8 @@ use std::cell::Cell;
 
 use crate::error::{Corrupt, Fault, JoinError, Role};
 use crate::ring::roster::{self, Tenure};
-use crate::ring::{tables, wake};
+use crate::ring::tables;
+use crate::ring::wake::{self, WakerFence};
 use crate::segment::View;
 use crate::sync::{AtomicU64, Deadline};
 use crate::wait::{Patience, Wait, WaitMode};
@@ -23,6 +24,7 @@ pub(crate) struct Seat {
     /// Whether this handle waited beside others, and owes them a look for more.
     waited: Cell<bool>,
     patience: Cell<Patience>,
+    waker_fence: WakerFence,
 }
 
 impl Seat {
@@ -54,6 +56,7 @@ impl Seat {
             shared,
             waited: Cell::new(false),
             patience: Cell::new(Patience::NONE),
+            waker_fence: attach.fences().of_waker(shared),
             view,
         };
         // On failure, dropping the seat gives the handle back.
@@ -162,7 +165,8 @@ impl Seat {
 
     /// Tells those with the same role, if one sleeps, that `reached` can be had.
     pub(crate) fn notify_own(&self, reached: u64) {
-        wake::notify(self.view.sleepers(self.role), self.view.handles(), reached);
+        let sleepers = self.view.sleepers(self.role);
+        wake::notify(sleepers, self.view.handles(), reached, WakerFence::Full);
     }
 
     /// Tells the other side, if it sleeps, that `reached` was published.
@@ -172,7 +176,8 @@ impl Seat {
             Role::Producer => Role::Consumer,
             Role::Consumer => Role::Producer,
         };
-        wake::notify(self.view.sleepers(other), self.view.handles(), reached);
+        let sleepers = self.view.sleepers(other);
+        wake::notify(sleepers, self.view.handles(), reached, self.waker_fence);
     }
 
     /// Closes the ring for good and wakes everyone.

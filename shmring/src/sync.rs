@@ -3,10 +3,25 @@
 //! compile against a model checker's versions of them.
 
 pub(crate) use core::hint::spin_loop;
+use core::sync::atomic::compiler_fence;
 pub(crate) use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
 
 pub(crate) use crate::sys::clock::Deadline;
 pub(crate) use crate::sys::futex::WaitWord;
+pub(crate) use crate::sys::membarrier::barrier;
+
+/// Where a fence would stand if the SeqCst compare-and-swap before it were not one with
+/// regard to a later SeqCst load. A model checker that takes SeqCst accesses for less puts
+/// a fence here.
+#[inline(always)]
+pub(crate) const fn borrowed_fence() {}
+
+/// Where a fence would stand if others did not run [`barrier`]: only the compiler is kept
+/// from reordering.
+#[inline(always)]
+pub(crate) fn no_fence() {
+    compiler_fence(Ordering::SeqCst);
+}
 
 /// A rule of the algorithm that is a comparison: the value that it is given. A model
 /// checker's version can say `false` instead, to see that a model needs the rule.

@@ -73,8 +73,7 @@ impl Wait {
         ready: impl Fn() -> bool,
     ) -> bool {
         patience.set(patience.get().once_more(self.need));
-        let slice =
-            if self.mode == WaitMode::Spin { SLICE_SPINNING } else { patience.get().slice };
+        let slice = if self.mode == WaitMode::Spin { SLICE_SPINNING } else { patience.get().slice };
         let slice = Deadline::after(slice).min(deadline);
         let in_time = self.slice(view, slice, deadline, ready);
         if slice.passed() {
@@ -109,7 +108,8 @@ impl Wait {
         }
         if self.mode != WaitMode::Spin {
             let sleepers = view.sleepers(self.role);
-            wake::sleep(sleepers, view.handles(), self.handle, self.need, slice, &ready);
+            let fences = view.attach().fences();
+            wake::sleep(sleepers, view.handles(), self.handle, self.need, slice, fences, &ready);
         }
         ready() || !deadline.passed() || ready()
     }

@@ -30,6 +30,8 @@ const FILES: [(&str, &str); 11] = [
 
 const TOKEN: &str = "Ordering::";
 const RULE: &str = "rule(";
+/// Fences that name no ordering.
+const BARE_FENCES: [&str; 2] = ["barrier(", "borrowed_fence("];
 
 /// One call with orderings.
 struct Call<'a> {
@@ -53,18 +55,18 @@ pub(super) fn demotions() -> BTreeSet<Demotion> {
                 );
             }
         }
-        found.extend(rules(text).map(|line| Demotion {
-            file,
-            line,
-            weakening: Weakening::RuleOff,
-        }));
+        let demotion = |line, weakening| Demotion { file, line, weakening };
+        found.extend(bare_calls(text, RULE).map(|line| demotion(line, Weakening::RuleOff)));
+        for fence in BARE_FENCES {
+            found.extend(bare_calls(text, fence).map(|line| demotion(line, Weakening::NoFence)));
+        }
     }
     found
 }
 
-/// The lines of `text` that call a rule.
-fn rules(text: &str) -> impl Iterator<Item = u32> {
-    let calls = text.match_indices(RULE).map(|(at, _)| at);
+/// The lines of `text` with a call that starts with `name`.
+fn bare_calls(text: &str, name: &str) -> impl Iterator<Item = u32> {
+    let calls = text.match_indices(name).map(|(at, _)| at);
     calls
         .filter(|&at| !text[..at].ends_with(is_word) && !is_comment(text, at))
         .map(|at| line(text, at))
@@ -212,5 +214,5 @@ fn calls_are_found() {
 #[test]
 fn rules_are_found() {
     let text = "use sync::{rule};\n// rule(a)\nif rule(a != b) && overrule(c) {\n    !rule(d)\n}";
-    assert_eq!(rules(text).collect::<Vec<_>>(), [3, 4]);
+    assert_eq!(bare_calls(text, RULE).collect::<Vec<_>>(), [3, 4]);
 }

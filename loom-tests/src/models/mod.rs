@@ -4,6 +4,7 @@
 pub(crate) mod cleaner;
 pub(crate) mod consumer_dies;
 pub(crate) mod end;
+pub(crate) mod fences;
 mod meta;
 pub(crate) mod packed;
 pub(crate) mod packed_dies;
@@ -25,6 +26,7 @@ pub(crate) const FAMILIES: &[&[Model]] = &[
     cleaner::MODELS,
     consumer_dies::MODELS,
     end::MODELS,
+    fences::MODELS,
     packed::MODELS,
     packed_dies::MODELS,
     producer_dies::MODELS,
@@ -41,4 +43,7 @@ pub(crate) const FAMILIES: &[&[Model]] = &[
 
 /// Models that must fail, as a party in them leaves out what the callers of the ring
 /// have to do.
-pub(crate) const OMISSIONS: [Model; 3] = slot_wake::WITHOUT_BATON;
+pub(crate) const OMISSIONS: [Model; 4] = {
+    let [batch, two, space] = slot_wake::WITHOUT_BATON;
+    [batch, two, space, fences::WITHOUT_TICKETS]
+};

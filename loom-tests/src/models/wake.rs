@@ -5,6 +5,7 @@ use loom::thread;
 
 use crate::fixture::record::{CAPACITY_BYTES, Message, World};
 use crate::frame::models;
+use crate::ring::wake::{WakerFence, notify};
 use crate::sync::Ordering;
 
 const SHORT: [Message; 4] =
@@ -75,9 +76,9 @@ fn need_is_respected() {
     handle.need.store(32, Ordering::Relaxed);
     sleepers.bits[0].fetch_or(1, Ordering::Relaxed);
     let state = || (sleepers.bits[0].load(Ordering::Relaxed), handle.park.load(Ordering::Relaxed));
-    crate::ring::wake::notify(sleepers, &world.handles, 24);
+    notify(sleepers, &world.handles, 24, WakerFence::Full);
     assert_eq!(state(), (1, 0));
-    crate::ring::wake::notify(sleepers, &world.handles, 48);
+    notify(sleepers, &world.handles, 48, WakerFence::Full);
     assert_eq!(state(), (0, 1));
 }
 

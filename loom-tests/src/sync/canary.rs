@@ -15,9 +15,9 @@ use super::Ordering;
 pub(crate) enum Weakening {
     /// The ordering becomes Relaxed.
     Relaxed,
-    /// AcqRel or SeqCst loses its Acquire half.
+    /// AcqRel loses its Acquire half.
     NoAcquire,
-    /// AcqRel or SeqCst loses its Release half.
+    /// AcqRel loses its Release half.
     NoRelease,
     /// The ordering of a failed compare-exchange becomes Relaxed.
     FailureRelaxed,
@@ -58,13 +58,18 @@ pub(crate) fn record(models: impl FnOnce()) -> BTreeSet<Demotion> {
 
 /// The weakenings of a load or a store.
 pub(crate) fn weakenings_one_way(order: Ordering) -> &'static [Weakening] {
-    if order == Ordering::Relaxed { &[] } else { &[Weakening::Relaxed] }
+    match order {
+        // A load, which counts for no more.
+        Ordering::Relaxed | Ordering::SeqCst => &[],
+        _ => &[Weakening::Relaxed],
+    }
 }
 
 /// The weakenings of a read-modify-write.
 pub(crate) fn weakenings_both_ways(order: Ordering) -> &'static [Weakening] {
     match order {
-        Ordering::AcqRel | Ordering::SeqCst => &[Weakening::NoAcquire, Weakening::NoRelease],
+        Ordering::AcqRel => &[Weakening::NoAcquire, Weakening::NoRelease],
+        Ordering::SeqCst => weakenings_both_ways(Ordering::Release),
         other => weakenings_one_way(other),
     }
 }
@@ -76,12 +81,14 @@ pub(crate) fn weakenings_failure(order: Ordering) -> &'static [Weakening] {
 
 /// The ordering to use for a load or a store at `caller`.
 pub(super) fn one_way(caller: &'static Location<'static>, order: Ordering) -> Ordering {
-    weaken(caller, order, weakenings_one_way(order))
+    let counts = if order == Ordering::SeqCst { Ordering::Relaxed } else { order };
+    weaken(caller, counts, weakenings_one_way(order))
 }
 
 /// The ordering to use for a read-modify-write at `caller`.
 pub(super) fn both_ways(caller: &'static Location<'static>, order: Ordering) -> Ordering {
-    weaken(caller, order, weakenings_both_ways(order))
+    let counts = if order == Ordering::SeqCst { Ordering::Release } else { order };
+    weaken(caller, counts, weakenings_both_ways(order))
 }
 
 /// The ordering to use when a compare-exchange at `caller` fails.

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use loom::sync::{Condvar, Mutex};
 
-use super::{AtomicU32, Deadline, Ordering, canary, crash};
+use super::{AtomicU32, Deadline, Ordering, barrier, canary, crash};
 
 /// A word that threads sleep on.
 ///
@@ -61,9 +61,12 @@ impl WaitWord {
             loom::thread::yield_now();
         } else {
             queue.sleepers += 1;
-            while queue.signals == 0 && !queue.slices_end {
-                queue = self.woken.wait(queue).expect("nobody dies in the kernel");
-            }
+            queue = barrier::idle(|| {
+                while queue.signals == 0 && !queue.slices_end {
+                    queue = self.woken.wait(queue).expect("nobody dies in the kernel");
+                }
+                queue
+            });
             queue.signals = queue.signals.saturating_sub(1);
             drop(queue);
         }

@@ -10,10 +10,17 @@
 //! as the ring has no fences but SeqCst ones: what a swap carries from one fence
 //! to a later one, loom's total order of SeqCst fences carries anyway.
 //!
+//! **SeqCst.** loom takes SeqCst accesses for AcqRel ones. Here they count for less: a
+//! read-modify-write for Release, a load for Relaxed, as the ring relies on no more, and
+//! what it does rely on is a fence at [`borrowed_fence`].
+//!
+//! **Barriers.** [`barrier`] makes every other thread fence.
+//!
 //! **Death.** [`crash`] counts operations and unwinds at the k-th.
 //!
 //! **Weakening.** [`canary`] demotes one ordering, rule or store of one line of `ring`.
 
+pub(crate) mod barrier;
 pub(crate) mod canary;
 pub(crate) mod crash;
 mod futex;
@@ -46,10 +53,34 @@ pub(crate) fn prepare_fences() {
 pub(crate) fn fence(order: Ordering) {
     assert_eq!(order, Ordering::SeqCst, "the touch would strengthen a weaker fence");
     crash::tick();
+    barrier::poll();
     FENCES.swap(true, Ordering::Relaxed);
     if canary::keeps_fence(Location::caller()) {
         checked::fence(order);
     }
+}
+
+/// Stands for the SeqCst of the accesses around it.
+#[track_caller]
+pub(crate) fn borrowed_fence() {
+    if barrier::is_borrowing() {
+        fence(Ordering::SeqCst);
+    } else {
+        canary::keeps_fence(Location::caller());
+    }
+}
+
+/// What keeps only a compiler from reordering.
+pub(crate) fn no_fence() {}
+
+/// Makes all threads fence; always possible.
+#[track_caller]
+pub(crate) fn barrier() -> bool {
+    crash::tick();
+    if canary::keeps_fence(Location::caller()) {
+        barrier::all_fence();
+    }
+    true
 }
 
 /// A rule of the algorithm that is a comparison.
@@ -78,6 +109,7 @@ macro_rules! atomic {
             /// Precedes every operation.
             fn touch(&self) {
                 crash::tick();
+                barrier::poll();
                 self.companion.swap(true, Ordering::Relaxed);
             }
 

@@ -271,6 +271,14 @@ pub enum AttachError {
         /// How many that is.
         attaches: usize,
     },
+    /// The segment's wake-ups rely on a system call that this process may not make, or its
+    /// kernel does not know.
+    NoBarrier {
+        /// The segment's name.
+        name: String,
+        /// The refused call.
+        source: OsError,
+    },
     /// A call failed.
     Os(OsError),
 }
@@ -301,6 +309,10 @@ impl fmt::Display for AttachError {
                 f,
                 "{name:?} has all its {attaches} attaches in use; create it with more of them"
             ),
+            Self::NoBarrier { name, source } => write!(
+                f,
+                "{name:?} cannot be used here: {source}; create it with wake fences on both sides"
+            ),
             Self::Os(error) => error.fmt(f),
         }
     }
@@ -309,7 +321,7 @@ impl fmt::Display for AttachError {
 impl std::error::Error for AttachError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Os(error) => Some(error),
+            Self::Os(error) | Self::NoBarrier { source: error, .. } => Some(error),
             _ => None,
         }
     }

@@ -2,10 +2,12 @@
 
 use super::geometry::{Geometry, Shape};
 use super::{
-    FENCE_BOTH_SIDES, FNV_OFFSET, KIND_MPMC, KIND_MPSC, KIND_PACKED, KIND_SPMC, KIND_SPSC,
-    LAYOUT_HASH, MAGIC, MEMORY_ALL, PAGE_BYTES, VERSION, fnv_step,
+    FENCE_BORROWED, FENCE_BOTH_SIDES, FENCE_SLEEPERS_ONLY, FNV_OFFSET, KIND_MPMC, KIND_MPSC,
+    KIND_PACKED, KIND_SPMC, KIND_SPSC, LAYOUT_HASH, MAGIC, MEMORY_ALL, PAGE_BYTES, VERSION,
+    fnv_step,
 };
 use crate::facts::{ElementType, Kind};
+use crate::ring::wake::WakeFences;
 
 const HEADER_WORDS: usize = PAGE_BYTES as usize / 8;
 
@@ -36,6 +38,7 @@ mod word {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) geometry: Geometry,
+    pub(crate) fences: WakeFences,
     pub(crate) memory: u64,
     /// Nanoseconds since the Unix epoch.
     pub(crate) created_ns: u64,
@@ -63,7 +66,7 @@ impl Header {
         words[word::LAYOUT_HASH] = LAYOUT_HASH;
         words[word::TOTAL_BYTES] = self.geometry.map().total_bytes;
         words[word::KIND] = kind_number(self.geometry.shape.kind());
-        words[word::FENCE_MODE] = FENCE_BOTH_SIDES;
+        words[word::FENCE_MODE] = fence_number(self.fences);
         words[word::CAPACITY_BYTES] = self.geometry.shape.capacity_bytes();
         words[word::ATTACHES] = self.geometry.attaches;
         words[word::HANDLES] = self.geometry.handles;
@@ -111,7 +114,10 @@ impl Header {
             return Err(corrupt("checksum", word::CHECKSUM));
         }
         let shape = shape(&words)?;
-        expect("fence mode", word::FENCE_MODE, FENCE_BOTH_SIDES)?;
+        let found = words[word::FENCE_MODE];
+        let fences = FENCES.into_iter().find(|&fences| fence_number(fences) == found).ok_or(
+            BadHeader::Incompatible { what: "fence mode", found, expected: FENCE_SLEEPERS_ONLY },
+        )?;
         let geometry =
             Geometry { attaches: words[word::ATTACHES], handles: words[word::HANDLES], shape };
         geometry.check().map_err(|_| corrupt("geometry", word::CAPACITY_BYTES))?;
@@ -128,6 +134,7 @@ impl Header {
             .map_err(|_| corrupt("creator pid", word::CREATOR_PID))?;
         let header = Self {
             geometry,
+            fences,
             memory: words[word::MEMORY],
             created_ns: words[word::CREATED_NS],
             creator_pid,
@@ -138,6 +145,17 @@ impl Header {
             Some(index) => Err(corrupt("a word that its kind does not use", index)),
             None => Ok(header),
         }
+    }
+}
+
+const FENCES: [WakeFences; 3] =
+    [WakeFences::BothSides, WakeFences::Borrowed, WakeFences::SleepersOnly];
+
+fn fence_number(fences: WakeFences) -> u64 {
+    match fences {
+        WakeFences::BothSides => FENCE_BOTH_SIDES,
+        WakeFences::Borrowed => FENCE_BORROWED,
+        WakeFences::SleepersOnly => FENCE_SLEEPERS_ONLY,
     }
 }
 

@@ -38,8 +38,10 @@ pub(crate) const MAX_CAPACITY_BYTES: u64 = 1 << 33;
 /// Entries in each table, at most: one bit of a sleeper bitmap for each handle.
 pub(crate) const MAX_ENTRIES: u64 = MAX_HANDLES as u64;
 
-/// The fence mode in which wakers and sleepers both use a full fence.
+/// Fence modes, as the header names them.
 pub(crate) const FENCE_BOTH_SIDES: u64 = 1;
+pub(crate) const FENCE_BORROWED: u64 = 2;
+pub(crate) const FENCE_SLEEPERS_ONLY: u64 = 3;
 
 /// Kinds of rings, as the header names them.
 pub(crate) const KIND_SPSC: u64 = 1;

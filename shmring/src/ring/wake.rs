@@ -4,7 +4,7 @@
 //!   and sleeps on its own park word.
 //! - A waker publishes, fences, and looks at the bits: one load when nobody
 //!   sleeps. Of those whose wait is over it wakes one: clears the bit, moves the
-//!   park word, wakes.
+//!   park word, wakes. [`WakeFences`] tells what the fences are.
 //!
 //! Bits, not counts: a sleeper that is killed leaves a bit that costs one wasted
 //! wake, where a count would stay too high for ever. Every sleep is bounded by
@@ -13,7 +13,43 @@
 
 use super::at_or_past;
 use super::tables::{Handle, HandleBits, handle_bit, handles_of};
-use crate::sync::{AtomicU64, Deadline, Ordering, fence};
+use crate::sync::{AtomicU64, Deadline, Ordering, barrier, fence, no_fence};
+
+/// What orders a publication before the look for sleepers, and arming before the last
+/// look at the ring. All who use a segment do the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WakeFences {
+    /// Wakers and sleepers fence: works everywhere.
+    BothSides,
+    /// As `BothSides`, but where handles share a role and so claim or take by
+    /// compare-and-swap, that is their fence.
+    Borrowed,
+    /// Wakers do nothing. A sleeper makes the CPUs of all processes that are attached fence,
+    /// with the system call `membarrier`, which takes microseconds and interrupts them.
+    SleepersOnly,
+}
+
+/// What a waker does between publication and look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WakerFence {
+    Full,
+    /// The last compare-and-swap of the waker stands for it. It may have come before the
+    /// publication: a sleeper that sees the ticket claimed must not wait to be woken.
+    Borrowed,
+    /// The sleeper's barrier stands for it.
+    Sleepers,
+}
+
+impl WakeFences {
+    /// What the wakers of a role do, which handles share or not.
+    pub(crate) fn of_waker(self, shared: bool) -> WakerFence {
+        match self {
+            Self::SleepersOnly => WakerFence::Sleepers,
+            Self::Borrowed if shared => WakerFence::Borrowed,
+            Self::Borrowed | Self::BothSides => WakerFence::Full,
+        }
+    }
+}
 
 /// The sleepers of one side of a ring: a bit for each handle.
 #[repr(C, align(128))]
@@ -44,6 +80,7 @@ pub(crate) fn sleep(
     me: usize,
     need: u64,
     until: Deadline,
+    fences: WakeFences,
     mut ready: impl FnMut() -> bool,
 ) {
     let Some(handle) = handles.get(me) else {
@@ -55,10 +92,17 @@ pub(crate) fn sleep(
     // ORDERING: Release, with the Acquire of the fetch_and in each_armed: the park
     // word is read before anyone can move it for this sleep.
     word.fetch_or(bit, Ordering::Release);
-    // ORDERING: SeqCst, with the fence in notify (I5): either the check below
-    // sees what the waker published, or the waker sees the bit and the need.
-    fence(Ordering::SeqCst);
-    if !ready() {
+    // Either the check below sees what the waker published, or the waker sees the bit
+    // and the need (I5).
+    let ordered = match fences {
+        WakeFences::SleepersOnly => barrier(),
+        WakeFences::BothSides | WakeFences::Borrowed => {
+            // ORDERING: SeqCst, with the fence or the CAS of the waker.
+            fence(Ordering::SeqCst);
+            true
+        }
+    };
+    if ordered && !ready() {
         handle.park.wait(seen, until);
     }
     sleepers.disarm(me);
@@ -67,8 +111,27 @@ pub(crate) fn sleep(
 /// Wakes one sleeper that waits for `reached` or less. To be called after the
 /// position `reached` was published.
 #[inline]
-pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64) {
-    pass_on(sleepers, handles, || Some(reached));
+pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64, before: WakerFence) {
+    let sleeps = match before {
+        WakerFence::Full => {
+            // ORDERING: SeqCst, with the fence in sleep (I5).
+            fence(Ordering::SeqCst);
+            sleepers.words(handles).any(|word| word.load(Ordering::Relaxed) != 0)
+        }
+        WakerFence::Borrowed => {
+            // ORDERING: SeqCst, after the CAS of this waker and with the fence in sleep
+            // (I5): either that fence comes later, and the sleeper sees what the CAS did,
+            // or the bit is seen here.
+            sleepers.words(handles).any(|word| word.load(Ordering::SeqCst) != 0)
+        }
+        WakerFence::Sleepers => {
+            no_fence();
+            sleepers.words(handles).any(|word| word.load(Ordering::Relaxed) != 0)
+        }
+    };
+    if sleeps {
+        wake_one(sleepers, handles, reached);
+    }
 }
 
 /// Wakes one sleeper that waits for the position that `reached` tells, if it tells

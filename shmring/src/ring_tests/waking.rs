@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{RELAXED, before_wrap, control, handles};
 use crate::ring::tables::Handle;
-use crate::ring::wake::{Sleepers, notify, notify_all, pass_on, sleep};
+use crate::ring::wake::{Sleepers, WakeFences, WakerFence, notify, notify_all, pass_on, sleep};
 use crate::sync::Deadline;
 
 /// Long enough for the slowest machine; a sleep that lasts as long was not woken.
@@ -33,15 +33,15 @@ fn a_sleeper_is_woken_when_its_position_is_reached() {
         for handle in [3, 63, 64, 69] {
             arm(side, &handles, handle, need);
             for short in [1, 8, 1 << 20] {
-                notify(side, &handles, need.wrapping_sub(short));
+                notify(side, &handles, need.wrapping_sub(short), WakerFence::Full);
                 assert_eq!((armed(side), moved(&handles).len()), (vec![handle], 0));
             }
             // Nobody is asleep on the word, so it is taken for a dead sleeper.
-            notify(side, &handles, need);
+            notify(side, &handles, need, WakerFence::Full);
             assert_eq!((armed(side), moved(&handles)), (vec![], vec![handle]));
             handles[handle].park.add(u32::MAX, RELAXED);
             arm(side, &handles, handle, need);
-            notify(side, &handles, need.wrapping_add(64));
+            notify(side, &handles, need.wrapping_add(64), WakerFence::Full);
             assert_eq!((armed(side), moved(&handles)), (vec![], vec![handle]));
             handles[handle].park.add(u32::MAX, RELAXED);
         }
@@ -71,7 +71,7 @@ fn bits_beyond_the_table_are_ignored() {
         for word in &side.bits {
             word.store(u64::MAX, RELAXED);
         }
-        notify(side, &handles, 0);
+        notify(side, &handles, 0, WakerFence::Full);
         notify_all(side, &handles);
         let beyond: Vec<usize> = (count..256).collect();
         assert_eq!(armed(side), beyond);
@@ -87,7 +87,7 @@ fn who_is_ready_does_not_sleep() {
     let (handles, control) = (handles(2), control());
     let side = &control.receivers;
     let mut looks = 0;
-    sleep(side, &handles, 1, 77, Deadline::NEVER, || {
+    sleep(side, &handles, 1, 77, Deadline::NEVER, WakeFences::BothSides, || {
         looks += 1;
         assert_eq!(armed(side), [1], "checked before the bit was set");
         assert_eq!(handles[1].need.load(RELAXED), 77);
@@ -95,8 +95,10 @@ fn who_is_ready_does_not_sleep() {
     });
     assert_eq!((looks, armed(side)), (1, vec![]));
     // Beyond the table there is nothing to sleep on.
-    sleep(side, &handles, 2, 0, Deadline::NEVER, || panic!("looked"));
-    sleep(side, &handles, usize::MAX, 0, Deadline::NEVER, || panic!("looked"));
+    sleep(side, &handles, 2, 0, Deadline::NEVER, WakeFences::BothSides, || panic!("looked"));
+    sleep(side, &handles, usize::MAX, 0, Deadline::NEVER, WakeFences::BothSides, || {
+        panic!("looked")
+    });
 }
 
 /// Catches a sleep without an end, a deadline in the past included.
@@ -104,7 +106,15 @@ fn who_is_ready_does_not_sleep() {
 fn a_sleep_ends_at_its_deadline() {
     let (handles, control) = (handles(1), control());
     for timeout in [Duration::ZERO, Duration::from_millis(20)] {
-        sleep(&control.senders, &handles, 0, 8, Deadline::after(timeout), || false);
+        sleep(
+            &control.senders,
+            &handles,
+            0,
+            8,
+            Deadline::after(timeout),
+            WakeFences::BothSides,
+            || false,
+        );
         assert!(armed(&control.senders).is_empty());
     }
 }
@@ -115,8 +125,8 @@ fn a_wake_before_the_sleep_is_not_lost() {
     let (handles, control) = (handles(1), control());
     let side = &control.receivers;
     let until = Deadline::after(HANG);
-    sleep(side, &handles, 0, 8, until, || {
-        notify(side, &handles, 8);
+    sleep(side, &handles, 0, 8, until, WakeFences::BothSides, || {
+        notify(side, &handles, 8, WakerFence::Full);
         false
     });
     assert!(!until.passed(), "slept through its wake");
@@ -132,13 +142,13 @@ fn a_dead_sleeper_does_not_use_up_the_wake() {
     let until = Deadline::after(HANG);
     std::thread::scope(|scope| {
         let sleeper = scope.spawn(|| {
-            sleep(side, &handles, 1, 8, until, || false);
+            sleep(side, &handles, 1, 8, until, WakeFences::BothSides, || false);
             assert!(!until.passed(), "slept through its wake");
         });
         while !armed(side).contains(&1) {
             std::thread::yield_now();
         }
-        notify(side, &handles, 8);
+        notify(side, &handles, 8, WakerFence::Full);
         sleeper.join().unwrap();
     });
     assert!(armed(side).is_empty());
@@ -182,7 +192,7 @@ fn one_sleeper_is_woken_for_one_message() {
                 scope.spawn(move || {
                     while handles[me].park.load(RELAXED) == 0 {
                         let woken = || handles[me].park.load(RELAXED) != 0;
-                        sleep(side, handles, me, 8, until, woken);
+                        sleep(side, handles, me, 8, until, WakeFences::BothSides, woken);
                         assert!(!until.passed(), "slept through its wake");
                     }
                 });

@@ -8,13 +8,13 @@ use super::find::{Found, find, is_linked};
 use super::mapping::Mapping;
 use super::name::Name;
 use crate::error::{AttachError, OsError};
-use crate::facts::{Description, Obtained, Participant};
+use crate::facts::{Description, Obtained, Participant, WakeFences};
 use crate::layout::{Geometry, Shape};
 use crate::ring::roster;
 use crate::sync::{Deadline, Ordering};
 use crate::sys::token::Probe;
 use crate::sys::watch::{Stop, Watch};
-use crate::sys::{fork, process, shm, token};
+use crate::sys::{fork, membarrier, process, shm, token};
 
 /// The byte whose lock orders attaching against replacing.
 pub(super) const LIFECYCLE_BYTE: u64 = 0;
@@ -61,6 +61,12 @@ impl Attach {
     pub(super) fn enter(found: Found) -> Result<Self, AttachError> {
         let Found { file, header, description } = found;
         let geometry = header.geometry;
+        if header.fences == WakeFences::SleepersOnly {
+            membarrier::register().map_err(|source| AttachError::NoBarrier {
+                name: description.name.clone(),
+                source,
+            })?;
+        }
         // A child forked off before the holder is closed would keep the token.
         let forks = fork::hold().map_err(AttachError::Os)?;
         let holder = shm::reopen(&file, &description.name).map_err(AttachError::Os)?;
@@ -98,6 +104,11 @@ impl Attach {
     /// What the ring is.
     pub(crate) fn shape(&self) -> Shape {
         self.geometry.shape
+    }
+
+    /// What keeps its wake-ups from being lost.
+    pub(crate) fn fences(&self) -> WakeFences {
+        self.description.wake_fences
     }
 
     /// Whether the attach of that index may still write to the segment. One that the

@@ -9,6 +9,7 @@ use crate::layout::{
 };
 use crate::ring::WORD_BYTES;
 use crate::ring::slot::{MAX_SLOTS, STAMP_BYTES};
+use crate::ring::wake::WakeFences;
 
 const DEFAULT_CAPACITY_BYTES: u64 = 1 << 20;
 const DEFAULT_SLOTS: u64 = 1024;
@@ -29,6 +30,7 @@ pub struct Config {
     element: Option<ElementType>,
     pub(super) mode: u32,
     pub(super) memory: u64,
+    pub(super) fences: Option<WakeFences>,
     max_attaches: u64,
     max_handles: u64,
 }
@@ -44,6 +46,7 @@ impl Config {
             element: None,
             mode: DEFAULT_MODE,
             memory: 0,
+            fences: None,
             max_attaches: DEFAULT_ENTRIES,
             max_handles: DEFAULT_ENTRIES,
         }
@@ -111,6 +114,13 @@ impl Config {
     /// narrow them. Using it takes both read and write permission.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
+        self
+    }
+
+    /// What keeps wake-ups from being lost. Unless set, [`WakeFences::SleepersOnly`] where
+    /// the creator's machine can do that, else [`WakeFences::Borrowed`].
+    pub fn wake_fences(mut self, fences: WakeFences) -> Self {
+        self.fences = Some(fences);
         self
     }
 

@@ -19,8 +19,9 @@ use super::name::Name;
 use super::observe::Observer;
 use crate::error::{AttachError, CreateError, OsError, UnlinkError};
 use crate::layout::Header;
+use crate::ring::wake::WakeFences;
 use crate::sys::shm::{self, Unnamed};
-use crate::sys::token;
+use crate::sys::{membarrier, token};
 
 /// How often others may be faster before a replacement gives up.
 const MAX_RACES: u32 = 16;
@@ -48,6 +49,7 @@ fn link(unnamed: &Unnamed, name: &Name) -> Result<(), CreateError> {
 fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attach), CreateError> {
     let header = Header {
         geometry: config.geometry().map_err(CreateError::Config)?,
+        fences: config.fences.unwrap_or_else(default_fences),
         memory: config.memory,
         created_ns: now_ns(),
         creator_pid: std::process::id(),
@@ -58,6 +60,11 @@ fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attach), CreateError>
     let description = describe(name, &header, config.mode, uid);
     let attach = Attach::enter(Found { file, header, description }).map_err(CreateError::Attach)?;
     Ok((unnamed, attach))
+}
+
+/// What costs wakers least, as far as this machine has it.
+fn default_fences() -> WakeFences {
+    if membarrier::is_available() { WakeFences::SleepersOnly } else { WakeFences::Borrowed }
 }
 
 /// Gives the file its memory, its header and its mode. Everything behind the

@@ -66,6 +66,7 @@ pub(super) fn describe(name: &Name, header: &Header, mode: u32, owner_uid: u32) 
         slot_bytes: shape.slot_bytes(),
         element: shape.element(),
         max_message_bytes: shape.max_message_bytes(),
+        wake_fences: header.fences,
         total_bytes: header.geometry.map().total_bytes,
         mode: mode & 0o777,
         owner_uid,

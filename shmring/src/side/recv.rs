@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::error::{Fault, JoinError, RecvError, Role, TryRecvError};
+use crate::facts::WakeFences;
 use crate::layout::Shape;
 use crate::peers::Producers;
 use crate::ring::slot::{self, Look, Resolved};
@@ -227,12 +228,21 @@ impl RecvSide {
         };
         // Any commit moves the tail past head.
         let need = self.head().wrapping_add(1);
+        // Who borrows its fence from the claim may not see this consumer asleep.
+        let borrowed = view.attach().fences() == WakeFences::Borrowed;
+        let in_flight = || match &self.ring {
+            Ring::Record(_) => false,
+            Ring::Slot(_) => borrowed && view.slot().is_claimed(need),
+        };
         let in_time = match &self.stuck {
             // Even at the end of the stream, the owner of the ticket decides.
             Some(stuck) => {
                 self.seat.wait_slice(need, stuck.due.min(deadline), deadline, has_message)
             }
-            None => self.seat.wait(need, deadline, || has_message() || self.ended().is_some()),
+            None => {
+                let ready = || has_message() || in_flight() || self.ended().is_some();
+                self.seat.wait(need, deadline, ready)
+            }
         };
         if in_time { Ok(()) } else { Err(RecvError::TimedOut) }
     }

@@ -5,6 +5,7 @@ pub(crate) mod clock;
 pub(crate) mod descriptor;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod membarrier;
 pub(crate) mod process;
 pub(crate) mod shm;
 pub(crate) mod token;

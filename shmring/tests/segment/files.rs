@@ -125,7 +125,7 @@ fn each_header_field_is_checked() {
         (3, 32_769, true, Box::new(corrupt("total length"))),
         (4, 6, true, Box::new(incompatible("kind", 6, 5))),
         (4, 2, true, Box::new(corrupt("geometry"))),
-        (5, 2, true, Box::new(incompatible("fence mode", 2, 1))),
+        (5, 4, true, Box::new(incompatible("fence mode", 4, 3))),
         (6, 4095, true, Box::new(corrupt("geometry"))),
         (6, 1 << 33, true, Box::new(corrupt("total length"))),
         (7, 0, true, Box::new(corrupt("geometry"))),

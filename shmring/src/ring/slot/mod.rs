@@ -183,6 +183,12 @@ impl<'a> Ring<'a> {
         at_or_past(self.head.load(Ordering::Relaxed), need)
     }
 
+    /// Whether the ticket in front of `need` is claimed, published or not.
+    #[inline]
+    pub(crate) fn is_claimed(self, need: u64) -> bool {
+        self.many.producers && at_or_past(self.tail.load(Ordering::Relaxed), need)
+    }
+
     /// Whether one more message would fit, and the position up to which messages were
     /// taken.
     pub(crate) fn room(self) -> (bool, u64) {

@@ -1,0 +1,268 @@
+//! Sleeping and waking with every kind of fences (I5), on a slot ring whose roles are
+//! shared. With fences on both sides, `slot_wake` has more.
+
+use std::rc::Rc;
+
+use crate::fixture::slot::{MPMC, Received, World};
+use crate::frame::{Body, Model, models};
+use crate::ring::wake::WakeFences::{self, Borrowed, BothSides, SleepersOnly};
+use crate::sync::barrier::spawn;
+use crate::sync::crash::killed_at;
+
+/// One producer sends two messages, one consumer sleeps.
+///
+/// Accepted: both arrive. Would catch a publisher that looks for sleepers too early, and a
+/// sleeper that misses what is published while it arms.
+fn one_and_one(fences: WakeFences) {
+    send_two(&World::with_fences(MPMC, 2, 0, fences));
+}
+
+fn send_two(world: &Rc<World>) {
+    let mut receiver = world.receiver(0);
+    let mut sender = world.sender(1);
+    let producer = spawn(move || {
+        sender.send_all_or_sleep(&[10], true);
+        sender.send_all_or_sleep(&[11], true);
+    });
+    assert_eq!(receiver.recv_or_sleep(true).id, 10);
+    assert_eq!(receiver.recv_or_sleep(true).id, 11);
+    producer.join();
+}
+
+/// The ring is full: the producer sleeps until there is room.
+///
+/// Accepted: both arrive. Would catch a consumer that looks for sleepers too early.
+fn space(fences: WakeFences) {
+    let world = World::with_fences(MPMC, 1, 0, fences);
+    let mut receiver = world.receiver(0);
+    let mut sender = world.sender(1);
+    assert!(sender.try_send(10));
+    let producer = spawn(move || sender.send_all_or_sleep(&[11], true));
+    assert_eq!(receiver.recv_or_sleep(true).id, 10);
+    assert_eq!(receiver.recv_or_sleep(true).id, 11);
+    producer.join();
+}
+
+/// Two consumers sleep, a producer sends a batch of two.
+///
+/// Accepted: each gets one.
+fn one_and_two(fences: WakeFences) {
+    let world = World::with_fences(MPMC, 2, 0, fences);
+    let (mut first, mut second) = (world.receiver(0), world.receiver(1));
+    let mut sender = world.sender(2);
+    let other = spawn(move || second.recv_or_sleep(true));
+    let producer = spawn(move || sender.send_all_or_sleep(&[10, 11], true));
+    let own = first.recv_or_sleep(true);
+    producer.join();
+    assert_different(own, other.join());
+}
+
+/// Two producers send a message each, a consumer sleeps for both.
+///
+/// Accepted: both arrive. A message may be published before the one in front of it.
+fn two_and_one(fences: WakeFences) {
+    let world = World::with_fences(MPMC, 2, 0, fences);
+    let mut receiver = world.receiver(0);
+    let (mut one, mut two) = (world.sender(1), world.sender(2));
+    let producers = [
+        spawn(move || one.send_all_or_sleep(&[10], true)),
+        spawn(move || two.send_all_or_sleep(&[20], true)),
+    ];
+    assert_different(receiver.recv_or_sleep(true), receiver.recv_or_sleep(true));
+    producers.into_iter().for_each(|producer| producer.join());
+}
+
+/// Two producers send a message each, two consumers sleep.
+///
+/// Accepted: each gets one.
+fn two_and_two(fences: WakeFences) {
+    let world = World::with_fences(MPMC, 2, 0, fences);
+    let (mut first, mut second) = (world.receiver(0), world.receiver(1));
+    let (mut one, mut two) = (world.sender(2), world.sender(3));
+    let other = spawn(move || second.recv_or_sleep(true));
+    let producers = [
+        spawn(move || one.send_all_or_sleep(&[10], true)),
+        spawn(move || two.send_all_or_sleep(&[20], true)),
+    ];
+    let own = first.recv_or_sleep(true);
+    producers.into_iter().for_each(|producer| producer.join());
+    assert_different(own, other.join());
+}
+
+fn assert_different(one: Received, other: Received) {
+    assert!(one.position != other.position && one.id != other.id);
+}
+
+/// A consumer is killed asleep, or at any operation before or after. Another one sleeps as
+/// well, and two messages come; if a wake went to the dead, a slice ends.
+///
+/// Accepted: the living one gets a message, and nothing is lost but one that the dead one
+/// had taken. Would catch a sleeper that keeps others from being woken when it is dead.
+fn dead_sleeper(kill_at: u64, fences: WakeFences) {
+    let world = World::with_fences(MPMC, 2, 0, fences);
+    let (mut victim, mut receiver) = (world.receiver(0), world.receiver(1));
+    let mut sender = world.sender(2);
+    let handle = receiver.handle;
+    let dying = spawn({
+        let world = world.clone();
+        move || {
+            let lives = killed_at(kill_at, || victim.recv_or_sleep(true)).is_some();
+            if !lives {
+                world.handles[handle].park.end_slices();
+            }
+            lives
+        }
+    });
+    let producer = spawn(move || sender.send_all_or_sleep(&[10, 11], true));
+    receiver.recv_or_sleep(true);
+    producer.join();
+    let lives = dying.join();
+    receiver.drain();
+    assert!(world.missing().len() <= usize::from(!lives));
+}
+
+/// A producer is killed at any operation of a send, also between publication and wake. The
+/// consumer sleeps; its slice ends after the death.
+///
+/// Accepted: the message arrives if it was published, and the next one in any case.
+fn dead_waker(kill_at: u64, fences: WakeFences) {
+    let world = World::with_fences(MPMC, 2, 0, fences);
+    let mut receiver = world.receiver(0);
+    let (mut victim, mut sender) = (world.sender(1), world.sender(2));
+    let handle = receiver.handle;
+    let dying = spawn({
+        let world = world.clone();
+        move || {
+            killed_at(kill_at, || victim.send_all_or_sleep(&[10], true));
+            world.mark_dead(1);
+            world.handles[handle].park.end_slices();
+        }
+    });
+    while receiver.try_recv_or_resolve().is_none() && !world.is_dead(1) {
+        receiver.pause();
+    }
+    dying.join();
+    sender.send_all_or_sleep(&[11], true);
+    receiver.drain();
+    world.assert_all_taken();
+}
+
+fn one_and_one_both() {
+    one_and_one(BothSides);
+}
+
+fn one_and_one_borrowed() {
+    one_and_one(Borrowed);
+}
+
+fn one_and_one_sleepers() {
+    one_and_one(SleepersOnly);
+}
+
+fn space_both() {
+    space(BothSides);
+}
+
+fn space_borrowed() {
+    space(Borrowed);
+}
+
+fn space_sleepers() {
+    space(SleepersOnly);
+}
+
+fn one_and_two_both() {
+    one_and_two(BothSides);
+}
+
+fn one_and_two_borrowed() {
+    one_and_two(Borrowed);
+}
+
+fn one_and_two_sleepers() {
+    one_and_two(SleepersOnly);
+}
+
+fn two_and_one_both() {
+    two_and_one(BothSides);
+}
+
+fn two_and_one_borrowed() {
+    two_and_one(Borrowed);
+}
+
+fn two_and_one_sleepers() {
+    two_and_one(SleepersOnly);
+}
+
+fn two_and_two_both() {
+    two_and_two(BothSides);
+}
+
+fn two_and_two_borrowed() {
+    two_and_two(Borrowed);
+}
+
+fn two_and_two_sleepers() {
+    two_and_two(SleepersOnly);
+}
+
+fn dead_sleeper_both(kill_at: u64) {
+    dead_sleeper(kill_at, BothSides);
+}
+
+fn dead_sleeper_borrowed(kill_at: u64) {
+    dead_sleeper(kill_at, Borrowed);
+}
+
+fn dead_sleeper_sleepers(kill_at: u64) {
+    dead_sleeper(kill_at, SleepersOnly);
+}
+
+fn dead_waker_both(kill_at: u64) {
+    dead_waker(kill_at, BothSides);
+}
+
+fn dead_waker_borrowed(kill_at: u64) {
+    dead_waker(kill_at, Borrowed);
+}
+
+fn dead_waker_sleepers(kill_at: u64) {
+    dead_waker(kill_at, SleepersOnly);
+}
+
+models! {
+    ONE_AND_ONE_BOTH: one_and_one_both_bound_2, bound 2, at least 2000, runs one_and_one_both;
+    ONE_AND_ONE_BORROWED: one_and_one_borrowed_bound_2, bound 2, at least 4500, runs one_and_one_borrowed;
+    ONE_AND_ONE_SLEEPERS: one_and_one_sleepers_bound_2, bound 2, at least 4200, runs one_and_one_sleepers;
+    SPACE_BOTH: space_both_bound_2, bound 2, at least 1600, runs space_both;
+    SPACE_BORROWED: space_borrowed_bound_2, bound 2, at least 4100, runs space_borrowed;
+    SPACE_SLEEPERS: space_sleepers_bound_2, bound 2, at least 3400, runs space_sleepers;
+    ONE_AND_TWO_BOTH: one_and_two_both_bound_1, bound 1, at least 570, runs one_and_two_both;
+    ONE_AND_TWO_BORROWED: one_and_two_borrowed_bound_1, bound 1, at least 2700, runs one_and_two_borrowed;
+    ONE_AND_TWO_SLEEPERS: one_and_two_sleepers_bound_1, bound 1, at least 260, runs one_and_two_sleepers;
+    TWO_AND_ONE_BOTH: two_and_one_both_bound_1, bound 1, at least 570, runs two_and_one_both;
+    TWO_AND_ONE_BORROWED: two_and_one_borrowed_bound_1, bound 1, at least 1400, runs two_and_one_borrowed;
+    TWO_AND_ONE_SLEEPERS: two_and_one_sleepers_bound_1, bound 1, at least 630, runs two_and_one_sleepers;
+    TWO_AND_TWO_BOTH: two_and_two_both_bound_1, bound 1, at least 23000, runs two_and_two_both;
+    TWO_AND_TWO_BORROWED: two_and_two_borrowed_bound_1, bound 1, at least 160000, runs two_and_two_borrowed;
+    TWO_AND_TWO_SLEEPERS: two_and_two_sleepers_bound_1, bound 1, at least 3000, runs two_and_two_sleepers;
+    DEAD_SLEEPER_BOTH: dead_sleeper_both_bound_1, bound 1, at least 28000, kills dead_sleeper_both;
+    DEAD_SLEEPER_BORROWED: dead_sleeper_borrowed_bound_1, bound 1, at least 120000, kills dead_sleeper_borrowed;
+    DEAD_SLEEPER_SLEEPERS: dead_sleeper_sleepers_bound_1, bound 1, at least 18000, kills dead_sleeper_sleepers;
+    DEAD_WAKER_BOTH: dead_waker_both_bound_1, bound 1, at least 340, kills dead_waker_both;
+    DEAD_WAKER_BORROWED: dead_waker_borrowed_bound_1, bound 1, at least 840, kills dead_waker_borrowed;
+    DEAD_WAKER_SLEEPERS: dead_waker_sleepers_bound_1, bound 1, at least 680, kills dead_waker_sleepers;
+}
+
+/// Sleepers that wait to be woken by one who may not see them.
+pub(super) const WITHOUT_TICKETS: Model = Model {
+    name: "sleepers_ignore_tickets",
+    bound: Some(2),
+    at_least: 1,
+    body: Body::Plain(|| {
+        let world = World::with_fences(MPMC, 2, 0, Borrowed);
+        world.ignore_tickets();
+        send_two(&world);
+    }),
+};
