@@ -31,6 +31,8 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
 /// Moves the ring's messages to stdout, until the stream ends.
 pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
     let name = &segment.description().name;
+    // Where it cannot be had, the death of the last sender is noticed a little later.
+    let _monitor = segment.monitor();
     let mut runs = Runs::new(segment, plan.framing)?;
     let mut wanted = plan.count.unwrap_or(u64::MAX);
     let mut patience = Patience::new(plan.timeout);

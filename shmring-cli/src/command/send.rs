@@ -36,6 +36,8 @@ pub(crate) fn pump(
     signals: &Signals,
 ) -> Result<(), Stop> {
     let ring = segment.description();
+    // Where it cannot be had, the death of the last receiver is noticed a little later.
+    let _monitor = segment.monitor();
     let producer = segment.producer().map_err(|error| Stop::join(&ring.name, &error))?;
     let max_len = producer.max_message_bytes();
     let mut sender =

@@ -2,7 +2,7 @@
 
 use shmring::{Config, Segment};
 
-use crate::support::{Name, run, run_with, start};
+use crate::support::{Name, Running, run, run_with, start};
 
 const SLOT_KINDS: [&str; 3] = ["mpmc", "mpsc", "spmc"];
 
@@ -195,8 +195,8 @@ fn many_participants() {
     name.await_holders("producers", 5);
     let recv = start(&["recv", &name.0]);
     name.await_role("consumers", recv.pid());
-    // Awake, it would clean up after the dead.
-    recv.stop();
+    // Awake, they would clean up after the dead.
+    senders.iter().chain([&recv]).for_each(Running::stop);
     let dead = senders.pop().expect("a sender");
     let pid = dead.pid();
     drop(dead);
