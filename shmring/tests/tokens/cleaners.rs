@@ -1,0 +1,145 @@
+//! Cleaners that come to a stop halfway, with their share of a dead process's token.
+
+use std::fs::OpenOptions;
+use std::mem::forget;
+use std::os::fd::AsRawFd;
+
+use shmring::{Config, Kind, RecvError, Segment};
+
+use crate::common::child::{self, Part, pause, say};
+use crate::common::{LONG, Name, eventually, slots, watchdog};
+use crate::scene::{Orphans, fork_sleeper};
+
+/// Where the attach table begins, and how far its entries are apart; the first byte of each
+/// is its token.
+const TABLE: i64 = 4096;
+const ENTRY_BYTES: i64 = 64;
+/// The test, the cleaner and the one that dies: the table is full.
+const ATTACHES: u64 = 3;
+
+/// In a child: claims a position after a message, and sends nothing there.
+pub(crate) fn reserve(args: &[String]) {
+    let segment = Segment::attach(&args[0]).unwrap();
+    let mut tx = segment.producer().unwrap();
+    tx.send(b"sent").unwrap();
+    forget(tx.reserve(4).unwrap());
+    say("holds");
+    pause();
+}
+
+/// In a child: shares the token of the entry that the second argument names when its owner
+/// is dead, as cleaners do, and gets no further.
+pub(crate) fn share_token(args: &[String]) {
+    let _segment = Segment::attach(&args[0]).unwrap();
+    say("attached");
+    pause();
+    let path = Name::of(args[0].clone());
+    let file = OpenOptions::new().read(true).write(true).open(path.path()).unwrap();
+    forget(path);
+    // SAFETY: a lock of zeros is a valid one.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    (lock.l_type, lock.l_start, lock.l_len) = (libc::F_RDLCK as i16, token(&args[1]), 1);
+    eventually("the owner is dead", || {
+        // SAFETY: locks a byte through a descriptor of this process; the lock is valid.
+        let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+        (result == 0).then_some(())
+    });
+    // It has the description, and the lock with it, when this process is dead.
+    Orphans::say(&[fork_sleeper()]);
+    pause();
+}
+
+fn token(index: &str) -> i64 {
+    TABLE + ENTRY_BYTES * index.parse::<i64>().unwrap()
+}
+
+/// A segment whose table is full: with this test, a cleaner to be, and a process that plays
+/// `part` and holds what the others want.
+struct Scene {
+    name: Name,
+    segment: Segment,
+    cleaner: Part,
+    holder: Part,
+}
+
+impl Scene {
+    fn new(config: &Config, part: &str) -> Self {
+        let name = Name::new();
+        let segment = name.create(&config.clone().max_attaches(ATTACHES));
+        let mut cleaner = child::start("share-token", &[&name, "2"]);
+        assert_eq!(cleaner.hear(), "attached");
+        let mut holder = child::start(part, &[&name]);
+        holder.hear();
+        assert_eq!(segment.status().unwrap().attached[2].pid as i32, holder.pid());
+        Self { name, segment, cleaner, holder }
+    }
+
+    /// Kills the holder, and lets the cleaner get stuck behind it: stopped, or dead with a
+    /// fork child that goes on. Until the child ends, its lock is there.
+    fn get_stuck(&mut self, stopped: bool) -> Orphans {
+        self.holder.kill();
+        self.cleaner.go();
+        let orphan = Orphans::heard_of(&mut self.cleaner);
+        if stopped {
+            self.cleaner.signal(libc::SIGSTOP);
+        } else {
+            self.cleaner.kill();
+        }
+        orphan
+    }
+
+    /// How many can attach now.
+    fn room(&self) -> usize {
+        let attaches = std::iter::from_fn(|| Segment::attach(&self.name).ok());
+        attaches.take(ATTACHES as usize).collect::<Vec<_>>().len()
+    }
+
+    /// The holder's entry is given to nobody before the cleaner's lock is gone.
+    fn assert_entry_is_kept_for(mut self, stopped: bool, orphan: Orphans) {
+        let pid = self.holder.pid() as u32;
+        let attached = self.segment.status().unwrap().attached;
+        assert!(attached.iter().any(|other| other.pid == pid && !other.alive), "{attached:?}");
+        assert_eq!(self.room(), usize::from(!stopped), "stopped {stopped}");
+        orphan.assert_alive();
+        self.cleaner.kill();
+        drop(orphan);
+        eventually("the entries are free", || (self.room() == 2).then_some(()));
+    }
+}
+
+/// Catches a death that is not noticed because a cleaner stopped halfway, and an entry that
+/// a newcomer gets under that cleaner's hands.
+#[test]
+fn a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others() {
+    let _watchdog = watchdog("a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others");
+    for stopped in [true, false] {
+        let mut scene = Scene::new(&Config::spsc().capacity_bytes(4096), "hold");
+        let mut rx = scene.segment.consumer().unwrap();
+        let orphan = scene.get_stuck(stopped);
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+        let mut tx = scene.segment.producer().unwrap();
+        tx.send(b"from the successor").unwrap();
+        assert_eq!(rx.recv_timeout(LONG).unwrap(), b"from the successor");
+        scene.assert_entry_is_kept_for(stopped, orphan);
+    }
+}
+
+/// Catches a position of the dead that nobody closes because a cleaner stopped halfway.
+#[test]
+fn a_cleaner_that_is_stuck_keeps_no_position_from_others() {
+    let _watchdog = watchdog("a_cleaner_that_is_stuck_keeps_no_position_from_others");
+    for stopped in [true, false] {
+        let mut scene = Scene::new(&slots(Kind::Mpsc, 8, 64), "reserve");
+        let segment = &scene.segment;
+        let (mut rx, mut tx) = (segment.consumer().unwrap(), segment.producer().unwrap());
+        tx.send(b"after").unwrap();
+        let orphan = scene.get_stuck(stopped);
+        assert_eq!(rx.recv_timeout(LONG).unwrap(), b"sent");
+        assert_eq!(rx.recv_timeout(LONG).unwrap(), b"after");
+        assert_eq!(scene.segment.status().unwrap().tombstones, 1);
+        // Who is refused a role has looked for the dead first.
+        assert!(scene.segment.consumer().is_err());
+        assert_eq!(scene.segment.status().unwrap().producers.len(), 1);
+        scene.assert_entry_is_kept_for(stopped, orphan);
+    }
+}
