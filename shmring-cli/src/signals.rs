@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
 
@@ -40,11 +41,15 @@ impl Signals {
     fn try_install() -> io::Result<Self> {
         let raised = Arc::new(AtomicUsize::new(0));
         let (pipe, write_end) = UnixStream::pair()?;
+        // One that came while its handlers are half in place would be lost.
+        let before = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM])
+            .thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         for signal in [SIGINT, SIGTERM] {
             // In this order: who finds the pipe readable finds the flag set.
             flag::register_usize(signal, Arc::clone(&raised), signal.unsigned_abs() as usize)?;
             low_level::pipe::register(signal, write_end.try_clone()?)?;
         }
+        before.thread_set_mask()?;
         Ok(Self { raised, pipe })
     }
 
