@@ -2,25 +2,21 @@
 
 use std::fs::File;
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::find::{Found, find, is_linked};
+use super::lifecycle::LifecycleLock;
 use super::mapping::Mapping;
 use super::name::Name;
 use crate::error::{AttachError, OsError};
 use crate::facts::{Description, Obtained, Participant, WakeFences};
 use crate::layout::{Geometry, Shape};
 use crate::ring::roster;
-use crate::sync::{Deadline, Ordering};
+use crate::sync::Ordering;
+use crate::sys::fork::ForksHeld;
 use crate::sys::token::Probe;
 use crate::sys::watch::{Stop, Watch};
-use crate::sys::{fork, membarrier, process, shm, token};
+use crate::sys::{membarrier, process, shm, token};
 
-/// The byte whose lock orders attaching against replacing.
-pub(super) const LIFECYCLE_BYTE: u64 = 0;
-/// How long to wait for a process that has the lifecycle lock.
-pub(super) const LIFECYCLE_TIMEOUT: Duration = Duration::from_secs(2);
-const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 /// How often a name may come to mean another segment while we attach to it.
 const MAX_REPLACED: u32 = 16;
 /// One look at the table may miss an entry whose token another process tries.
@@ -42,23 +38,23 @@ impl Attach {
     pub(super) fn by_name(name: &Name) -> Result<Arc<Self>, AttachError> {
         for _ in 0..MAX_REPLACED {
             let found = find(name, true)?;
-            if !lock_lifecycle(|| token::try_shared(&found.file, LIFECYCLE_BYTE))? {
-                return Err(AttachError::Busy { name: name.to_owned() });
-            }
+            let lock = LifecycleLock::shared(&found.file, name)?;
             if !is_linked(&found.file, name)? {
                 // Replaced between open and lock: the name means another segment now.
                 continue;
             }
-            let attach = Self::enter(found)?;
-            attach.probe.release(LIFECYCLE_BYTE).map_err(AttachError::Os)?;
-            return Ok(Arc::new(attach));
+            let memory = found.header.memory;
+            let attach = Self::hold(found, &lock.forks)?;
+            drop(lock);
+            return Ok(Arc::new(attach.enter(memory)));
         }
         Err(AttachError::Busy { name: name.to_owned() })
     }
 
-    /// Maps the segment, takes a token and enters the attach table. The caller has
-    /// the lifecycle lock, or the segment has no name yet.
-    pub(super) fn enter(found: Found) -> Result<Self, AttachError> {
+    /// Maps the segment and takes a token, which from then on only the mapping holds: a
+    /// child forked off before that would keep it. The caller has the lifecycle lock, or
+    /// the segment has no name yet.
+    pub(super) fn hold(found: Found, _forks: &ForksHeld) -> Result<Self, AttachError> {
         let Found { file, header, description } = found;
         let geometry = header.geometry;
         if header.fences == WakeFences::SleepersOnly {
@@ -67,8 +63,6 @@ impl Attach {
                 source,
             })?;
         }
-        // A child forked off before the holder is closed would keep the token.
-        let forks = fork::hold().map_err(AttachError::Os)?;
         let holder = shm::reopen(&file, &description.name).map_err(AttachError::Os)?;
         let mapping = Mapping::new(&holder, geometry, true).map_err(AttachError::Os)?;
         let probe = Probe::new(file).map_err(AttachError::Os)?;
@@ -76,20 +70,23 @@ impl Attach {
             let attaches = geometry.attaches as usize;
             return Err(AttachError::TableFull { name: description.name, attaches });
         };
-        // From here on only the mapping holds the token.
-        drop(holder);
-        drop(forks);
-        let obtained = mapping.advise(header.memory);
-        let attach = Self { mapping, probe, geometry, index, description, obtained };
-        if let Some(entry) = attach.mapping.attaches().get(index) {
+        let obtained = Obtained::default();
+        Ok(Self { mapping, probe, geometry, index, description, obtained })
+    }
+
+    /// Makes itself known, after asking for what `memory` says of the segment's pages,
+    /// and cleans up behind the dead.
+    pub(super) fn enter(mut self, memory: u64) -> Self {
+        self.obtained = self.mapping.advise(memory);
+        if let Some(entry) = self.mapping.attaches().get(self.index) {
             entry.pid.store(std::process::id(), Ordering::Relaxed);
             entry.uid.store(nix::unistd::geteuid().as_raw(), Ordering::Relaxed);
             entry.start_ticks.store(process::start_ticks(), Ordering::Relaxed);
             entry.pid_namespace.store(process::pid_namespace(), Ordering::Relaxed);
             entry.activate();
         }
-        attach.sweep();
-        Ok(attach)
+        self.sweep();
+        self
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {
@@ -214,21 +211,5 @@ fn sweep(mapping: &Mapping, probe: &Probe, geometry: Geometry, me: Option<usize>
             }
         };
         probe.clean_up(geometry.map().attach(index), clean, free);
-    }
-}
-
-/// Tries to get the lifecycle lock for some time; whether it was had.
-pub(super) fn lock_lifecycle(
-    mut attempt: impl FnMut() -> Result<bool, OsError>,
-) -> Result<bool, AttachError> {
-    let deadline = Deadline::after(LIFECYCLE_TIMEOUT);
-    loop {
-        if attempt().map_err(AttachError::Os)? {
-            return Ok(true);
-        }
-        if deadline.passed() {
-            return Ok(false);
-        }
-        std::thread::sleep(RETRY_INTERVAL);
     }
 }

@@ -12,16 +12,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use nix::errno::Errno;
 
-use super::attach::{Attach, LIFECYCLE_BYTE, lock_lifecycle};
+use super::attach::Attach;
 use super::config::Config;
 use super::find::{Found, describe, find, is_linked};
+use super::lifecycle::{LifecycleLock, is_in_use};
 use super::name::Name;
 use super::observe::Observer;
 use crate::error::{AttachError, CreateError, OsError, UnlinkError};
 use crate::layout::Header;
 use crate::ring::wake::WakeFences;
 use crate::sys::shm::{self, Unnamed};
-use crate::sys::{membarrier, token};
+use crate::sys::{fork, membarrier};
 
 /// How often others may be faster before a replacement gives up.
 const MAX_RACES: u32 = 16;
@@ -58,8 +59,10 @@ fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attach), CreateError>
     let file = fill(&unnamed, name, config, &header)?;
     let uid = nix::unistd::geteuid().as_raw();
     let description = describe(name, &header, config.mode, uid);
-    let attach = Attach::enter(Found { file, header, description }).map_err(CreateError::Attach)?;
-    Ok((unnamed, attach))
+    let forks = fork::hold().map_err(CreateError::Os)?;
+    let attach = Attach::hold(Found { file, header, description }, &forks);
+    drop(forks);
+    Ok((unnamed, attach.map_err(CreateError::Attach)?.enter(config.memory)))
 }
 
 /// What costs wakers least, as far as this machine has it.
@@ -111,25 +114,27 @@ pub(super) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attach>, Crea
             },
             Err(error) => return Err(CreateError::Attach(error)),
         };
-        // Held until `old` is closed: nobody attaches to it any more.
-        let locked = lock_lifecycle(|| token::try_exclusive(&old, LIFECYCLE_BYTE));
-        if !locked.map_err(CreateError::Attach)? {
-            return Err(CreateError::Attach(AttachError::Busy { name: name.to_owned() }));
-        }
-        if !is_linked(&old, name).map_err(CreateError::Attach)? {
-            continue;
-        }
-        if token::is_held_from(&old, LIFECYCLE_BYTE + 1).map_err(CreateError::Os)? {
-            let status = Observer::by_name(name).ok().and_then(|observer| observer.status().ok());
-            let by = status.map(|status| status.attached).unwrap_or_default();
-            return Err(CreateError::InUse { name: name.to_owned(), by });
-        }
+        // The lock decides; asking first only saves the memory of a hopeless try.
+        refuse_if_used(&old, name)?;
         let (unnamed, attach) = build(name, config)?;
-        shm::unlink(name.as_str()).map_err(CreateError::Os)?;
-        link(&unnamed, name)?;
-        return Ok(Arc::new(attach));
+        let _lock = LifecycleLock::exclusive(&old, name).map_err(CreateError::Attach)?;
+        if is_linked(&old, name).map_err(CreateError::Attach)? {
+            refuse_if_used(&old, name)?;
+            shm::unlink(name.as_str()).map_err(CreateError::Os)?;
+            link(&unnamed, name)?;
+            return Ok(Arc::new(attach));
+        }
     }
     Err(CreateError::Exists { name: name.to_owned() })
+}
+
+fn refuse_if_used(old: &File, name: &Name) -> Result<(), CreateError> {
+    if !is_in_use(old).map_err(CreateError::Os)? {
+        return Ok(());
+    }
+    let status = Observer::by_name(name).ok().and_then(|observer| observer.status().ok());
+    let by = status.map(|status| status.attached).unwrap_or_default();
+    Err(CreateError::InUse { name: name.to_owned(), by })
 }
 
 /// Opens what is to be replaced: a segment, in whatever state. Other people's

@@ -4,6 +4,7 @@ mod attach;
 mod config;
 mod create;
 mod find;
+mod lifecycle;
 mod mapping;
 mod monitor;
 mod name;

@@ -1,37 +1,54 @@
 //! Descriptors that the program may close without asking.
 
 use std::fs::{File, Metadata};
+use std::io::{Seek, SeekFrom};
 use std::os::fd::IntoRawFd;
 use std::os::unix::fs::MetadataExt;
+use std::process;
 
 use crate::error::OsError;
+use crate::sync::{AtomicU64, Ordering};
 
-/// A file that knows which one it is.
+/// A file that knows which one it is, and through which open it is meant.
 ///
 /// The program may close descriptors that are not its own (`closefrom`), and the number
-/// may come to mean another file. So whoever uses the file makes sure of it first, and
-/// where the answer matters, once more afterwards.
+/// may come to mean another file, or the same file opened once more. So whoever uses the
+/// file makes sure of it first, and where the answer matters, once more afterwards.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     /// `None` only while being dropped.
     file: Option<File>,
     identity: (u64, u64),
+    /// The position of the open file, of which nothing is read or written: a number that
+    /// no other open of it has. `None` for what has no position, such as a pipe, and can
+    /// not be opened once more either.
+    mark: Option<u64>,
 }
 
 fn identity(stat: &Metadata) -> (u64, u64) {
     (stat.dev(), stat.ino())
 }
 
+/// A position that was never given out, by this process or another.
+fn next_mark() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let process = u64::from(process::id()) << 40;
+    process | NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
 impl Descriptor {
-    pub(crate) fn new(file: File) -> Result<Self, OsError> {
+    pub(crate) fn new(mut file: File) -> Result<Self, OsError> {
         let stat = file.metadata().map_err(|e| OsError::new("fstat", "the segment", e))?;
-        Ok(Self { identity: identity(&stat), file: Some(file) })
+        let mark = file.seek(SeekFrom::Start(next_mark())).ok();
+        Ok(Self { identity: identity(&stat), mark, file: Some(file) })
     }
 
     /// The file, if the descriptor still means it.
     pub(crate) fn intact(&self) -> Option<&File> {
-        let stat = self.file.as_ref()?.metadata().ok()?;
-        self.file.as_ref().filter(|_| identity(&stat) == self.identity)
+        let mut file = self.file.as_ref()?;
+        let same = identity(&file.metadata().ok()?) == self.identity
+            && file.stream_position().ok() == self.mark;
+        same.then_some(file)
     }
 }
 

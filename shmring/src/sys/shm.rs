@@ -43,12 +43,13 @@ pub(crate) fn reopen(file: &File, name: &str) -> Result<File, OsError> {
     let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
     open(proc_path(file).as_str(), flags, Mode::empty())
         .map(File::from)
-        .map_err(failed("open through /proc/self/fd", name))
+        .map_err(failed("open through /proc/thread-self/fd", name))
 }
 
 /// A path to the file, with or without a name of its own.
 pub(crate) fn proc_path(file: &File) -> String {
-    format!("/proc/self/fd/{}", file.as_raw_fd())
+    // Not of `self`, which is the first thread, and may have ended.
+    format!("/proc/thread-self/fd/{}", file.as_raw_fd())
 }
 
 /// A new object that has no name yet: if its maker dies, nothing is left.
