@@ -55,6 +55,7 @@ fn every_field_lies_where_it_always_lay() {
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, head), 128),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, messages), 136),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, ends_told), 144),
+        (offset_of!(Control, consumer) + offset_of!(ConsumerLine, shown), 152),
         (offset_of!(Control, receivers) + offset_of!(Sleepers, bits), 256),
         (offset_of!(Control, senders) + offset_of!(Sleepers, bits), 384),
         (offset_of!(Control, roles) + offset_of!(Roles, flags), 512),
@@ -95,8 +96,8 @@ fn every_field_lies_where_it_always_lay() {
 #[test]
 fn the_numbers_that_identify_a_segment_are_pinned() {
     assert_eq!(MAGIC, 0x0067_6E69_726D_6873);
-    assert_eq!(VERSION, 2);
-    assert_eq!(LAYOUT_HASH, 1_176_237_138_431_064_707);
+    assert_eq!(VERSION, 3);
+    assert_eq!(LAYOUT_HASH, 4_420_908_528_755_944_809);
     assert_eq!((PAGE_BYTES, MAX_ENTRIES, MAX_CAPACITY_BYTES), (4096, 256, 8_589_934_592));
     assert_eq!((KIND_SPSC, KIND_MPMC, KIND_MPSC, KIND_SPMC, KIND_PACKED), (1, 2, 3, 4, 5));
     assert_eq!([FENCE_BOTH_SIDES, FENCE_BORROWED, FENCE_SLEEPERS_ONLY], [1, 2, 3]);
@@ -153,7 +154,7 @@ fn a_header_reads_as_it_was_written() {
     let page = page(DEFAULT);
     let words: Vec<u64> = (0..12).map(|index| word_of(&page, index)).collect();
     let fields =
-        [MAGIC, 2, LAYOUT_HASH, 1_077_248, 1, 1, 1_048_576, 64, 64, 5, 1_234_567_890, 4321];
+        [MAGIC, 3, LAYOUT_HASH, 1_077_248, 1, 1, 1_048_576, 64, 64, 5, 1_234_567_890, 4321];
     assert_eq!(words, fields);
     assert!((12..511).all(|index| word_of(&page, index) == 0));
 }
@@ -170,7 +171,7 @@ fn every_flipped_bit_of_the_page_is_noticed() {
         let found = word_of(&page, index);
         let expected = match index {
             0 => BadHeader::Foreign { why: "it does not start with the magic" },
-            1 => BadHeader::Incompatible { what: "version", found, expected: 2 },
+            1 => BadHeader::Incompatible { what: "version", found, expected: 3 },
             2 => BadHeader::Incompatible { what: "layout hash", found, expected: LAYOUT_HASH },
             _ => BadHeader::Corrupt { what: "checksum", found: word_of(&page, 511) },
         };

@@ -137,12 +137,20 @@ impl<T> fmt::Debug for Space<'_, T> {
 pub struct Elements<'a, T> {
     side: &'a mut RecvElements,
     span: Span,
+    redelivered: usize,
     element: PhantomData<T>,
 }
 
 impl<'a, T: Element> Elements<'a, T> {
     pub(crate) fn new(side: &'a mut RecvElements, span: Span) -> Self {
-        Self { side, span, element: PhantomData }
+        let redelivered = side.show(span) as usize;
+        Self { side, span, redelivered, element: PhantomData }
+    }
+
+    /// How many of them, from the first on, were shown before and not released: to this
+    /// consumer, or to one that died or left.
+    pub fn redelivered(&self) -> usize {
+        self.redelivered
     }
 
     /// How many elements there are, at least one.

@@ -115,6 +115,7 @@ pub struct Message<'a> {
     content: Content<'a>,
     len: usize,
     position: u64,
+    redelivered: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -124,13 +125,13 @@ enum Content<'a> {
 }
 
 impl<'a> Message<'a> {
-    pub(crate) fn new(seat: &'a Seat, place: Place) -> Self {
+    fn new(seat: &'a Seat, place: Place, redelivered: bool) -> Self {
         let content = Content::Shared { seat, place };
-        Self { content, len: place.len as usize, position: place.end }
+        Self { content, len: place.len as usize, position: place.end, redelivered }
     }
 
     fn copied(words: &'a [u64], len: usize, position: u64) -> Self {
-        Self { content: Content::Private(words), len, position }
+        Self { content: Content::Private(words), len, position, redelivered: false }
     }
 
     /// The words of a payload in the ring; none in a fork child.
@@ -152,6 +153,12 @@ impl<'a> Message<'a> {
     /// overhead included, or in slots. No two messages of a ring have the same.
     pub fn position(&self) -> u64 {
         self.position
+    }
+
+    /// Whether the message was shown before and not released: to this consumer, or to one
+    /// that died or left. Never so where consumers compete.
+    pub fn is_redelivered(&self) -> bool {
+        self.redelivered
     }
 
     /// Copies as much as fits into `buffer` and returns how many bytes that is.
@@ -231,16 +238,18 @@ impl fmt::Debug for Message<'_> {
 pub struct Peek<'a> {
     side: &'a mut RecvSide,
     place: Place,
+    redelivered: bool,
 }
 
 impl<'a> Peek<'a> {
     pub(crate) fn new(side: &'a mut RecvSide, place: Place) -> Self {
-        Self { side, place }
+        let redelivered = side.show(place.end);
+        Self { side, place, redelivered }
     }
 
     /// The message.
     pub fn message(&self) -> Message<'_> {
-        Message::new(&self.side.seat, self.place)
+        Message::new(&self.side.seat, self.place, self.redelivered)
     }
 
     /// Consumes the message: its space goes back to the producer.
@@ -281,7 +290,8 @@ impl<'a> Lookahead<'a> {
         let place = self.side.look_ahead(self.end).ok().flatten()?;
         self.end = place.end;
         self.messages += 1;
-        Some(Message::new(&self.side.seat, place))
+        let redelivered = self.side.show(place.end);
+        Some(Message::new(&self.side.seat, place, redelivered))
     }
 
     /// Consumes all messages that were looked at, at once; returns how many.

@@ -29,7 +29,7 @@ use crate::ring::{ConsumerLine, Control, ProducerLine};
 /// `shmring` and a zero, read as a number on a little-endian machine.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"shmring\0");
 /// Changes whenever a reader of the old format would misread the new one.
-pub(crate) const VERSION: u64 = 2;
+pub(crate) const VERSION: u64 = 3;
 /// Bytes in the header page, in a page of the map, and in the smallest ring.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 /// The most data. The longest message of such a record ring still has a length of
@@ -65,6 +65,7 @@ pub(crate) const LAYOUT_HASH: u64 = {
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, head),
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, messages),
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, ends_told),
+        offset_of!(Control, consumer) + offset_of!(ConsumerLine, shown),
         offset_of!(Control, receivers) + offset_of!(Sleepers, bits),
         offset_of!(Control, senders) + offset_of!(Sleepers, bits),
         offset_of!(Control, roles) + offset_of!(Roles, flags),

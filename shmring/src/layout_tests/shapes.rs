@@ -168,7 +168,7 @@ fn check_words(geometry: Geometry, kind: u64, capacity: u64, total: u64, last: [
     let page = page(geometry);
     assert_eq!(Header::decode(&page, total), Ok(header(geometry)));
     let words: Vec<u64> = (0..17).map(|index| word_of(&page, index)).collect();
-    let first = [MAGIC, 2, LAYOUT_HASH, total, kind, 1, capacity, 3, 5, 5, 1_234_567_890, 4321];
+    let first = [MAGIC, 3, LAYOUT_HASH, total, kind, 1, capacity, 3, 5, 5, 1_234_567_890, 4321];
     assert_eq!(words, [&first[..], &last[..]].concat());
     assert!((17..511).all(|index| word_of(&page, index) == 0));
 }

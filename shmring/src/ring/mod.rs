@@ -66,6 +66,9 @@ pub(crate) struct ConsumerLine {
     /// How many producers the role had had when a consumer was last told that the
     /// stream ended. Written and read by consumers.
     pub(crate) ends_told: AtomicU64,
+    /// Up to where a sole consumer, or one before it, was shown messages in place. Written
+    /// and read by consumers.
+    pub(crate) shown: AtomicU64,
 }
 
 impl ConsumerLine {
@@ -74,6 +77,18 @@ impl ConsumerLine {
         // ORDERING: Relaxed. A sole role's claim orders this after the predecessor;
         // among many, one that joins while another is told is told as well.
         self.ends_told.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a sole consumer is shown what lies before `end`; up to where it, or one
+    /// before it, was shown something already.
+    #[inline]
+    pub(crate) fn show(&self, end: u64) -> u64 {
+        // ORDERING: Relaxed. A sole role's claim orders this after the predecessor.
+        let shown = self.shown.load(Ordering::Relaxed);
+        if !at_or_past(shown, end) {
+            self.shown.store(end, Ordering::Relaxed);
+        }
+        shown
     }
 
     /// Notes that a consumer was told the end of the stream of `producers`.

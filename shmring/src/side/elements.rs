@@ -5,6 +5,7 @@ use crate::error::{Fault, JoinError, RecvError, Role, SendError, TryRecvError, T
 use crate::layout::Shape;
 use crate::peers::{Consumers, Producers};
 use crate::ring::Refused;
+use crate::ring::at_or_past;
 use crate::ring::packed::{self, Span};
 use crate::seat::Seat;
 use crate::segment::View;
@@ -162,6 +163,14 @@ impl RecvElements {
         let ready = || self.ring.has_elements(ring) || self.producers.ended(roles).is_some();
         let need = self.ring.head().wrapping_add(1);
         if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(RecvError::TimedOut) }
+    }
+
+    /// Notes that elements are shown in place; how many of them, from the first on, were
+    /// before.
+    #[inline]
+    pub(crate) fn show(&self, Span { start, count }: Span) -> u64 {
+        let shown = self.seat.view.control().consumer.show(start.wrapping_add(count));
+        if at_or_past(shown, start) { shown.wrapping_sub(start).min(count) } else { 0 }
     }
 
     /// Consumes the first `count` elements, and wakes the producer if it waits for that.

@@ -7,7 +7,7 @@ use crate::facts::WakeFences;
 use crate::layout::Shape;
 use crate::peers::Producers;
 use crate::ring::slot::{self, Look, Resolved};
-use crate::ring::{Corrupt, Place, record};
+use crate::ring::{Corrupt, Place, at_or_past, record};
 use crate::seat::Seat;
 use crate::segment::View;
 use crate::sync::{AtomicU64, Deadline};
@@ -73,6 +73,12 @@ impl RecvSide {
     #[inline]
     pub(crate) fn check_exclusive(&self) -> Result<(), TryRecvError> {
         if self.is_exclusive() { Ok(()) } else { Err(TryRecvError::NotExclusive) }
+    }
+
+    /// Notes that what lies before `end` is shown in place; whether all of it was before.
+    #[inline]
+    pub(crate) fn show(&self, end: u64) -> bool {
+        at_or_past(self.seat.view.control().consumer.show(end), end)
     }
 
     /// The payload words of a message.

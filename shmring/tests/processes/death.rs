@@ -132,7 +132,10 @@ fn a_killed_consumer_leaves_what_it_did_not_release() {
     // A new attach takes over just as well as one that was there before.
     let mut rx = Segment::attach(&name).unwrap().consumer().unwrap();
     for number in 3..10 {
-        assert_eq!(rx.recv().unwrap(), payload(number, 100));
+        let peek = rx.peek().unwrap();
+        assert_eq!(peek.message().to_vec(), payload(number, 100));
+        assert_eq!(peek.message().is_redelivered(), number < 6, "{number}");
+        peek.release();
     }
     tx.send(b"goes on").unwrap();
     assert_eq!(rx.recv().unwrap(), b"goes on");

@@ -121,6 +121,38 @@ fn a_peek_leaves_the_message_until_it_is_released() {
     assert_eq!(segment.status().unwrap().messages_received, 2);
 }
 
+/// Catches a message that comes again and does not say so, and one that says so and was
+/// never shown, or was shown and released.
+#[test]
+fn what_was_shown_before_says_so() {
+    for config in [Config::spsc(), Config::mpsc()] {
+        let name = Name::new();
+        let (segment, mut tx, mut rx) = name.pair_of(&config);
+        (0..6).for_each(|number| tx.send(&payload(number, 40)).unwrap());
+        let flags = |rx: &mut Consumer| {
+            let mut ahead = rx.lookahead().unwrap();
+            let next = || ahead.next().map(|message| message.is_redelivered());
+            std::iter::from_fn(next).collect::<Vec<_>>()
+        };
+        assert!(!rx.peek().unwrap().message().is_redelivered());
+        assert!(rx.peek().unwrap().message().is_redelivered());
+        rx.peek().unwrap().release();
+        // Not shown, so not marked.
+        assert_eq!(rx.recv().unwrap(), payload(1, 40));
+        let mut shown = Vec::new();
+        rx.recv_batch(2, |message| shown.push(message.is_redelivered())).unwrap();
+        assert_eq!(shown, [false, false]);
+        assert_eq!(flags(&mut rx), [false, false]);
+        assert_eq!(flags(&mut rx), [true, true]);
+        tx.send(&payload(6, 40)).unwrap();
+        drop(rx);
+        let mut rx = segment.consumer().unwrap();
+        assert_eq!(flags(&mut rx), [true, true, false]);
+        assert_eq!(rx.recv().unwrap(), payload(4, 40));
+        assert_eq!(flags(&mut rx), [true, true]);
+    }
+}
+
 /// Catches a part of a message that is read from elsewhere, or beyond its end.
 #[test]
 fn a_message_is_read_in_parts() {
