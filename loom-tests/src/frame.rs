@@ -1,6 +1,8 @@
 //! What a model is, and how it is run.
 
+use std::env;
 use std::io::Write;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -11,6 +13,8 @@ const MAX_KILL_POINTS: u64 = 400;
 /// Scheduling points in one execution. More means a loop that waits without yielding.
 const MAX_BRANCHES: usize = 10_000;
 const MAX_THREADS: usize = 4;
+/// Set in a process that explores a single model.
+const ALONE: &str = "SHMRING_MODEL_ALONE";
 
 /// A concurrent program and what is known about its exploration.
 #[derive(Clone, Copy)]
@@ -41,6 +45,23 @@ pub(crate) struct Explored {
 }
 
 impl Model {
+    /// Checks the model in a process of its own: loom maps and unmaps stacks in each
+    /// execution, for which the threads of one process wait on each other.
+    pub(crate) fn check_alone(&self) {
+        if env::var_os(ALONE).is_some() {
+            return self.check();
+        }
+        let (_, test) = self.name.split_once("::").expect("the path starts with the crate");
+        let output = Command::new(env::current_exe().expect("this test has a file"))
+            .args(["--exact", test, "--nocapture", "--test-threads=1"])
+            .env(ALONE, "")
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("the test can run itself");
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{test}:\n{said}");
+    }
+
     /// Explores the model, reports, and insists on the recorded minimum. Panics
     /// when an execution does.
     pub(crate) fn check(&self) {
@@ -127,7 +148,7 @@ macro_rules! models {
 
             #[test]
             fn $test() {
-                $constant.check();
+                $constant.check_alone();
             }
         )*
     };
