@@ -13,7 +13,7 @@
 
 use super::at_or_past;
 use super::tables::{Handle, HandleBits, handle_bit, handles_of};
-use crate::sync::{AtomicU64, Deadline, Ordering, barrier, fence, no_fence};
+use crate::sync::{AtomicU64, Deadline, Ordering, barrier, fence, no_fence, rule};
 
 /// What orders a publication before the look for sleepers, and arming before the last
 /// look at the ring. All who use a segment do the same.
@@ -182,23 +182,29 @@ fn wake(handle: &Handle) -> bool {
 }
 
 /// Visits the handles whose bits are set in one snapshot of the bitmap, until a
-/// visit returns true. One snapshot bounds the loop even if sleepers keep coming.
-/// `take` clears the bit; whoever cleared it owes the wake.
+/// visit returns true. `take` clears the bit; whoever cleared it owes the wake.
 fn each_armed(
     sleepers: &Sleepers,
     handles: &[Handle],
     mut visit: impl FnMut(&Handle, &dyn Fn() -> bool) -> bool,
 ) {
     for (index, word) in sleepers.words(handles).enumerate() {
-        for me in handles_of(index, word.load(Ordering::Relaxed)) {
-            let Some(handle) = handles.get(me) else {
-                continue;
-            };
-            let (_, bit) = handle_bit(&sleepers.bits, me);
-            // ORDERING: Acquire, with the Release of the fetch_or in sleep.
-            let take = || word.fetch_and(!bit, Ordering::Acquire) & bit != 0;
-            if visit(handle, &take) {
-                return;
+        loop {
+            for me in handles_of(index, word.load(Ordering::Relaxed)) {
+                let Some(handle) = handles.get(me) else {
+                    continue;
+                };
+                let (_, bit) = handle_bit(&sleepers.bits, me);
+                // ORDERING: Acquire, with the Release of the fetch_or in sleep.
+                let take = || word.fetch_and(!bit, Ordering::Acquire) & bit != 0;
+                if visit(handle, &take) {
+                    return;
+                }
+            }
+            // Never a second snapshot: who is still or again armed in it may wait for
+            // something that only this waker could bring.
+            if rule(true) {
+                break;
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{Allowed, Canary, Site, allowed, canary};
 use crate::models::{end, fences, roles, shares, slot_resolve, wake};
-use crate::sync::canary::Weakening::{NoAcquire, NoFence, NoRelease, Relaxed};
+use crate::sync::canary::Weakening::{NoAcquire, NoFence, NoRelease, Relaxed, RuleOff};
 
 const CLAIM: &str =
     "word.compare_exchange(seen, next.encode(), Ordering::AcqRel, Ordering::Relaxed).is_ok()";
@@ -67,6 +67,8 @@ pub(super) const CANARIES: &[Canary] = &[
     canary(BARRIER, NoFence, fences::ONE_AND_ONE_SLEEPERS),
     canary(("slot/producer.rs", BORROWED, 1), NoFence, fences::ONE_AND_ONE_BORROWED),
     canary(("slot/consumer.rs", BORROWED, 1), NoFence, fences::SPACE_BORROWED),
+    // One snapshot: a waker comes to an end, whoever stays armed.
+    canary(("wake.rs", "if rule(true) {", 1), RuleOff, wake::DATA),
 ];
 
 const FENCE: &str = "fence(Ordering::SeqCst);";
