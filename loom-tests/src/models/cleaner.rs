@@ -1,4 +1,4 @@
-//! A cleaner dies at any operation, and another one finishes its work.
+//! A cleaner dies at any operation, and another one finishes its work, beside it or after.
 
 use loom::thread;
 
@@ -82,8 +82,51 @@ fn beside_a_successor(kill_at: u64) {
     }
 }
 
+/// A producer died asleep. Two clean up behind it at once, one of whom is killed. The
+/// consumer sleeps, and if the dead cleaner took its bit without waking it, its slice
+/// ends. Whoever is alone then frees what is left.
+///
+/// Accepted: as for one cleaner after another. Would catch a step of the clean-up that
+/// counts on being the only one.
+fn together(kill_at: u64) {
+    let world = World::new(0);
+    let dead = world.sender(DEAD).handle;
+    let mut receiver = world.receiver(CONSUMER);
+    let consumer = receiver.handle;
+    let bits = &world.control.senders.bits[0];
+    bits.fetch_or(1 << dead, Ordering::Relaxed);
+
+    let killed = thread::spawn({
+        let world = world.clone();
+        move || {
+            let killed = killed_at(kill_at, || world.clean_beside_others(DEAD)).is_none();
+            let armed = world.control.receivers.bits[0].load(Ordering::Relaxed) >> consumer & 1;
+            if killed && armed == 0 {
+                world.handles[consumer].park.end_slices();
+            }
+        }
+    });
+    let survivor = thread::spawn({
+        let world = world.clone();
+        move || world.clean_beside_others(DEAD)
+    });
+    assert_eq!(receiver.recv_or_sleep(), None);
+    killed.join().expect("the cleaner that is killed ends");
+    survivor.join().expect("the other cleaner ends");
+
+    assert_eq!(bits.load(Ordering::Relaxed), 0);
+    assert_eq!(world.roles().tenure(Role::Producer), Tenure::Vacant { claims: 1 });
+    assert_eq!(world.handles[dead].attach(), Some(DEAD));
+    world.clean(DEAD);
+    assert_eq!(world.handles[dead].attach(), None);
+    let mut successor = world.sender(SUCCESSOR);
+    successor.send(Message::new(2, 1));
+    assert_eq!(receiver.try_recv(), Some(Message::new(2, 1)));
+}
+
 models! {
     CLEANING: cleaning_bound_2, bound 2, at least 19000, kills cleaning;
     BESIDE_A_SUCCESSOR: beside_a_successor_bound_2, bound 2, at least 31000,
         kills beside_a_successor;
+    TOGETHER: together_bound_2, bound 2, at least 110000, kills together;
 }
