@@ -42,7 +42,8 @@
 //! - Blocking verbs have timeouts, and no wake-up is lost.
 //! - A process that dies leaves nothing half done: its role can be taken over, what it
 //!   had claimed and not sent is passed over, and only the kernel's word makes it dead,
-//!   never a clock.
+//!   never a clock. Who sleeps notices within 100 ms, or at once if a [`Monitor`] runs
+//!   anywhere ([`Segment::monitor`]).
 //! - Sending makes no system call unless the other side sleeps.
 //! - Bytes in the segment that no correct peer can have written give an error.
 //!
@@ -72,7 +73,8 @@
 //!   the same files.
 //! - `sync`: the seam through which they touch memory and sleep.
 //! - `layout`: the byte map of a segment.
-//! - `segment`: create, find, attach, unlink; where raw bytes become typed.
+//! - `segment`: create, find, attach, unlink, clean up behind the dead, watch for deaths;
+//!   where raw bytes become typed.
 //! - `seat`, `wait`: a handle's place in the tables; spinning and sleeping there.
 //! - `peers`: whose going ends what a handle can do.
 //! - `side`: the algorithm's private state and the seat it is played from.
