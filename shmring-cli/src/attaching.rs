@@ -2,23 +2,24 @@
 
 use std::time::{Duration, Instant};
 
-use shmring::{AttachError, Segment};
+use shmring::{AttachError, AttachOptions, Segment};
 
+use crate::cli::Attaching;
 use crate::signals::{SLICE, Signals};
 use crate::stop::Stop;
 
-/// Attaches, waiting up to `wait` for the name to appear.
-pub(crate) fn attach(
-    name: &str,
-    wait: Option<Duration>,
-    signals: &Signals,
-) -> Result<Segment, Stop> {
-    let Some(wait) = wait else {
-        return Ok(Segment::attach(name)?);
+/// Attaches as the command line says.
+pub(crate) fn attach(name: &str, how: &Attaching, signals: &Signals) -> Result<Segment, Stop> {
+    let mut options = AttachOptions::new().accept_world_writable(how.accept_world_writable);
+    if let Some(uid) = how.owner {
+        options = options.owner(uid);
+    }
+    let Some(wait) = how.wait else {
+        return Ok(options.attach(name)?);
     };
     let patience = Patience::new(Some(wait));
     loop {
-        match Segment::attach_timeout(name, patience.slice()) {
+        match options.timeout(patience.slice()).attach(name) {
             Err(AttachError::TimedOut { .. }) if !patience.is_over() => signals.check()?,
             result => return Ok(result?),
         }

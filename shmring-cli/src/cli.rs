@@ -104,6 +104,20 @@ pub(crate) struct CreateArgs {
     pub(crate) json: bool,
 }
 
+/// How to attach, for all verbs that do.
+#[derive(Debug, Args)]
+pub(crate) struct Attaching {
+    /// Wait up to this long for the name to appear
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Refuse a segment of any other owner
+    #[arg(long, value_name = "UID")]
+    pub(crate) owner: Option<u32>,
+    /// Attach even if everybody may write to the segment
+    #[arg(long)]
+    pub(crate) accept_world_writable: bool,
+}
+
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -113,9 +127,8 @@ Examples:
 pub(crate) struct AttachArgs {
     /// Name of the segment
     pub(crate) name: String,
-    /// Wait up to this long for the name to appear
-    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
-    pub(crate) wait: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) attaching: Attaching,
     /// Join as a producer and send the lines of stdin
     #[arg(long, conflicts_with_all = ["recv", "json"])]
     pub(crate) send: bool,
@@ -150,9 +163,8 @@ pub(crate) struct SendArgs {
     /// Give up (code 4) when the ring stays full for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Wait up to this long for the name to appear
-    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
-    pub(crate) wait: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) attaching: Attaching,
 }
 
 #[derive(Debug, Args)]
@@ -206,9 +218,8 @@ pub(crate) struct RecvArgs {
     /// Give up (code 4) when no message comes for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Wait up to this long for the name to appear
-    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
-    pub(crate) wait: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) attaching: Attaching,
 }
 
 #[derive(Debug, Args)]

@@ -72,6 +72,8 @@ fn attach_exit(error: &AttachError) -> Exit {
         | AttachError::Incompatible { .. }
         | AttachError::CorruptHeader { .. } => Exit::Corrupt,
         AttachError::Denied { .. }
+        | AttachError::WrongOwner { .. }
+        | AttachError::WorldWritable { .. }
         | AttachError::Busy { .. }
         | AttachError::TableFull { .. }
         | AttachError::NoBarrier { .. }
@@ -91,7 +93,9 @@ impl From<CreateError> for Stop {
             CreateError::Name(_) | CreateError::Config(_) => Exit::Usage,
             CreateError::Exists { .. } | CreateError::InUse { .. } => Exit::Taken,
             CreateError::Attach(attach) => attach_exit(attach),
-            CreateError::NoSpace { .. } | CreateError::Os(_) => Exit::Failed,
+            CreateError::Denied { .. } | CreateError::NoSpace { .. } | CreateError::Os(_) => {
+                Exit::Failed
+            }
         };
         Self::new(exit, error.to_string())
     }

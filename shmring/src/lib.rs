@@ -110,7 +110,7 @@ pub use error::{
 pub use facts::{Description, ElementType, Kind, Obtained, Participant, Status, WakeFences};
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
-pub use segment::{Config, Monitor, Observer, Segment, list};
+pub use segment::{AttachOptions, Config, Monitor, Observer, Segment, list};
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;
 

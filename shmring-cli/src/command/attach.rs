@@ -14,7 +14,7 @@ use crate::stop::{Stop, say};
 pub(crate) fn run(args: &AttachArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
     signals.end_soon();
-    let segment = attach(&args.name, args.wait, &signals)?;
+    let segment = attach(&args.name, &args.attaching, &signals)?;
     if args.send {
         announce(&segment);
         return send::pump(&segment, Incoming::Lines, None, &signals);

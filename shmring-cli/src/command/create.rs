@@ -1,7 +1,7 @@
 //! `shmring create`: makes a segment and prints what it made.
 
 use serde::Serialize;
-use shmring::{AttachError, Config, CreateError, Description, Segment};
+use shmring::{AttachError, AttachOptions, Config, CreateError, Description, Segment};
 
 use crate::cli::CreateArgs;
 use crate::facts::SegmentFacts;
@@ -64,7 +64,9 @@ fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
             Err(CreateError::Exists { .. }) if args.exist_ok => {}
             Err(error) => return Err(error.into()),
         }
-        match Segment::attach(&args.name) {
+        // The mode asked for is the one that is accepted.
+        let open = args.mode.is_some_and(|mode| mode & 0o002 != 0);
+        match AttachOptions::new().accept_world_writable(open).attach(&args.name) {
             Ok(segment) => {
                 check_compatible(args, &config, segment.description())?;
                 return Ok((segment, true));

@@ -159,6 +159,27 @@ fn no_permission() {
     assert!(name.path().exists());
 }
 
+// Catches a segment that anybody may have written to being used without a word, an owner
+// who is not looked at, and options that do nothing.
+#[test]
+fn whom_to_trust() {
+    let open = Name::new();
+    run(&["create", &open.0, "--mode", "0666"]).expect_code(0);
+    let own = nix::unistd::geteuid().as_raw();
+    let (me, other) = (own.to_string(), (own + 1).to_string());
+    for verb in [&["attach"][..], &["send"], &["recv", "--count", "0"]] {
+        let verb = |options: &[&str]| run(&[verb, &[&open.0], options].concat());
+        verb(&[]).expect_code(1).expect_stderr("by everybody");
+        let accept = "--accept-world-writable";
+        verb(&[accept]).expect_code(0);
+        verb(&[accept, "--owner", &me]).expect_code(0);
+        verb(&[accept, "--owner", &other]).expect_code(1).expect_stderr("belongs to uid");
+    }
+    run(&["create", &open.0, "--exist-ok"]).expect_code(1).expect_stderr("by everybody");
+    run(&["create", &open.0, "--exist-ok", "--mode", "0666"]).expect_code(0);
+    assert!(open.listed().is_some());
+}
+
 // Catches a help text that is an error, or talk instead of data.
 #[test]
 fn help_and_version() {

@@ -161,6 +161,11 @@ pub enum CreateError {
         /// Who is attached.
         by: Vec<Participant>,
     },
+    /// The segment to be replaced is one that only its owner may remove.
+    Denied {
+        /// The segment's name.
+        name: String,
+    },
     /// Shared memory is full.
     NoSpace {
         /// The segment's name.
@@ -190,6 +195,9 @@ impl fmt::Display for CreateError {
                     write!(f, "{} {participant}", if i == 0 { " by" } else { "," })?;
                 }
                 f.write_str("; end them first, or unlink the name and create it anew")
+            }
+            Self::Denied { name } => {
+                write!(f, "permission to replace {name:?} denied; only its owner can")
             }
             Self::NoSpace { name, needed_bytes, free_bytes } => write!(
                 f,
@@ -231,6 +239,22 @@ pub enum AttachError {
     Denied {
         /// The segment's name.
         name: String,
+    },
+    /// The segment belongs to another user than the one asked for.
+    WrongOwner {
+        /// The segment's name.
+        name: String,
+        /// The uid asked for.
+        expected: u32,
+        /// The uid of the owner.
+        found: u32,
+    },
+    /// Everybody may write to the segment, and that was not accepted.
+    WorldWritable {
+        /// The segment's name.
+        name: String,
+        /// Its permission bits.
+        mode: u32,
     },
     /// There is something else of that name.
     NotASegment {
@@ -292,6 +316,15 @@ impl fmt::Display for AttachError {
             Self::Denied { name } => {
                 write!(f, "permission to use {name:?} denied; ask its owner for read and write")
             }
+            Self::WrongOwner { name, expected, found } => write!(
+                f,
+                "{name:?} belongs to uid {found}, not to uid {expected}; somebody else made it"
+            ),
+            Self::WorldWritable { name, mode } => write!(
+                f,
+                "{name:?} can be written to by everybody (mode {mode:#o}); accept that, or let \
+                 its owner narrow the mode"
+            ),
             Self::NotASegment { name, why } => write!(f, "{name:?} is no shmring segment: {why}"),
             Self::Incompatible { name, what, found, expected } => write!(
                 f,

@@ -7,6 +7,7 @@ use super::find::{Found, find, is_linked};
 use super::lifecycle::LifecycleLock;
 use super::mapping::Mapping;
 use super::name::Name;
+use super::options::AttachOptions;
 use crate::error::{AttachError, OsError};
 use crate::facts::{Description, Obtained, Participant, WakeFences};
 use crate::layout::{Geometry, Shape};
@@ -34,10 +35,11 @@ pub(crate) struct Attach {
 }
 
 impl Attach {
-    /// Attaches to the segment of that name.
-    pub(super) fn by_name(name: &Name) -> Result<Arc<Self>, AttachError> {
+    /// Attaches to the segment of that name, if it is one to be trusted.
+    pub(super) fn by_name(name: &Name, options: &AttachOptions) -> Result<Arc<Self>, AttachError> {
         for _ in 0..MAX_REPLACED {
             let found = find(name, true)?;
+            options.check(&found.description)?;
             let lock = LifecycleLock::shared(&found.file, name)?;
             if !is_linked(&found.file, name)? {
                 // Replaced between open and lock: the name means another segment now.

@@ -111,7 +111,8 @@ impl Config {
     }
 
     /// Who may use the segment, as permission bits of a file; the umask does not
-    /// narrow them. Using it takes both read and write permission.
+    /// narrow them. Using it takes both read and write permission. Where everybody may
+    /// write, [`Segment::attach`](crate::Segment::attach) refuses unless told to accept it.
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
         self

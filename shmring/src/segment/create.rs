@@ -120,12 +120,23 @@ pub(super) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attach>, Crea
         let _lock = LifecycleLock::exclusive(&old, name).map_err(CreateError::Attach)?;
         if is_linked(&old, name).map_err(CreateError::Attach)? {
             refuse_if_used(&old, name)?;
-            shm::unlink(name.as_str()).map_err(CreateError::Os)?;
+            remove(name)?;
             link(&unnamed, name)?;
             return Ok(Arc::new(attach));
         }
     }
     Err(CreateError::Exists { name: name.to_owned() })
+}
+
+/// Takes the name from a segment that is replaced.
+fn remove(name: &Name) -> Result<(), CreateError> {
+    match unlink(name) {
+        // Unlinking asks for no lock.
+        Ok(()) | Err(UnlinkError::NotFound { .. }) => Ok(()),
+        Err(UnlinkError::Denied { name }) => Err(CreateError::Denied { name }),
+        Err(UnlinkError::Name(error)) => Err(CreateError::Name(error)),
+        Err(UnlinkError::Os(error)) => Err(CreateError::Os(error)),
+    }
 }
 
 fn refuse_if_used(old: &File, name: &Name) -> Result<(), CreateError> {

@@ -9,6 +9,7 @@ mod mapping;
 mod monitor;
 mod name;
 mod observe;
+mod options;
 mod view;
 
 use std::sync::Arc;
@@ -17,16 +18,13 @@ use std::time::Duration;
 pub use config::Config;
 pub use monitor::Monitor;
 pub use observe::{Observer, list};
+pub use options::AttachOptions;
 pub(crate) use view::View;
 
 use crate::error::{AttachError, CreateError, Fault, JoinError, MonitorError, UnlinkError};
 use crate::facts::{Description, ElementType, Obtained, Status};
-use crate::sync::Deadline;
 use attach::Attach;
 use name::Name;
-
-/// How often a name is looked for while waiting for it to appear.
-const APPEAR_INTERVAL: Duration = Duration::from_millis(2);
 
 /// One attach to a segment.
 ///
@@ -47,7 +45,7 @@ impl Segment {
     /// See [`CreateError`]. Nothing is left behind.
     pub fn create(name: &str, config: &Config) -> Result<Self, CreateError> {
         let name = Name::new(name).map_err(CreateError::Name)?;
-        create::create(&name, config).map(|attach| Self { attach })
+        create::create(&name, config).map(Self::of)
     }
 
     /// Makes a segment in place of one that nobody is attached to, damaged or not,
@@ -58,17 +56,17 @@ impl Segment {
     /// [`create`](Self::create).
     pub fn recreate(name: &str, config: &Config) -> Result<Self, CreateError> {
         let name = Name::new(name).map_err(CreateError::Name)?;
-        create::recreate(&name, config).map(|attach| Self { attach })
+        create::recreate(&name, config).map(Self::of)
     }
 
     /// Attaches to the segment of that name, with or without a leading slash, and
     /// cleans up behind those whose processes died. Messages in it stay.
     ///
     /// # Errors
-    /// See [`AttachError`]. The header is checked before anything is mapped.
+    /// See [`AttachError`]. The file and its header are checked before anything is mapped;
+    /// [`AttachOptions`] tells what else can be asked of them.
     pub fn attach(name: &str) -> Result<Self, AttachError> {
-        let name = Name::new(name).map_err(AttachError::Name)?;
-        Attach::by_name(&name).map(|attach| Self { attach })
+        AttachOptions::new().attach(name)
     }
 
     /// As [`attach`](Self::attach), but waits up to `timeout` for the name to appear.
@@ -76,16 +74,11 @@ impl Segment {
     /// # Errors
     /// [`AttachError::TimedOut`] if it does not; else as for `attach`.
     pub fn attach_timeout(name: &str, timeout: Duration) -> Result<Self, AttachError> {
-        let deadline = Deadline::after(timeout);
-        loop {
-            match Self::attach(name) {
-                Err(AttachError::NotFound { name }) if deadline.passed() => {
-                    return Err(AttachError::TimedOut { name });
-                }
-                Err(AttachError::NotFound { .. }) => std::thread::sleep(APPEAR_INTERVAL),
-                result => return result,
-            }
-        }
+        AttachOptions::new().timeout(timeout).attach(name)
+    }
+
+    pub(crate) fn of(attach: Arc<Attach>) -> Self {
+        Self { attach }
     }
 
     /// Removes a name. Those attached go on undisturbed; the memory is freed when

@@ -9,6 +9,7 @@ mod files;
 mod kinds;
 mod names;
 mod observe;
+mod permissions;
 mod recreate;
 mod system;
 mod tables;
@@ -24,6 +25,9 @@ fn child_entry() {
         Some((part, args)) => match part.as_str() {
             "other-user" => system::other_user(&args),
             "full" => system::full(),
+            "umask" => permissions::umask(&args),
+            "leave" => permissions::leave(&args),
+            "replace" => permissions::replace(&args),
             "describe" => kinds::describe(&args),
             _ => panic!("no part {part}"),
         },

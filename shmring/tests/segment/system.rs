@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::ptr;
 
-use shmring::{AttachError, Config, CreateError, Observer, Segment, UnlinkError};
+use shmring::{AttachError, AttachOptions, Config, CreateError, Observer, Segment, UnlinkError};
 
 use crate::common::child::{self, say};
 use crate::common::{Name, is_root, watchdog};
@@ -21,8 +21,6 @@ fn the_mode_decides_who_may_do_what() {
         return;
     }
     let names: Vec<Name> = (0..4).map(|_| Name::new()).collect();
-    // SAFETY: the mask belongs to the process; other tests set their modes exactly.
-    unsafe { libc::umask(0o077) };
     let mut segments = Vec::new();
     for (name, mode) in names.iter().zip([0o600, 0o644, 0o666]) {
         segments.push(name.create(&Config::spsc().capacity_bytes(4096).mode(mode)));
@@ -69,7 +67,8 @@ pub(crate) fn other_user(args: &[String]) {
     };
     say(format!("private: {}, {}, {}", attach(private), observe(private), unlink(private)));
     say(format!("readable: {}, {}, {}", attach(readable), observe(readable), unlink(readable)));
-    let segment = Segment::attach(shared).unwrap();
+    assert!(matches!(Segment::attach(shared), Err(AttachError::WorldWritable { .. })));
+    let segment = AttachOptions::new().accept_world_writable(true).attach(shared).unwrap();
     segment.producer().unwrap().send(b"from nobody").unwrap();
     assert!(segment.status().unwrap().attached.iter().any(|p| p.uid == NOBODY && p.alive));
     say(format!("shared: sent, {}", unlink(shared)));

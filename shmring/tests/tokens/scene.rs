@@ -5,7 +5,8 @@ use std::fs;
 use std::process::Command;
 
 use shmring::{
-    Config, Consumer, JoinError, Participant, Producer, RecvError, Segment, TryRecvError,
+    AttachOptions, Config, Consumer, JoinError, Participant, Producer, RecvError, Segment,
+    TryRecvError,
 };
 
 use crate::common::child::{Part, pause, say};
@@ -27,7 +28,7 @@ impl Scene {
     }
 
     pub(crate) fn of(name: Name) -> Self {
-        let segment = name.create(&Config::spsc().capacity_bytes(4096).mode(0o666));
+        let segment = name.create(&Config::spsc().capacity_bytes(4096));
         let rx = segment.consumer().unwrap();
         Self { name, segment, rx }
     }
@@ -85,7 +86,7 @@ pub(crate) fn serve(mut tx: Producer) -> ! {
 
 /// In a child: attaches, takes the producer, and serves.
 pub(crate) fn hold(args: &[String]) {
-    let segment = Segment::attach(&args[0]).unwrap();
+    let segment = AttachOptions::new().accept_world_writable(true).attach(&args[0]).unwrap();
     let tx = segment.producer().unwrap();
     say(std::process::id());
     serve(tx);

@@ -1,9 +1,11 @@
 //! Processes of another user, or in namespaces of their own.
 
+use std::fs::{self, Permissions};
 use std::io::Error;
+use std::os::unix::fs::PermissionsExt;
 use std::ptr;
 
-use shmring::{Config, JoinError, RecvError, Segment};
+use shmring::{AttachOptions, Config, JoinError, RecvError};
 
 use crate::common::child::{self, Part, pause, say};
 use crate::common::{LONG, Name, is_root, watchdog};
@@ -62,7 +64,7 @@ fn fork_and_wait(in_child: impl FnOnce()) {
 
 /// In a child: has the consumer, and sees the producer's process live and die.
 fn watch(args: &[String]) {
-    let segment = Segment::attach(&args[0]).unwrap();
+    let segment = AttachOptions::new().accept_world_writable(true).attach(&args[0]).unwrap();
     let mut rx = segment.consumer().unwrap();
     let taken = segment.producer();
     assert!(
@@ -99,6 +101,7 @@ fn strangers_are_seen_to_live_and_die() {
     let _watchdog = watchdog("strangers_are_seen_to_live_and_die");
     for how in ["user", "namespaces"] {
         let mut scene = Scene::new();
+        fs::set_permissions(scene.name.path(), Permissions::from_mode(0o666)).unwrap();
         let Some((mut child, pid)) = stranger(&scene.name, how, "hold") else {
             continue;
         };

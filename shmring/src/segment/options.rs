@@ -1,0 +1,112 @@
+//! How to attach, and whom to trust in doing so.
+
+use std::time::Duration;
+
+use super::Segment;
+use super::attach::Attach;
+use super::name::Name;
+use crate::error::AttachError;
+use crate::facts::Description;
+use crate::sync::Deadline;
+
+/// The permission bit that lets everybody write.
+const WORLD_WRITABLE: u32 = 0o002;
+/// How often a name is looked for while waiting for it to appear.
+const APPEAR_INTERVAL: Duration = Duration::from_millis(2);
+
+/// How to attach to a segment, where [`Segment::attach`] does not do.
+///
+/// ```
+/// use shmring::{AttachError, AttachOptions, Config, Segment};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let name = format!("doc-options-{}", std::process::id());
+/// # let name = name.as_str();
+/// let made = Segment::create(name, &Config::spsc().mode(0o666))?;
+/// let refused = Segment::attach(name);
+/// assert!(matches!(refused, Err(AttachError::WorldWritable { mode: 0o666, .. })));
+///
+/// let owner = made.description().owner_uid;
+/// AttachOptions::new().owner(owner).accept_world_writable(true).attach(name)?;
+/// # Segment::unlink(name)?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct AttachOptions {
+    owner: Option<u32>,
+    accept_world_writable: bool,
+    timeout: Option<Duration>,
+}
+
+impl AttachOptions {
+    /// Any owner, no segment that everybody may write to, no waiting: as
+    /// [`Segment::attach`].
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Refuses a segment that belongs to another user than `uid`.
+    ///
+    /// Unless set, any owner will do: a segment of someone else's is one that its owner
+    /// gave this process permission for, which is how users come to share a segment.
+    /// Set it where the name may be taken by somebody who should not be listened to.
+    pub fn owner(mut self, uid: u32) -> Self {
+        self.owner = Some(uid);
+        self
+    }
+
+    /// Attaches even if everybody on the machine may write to the segment.
+    ///
+    /// Refused unless set: any user can then forge messages, or cut the file short, which
+    /// kills those attached.
+    pub fn accept_world_writable(mut self, accept: bool) -> Self {
+        self.accept_world_writable = accept;
+        self
+    }
+
+    /// Waits up to `timeout` for the name to appear.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Attaches to the segment of that name, with or without a leading slash, and cleans
+    /// up behind those whose processes died. Messages in it stay.
+    ///
+    /// # Errors
+    /// See [`AttachError`]. The file and its header are checked before anything is mapped.
+    pub fn attach(&self, name: &str) -> Result<Segment, AttachError> {
+        let name = Name::new(name).map_err(AttachError::Name)?;
+        let deadline = self.timeout.map(Deadline::after);
+        loop {
+            match (Attach::by_name(&name, self), deadline) {
+                (Err(AttachError::NotFound { name }), Some(deadline)) => {
+                    if deadline.passed() {
+                        return Err(AttachError::TimedOut { name });
+                    }
+                    std::thread::sleep(APPEAR_INTERVAL);
+                }
+                (result, _) => return result.map(Segment::of),
+            }
+        }
+    }
+
+    /// # Errors
+    /// What about a segment makes it one not to be trusted. Owner and mode are those of
+    /// the opened file, whatever the name means by now.
+    pub(super) fn check(&self, found: &Description) -> Result<(), AttachError> {
+        if let Some(expected) = self.owner
+            && expected != found.owner_uid
+        {
+            let name = found.name.clone();
+            return Err(AttachError::WrongOwner { name, expected, found: found.owner_uid });
+        }
+        if found.mode & WORLD_WRITABLE != 0 && !self.accept_world_writable {
+            let name = found.name.clone();
+            return Err(AttachError::WorldWritable { name, mode: found.mode });
+        }
+        Ok(())
+    }
+}
