@@ -102,6 +102,12 @@ impl Seat {
         Ok(())
     }
 
+    /// Whether [`check`](Self::check) finds nothing.
+    #[inline]
+    pub(crate) fn is_clear(&self) -> bool {
+        self.fault.is_none() && !self.is_forked()
+    }
+
     /// Whether this is a fork child, in which the segment is not mapped.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {

@@ -215,25 +215,39 @@ impl Producer {
         if len > max_len(capacity) {
             return Err(Refused::TooLong);
         }
-        let need = record_bytes(len);
-        let room = capacity - ring.words.offset(self.end);
-        let pad = if need <= room { 0 } else { room };
-        // One word more than the record: the next header must be free to be zeroed.
-        let end = self.end.wrapping_add(pad + need + WORD_BYTES);
-        // Possibly full: head may have moved since it was copied.
-        if end.wrapping_sub(self.head_cache) > capacity {
-            self.refresh_head(ring).map_err(Refused::Corrupt)?;
-            // Really full.
-            if end.wrapping_sub(self.head_cache) > capacity {
-                let need = end.wrapping_sub(capacity);
-                return Err(if at_or_past(self.tail, need) {
-                    Refused::Full { need }
-                } else {
-                    Refused::TooLong
-                });
-            }
+        if let Some(place) = self.reserve_plainly(ring, len) {
+            return Ok(place);
         }
-        Ok(ring.place(self.end.wrapping_add(pad), len))
+        // Possibly full: head may have moved since it was copied.
+        self.refresh_head(ring).map_err(Refused::Corrupt)?;
+        // Really full.
+        self.reserve_plainly(ring, len).ok_or_else(|| {
+            let (_, end) = self.next_place(ring, len);
+            let need = end.wrapping_sub(capacity);
+            if at_or_past(self.tail, need) { Refused::Full { need } } else { Refused::TooLong }
+        })
+    }
+
+    /// Where a record for `len` bytes, at most [`max_len`], goes, and the position after
+    /// it and the word behind it, which must be free to be zeroed.
+    #[inline]
+    fn next_place(&self, ring: Ring<'_>, len: u64) -> (Place, u64) {
+        let need = record_bytes(len);
+        let room = ring.words.capacity() - ring.words.offset(self.end);
+        let pad = if need <= room { 0 } else { room };
+        let place = ring.place(self.end.wrapping_add(pad), len);
+        (place, place.end.wrapping_add(WORD_BYTES))
+    }
+
+    /// As [`reserve`](Self::reserve), if the last copy of head says that there is room.
+    #[inline]
+    pub(crate) fn reserve_plainly(&mut self, ring: Ring<'_>, len: u64) -> Option<Place> {
+        let capacity = ring.words.capacity();
+        if len > max_len(capacity) {
+            return None;
+        }
+        let (place, end) = self.next_place(ring, len);
+        (end.wrapping_sub(self.head_cache) <= capacity).then_some(place)
     }
 
     #[cold]
@@ -327,6 +341,20 @@ impl Consumer {
     #[inline]
     pub(crate) fn head(&self) -> u64 {
         self.head
+    }
+
+    /// The message at head, if one is committed there and no pad comes first.
+    #[inline]
+    pub(crate) fn peek_plainly(&self, ring: Ring<'_>) -> Option<Place> {
+        // ORDERING: Acquire, with the Release in Producer::publish (I3).
+        let word = ring.words.at(self.head).load(Ordering::Acquire);
+        // A message's header differs from that of an empty one by its length, which is
+        // small; everything else differs by more (I6).
+        let len = word ^ encode(self.head, KIND_DATA, 0);
+        let capacity = ring.words.capacity();
+        let room = capacity - ring.words.offset(self.head);
+        let fits = len <= max_len(capacity) && record_bytes(len) <= room;
+        fits.then(|| ring.place(self.head, len))
     }
 
     /// The committed message at position `from`: head, or the end of a message

@@ -65,7 +65,7 @@ impl Tenure {
 
     /// A role word: `claims:48 | handle + 1:16`, where a vacant role has handle 0.
     fn decode(word: u64) -> Self {
-        match (word >> 16, word & 0xFFFF) {
+        match (word >> 16, word & HANDLE_MASK) {
             (0, 0) => Tenure::Never,
             (claims, 0) => Tenure::Vacant { claims },
             (claims, handle) => Tenure::Held { handle: handle as usize - 1, claims },
@@ -82,6 +82,8 @@ impl Tenure {
 }
 
 const CLOSED: u64 = 1;
+/// The bits of a role word that name its holder.
+const HANDLE_MASK: u64 = 0xFFFF;
 /// What one more claim adds to the word of a shared role.
 const CLAIM: u64 = 1 << 16;
 
@@ -229,6 +231,15 @@ impl Roles {
         // ORDERING: Acquire, with the Release in close: who sees the ring closed
         // sees everything that was sent before.
         self.flags.load(Ordering::Acquire) & CLOSED != 0
+    }
+
+    /// Whether the ring is open and has a consumer, as far as one look at few words tells.
+    #[inline]
+    pub(crate) fn takes_messages(&self) -> bool {
+        // ORDERING: Relaxed. Nothing is used that anyone wrote before a consumer came.
+        let sole = self.consumer.load(Ordering::Relaxed) & HANDLE_MASK;
+        let held = || sole != 0 || self.consumers.iter().any(|w| w.load(Ordering::Relaxed) != 0);
+        !self.is_closed() && held()
     }
 
     /// How many producers there have been, if none of them can commit another

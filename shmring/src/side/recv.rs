@@ -116,13 +116,33 @@ impl RecvSide {
     /// See [`TryRecvError`].
     #[inline]
     pub(crate) fn next(&mut self) -> Result<Place, TryRecvError> {
+        match self.next_plainly() {
+            Some(place) => Ok(place),
+            None => self.next_otherwise(),
+        }
+    }
+
+    /// Where the next message is, if nothing stands in the way that has to be looked into.
+    #[inline]
+    fn next_plainly(&mut self) -> Option<Place> {
+        if !self.seat.is_clear() {
+            return None;
+        }
+        let view = &self.seat.view;
+        match &mut self.ring {
+            Ring::Record(ring) => ring.peek_plainly(view.record()),
+            Ring::Slot(ring) => ring.look_plainly(view.slot()),
+        }
+    }
+
+    #[cold]
+    fn next_otherwise(&mut self) -> Result<Place, TryRecvError> {
         match self.look() {
             Err(TryRecvError::Empty) => self.look_for_end(),
             found => found,
         }
     }
 
-    #[inline]
     fn look(&mut self) -> Result<Place, TryRecvError> {
         self.seat.check()?;
         let view = &self.seat.view;
@@ -208,6 +228,16 @@ impl RecvSide {
         self.retry_by(deadline, Self::next)
     }
 
+    /// Whether a message is at head.
+    #[inline]
+    fn has_message(&self) -> bool {
+        let view = &self.seat.view;
+        match &self.ring {
+            Ring::Record(ring) => ring.has_message(view.record()),
+            Ring::Slot(ring) => ring.has_message(view.slot()).0,
+        }
+    }
+
     /// Repeats an attempt to receive, with waits in between.
     #[inline]
     pub(crate) fn retry_by<R>(
@@ -216,6 +246,9 @@ impl RecvSide {
         mut attempt: impl FnMut(&mut Self) -> Result<R, TryRecvError>,
     ) -> Result<R, RecvError> {
         loop {
+            if !self.seat.is_forked() {
+                self.seat.mode.glance(|| self.has_message());
+            }
             match attempt(self) {
                 Err(TryRecvError::Empty | TryRecvError::WouldBlock) => {
                     self.await_message(deadline)?;
@@ -228,10 +261,7 @@ impl RecvSide {
     #[cold]
     fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
         let view = &self.seat.view;
-        let has_message = || match &self.ring {
-            Ring::Record(ring) => ring.has_message(view.record()),
-            Ring::Slot(ring) => ring.has_message(view.slot()).0,
-        };
+        let has_message = || self.has_message();
         // Any commit moves the tail past head.
         let need = self.head().wrapping_add(1);
         // Who borrows its fence from the claim may not see this consumer asleep.

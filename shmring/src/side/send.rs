@@ -102,6 +102,34 @@ impl SendSide {
     /// claimed at once if the ring has slots.
     #[inline]
     pub(crate) fn grant(&mut self, len: usize, count: usize) -> Result<Place, Stop> {
+        match self.grant_plainly(len, count) {
+            Some(place) => Ok(place),
+            None => self.grant_otherwise(len, count),
+        }
+    }
+
+    /// As [`grant`](Self::grant), if nothing stands in the way that has to be looked into.
+    #[inline]
+    fn grant_plainly(&mut self, len: usize, count: usize) -> Option<Place> {
+        let view = &self.seat.view;
+        if !self.seat.is_clear() || !view.control().roles.takes_messages() {
+            return None;
+        }
+        match &mut self.ring {
+            Ring::Record(ring) => ring.reserve_plainly(view.record(), len as u64),
+            Ring::Slot(ring) => {
+                let slots = view.slot();
+                if len as u64 > slots.max_len() {
+                    return None;
+                }
+                ring.claim(slots, self.seat.intent(), count as u64).ok()?;
+                Some(ring.place(slots, len as u64))
+            }
+        }
+    }
+
+    #[cold]
+    fn grant_otherwise(&mut self, len: usize, count: usize) -> Result<Place, Stop> {
         self.check().map_err(Stop::Error)?;
         let view = &self.seat.view;
         let granted = match &mut self.ring {
@@ -143,6 +171,21 @@ impl SendSide {
     /// As [`grant`](Self::grant), but waits for room.
     #[inline]
     pub(crate) fn grant_by(
+        &mut self,
+        len: usize,
+        count: usize,
+        deadline: Deadline,
+    ) -> Result<Place, SendError> {
+        let granted = self.grant_plainly(len, count);
+        if let Some(place) = granted {
+            self.pass_on();
+            return Ok(place);
+        }
+        self.grant_waiting(len, count, deadline)
+    }
+
+    #[cold]
+    fn grant_waiting(
         &mut self,
         len: usize,
         count: usize,
