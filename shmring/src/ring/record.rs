@@ -103,6 +103,13 @@ impl<'a> Ring<'a> {
         max_len(self.words.capacity())
     }
 
+    /// The word at a position where a header may be committed.
+    #[inline]
+    fn load(self, position: u64) -> u64 {
+        // ORDERING: Acquire, with the Release in Producer::publish (I3).
+        self.words.at(position).load(Ordering::Acquire)
+    }
+
     /// The record with its header at `header` and a payload of `len` bytes.
     #[inline]
     fn place(self, header: u64, len: u64) -> Place {
@@ -346,11 +353,9 @@ impl Consumer {
     /// The message at head, if one is committed there and no pad comes first.
     #[inline]
     pub(crate) fn peek_plainly(&self, ring: Ring<'_>) -> Option<Place> {
-        // ORDERING: Acquire, with the Release in Producer::publish (I3).
-        let word = ring.words.at(self.head).load(Ordering::Acquire);
-        // A message's header differs from that of an empty one by its length, which is
-        // small; everything else differs by more (I6).
-        let len = word ^ encode(self.head, KIND_DATA, 0);
+        // The header of a message differs from that of an empty one at this position by
+        // its length, and every other word by more than a length can be (I6).
+        let len = ring.load(self.head) ^ encode(self.head, KIND_DATA, 0);
         let capacity = ring.words.capacity();
         let room = capacity - ring.words.offset(self.head);
         let fits = len <= max_len(capacity) && record_bytes(len) <= room;
@@ -365,8 +370,7 @@ impl Consumer {
     /// the window (I1, I6).
     #[inline]
     pub(crate) fn peek(&self, ring: Ring<'_>, from: u64) -> Result<Option<Place>, Corrupt> {
-        // ORDERING: Acquire, with the Release in Producer::publish (I3).
-        let word = ring.words.at(from).load(Ordering::Acquire);
+        let word = ring.load(from);
         if word == 0 {
             return Ok(None);
         }

@@ -64,6 +64,18 @@ impl Sleepers {
         self.bits.iter().take(handles.len().div_ceil(u64::BITS as usize))
     }
 
+    /// Whether anyone sleeps, as `load` finds the words.
+    #[inline]
+    fn any(&self, handles: &[Handle], load: impl Fn(&AtomicU64) -> u64) -> bool {
+        let [first, ..] = &self.bits;
+        load(first) != 0 || handles.len() > u64::BITS as usize && self.any_more(handles, load)
+    }
+
+    #[cold]
+    fn any_more(&self, handles: &[Handle], load: impl Fn(&AtomicU64) -> u64) -> bool {
+        self.words(handles).skip(1).any(|word| load(word) != 0)
+    }
+
     /// Takes back the bit of a handle that does not sleep (any more).
     pub(crate) fn disarm(&self, handle: usize) {
         let (word, bit) = handle_bit(&self.bits, handle);
@@ -116,17 +128,17 @@ pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64, befo
         WakerFence::Full => {
             // ORDERING: SeqCst, with the fence in sleep (I5).
             fence(Ordering::SeqCst);
-            sleepers.words(handles).any(|word| word.load(Ordering::Relaxed) != 0)
+            sleepers.any(handles, |word| word.load(Ordering::Relaxed))
         }
         WakerFence::Borrowed => {
             // ORDERING: SeqCst, after the CAS of this waker and with the fence in sleep
             // (I5): either that fence comes later, and the sleeper sees what the CAS did,
             // or the bit is seen here.
-            sleepers.words(handles).any(|word| word.load(Ordering::SeqCst) != 0)
+            sleepers.any(handles, |word| word.load(Ordering::SeqCst))
         }
         WakerFence::Sleepers => {
             no_fence();
-            sleepers.words(handles).any(|word| word.load(Ordering::Relaxed) != 0)
+            sleepers.any(handles, |word| word.load(Ordering::Relaxed))
         }
     };
     if sleeps {
@@ -149,7 +161,7 @@ pub(crate) fn pass_on(
     let Some(reached) = reached() else {
         return;
     };
-    if sleepers.words(handles).any(|word| word.load(Ordering::Relaxed) != 0) {
+    if sleepers.any(handles, |word| word.load(Ordering::Relaxed)) {
         wake_one(sleepers, handles, reached);
     }
 }

@@ -89,12 +89,17 @@ impl SendSide {
     pub(crate) fn abandon(&mut self) {
         match &mut self.ring {
             Ring::Record(ring) => ring.abort(),
-            Ring::Slot(ring) if ring.has_open() => {
-                if ring.abandon(self.seat.view.slot()) {
-                    self.seat.notify(ring.published());
-                }
-            }
+            Ring::Slot(ring) if ring.has_open() => self.abandon_tickets(),
             Ring::Slot(_) => {}
+        }
+    }
+
+    #[cold]
+    fn abandon_tickets(&mut self) {
+        if let Ring::Slot(ring) = &mut self.ring
+            && ring.abandon(self.seat.view.slot())
+        {
+            self.seat.notify(ring.published());
         }
     }
 

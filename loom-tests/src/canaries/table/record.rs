@@ -12,7 +12,7 @@ pub(super) const CANARIES: &[Canary] = &[
         record::PADS,
     ),
     canary(
-        ("record.rs", "let word = ring.words.at(from).load(Ordering::Acquire);", 1),
+        ("record.rs", "self.words.at(position).load(Ordering::Acquire)", 1),
         Relaxed,
         record::PADS,
     ),

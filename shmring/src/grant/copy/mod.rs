@@ -27,7 +27,9 @@ const BLOCK_MIN: usize = 32;
 #[inline]
 pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
     debug_assert!(bytes.len() <= words.len() * WORD);
-    if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
+    if let (Ok(whole), Some(word)) = (<[u8; WORD]>::try_from(bytes), words.first()) {
+        word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
+    } else if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
         // SAFETY: both sides are valid for the length, and at least BLOCK_MIN long.
         unsafe { block::copy(bytes.as_ptr(), words.as_ptr().cast_mut().cast(), bytes.len()) };
     } else {
@@ -39,7 +41,9 @@ pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
 #[inline]
 pub(crate) fn load(words: &[AtomicU64], bytes: &mut [u8]) {
     debug_assert!(bytes.len() <= words.len() * WORD);
-    if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
+    if let (Ok(whole), Some(word)) = (<&mut [u8; WORD]>::try_from(&mut *bytes), words.first()) {
+        *whole = word.load(Ordering::Relaxed).to_ne_bytes();
+    } else if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
         // SAFETY: both sides are valid for the length, and at least BLOCK_MIN long.
         unsafe { block::copy(words.as_ptr().cast(), bytes.as_mut_ptr(), bytes.len()) };
     } else {

@@ -41,13 +41,20 @@ impl Consumer {
         self.head
     }
 
+    /// Looks where head is.
+    #[inline]
+    fn refresh(&mut self, ring: Ring<'_>) {
+        if ring.many.consumers {
+            // ORDERING: Acquire, with the Release in take: tail is seen at least
+            // this far.
+            self.head = ring.head.load(Ordering::Acquire);
+        }
+    }
+
     /// The message at head, if one was published there.
     #[inline]
     pub(crate) fn look_plainly(&mut self, ring: Ring<'_>) -> Option<Place> {
-        if ring.many.consumers {
-            // ORDERING: Acquire, as in look.
-            self.head = ring.head.load(Ordering::Acquire);
-        }
+        self.refresh(ring);
         match ring.read(self.head) {
             Ok(Seen::Message(place)) => Some(place),
             _ => None,
@@ -60,11 +67,7 @@ impl Consumer {
     /// `Corrupt` if the stamp is none, or tail lies behind head (I1, I6).
     pub(crate) fn look(&mut self, ring: Ring<'_>) -> Result<Look, Corrupt> {
         for _ in 0..MAX_TRIES {
-            if ring.many.consumers {
-                // ORDERING: Acquire, with the Release in take: tail is seen at least
-                // this far.
-                self.head = ring.head.load(Ordering::Acquire);
-            }
+            self.refresh(ring);
             match ring.read(self.head)? {
                 Seen::Message(place) => return Ok(Look::Message(place)),
                 Seen::Tombstone => self.skip(ring),
