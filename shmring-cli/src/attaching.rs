@@ -10,7 +10,9 @@ use crate::stop::Stop;
 
 /// Attaches as the command line says.
 pub(crate) fn attach(name: &str, how: &Attaching, signals: &Signals) -> Result<Segment, Stop> {
-    let mut options = AttachOptions::new().accept_world_writable(how.accept_world_writable);
+    // The process is this program's own, so the handler that a guard takes is no loss.
+    let mut options =
+        AttachOptions::new().guard(true).accept_world_writable(how.accept_world_writable);
     if let Some(uid) = how.owner {
         options = options.owner(uid);
     }

@@ -58,7 +58,7 @@ impl Stop {
 
 fn fault_exit(fault: &Fault) -> Exit {
     match fault {
-        Fault::Corrupt(_) => Exit::Corrupt,
+        Fault::Corrupt(_) | Fault::Truncated => Exit::Corrupt,
         Fault::Forked => Exit::Failed,
     }
 }

@@ -31,9 +31,7 @@ impl Seat {
     /// Takes a handle and a role, from their dead owners if need be.
     pub(crate) fn take(view: View, role: Role) -> Result<Self, JoinError> {
         let attach = view.attach();
-        if attach.mapping().is_forked() {
-            return Err(JoinError::Failed(Fault::Forked));
-        }
+        attach.mapping().check().map_err(JoinError::Failed)?;
         if role == Role::Producer && view.control().roles.is_closed() {
             return Err(JoinError::Closed);
         }
@@ -60,8 +58,10 @@ impl Seat {
             view,
         };
         // On failure, dropping the seat gives the handle back.
-        seat.claim_role()?;
-        Ok(seat)
+        let claimed = seat.claim_role();
+        // What was found in a table that is gone by now says nothing.
+        seat.check().map_err(JoinError::Failed)?;
+        claimed.map(|()| seat)
     }
 
     fn claim_role(&self) -> Result<(), JoinError> {
@@ -96,16 +96,13 @@ impl Seat {
         if let Some(fault) = self.fault {
             return Err(fault);
         }
-        if self.is_forked() {
-            return Err(Fault::Forked);
-        }
-        Ok(())
+        self.view.attach().mapping().check()
     }
 
     /// Whether [`check`](Self::check) finds nothing.
     #[inline]
     pub(crate) fn is_clear(&self) -> bool {
-        self.fault.is_none() && !self.is_forked()
+        self.fault.is_none() && self.view.attach().mapping().check().is_ok()
     }
 
     /// Whether this is a fork child, in which the segment is not mapped.
@@ -117,7 +114,9 @@ impl Seat {
     /// Ends the use of this handle: nothing in the segment can be trusted any more.
     #[cold]
     pub(crate) fn poison(&mut self, corrupt: Corrupt) -> Fault {
-        let fault = Fault::Corrupt(corrupt);
+        // What was cut off reads as zero, and may be taken for damage.
+        let whole = self.view.attach().mapping().check();
+        let fault = whole.err().unwrap_or(Fault::Corrupt(corrupt));
         self.fault = Some(fault);
         fault
     }

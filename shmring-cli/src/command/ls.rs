@@ -1,7 +1,7 @@
 //! `shmring ls`: lists segments without joining any.
 
 use serde::Serialize;
-use shmring::{AttachError, Observer};
+use shmring::{AttachError, AttachOptions};
 
 use crate::cli::LsArgs;
 use crate::facts::{Facts, brief};
@@ -34,10 +34,15 @@ pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
     report::print(args.json, &listing, text)
 }
 
+/// At whatever anybody has made and may cut short meanwhile.
+fn looking() -> AttachOptions {
+    AttachOptions::new().accept_world_writable(true).guard(true)
+}
+
 /// What there is to say about `name`; nothing if it vanished meanwhile.
 fn look(name: String) -> Option<Entry> {
     let broken = |name, error: String| Some(Entry::Broken { name, state: "broken", error });
-    match Observer::open(&name) {
+    match looking().observe(&name) {
         Ok(observer) => match observer.status() {
             Ok(status) => Some(Entry::Sound(Box::new(Facts::of(observer.description(), &status)))),
             Err(fault) => broken(name, fault.to_string()),

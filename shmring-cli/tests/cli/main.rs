@@ -13,3 +13,4 @@ mod pipe_manners;
 mod signals;
 mod support;
 mod transfer;
+mod truncated;

@@ -58,6 +58,9 @@ pub enum Fault {
     Corrupt(Corrupt),
     /// The handle belongs to the process that this one was forked from.
     Forked,
+    /// Somebody cut the segment's file short. Told of attaches with a
+    /// [guard](crate::AttachOptions::guard); others are killed by SIGBUS.
+    Truncated,
 }
 
 impl fmt::Display for Fault {
@@ -67,6 +70,9 @@ impl fmt::Display for Fault {
             Self::Forked => f.write_str(
                 "the handle belongs to the parent process; attach anew in the forked child",
             ),
+            Self::Truncated => {
+                f.write_str("somebody cut the segment's file short; unlink it and create it anew")
+            }
         }
     }
 }

@@ -243,7 +243,7 @@ impl From<RecvError> for io::Error {
 
 fn fault_kind(fault: Fault) -> io::ErrorKind {
     match fault {
-        Fault::Corrupt(_) => io::ErrorKind::InvalidData,
+        Fault::Corrupt(_) | Fault::Truncated => io::ErrorKind::InvalidData,
         Fault::Forked => io::ErrorKind::Unsupported,
     }
 }

@@ -46,9 +46,10 @@ impl Attach {
                 continue;
             }
             let memory = found.header.memory;
-            let attach = Self::hold(found, &lock.forks)?;
+            let attach = Self::hold(found, options.guard, &lock.forks)?;
             drop(lock);
-            return Ok(Arc::new(attach.enter(memory)));
+            let attach = attach.enter(memory);
+            return attach.check_whole(name).map(|()| Arc::new(attach));
         }
         Err(AttachError::Busy { name: name.to_owned() })
     }
@@ -56,7 +57,7 @@ impl Attach {
     /// Maps the segment and takes a token, which from then on only the mapping holds: a
     /// child forked off before that would keep it. The caller has the lifecycle lock, or
     /// the segment has no name yet.
-    pub(super) fn hold(found: Found, _forks: &ForksHeld) -> Result<Self, AttachError> {
+    pub(super) fn hold(found: Found, guard: bool, _forks: &ForksHeld) -> Result<Self, AttachError> {
         let Found { file, header, description } = found;
         let geometry = header.geometry;
         if header.fences == WakeFences::SleepersOnly {
@@ -66,7 +67,10 @@ impl Attach {
             })?;
         }
         let holder = shm::reopen(&file, &description.name).map_err(AttachError::Os)?;
-        let mapping = Mapping::new(&holder, geometry, true).map_err(AttachError::Os)?;
+        let mut mapping = Mapping::new(&holder, geometry, true).map_err(AttachError::Os)?;
+        if guard {
+            mapping.guard(&holder, true).map_err(AttachError::Os)?;
+        }
         let probe = Probe::new(file).map_err(AttachError::Os)?;
         let Some(index) = take_token(&holder, &mapping, &probe, geometry)? else {
             let attaches = geometry.attaches as usize;
@@ -89,6 +93,17 @@ impl Attach {
         }
         self.sweep();
         self
+    }
+
+    /// # Errors
+    /// What happened to the file since its length was checked.
+    fn check_whole(&self, name: &Name) -> Result<(), AttachError> {
+        self.mapping.check().map_err(|_| {
+            let (name, what) = (name.to_owned(), "file length");
+            let stat = self.probe.intact().and_then(|file| file.metadata().ok());
+            let found = stat.map_or(0, |stat| stat.len());
+            AttachError::CorruptHeader { name, what, found }
+        })
     }
 
     pub(crate) fn mapping(&self) -> &Mapping {

@@ -31,6 +31,7 @@ pub struct Config {
     pub(super) mode: u32,
     pub(super) memory: u64,
     pub(super) fences: Option<WakeFences>,
+    pub(super) guard: bool,
     max_attaches: u64,
     max_handles: u64,
 }
@@ -47,6 +48,7 @@ impl Config {
             mode: DEFAULT_MODE,
             memory: 0,
             fences: None,
+            guard: false,
             max_attaches: DEFAULT_ENTRIES,
             max_handles: DEFAULT_ENTRIES,
         }
@@ -152,6 +154,13 @@ impl Config {
     /// Lets each attach ask for huge pages, as far as the system has them.
     pub fn huge_pages(mut self, huge_pages: bool) -> Self {
         self.set(MEMORY_HUGE_PAGES, huge_pages);
+        self
+    }
+
+    /// Guards the creator's own attach, as [`AttachOptions::guard`](crate::AttachOptions::guard)
+    /// does. It is not recorded in the segment.
+    pub fn guard(mut self, guard: bool) -> Self {
+        self.guard = guard;
         self
     }
 

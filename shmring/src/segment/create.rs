@@ -60,7 +60,7 @@ fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attach), CreateError>
     let uid = nix::unistd::geteuid().as_raw();
     let description = describe(name, &header, config.mode, uid);
     let forks = fork::hold().map_err(CreateError::Os)?;
-    let attach = Attach::hold(Found { file, header, description }, &forks);
+    let attach = Attach::hold(Found { file, header, description }, config.guard, &forks);
     drop(forks);
     Ok((unnamed, attach.map_err(CreateError::Attach)?.enter(config.memory)))
 }
@@ -143,7 +143,7 @@ fn refuse_if_used(old: &File, name: &Name) -> Result<(), CreateError> {
     if !is_in_use(old).map_err(CreateError::Os)? {
         return Ok(());
     }
-    let status = Observer::by_name(name).ok().and_then(|observer| observer.status().ok());
+    let status = Observer::open(name.as_str()).ok().and_then(|observer| observer.status().ok());
     let by = status.map(|status| status.attached).unwrap_or_default();
     Err(CreateError::InUse { name: name.to_owned(), by })
 }

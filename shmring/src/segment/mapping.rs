@@ -12,13 +12,14 @@ use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
-use crate::error::OsError;
+use crate::error::{Fault, OsError};
 use crate::facts::Obtained;
 use crate::layout::{Geometry, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT};
 use crate::ring::tables::{Attach, Handle};
 use crate::ring::{Control, WORD_BYTES, wake};
 use crate::sync::AtomicU64;
-use crate::sys::fork::ForkSentinel;
+use crate::sys::sentinel::Sentinel;
+use crate::sys::sigbus::Guard;
 
 /// Where the parts of a mapped segment are. Valid as long as the mapping is.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +35,18 @@ pub(super) struct Parts {
 pub(crate) struct Mapping {
     map: ManuallyDrop<MmapRaw>,
     parts: Parts,
-    sentinel: ForkSentinel,
+    sentinel: Sentinel,
+    guarded: Option<Guarded>,
+}
+
+/// What lets a mapping outlive that its file is cut short.
+#[derive(Debug)]
+struct Guarded {
+    /// Ends before the mapping does: the addresses may then mean something else.
+    guard: Guard,
+    /// A second mapping that nothing ever touches. It keeps the token when nothing is left
+    /// of the first, and ends after it.
+    anchor: MmapRaw,
 }
 
 // SAFETY: the parts point into the mapping, which is the process's, not a thread's,
@@ -59,7 +71,7 @@ impl Mapping {
         let mapped = if writable { options.map_raw(file) } else { options.map_raw_read_only(file) };
         let mapped = mapped.map_err(error("mmap"))?;
         mapped.advise(Advice::DontFork).map_err(error("madvise(MADV_DONTFORK)"))?;
-        let sentinel = ForkSentinel::new()?;
+        let sentinel = Sentinel::new()?;
 
         let part = |offset: u64| {
             debug_assert!(offset < map.total_bytes);
@@ -78,7 +90,30 @@ impl Mapping {
             control: part(map.control).cast(),
             words: NonNull::slice_from_raw_parts(words.cast(), words_len),
         };
-        Ok(Self { map: ManuallyDrop::new(mapped), parts, sentinel })
+        Ok(Self { map: ManuallyDrop::new(mapped), parts, sentinel, guarded: None })
+    }
+
+    /// Guards the mapping of `file` against being cut short by whoever may write to it.
+    pub(crate) fn guard(&mut self, file: &File, writable: bool) -> Result<(), OsError> {
+        let error = |call| move |source| OsError::new(call, "the segment", source);
+        let anchor = MmapOptions::new().len(1).map_raw_read_only(file).map_err(error("mmap"))?;
+        anchor.advise(Advice::DontFork).map_err(error("madvise(MADV_DONTFORK)"))?;
+        let start = self.map.as_ptr().expose_provenance();
+        let guard = Guard::new(start..start + self.map.len(), writable, &self.sentinel)?;
+        self.guarded = Some(Guarded { guard, anchor });
+        Ok(())
+    }
+
+    /// # Errors
+    /// What became of the mapping: nothing can be done with it.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        if self.sentinel.is_whole() { Ok(()) } else { Err(self.fault()) }
+    }
+
+    #[cold]
+    fn fault(&self) -> Fault {
+        if self.is_forked() { Fault::Forked } else { Fault::Truncated }
     }
 
     /// Asks for what the header wants of memory; best effort.
@@ -139,10 +174,16 @@ impl Mapping {
 
 impl Drop for Mapping {
     fn drop(&mut self) {
-        // In a fork child the addresses may belong to another mapping by now.
-        if !self.sentinel.is_forked() {
-            // SAFETY: dropped once, here, and nothing uses the mapping afterwards.
-            unsafe { ManuallyDrop::drop(&mut self.map) };
+        let anchor = self.guarded.take().map(|Guarded { guard, anchor }| {
+            drop(guard);
+            anchor
+        });
+        if self.sentinel.is_forked() {
+            // The addresses may belong to other mappings by now.
+            std::mem::forget(anchor);
+            return;
         }
+        // SAFETY: dropped once, here, and nothing uses the mapping afterwards.
+        unsafe { ManuallyDrop::drop(&mut self.map) };
     }
 }

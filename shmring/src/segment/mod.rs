@@ -103,14 +103,13 @@ impl Segment {
     /// What goes on in the segment.
     ///
     /// # Errors
-    /// [`Fault::Forked`] in a fork child.
+    /// See [`Fault`].
     pub fn status(&self) -> Result<Status, Fault> {
-        if self.attach.mapping().is_forked() {
-            return Err(Fault::Forked);
-        }
-        Ok(observe::status(self.attach.mapping(), self.attach.shape(), |index| {
-            self.attach.participant(index)
-        }))
+        let mapping = self.attach.mapping();
+        mapping.check()?;
+        let status =
+            observe::status(mapping, self.attach.shape(), |index| self.attach.participant(index));
+        mapping.check().map(|()| status)
     }
 
     /// # Errors

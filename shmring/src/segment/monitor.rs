@@ -5,10 +5,10 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 use super::attach::Attach;
-use crate::error::{Fault, MonitorError, OsError};
+use crate::error::{MonitorError, OsError};
 use crate::sys::token::Probe;
 use crate::sys::watch::{self, Stop, Watch};
 
@@ -32,9 +32,7 @@ pub struct Monitor {
 
 impl Monitor {
     pub(super) fn start(attach: Arc<Attach>) -> Result<Self, MonitorError> {
-        if attach.mapping().is_forked() {
-            return Err(MonitorError::Failed(Fault::Forked));
-        }
+        attach.mapping().check().map_err(MonitorError::Failed)?;
         let (watch, stop) = attach.watch().map_err(MonitorError::Os)?;
         let numbers = watch.numbers();
         let (ready, started) = mpsc::sync_channel(1);
@@ -77,10 +75,15 @@ impl Drop for Monitor {
     }
 }
 
-/// Starts a thread that handles no signals.
+/// Starts a thread that handles no signals but those of its own faults: the kernel ends a
+/// process that blocks them.
 fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OsError> {
     let failed = |call| move |error| OsError::new(call, "the monitor", error);
-    let mask = SigSet::all()
+    let mut signals = SigSet::all();
+    for fault in [Signal::SIGBUS, Signal::SIGSEGV, Signal::SIGFPE, Signal::SIGILL] {
+        signals.remove(fault);
+    }
+    let mask = signals
         .thread_swap_mask(SigmaskHow::SIG_SETMASK)
         .map_err(|errno| failed("pthread_sigmask")(errno.into()))?;
     let thread = thread::Builder::new().name("shmring-monitor".to_owned()).spawn(run);

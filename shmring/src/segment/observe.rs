@@ -4,6 +4,7 @@ use super::attach::participant;
 use super::find::{find, has_magic};
 use super::mapping::Mapping;
 use super::name::Name;
+use super::options::AttachOptions;
 use crate::error::{AttachError, Fault, OsError, Role};
 use crate::facts::{Description, Participant, Status};
 use crate::layout::{Geometry, Shape, many};
@@ -58,18 +59,23 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Opens the segment of that name, with or without a leading slash.
+    /// Opens the segment of that name, with or without a leading slash, whoever may write
+    /// to it; [`AttachOptions::observe`] can ask for more.
     ///
     /// # Errors
-    /// As for [`Segment::attach`](super::Segment::attach).
+    /// See [`AttachError`].
     pub fn open(name: &str) -> Result<Self, AttachError> {
-        Self::by_name(&Name::new(name).map_err(AttachError::Name)?)
+        AttachOptions::new().accept_world_writable(true).observe(name)
     }
 
-    pub(super) fn by_name(name: &Name) -> Result<Self, AttachError> {
+    pub(super) fn by_name(name: &Name, options: &AttachOptions) -> Result<Self, AttachError> {
         let found = find(name, false)?;
+        options.check(&found.description)?;
         let geometry = found.header.geometry;
-        let mapping = Mapping::new(&found.file, geometry, false).map_err(AttachError::Os)?;
+        let mut mapping = Mapping::new(&found.file, geometry, false).map_err(AttachError::Os)?;
+        if options.guard {
+            mapping.guard(&found.file, false).map_err(AttachError::Os)?;
+        }
         let probe = Probe::new(found.file).map_err(AttachError::Os)?;
         Ok(Self { mapping, probe, geometry, description: found.description })
     }
@@ -82,14 +88,13 @@ impl Observer {
     /// What goes on in it.
     ///
     /// # Errors
-    /// [`Fault::Forked`] in a fork child of the process that opened it.
+    /// See [`Fault`].
     pub fn status(&self) -> Result<Status, Fault> {
-        if self.mapping.is_forked() {
-            return Err(Fault::Forked);
-        }
-        Ok(status(&self.mapping, self.geometry.shape, |index| {
+        self.mapping.check()?;
+        let status = status(&self.mapping, self.geometry.shape, |index| {
             participant(&self.mapping, &self.probe, self.geometry, index)
-        }))
+        });
+        self.mapping.check().map(|()| status)
     }
 }
 

@@ -143,7 +143,10 @@ impl RecvElements {
             return Err(TryRecvError::Empty);
         };
         let look = self.look(max);
-        Producers::conclude(self.seat.view.control(), ended, look)
+        let concluded = Producers::conclude(self.seat.view.control(), ended, look);
+        // As in `RecvSide`.
+        self.seat.check()?;
+        concluded
     }
 
     /// As [`next`](Self::next), but waits for an element.

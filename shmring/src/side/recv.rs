@@ -214,7 +214,10 @@ impl RecvSide {
             return Err(TryRecvError::Empty);
         };
         let look = self.look();
-        Producers::conclude(self.seat.view.control(), ended, look)
+        let concluded = Producers::conclude(self.seat.view.control(), ended, look);
+        // Producers that are gone with the memory they were entered in are not gone.
+        self.seat.check()?;
+        concluded
     }
 
     /// How many producers have come and gone, if no more messages can come of them.

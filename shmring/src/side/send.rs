@@ -29,7 +29,14 @@ pub(crate) struct SendSide {
 #[inline]
 pub(super) fn check(seat: &Seat, consumers: &Consumers) -> Result<(), TrySendError> {
     seat.check()?;
-    consumers.refusal(&seat.view.control().roles).map_or(Ok(()), Err)
+    match consumers.refusal(&seat.view.control().roles) {
+        None => Ok(()),
+        Some(refusal) => {
+            // Consumers that are gone with the memory they were entered in are not gone.
+            seat.check()?;
+            Err(refusal)
+        }
+    }
 }
 
 /// Why no space was granted, for those who wait and those who do not.

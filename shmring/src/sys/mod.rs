@@ -7,6 +7,8 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod membarrier;
 pub(crate) mod process;
+pub(crate) mod sentinel;
 pub(crate) mod shm;
+pub(crate) mod sigbus;
 pub(crate) mod token;
 pub(crate) mod watch;
