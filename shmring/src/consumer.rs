@@ -261,6 +261,16 @@ impl Consumer {
 #[inline]
 fn take_into(side: &mut RecvSide, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
     let mut len = 0;
+    let taken = side.take_plainly(|place, words| {
+        len = place.len as usize;
+        buffer.get_mut(..len).map(|buffer| copy::load(words, buffer)).is_some()
+    });
+    if taken { Ok(len) } else { take_into_otherwise(side, buffer) }
+}
+
+#[cold]
+fn take_into_otherwise(side: &mut RecvSide, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+    let mut len = 0;
     side.try_take(1, |_, place, words| {
         len = place.len as usize;
         let Some(buffer) = buffer.get_mut(..len) else {

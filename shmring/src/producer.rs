@@ -64,6 +64,9 @@ impl Producer {
     /// See [`TrySendError`]; nothing of the message is visible then.
     #[inline]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
+        if self.side.send_plainly(message) {
+            return Ok(());
+        }
         let place = self.try_grant(message.len())?;
         self.side.fill(place, message);
         Ok(())
@@ -88,6 +91,14 @@ impl Producer {
 
     #[inline]
     fn send_by(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
+        if self.side.send_plainly(message) {
+            return Ok(());
+        }
+        self.send_otherwise(message, deadline)
+    }
+
+    #[cold]
+    fn send_otherwise(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
         let place = self.grant_by(message.len(), deadline)?;
         self.side.fill(place, message);
         Ok(())

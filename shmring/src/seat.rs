@@ -134,6 +134,12 @@ impl Seat {
         &self.view.handles()[self.handle].own.intent
     }
 
+    /// Whether this handle waited beside others, and owes them a look for more.
+    #[inline]
+    pub(crate) fn has_waited(&self) -> bool {
+        self.waited.get()
+    }
+
     fn to_wait(&self, need: u64) -> Wait {
         self.waited.set(self.shared);
         Wait { role: self.role, handle: self.handle, mode: self.mode, need }

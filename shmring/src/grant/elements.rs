@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::slice::from_ref;
 
 use super::copy;
 use crate::element::Element;
@@ -34,6 +35,20 @@ pub(crate) fn load<T: Element>(view: &View, span: Span, at: usize, elements: &mu
     if !tail.is_empty() {
         copy::load_elements(view.words(), 0, tail);
     }
+}
+
+/// Stores the one element of a position that space was granted for.
+#[inline]
+pub(crate) fn store_one<T: Element>(view: &View, position: u64, element: &T) {
+    copy::store_elements(view.words(), view.packed().slot(position), from_ref(element));
+}
+
+/// Loads the one element of a position.
+#[inline]
+pub(crate) fn load_one<T: Element>(view: &View, position: u64) -> T {
+    let mut element = [T::zeroed()];
+    copy::load_elements(view.words(), view.packed().slot(position), &mut element);
+    element[0]
 }
 
 /// `count` elements of a span from the `at`-th on.

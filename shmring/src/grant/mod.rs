@@ -17,7 +17,10 @@ mod scratch;
 use std::fmt;
 
 pub use elements::{Elements, Space};
-pub(crate) use elements::{load as load_elements, store as store_elements};
+pub(crate) use elements::{
+    load as load_elements, load_one as load_element, store as store_elements,
+    store_one as store_element,
+};
 pub(crate) use scratch::Scratch;
 
 use crate::ring::Place;

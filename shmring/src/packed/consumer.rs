@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::element::Element;
 use crate::error::{JoinError, RecvError, TryRecvError};
-use crate::grant::{Elements, load_elements};
+use crate::grant::{Elements, load_element, load_elements};
 use crate::ring::packed::Span;
 use crate::segment::Segment;
 use crate::side::RecvElements;
@@ -71,9 +71,9 @@ impl<T: Element> Consumer<T> {
 
     #[inline]
     fn take_one(&mut self, span: Span) -> T {
-        let mut element = [T::zeroed()];
-        self.take(span, &mut element);
-        element[0]
+        let element = load_element(&self.side.seat.view, span.start);
+        self.side.take(1);
+        element
     }
 
     /// Receives as many elements as there are and fit into `elements`, at once, if one is

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::element::Element;
 use crate::error::{JoinError, SendError, TrySendError};
-use crate::grant::{Space, store_elements};
+use crate::grant::{Space, store_element, store_elements};
 use crate::ring::packed::Span;
 use crate::segment::Segment;
 use crate::side::SendElements;
@@ -57,6 +57,11 @@ impl<T: Element> Producer<T> {
     /// See [`SendError`].
     #[inline]
     pub fn send(&mut self, element: &T) -> Result<(), SendError> {
+        if let Some(span) = self.side.grant_plainly(1) {
+            store_element(&self.side.seat.view, span.start, element);
+            self.side.publish(1);
+            return Ok(());
+        }
         self.send_slice(from_ref(element))
     }
 

@@ -45,6 +45,12 @@ impl<'a> Ring<'a> {
         self.slots
     }
 
+    /// The slot of a position.
+    #[inline]
+    pub(crate) fn slot(self, position: u64) -> usize {
+        (position & (self.slots - 1)) as usize
+    }
+
     /// The slots of a span: as many from the first index on, and the rest from 0 on.
     #[inline]
     pub(crate) fn split(self, span: Span) -> (usize, usize, usize) {
@@ -124,6 +130,12 @@ impl Producer {
         Err(Refused::Full { need: self.tail.wrapping_add(count).wrapping_sub(ring.slots) })
     }
 
+    /// As [`reserve`](Self::reserve), if the last copy of head says that there is room.
+    #[inline]
+    pub(crate) fn reserve_plainly(&self, ring: Ring<'_>, count: u64) -> Option<Span> {
+        (count <= self.free(ring)).then_some(Span { start: self.tail, count })
+    }
+
     #[inline]
     fn free(&self, ring: Ring<'_>) -> u64 {
         ring.slots - self.tail.wrapping_sub(self.head_cache)
@@ -175,6 +187,14 @@ impl Consumer {
             self.tail_cache = tail;
         }
         Ok(Span { start: self.head, count: self.tail_cache.wrapping_sub(self.head) })
+    }
+
+    /// The first `count` elements from head on, at least one, if the last copy of tail says
+    /// that they are there.
+    #[inline]
+    pub(crate) fn filled_plainly(&self, count: u64) -> Option<Span> {
+        let there = self.tail_cache.wrapping_sub(self.head);
+        (count <= there && count > 0).then_some(Span { start: self.head, count })
     }
 
     /// Hands back the space of the first `count` elements from head on.

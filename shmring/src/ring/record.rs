@@ -35,6 +35,7 @@ const KIND_PAD: u64 = 2;
 const LEN_BITS: u32 = 32;
 const KIND_BITS: u32 = 8;
 const CHECK_SHIFT: u32 = LEN_BITS + KIND_BITS;
+const LEN_MASK: u64 = (1 << LEN_BITS) - 1;
 
 /// The producer refreshes its tail hint when it has moved this part of the ring.
 const HINT_PARTS: u64 = 16;
@@ -122,7 +123,7 @@ impl<'a> Ring<'a> {
     #[inline]
     fn decode(self, position: u64, word: u64) -> Result<(u64, u64), Corrupt> {
         let kind = (word >> LEN_BITS) & ((1 << KIND_BITS) - 1);
-        let len = word & ((1 << LEN_BITS) - 1);
+        let len = word & LEN_MASK;
         let capacity = self.words.capacity();
         let room = capacity - self.words.offset(position);
         let fits = match kind {
@@ -350,16 +351,19 @@ impl Consumer {
         self.head
     }
 
-    /// The message at head, if one is committed there and no pad comes first.
+    /// The message at position `from`, head or the end of a message peeked before, if one
+    /// is committed there and no pad comes first.
     #[inline]
-    pub(crate) fn peek_plainly(&self, ring: Ring<'_>) -> Option<Place> {
+    pub(crate) fn peek_plainly(&self, ring: Ring<'_>, from: u64) -> Option<Place> {
         // The header of a message differs from that of an empty one at this position by
         // its length, and every other word by more than a length can be (I6).
-        let len = ring.load(self.head) ^ encode(self.head, KIND_DATA, 0);
+        let len = ring.load(from) ^ encode(from, KIND_DATA, 0);
         let capacity = ring.words.capacity();
-        let room = capacity - ring.words.offset(self.head);
-        let fits = len <= max_len(capacity) && record_bytes(len) <= room;
-        fits.then(|| ring.place(self.head, len))
+        let bytes = record_bytes(len & LEN_MASK);
+        let room = capacity - ring.words.offset(from);
+        let ahead = from.wrapping_sub(self.head).wrapping_add(bytes);
+        let fits = len <= max_len(capacity) && bytes <= room && ahead <= capacity - WORD_BYTES;
+        fits.then(|| ring.place(from, len))
     }
 
     /// The committed message at position `from`: head, or the end of a message

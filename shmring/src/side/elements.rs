@@ -41,6 +41,25 @@ impl SendElements {
     /// Grants space for at least `min` elements, and for up to `max` if there is as much.
     #[inline]
     pub(crate) fn grant(&mut self, min: usize, max: usize) -> Result<Span, Stop> {
+        match self.grant_plainly(max) {
+            Some(span) => Ok(span),
+            None => self.grant_otherwise(min, max),
+        }
+    }
+
+    /// Grants space for `max` elements, if nothing stands in the way that has to be looked
+    /// into.
+    #[inline(always)]
+    pub(crate) fn grant_plainly(&mut self, max: usize) -> Option<Span> {
+        let view = &self.seat.view;
+        if !self.seat.is_clear() || !view.control().roles.takes_messages() {
+            return None;
+        }
+        self.ring.reserve_plainly(view.packed(), max as u64)
+    }
+
+    #[cold]
+    fn grant_otherwise(&mut self, min: usize, max: usize) -> Result<Span, Stop> {
         check(&self.seat, &self.consumers).map_err(Stop::Error)?;
         let ring = self.seat.view.packed();
         let granted = match self.ring.room(ring, max as u64) {
@@ -69,6 +88,19 @@ impl SendElements {
     /// As [`grant`](Self::grant), but waits for room.
     #[inline]
     pub(crate) fn grant_by(
+        &mut self,
+        min: usize,
+        max: usize,
+        deadline: Deadline,
+    ) -> Result<Span, SendError> {
+        match self.grant_plainly(max) {
+            Some(span) => Ok(span),
+            None => self.grant_waiting(min, max, deadline),
+        }
+    }
+
+    #[cold]
+    fn grant_waiting(
         &mut self,
         min: usize,
         max: usize,
@@ -121,13 +153,28 @@ impl RecvElements {
     /// See [`TryRecvError`].
     #[inline]
     pub(crate) fn next(&mut self, max: usize) -> Result<Span, TryRecvError> {
+        match self.next_plainly(max) {
+            Some(span) => Ok(span),
+            None => self.next_otherwise(max),
+        }
+    }
+
+    /// The next `max` elements, if the last look at the producer's position saw as many.
+    #[inline(always)]
+    pub(crate) fn next_plainly(&mut self, max: usize) -> Option<Span> {
+        if !self.seat.is_clear() {
+            return None;
+        }
+        self.ring.filled_plainly(max as u64)
+    }
+
+    fn next_otherwise(&mut self, max: usize) -> Result<Span, TryRecvError> {
         match self.look(max) {
             Err(TryRecvError::Empty) => self.look_for_end(max),
             found => found,
         }
     }
 
-    #[inline]
     fn look(&mut self, max: usize) -> Result<Span, TryRecvError> {
         self.seat.check()?;
         match self.ring.filled(self.seat.view.packed(), max as u64) {
@@ -152,7 +199,18 @@ impl RecvElements {
     /// As [`next`](Self::next), but waits for an element.
     #[inline]
     pub(crate) fn next_by(&mut self, max: usize, deadline: Deadline) -> Result<Span, RecvError> {
+        if let Some(span) = self.next_plainly(max) {
+            return Ok(span);
+        }
+        self.next_waiting(max, deadline)
+    }
+
+    fn next_waiting(&mut self, max: usize, deadline: Deadline) -> Result<Span, RecvError> {
         loop {
+            if !self.seat.is_forked() {
+                let ring = self.seat.view.packed();
+                self.seat.mode.glance(|| self.ring.has_elements(ring));
+            }
             match self.next(max) {
                 Err(TryRecvError::Empty) => self.await_element(deadline)?,
                 result => return Ok(result?),

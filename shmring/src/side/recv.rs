@@ -102,6 +102,16 @@ impl RecvSide {
     /// What ends the use of this side.
     #[inline]
     pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Option<Place>, Fault> {
+        if self.seat.is_clear()
+            && let Ring::Record(ring) = &self.ring
+            && let Some(place) = ring.peek_plainly(self.seat.view.record(), from)
+        {
+            return Ok(Some(place));
+        }
+        self.look_ahead_otherwise(from)
+    }
+
+    fn look_ahead_otherwise(&mut self, from: u64) -> Result<Option<Place>, Fault> {
         self.seat.check()?;
         let place = match &self.ring {
             Ring::Record(ring) => ring.peek(self.seat.view.record(), from),
@@ -130,7 +140,7 @@ impl RecvSide {
         }
         let view = &self.seat.view;
         match &mut self.ring {
-            Ring::Record(ring) => ring.peek_plainly(view.record()),
+            Ring::Record(ring) => ring.peek_plainly(view.record(), ring.head()),
             Ring::Slot(ring) => ring.look_plainly(view.slot()),
         }
     }
@@ -284,6 +294,43 @@ impl RecvSide {
             }
         };
         if in_time { Ok(()) } else { Err(RecvError::TimedOut) }
+    }
+
+    /// Shows the next message to `copy` and takes it, if nothing stands in the way that has
+    /// to be looked into and `copy` agrees; whether it did.
+    #[inline(always)]
+    pub(crate) fn take_plainly(&mut self, copy: impl FnOnce(Place, &[AtomicU64]) -> bool) -> bool {
+        if !self.seat.is_clear() {
+            return false;
+        }
+        let view = &self.seat.view;
+        let reached = match &mut self.ring {
+            Ring::Record(ring) => {
+                let records = view.record();
+                match ring.peek_plainly(records, ring.head()) {
+                    Some(place) if copy(place, view.payload(place)) => {
+                        ring.release(records, place.end, 1);
+                        place.end
+                    }
+                    _ => return false,
+                }
+            }
+            Ring::Slot(ring) => {
+                let slots = view.slot();
+                match ring.look_plainly(slots) {
+                    Some(place)
+                        if !self.seat.has_waited()
+                            && copy(place, view.payload(place))
+                            && ring.take(slots, place.end, 1) =>
+                    {
+                        place.end
+                    }
+                    _ => return false,
+                }
+            }
+        };
+        self.seat.notify(reached);
+        true
     }
 
     /// Shows up to `max` messages, in order, to `copy`, and then takes all of them at

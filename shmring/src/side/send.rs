@@ -110,6 +110,42 @@ impl SendSide {
         }
     }
 
+    /// Sends a message, if nothing stands in the way that has to be looked into; whether it
+    /// did.
+    #[inline(always)]
+    pub(crate) fn send_plainly(&mut self, message: &[u8]) -> bool {
+        if !self.is_plain() {
+            return false;
+        }
+        let view = &self.seat.view;
+        let len = message.len() as u64;
+        let reached = match &mut self.ring {
+            Ring::Record(ring) => {
+                let records = view.record();
+                ring.abort();
+                let Some(place) = ring.reserve_plainly(records, len) else {
+                    return false;
+                };
+                copy::store(view.payload(place), message);
+                ring.stage(records, place, len);
+                ring.publish(records);
+                ring.tail()
+            }
+            Ring::Slot(ring) => {
+                let slots = view.slot();
+                let fits = len <= slots.max_len() && !ring.has_open() && !self.seat.has_waited();
+                if !fits || ring.claim(slots, self.seat.intent(), 1).is_err() {
+                    return false;
+                }
+                copy::store(view.payload(ring.place(slots, len)), message);
+                ring.publish(slots, len);
+                ring.published()
+            }
+        };
+        self.seat.notify(reached);
+        true
+    }
+
     /// Grants space for a message of `len` bytes, the first of `count` whose space is
     /// claimed at once if the ring has slots.
     #[inline]
@@ -120,13 +156,19 @@ impl SendSide {
         }
     }
 
+    /// Whether nothing but a full ring can keep this producer from sending.
+    #[inline]
+    fn is_plain(&self) -> bool {
+        self.seat.is_clear() && self.seat.view.control().roles.takes_messages()
+    }
+
     /// As [`grant`](Self::grant), if nothing stands in the way that has to be looked into.
     #[inline]
     fn grant_plainly(&mut self, len: usize, count: usize) -> Option<Place> {
-        let view = &self.seat.view;
-        if !self.seat.is_clear() || !view.control().roles.takes_messages() {
+        if !self.is_plain() {
             return None;
         }
+        let view = &self.seat.view;
         match &mut self.ring {
             Ring::Record(ring) => ring.reserve_plainly(view.record(), len as u64),
             Ring::Slot(ring) => {
@@ -181,23 +223,7 @@ impl SendSide {
     }
 
     /// As [`grant`](Self::grant), but waits for room.
-    #[inline]
     pub(crate) fn grant_by(
-        &mut self,
-        len: usize,
-        count: usize,
-        deadline: Deadline,
-    ) -> Result<Place, SendError> {
-        let granted = self.grant_plainly(len, count);
-        if let Some(place) = granted {
-            self.pass_on();
-            return Ok(place);
-        }
-        self.grant_waiting(len, count, deadline)
-    }
-
-    #[cold]
-    fn grant_waiting(
         &mut self,
         len: usize,
         count: usize,
@@ -290,17 +316,20 @@ impl SendSide {
         if len > max as u64 {
             return Err(TrySendError::TooLong { len: len as usize, max }.into());
         }
+        let plain = self.is_plain();
         for message in messages {
-            let place = match grant(self, message.len(), 1) {
-                Ok(place) => place,
-                Err(error) => {
-                    self.abandon();
-                    return Err(error);
+            if !plain || !self.stage_plainly(message) {
+                let place = match grant(self, message.len(), 1) {
+                    Ok(place) => place,
+                    Err(error) => {
+                        self.abandon();
+                        return Err(error);
+                    }
+                };
+                copy::store(self.payload(place), message);
+                if let Ring::Record(ring) = &mut self.ring {
+                    ring.stage(self.seat.view.record(), place, message.len() as u64);
                 }
-            };
-            copy::store(self.payload(place), message);
-            if let Ring::Record(ring) = &mut self.ring {
-                ring.stage(self.seat.view.record(), place, message.len() as u64);
             }
         }
         if let Ring::Record(ring) = &mut self.ring {
@@ -308,6 +337,21 @@ impl SendSide {
             self.seat.notify(ring.tail());
         }
         Ok(())
+    }
+
+    /// Puts a message behind the staged ones, if nothing stands in the way that has to be
+    /// looked into.
+    #[inline]
+    fn stage_plainly(&mut self, message: &[u8]) -> bool {
+        let view = &self.seat.view;
+        if let Ring::Record(ring) = &mut self.ring
+            && let Some(place) = ring.reserve_plainly(view.record(), message.len() as u64)
+        {
+            copy::store(view.payload(place), message);
+            ring.stage(view.record(), place, message.len() as u64);
+            return true;
+        }
+        false
     }
 
     fn send_slots<'m, E: From<TrySendError>>(
