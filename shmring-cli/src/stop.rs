@@ -59,7 +59,7 @@ impl Stop {
 fn fault_exit(fault: &Fault) -> Exit {
     match fault {
         Fault::Corrupt(_) | Fault::Truncated => Exit::Corrupt,
-        Fault::Forked => Exit::Failed,
+        Fault::Forked | Fault::SleepRefused { .. } => Exit::Failed,
     }
 }
 

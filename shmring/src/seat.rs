@@ -147,7 +147,12 @@ impl Seat {
 
     /// Waits for the other side to reach `need`; see [`Wait::until`].
     #[cold]
-    pub(crate) fn wait(&self, need: u64, deadline: Deadline, ready: impl Fn() -> bool) -> bool {
+    pub(crate) fn wait(
+        &self,
+        need: u64,
+        deadline: Deadline,
+        ready: impl Fn() -> bool,
+    ) -> Result<bool, Fault> {
         self.to_wait(need).until(&self.view, &self.patience, deadline, ready)
     }
 
@@ -159,7 +164,7 @@ impl Seat {
         slice: Deadline,
         deadline: Deadline,
         ready: impl Fn() -> bool,
-    ) -> bool {
+    ) -> Result<bool, Fault> {
         self.to_wait(need).slice(&self.view, slice, deadline, ready)
     }
 

@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::error::Role;
+use crate::error::{Fault, Role};
 use crate::ring::wake;
 use crate::segment::View;
 use crate::sync::{Deadline, spin_loop};
-use crate::sys::process;
+use crate::sys::{process, refused};
 
 /// How a handle waits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,24 +65,27 @@ pub(crate) struct Wait {
 impl Wait {
     /// Waits until `ready`, someone wakes the handle, or a slice of time is over, after
     /// which it cleans up behind the dead; whether there is time left to try again.
+    ///
+    /// # Errors
+    /// [`Fault::SleepRefused`], rather than to go on without sleep.
     pub(crate) fn until(
         self,
         view: &View,
         patience: &Cell<Patience>,
         deadline: Deadline,
         ready: impl Fn() -> bool,
-    ) -> bool {
+    ) -> Result<bool, Fault> {
         patience.set(patience.get().once_more(self.need));
         let slice = if self.mode == WaitMode::Spin { SLICE_SPINNING } else { patience.get().slice };
         let slice = Deadline::after(slice).min(deadline);
-        if self.rest(view, slice, &ready) {
-            return true;
+        if self.rest(view, slice, &ready)? {
+            return Ok(true);
         }
         if slice.passed() {
             // The other side may have died without a word.
             view.attach().sweep();
         }
-        !deadline.passed() || ready()
+        Ok(!deadline.passed() || ready())
     }
 
     /// As [`until`](Self::until), but for a slice of its own, and without cleaning up.
@@ -92,13 +95,13 @@ impl Wait {
         slice: Deadline,
         deadline: Deadline,
         ready: impl Fn() -> bool,
-    ) -> bool {
-        self.rest(view, slice, &ready) || !deadline.passed() || ready()
+    ) -> Result<bool, Fault> {
+        Ok(self.rest(view, slice, &ready)? || !deadline.passed() || ready())
     }
 
     /// Spins, then sleeps, as the mode says; whether it is `ready`. After a look that finds
     /// it so, nothing stands between it and the caller.
-    fn rest(self, view: &View, slice: Deadline, ready: &impl Fn() -> bool) -> bool {
+    fn rest(self, view: &View, slice: Deadline, ready: &impl Fn() -> bool) -> Result<bool, Fault> {
         let spins = match self.mode {
             WaitMode::Block => 0,
             WaitMode::Adaptive if is_single_cpu() => 0,
@@ -107,7 +110,7 @@ impl Wait {
         };
         for spin in 1..=spins {
             if ready() {
-                return true;
+                return Ok(true);
             }
             spin_loop();
             if spin % SPINS_PER_CLOCK == 0 && slice.passed() {
@@ -119,7 +122,14 @@ impl Wait {
             let fences = view.attach().fences();
             wake::sleep(sleepers, view.handles(), self.handle, self.need, slice, fences, ready);
         }
-        ready()
+        let is_ready = ready();
+        match refused::take() {
+            Some(refused) if !is_ready => {
+                let refused::Refused { call, errno } = refused;
+                Err(Fault::SleepRefused { call, errno })
+            }
+            _ => Ok(is_ready),
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl std::error::Error for OsError {
     }
 }
 
-/// What ends the use of a handle for good.
+/// What ends the use of a handle, mostly for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The segment holds a value that no correct peer can have written.
@@ -61,6 +61,14 @@ pub enum Fault {
     /// Somebody cut the segment's file short. Told of attaches with a
     /// [guard](crate::AttachOptions::guard); others are killed by SIGBUS.
     Truncated,
+    /// The system does not let this process make a call that sleeping takes. Verbs that do
+    /// not wait go on working, and so does [`WaitMode::Spin`](crate::WaitMode::Spin).
+    SleepRefused {
+        /// The call.
+        call: &'static str,
+        /// What the system answered.
+        errno: i32,
+    },
 }
 
 impl fmt::Display for Fault {
@@ -70,6 +78,10 @@ impl fmt::Display for Fault {
             Self::Forked => f.write_str(
                 "the handle belongs to the parent process; attach anew in the forked child",
             ),
+            Self::SleepRefused { call, errno } => {
+                let source = io::Error::from_raw_os_error(*errno);
+                write!(f, "waiting takes the system call {call}, which is refused: {source}")
+            }
             Self::Truncated => {
                 f.write_str("somebody cut the segment's file short; unlink it and create it anew")
             }

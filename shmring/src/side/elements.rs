@@ -119,7 +119,8 @@ impl SendElements {
     fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
         let (ring, roles) = (self.seat.view.packed(), &self.seat.view.control().roles);
         let ready = || ring.has_room(need) || self.consumers.refusal(roles).is_some();
-        if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(SendError::TimedOut) }
+        let in_time = self.seat.wait(need, deadline, ready).map_err(SendError::Failed)?;
+        if in_time { Ok(()) } else { Err(SendError::TimedOut) }
     }
 
     /// Makes the first `count` granted elements visible at once.
@@ -223,7 +224,8 @@ impl RecvElements {
         let (ring, roles) = (self.seat.view.packed(), &self.seat.view.control().roles);
         let ready = || self.ring.has_elements(ring) || self.producers.ended(roles).is_some();
         let need = self.ring.head().wrapping_add(1);
-        if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(RecvError::TimedOut) }
+        let in_time = self.seat.wait(need, deadline, ready).map_err(RecvError::Failed)?;
+        if in_time { Ok(()) } else { Err(RecvError::TimedOut) }
     }
 
     /// Notes that elements are shown in place; how many of them, from the first on, were

@@ -293,7 +293,7 @@ impl RecvSide {
                 self.seat.wait(need, deadline, ready)
             }
         };
-        if in_time { Ok(()) } else { Err(RecvError::TimedOut) }
+        if in_time.map_err(RecvError::Failed)? { Ok(()) } else { Err(RecvError::TimedOut) }
     }
 
     /// Shows the next message to `copy` and takes it, if nothing stands in the way that has

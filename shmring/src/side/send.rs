@@ -251,7 +251,8 @@ impl SendSide {
             Ring::Slot(_) => view.slot().has_room(need),
         };
         let ready = || has_room() || self.consumers.refusal(roles).is_some();
-        if self.seat.wait(need, deadline, ready) { Ok(()) } else { Err(SendError::TimedOut) }
+        let in_time = self.seat.wait(need, deadline, ready).map_err(SendError::Failed)?;
+        if in_time { Ok(()) } else { Err(SendError::TimedOut) }
     }
 
     /// After a wait beside other producers: wakes one more if there is still room.

@@ -2,7 +2,10 @@
 
 #![allow(unsafe_code)]
 
+use nix::errno::Errno;
+
 use super::clock::Deadline;
+use super::refused;
 use crate::sync::{AtomicU32, Ordering};
 
 /// A word in shared memory that processes sleep on.
@@ -32,7 +35,7 @@ impl WaitWord {
         // FUTEX_WAIT_BITSET takes an absolute time on the monotonic clock.
         // SAFETY: the word and the timespec are valid for the length of the call,
         // and the kernel only reads them.
-        unsafe {
+        let result = unsafe {
             libc::syscall(
                 libc::SYS_futex,
                 self.word.as_ptr(),
@@ -41,9 +44,13 @@ impl WaitWord {
                 &raw const timeout,
                 std::ptr::null::<u32>(),
                 libc::FUTEX_BITSET_MATCH_ANY,
-            );
+            )
+        };
+        // Woken, word moved, signal, timeout, memory cut off: the caller looks again.
+        let expected = [Errno::EAGAIN, Errno::EINTR, Errno::ETIMEDOUT, Errno::EFAULT];
+        if result < 0 && !expected.contains(&Errno::last()) {
+            refused::note("futex");
         }
-        // Whatever the result (woken, word moved, timeout, signal), the caller looks again.
     }
 
     /// Wakes one sleeper; how many were woken.

@@ -4,6 +4,7 @@
 
 use std::io;
 
+use super::refused;
 use crate::error::OsError;
 
 // From the kernel's `linux/membarrier.h`.
@@ -37,5 +38,9 @@ pub(crate) fn register() -> Result<(), OsError> {
 /// Lets every thread of every registered process have executed a full fence between the
 /// call and the return, and the caller as well; whether that is so.
 pub(crate) fn barrier() -> bool {
-    membarrier(GLOBAL_EXPEDITED) == 0
+    let done = membarrier(GLOBAL_EXPEDITED) == 0;
+    if !done {
+        refused::note("membarrier");
+    }
+    done
 }

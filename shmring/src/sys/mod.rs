@@ -7,6 +7,7 @@ pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod membarrier;
 pub(crate) mod process;
+pub(crate) mod refused;
 pub(crate) mod sentinel;
 pub(crate) mod shm;
 pub(crate) mod sigbus;

@@ -1,0 +1,209 @@
+//! System calls that a filter refuses.
+
+use std::fs;
+
+use shmring::{
+    AttachError, Config, CreateError, Fault, Kind, MonitorError, RecvError, Segment, SendError,
+    TryRecvError, TrySendError, WaitMode, WakeFences,
+};
+
+use crate::common::child::{self, say};
+use crate::common::{LONG, Name, slots, watchdog};
+
+/// What a program of the filter does: load, compare, return (`linux/bpf_common.h`).
+const LOAD_NUMBER: libc::sock_filter = libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
+const JUMP_EQUAL: u16 = 0x15;
+const RETURN: u16 = 0x06;
+
+/// From now on the calling thread gets `EPERM` for a system call.
+fn refuse(number: libc::c_long) {
+    let statement = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    let mut program = [
+        LOAD_NUMBER,
+        statement(JUMP_EQUAL, 1, number as u32),
+        statement(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        statement(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: the filter is valid for the length of the call, and concerns this thread only.
+    unsafe {
+        assert_eq!(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+        let set = libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const filter);
+        assert_eq!(set, 0, "a filter could not be set");
+    }
+}
+
+/// Whether the kernel has filters; most have.
+fn has_filters() -> bool {
+    let has = fs::exists("/proc/sys/kernel/seccomp/actions_avail").unwrap_or(false);
+    if !has {
+        println!("skipped: this kernel has no filters of system calls");
+    }
+    has
+}
+
+/// Ends the process with this scope: where `futex` is refused, the thread of a test cannot
+/// tell the thread that waits for it.
+struct Last;
+
+impl Drop for Last {
+    fn drop(&mut self) {
+        std::process::exit(if std::thread::panicking() { 101 } else { 0 });
+    }
+}
+
+/// In a child: waits where the call that sleeping takes is refused.
+pub(crate) fn no_sleep(args: &[String]) {
+    let _last = Last;
+    let call = if args[1] == "futex" { "futex" } else { "membarrier" };
+    let segment = Segment::attach(&args[0]).unwrap();
+    let refused = Fault::SleepRefused { call, errno: libc::EPERM };
+    if segment.description().kind == Kind::Packed {
+        let mut tx = segment.packed_producer::<u64>().unwrap();
+        let mut rx = segment.packed_consumer::<u64>().unwrap();
+        refuse(if call == "futex" { libc::SYS_futex } else { libc::SYS_membarrier });
+        assert_eq!(rx.recv(), Err(RecvError::Failed(refused)));
+        while tx.try_send(&1).is_ok() {}
+        assert_eq!(tx.send(&1), Err(SendError::Failed(refused)));
+        return say("told");
+    }
+    let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    refuse(if call == "futex" { libc::SYS_futex } else { libc::SYS_membarrier });
+    for mode in [WaitMode::Adaptive, WaitMode::Block] {
+        tx.set_wait_mode(mode);
+        rx.set_wait_mode(mode);
+        // Without an end, so that only the refusal ends it.
+        assert_eq!(rx.recv(), Err(RecvError::Failed(refused)));
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Failed(refused)));
+        // What does not wait goes on, and so does a wait that is over already.
+        assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+        tx.send(b"works").unwrap();
+        assert_eq!(rx.recv().unwrap(), b"works");
+        while tx.try_send(b"fill").is_ok() {}
+        assert_eq!(tx.send(b"more"), Err(SendError::Failed(refused)));
+        assert_eq!(tx.try_send(b"more"), Err(TrySendError::Full));
+        while rx.try_recv().is_ok() {}
+    }
+    rx.set_wait_mode(WaitMode::Spin);
+    let timed_out = rx.recv_timeout(std::time::Duration::from_millis(5));
+    assert_eq!(timed_out, Err(RecvError::TimedOut));
+    say("told");
+}
+
+/// Catches a wait that becomes a busy loop for ever, or a panic, where the process may not
+/// sleep, and an error that ends what still works.
+#[test]
+fn who_may_not_sleep_is_told() {
+    let _watchdog = watchdog("who_may_not_sleep_is_told");
+    if !has_filters() {
+        return;
+    }
+    let configs = [
+        Config::spsc().capacity_bytes(4096),
+        slots(Kind::Mpmc, 8, 64),
+        Config::packed::<u64>().slots(8),
+    ];
+    for config in configs {
+        let name = Name::new();
+        let made = name.create(&config);
+        let with_barrier = made.description().wake_fences == WakeFences::SleepersOnly;
+        drop(made);
+        for call in ["futex", "membarrier"] {
+            if call == "futex" || with_barrier {
+                let name = Name::new();
+                drop(name.create(&config));
+                assert_eq!(child::start("no-sleep", &[&name, call]).finish(), ["told"], "{call}");
+            }
+        }
+    }
+}
+
+/// In a child: creates, attaches and watches where a call is refused; says what fails.
+pub(crate) fn no_call(args: &[String]) {
+    let [there, new, call] = args else {
+        panic!("two names and a call");
+    };
+    let segment = Segment::attach(there).unwrap();
+    refuse(match call.as_str() {
+        "membarrier" => libc::SYS_membarrier,
+        "fallocate" => libc::SYS_fallocate,
+        "madvise" => libc::SYS_madvise,
+        "linkat" => libc::SYS_linkat,
+        "fchmod" => libc::SYS_fchmod,
+        "inotify" => libc::SYS_inotify_init1,
+        "close_range" => libc::SYS_close_range,
+        "unshare" => libc::SYS_unshare,
+        _ => panic!("no call {call}"),
+    });
+    let of_attach = |error: &AttachError| match error {
+        AttachError::Os(error) => error.call.to_owned(),
+        AttachError::NoBarrier { .. } => "no barrier".to_owned(),
+        _ => format!("{error:?}"),
+    };
+    say(match Segment::create(new, &Config::spsc().capacity_bytes(4096)) {
+        Ok(made) => {
+            let (mut tx, mut rx) = (made.producer().unwrap(), made.consumer().unwrap());
+            tx.send(b"works").unwrap();
+            assert_eq!(rx.recv().unwrap(), b"works");
+            "made".to_owned()
+        }
+        Err(CreateError::Os(error)) => error.call.to_owned(),
+        Err(CreateError::Attach(error)) => of_attach(&error),
+        Err(error) => format!("{error:?}"),
+    });
+    say(match Segment::attach(there) {
+        Ok(_) => "attached".to_owned(),
+        Err(error) => of_attach(&error),
+    });
+    say(match segment.monitor() {
+        Ok(_) => "watched".to_owned(),
+        Err(MonitorError::Os(error)) => error.call.to_owned(),
+        Err(error) => format!("{error:?}"),
+    });
+}
+
+/// Catches a refused call that is not noticed, not named, or that leaves half a segment.
+#[test]
+fn a_refused_call_is_named_and_leaves_nothing() {
+    let _watchdog = watchdog("a_refused_call_is_named_and_leaves_nothing");
+    if !has_filters() {
+        return;
+    }
+    for (call, expected) in [
+        ("fallocate", ["fallocate", "attached", "watched"]),
+        ("madvise", ["madvise(MADV_DONTFORK)", "madvise(MADV_DONTFORK)", "watched"]),
+        ("linkat", ["linkat", "attached", "watched"]),
+        ("fchmod", ["fchmod", "attached", "watched"]),
+        ("inotify", ["made", "attached", "inotify_init1"]),
+        ("close_range", ["made", "attached", "close_range"]),
+        ("unshare", ["made", "attached", "unshare(CLONE_FILES)"]),
+    ] {
+        let (there, new) = (Name::new(), Name::new());
+        drop(there.create(&Config::spsc().capacity_bytes(4096)));
+        let said = child::start("no-call", &[&there, &new, call]).finish();
+        assert_eq!(said, expected, "{call}");
+        assert_eq!(new.path().exists(), expected[0] == "made", "{call}: left behind");
+        let late = Segment::attach(&there).unwrap();
+        assert_eq!(late.status().unwrap().attached.len(), 1, "{call}: an entry was left");
+    }
+}
+
+/// Catches a machine without barriers on which nothing can be made, and an attach to a
+/// segment whose wake-ups would be lost.
+#[test]
+fn without_barriers_segments_do_with_fences() {
+    let _watchdog = watchdog("without_barriers_segments_do_with_fences");
+    if !has_filters() {
+        return;
+    }
+    let (there, new) = (Name::new(), Name::new());
+    let made = there.create(&Config::spsc().capacity_bytes(4096));
+    let attach = match made.description().wake_fences {
+        WakeFences::SleepersOnly => "no barrier",
+        _ => "attached",
+    };
+    let said = child::start("no-call", &[&there, &new, "membarrier"]).finish();
+    assert_eq!(said, ["made", attach, "watched"]);
+    let fences = Segment::attach(&new).unwrap().description().wake_fences;
+    assert_ne!(fences, WakeFences::SleepersOnly);
+}
