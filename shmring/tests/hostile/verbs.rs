@@ -1,0 +1,150 @@
+//! Every verb of every handle, in an order that a seed chooses.
+
+use std::time::Duration;
+
+use shmring::{Element, Observer, Segment, WaitMode};
+
+use crate::random::Random;
+
+/// A wait that a hostile segment must not make longer.
+const WAIT: Duration = Duration::from_micros(200);
+const MODES: [WaitMode; 3] = [WaitMode::Spin, WaitMode::Adaptive, WaitMode::Block];
+
+/// Looks at the segment of that name, attaches, joins whatever it can, and does `verbs`
+/// things with each handle. Any result will do.
+pub(crate) fn all(name: &str, random: &mut Random, verbs: usize) {
+    if let Ok(observer) = Observer::open(name) {
+        let _ = observer.status();
+    }
+    let Ok(segment) = Segment::attach(name) else {
+        return;
+    };
+    let _ = segment.status();
+    let (mut producer, mut consumer) = (segment.producer(), segment.consumer());
+    let mode = MODES[random.below(3)];
+    if let Ok(producer) = &mut producer {
+        producer.set_wait_mode(mode);
+    }
+    if let Ok(consumer) = &mut consumer {
+        consumer.set_wait_mode(mode);
+    }
+    for _ in 0..verbs {
+        if let Ok(producer) = &mut producer {
+            send(producer, random);
+        }
+        if let Ok(consumer) = &mut consumer {
+            receive(consumer, random);
+        }
+    }
+    if random.below(4) == 0
+        && let Ok(producer) = producer
+    {
+        producer.close();
+    }
+    drop(consumer);
+    typed(&segment, random, verbs);
+    packed::<u64>(&segment, random, verbs);
+    packed::<[u8; 3]>(&segment, random, verbs);
+    let _ = segment.status();
+    if random.below(4) == 0 {
+        segment.close();
+    }
+}
+
+fn send(producer: &mut shmring::Producer, random: &mut Random) {
+    let most = producer.max_message_bytes().min(1 << 12);
+    let message = vec![0xA5; random.below(most.min(40) + 1)];
+    match random.below(6) {
+        0 => drop(producer.try_send(&message)),
+        1 => drop(producer.send_timeout(&message, WAIT)),
+        2 => drop(producer.try_send_batch(&vec![message; random.below(20)])),
+        3 => {
+            if let Ok(mut space) = producer.try_reserve(most.min(64)) {
+                space.write_at(0, &[1; 8][..space.len().min(8)]);
+                space.commit_len(0);
+            }
+        }
+        4 => drop(producer.try_reserve(message.len()).map(std::mem::forget)),
+        _ => drop(producer.try_clone()),
+    }
+}
+
+fn receive(consumer: &mut shmring::Consumer, random: &mut Random) {
+    let mut buffer = [0; 24];
+    match random.below(7) {
+        0 => drop(consumer.try_recv()),
+        1 => drop(consumer.recv_timeout(WAIT)),
+        2 => drop(consumer.try_recv_into(&mut buffer)),
+        3 => {
+            if let Ok(peek) = consumer.try_peek() {
+                let message = peek.message();
+                message.read_at(random.below(64), &mut buffer);
+                drop(message.to_vec());
+                peek.release();
+            }
+        }
+        4 => drop(consumer.try_recv_batch(random.below(40), |message| drop(message.to_vec()))),
+        5 => {
+            if let Ok(mut ahead) = consumer.lookahead() {
+                let mut seen = 0;
+                while seen < 100 && ahead.next().is_some() {
+                    seen += 1;
+                }
+                ahead.release_first(seen / 2);
+            }
+        }
+        _ => drop(consumer.try_clone()),
+    }
+}
+
+fn typed(segment: &Segment, random: &mut Random, verbs: usize) {
+    let mut producer = segment.typed_producer::<u64>();
+    let mut consumer = segment.typed_consumer::<u64>();
+    for _ in 0..verbs {
+        if let Ok(producer) = &mut producer {
+            let _ = producer.try_send(&7);
+            let _ = producer.try_send_slice(&vec![7; random.below(20)]);
+        }
+        if let Ok(consumer) = &mut consumer {
+            let _ = consumer.try_recv();
+            let _ = consumer.recv_slice_timeout(&mut vec![0; random.below(20)], WAIT);
+        }
+    }
+}
+
+fn packed<T: Element>(segment: &Segment, random: &mut Random, verbs: usize) {
+    let mut producer = segment.packed_producer::<T>();
+    let mut consumer = segment.packed_consumer::<T>();
+    let some = vec![T::zeroed(); 100];
+    for _ in 0..verbs {
+        if let Ok(producer) = &mut producer {
+            let count = random.below(some.len());
+            match random.below(4) {
+                0 => drop(producer.try_send(&some[0])),
+                1 => drop(producer.send_slice_timeout(&some[..count], WAIT)),
+                2 => drop(producer.try_send_some(&some[..count])),
+                _ => {
+                    if let Ok(mut space) = producer.try_reserve(count) {
+                        let len = space.len();
+                        space.write_slice(0, &some[..len]);
+                        space.commit_first(len / 2);
+                    }
+                }
+            }
+        }
+        if let Ok(consumer) = &mut consumer {
+            let count = random.below(some.len());
+            match random.below(3) {
+                0 => drop(consumer.try_recv()),
+                1 => drop(consumer.recv_slice_timeout(&mut some.clone()[..count], WAIT)),
+                _ => {
+                    if let Ok(elements) = consumer.try_peek(count) {
+                        drop(elements.to_vec());
+                        let len = elements.len();
+                        elements.release_first(len / 2);
+                    }
+                }
+            }
+        }
+    }
+}
