@@ -25,6 +25,7 @@ fn child_entry() {
             "unlocked" => limits::no_locked_memory(&args),
             "threads" => limits::no_more_threads(&args),
             "no-sleep" => refusals::no_sleep(&args),
+            "no-calls" => refusals::no_calls(&args),
             "no-call" => refusals::no_call(&args),
             _ => panic!("no part {part}"),
         },

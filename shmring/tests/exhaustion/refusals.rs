@@ -1,6 +1,7 @@
 //! System calls that a filter refuses.
 
 use std::fs;
+use std::os::unix::process::ExitStatusExt;
 
 use shmring::{
     AttachError, Config, CreateError, Fault, Kind, MonitorError, RecvError, Segment, SendError,
@@ -24,6 +25,10 @@ fn refuse(number: libc::c_long) {
         statement(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
         statement(RETURN, 0, libc::SECCOMP_RET_ALLOW),
     ];
+    set_filter(&mut program);
+}
+
+fn set_filter(program: &mut [libc::sock_filter]) {
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: the filter is valid for the length of the call, and concerns this thread only.
     unsafe {
@@ -206,4 +211,69 @@ fn without_barriers_segments_do_with_fences() {
     assert_eq!(said, ["made", attach, "watched"]);
     let fences = Segment::attach(&new).unwrap().description().wake_fences;
     assert_ne!(fences, WakeFences::SleepersOnly);
+}
+
+/// In a child: sends and receives where every system call kills.
+pub(crate) fn no_calls(args: &[String]) {
+    let segment = Segment::attach(&args[0]).unwrap();
+    let mut moved = true;
+    if segment.description().kind == Kind::Packed {
+        let mut tx = segment.packed_producer::<u64>().unwrap();
+        let mut rx = segment.packed_consumer::<u64>().unwrap();
+        kill_for_calls();
+        for number in 0..1000 {
+            moved &= tx.send(&number).is_ok() && rx.recv() == Ok(number);
+        }
+    } else {
+        let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+        let mut buffer = [0; 64];
+        kill_for_calls();
+        for number in 0_u64..1000 {
+            let message = number.to_ne_bytes();
+            moved &= tx.send(&message).is_ok() && rx.recv_into(&mut buffer) == Ok(8);
+            moved &= buffer[..8] == message;
+        }
+    }
+    // SAFETY: ends the process, by the one call that it may make, or by another.
+    unsafe {
+        if args[1] == "and one" {
+            libc::getppid();
+        }
+        libc::_exit(i32::from(!moved));
+    }
+}
+
+/// From now on every system call of this thread ends the process, but the one to end it.
+fn kill_for_calls() {
+    let statement = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    set_filter(&mut [
+        LOAD_NUMBER,
+        statement(JUMP_EQUAL, 1, libc::SYS_exit_group as u32),
+        statement(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+        statement(RETURN, 0, libc::SECCOMP_RET_KILL_PROCESS),
+    ]);
+}
+
+/// Catches a wake for nobody, and any other call that a message costs though nobody waits.
+#[test]
+fn what_need_not_wait_makes_no_system_call() {
+    let _watchdog = watchdog("what_need_not_wait_makes_no_system_call");
+    if !has_filters() {
+        return;
+    }
+    let configs = [
+        Config::spsc().capacity_bytes(4096),
+        slots(Kind::Mpmc, 8, 64),
+        slots(Kind::Mpsc, 8, 64),
+        slots(Kind::Spmc, 8, 64),
+        Config::packed::<u64>().slots(8),
+    ];
+    for config in configs {
+        let name = Name::new();
+        drop(name.create(&config));
+        let status = child::start("no-calls", &[&name, "and none"]).wait();
+        assert!(status.success(), "{:?}: {status}", config.rounded_slots());
+        let status = child::start("no-calls", &[&name, "and one"]).wait();
+        assert_eq!(status.signal(), Some(libc::SIGSYS), "the filter does nothing");
+    }
 }
