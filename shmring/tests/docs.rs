@@ -95,6 +95,20 @@ fn what_is_said_of_deaths_is_shown_by_tests() {
     }
 }
 
+/// Catches a limit that is met in another way than is said.
+#[test]
+fn what_is_said_of_limits_is_shown_by_tests() {
+    let text = fs::read_to_string(root().join("docs/limits.md")).unwrap();
+    let (all, claims) = (all_tests(), claims(&text));
+    assert!(claims.len() > 20, "the tables were not found");
+    for (row, cell) in claims {
+        assert!(!named(cell).is_empty(), "no test is named: {row}");
+        for test in named(cell) {
+            assert!(all.contains(test), "there is no test {test}: {row}");
+        }
+    }
+}
+
 /// Catches a pitfall that nothing guards against any more, or never did.
 #[test]
 fn every_pitfall_has_its_test_or_says_why_not() {

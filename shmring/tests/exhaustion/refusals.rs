@@ -16,13 +16,13 @@ const LOAD_NUMBER: libc::sock_filter = libc::sock_filter { code: 0x20, jt: 0, jf
 const JUMP_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 
-/// From now on the calling thread gets `EPERM` for a system call.
-fn refuse(number: libc::c_long) {
+/// From now on the calling thread gets an error for a system call.
+fn refuse(number: libc::c_long, errno: i32) {
     let statement = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
     let mut program = [
         LOAD_NUMBER,
         statement(JUMP_EQUAL, 1, number as u32),
-        statement(RETURN, 0, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32),
+        statement(RETURN, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
         statement(RETURN, 0, libc::SECCOMP_RET_ALLOW),
     ];
     set_filter(&mut program);
@@ -66,14 +66,14 @@ pub(crate) fn no_sleep(args: &[String]) {
     if segment.description().kind == Kind::Packed {
         let mut tx = segment.packed_producer::<u64>().unwrap();
         let mut rx = segment.packed_consumer::<u64>().unwrap();
-        refuse(if call == "futex" { libc::SYS_futex } else { libc::SYS_membarrier });
+        refuse(if call == "futex" { libc::SYS_futex } else { libc::SYS_membarrier }, libc::EPERM);
         assert_eq!(rx.recv(), Err(RecvError::Failed(refused)));
         while tx.try_send(&1).is_ok() {}
         assert_eq!(tx.send(&1), Err(SendError::Failed(refused)));
         return say("told");
     }
     let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
-    refuse(if call == "futex" { libc::SYS_futex } else { libc::SYS_membarrier });
+    refuse(if call == "futex" { libc::SYS_futex } else { libc::SYS_membarrier }, libc::EPERM);
     for mode in [WaitMode::Adaptive, WaitMode::Block] {
         tx.set_wait_mode(mode);
         rx.set_wait_mode(mode);
@@ -129,9 +129,9 @@ pub(crate) fn no_call(args: &[String]) {
         panic!("two names and a call");
     };
     let segment = Segment::attach(there).unwrap();
-    refuse(match call.as_str() {
+    let number = match call.as_str() {
         "membarrier" => libc::SYS_membarrier,
-        "fallocate" => libc::SYS_fallocate,
+        "fallocate" | "memory" => libc::SYS_fallocate,
         "madvise" => libc::SYS_madvise,
         "linkat" => libc::SYS_linkat,
         "fchmod" => libc::SYS_fchmod,
@@ -139,7 +139,8 @@ pub(crate) fn no_call(args: &[String]) {
         "close_range" => libc::SYS_close_range,
         "unshare" => libc::SYS_unshare,
         _ => panic!("no call {call}"),
-    });
+    };
+    refuse(number, if call == "memory" { libc::ENOSPC } else { libc::EPERM });
     let of_attach = |error: &AttachError| match error {
         AttachError::Os(error) => error.call.to_owned(),
         AttachError::NoBarrier { .. } => "no barrier".to_owned(),
@@ -153,6 +154,7 @@ pub(crate) fn no_call(args: &[String]) {
             "made".to_owned()
         }
         Err(CreateError::Os(error)) => error.call.to_owned(),
+        Err(CreateError::NoSpace { .. }) => "no space".to_owned(),
         Err(CreateError::Attach(error)) => of_attach(&error),
         Err(error) => format!("{error:?}"),
     });
@@ -175,6 +177,8 @@ fn a_refused_call_is_named_and_leaves_nothing() {
         return;
     }
     for (call, expected) in [
+        // Others may take the memory between the question for it and the call.
+        ("memory", ["no space", "attached", "watched"]),
         ("fallocate", ["fallocate", "attached", "watched"]),
         ("madvise", ["madvise(MADV_DONTFORK)", "madvise(MADV_DONTFORK)", "watched"]),
         ("linkat", ["linkat", "attached", "watched"]),

@@ -92,7 +92,7 @@ fn a_full_shared_memory_refuses_a_segment() {
         println!("{reason}");
         return;
     }
-    assert_eq!(said, ["refused", "made", "refused", "made"]);
+    assert_eq!(said, ["refused", "made", "refused", "made", "raced"]);
 }
 
 /// In the child: a /dev/shm of its own, of one MiB.
@@ -146,4 +146,21 @@ pub(crate) fn full() {
     Segment::unlink("first").unwrap();
     drop(attempt("second", 1 << 19));
     assert_eq!(files(), 1);
+    Segment::unlink("second").unwrap();
+    // Each finds room enough when it asks, and there is room for one.
+    let config = Config::spsc().capacity_bytes(1 << 19);
+    for _ in 0..50 {
+        let made = ["left", "right"].map(|name| {
+            let config = config.clone();
+            std::thread::spawn(move || match Segment::create(name, &config) {
+                Ok(_) => Some(name),
+                Err(CreateError::NoSpace { .. }) => None,
+                Err(error) => panic!("{error}"),
+            })
+        });
+        let made: Vec<&str> = made.into_iter().filter_map(|one| one.join().unwrap()).collect();
+        assert!(made.len() <= 1 && files() == made.len(), "{made:?}");
+        made.into_iter().for_each(|name| Segment::unlink(name).unwrap());
+    }
+    say("raced");
 }
