@@ -30,6 +30,17 @@
 //! - **I8 death is proven** only the kernel makes an owner dead; no clock ever does.
 
 #![forbid(unsafe_code)]
+// What is read from a segment must not be able to end the process (I6).
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::unwrap_used,
+    )
+)]
 
 pub(crate) mod packed;
 pub(crate) mod record;
@@ -135,6 +146,7 @@ impl<'a> Words<'a> {
 
     /// The word at `position`, which is masked into the ring (I6).
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "masked by the length, a power of two")]
     pub(crate) fn at(self, position: u64) -> &'a AtomicU64 {
         &self.words[(position / WORD_BYTES) as usize & (self.words.len() - 1)]
     }

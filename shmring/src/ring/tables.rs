@@ -116,6 +116,7 @@ pub(crate) type HandleBits = [AtomicU64; MAX_HANDLES / BITS];
 
 /// The word that holds a handle's bit, and the bit. The index is masked (I6).
 #[inline]
+#[expect(clippy::indexing_slicing, reason = "masked by the length")]
 pub(super) fn handle_bit(words: &HandleBits, handle: usize) -> (&AtomicU64, u64) {
     let handle = handle % MAX_HANDLES;
     (&words[handle / BITS], 1 << (handle % BITS))

@@ -1,5 +1,17 @@
 //! Segments: named pieces of shared memory with a ring in them.
 
+// What is read from a segment must not be able to end the process.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::unwrap_used,
+    )
+)]
+
 mod attach;
 mod config;
 mod create;

@@ -80,6 +80,7 @@ impl<'a> Slots<'a> {
     }
 
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "masked by the count, and there are as many slots")]
     fn stamp(self, position: u64) -> &'a AtomicU64 {
         &self.words[self.first_word(position) as usize]
     }
