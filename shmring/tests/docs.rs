@@ -83,28 +83,18 @@ fn claims(text: &str) -> Vec<(&str, &str)> {
 
 /// Catches a promise that no test shows any more, or never did.
 #[test]
-fn what_is_said_of_deaths_is_shown_by_tests() {
-    let text = fs::read_to_string(root().join("docs/death.md")).unwrap();
-    let (all, claims) = (all_tests(), claims(&text));
-    assert!(claims.len() > 20 && all.len() > 100, "the tables or the tests were not found");
-    for (row, cell) in claims {
-        assert!(!named(cell).is_empty(), "no test is named: {row}");
-        for test in named(cell) {
-            assert!(all.contains(test), "there is no test {test}: {row}");
-        }
-    }
-}
-
-/// Catches a limit that is met in another way than is said.
-#[test]
-fn what_is_said_of_limits_is_shown_by_tests() {
-    let text = fs::read_to_string(root().join("docs/limits.md")).unwrap();
-    let (all, claims) = (all_tests(), claims(&text));
-    assert!(claims.len() > 20, "the tables were not found");
-    for (row, cell) in claims {
-        assert!(!named(cell).is_empty(), "no test is named: {row}");
-        for test in named(cell) {
-            assert!(all.contains(test), "there is no test {test}: {row}");
+fn what_the_documents_say_is_shown_by_tests() {
+    let all = all_tests();
+    assert!(all.len() > 100, "the tests were not found");
+    for (document, rows) in [("death", 20), ("limits", 20), ("hostile", 6)] {
+        let text = fs::read_to_string(root().join(format!("docs/{document}.md"))).unwrap();
+        let claims = claims(&text);
+        assert!(claims.len() > rows, "the tables of {document} were not found");
+        for (row, cell) in claims {
+            assert!(!named(cell).is_empty(), "no test is named: {row}");
+            for test in named(cell) {
+                assert!(all.contains(test), "there is no test {test}: {row}");
+            }
         }
     }
 }
