@@ -6,12 +6,16 @@ use std::io;
 pub use crate::ring::Corrupt;
 pub use crate::ring::roster::Role;
 
+mod config;
+mod join;
 mod monitor;
 mod segment;
 mod transfer;
 
+pub use config::{ConfigError, NameError};
+pub use join::JoinError;
 pub use monitor::MonitorError;
-pub use segment::{AttachError, ConfigError, CreateError, JoinError, NameError, UnlinkError};
+pub use segment::{AttachError, CreateError, UnlinkError};
 pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
 
 /// A call to the operating system that failed.

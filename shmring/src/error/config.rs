@@ -1,0 +1,142 @@
+//! Why a name or a configuration cannot be one.
+
+use std::fmt;
+
+use crate::facts::Kind;
+
+/// A name that no segment can have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NameError {
+    /// Nothing is left after the optional leading slash.
+    Empty,
+    /// It is `.` or `..`.
+    Dot,
+    /// There is a slash behind the first character.
+    InnerSlash,
+    /// It holds a NUL byte.
+    Nul,
+    /// It is longer than the system allows.
+    TooLong {
+        /// Bytes in the name, without the leading slash.
+        len: usize,
+        /// The most there may be.
+        max: usize,
+    },
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the segment name is empty"),
+            Self::Dot => f.write_str("a segment cannot be named `.` or `..`"),
+            Self::InnerSlash => {
+                f.write_str("a segment name may start with a slash but not hold another one")
+            }
+            Self::Nul => f.write_str("a segment name cannot hold a NUL byte"),
+            Self::TooLong { len, max } => {
+                write!(f, "the segment name has {len} bytes, at most {max} are possible")
+            }
+        }
+    }
+}
+
+impl std::error::Error for NameError {}
+
+/// A configuration that no segment can have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigError {
+    /// The capacity is zero, or too large.
+    Capacity {
+        /// The capacity asked for, in bytes.
+        capacity_bytes: u64,
+        /// The largest possible one, in bytes.
+        max_bytes: u64,
+    },
+    /// The slots are none, or too many.
+    Slots {
+        /// The slots asked for.
+        slots: u64,
+        /// The most there may be.
+        max: u64,
+    },
+    /// The slots are too small for a stamp and a message, or too large.
+    SlotBytes {
+        /// The size asked for, in bytes.
+        slot_bytes: u64,
+        /// The smallest possible one, in bytes: an 8-byte stamp and 8 bytes of payload.
+        min: u64,
+        /// The largest possible one, in bytes.
+        max: u64,
+    },
+    /// The element type has no size, or does not fit into a slot.
+    Element {
+        /// Its size in bytes.
+        size_bytes: u64,
+        /// The largest possible one, in bytes.
+        max_bytes: u64,
+    },
+    /// A packed ring without the type of its elements.
+    NoElement,
+    /// A size that rings of this kind do not have.
+    NotForKind {
+        /// The size.
+        what: &'static str,
+        /// The kind.
+        kind: Kind,
+    },
+    /// A table with no entries, or with too many.
+    Entries {
+        /// Which table.
+        what: &'static str,
+        /// The entries asked for.
+        entries: u64,
+        /// The most there may be.
+        max: u64,
+    },
+    /// Mode bits beyond read, write and execute for owner, group and others.
+    Mode {
+        /// The mode asked for.
+        mode: u32,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capacity { capacity_bytes, max_bytes } => write!(
+                f,
+                "a ring cannot have a capacity of {capacity_bytes} bytes; choose 1 to {max_bytes}"
+            ),
+            Self::Slots { slots, max } => {
+                write!(f, "a ring cannot have {slots} slots; choose 1 to {max}")
+            }
+            Self::SlotBytes { slot_bytes, min, max } => write!(
+                f,
+                "a slot cannot have {slot_bytes} bytes: 8 are its stamp, the others its message; \
+                 choose {min} to {max}"
+            ),
+            Self::Element { size_bytes, max_bytes } => write!(
+                f,
+                "elements of {size_bytes} bytes do not fit into a slot; choose a type of 1 to \
+                 {max_bytes} bytes"
+            ),
+            Self::NoElement => {
+                f.write_str("a packed ring holds elements of one type, and none was given")
+            }
+            Self::NotForKind { what, kind } => {
+                let has = match kind {
+                    Kind::Spsc => "a capacity in bytes",
+                    Kind::Mpmc | Kind::Mpsc | Kind::Spmc => "slots, and a size of them",
+                    Kind::Packed => "slots, and a type of elements",
+                };
+                write!(f, "a ring of kind {kind} has no {what}; it has {has}")
+            }
+            Self::Entries { what, entries, max } => {
+                write!(f, "a segment cannot have {entries} {what}; choose 1 to {max}")
+            }
+            Self::Mode { mode } => write!(f, "{mode:#o} is no file mode; choose 0 to 0o777"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}

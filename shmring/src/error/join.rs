@@ -1,0 +1,75 @@
+//! Why a segment gave no handle.
+
+use std::fmt;
+
+use super::{Fault, Role};
+use crate::facts::{ElementType, Kind, Participant};
+
+/// Why a segment gave no handle.
+#[derive(Debug)]
+pub enum JoinError {
+    /// The role has an owner that is alive.
+    RoleTaken {
+        /// The role.
+        role: Role,
+        /// Who has it, as far as the segment tells.
+        holder: Option<Participant>,
+    },
+    /// The ring was closed for good: it takes no producer any more.
+    Closed,
+    /// The ring is of a kind that has no such handle.
+    WrongKind {
+        /// What the ring is.
+        kind: Kind,
+        /// What would have such a handle.
+        wanted: &'static str,
+    },
+    /// The ring holds something else.
+    WrongType {
+        /// What the ring holds; `None` is bytes.
+        found: Option<ElementType>,
+        /// What the handle is for; `None` is bytes.
+        wanted: Option<ElementType>,
+    },
+    /// As many handles as the segment has room for are in use.
+    TableFull {
+        /// How many that is.
+        handles: usize,
+    },
+    /// Nothing can be done with this attach any more.
+    Failed(Fault),
+}
+
+impl JoinError {
+    /// A handle for bytes was asked for, where only elements go.
+    pub(crate) fn packed(kind: Kind) -> Self {
+        Self::WrongKind { kind, wanted: "a record ring or a slot ring" }
+    }
+}
+
+impl fmt::Display for JoinError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RoleTaken { role, holder: Some(holder) } => {
+                write!(f, "the ring has a {role} already: {holder}")
+            }
+            Self::RoleTaken { role, holder: None } => write!(f, "the ring has a {role} already"),
+            Self::Closed => f.write_str("the ring was closed to producers; create it anew"),
+            Self::WrongKind { kind, wanted } => {
+                write!(f, "the ring is of kind {kind}, and this takes {wanted}")
+            }
+            Self::WrongType { found, wanted } => {
+                let name = |element: &Option<ElementType>| {
+                    element.map_or("bytes".to_owned(), |element| element.to_string())
+                };
+                write!(f, "the ring holds {}, not {}", name(found), name(wanted))
+            }
+            Self::TableFull { handles } => {
+                write!(f, "all {handles} handles of the segment are in use")
+            }
+            Self::Failed(fault) => fault.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for JoinError {}
