@@ -14,10 +14,12 @@ macro_rules! file {
 }
 
 /// Every file of `ring`.
-const FILES: [(&str, &str); 11] = [
+const FILES: [(&str, &str); 13] = [
     file!("mod.rs"),
     file!("packed.rs"),
-    file!("record.rs"),
+    file!("record/consumer.rs"),
+    file!("record/mod.rs"),
+    file!("record/producer.rs"),
     file!("roster.rs"),
     file!("slot/consumer.rs"),
     file!("slot/mod.rs"),

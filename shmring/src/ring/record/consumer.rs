@@ -1,0 +1,102 @@
+//! Receive.
+
+use super::{KIND_DATA, KIND_PAD, LEN_MASK, Ring, check_head, encode, max_len, record_bytes};
+use crate::ring::{Corrupt, Place, WORD_BYTES};
+use crate::sync::Ordering;
+
+/// The consumer's private state.
+#[derive(Debug)]
+pub(crate) struct Consumer {
+    head: u64,
+    messages: u64,
+}
+
+impl Consumer {
+    /// Takes the consumer's side over from a predecessor. The first message is
+    /// the oldest that was not released. The caller owns the consumer role.
+    ///
+    /// # Errors
+    /// `Corrupt` if head is not the position of a word.
+    pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
+        // ORDERING: Relaxed. The role's claim orders this after the predecessor.
+        let head = ring.head.load(Ordering::Relaxed);
+        check_head(head)?;
+        Ok(Self { head, messages: ring.messages.load(Ordering::Relaxed) })
+    }
+
+    /// The position of the oldest message that was not released.
+    #[inline]
+    pub(crate) fn head(&self) -> u64 {
+        self.head
+    }
+
+    /// The message at position `from`, head or the end of a message peeked before, if one
+    /// is committed there and no pad comes first.
+    #[inline]
+    pub(crate) fn peek_plainly(&self, ring: Ring<'_>, from: u64) -> Option<Place> {
+        // The header of a message differs from that of an empty one at this position by
+        // its length, and every other word by more than a length can be (I6).
+        let len = ring.load(from) ^ encode(from, KIND_DATA, 0);
+        let capacity = ring.words.capacity();
+        let bytes = record_bytes(len & LEN_MASK);
+        let room = capacity - ring.words.offset(from);
+        let ahead = from.wrapping_sub(self.head).wrapping_add(bytes);
+        let fits = len <= max_len(capacity) && bytes <= room && ahead <= capacity - WORD_BYTES;
+        fits.then(|| ring.place(from, len))
+    }
+
+    /// The committed message at position `from`: head, or the end of a message
+    /// peeked before. `None` if none is committed there.
+    ///
+    /// # Errors
+    /// `Corrupt` if the word is no header, or if the message would end outside
+    /// the window (I1, I6).
+    #[inline]
+    pub(crate) fn peek(&self, ring: Ring<'_>, from: u64) -> Result<Option<Place>, Corrupt> {
+        let word = ring.load(from);
+        if word == 0 {
+            return Ok(None);
+        }
+        let (kind, len) = ring.decode(from, word)?;
+        let place = if kind == KIND_PAD {
+            self.peek_past_pad(ring, from, len)?
+        } else {
+            ring.place(from, len)
+        };
+        if place.end.wrapping_sub(self.head) > ring.words.capacity() - WORD_BYTES {
+            return Err(Corrupt { what: "a record header", position: from, found: word });
+        }
+        Ok(Some(place))
+    }
+
+    #[cold]
+    fn peek_past_pad(&self, ring: Ring<'_>, from: u64, len: u64) -> Result<Place, Corrupt> {
+        let position = from.wrapping_add(record_bytes(len));
+        // ORDERING: Relaxed. The header after a pad was stored before the pad's own.
+        let word = ring.words.at(position).load(Ordering::Relaxed);
+        // A pad is committed together with the record behind it, never before another pad.
+        match ring.decode(position, word) {
+            Ok((KIND_DATA, len)) => Ok(ring.place(position, len)),
+            _ => Err(Corrupt { what: "the record after a pad", position, found: word }),
+        }
+    }
+
+    /// Hands back the space of everything up to `to`, the end of a peeked
+    /// message, counting `messages` of them.
+    #[inline]
+    pub(crate) fn release(&mut self, ring: Ring<'_>, to: u64, messages: u64) {
+        self.head = to;
+        self.messages = self.messages.wrapping_add(messages);
+        ring.messages.store(self.messages, Ordering::Relaxed);
+        // ORDERING: Release, with the Acquire in refresh_head and in
+        // Producer::take_over (I4).
+        ring.head.store(to, Ordering::Release);
+    }
+
+    /// Whether a message, or a corrupt word, waits at head.
+    #[inline]
+    pub(crate) fn has_message(&self, ring: Ring<'_>) -> bool {
+        // ORDERING: Relaxed. Only a hint; peek loads the word again with Acquire.
+        ring.words.at(self.head).load(Ordering::Relaxed) != 0
+    }
+}
