@@ -41,6 +41,17 @@ pub enum Error {
         /// What went wrong.
         source: Box<Error>,
     },
+    /// Torture found something wrong.
+    Torture {
+        /// The configuration.
+        setup: String,
+        /// What decides all rounds.
+        seed: u64,
+        /// Which round.
+        round: u32,
+        /// What is wrong.
+        what: String,
+    },
     /// The operating system refused the parent.
     Os {
         /// The call, and what it was for.
@@ -92,6 +103,11 @@ impl fmt::Display for Error {
                 write!(f, "no end after {} s from: {}", limit.as_secs(), roles.join(", "))
             }
             Error::Death { case, kill, source } => write!(f, "{case}, kill {kill}: {source}"),
+            Error::Torture { setup, seed, round, what } => write!(
+                f,
+                "{setup}: {what}; to repeat it, if it does not depend on chance: torture --seed \
+                 {seed} --round {round} --seconds 0"
+            ),
             Error::Os { what, source } => write!(f, "{what}: {source}"),
             Error::Result { role, source } => {
                 write!(f, "the {role}'s result cannot be read: {source}")

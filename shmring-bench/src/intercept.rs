@@ -9,6 +9,7 @@ use crate::contenders;
 use crate::deaths;
 use crate::probe::bounce;
 use crate::task::Task;
+use crate::torture;
 use crate::transfer::Contestant;
 use crate::worker::{self, Control};
 
@@ -43,5 +44,6 @@ fn work(
         Task::ProbePing => bounce::ping(fds, control),
         Task::ProbeEcho => bounce::echo(fds, control),
         Task::Party(part) => deaths::party(&part, fds),
+        Task::Torture(part) => torture::party(&part, fds),
     }
 }

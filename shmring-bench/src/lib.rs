@@ -17,6 +17,7 @@
 //! | `intercept` | which code does which of a worker's tasks |
 //! | [`mod@compare`] | several contenders in alternating rounds, with a probe around each run |
 //! | [`mod@deaths`] | how soon survivors go on when a process is killed |
+//! | [`mod@torture`] | processes that are killed at random, and an account of every message |
 //! | [`report`] | results as text; their data serialise as they are |
 //!
 //! A binary that uses this crate calls [`intercept()`] first in `main`.
@@ -47,6 +48,7 @@ mod random;
 pub mod report;
 pub mod stats;
 mod task;
+pub mod torture;
 pub mod transfer;
 mod worker;
 

@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
-use shmring_bench::{Comparison, Options, compare, contenders, deaths, intercept, report};
+use shmring_bench::{Comparison, Options, compare, contenders, deaths, intercept, report, torture};
 
 /// Moves generated messages between two processes through each mechanism, verifies every one, and
 /// shows the speed and the CPU time.
@@ -36,6 +37,8 @@ enum Command {
     /// Kills processes that use a ring, checks that the others lose nothing, and shows how soon
     /// they go on.
     Deaths(DeathsArgs),
+    /// Kills, stops and replaces processes that use rings, at random, and accounts for every message.
+    Torture(TortureArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -51,6 +54,26 @@ struct DeathsArgs {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct TortureArgs {
+    /// How long; the last round is finished.
+    #[arg(long, value_name = "N", default_value_t = 60)]
+    seconds: u64,
+    /// Decides what the rounds are like, and who is killed when. Without one, it is taken from the
+    /// clock; it is shown in any case.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// The first round.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    round: u32,
+    /// Only rounds whose description contains this.
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    only: String,
+    /// Print the results as JSON.
+    #[arg(long)]
+    json: bool,
+}
+
 fn main() -> ExitCode {
     intercept();
     let args = Args::parse();
@@ -58,6 +81,9 @@ fn main() -> ExitCode {
         None => run(&args).and_then(|comparison| print(&comparison, args.json, report::text)),
         Some(Command::Deaths(args)) => {
             kill(args).and_then(|deaths| print(&deaths, args.json, deaths::text))
+        }
+        Some(Command::Torture(args)) => {
+            torment(args).and_then(|torture| print(&torture, args.json, torture::text))
         }
     };
     match done {
@@ -95,6 +121,21 @@ fn kill(args: &DeathsArgs) -> Result<deaths::Deaths, Failure> {
     let chosen = deaths::ALL.into_iter().filter(|case| case.to_string().contains(&args.only));
     let chosen: Vec<_> = chosen.collect();
     Ok(deaths::deaths(&chosen, &Options::default(), args.kills, &mut go_on)?)
+}
+
+fn torment(args: &TortureArgs) -> Result<torture::Torture, Failure> {
+    let mut go_on = until_signal()?;
+    let clock = || {
+        let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+        since_epoch.as_secs()
+    };
+    let rounds = torture::Rounds {
+        seed: args.seed.unwrap_or_else(clock),
+        first: args.round,
+        time: Duration::from_secs(args.seconds),
+        only: args.only.clone(),
+    };
+    Ok(torture::torture(&rounds, &Options::default(), &mut go_on)?)
 }
 
 fn print<T: Serialize>(result: &T, json: bool, text: fn(&T) -> String) -> Result<(), Failure> {

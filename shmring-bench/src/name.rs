@@ -13,11 +13,33 @@ impl Named {
     /// Makes a segment under a name that begins so and was not used before on this machine, as far
     /// as anybody can tell: process ids come again, the random part hardly ever does.
     pub(crate) fn create(prefix: &str, config: &Config) -> Result<Named, CreateError> {
-        use std::hash::{BuildHasher, RandomState};
-        let random = RandomState::new().hash_one(0) as u32;
-        let name = format!("{prefix}-{}-{random:08x}", std::process::id());
+        let name = unused(prefix);
         let segment = Segment::create(&name, config)?;
         Ok(Named { name, segment })
+    }
+}
+
+/// A name that begins so and was not used before.
+fn unused(prefix: &str) -> String {
+    use std::hash::{BuildHasher, RandomState};
+    let random = RandomState::new().hash_one(0) as u32;
+    format!("{prefix}-{}-{random:08x}", std::process::id())
+}
+
+/// A name for several segments, one after the other: in the file system until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Name(pub(crate) String);
+
+impl Name {
+    pub(crate) fn new(prefix: &str) -> Name {
+        Name(unused(prefix))
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        // It can only be gone already, which is what is wanted.
+        let _ = Segment::unlink(&self.0);
     }
 }
 

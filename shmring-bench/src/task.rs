@@ -1,9 +1,10 @@
-//! What a worker can be asked to do: transfers, probes and deaths ask it, [`crate::intercept()`] has it done.
+//! What a worker can be asked to do: transfers, probes, deaths and torture ask it, [`crate::intercept()`] has it done.
 
 use serde::{Deserialize, Serialize};
 
 use crate::deaths::Part;
 use crate::message::Plan;
+use crate::torture;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
@@ -12,4 +13,5 @@ pub(crate) enum Task {
     ProbePing,
     ProbeEcho,
     Party(Part),
+    Torture(torture::Part),
 }

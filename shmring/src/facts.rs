@@ -152,6 +152,10 @@ pub struct Status {
     pub producers: Vec<Participant>,
     /// Who has a consumer: one entry for each handle.
     pub consumers: Vec<Participant>,
+    /// Entries of the handle table that are taken, also by the dead who were not cleaned up yet.
+    pub handles: u64,
+    /// Handles that sleep, or slept when their processes died.
+    pub sleepers: u64,
     /// Everyone attached.
     pub attached: Vec<Participant>,
 }

@@ -127,6 +127,29 @@ impl Generator {
     }
 }
 
+/// Writes the header of a message whose payload is there.
+///
+/// # Panics
+/// If there is no room for the header.
+pub(crate) fn seal(sequence: u64, message: &mut [u8]) {
+    let length = message.len() as u32;
+    let (header, payload) = message.split_at_mut(HEADER_BYTES);
+    header[..8].copy_from_slice(&sequence.to_le_bytes());
+    header[8..12].copy_from_slice(&length.to_le_bytes());
+    let check = checksum(sequence, length, xxh3_64(payload));
+    header[12..].copy_from_slice(&check.to_le_bytes());
+}
+
+/// The sequence number of a message; `None` if it is not as it was sealed.
+pub(crate) fn open(message: &[u8]) -> Option<u64> {
+    let [sequence @ .., l0, l1, l2, l3, c0, c1, c2, c3] = *message.first_chunk::<HEADER_BYTES>()?;
+    let sequence = u64::from_le_bytes(sequence);
+    let length = u32::from_le_bytes([l0, l1, l2, l3]);
+    let check = checksum(sequence, length, xxh3_64(&message[HEADER_BYTES..]));
+    let sound = length as usize == message.len() && check == u32::from_le_bytes([c0, c1, c2, c3]);
+    sound.then_some(sequence)
+}
+
 /// Covers the header's other fields too, so that a payload under another message's header is seen.
 fn checksum(sequence: u64, length: u32, payload_hash: u64) -> u32 {
     mix(payload_hash ^ mix(sequence) ^ u64::from(length)) as u32
@@ -157,6 +180,20 @@ mod tests {
         };
         assert!(take(7) == take(7));
         assert!(take(7) != take(8));
+    }
+
+    // Catches a change of a sealed message, wherever it is, that is taken for none.
+    #[test]
+    fn what_was_sealed_opens_if_it_was_not_changed() {
+        let mut message = [0xA5; 40];
+        seal(u64::MAX - 1, &mut message);
+        assert_eq!(open(&message), Some(u64::MAX - 1));
+        for at in 0..message.len() {
+            message[at] ^= 1;
+            assert_eq!(open(&message), None, "byte {at}");
+            message[at] ^= 1;
+            assert_eq!(open(&message[..at]), None, "{at} bytes");
+        }
     }
 
     #[test]

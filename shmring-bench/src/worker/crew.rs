@@ -11,7 +11,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -119,6 +120,46 @@ impl Crew {
             // Fails only for a child that was reaped before.
             let _ = worker.child.kill();
         }
+    }
+
+    /// Kills all workers and waits for their end; what one of them had failed of before.
+    pub(crate) fn kill_all(mut self) -> Option<String> {
+        self.kill();
+        let mut failure = None;
+        for mut worker in mem::take(&mut self.workers) {
+            let status = worker.child.wait();
+            // Its socket is closed: all that it said is there.
+            worker.hear();
+            let killed = status.is_ok_and(|end| end.signal() == Some(Signal::SIGKILL as i32));
+            match worker.state {
+                State::Failed(failed) if !(killed && failed.what == end_by(Signal::SIGKILL)) => {
+                    failure.get_or_insert(failed.what);
+                }
+                _ => {}
+            }
+        }
+        failure
+    }
+
+    /// Sends a signal to workers that have not ended.
+    pub(crate) fn signal(&self, signal: Signal) {
+        for worker in &self.workers {
+            // It is not reaped before its state tells so, and cannot be another process.
+            if !matches!(worker.state, State::Ended(_) | State::Failed(_)) {
+                let _ = kill(Pid::from_raw(worker.child.id().cast_signed()), signal);
+            }
+        }
+    }
+
+    /// What a worker has failed of, if one has.
+    pub(crate) fn failure(&mut self) -> Option<String> {
+        self.workers.iter_mut().find_map(|worker| {
+            worker.hear();
+            match &worker.state {
+                State::Failed(failure) => Some(failure.what.clone()),
+                _ => None,
+            }
+        })
     }
 
     /// Waits until all workers have come `far` enough, or some failed.
@@ -258,7 +299,11 @@ impl Worker {
 fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal().and_then(|number| Signal::try_from(number).ok())) {
         (Some(code), _) => format!("exited with code {code} and without a result"),
-        (None, Some(signal)) => format!("was killed by {signal}"),
+        (None, Some(signal)) => end_by(signal),
         (None, None) => format!("ended by {status}"),
     }
+}
+
+fn end_by(signal: Signal) -> String {
+    format!("was killed by {signal}")
 }

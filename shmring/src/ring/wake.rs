@@ -76,6 +76,13 @@ impl Sleepers {
         self.words(handles).skip(1).any(|word| load(word) != 0)
     }
 
+    /// How many bits are set, for observers.
+    pub(crate) fn count(&self) -> u64 {
+        // ORDERING: Relaxed. For people to read.
+        let ones = |word: &AtomicU64| u64::from(word.load(Ordering::Relaxed).count_ones());
+        self.bits.iter().map(ones).sum()
+    }
+
     /// Takes back the bit of a handle that does not sleep (any more).
     pub(crate) fn disarm(&self, handle: usize) {
         let (word, bit) = handle_bit(&self.bits, handle);

@@ -44,6 +44,8 @@ pub(super) fn status(
         closed: roles.is_closed(),
         producers: holders(Role::Producer),
         consumers: holders(Role::Consumer),
+        handles: mapping.handles().iter().filter(|handle| handle.attach().is_some()).count() as u64,
+        sleepers: control.senders.count() + control.receivers.count(),
         attached: (0..mapping.attaches().len()).filter_map(&participant).collect(),
     }
 }

@@ -1,0 +1,254 @@
+//! Workers that receive, with every verb there is.
+
+use std::thread::yield_now;
+
+use shmring::{
+    Consumer, Message, RecvError, Segment, TryRecvError, bytemuck, bytemuck::Zeroable, packed,
+};
+
+use super::ledger::{MAX_ENTRIES, Told};
+use super::party::{Next, Party};
+use super::setup::Element;
+use crate::contender::BoxError;
+
+/// A buffer that takes every message.
+const BUFFER_BYTES: usize = 64 << 10;
+/// One that takes none.
+const SMALL_BYTES: usize = 8;
+/// The most that a consumer asks for at once.
+const MOST: usize = 12;
+
+/// How a receive ended, if nothing is wrong.
+enum Got {
+    Some,
+    None(RecvError),
+}
+
+impl<T> From<Result<T, RecvError>> for Got {
+    fn from(result: Result<T, RecvError>) -> Self {
+        result.map_or_else(Got::None, |_| Got::Some)
+    }
+}
+
+fn told(redelivered: bool) -> Told {
+    if redelivered { Told::Redelivered } else { Told::New }
+}
+
+/// Receives messages until told to stop and there are none.
+pub(super) fn messages(party: &mut Party<'_>, segment: &Segment) -> Result<(), BoxError> {
+    let Some(mut rx) = party.join(|| segment.consumer())? else { return Ok(()) };
+    rx.set_wait_mode(party.part.waits.mode());
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let last = party.ledger.is_stopped();
+        let verbs = if rx.is_exclusive() { 8 } else { 5 };
+        let verb = if last { 0 } else { party.random.below(verbs) };
+        let got = match verb {
+            0..=2 => receive(party, &mut rx, verb, &mut buffer)?,
+            3 | 4 => batch(party, &mut rx)?,
+            5 | 6 => peek(party, &mut rx, verb == 6)?,
+            _ => look_ahead(party, &mut rx)?,
+        };
+        party.ledger.close();
+        if settle(party, &got, last)? == Next::Leave {
+            return Ok(());
+        }
+    }
+}
+
+/// Whether to go on. A consumer leaves by itself when its ledger is full.
+fn settle(party: &mut Party<'_>, got: &Got, last: bool) -> Result<Next, BoxError> {
+    match got {
+        Got::Some if party.ledger.received() as usize + MOST >= MAX_ENTRIES => Ok(Next::Leave),
+        Got::Some => {
+            if !last {
+                party.dawdle();
+            }
+            Ok(Next::GoOn)
+        }
+        Got::None(RecvError::Eof) if last => Ok(Next::Leave),
+        Got::None(RecvError::Eof) => {
+            party.lonely();
+            Ok(Next::GoOn)
+        }
+        Got::None(RecvError::TimedOut | RecvError::TooSmall { .. }) => Ok(Next::GoOn),
+        Got::None(error) => Err((*error).into()),
+    }
+}
+
+/// One message, consumed before it is entered.
+fn receive(
+    party: &mut Party<'_>,
+    rx: &mut Consumer,
+    verb: usize,
+    buffer: &mut [u8],
+) -> Result<Got, BoxError> {
+    let patience = party.patience();
+    party.ledger.open(1, false);
+    let small = verb == 2 && party.random.below(8) == 0;
+    let buffer = if small { &mut buffer[..SMALL_BYTES] } else { buffer };
+    let received = match verb {
+        0 => try_receive(rx, buffer),
+        1 => rx.recv_timeout(patience).map(|message| {
+            buffer[..message.len()].copy_from_slice(&message);
+            message.len()
+        }),
+        _ => rx.recv_into_timeout(buffer, patience),
+    };
+    match received {
+        Ok(len) => {
+            party.linger();
+            party.enter(&buffer[..len], Told::Nothing)?;
+        }
+        Err(error) => return Ok(Got::None(error)),
+    }
+    Ok(Got::Some)
+}
+
+/// One message if one is there. Nothing there is told as the end: it is what a consumer that was
+/// told to stop goes on until.
+fn try_receive(rx: &mut Consumer, buffer: &mut [u8]) -> Result<usize, RecvError> {
+    rx.try_recv_into(buffer).map_err(|error| match error {
+        TryRecvError::Empty => RecvError::Eof,
+        TryRecvError::WouldBlock => {
+            yield_now();
+            RecvError::TimedOut
+        }
+        error => error.into(),
+    })
+}
+
+/// Several messages. A sole consumer enters them before it consumes them, others after that.
+fn batch(party: &mut Party<'_>, rx: &mut Consumer) -> Result<Got, BoxError> {
+    let (most, patience) = (1 + party.random.below(MOST), party.patience());
+    party.ledger.open(most, rx.is_exclusive());
+    let (mut bytes, mut result) = (Vec::new(), Ok(()));
+    let entering = &*party;
+    let enter = |message: &Message<'_>| {
+        bytes.clear();
+        message.append_to(&mut bytes);
+        if result.is_ok() {
+            result = entering.enter(&bytes, told(message.is_redelivered()));
+        }
+    };
+    let got = rx.recv_batch_timeout(most, patience, enter);
+    result?;
+    Ok(Got::from(got))
+}
+
+/// One message, entered before it is released. Perhaps it is let go of once, and looked at again.
+fn peek(party: &mut Party<'_>, rx: &mut Consumer, twice: bool) -> Result<Got, BoxError> {
+    let patience = party.patience();
+    party.ledger.open(1, true);
+    let mut before = None;
+    if twice {
+        match rx.peek_timeout(patience) {
+            Ok(peek) => {
+                before = Some((peek.message().to_vec(), peek.message().is_redelivered()));
+            }
+            Err(error) => return Ok(Got::None(error)),
+        }
+    }
+    let peek = match rx.peek_timeout(patience) {
+        Ok(peek) => peek,
+        Err(error) if !twice => return Ok(Got::None(error)),
+        Err(error) => return Err(format!("a message that was let go of is gone: {error}").into()),
+    };
+    let (bytes, again) = (peek.message().to_vec(), peek.message().is_redelivered());
+    let first = match before {
+        Some((same, first)) if same == bytes && again => first,
+        Some(_) => return Err("a message that was let go of is another, or not told so".into()),
+        None => again,
+    };
+    party.linger();
+    party.enter(&bytes, told(first))?;
+    party.linger();
+    peek.release();
+    Ok(Got::Some)
+}
+
+/// As many messages as there are, entered before they are released.
+fn look_ahead(party: &mut Party<'_>, rx: &mut Consumer) -> Result<Got, BoxError> {
+    let most = 1 + party.random.below(MOST);
+    party.ledger.open(most, true);
+    let mut batch = rx.lookahead().map_err(RecvError::from)?;
+    for _ in 0..most {
+        let Some(message) = batch.next() else { break };
+        party.enter(&message.to_vec(), told(message.is_redelivered()))?;
+    }
+    party.linger();
+    batch.release();
+    Ok(Got::Some)
+}
+
+/// As [`messages`], out of a packed ring.
+pub(super) fn elements(party: &mut Party<'_>, segment: &Segment) -> Result<(), BoxError> {
+    let Some(mut rx) = party.join(|| segment.packed_consumer::<Element>())? else {
+        return Ok(());
+    };
+    rx.set_wait_mode(party.part.waits.mode());
+    loop {
+        let last = party.ledger.is_stopped();
+        let verb = if last { 0 } else { party.random.below(5) };
+        let got = match verb {
+            3 | 4 => peek_elements(party, &mut rx)?,
+            _ => receive_elements(party, &mut rx, verb)?,
+        };
+        party.ledger.close();
+        if settle(party, &got, last)? == Next::Leave {
+            return Ok(());
+        }
+    }
+}
+
+fn receive_elements(
+    party: &mut Party<'_>,
+    rx: &mut packed::Consumer<Element>,
+    verb: usize,
+) -> Result<Got, BoxError> {
+    let (most, patience) = (1 + party.random.below(MOST), party.patience());
+    let most = if verb == 1 { 1 } else { most };
+    let mut elements = [Element::zeroed(); MOST];
+    party.ledger.open(most, false);
+    let received = match verb {
+        0 => rx.try_recv_slice(&mut elements[..most]).map_err(|error| match error {
+            TryRecvError::Empty => RecvError::Eof,
+            error => error.into(),
+        }),
+        1 => rx.recv_timeout(patience).map(|element| {
+            elements[0] = element;
+            1
+        }),
+        _ => rx.recv_slice_timeout(&mut elements[..most], patience),
+    };
+    match received {
+        Ok(count) => {
+            party.linger();
+            for element in &elements[..count] {
+                party.enter(bytemuck::bytes_of(element), Told::Nothing)?;
+            }
+            Ok(Got::Some)
+        }
+        Err(error) => Ok(Got::None(error)),
+    }
+}
+
+fn peek_elements(
+    party: &mut Party<'_>,
+    rx: &mut packed::Consumer<Element>,
+) -> Result<Got, BoxError> {
+    let (most, patience) = (1 + party.random.below(MOST), party.patience());
+    party.ledger.open(most, true);
+    let elements = match rx.peek_timeout(most, patience) {
+        Ok(elements) => elements,
+        Err(error) => return Ok(Got::None(error)),
+    };
+    let again = elements.redelivered();
+    // As many as were asked for at most: what is shown has been bounded.
+    for (index, element) in elements.to_vec().iter().enumerate() {
+        party.enter(bytemuck::bytes_of(element), told(index < again))?;
+    }
+    party.linger();
+    elements.release();
+    Ok(Got::Some)
+}

@@ -1,0 +1,147 @@
+//! The workers: producers and consumers that go on until they are told to stop, or killed.
+
+use std::os::fd::OwnedFd;
+use std::thread::{sleep, yield_now};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shmring::{JoinError, Kind, Segment};
+
+use super::ledger::{Entry, Ledger, MessageId, State, Told};
+use super::setup::Waits;
+use super::{consuming, producing};
+use crate::contender::BoxError;
+use crate::cpu::now_ns;
+use crate::message;
+use crate::random::Random;
+
+/// How often a worker that stands by asks for its role.
+const ROLE_POLL: Duration = Duration::from_micros(300);
+/// How long a worker waits that has nobody to send to or receive from.
+const LONELY: Duration = Duration::from_micros(500);
+/// The longest of the waits that a worker takes now and then, so that others sleep.
+const PAUSE_US: usize = 2_000;
+
+/// What a worker is told.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Part {
+    pub(super) segment: String,
+    pub(super) produces: bool,
+    pub(super) incarnation: u32,
+    pub(super) seed: u64,
+    pub(super) waits: Waits,
+    pub(super) monitor: bool,
+    pub(super) most_in_batch: usize,
+    pub(super) require_consumer: bool,
+}
+
+/// Whether a worker goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    GoOn,
+    Leave,
+}
+
+/// A worker at work.
+pub(super) struct Party<'a> {
+    pub(super) part: &'a Part,
+    pub(super) ledger: &'a Ledger,
+    pub(super) random: Random,
+}
+
+/// Does the part, and tells in the ledger how it went.
+pub(crate) fn run(part: &Part, fds: Vec<OwnedFd>) -> Result<Value, BoxError> {
+    let ledger = Ledger::inherited(fds)?;
+    match play(part, &ledger) {
+        Ok(()) => ledger.enter_state(State::Left),
+        Err(error) => ledger.fail(&error.to_string()),
+    }
+    Ok(Value::Null)
+}
+
+fn play(part: &Part, ledger: &Ledger) -> Result<(), BoxError> {
+    let segment = Segment::attach(&part.segment)?;
+    ledger.enter_state(State::Attached);
+    let _monitor = part.monitor.then(|| segment.monitor()).transpose()?;
+    let mut party = Party { part, ledger, random: Random(part.seed) };
+    let packed = segment.description().kind == Kind::Packed;
+    match (part.produces, packed) {
+        (true, false) => producing::messages(&mut party, &segment),
+        (true, true) => producing::elements(&mut party, &segment),
+        (false, false) => consuming::messages(&mut party, &segment),
+        (false, true) => consuming::elements(&mut party, &segment),
+    }
+}
+
+impl Party<'_> {
+    /// Asks for the role until it is there; `None` if there is no use in it any more.
+    pub(super) fn join<T>(
+        &self,
+        claim: impl Fn() -> Result<T, JoinError>,
+    ) -> Result<Option<T>, BoxError> {
+        while !self.ledger.is_stopped() || !self.part.produces {
+            match claim() {
+                // The parent notices if that does not end.
+                Err(JoinError::RoleTaken { .. }) if !self.ledger.is_stopped() => sleep(ROLE_POLL),
+                Err(JoinError::RoleTaken { .. } | JoinError::Closed) => return Ok(None),
+                joined => {
+                    let joined = joined?;
+                    self.ledger.set_joined_ns(now_ns()?);
+                    self.ledger.enter_state(State::Joined);
+                    return Ok(Some(joined));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Now and then, a wait.
+    pub(super) fn dawdle(&mut self) {
+        if self.random.below(200) == 0 {
+            let pause_us = self.random.below(PAUSE_US) as u64;
+            sleep(Duration::from_micros(pause_us));
+        }
+    }
+
+    /// Now and then, a wait where a death is to be survived: with a message in hand, or half sent.
+    pub(super) fn linger(&mut self) {
+        if self.random.below(40) == 0 {
+            let pause_us = self.random.below(PAUSE_US) as u64;
+            sleep(Duration::from_micros(pause_us));
+        }
+    }
+
+    /// How long a verb may wait.
+    pub(super) fn patience(&mut self) -> Duration {
+        Duration::from_millis(1 + self.random.below(60) as u64)
+    }
+
+    pub(super) fn lonely(&self) {
+        sleep(LONELY);
+        yield_now();
+    }
+
+    pub(super) fn id(&self, sequence: u64) -> u64 {
+        MessageId { incarnation: self.part.incarnation, sequence }.encode()
+    }
+
+    /// Enters a message that was received; its number.
+    ///
+    /// # Errors
+    /// If it is not as it was sent.
+    pub(super) fn enter(&self, bytes: &[u8], told: Told) -> Result<(), BoxError> {
+        match message::open(bytes) {
+            Some(word) => {
+                self.ledger.enter(Entry { message: MessageId::decode(word), told });
+                Ok(())
+            }
+            None => {
+                let message = MessageId { incarnation: 0, sequence: 0 };
+                self.ledger.enter(Entry { message, told: Told::Corrupt });
+                let head = &bytes[..bytes.len().min(32)];
+                Err(format!("{} bytes that nobody sent: {head:02x?}", bytes.len()).into())
+            }
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! One round: one configuration, and the lives of its segments, one after the other under one name.
+
+use std::ops::ControlFlow;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use shmring::{AttachError, CreateError, Role, Segment, Status};
+
+use super::ledger::State;
+use super::setup::Setup;
+use super::stage::Stage;
+use super::verify::{Books, verify};
+use super::{GoOn, Tally, Trouble};
+use crate::Options;
+use crate::name::Name;
+use crate::random::Random;
+
+/// How often the parent looks.
+const TICK: Duration = Duration::from_micros(300);
+/// Whoever takes longer than this to do anything hangs.
+const HANG: Duration = Duration::from_secs(20);
+/// The longest time between two things that are done to workers.
+const CALM_US: usize = 12_000;
+/// The longest stop.
+const STOP_MS: usize = 150;
+/// How long the users of a segment go on whose name is gone.
+const NAMELESS: Duration = Duration::from_millis(60);
+/// Survivors are to go on within this.
+const LONG: Duration = Duration::from_secs(1);
+
+/// How the use of a segment ends.
+#[derive(Clone, Copy, Debug)]
+enum Ending {
+    /// Everyone is asked to leave.
+    Leave,
+    /// Everyone is killed at once, and somebody adopts what is left.
+    Massacre,
+    /// The name is removed and given to the next segment, while this one is in use.
+    Unlink,
+    /// The ring is closed, while it is in use.
+    Close,
+}
+
+/// Goes through a round. What was done and found is added to `tally`.
+pub(super) fn run(
+    setup: &Setup,
+    options: &Options,
+    tally: &mut Tally,
+    go_on: &mut GoOn<'_>,
+) -> Result<(), Trouble> {
+    let name = Name::new(&options.segment_prefix);
+    let created = Segment::create(&name.0, &setup.config());
+    let mut segment = created.map_err(|error| Trouble::Defect(format!("creating: {error}")))?;
+    let mut random = Random(setup.seed);
+    for life in &setup.lives {
+        let place = Place { setup, options, name: &name.0, segment: &segment };
+        let next = lead(&place, *life, &mut random, tally, go_on)?;
+        tally.segments += 1;
+        segment = match next {
+            Some(segment) => segment,
+            None => replace(segment, &name.0, setup, tally)?,
+        };
+    }
+    Ok(())
+}
+
+/// Replaces a segment that nobody uses.
+fn replace(old: Segment, name: &str, setup: &Setup, tally: &mut Tally) -> Result<Segment, Trouble> {
+    match Segment::recreate(name, &setup.config()) {
+        Err(CreateError::InUse { .. }) => {}
+        other => return Err(Trouble::Defect(format!("a used segment was replaced: {other:?}"))),
+    }
+    drop(old);
+    tally.recreations += 1;
+    let segment = Segment::recreate(name, &setup.config());
+    segment.map_err(|error| Trouble::Defect(format!("replacing an unused segment: {error}")))
+}
+
+/// Where workers meet.
+struct Place<'a> {
+    setup: &'a Setup,
+    options: &'a Options,
+    name: &'a str,
+    segment: &'a Segment,
+}
+
+/// The life of one segment; the next one, if there is one already.
+fn lead(
+    place: &Place<'_>,
+    life: Duration,
+    random: &mut Random,
+    tally: &mut Tally,
+    go_on: &mut GoOn<'_>,
+) -> Result<Option<Segment>, Trouble> {
+    let seed = random.next();
+    let mut life = Life {
+        stage: Stage::new(place.setup, place.options, place.name, seed, tally),
+        random: Random(seed),
+        until: Instant::now() + life,
+        pulse: Pulse { received: 0, since: None },
+        go_on,
+    };
+    let endings = [Ending::Leave, Ending::Massacre, Ending::Unlink, Ending::Close];
+    let ending = endings[random.below(endings.len())];
+    life.work()?;
+    let next = life.end(ending, place)?;
+    let last = |error: &dyn std::fmt::Display| Trouble::Defect(format!("at the end: {error}"));
+    let books = life.stage.into_books();
+    // Who attaches cleans up behind the last of the dead.
+    let attached = if next.is_none() { Some(Segment::attach(place.name)) } else { None };
+    let attached = attached.transpose().map_err(|error| last(&error))?;
+    let here = if attached.is_some() { 2 } else { 1 };
+    let status = place.segment.status().map_err(|fault| last(&fault))?;
+    nothing_is_left(&status, here)?;
+    drop(attached);
+    tally.add(&verify(&books).map_err(|defect| Trouble::Defect(defect.to_string()))?);
+    tally.takeovers += takeovers(&books);
+    Ok(next)
+}
+
+/// All that was taken was given back, whoever took it.
+fn nothing_is_left(status: &Status, here: usize) -> Result<(), Trouble> {
+    let alive = status.attached.iter().filter(|one| one.alive).count();
+    let empty = status.used_bytes == 0
+        && status.handles == 0
+        && status.sleepers == 0
+        && status.producers.is_empty()
+        && status.consumers.is_empty()
+        && (status.attached.len(), alive) == (here, here);
+    let left = || Trouble::Defect(format!("something is left when all have gone: {status:?}"));
+    empty.then_some(()).ok_or_else(left)
+}
+
+/// How often a sole role went from someone who was killed to another.
+fn takeovers(books: &Books) -> u64 {
+    let count = |sole: bool, mut holders: Vec<(u64, bool)>| {
+        holders.retain(|(joined_ns, _)| *joined_ns > 0);
+        holders.sort_unstable();
+        let followed = holders.windows(2).filter(|pair| pair[0].1).count() as u64;
+        if sole { followed } else { 0 }
+    };
+    let senders = books.senders.iter().map(|one| (one.joined_ns, one.killed)).collect();
+    let receivers = books.receivers.iter().map(|one| (one.joined_ns, one.killed)).collect();
+    count(!books.many_senders, senders) + count(!books.many_receivers, receivers)
+}
+
+/// How long nothing was received, while something was to be.
+struct Pulse {
+    received: u64,
+    /// When something was received last, or nobody was to go on.
+    since: Option<Instant>,
+}
+
+struct Life<'a, 'g> {
+    stage: Stage<'a>,
+    random: Random,
+    until: Instant,
+    pulse: Pulse,
+    go_on: &'g mut GoOn<'a>,
+}
+
+impl Life<'_, '_> {
+    /// Starts everyone, and does things to them until the time is over.
+    fn work(&mut self) -> Result<(), Trouble> {
+        for seat in 0..self.stage.seats.len() {
+            self.stage.start(seat, false)?;
+        }
+        let mut next = Instant::now();
+        while Instant::now() < self.until {
+            self.tick(false)?;
+            if Instant::now() >= next {
+                self.act()?;
+                next = Instant::now() + Duration::from_micros(self.random.below(CALM_US) as u64);
+            }
+        }
+        self.stage.go_on(true);
+        Ok(())
+    }
+
+    /// Does one thing to one worker, or fills an empty seat.
+    fn act(&mut self) -> Result<(), Trouble> {
+        let seat = self.random.below(self.stage.seats.len());
+        let what = self.random.below(16);
+        let pause = Duration::from_millis(self.random.below(STOP_MS) as u64);
+        if self.stage.seats[seat].is_none() {
+            return self.stage.start(seat, false);
+        }
+        match what {
+            0..=6 => {
+                self.stage.kill(seat)?;
+            }
+            // At once followed by another.
+            7..=10 => {
+                self.stage.kill(seat)?;
+                self.stage.start(seat, false)?;
+            }
+            11 | 12 => self.stage.stop(seat, pause),
+            13 => self.stage.ask_to_leave(seat),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Looks after everyone, for a moment.
+    fn tick(&mut self, closed: bool) -> Result<(), Trouble> {
+        if (self.go_on)() == ControlFlow::Break(()) {
+            return Err(Trouble::Failed(crate::Error::Stopped));
+        }
+        sleep(TICK);
+        self.stage.go_on(false);
+        self.stage.look_after(closed)?;
+        self.feel_pulse()
+    }
+
+    /// Something is to be received while there are users of both roles, and none stands still.
+    fn feel_pulse(&mut self) -> Result<(), Trouble> {
+        let (received, now) = (self.stage.received(), Instant::now());
+        let candidate =
+            |role| self.stage.workers().any(|worker| worker.role == role && worker.is_candidate());
+        let stopped = self.stage.workers().any(|worker| worker.stopped_until.is_some());
+        let demanded = !stopped && candidate(Role::Producer) && candidate(Role::Consumer);
+        let pause = self.pulse.since.map_or(Duration::ZERO, |since| now - since);
+        let advanced = received != self.pulse.received;
+        if !demanded || advanced {
+            let tally = &mut *self.stage.tally;
+            if advanced {
+                tally.worst_pause_ms = tally.worst_pause_ms.max(pause.as_secs_f64() * 1e3);
+                tally.long_pauses += u64::from(pause > LONG);
+            }
+            self.pulse = Pulse { received, since: demanded.then_some(now) };
+        } else if self.pulse.since.is_none() {
+            self.pulse.since = Some(now);
+        } else if pause > HANG {
+            let scene = self.stage.scene();
+            let s = HANG.as_secs();
+            return Err(Trouble::Defect(format!("nothing was received for {s} s: {scene}")));
+        }
+        Ok(())
+    }
+
+    /// Ends the use of the segment; the next one, if that has the name already.
+    fn end(&mut self, ending: Ending, place: &Place<'_>) -> Result<Option<Segment>, Trouble> {
+        let failed =
+            |what: &str, error: &dyn std::fmt::Display| Trouble::Defect(format!("{what}: {error}"));
+        let mut next = None;
+        let mut closed = false;
+        match ending {
+            Ending::Leave => {}
+            Ending::Massacre => {
+                for seat in 0..self.stage.seats.len() {
+                    self.stage.kill(seat)?;
+                }
+            }
+            Ending::Unlink => {
+                // Nobody finds this segment any more after that.
+                self.wait("leave", closed, |stage| {
+                    !stage.workers().any(|worker| worker.asked_to_leave)
+                })?;
+                self.ensure_consumer(false)?;
+                self.wait("attach", closed, |stage| {
+                    stage.workers().all(|worker| worker.state() != State::Starting)
+                })?;
+                Segment::unlink(place.name).map_err(|error| failed("unlinking", &error))?;
+                match Segment::attach(place.name) {
+                    Err(AttachError::NotFound { .. }) => {}
+                    other => {
+                        let what = format!("a name that was removed is there: {other:?}");
+                        return Err(Trouble::Defect(what));
+                    }
+                }
+                let created = Segment::create(place.name, &self.stage.setup.config());
+                next = Some(created.map_err(|error| failed("creating anew", &error))?);
+                self.stage.tally.unlinks += 1;
+                let until = Instant::now() + NAMELESS;
+                while Instant::now() < until {
+                    self.tick(closed)?;
+                }
+            }
+            Ending::Close => {
+                place.segment.close();
+                closed = true;
+                self.stage.tally.closes += 1;
+                self.wait("leave a closed ring", closed, |stage| {
+                    stage.workers().all(|worker| worker.role != Role::Producer)
+                })?;
+            }
+        }
+        self.leave(closed)?;
+        Ok(next)
+    }
+
+    /// Has the producers leave, and then the consumers, who take with them what is left.
+    fn leave(&mut self, closed: bool) -> Result<(), Trouble> {
+        let producers = 0..self.stage.setup.workers(Role::Producer);
+        producers.for_each(|seat| self.stage.ask_to_leave(seat));
+        self.wait("leave", closed, |stage| {
+            stage.workers().all(|worker| worker.role != Role::Producer)
+        })?;
+        self.ensure_consumer(true)?;
+        (0..self.stage.seats.len()).for_each(|seat| self.stage.ask_to_leave(seat));
+        self.wait("drain and leave", closed, |stage| stage.workers().next().is_none())
+    }
+
+    fn ensure_consumer(&mut self, told_to_leave: bool) -> Result<(), Trouble> {
+        let stays = |worker: &super::stage::Worker| {
+            worker.role == Role::Consumer && (told_to_leave || !worker.asked_to_leave)
+        };
+        let free = self.stage.seats.iter().rposition(Option::is_none);
+        let consumers = self.stage.setup.workers(Role::Producer)..;
+        match free.filter(|seat| consumers.contains(seat)) {
+            Some(seat) if !self.stage.workers().any(stays) => self.stage.start(seat, told_to_leave),
+            _ => Ok(()),
+        }
+    }
+
+    /// Looks after everyone until `done`.
+    fn wait(
+        &mut self,
+        what: &str,
+        closed: bool,
+        done: impl Fn(&Stage<'_>) -> bool,
+    ) -> Result<(), Trouble> {
+        let deadline = Instant::now() + HANG;
+        while !done(&self.stage) {
+            if Instant::now() > deadline {
+                let scene = self.stage.scene();
+                return Err(Trouble::Defect(format!("these do not {what}: {scene}")));
+            }
+            self.tick(closed)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,176 @@
+//! What a round is like: a function of the seed and the round's number.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use shmring::{Config, Kind, Role, WaitMode, WakeFences};
+
+use crate::random::{Random, mix};
+
+/// What a packed ring holds: a sealed message.
+pub(super) type Element = [u64; 4];
+
+/// How workers wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Waits {
+    Sleeping,
+    Adaptive,
+    Spinning,
+}
+
+impl Waits {
+    pub(super) fn mode(self) -> WaitMode {
+        match self {
+            Waits::Sleeping => WaitMode::Block,
+            Waits::Adaptive => WaitMode::Adaptive,
+            Waits::Spinning => WaitMode::Spin,
+        }
+    }
+}
+
+/// Which workers have a monitor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Monitors {
+    None,
+    Some,
+    All,
+}
+
+/// One ring and its users.
+#[derive(Clone, Debug)]
+pub(super) struct Setup {
+    pub(super) kind: Kind,
+    /// Of a record ring.
+    capacity_bytes: u64,
+    /// Of the others.
+    slots: u64,
+    slot_bytes: u64,
+    fences: WakeFences,
+    pub(super) waits: Waits,
+    monitors: Monitors,
+    /// Workers for each role. Of a sole role one has it and the others stand by.
+    pub(super) producers: usize,
+    pub(super) consumers: usize,
+    /// How long each segment of the round is in use.
+    pub(super) lives: Vec<Duration>,
+    /// For all that is decided in the round.
+    pub(super) seed: u64,
+}
+
+fn choose<T: Copy>(random: &mut Random, from: &[T]) -> T {
+    from[random.below(from.len())]
+}
+
+impl Setup {
+    pub(super) fn of(seed: u64, round: u32) -> Setup {
+        let mut random = Random(mix(seed) ^ mix(!u64::from(round)));
+        let waits = choose(&mut random, &[Waits::Sleeping, Waits::Adaptive, Waits::Spinning]);
+        // Whoever spins takes a CPU from those who have work.
+        let most = if waits == Waits::Spinning { 2 } else { 4 };
+        let count = 1 + random.below(3);
+        Setup {
+            // One after the other, so that a short run sees all of them.
+            kind: Kind::ALL[round as usize % Kind::ALL.len()],
+            capacity_bytes: choose(&mut random, &[1 << 12, 1 << 12, 1 << 14, 1 << 17, 1 << 20]),
+            slots: choose(&mut random, &[1, 2, 4, 4, 16, 16, 64, 1024]),
+            slot_bytes: choose(&mut random, &[24, 48, 64, 128, 256, 1024]),
+            fences: choose(
+                &mut random,
+                &[WakeFences::BothSides, WakeFences::Borrowed, WakeFences::SleepersOnly],
+            ),
+            waits,
+            monitors: choose(&mut random, &[Monitors::None, Monitors::Some, Monitors::All]),
+            producers: 1 + random.below(most),
+            consumers: 1 + random.below(most),
+            lives: (0..count)
+                .map(|_| Duration::from_millis(200 + random.below(500) as u64))
+                .collect(),
+            seed: random.next(),
+        }
+    }
+
+    /// Tables have room for those who live and little more, so that what is not given back is
+    /// missed.
+    pub(super) fn config(&self) -> Config {
+        let workers = (self.producers + self.consumers) as u64;
+        let config = match self.kind {
+            Kind::Spsc => Config::spsc().capacity_bytes(self.capacity_bytes),
+            Kind::Packed => Config::packed::<Element>().slots(self.slots),
+            kind => Config::new(kind).slots(self.slots).slot_bytes(self.slot_bytes),
+        };
+        config.wake_fences(self.fences).max_handles(workers + 1).max_attaches(workers + 2)
+    }
+
+    pub(super) fn workers(&self, role: Role) -> usize {
+        match role {
+            Role::Producer => self.producers,
+            Role::Consumer => self.consumers,
+        }
+    }
+
+    pub(super) fn has_monitor(&self, incarnation: u32) -> bool {
+        match self.monitors {
+            Monitors::None => false,
+            Monitors::Some => incarnation.is_multiple_of(2),
+            Monitors::All => true,
+        }
+    }
+
+    /// The most messages that a batch has.
+    pub(super) fn most_in_batch(&self) -> usize {
+        if self.kind == Kind::Spsc { 8 } else { self.slots.min(8) as usize }
+    }
+}
+
+impl fmt::Display for Setup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Setup { kind, capacity_bytes, slots, slot_bytes, producers, consumers, .. } = self;
+        match kind {
+            Kind::Spsc => write!(f, "spsc ring of {capacity_bytes} bytes")?,
+            Kind::Packed => write!(f, "packed ring of {slots} elements")?,
+            _ => write!(f, "{kind} ring of {slots} slots of {slot_bytes} bytes")?,
+        }
+        write!(f, ", {producers} producers, {consumers} consumers")?;
+        f.write_str(match self.waits {
+            Waits::Sleeping => ", sleeping",
+            Waits::Adaptive => ", adaptive",
+            Waits::Spinning => ", spinning",
+        })?;
+        f.write_str(match self.fences {
+            WakeFences::BothSides => ", fences on both sides",
+            WakeFences::Borrowed => ", borrowed fences",
+            WakeFences::SleepersOnly => ", fences of sleepers only",
+        })?;
+        f.write_str(match self.monitors {
+            Monitors::None => "",
+            Monitors::Some => ", some monitored",
+            Monitors::All => ", all monitored",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches choices that are never made, and rounds that are not a function of the seed.
+    #[test]
+    fn a_seed_comes_to_all_rings_and_always_the_same() {
+        let texts = |seed| (0..300).map(move |round| Setup::of(seed, round).to_string());
+        let all: Vec<String> = texts(1).collect();
+        assert!(texts(1).eq(all.iter().cloned()) && !texts(2).eq(all.iter().cloned()));
+        let kinds = ["spsc", "mpmc", "mpsc", "spmc", "packed"];
+        let waits = ["sleeping,", "adaptive,", "spinning,"];
+        let fences = ["both sides", "borrowed", "sleepers only"];
+        for kind in kinds {
+            for (wait, fence) in waits.iter().flat_map(|wait| fences.map(|fence| (wait, fence))) {
+                let chosen = |text: &&String| {
+                    text.starts_with(kind) && text.contains(wait) && text.contains(fence)
+                };
+                assert!(all.iter().any(|text| chosen(&text)), "{kind}, {wait} {fence}");
+            }
+        }
+        assert!((0..300).all(|round| Setup::of(1, round).config().rounded_slots().is_ok()));
+    }
+}
