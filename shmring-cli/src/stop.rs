@@ -69,6 +69,7 @@ fn attach_exit(error: &AttachError) -> Exit {
         AttachError::NotFound { .. } => Exit::NoSegment,
         AttachError::TimedOut { .. } => Exit::TimedOut,
         AttachError::NotASegment { .. }
+        | AttachError::NotSealed { .. }
         | AttachError::Incompatible { .. }
         | AttachError::CorruptHeader { .. } => Exit::Corrupt,
         AttachError::Denied { .. }

@@ -105,7 +105,7 @@ pub use consumer::Consumer;
 pub use element::Element;
 pub use error::{
     AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError, NameError,
-    OsError, RecvError, Role, SendError, TryRecvError, TrySendError, UnlinkError,
+    OsError, RecvError, Role, SendError, ShareError, TryRecvError, TrySendError, UnlinkError,
 };
 pub use facts::{Description, ElementType, Kind, Obtained, Participant, Status, WakeFences};
 pub use grant::{Lookahead, Message, Peek, Reservation};

@@ -9,12 +9,14 @@ pub use crate::ring::roster::Role;
 mod config;
 mod join;
 mod monitor;
+mod offer;
 mod segment;
 mod transfer;
 
 pub use config::{ConfigError, NameError};
 pub use join::JoinError;
 pub use monitor::MonitorError;
+pub use offer::ShareError;
 pub use segment::{AttachError, CreateError, UnlinkError};
 pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
 

@@ -119,6 +119,14 @@ pub enum AttachError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The file that was passed lacks a seal, so that a peer could cut it short, or keep
+    /// others from attaching.
+    NotSealed {
+        /// The segment's name.
+        name: String,
+        /// The seal, as the system calls it.
+        missing: &'static str,
+    },
     /// There is something else of that name.
     NotASegment {
         /// The segment's name.
@@ -187,6 +195,11 @@ impl fmt::Display for AttachError {
                 f,
                 "{name:?} can be written to by everybody (mode {mode:#o}); accept that, or let \
                  its owner narrow the mode"
+            ),
+            Self::NotSealed { name, missing } => write!(
+                f,
+                "{name:?} is not sealed: it lacks {missing}; pass the descriptor of a segment \
+                 that was created sealed"
             ),
             Self::NotASegment { name, why } => write!(f, "{name:?} is no shmring segment: {why}"),
             Self::Incompatible { name, what, found, expected } => write!(

@@ -1,7 +1,7 @@
 //! Attaching: from a name to a mapping that this process is known to hold.
 
 use std::fs::File;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use super::find::{Found, find, is_linked};
 use super::lifecycle::LifecycleLock;
@@ -13,6 +13,7 @@ use crate::facts::{Description, Obtained, Participant, WakeFences};
 use crate::layout::{Geometry, Shape};
 use crate::ring::roster;
 use crate::sync::Ordering;
+use crate::sys::descriptor::Descriptor;
 use crate::sys::fork::ForksHeld;
 use crate::sys::token::Probe;
 use crate::sys::watch::{Stop, Watch};
@@ -32,6 +33,8 @@ pub(crate) struct Attach {
     index: usize,
     pub(crate) description: Description,
     pub(super) obtained: Obtained,
+    /// An open of the file for one who watches it, where this process may not open it.
+    for_watch: Mutex<Option<Descriptor>>,
 }
 
 impl Attach {
@@ -58,7 +61,7 @@ impl Attach {
     /// child forked off before that would keep it. The caller has the lifecycle lock, or
     /// the segment has no name yet.
     pub(super) fn hold(found: Found, guard: bool, _forks: &ForksHeld) -> Result<Self, AttachError> {
-        let Found { file, header, description } = found;
+        let Found { file, header, description, mut more } = found;
         let geometry = header.geometry;
         if header.fences == WakeFences::SleepersOnly {
             membarrier::register().map_err(|source| AttachError::NoBarrier {
@@ -66,7 +69,11 @@ impl Attach {
                 source,
             })?;
         }
-        let holder = shm::reopen(&file, &description.name).map_err(AttachError::Os)?;
+        let holder = match more.pop() {
+            Some(holder) => holder,
+            None => shm::reopen(&file, true).map_err(AttachError::Os)?,
+        };
+        let for_watch = more.pop().map(Descriptor::new).transpose().map_err(AttachError::Os)?;
         let mut mapping = Mapping::new(&holder, geometry, true).map_err(AttachError::Os)?;
         if guard {
             mapping.guard(&holder, true).map_err(AttachError::Os)?;
@@ -77,7 +84,8 @@ impl Attach {
             return Err(AttachError::TableFull { name: description.name, attaches });
         };
         let obtained = Obtained::default();
-        Ok(Self { mapping, probe, geometry, index, description, obtained })
+        let for_watch = Mutex::new(for_watch);
+        Ok(Self { mapping, probe, geometry, index, description, obtained, for_watch })
     }
 
     /// Makes itself known, after asking for what `memory` says of the segment's pages,
@@ -97,7 +105,7 @@ impl Attach {
 
     /// # Errors
     /// What happened to the file since its length was checked.
-    fn check_whole(&self, name: &Name) -> Result<(), AttachError> {
+    pub(super) fn check_whole(&self, name: &Name) -> Result<(), AttachError> {
         self.mapping.check().map_err(|_| {
             let (name, what) = (name.to_owned(), "file length");
             let stat = self.probe.intact().and_then(|file| file.metadata().ok());
@@ -146,8 +154,17 @@ impl Attach {
 
     /// A watch on the segment's file.
     pub(super) fn watch(&self) -> Result<(Watch, Stop), OsError> {
+        let mut given = self.for_watch.lock().unwrap_or_else(PoisonError::into_inner);
+        match given.take().and_then(Descriptor::into_file) {
+            Some(file) => Watch::new(file),
+            None => Watch::new(shm::reopen(self.file()?, true)?),
+        }
+    }
+
+    /// The segment's file, through the open that belongs to this attach.
+    pub(super) fn file(&self) -> Result<&File, OsError> {
         let closed = || OsError::new("fstat", "the segment", std::io::ErrorKind::NotFound);
-        Watch::new(self.probe.intact().ok_or_else(closed)?)
+        self.probe.intact().ok_or_else(closed)
     }
 
     /// Who is in the entry of that index.

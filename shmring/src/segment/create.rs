@@ -48,21 +48,42 @@ fn link(unnamed: &Unnamed, name: &Name) -> Result<(), CreateError> {
 
 /// Makes a complete segment without a name, with this process attached.
 fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attach), CreateError> {
-    let header = Header {
+    let header = header(config)?;
+    let unnamed = Unnamed::new(name.as_str()).map_err(CreateError::Os)?;
+    let object = shm::path(name.as_str());
+    let free_bytes = shm::free_bytes(unnamed.file(), name.as_str()).map_err(CreateError::Os)?;
+    let file = unnamed.file().try_clone();
+    let file = file.map_err(|e| CreateError::Os(OsError::new("dup", &object, e)))?;
+    fill(&file, name, &Room { object: &object, free_bytes }, config.mode, &header)?;
+    Ok((unnamed, enter(file, name, config, config.mode, header)?))
+}
+
+/// What the header of a new segment says.
+pub(super) fn header(config: &Config) -> Result<Header, CreateError> {
+    Ok(Header {
         geometry: config.geometry().map_err(CreateError::Config)?,
         fences: config.fences.unwrap_or_else(default_fences),
         memory: config.memory,
         created_ns: now_ns(),
         creator_pid: std::process::id(),
-    };
-    let unnamed = Unnamed::new(name.as_str()).map_err(CreateError::Os)?;
-    let file = fill(&unnamed, name, config, &header)?;
+    })
+}
+
+/// Attaches this process to a new segment.
+pub(super) fn enter(
+    file: File,
+    name: &Name,
+    config: &Config,
+    mode: u32,
+    header: Header,
+) -> Result<Attach, CreateError> {
     let uid = nix::unistd::geteuid().as_raw();
-    let description = describe(name, &header, config.mode, uid);
+    let description = describe(name, &header, mode, uid);
+    let found = Found { file, header, description, more: Vec::new() };
     let forks = fork::hold().map_err(CreateError::Os)?;
-    let attach = Attach::hold(Found { file, header, description }, config.guard, &forks);
+    let attach = Attach::hold(found, config.guard, &forks);
     drop(forks);
-    Ok((unnamed, attach.map_err(CreateError::Attach)?.enter(config.memory)))
+    Ok(attach.map_err(CreateError::Attach)?.enter(config.memory))
 }
 
 /// What costs wakers least, as far as this machine has it.
@@ -70,32 +91,38 @@ fn default_fences() -> WakeFences {
     if membarrier::is_available() { WakeFences::SleepersOnly } else { WakeFences::Borrowed }
 }
 
+/// Where a new segment goes.
+pub(super) struct Room<'a> {
+    /// What errors call the file.
+    pub(super) object: &'a str,
+    pub(super) free_bytes: u64,
+}
+
 /// Gives the file its memory, its header and its mode. Everything behind the
 /// header starts as zero.
-fn fill(
-    unnamed: &Unnamed,
+pub(super) fn fill(
+    file: &File,
     name: &Name,
-    config: &Config,
+    room: &Room<'_>,
+    mode: u32,
     header: &Header,
-) -> Result<File, CreateError> {
-    let file = unnamed.file();
+) -> Result<(), CreateError> {
+    let Room { object, free_bytes } = *room;
     let needed_bytes = header.geometry.map().total_bytes;
-    let free_bytes = shm::free_bytes(file, name.as_str()).map_err(CreateError::Os)?;
     let no_space = || CreateError::NoSpace { name: name.to_owned(), needed_bytes, free_bytes };
     // Asking first keeps a hopeless request from filling the memory of others.
     if needed_bytes > free_bytes {
         return Err(no_space());
     }
-    shm::allocate(file, name.as_str(), needed_bytes).map_err(|error| {
+    shm::allocate(file, object, needed_bytes).map_err(|error| {
         match Errno::from_raw(error.errno()) {
             Errno::ENOSPC => no_space(),
             _ => CreateError::Os(error),
         }
     })?;
-    let os = |call| move |e| CreateError::Os(OsError::new(call, shm::path(name.as_str()), e));
-    file.write_all_at(&header.encode(), 0).map_err(os("pwrite"))?;
-    shm::set_mode(file, name.as_str(), config.mode).map_err(CreateError::Os)?;
-    file.try_clone().map_err(os("dup"))
+    file.write_all_at(&header.encode(), 0)
+        .map_err(|error| CreateError::Os(OsError::new("pwrite", object, error)))?;
+    shm::set_mode(file, object, mode).map_err(CreateError::Os)
 }
 
 fn now_ns() -> u64 {

@@ -18,6 +18,8 @@ pub(super) struct Found {
     pub(super) file: File,
     pub(super) header: Header,
     pub(super) description: Description,
+    /// More opens of the file, for a process that may not open it itself.
+    pub(super) more: Vec<File>,
 }
 
 /// Opens a segment and checks all of its header, before anything is mapped.
@@ -33,7 +35,13 @@ pub(super) fn find(name: &Name, writable: bool) -> Result<Found, AttachError> {
                 _ => AttachError::Os(error),
             }
         })?;
-    let os = |call| move |e| AttachError::Os(OsError::new(call, shm::path(name.as_str()), e));
+    examine(file, name, &shm::path(name.as_str()))
+}
+
+/// Checks all of the header of what errors call `object`, before anything is mapped.
+pub(super) fn examine(file: File, name: &Name, object: &str) -> Result<Found, AttachError> {
+    let not_a_segment = |why| AttachError::NotASegment { name: name.to_owned(), why };
+    let os = |call| move |e| AttachError::Os(OsError::new(call, object, e));
     let stat = file.metadata().map_err(os("fstat"))?;
     if !stat.is_file() {
         return Err(not_a_segment("it is not a file"));
@@ -53,7 +61,7 @@ pub(super) fn find(name: &Name, writable: bool) -> Result<Found, AttachError> {
         }
     })?;
     let description = describe(name, &header, stat.mode(), stat.uid());
-    Ok(Found { file, header, description })
+    Ok(Found { file, header, description, more: Vec::new() })
 }
 
 pub(super) fn describe(name: &Name, header: &Header, mode: u32, owner_uid: u32) -> Description {

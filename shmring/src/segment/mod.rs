@@ -22,8 +22,10 @@ mod monitor;
 mod name;
 mod observe;
 mod options;
+mod sealed;
 mod view;
 
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +35,9 @@ pub use observe::{Observer, list};
 pub use options::AttachOptions;
 pub(crate) use view::View;
 
-use crate::error::{AttachError, CreateError, Fault, JoinError, MonitorError, UnlinkError};
+use crate::error::{
+    AttachError, CreateError, Fault, JoinError, MonitorError, ShareError, UnlinkError,
+};
 use crate::facts::{Description, ElementType, Obtained, Status};
 use attach::Attach;
 use name::Name;
@@ -87,6 +91,71 @@ impl Segment {
     /// [`AttachError::TimedOut`] if it does not; else as for `attach`.
     pub fn attach_timeout(name: &str, timeout: Duration) -> Result<Self, AttachError> {
         AttachOptions::new().timeout(timeout).attach(name)
+    }
+
+    /// Makes a segment that has no name and is sealed: nobody can ever change its size, so
+    /// that no peer can make another one fault. `label` is what descriptions and errors
+    /// call it.
+    ///
+    /// It is freed when nobody is attached and nobody has a descriptor of it. The mode of
+    /// `config` tells who of those who were given a descriptor may open the segment for
+    /// writing once more; that everybody may read is added.
+    ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("prices", &Config::spsc())?;
+    /// let mut producer = segment.producer()?;
+    ///
+    /// // A descriptor can be inherited, or sent over a Unix socket.
+    /// let descriptor = segment.share()?;
+    ///
+    /// let mut consumer = Segment::from_fd(descriptor)?.consumer()?;
+    /// producer.send(b"hello")?;
+    /// assert_eq!(consumer.recv()?, b"hello");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`CreateError`]. Nothing is left behind.
+    pub fn create_sealed(label: &str, config: &Config) -> Result<Self, CreateError> {
+        sealed::create(&Name::new(label).map_err(CreateError::Name)?, config).map(Self::of)
+    }
+
+    /// Attaches to the sealed segment that a descriptor means, which was inherited or
+    /// received from another process. It is closed in any case.
+    ///
+    /// The seals are looked at first, so that whoever passed the descriptor need not be
+    /// trusted with more than what a peer can do in the ring. The attach opens the segment
+    /// anew through /proc: as the user who created it, or as one whom its mode lets write.
+    ///
+    /// # Errors
+    /// [`AttachError::NotSealed`] if the size could still be changed;
+    /// [`AttachError::Denied`] if the descriptor is for reading only, or this user may not
+    /// open the segment; else as for [`attach`](Self::attach).
+    pub fn from_fd(descriptor: OwnedFd) -> Result<Self, AttachError> {
+        AttachOptions::new().attach_fd(descriptor)
+    }
+
+    /// A descriptor of this sealed segment, to be passed to a process that
+    /// [attaches](Self::from_fd) through it. To be kept no longer than that: the next one is
+    /// as cheap, and copies of one share what belongs to an attach.
+    ///
+    /// # Errors
+    /// See [`ShareError`].
+    pub fn share(&self) -> Result<OwnedFd, ShareError> {
+        self.attach.share(true).map(OwnedFd::from)
+    }
+
+    /// As [`share`](Self::share), but for reading only: for an [`Observer`]. A process of
+    /// the segment's owner can open it for writing nevertheless.
+    ///
+    /// # Errors
+    /// See [`ShareError`].
+    pub fn share_read_only(&self) -> Result<OwnedFd, ShareError> {
+        self.attach.share(false).map(OwnedFd::from)
     }
 
     pub(crate) fn of(attach: Arc<Attach>) -> Self {

@@ -7,6 +7,8 @@ use crate::error::NameError;
 /// The longest name that a file can have (NAME_MAX).
 const MAX_NAME_BYTES: usize = 255;
 
+const UNNAMED: &str = "memfd";
+
 /// A name that shared memory objects can have, without the leading slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(String);
@@ -28,6 +30,11 @@ impl Name {
             }
             _ => Ok(Self(name.to_owned())),
         }
+    }
+
+    /// What a segment is called that has no name.
+    pub(crate) fn of_unnamed() -> Self {
+        Self(UNNAMED.to_owned())
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -1,7 +1,9 @@
 //! Looking at a segment without joining it.
 
+use std::os::fd::OwnedFd;
+
 use super::attach::participant;
-use super::find::{find, has_magic};
+use super::find::{Found, find, has_magic};
 use super::mapping::Mapping;
 use super::name::Name;
 use super::options::AttachOptions;
@@ -70,9 +72,21 @@ impl Observer {
         AttachOptions::new().accept_world_writable(true).observe(name)
     }
 
+    /// Opens the sealed segment that a descriptor means, which may be one for reading only.
+    ///
+    /// # Errors
+    /// See [`AttachError`].
+    pub fn from_fd(descriptor: OwnedFd) -> Result<Self, AttachError> {
+        AttachOptions::new().observe_fd(descriptor)
+    }
+
     pub(super) fn by_name(name: &Name, options: &AttachOptions) -> Result<Self, AttachError> {
         let found = find(name, false)?;
         options.check(&found.description)?;
+        Self::of(found, options)
+    }
+
+    pub(super) fn of(found: Found, options: &AttachOptions) -> Result<Self, AttachError> {
         let geometry = found.header.geometry;
         let mut mapping = Mapping::new(&found.file, geometry, false).map_err(AttachError::Os)?;
         if options.guard {

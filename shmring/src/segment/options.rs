@@ -1,11 +1,13 @@
 //! How to attach, and whom to trust in doing so.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use super::Segment;
 use super::attach::Attach;
 use super::name::Name;
 use super::observe::Observer;
+use super::sealed;
 use crate::error::AttachError;
 use crate::facts::Description;
 use crate::sync::Deadline;
@@ -109,6 +111,24 @@ impl AttachOptions {
         self.find(name, |name| Observer::by_name(name, self))
     }
 
+    /// Attaches to the sealed segment that a descriptor means, as [`Segment::from_fd`] does.
+    /// Since no name leads to it, it may be one that everybody may write to.
+    ///
+    /// # Errors
+    /// As for [`Segment::from_fd`].
+    pub fn attach_fd(&self, descriptor: OwnedFd) -> Result<Segment, AttachError> {
+        sealed::attach(descriptor, self).map(Segment::of)
+    }
+
+    /// Looks at the sealed segment that a descriptor means, which may be one for reading
+    /// only. It is closed in any case.
+    ///
+    /// # Errors
+    /// As for [`Segment::from_fd`].
+    pub fn observe_fd(&self, descriptor: OwnedFd) -> Result<Observer, AttachError> {
+        sealed::observe(descriptor, self)
+    }
+
     fn find<T>(
         &self,
         name: &str,
@@ -133,15 +153,20 @@ impl AttachOptions {
     /// What about a segment makes it one not to be trusted. Owner and mode are those of
     /// the opened file, whatever the name means by now.
     pub(super) fn check(&self, found: &Description) -> Result<(), AttachError> {
+        self.check_owner(found)?;
+        if found.mode & WORLD_WRITABLE != 0 && !self.accept_world_writable {
+            let name = found.name.clone();
+            return Err(AttachError::WorldWritable { name, mode: found.mode });
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_owner(&self, found: &Description) -> Result<(), AttachError> {
         if let Some(expected) = self.owner
             && expected != found.owner_uid
         {
             let name = found.name.clone();
             return Err(AttachError::WrongOwner { name, expected, found: found.owner_uid });
-        }
-        if found.mode & WORLD_WRITABLE != 0 && !self.accept_world_writable {
-            let name = found.name.clone();
-            return Err(AttachError::WorldWritable { name, mode: found.mode });
         }
         Ok(())
     }

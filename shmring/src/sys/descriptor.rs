@@ -50,6 +50,12 @@ impl Descriptor {
             && file.stream_position().ok() == self.mark;
         same.then_some(file)
     }
+
+    /// The file itself, if the descriptor still means it.
+    pub(crate) fn into_file(mut self) -> Option<File> {
+        self.intact()?;
+        self.file.take()
+    }
 }
 
 impl Drop for Descriptor {

@@ -6,6 +6,7 @@ pub(crate) mod descriptor;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod membarrier;
+pub(crate) mod memfd;
 pub(crate) mod process;
 pub(crate) mod refused;
 pub(crate) mod sentinel;

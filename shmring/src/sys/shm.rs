@@ -24,6 +24,10 @@ fn failed(call: &'static str, name: &str) -> impl FnOnce(Errno) -> OsError {
     move |errno| OsError::new(call, path(name), errno)
 }
 
+fn failed_on(call: &'static str, object: &str) -> impl FnOnce(Errno) -> OsError {
+    move |errno| OsError::new(call, object, errno)
+}
+
 /// Opens an existing object, for reading only or for both, never through a
 /// symbolic link and without waiting for anyone.
 pub(crate) fn open_existing(name: &str, writable: bool) -> Result<File, OsError> {
@@ -39,11 +43,11 @@ pub(crate) fn exists(name: &str) -> bool {
 }
 
 /// Opens the same file once more, with an open file description of its own.
-pub(crate) fn reopen(file: &File, name: &str) -> Result<File, OsError> {
-    let flags = OFlag::O_RDWR | OFlag::O_CLOEXEC;
-    open(proc_path(file).as_str(), flags, Mode::empty())
+pub(crate) fn reopen(file: &File, writable: bool) -> Result<File, OsError> {
+    let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+    open(proc_path(file).as_str(), access | OFlag::O_CLOEXEC, Mode::empty())
         .map(File::from)
-        .map_err(failed("open through /proc/thread-self/fd", name))
+        .map_err(|errno| OsError::new("open through /proc/thread-self/fd", "the segment", errno))
 }
 
 /// A path to the file, with or without a name of its own.
@@ -116,12 +120,12 @@ const MAX_TEMPORARY_NAMES: u32 = 1000;
 
 /// Gives an object all its memory now, so that no store can meet a full tmpfs
 /// later. What was reserved stays until the last user of the object goes.
-pub(crate) fn allocate(file: &File, name: &str, bytes: u64) -> Result<(), OsError> {
+pub(crate) fn allocate(file: &File, object: &str, bytes: u64) -> Result<(), OsError> {
     let len = i64::try_from(bytes).unwrap_or(i64::MAX);
     loop {
         match fallocate(file.as_fd(), FallocateFlags::empty(), 0, len) {
             Err(Errno::EINTR) => {}
-            result => return result.map_err(failed("fallocate", name)),
+            result => return result.map_err(failed_on("fallocate", object)),
         }
     }
 }
@@ -136,8 +140,8 @@ pub(crate) fn free_bytes(file: &File, name: &str) -> Result<u64, OsError> {
 }
 
 /// Sets the permission bits exactly, whatever the umask.
-pub(crate) fn set_mode(file: &File, name: &str, mode: u32) -> Result<(), OsError> {
-    fchmod(file.as_fd(), Mode::from_bits_truncate(mode)).map_err(failed("fchmod", name))
+pub(crate) fn set_mode(file: &File, object: &str, mode: u32) -> Result<(), OsError> {
+    fchmod(file.as_fd(), Mode::from_bits_truncate(mode)).map_err(failed_on("fchmod", object))
 }
 
 /// Removes a name. Those attached keep the object.

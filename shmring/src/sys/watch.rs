@@ -49,14 +49,14 @@ fn failed(call: &'static str) -> impl FnOnce(Errno) -> OsError {
 }
 
 impl Watch {
-    pub(crate) fn new(file: &File) -> Result<(Self, Stop), OsError> {
+    /// A watch on the file that `file` means, which from then on is the watch's own.
+    pub(crate) fn new(file: File) -> Result<(Self, Stop), OsError> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
             .map_err(failed("inotify_init1"))?;
         inotify
-            .add_watch(shm::proc_path(file).as_str(), AddWatchFlags::IN_CLOSE_WRITE)
+            .add_watch(shm::proc_path(&file).as_str(), AddWatchFlags::IN_CLOSE_WRITE)
             .map_err(failed("inotify_add_watch"))?;
         let (stop, pipe) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
-        let file = shm::reopen(file, "the segment")?;
         let pipe = Descriptor::new(File::from(pipe))?;
         Ok((Self { inotify, stop, file }, Stop { pipe }))
     }

@@ -1,0 +1,106 @@
+//! Files in memory that have no name, and whose size nobody can change.
+
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
+
+use rustix::fs::memfd_create;
+use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fcntl_getfl};
+use rustix::io::Errno;
+
+use crate::error::OsError;
+
+/// The longest label that the kernel takes.
+pub(crate) const MAX_LABEL_BYTES: usize = 249;
+/// What the kernel shows a file's label behind, and what follows it.
+const LABEL_FRAME: (&str, &str) = ("/memfd:", " (deleted)");
+/// The seals of a segment: nobody cuts it short, nobody lengthens it, and nobody adds seals
+/// that would keep others from attaching.
+const SEALS: [(SealFlags, &str); 3] = [
+    (SealFlags::SHRINK, "F_SEAL_SHRINK"),
+    (SealFlags::GROW, "F_SEAL_GROW"),
+    (SealFlags::SEAL, "F_SEAL_SEAL"),
+];
+
+/// What errors call the file.
+pub(crate) fn object(label: &str) -> String {
+    format!("memfd:{label}")
+}
+
+/// Makes an empty file that can be sealed.
+pub(crate) fn create(label: &str) -> Result<File, OsError> {
+    let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    memfd_create(label, flags | MemfdFlags::NOEXEC_SEAL)
+        .or_else(|errno| match errno {
+            // Before Linux 6.3 nobody knew that flag.
+            Errno::INVAL => memfd_create(label, flags),
+            errno => Err(errno),
+        })
+        .map(File::from)
+        .map_err(|errno| OsError::new("memfd_create", object(label), errno))
+}
+
+/// Fixes the size for good.
+pub(crate) fn seal(file: &File, label: &str) -> Result<(), OsError> {
+    let seals = SEALS.iter().fold(SealFlags::empty(), |all, (seal, _)| all | *seal);
+    fcntl_add_seals(file, seals)
+        .map_err(|errno| OsError::new("fcntl(F_ADD_SEALS)", object(label), errno))
+}
+
+/// The first seal of a segment that the file does not have. `None` if it has them all.
+pub(crate) fn missing_seal(file: &File) -> Result<Option<&'static str>, OsError> {
+    let found = match fcntl_get_seals(file) {
+        Ok(found) => found,
+        // A kind of file that has no seals.
+        Err(Errno::INVAL) => SealFlags::empty(),
+        Err(errno) => return Err(OsError::new("fcntl(F_GET_SEALS)", "the segment", errno)),
+    };
+    Ok(SEALS.iter().find(|(seal, _)| !found.contains(*seal)).map(|(_, name)| *name))
+}
+
+/// Whether the file was opened for reading and writing.
+pub(crate) fn is_writable(file: &File) -> Result<bool, OsError> {
+    let flags =
+        fcntl_getfl(file).map_err(|errno| OsError::new("fcntl(F_GETFL)", "the segment", errno))?;
+    Ok(flags & OFlags::RWMODE == OFlags::RDWR)
+}
+
+/// The label that the file was made with, where /proc tells.
+pub(crate) fn label(file: &File) -> Option<String> {
+    let link = fs::read_link(format!("/proc/thread-self/fd/{}", file.as_raw_fd())).ok()?;
+    let (before, after) = LABEL_FRAME;
+    let label = link.to_str()?.strip_prefix(before)?;
+    Some(label.strip_suffix(after).unwrap_or(label).to_owned())
+}
+
+/// Bytes that the machine could give without ending anybody for it; `u64::MAX` where that
+/// is not told. The file system of these files has no limit of its own.
+pub(crate) fn free_bytes() -> u64 {
+    free_of(&fs::read_to_string("/proc/meminfo").unwrap_or_default())
+}
+
+fn free_of(meminfo: &str) -> u64 {
+    let kib = |field: &str| {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(field))?;
+        line.split_whitespace().next()?.parse::<u64>().ok()
+    };
+    let Some(memory) = kib("MemAvailable:") else {
+        return u64::MAX;
+    };
+    memory.saturating_add(kib("SwapFree:").unwrap_or(0)).saturating_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches a wrong unit, and a segment that is refused where nothing is told.
+    #[test]
+    fn what_is_free_counts_in_bytes() {
+        let text = "MemTotal: 9 kB\nMemFree:  1 kB\nMemAvailable:   5 kB\nSwapFree:  2 kB\n";
+        assert_eq!(free_of(text), 7 * 1024);
+        assert_eq!(free_of("MemAvailable:  5 kB\n"), 5 * 1024);
+        assert_eq!(free_of(""), u64::MAX);
+        let here = free_bytes();
+        assert!(here == u64::MAX || here.is_multiple_of(1024) && here > 1 << 20, "{here}");
+    }
+}
