@@ -6,7 +6,7 @@ use shmring::{
     Consumer, Message, RecvError, Segment, TryRecvError, bytemuck, bytemuck::Zeroable, packed,
 };
 
-use super::ledger::{MAX_ENTRIES, Told};
+use super::ledger::{MAX_ENTRIES, Told, Wish};
 use super::party::{Next, Party};
 use super::setup::Element;
 use crate::contender::BoxError;
@@ -39,8 +39,8 @@ pub(super) fn messages(party: &mut Party<'_>, segment: &Segment) -> Result<(), B
     let Some(mut rx) = party.join(|| segment.consumer())? else { return Ok(()) };
     rx.set_wait_mode(party.part.waits.mode());
     let mut buffer = vec![0; BUFFER_BYTES];
-    loop {
-        let last = party.ledger.is_stopped();
+    while party.ledger.wish() != Wish::Leave {
+        let last = party.ledger.wish() == Wish::Drain;
         let verbs = if rx.is_exclusive() { 8 } else { 5 };
         let verb = if last { 0 } else { party.random.below(verbs) };
         let got = match verb {
@@ -51,9 +51,10 @@ pub(super) fn messages(party: &mut Party<'_>, segment: &Segment) -> Result<(), B
         };
         party.ledger.close();
         if settle(party, &got, last)? == Next::Leave {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 /// Whether to go on. A consumer leaves by itself when its ledger is full.
@@ -187,8 +188,8 @@ pub(super) fn elements(party: &mut Party<'_>, segment: &Segment) -> Result<(), B
         return Ok(());
     };
     rx.set_wait_mode(party.part.waits.mode());
-    loop {
-        let last = party.ledger.is_stopped();
+    while party.ledger.wish() != Wish::Leave {
+        let last = party.ledger.wish() == Wish::Drain;
         let verb = if last { 0 } else { party.random.below(5) };
         let got = match verb {
             3 | 4 => peek_elements(party, &mut rx)?,
@@ -196,9 +197,10 @@ pub(super) fn elements(party: &mut Party<'_>, segment: &Segment) -> Result<(), B
         };
         party.ledger.close();
         if settle(party, &got, last)? == Next::Leave {
-            return Ok(());
+            break;
         }
     }
+    Ok(())
 }
 
 fn receive_elements(

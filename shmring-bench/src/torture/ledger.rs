@@ -36,6 +36,15 @@ pub(super) enum State {
     Left,
 }
 
+/// What the parent wants of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    Stay,
+    Leave,
+    /// Of a consumer: to leave when the ring is empty.
+    Drain,
+}
+
 /// One message of one producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct MessageId {
@@ -107,11 +116,11 @@ pub(super) struct Bracket {
 const IN_PLACE: u64 = 1 << 32;
 const STATES: [State; 4] = [State::Starting, State::Attached, State::Joined, State::Left];
 
-/// Words of the head, each with one writer: the worker, but for `Stop`.
+/// Words of the head, each with one writer: the worker, but for `Wish`.
 #[derive(Clone, Copy)]
 enum Word {
     State,
-    Stop,
+    Wish,
     Started,
     Sent,
     BracketMost,
@@ -184,13 +193,17 @@ impl Ledger {
         self.set(Word::JoinedNs, now_ns);
     }
 
-    /// Whether the worker is asked to leave.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.get(Word::Stop) != 0
+    /// What the worker is asked to do.
+    pub(super) fn wish(&self) -> Wish {
+        match self.get(Word::Wish) {
+            0 => Wish::Stay,
+            1 => Wish::Leave,
+            _ => Wish::Drain,
+        }
     }
 
-    pub(super) fn stop(&self) {
-        self.set(Word::Stop, 1);
+    pub(super) fn ask(&self, wish: Wish) {
+        self.set(Word::Wish, wish as u64);
     }
 
     /// Messages that the producer had begun to send.
@@ -290,13 +303,13 @@ mod tests {
         workers.open(3, true);
         entries[1..].iter().for_each(|entry| workers.enter(*entry));
         workers.fail("nine words of it, and an umlaut: \u{fc}");
-        parents.stop();
+        parents.ask(Wish::Drain);
         assert_eq!(parents.state(), State::Joined);
         assert_eq!(parents.entries(), entries);
         assert_eq!(parents.received(), 4);
         assert_eq!(parents.bracket(), Some(Bracket { start: 1, most: 3, in_place: true }));
         assert_eq!(parents.fault().unwrap(), "nine words of it, and an umlaut: \u{fc}");
-        assert!(workers.is_stopped());
+        assert_eq!(workers.wish(), Wish::Drain);
         workers.close();
         assert_eq!(parents.bracket(), None);
     }

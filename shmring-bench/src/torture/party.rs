@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shmring::{JoinError, Kind, Segment};
 
-use super::ledger::{Entry, Ledger, MessageId, State, Told};
+use super::ledger::{Entry, Ledger, MessageId, State, Told, Wish};
 use super::setup::Waits;
 use super::{consuming, producing};
 use crate::contender::BoxError;
@@ -80,10 +80,12 @@ impl Party<'_> {
         &self,
         claim: impl Fn() -> Result<T, JoinError>,
     ) -> Result<Option<T>, BoxError> {
-        while !self.ledger.is_stopped() || !self.part.produces {
+        while self.ledger.wish() != Wish::Leave {
             match claim() {
                 // The parent notices if that does not end.
-                Err(JoinError::RoleTaken { .. }) if !self.ledger.is_stopped() => sleep(ROLE_POLL),
+                Err(JoinError::RoleTaken { .. }) if self.ledger.wish() == Wish::Stay => {
+                    sleep(ROLE_POLL);
+                }
                 Err(JoinError::RoleTaken { .. } | JoinError::Closed) => return Ok(None),
                 joined => {
                     let joined = joined?;

@@ -4,6 +4,7 @@ use std::thread::yield_now;
 
 use shmring::{Producer, Segment, SendError, TrySendError, bytemuck, packed};
 
+use super::ledger::Wish;
 use super::party::{Next, Party};
 use super::setup::Element;
 use crate::contender::BoxError;
@@ -50,7 +51,7 @@ pub(super) fn messages(party: &mut Party<'_>, segment: &Segment) -> Result<(), B
     tx.set_require_consumer(party.part.require_consumer);
     let most_bytes = tx.max_message_bytes().min(MAX_BYTES);
     let mut batch: Vec<Vec<u8>> = vec![Vec::new(); party.part.most_in_batch];
-    while !party.ledger.is_stopped() {
+    while party.ledger.wish() == Wish::Stay {
         party.dawdle();
         let verb = party.random.below(10);
         let count = if verb < 3 { 1 + party.random.below(batch.len()) } else { 1 };
@@ -146,7 +147,7 @@ pub(super) fn elements(party: &mut Party<'_>, segment: &Segment) -> Result<(), B
     };
     tx.set_wait_mode(party.part.waits.mode());
     tx.set_require_consumer(party.part.require_consumer);
-    while !party.ledger.is_stopped() {
+    while party.ledger.wish() == Wish::Stay {
         party.dawdle();
         let sent = party.ledger.sent();
         let count = 1 + party.random.below(party.part.most_in_batch) as u64;

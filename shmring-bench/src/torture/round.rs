@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use shmring::{AttachError, CreateError, Role, Segment, Status};
+use shmring::{AttachError, CreateError, Kind, RecvError, Role, Segment, Status};
 
-use super::ledger::State;
-use super::setup::Setup;
+use super::ledger::{State, Wish};
+use super::setup::{Element, Setup};
 use super::stage::Stage;
 use super::verify::{Books, verify};
 use super::{GoOn, Tally, Trouble};
@@ -25,6 +25,8 @@ const CALM_US: usize = 12_000;
 const STOP_MS: usize = 150;
 /// How long the users of a segment go on whose name is gone.
 const NAMELESS: Duration = Duration::from_millis(60);
+/// Long enough for a waiter to look after the dead.
+const WAIT: Duration = Duration::from_millis(10);
 /// Survivors are to go on within this.
 const LONG: Duration = Duration::from_secs(1);
 
@@ -109,6 +111,9 @@ fn lead(
     // Who attaches cleans up behind the last of the dead.
     let attached = if next.is_none() { Some(Segment::attach(place.name)) } else { None };
     let attached = attached.transpose().map_err(|error| last(&error))?;
+    if attached.is_none() {
+        clean_up(place)?;
+    }
     let here = if attached.is_some() { 2 } else { 1 };
     let status = place.segment.status().map_err(|fault| last(&fault))?;
     nothing_is_left(&status, here)?;
@@ -116,6 +121,30 @@ fn lead(
     tally.add(&verify(&books).map_err(|defect| Trouble::Defect(defect.to_string()))?);
     tally.takeovers += takeovers(&books);
     Ok(next)
+}
+
+/// Nobody finds a segment without a name, to clean up by attaching. Who waits there does, too.
+fn clean_up(place: &Place<'_>) -> Result<(), Trouble> {
+    let deadline = Instant::now() + HANG;
+    let last = |error: &dyn std::fmt::Display| Trouble::Defect(format!("after the end: {error}"));
+    loop {
+        let status = place.segment.status().map_err(|fault| last(&fault))?;
+        if status.attached.iter().all(|one| one.alive) || Instant::now() > deadline {
+            return Ok(());
+        }
+        // One that was told the end is followed by one that waits for another producer.
+        let received = match place.setup.kind {
+            Kind::Packed => place
+                .segment
+                .packed_consumer::<Element>()
+                .map(|mut rx| rx.recv_timeout(WAIT).map(drop)),
+            _ => place.segment.consumer().map(|mut rx| rx.recv_timeout(WAIT).map(drop)),
+        };
+        match received.map_err(|error| last(&error))? {
+            Err(RecvError::TimedOut | RecvError::Eof) => {}
+            other => return Err(Trouble::Defect(format!("a drained ring gives {other:?}"))),
+        }
+    }
 }
 
 /// All that was taken was given back, whoever took it.
@@ -163,7 +192,7 @@ impl Life<'_, '_> {
     /// Starts everyone, and does things to them until the time is over.
     fn work(&mut self) -> Result<(), Trouble> {
         for seat in 0..self.stage.seats.len() {
-            self.stage.start(seat, false)?;
+            self.stage.start(seat, Wish::Stay)?;
         }
         let mut next = Instant::now();
         while Instant::now() < self.until {
@@ -183,7 +212,7 @@ impl Life<'_, '_> {
         let what = self.random.below(16);
         let pause = Duration::from_millis(self.random.below(STOP_MS) as u64);
         if self.stage.seats[seat].is_none() {
-            return self.stage.start(seat, false);
+            return self.stage.start(seat, Wish::Stay);
         }
         match what {
             0..=6 => {
@@ -192,10 +221,10 @@ impl Life<'_, '_> {
             // At once followed by another.
             7..=10 => {
                 self.stage.kill(seat)?;
-                self.stage.start(seat, false)?;
+                self.stage.start(seat, Wish::Stay)?;
             }
             11 | 12 => self.stage.stop(seat, pause),
-            13 => self.stage.ask_to_leave(seat),
+            13 => self.stage.ask(seat, Wish::Leave),
             _ => {}
         }
         Ok(())
@@ -256,7 +285,7 @@ impl Life<'_, '_> {
                 self.wait("leave", closed, |stage| {
                     !stage.workers().any(|worker| worker.asked_to_leave)
                 })?;
-                self.ensure_consumer(false)?;
+                self.ensure_consumer(Wish::Stay)?;
                 self.wait("attach", closed, |stage| {
                     stage.workers().all(|worker| worker.state() != State::Starting)
                 })?;
@@ -292,25 +321,21 @@ impl Life<'_, '_> {
     /// Has the producers leave, and then the consumers, who take with them what is left.
     fn leave(&mut self, closed: bool) -> Result<(), Trouble> {
         let producers = 0..self.stage.setup.workers(Role::Producer);
-        producers.for_each(|seat| self.stage.ask_to_leave(seat));
+        producers.for_each(|seat| self.stage.ask(seat, Wish::Leave));
         self.wait("leave", closed, |stage| {
-            stage.workers().all(|worker| worker.role != Role::Producer)
+            !stage.workers().any(|worker| worker.role == Role::Producer || worker.asked_to_leave)
         })?;
-        self.ensure_consumer(true)?;
-        (0..self.stage.seats.len()).for_each(|seat| self.stage.ask_to_leave(seat));
+        self.ensure_consumer(Wish::Drain)?;
+        (0..self.stage.seats.len()).for_each(|seat| self.stage.ask(seat, Wish::Drain));
         self.wait("drain and leave", closed, |stage| stage.workers().next().is_none())
     }
 
-    fn ensure_consumer(&mut self, told_to_leave: bool) -> Result<(), Trouble> {
-        let stays = |worker: &super::stage::Worker| {
-            worker.role == Role::Consumer && (told_to_leave || !worker.asked_to_leave)
-        };
-        let free = self.stage.seats.iter().rposition(Option::is_none);
-        let consumers = self.stage.setup.workers(Role::Producer)..;
-        match free.filter(|seat| consumers.contains(seat)) {
-            Some(seat) if !self.stage.workers().any(stays) => self.stage.start(seat, told_to_leave),
-            _ => Ok(()),
+    /// Starts a consumer if there is none. All consumers were asked to stay so far.
+    fn ensure_consumer(&mut self, wish: Wish) -> Result<(), Trouble> {
+        if self.stage.workers().any(|worker| worker.role == Role::Consumer) {
+            return Ok(());
         }
+        self.stage.start(self.stage.setup.workers(Role::Producer), wish)
     }
 
     /// Looks after everyone until `done`.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use shmring::{Kind, Role};
 
-use super::ledger::{Ledger, State};
+use super::ledger::{Ledger, State, Wish};
 use super::party::Part;
 use super::setup::Setup;
 use super::verify::{Books, Receiver, Sender};
@@ -90,13 +90,11 @@ impl<'a> Stage<'a> {
     }
 
     /// Starts a worker in an empty seat.
-    pub(super) fn start(&mut self, seat: usize, told_to_leave: bool) -> Result<(), Trouble> {
+    pub(super) fn start(&mut self, seat: usize, wish: Wish) -> Result<(), Trouble> {
         let (role, incarnation) = (self.role(seat), self.incarnations + 1);
         self.incarnations = incarnation;
         let (ledger, fd) = Ledger::new().map_err(crate::Error::os("making a ledger"))?;
-        if told_to_leave {
-            ledger.stop();
-        }
+        ledger.ask(wish);
         let part = Part {
             segment: self.name.to_owned(),
             produces: role == Role::Producer,
@@ -117,7 +115,7 @@ impl<'a> Stage<'a> {
             ledger,
             crew,
             stopped_until: None,
-            asked_to_leave: told_to_leave,
+            asked_to_leave: wish != Wish::Stay,
         });
         Ok(())
     }
@@ -195,9 +193,9 @@ impl<'a> Stage<'a> {
         }
     }
 
-    pub(super) fn ask_to_leave(&mut self, seat: usize) {
+    pub(super) fn ask(&mut self, seat: usize, wish: Wish) {
         if let Some(worker) = self.seats[seat].as_mut() {
-            worker.ledger.stop();
+            worker.ledger.ask(wish);
             worker.asked_to_leave = true;
         }
     }
