@@ -139,6 +139,8 @@ impl io::Read for Reader {
         let deadline = self.timeout.map_or(Deadline::NEVER, Deadline::after);
         loop {
             match self.fill(buffer, deadline) {
+                // However many messages without bytes there are.
+                Ok(0) if deadline.passed() => return Err(RecvError::TimedOut.into()),
                 Ok(0) => {}
                 Ok(filled) => return Ok(filled),
                 Err(RecvError::Eof) => return Ok(0),

@@ -75,6 +75,13 @@ pub enum ConfigError {
         /// The largest possible one, in bytes.
         max_bytes: u64,
     },
+    /// The elements of a packed ring cannot be aligned so: a segment starts at any page.
+    ElementAlign {
+        /// What an element's address is a multiple of, in bytes.
+        align_bytes: u64,
+        /// The largest possible alignment, in bytes.
+        max_bytes: u64,
+    },
     /// A packed ring without the type of its elements.
     NoElement,
     /// A size that rings of this kind do not have.
@@ -119,6 +126,11 @@ impl fmt::Display for ConfigError {
                 f,
                 "elements of {size_bytes} bytes do not fit into a slot; choose a type of 1 to \
                  {max_bytes} bytes"
+            ),
+            Self::ElementAlign { align_bytes, max_bytes } => write!(
+                f,
+                "elements of a packed ring cannot be aligned to {align_bytes} bytes; choose a type \
+                 aligned to {max_bytes} at most"
             ),
             Self::NoElement => {
                 f.write_str("a packed ring holds elements of one type, and none was given")

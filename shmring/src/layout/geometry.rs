@@ -127,6 +127,12 @@ impl Shape {
             }
             Self::Elements { slots, element } => {
                 check_element(element, MAX_SLOT_BYTES)?;
+                // Elements are used in place, and the mapping starts at any page.
+                let ElementType { align_bytes, .. } = element;
+                if align_bytes > PAGE_BYTES {
+                    let max_bytes = PAGE_BYTES;
+                    return Err(ConfigError::ElementAlign { align_bytes, max_bytes });
+                }
                 check_slots(slots, element.size_bytes)
             }
         }

@@ -119,6 +119,20 @@ fn the_element_is_checked_at_its_bounds() {
     assert_eq!(packed(4, of_size((1 << 20) + 8, 8)).check(), Err(expected));
 }
 
+/// Catches elements in place that are not aligned as their type: a mapping starts at any
+/// page. Where elements are only copied, that does not matter.
+#[test]
+fn elements_in_place_are_aligned_to_a_page_at_most() {
+    assert_eq!(packed(4, of_size(8192, 4096)).check(), Ok(()));
+    for align_bytes in [8192, 1 << 20] {
+        let element = of_size(1 << 20, align_bytes);
+        let expected = ConfigError::ElementAlign { align_bytes, max_bytes: 4096 };
+        assert_eq!(packed(4, element).check(), Err(expected));
+        let large = of_size(align_bytes / 2, align_bytes / 2);
+        assert_eq!(slots(Kind::Mpmc, 4, 1 << 20, Some(large)).check(), Ok(()));
+    }
+}
+
 /// Catches a shape that says something else of itself than it is.
 #[test]
 fn a_shape_says_what_it_is() {

@@ -106,10 +106,18 @@ impl SendElements {
         max: usize,
         deadline: Deadline,
     ) -> Result<Span, SendError> {
+        let mut waited = false;
         loop {
             match self.grant(min, max) {
                 Ok(span) => return Ok(span),
-                Err(Stop::Full { need }) => self.await_room(need, deadline)?,
+                // As in `SendSide`.
+                Err(Stop::Full { .. }) if waited && deadline.passed() => {
+                    return Err(SendError::TimedOut);
+                }
+                Err(Stop::Full { need }) => {
+                    self.await_room(need, deadline)?;
+                    waited = true;
+                }
                 Err(stop) => return Err(TrySendError::from(stop).into()),
             }
         }
@@ -207,13 +215,21 @@ impl RecvElements {
     }
 
     fn next_waiting(&mut self, max: usize, deadline: Deadline) -> Result<Span, RecvError> {
+        let mut waited = false;
         loop {
             if !self.seat.is_forked() {
                 let ring = self.seat.view.packed();
                 self.seat.mode.glance(|| self.ring.has_elements(ring));
             }
             match self.next(max) {
-                Err(TryRecvError::Empty) => self.await_element(deadline)?,
+                // As in `RecvSide`.
+                Err(TryRecvError::Empty) if waited && deadline.passed() => {
+                    return Err(RecvError::TimedOut);
+                }
+                Err(TryRecvError::Empty) => {
+                    self.await_element(deadline)?;
+                    waited = true;
+                }
                 result => return Ok(result?),
             }
         }

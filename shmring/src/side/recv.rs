@@ -251,20 +251,27 @@ impl RecvSide {
         }
     }
 
-    /// Repeats an attempt to receive, with waits in between.
+    /// Repeats an attempt to receive, with waits in between. After the deadline it is made
+    /// once more at most: where others take what there is, or there is ever more to pass
+    /// over, waits end at once and attempts fail.
     #[inline]
     pub(crate) fn retry_by<R>(
         &mut self,
         deadline: Deadline,
         mut attempt: impl FnMut(&mut Self) -> Result<R, TryRecvError>,
     ) -> Result<R, RecvError> {
+        let mut waited = false;
         loop {
             if !self.seat.is_forked() {
                 self.seat.mode.glance(|| self.has_message());
             }
             match attempt(self) {
                 Err(TryRecvError::Empty | TryRecvError::WouldBlock) => {
+                    if waited && deadline.passed() {
+                        return Err(RecvError::TimedOut);
+                    }
                     self.await_message(deadline)?;
+                    waited = true;
                 }
                 result => return Ok(result?),
             }

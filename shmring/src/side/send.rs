@@ -222,19 +222,27 @@ impl SendSide {
         check(&self.seat, &self.consumers)
     }
 
-    /// As [`grant`](Self::grant), but waits for room.
+    /// As [`grant`](Self::grant), but waits for room. After the deadline it tries once more
+    /// at most: where others take what room there is, waits end at once and attempts fail.
     pub(crate) fn grant_by(
         &mut self,
         len: usize,
         count: usize,
         deadline: Deadline,
     ) -> Result<Place, SendError> {
+        let mut waited = false;
         loop {
             let granted = self.grant(len, count);
             self.pass_on();
             match granted {
                 Ok(place) => return Ok(place),
-                Err(Stop::Full { need }) => self.await_room(need, deadline)?,
+                Err(Stop::Full { .. }) if waited && deadline.passed() => {
+                    return Err(SendError::TimedOut);
+                }
+                Err(Stop::Full { need }) => {
+                    self.await_room(need, deadline)?;
+                    waited = true;
+                }
                 Err(Stop::Outrun) if deadline.passed() => return Err(SendError::TimedOut),
                 Err(Stop::Outrun) => {}
                 Err(Stop::Error(error)) => return Err(error.into()),

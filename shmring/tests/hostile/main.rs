@@ -8,7 +8,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod images;
+mod locks;
 mod mutated;
 mod random;
+mod refilled;
 mod scribbled;
 mod verbs;
