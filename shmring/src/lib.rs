@@ -105,12 +105,16 @@ pub use consumer::Consumer;
 pub use element::Element;
 pub use error::{
     AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError, NameError,
-    OsError, RecvError, Role, SendError, ShareError, TryRecvError, TrySendError, UnlinkError,
+    OfferError, OsError, ReceiveError, RecvError, Role, SendError, ShareError, TryRecvError,
+    TrySendError, UnlinkError,
 };
 pub use facts::{Description, ElementType, Kind, Obtained, Participant, Status, WakeFences};
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
-pub use segment::{AttachOptions, Config, Monitor, Observer, Segment, list};
+pub use segment::{
+    Access, AllowList, AttachOptions, Config, Monitor, Observer, Offer, Outcome, Segment, Visit,
+    list,
+};
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;
 

@@ -16,7 +16,7 @@ mod transfer;
 pub use config::{ConfigError, NameError};
 pub use join::JoinError;
 pub use monitor::MonitorError;
-pub use offer::ShareError;
+pub use offer::{OfferError, ReceiveError, ShareError};
 pub use segment::{AttachError, CreateError, UnlinkError};
 pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
 

@@ -12,31 +12,39 @@
     )
 )]
 
+mod allow;
 mod attach;
 mod config;
 mod create;
 mod find;
+mod greeting;
 mod lifecycle;
 mod mapping;
 mod monitor;
 mod name;
 mod observe;
+mod offer;
 mod options;
+mod receive;
 mod sealed;
 mod view;
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use allow::{Access, AllowList};
 pub use config::Config;
 pub use monitor::Monitor;
 pub use observe::{Observer, list};
+pub use offer::{Offer, Outcome, Visit};
 pub use options::AttachOptions;
 pub(crate) use view::View;
 
 use crate::error::{
-    AttachError, CreateError, Fault, JoinError, MonitorError, ShareError, UnlinkError,
+    AttachError, CreateError, Fault, JoinError, MonitorError, OfferError, ReceiveError, ShareError,
+    UnlinkError,
 };
 use crate::facts::{Description, ElementType, Obtained, Status};
 use attach::Attach;
@@ -137,6 +145,49 @@ impl Segment {
     /// open the segment; else as for [`attach`](Self::attach).
     pub fn from_fd(descriptor: OwnedFd) -> Result<Self, AttachError> {
         AttachOptions::new().attach_fd(descriptor)
+    }
+
+    /// Offers this sealed segment at a Unix socket, to those on the list. The socket gets
+    /// its name if nothing has it, or one whose server is gone.
+    ///
+    /// Nobody is answered unless [`Offer::answer`] is called.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use shmring::{AllowList, Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let path = std::env::temp_dir().join(format!("doc-offer-{}", std::process::id()));
+    /// let segment = Segment::create_sealed("prices", &Config::spsc())?;
+    /// let mut offer = segment.offer(&path, &AllowList::new().uid(1000))?;
+    /// let server = std::thread::spawn(move || offer.answer(Duration::from_secs(10)));
+    ///
+    /// // Another process, of user 1000 or of this one.
+    /// let mut producer = Segment::receive(&path)?.producer()?;
+    /// producer.send(b"hello")?;
+    /// # println!("{}", server.join().unwrap()?.unwrap());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`OfferError`].
+    pub fn offer(&self, path: impl AsRef<Path>, list: &AllowList) -> Result<Offer, OfferError> {
+        Offer::new(Arc::clone(&self.attach), path.as_ref(), list)
+    }
+
+    /// Attaches to the sealed segment that is offered at a Unix socket. Waits for the
+    /// server's answer up to 10 s, and for no server; [`AttachOptions`] can say otherwise.
+    ///
+    /// As for [`from_fd`](Self::from_fd), whoever offers it need not be trusted with more
+    /// than what a peer can do in the ring. The server opens all that the attach needs, so
+    /// that it can be another user's and works without /proc.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub fn receive(path: impl AsRef<Path>) -> Result<Self, ReceiveError> {
+        AttachOptions::new().receive(path)
     }
 
     /// A descriptor of this sealed segment, to be passed to a process that

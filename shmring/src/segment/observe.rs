@@ -1,13 +1,14 @@
 //! Looking at a segment without joining it.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use super::attach::participant;
 use super::find::{Found, find, has_magic};
 use super::mapping::Mapping;
 use super::name::Name;
 use super::options::AttachOptions;
-use crate::error::{AttachError, Fault, OsError, Role};
+use crate::error::{AttachError, Fault, OsError, ReceiveError, Role};
 use crate::facts::{Description, Participant, Status};
 use crate::layout::{Geometry, Shape, many};
 use crate::ring::packed;
@@ -78,6 +79,15 @@ impl Observer {
     /// See [`AttachError`].
     pub fn from_fd(descriptor: OwnedFd) -> Result<Self, AttachError> {
         AttachOptions::new().observe_fd(descriptor)
+    }
+
+    /// Looks at the sealed segment that is offered at a Unix socket, as one who may take
+    /// part or one who may only look.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub fn receive(path: impl AsRef<Path>) -> Result<Self, ReceiveError> {
+        AttachOptions::new().receive_to_observe(path)
     }
 
     pub(super) fn by_name(name: &Name, options: &AttachOptions) -> Result<Self, AttachError> {

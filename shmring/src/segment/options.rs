@@ -1,14 +1,15 @@
 //! How to attach, and whom to trust in doing so.
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::time::Duration;
 
 use super::Segment;
 use super::attach::Attach;
 use super::name::Name;
 use super::observe::Observer;
-use super::sealed;
-use crate::error::AttachError;
+use super::{receive, sealed};
+use crate::error::{AttachError, ReceiveError};
 use crate::facts::Description;
 use crate::sync::Deadline;
 
@@ -38,10 +39,10 @@ const APPEAR_INTERVAL: Duration = Duration::from_millis(2);
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct AttachOptions {
-    owner: Option<u32>,
+    pub(super) owner: Option<u32>,
     accept_world_writable: bool,
     pub(super) guard: bool,
-    timeout: Option<Duration>,
+    pub(super) timeout: Option<Duration>,
 }
 
 impl AttachOptions {
@@ -127,6 +128,24 @@ impl AttachOptions {
     /// As for [`Segment::from_fd`].
     pub fn observe_fd(&self, descriptor: OwnedFd) -> Result<Observer, AttachError> {
         sealed::observe(descriptor, self)
+    }
+
+    /// Attaches to the sealed segment that is offered at a Unix socket, as
+    /// [`Segment::receive`] does. With a timeout, waits for a server to appear and to answer;
+    /// with an owner, the server has to be of that user as well.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub fn receive(&self, path: impl AsRef<Path>) -> Result<Segment, ReceiveError> {
+        receive::attach(path.as_ref(), self).map(Segment::of)
+    }
+
+    /// As [`receive`](Self::receive), but only looks at it. Who may take part may look.
+    ///
+    /// # Errors
+    /// See [`ReceiveError`].
+    pub fn receive_to_observe(&self, path: impl AsRef<Path>) -> Result<Observer, ReceiveError> {
+        receive::observe(path.as_ref(), self)
     }
 
     fn find<T>(

@@ -32,6 +32,8 @@ use super::options::AttachOptions;
 use crate::error::{AttachError, CreateError, NameError, OsError, ShareError};
 use crate::sys::{fork, memfd, shm};
 
+/// Lets those open the file for writing once more who are not its owner.
+pub(super) const OTHERS_WRITE: u32 = 0o022;
 /// Lets whoever has a descriptor open the file for reading once more.
 const READABLE: u32 = 0o444;
 

@@ -25,6 +25,12 @@ impl Deadline {
         self != Self::NEVER && now_ns() >= self.at_ns
     }
 
+    /// How long it is until then; `None` is for ever.
+    pub(crate) fn remaining(self) -> Option<Duration> {
+        let left = || Duration::from_nanos(self.at_ns.saturating_sub(now_ns()));
+        (self != Self::NEVER).then(left)
+    }
+
     /// As the kernel takes absolute timeouts.
     pub(crate) fn timespec(self) -> libc::timespec {
         let seconds = self.at_ns / NANOS_PER_SECOND;

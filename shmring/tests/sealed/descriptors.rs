@@ -111,7 +111,8 @@ fn a_descriptor_for_reading_is_for_observing() {
 #[test]
 fn who_inherits_a_descriptor_takes_part_and_is_seen_to_die() {
     let _watchdog = watchdog("who_inherits_a_descriptor_takes_part_and_is_seen_to_die");
-    let segment = sealed();
+    // Other children inherit the descriptor too, and look for those of their own.
+    let segment = Segment::create_sealed("inherited", &smallest()).unwrap();
     let kept = segment.share().unwrap();
     let mut child = child::start("inherit", &[&inheritable(&kept)]);
     assert_eq!(child.hear(), "joined");
@@ -135,7 +136,7 @@ fn the_mode_tells_which_users_may_open_it_anew() {
         return;
     }
     for (mode, expected) in [(0o600, "denied"), (0o666, "joined")] {
-        let segment = Segment::create_sealed("sealed", &smallest().mode(mode)).unwrap();
+        let segment = Segment::create_sealed("inherited", &smallest().mode(mode)).unwrap();
         let fd = segment.share().unwrap();
         let mut child = child::start("inherit", &[&inheritable(&fd), "nobody"]);
         assert_eq!(child.hear(), expected, "{mode:#o}");

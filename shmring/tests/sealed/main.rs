@@ -5,9 +5,13 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod clients;
 mod descriptors;
+mod offers;
 mod seals;
+mod servers;
 mod support;
+mod users;
 
 use common::child;
 
@@ -17,6 +21,11 @@ fn child_entry() {
     match child::part() {
         None => {}
         Some((part, args)) => match part.as_str() {
+            "exhausted" => clients::exhausted(&args),
+            "offer" => offers::offer(&args),
+            "guest" => users::guest(&args),
+            "observe" => users::observe(&args),
+            "no-proc" => users::no_proc(&args),
             "inherit" => descriptors::inherit(&args),
             _ => panic!("no part {part}"),
         },
