@@ -2,14 +2,59 @@
 
 use std::time::{Duration, Instant};
 
-use shmring::{AttachError, AttachOptions, Segment};
+use shmring::{AttachError, AttachOptions, Description, Fault, ReceiveError, Segment, Status};
 
-use crate::cli::Attaching;
+use crate::cli::{Attaching, Target};
 use crate::signals::{SLICE, Signals};
 use crate::stop::Stop;
 
 /// Attaches as the command line says.
-pub(crate) fn attach(name: &str, how: &Attaching, signals: &Signals) -> Result<Segment, Stop> {
+pub(crate) fn attach(how: &Attaching, signals: &Signals) -> Result<Segment, Stop> {
+    match &how.target {
+        Target { socket: Some(path), .. } => {
+            in_time(how, signals, |options| options.receive(path), is_early)
+        }
+        Target { name, socket: None } => {
+            // The command line has one of the two.
+            let name = name.as_deref().unwrap_or_default();
+            let early = |error: &AttachError| matches!(error, AttachError::TimedOut { .. });
+            in_time(how, signals, |options| options.attach(name), early)
+        }
+    }
+}
+
+/// What a segment is, and what goes on in it, as far as the segment can be read.
+pub(crate) type Look = (Description, Result<Status, Fault>);
+
+/// Attaches as the command line says, and looks. Who may only look does that.
+pub(crate) fn look(how: &Attaching, signals: &Signals) -> Result<Look, Stop> {
+    let Some(path) = &how.target.socket else {
+        let segment = attach(how, signals)?;
+        return Ok((segment.description().clone(), segment.status()));
+    };
+    let attempt = |options: &AttachOptions| match options.receive(path) {
+        Ok(segment) => Ok((segment.description().clone(), segment.status())),
+        Err(ReceiveError::ReadOnly { .. }) => {
+            let observer = options.receive_to_observe(path)?;
+            Ok((observer.description().clone(), observer.status()))
+        }
+        Err(error) => Err(error),
+    };
+    in_time(how, signals, attempt, is_early)
+}
+
+/// Whether a server may do what is asked later.
+fn is_early(error: &ReceiveError) -> bool {
+    matches!(error, ReceiveError::TimedOut { .. } | ReceiveError::Busy { .. })
+}
+
+/// Tries as long as the command line says, and notices signals meanwhile.
+fn in_time<T, E: Into<Stop>>(
+    how: &Attaching,
+    signals: &Signals,
+    attempt: impl Fn(&AttachOptions) -> Result<T, E>,
+    is_early: impl Fn(&E) -> bool,
+) -> Result<T, Stop> {
     // The process is this program's own, so the handler that a guard takes is no loss.
     let mut options =
         AttachOptions::new().guard(true).accept_world_writable(how.accept_world_writable);
@@ -17,13 +62,13 @@ pub(crate) fn attach(name: &str, how: &Attaching, signals: &Signals) -> Result<S
         options = options.owner(uid);
     }
     let Some(wait) = how.wait else {
-        return Ok(options.attach(name)?);
+        return attempt(&options).map_err(Into::into);
     };
     let patience = Patience::new(Some(wait));
     loop {
-        match options.timeout(patience.slice()).attach(name) {
-            Err(AttachError::TimedOut { .. }) if !patience.is_over() => signals.check()?,
-            result => return Ok(result?),
+        match attempt(&options.timeout(patience.slice())) {
+            Err(error) if is_early(&error) && !patience.is_over() => signals.check()?,
+            result => return result.map_err(Into::into),
         }
     }
 }

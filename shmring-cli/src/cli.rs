@@ -1,5 +1,6 @@
 //! What can be typed, and the help that explains it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
@@ -15,7 +16,8 @@ role taken. A transfer that SIGINT or SIGTERM ends dies of that signal after
 tidying up, which a shell shows as 130 or 143.
 
 NAME is the name of a POSIX shared memory object, with or without its leading
-slash. Sizes: 4096, 64K = 64KiB = 65536, 64KB = 64000, likewise M, G, T.
+slash. `--socket PATH` instead means what `shmring serve` offers there; no
+server is code 3, and to be refused is code 1. Sizes: 4096, 64K = 64KiB = 65536, 64KB = 64000, likewise M, G, T.
 Durations: 250ms, 5s, 1m. Facts go to stdout, talk to stderr.
 
 Example:
@@ -37,6 +39,8 @@ pub(crate) struct Cli {
 pub(crate) enum Verb {
     /// Make a segment
     Create(CreateArgs),
+    /// Make a sealed segment and offer it at a socket to those on a list
+    Serve(ServeArgs),
     /// Attach to a segment, verify it and describe it, or move stdin or stdout
     Attach(AttachArgs),
     /// Send stdin as messages
@@ -67,6 +71,25 @@ it; nobody ever sees a half-made segment.")]
 pub(crate) struct CreateArgs {
     /// Name of the segment
     pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) ring: RingArgs,
+    /// Who may use it, as octal permission bits; the umask is not applied [default: 0600]
+    #[arg(long, value_parser = parse::mode)]
+    pub(crate) mode: Option<u32>,
+    /// Be content with an existing segment that has the kind, sizes and mode asked for
+    #[arg(long, conflicts_with = "recreate")]
+    pub(crate) exist_ok: bool,
+    /// Replace an existing segment, provided that nobody is attached to it
+    #[arg(long)]
+    pub(crate) recreate: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What a new ring is like.
+#[derive(Debug, Args)]
+pub(crate) struct RingArgs {
     /// Who shares the ring: spsc, mpsc, spmc or mpmc (single or multiple producers,
     /// single or multiple consumers)
     #[arg(long, default_value = "spsc", value_parser = parse::kind)]
@@ -81,15 +104,6 @@ pub(crate) struct CreateArgs {
     /// [default: 256]
     #[arg(long, value_name = "BYTES", value_parser = parse::size)]
     pub(crate) slot_bytes: Option<u64>,
-    /// Who may use it, as octal permission bits; the umask is not applied [default: 0600]
-    #[arg(long, value_parser = parse::mode)]
-    pub(crate) mode: Option<u32>,
-    /// Be content with an existing segment that has the kind, sizes and mode asked for
-    #[arg(long, conflicts_with = "recreate")]
-    pub(crate) exist_ok: bool,
-    /// Replace an existing segment, provided that nobody is attached to it
-    #[arg(long)]
-    pub(crate) recreate: bool,
     /// Fault all pages in at attach, if possible
     #[arg(long)]
     pub(crate) prefault: bool,
@@ -99,22 +113,69 @@ pub(crate) struct CreateArgs {
     /// Ask for huge pages, if possible
     #[arg(long)]
     pub(crate) huge_pages: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring serve prices --socket /run/prices.socket --allow-uid 1000
+  shmring serve jobs --socket jobs.socket --kind mpmc --allow-gid 100 --json
+  seq 1 9 | shmring send --socket jobs.socket      # in another shell
+
+For peers that are not trusted: the segment has no name, and nobody can change
+its size, so no peer can make another one fault. A peer can still spoil the
+messages. Who is on no list is told so. What counts is the user and the group
+that the kernel names, and users before groups. An observer's `attach` shows
+the segment and can change nothing.
+
+`serve` ends with code 0 on SIGINT or SIGTERM. Those who have the segment then
+go on; it is freed when the last of them ends.")]
+pub(crate) struct ServeArgs {
+    /// What descriptions and messages call the segment
+    pub(crate) name: String,
+    /// Where to offer it; a socket that a server left behind is replaced
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: PathBuf,
+    /// Let this user take part, besides the one who serves
+    #[arg(long = "allow-uid", value_name = "UID")]
+    pub(crate) allow_uids: Vec<u32>,
+    /// Let those take part whose primary group this is
+    #[arg(long = "allow-gid", value_name = "GID")]
+    pub(crate) allow_gids: Vec<u32>,
+    /// Let this user look on
+    #[arg(long = "observer-uid", value_name = "UID")]
+    pub(crate) observer_uids: Vec<u32>,
+    #[command(flatten)]
+    pub(crate) ring: RingArgs,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
 }
 
-/// How to attach, for all verbs that do.
+/// Which segment.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Target {
+    /// Name of the segment
+    pub(crate) name: Option<String>,
+    /// The segment that `shmring serve` offers at this socket
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+/// How to attach to what, for all verbs that do.
 #[derive(Debug, Args)]
 pub(crate) struct Attaching {
-    /// Wait up to this long for the name to appear
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Wait up to this long for the name to appear, or for a server to answer
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) wait: Option<Duration>,
-    /// Refuse a segment of any other owner
+    /// Refuse a segment, or a server, of any other owner
     #[arg(long, value_name = "UID")]
     pub(crate) owner: Option<u32>,
     /// Attach even if everybody may write to the segment
-    #[arg(long)]
+    #[arg(long, conflicts_with = "socket")]
     pub(crate) accept_world_writable: bool,
 }
 
@@ -123,10 +184,9 @@ pub(crate) struct Attaching {
 Examples:
   shmring attach prices
   shmring attach prices --wait 5s --json
+  shmring attach --socket prices.socket
   tail -f log | shmring attach prices --send      # as shmring send prices")]
 pub(crate) struct AttachArgs {
-    /// Name of the segment
-    pub(crate) name: String,
     #[command(flatten)]
     pub(crate) attaching: Attaching,
     /// Join as a producer and send the lines of stdin
@@ -146,6 +206,7 @@ Examples:
   seq 1 1000000 | shmring send prices
   shmring send blob --bytes 64K < image.raw
   tail -f log | shmring send log --timeout 5s
+  seq 1 9 | shmring send --socket prices.socket
 
 Each line goes as soon as it is complete; lines that are there at once go
 together. A last line without newline is a message too, so `recv` adds the
@@ -156,15 +217,13 @@ The end of stdin ends the stream, where there are several senders that of the
 last one: receivers get what is in the ring and end. With no receiver yet,
 `send` fills the ring, and waits when it is full.")]
 pub(crate) struct SendArgs {
-    /// Name of the segment
-    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) attaching: Attaching,
     #[command(flatten)]
     framing: SendFraming,
     /// Give up (code 4) when the ring stays full for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
-    #[command(flatten)]
-    pub(crate) attaching: Attaching,
 }
 
 #[derive(Debug, Args)]
@@ -197,6 +256,7 @@ Examples:
   shmring recv prices
   shmring recv blob --raw > image.raw
   shmring recv jobs --count 1 --timeout 5s
+  shmring recv --socket prices.socket --wait 5s
 
 Messages leave the ring only after they were written to stdout. A reader that
 stops early ends `recv` with code 0, and what was not written stays in the
@@ -208,8 +268,8 @@ to leave the ring before it is written. `recv` takes some, up to 256 and never
 more than `--count`, when stdout has room: if stdout then fails, or `recv` is
 killed, those are lost.")]
 pub(crate) struct RecvArgs {
-    /// Name of the segment
-    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) attaching: Attaching,
     #[command(flatten)]
     framing: RecvFraming,
     /// Stop after N messages and leave the rest in the ring
@@ -218,8 +278,6 @@ pub(crate) struct RecvArgs {
     /// Give up (code 4) when no message comes for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
-    #[command(flatten)]
-    pub(crate) attaching: Attaching,
 }
 
 #[derive(Debug, Args)]

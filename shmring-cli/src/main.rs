@@ -6,6 +6,7 @@ mod command;
 mod facts;
 mod framing;
 mod input;
+mod making;
 mod output;
 mod parse;
 mod report;
@@ -37,6 +38,7 @@ fn main() -> ExitCode {
 fn dispatch(verb: Verb) -> Result<(), Stop> {
     match verb {
         Verb::Create(args) => command::create::run(&args),
+        Verb::Serve(args) => command::serve::run(&args),
         Verb::Attach(args) => command::attach::run(&args),
         Verb::Send(args) => command::send::run(&args),
         Verb::Recv(args) => command::recv::run(&args),

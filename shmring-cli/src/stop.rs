@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use shmring::{AttachError, CreateError, Fault, JoinError, UnlinkError};
+use shmring::{AttachError, CreateError, Fault, JoinError, OfferError, ReceiveError, UnlinkError};
 use signal_hook::low_level::emulate_default_handler;
 
 /// Exit codes that scripts can rely on. 0 is done.
@@ -85,6 +85,37 @@ fn attach_exit(error: &AttachError) -> Exit {
 impl From<AttachError> for Stop {
     fn from(error: AttachError) -> Self {
         Self::new(attach_exit(&error), error.to_string())
+    }
+}
+
+impl From<ReceiveError> for Stop {
+    fn from(error: ReceiveError) -> Self {
+        let exit = match &error {
+            ReceiveError::NoServer { .. } => Exit::NoSegment,
+            ReceiveError::TimedOut { .. } => Exit::TimedOut,
+            ReceiveError::Protocol { .. } => Exit::Corrupt,
+            ReceiveError::Attach(attach) => attach_exit(attach),
+            ReceiveError::Denied { .. }
+            | ReceiveError::WrongServer { .. }
+            | ReceiveError::Refused { .. }
+            | ReceiveError::Busy { .. }
+            | ReceiveError::ReadOnly { .. }
+            | ReceiveError::ServerFailed { .. }
+            | ReceiveError::Os(_) => Exit::Failed,
+        };
+        Self::new(exit, error.to_string())
+    }
+}
+
+impl From<OfferError> for Stop {
+    fn from(error: OfferError) -> Self {
+        let exit = match &error {
+            OfferError::InUse { .. } | OfferError::NotASocket { .. } => Exit::Taken,
+            OfferError::Share(_) | OfferError::ObserversCouldWrite { .. } | OfferError::Os(_) => {
+                Exit::Failed
+            }
+        };
+        Self::new(exit, error.to_string())
     }
 }
 

@@ -3,7 +3,7 @@
 use shmring::Segment;
 
 use super::{recv, send};
-use crate::attaching::attach;
+use crate::attaching::{attach, look};
 use crate::cli::AttachArgs;
 use crate::facts::{Facts, SegmentFacts, brief};
 use crate::framing::{Incoming, Outgoing};
@@ -14,18 +14,22 @@ use crate::stop::{Stop, say};
 pub(crate) fn run(args: &AttachArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
     signals.end_soon();
-    let segment = attach(&args.name, &args.attaching, &signals)?;
+    if args.send || args.recv {
+        return join(args, &signals);
+    }
+    let (description, status) = look(&args.attaching, &signals)?;
+    let status = status.map_err(|fault| Stop::fault(&description.name, &fault))?;
+    report::print(args.json, &Facts::of(&description, &status), text)
+}
+
+fn join(args: &AttachArgs, signals: &Signals) -> Result<(), Stop> {
+    let segment = attach(&args.attaching, signals)?;
+    announce(&segment);
     if args.send {
-        announce(&segment);
-        return send::pump(&segment, Incoming::Lines, None, &signals);
+        return send::pump(&segment, Incoming::Lines, None, signals);
     }
-    if args.recv {
-        announce(&segment);
-        let plan = recv::Plan { framing: Outgoing::Lines, count: None, timeout: None };
-        return recv::pump(&segment, &plan, &signals);
-    }
-    let status = segment.status().map_err(|fault| Stop::fault(&args.name, &fault))?;
-    report::print(args.json, &Facts::of(segment.description(), &status), text)
+    let plan = recv::Plan { framing: Outgoing::Lines, count: None, timeout: None };
+    recv::pump(&segment, &plan, signals)
 }
 
 fn announce(segment: &Segment) {

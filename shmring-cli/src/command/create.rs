@@ -5,6 +5,7 @@ use shmring::{AttachError, AttachOptions, Config, CreateError, Description, Segm
 
 use crate::cli::CreateArgs;
 use crate::facts::SegmentFacts;
+use crate::making::{self, Made};
 use crate::report;
 use crate::stop::{Exit, Stop};
 
@@ -15,40 +16,13 @@ const MAX_VANISHED: u32 = 16;
 struct Created {
     /// Whether it was there already; otherwise this call made it.
     existed: bool,
-    /// What was asked for, where that was not a size that a ring can have.
-    rounded_up_from_bytes: Option<u64>,
-    rounded_up_from_slots: Option<u64>,
-    rounded_up_from_slot_bytes: Option<u64>,
     #[serde(flatten)]
-    segment: SegmentFacts,
-    memory: Memory,
-}
-
-/// Best-effort wishes: obtained or not; absent where not asked for.
-#[derive(Serialize)]
-struct Memory {
-    prefault: Option<bool>,
-    lock: Option<bool>,
-    huge_pages: Option<bool>,
+    made: Made,
 }
 
 pub(crate) fn run(args: &CreateArgs) -> Result<(), Stop> {
     let (segment, existed) = make(args)?;
-    let description = segment.description();
-    let obtained = segment.obtained();
-    let rounded = |asked: Option<u64>, made| asked.filter(|asked| Some(*asked) != made);
-    let facts = Created {
-        existed,
-        rounded_up_from_bytes: rounded(args.capacity, Some(description.capacity_bytes)),
-        rounded_up_from_slots: rounded(args.slots, description.slots),
-        rounded_up_from_slot_bytes: rounded(args.slot_bytes, description.slot_bytes),
-        segment: SegmentFacts::of(description),
-        memory: Memory {
-            prefault: obtained.prefault,
-            lock: obtained.lock,
-            huge_pages: obtained.huge_pages,
-        },
-    };
+    let facts = Created { existed, made: Made::of(&segment, &args.ring) };
     report::print(args.json, &facts, text)
 }
 
@@ -80,20 +54,8 @@ fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
 }
 
 fn config(args: &CreateArgs) -> Config {
-    let mut config = Config::new(args.kind);
-    if let Some(bytes) = args.capacity {
-        config = config.capacity_bytes(bytes);
-    }
-    if let Some(slots) = args.slots {
-        config = config.slots(slots);
-    }
-    if let Some(bytes) = args.slot_bytes {
-        config = config.slot_bytes(bytes);
-    }
-    if let Some(mode) = args.mode {
-        config = config.mode(mode);
-    }
-    config.prefault(args.prefault).lock(args.lock).huge_pages(args.huge_pages)
+    let config = making::config(&args.ring);
+    args.mode.map_or(config.clone(), |mode| config.mode(mode))
 }
 
 /// Whether an existing segment is what was asked for: a ring of bytes. What was not
@@ -101,11 +63,11 @@ fn config(args: &CreateArgs) -> Config {
 fn check_compatible(args: &CreateArgs, config: &Config, found: &Description) -> Result<(), Stop> {
     let capacity = config.rounded_capacity_bytes().ok();
     let (slots, slot_bytes) = config.rounded_slots().ok().flatten().unzip();
-    let is_so = args.kind == found.kind
+    let is_so = args.ring.kind == found.kind
         && found.element.is_none()
-        && (args.capacity.is_none() || capacity == Some(found.capacity_bytes))
-        && (args.slots.is_none() || slots == found.slots)
-        && (args.slot_bytes.is_none() || slot_bytes == found.slot_bytes)
+        && (args.ring.capacity.is_none() || capacity == Some(found.capacity_bytes))
+        && (args.ring.slots.is_none() || slots == found.slots)
+        && (args.ring.slot_bytes.is_none() || slot_bytes == found.slot_bytes)
         && args.mode.is_none_or(|asked| asked == found.mode);
     if is_so {
         return Ok(());
@@ -115,32 +77,8 @@ fn check_compatible(args: &CreateArgs, config: &Config, found: &Description) -> 
 }
 
 fn text(facts: &Created) -> String {
-    let name = report::printable(&facts.segment.name);
+    let segment = &facts.made.segment;
+    let name = report::printable(&segment.name);
     let verb = if facts.existed { "existed" } else { "created" };
-    let mut text = format!("{verb} {name}: {}\n", facts.segment.summary());
-    let Created { segment, rounded_up_from_bytes: bytes, .. } = facts;
-    for (what, asked, made, rule) in [
-        ("capacity", *bytes, Some(segment.capacity_bytes), " bytes, a power of two"),
-        ("slots", facts.rounded_up_from_slots, segment.slots, ", a power of two"),
-        (
-            "slot size",
-            facts.rounded_up_from_slot_bytes,
-            segment.slot_bytes,
-            " bytes, a multiple of 8",
-        ),
-    ] {
-        if let Some((asked, made)) = asked.zip(made) {
-            text += &format!("{what} rounded up from {asked} to {made}{rule}\n");
-        }
-    }
-    let memory = &facts.memory;
-    for (wish, obtained) in
-        [("prefault", memory.prefault), ("lock", memory.lock), ("huge pages", memory.huge_pages)]
-    {
-        if let Some(obtained) = obtained {
-            let obtained = if obtained { "obtained" } else { "not obtained" };
-            text += &format!("{wish}: {obtained}\n");
-        }
-    }
-    text
+    format!("{verb} {name}: {}\n{}", segment.summary(), facts.made.differences())
 }

@@ -6,4 +6,5 @@ pub(crate) mod demo;
 pub(crate) mod ls;
 pub(crate) mod recv;
 pub(crate) mod send;
+pub(crate) mod serve;
 pub(crate) mod unlink;

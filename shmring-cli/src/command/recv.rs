@@ -23,7 +23,7 @@ pub(crate) struct Plan {
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
     signals.end_soon();
-    let segment = attach(&args.name, &args.attaching, &signals)?;
+    let segment = attach(&args.attaching, &signals)?;
     let plan = Plan { framing: args.framing(), count: args.count, timeout: args.timeout };
     pump(&segment, &plan, &signals)
 }

@@ -24,7 +24,7 @@ const COUNT_LIMIT_BYTES: usize = 1 << 30;
 pub(crate) fn run(args: &SendArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
     signals.end_soon();
-    let segment = attach(&args.name, &args.attaching, &signals)?;
+    let segment = attach(&args.attaching, &signals)?;
     pump(&segment, args.framing(), args.timeout, &signals)
 }
 

@@ -10,6 +10,7 @@ mod lifecycle;
 mod listing;
 mod party;
 mod pipe_manners;
+mod serving;
 mod signals;
 mod support;
 mod transfer;
