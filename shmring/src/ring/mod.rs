@@ -34,6 +34,7 @@
 #![cfg_attr(
     not(test),
     deny(
+        clippy::arithmetic_side_effects,
         clippy::expect_used,
         clippy::indexing_slicing,
         clippy::panic,
@@ -135,20 +136,20 @@ impl<'a> Words<'a> {
 
     #[inline]
     pub(crate) fn capacity(self) -> u64 {
-        self.words.len() as u64 * WORD_BYTES
+        (self.words.len() as u64).wrapping_mul(WORD_BYTES)
     }
 
     /// Byte offset of `position` from the start of the data.
     #[inline]
     pub(crate) fn offset(self, position: u64) -> u64 {
-        position & (self.capacity() - 1)
+        position & self.capacity().wrapping_sub(1)
     }
 
     /// The word at `position`, which is masked into the ring (I6).
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "masked by the length, a power of two")]
     pub(crate) fn at(self, position: u64) -> &'a AtomicU64 {
-        &self.words[(position / WORD_BYTES) as usize & (self.words.len() - 1)]
+        &self.words[(position / WORD_BYTES) as usize & self.words.len().wrapping_sub(1)]
     }
 }
 
@@ -202,7 +203,7 @@ pub(crate) fn at_or_past(a: u64, b: u64) -> bool {
 /// `value` rounded up to a whole number of words. `value` is at most 2^64 - 8.
 #[inline]
 pub(crate) const fn align_word(value: u64) -> u64 {
-    (value + (WORD_BYTES - 1)) & !(WORD_BYTES - 1)
+    value.wrapping_add(WORD_BYTES - 1) & !(WORD_BYTES - 1)
 }
 
 /// A value in the segment that no correct peer can have written.

@@ -48,15 +48,15 @@ impl<'a> Ring<'a> {
     /// The slot of a position.
     #[inline]
     pub(crate) fn slot(self, position: u64) -> usize {
-        (position & (self.slots - 1)) as usize
+        (position & self.slots.wrapping_sub(1)) as usize
     }
 
     /// The slots of a span: as many from the first index on, and the rest from 0 on.
     #[inline]
     pub(crate) fn split(self, span: Span) -> (usize, usize, usize) {
-        let first = span.start & (self.slots - 1);
-        let before_end = span.count.min(self.slots - first);
-        (first as usize, before_end as usize, (span.count - before_end) as usize)
+        let first = span.start & self.slots.wrapping_sub(1);
+        let before_end = span.count.min(self.slots.wrapping_sub(first));
+        (first as usize, before_end as usize, span.count.wrapping_sub(before_end) as usize)
     }
 
     /// What an observer can say of the ring: the slots in use, and the elements
@@ -138,7 +138,7 @@ impl Producer {
 
     #[inline]
     fn free(&self, ring: Ring<'_>) -> u64 {
-        ring.slots - self.tail.wrapping_sub(self.head_cache)
+        ring.slots.wrapping_sub(self.tail.wrapping_sub(self.head_cache))
     }
 
     /// Makes the first `count` elements behind tail visible, all at once.

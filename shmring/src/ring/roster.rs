@@ -68,7 +68,7 @@ impl Tenure {
         match (word >> 16, word & HANDLE_MASK) {
             (0, 0) => Tenure::Never,
             (claims, 0) => Tenure::Vacant { claims },
-            (claims, handle) => Tenure::Held { handle: handle as usize - 1, claims },
+            (claims, handle) => Tenure::Held { handle: (handle as usize).wrapping_sub(1), claims },
         }
     }
 
@@ -76,7 +76,7 @@ impl Tenure {
         match self {
             Tenure::Never => 0,
             Tenure::Vacant { claims } => claims << 16,
-            Tenure::Held { handle, claims } => claims << 16 | (handle as u64 + 1),
+            Tenure::Held { handle, claims } => claims << 16 | (handle as u64).wrapping_add(1),
         }
     }
 }

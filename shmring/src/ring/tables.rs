@@ -128,7 +128,7 @@ pub(super) fn handles_of(index: usize, mut bits: u64) -> impl Iterator<Item = us
     core::iter::from_fn(move || {
         let bit = bits.trailing_zeros() as usize;
         bits &= bits.wrapping_sub(1);
-        (bit < BITS).then_some(index * BITS + bit)
+        (bit < BITS).then_some(index.wrapping_mul(BITS).wrapping_add(bit))
     })
 }
 

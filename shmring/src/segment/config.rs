@@ -212,7 +212,8 @@ impl Config {
                 Shape::Records { capacity_bytes }
             }
             Kind::Mpmc | Kind::Mpsc | Kind::Spmc => {
-                let for_element = self.element.map(|element| element.size_bytes + STAMP_BYTES);
+                let for_element =
+                    self.element.map(|element| element.size_bytes.saturating_add(STAMP_BYTES));
                 let asked = self.slot_bytes.or(for_element).unwrap_or(DEFAULT_SLOT_BYTES);
                 let rounds = (STAMP_BYTES + 1..=MAX_SLOT_BYTES).contains(&asked);
                 let slot_bytes = if rounds { asked.next_multiple_of(WORD_BYTES) } else { asked };

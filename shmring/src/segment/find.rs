@@ -78,7 +78,8 @@ pub(super) fn describe(name: &Name, header: &Header, mode: u32, owner_uid: u32) 
         total_bytes: header.geometry.map().total_bytes,
         mode: mode & 0o777,
         owner_uid,
-        created: SystemTime::UNIX_EPOCH + Duration::from_nanos(header.created_ns),
+        created: (SystemTime::UNIX_EPOCH.checked_add(Duration::from_nanos(header.created_ns)))
+            .unwrap_or(SystemTime::UNIX_EPOCH),
         creator_pid: header.creator_pid,
     }
 }

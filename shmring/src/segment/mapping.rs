@@ -99,7 +99,8 @@ impl Mapping {
         let anchor = MmapOptions::new().len(1).map_raw_read_only(file).map_err(error("mmap"))?;
         anchor.advise(Advice::DontFork).map_err(error("madvise(MADV_DONTFORK)"))?;
         let start = self.map.as_ptr().expose_provenance();
-        let guard = Guard::new(start..start + self.map.len(), writable, &self.sentinel)?;
+        let guard =
+            Guard::new(start..start.saturating_add(self.map.len()), writable, &self.sentinel)?;
         self.guarded = Some(Guarded { guard, anchor });
         Ok(())
     }

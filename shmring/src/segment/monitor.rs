@@ -101,7 +101,7 @@ fn run(watch: &Watch, attach: &Attach, probe: &Probe) {
             if !watch.pause(settle) {
                 return;
             }
-            settle *= 2;
+            settle = settle.saturating_mul(2);
         }
         attach.sweep_through(probe);
     }

@@ -38,7 +38,7 @@ pub(super) fn status(
         roles.holders(role).filter_map(attach).filter_map(&participant).collect()
     };
     Status {
-        used_bytes: used * shape.slot_bytes().unwrap_or(1),
+        used_bytes: used.saturating_mul(shape.slot_bytes().unwrap_or(1)),
         used_slots: shape.slots().map(|_| used),
         messages_received,
         tombstones: roles.tombstones(),
@@ -48,7 +48,7 @@ pub(super) fn status(
         producers: holders(Role::Producer),
         consumers: holders(Role::Consumer),
         handles: mapping.handles().iter().filter(|handle| handle.attach().is_some()).count() as u64,
-        sleepers: control.senders.count() + control.receivers.count(),
+        sleepers: control.senders.count().saturating_add(control.receivers.count()),
         attached: (0..mapping.attaches().len()).filter_map(&participant).collect(),
     }
 }

@@ -110,7 +110,7 @@ impl View {
     pub(crate) fn payload(&self, place: Place) -> &[AtomicU64] {
         let first = (place.offset / 8) as usize;
         let words = self.words();
-        debug_assert!(first + (place.len.div_ceil(8) as usize) <= words.len());
+        debug_assert!(first.saturating_add(place.len.div_ceil(8) as usize) <= words.len());
         // SAFETY: the ring placed the message inside the data (I6).
         unsafe { slice::from_raw_parts(words.as_ptr().add(first), place.len.div_ceil(8) as usize) }
     }

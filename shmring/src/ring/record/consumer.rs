@@ -39,9 +39,10 @@ impl Consumer {
         let len = ring.load(from) ^ encode(from, KIND_DATA, 0);
         let capacity = ring.words.capacity();
         let bytes = record_bytes(len & LEN_MASK);
-        let room = capacity - ring.words.offset(from);
+        let room = capacity.wrapping_sub(ring.words.offset(from));
         let ahead = from.wrapping_sub(self.head).wrapping_add(bytes);
-        let fits = len <= max_len(capacity) && bytes <= room && ahead <= capacity - WORD_BYTES;
+        let fits =
+            len <= max_len(capacity) && bytes <= room && ahead <= capacity.wrapping_sub(WORD_BYTES);
         fits.then(|| ring.place(from, len))
     }
 
@@ -63,7 +64,7 @@ impl Consumer {
         } else {
             ring.place(from, len)
         };
-        if place.end.wrapping_sub(self.head) > ring.words.capacity() - WORD_BYTES {
+        if place.end.wrapping_sub(self.head) > ring.words.capacity().wrapping_sub(WORD_BYTES) {
             return Err(Corrupt { what: "a record header", position: from, found: word });
         }
         Ok(Some(place))

@@ -45,7 +45,7 @@ const LEN_MASK: u64 = (1 << LEN_BITS) - 1;
 /// take once it is empty: with the worst pad before it and the zero word after
 /// it, it just fits.
 pub(crate) const fn max_len(capacity: u64) -> u64 {
-    capacity / 2 - 2 * WORD_BYTES
+    (capacity / 2).wrapping_sub(2 * WORD_BYTES)
 }
 
 /// One ring's shared words, as both sides see them.
@@ -60,7 +60,7 @@ pub(crate) struct Ring<'a> {
 /// The bytes that a record with a payload of `len` bytes takes up.
 #[inline]
 const fn record_bytes(len: u64) -> u64 {
-    align_word(WORD_BYTES + len)
+    align_word(WORD_BYTES.wrapping_add(len))
 }
 
 /// The length of the one message that takes up as many bytes as a batch of
@@ -115,7 +115,7 @@ impl<'a> Ring<'a> {
     /// The record with its header at `header` and a payload of `len` bytes.
     #[inline]
     fn place(self, header: u64, len: u64) -> Place {
-        let offset = self.words.offset(header) + WORD_BYTES;
+        let offset = self.words.offset(header).wrapping_add(WORD_BYTES);
         Place { start: header, end: header.wrapping_add(record_bytes(len)), offset, len }
     }
 
@@ -126,10 +126,10 @@ impl<'a> Ring<'a> {
         let kind = (word >> LEN_BITS) & ((1 << KIND_BITS) - 1);
         let len = word & LEN_MASK;
         let capacity = self.words.capacity();
-        let room = capacity - self.words.offset(position);
+        let room = capacity.wrapping_sub(self.words.offset(position));
         let fits = match kind {
             KIND_DATA => len <= max_len(capacity) && record_bytes(len) <= room,
-            KIND_PAD => len + WORD_BYTES == room,
+            KIND_PAD => len.wrapping_add(WORD_BYTES) == room,
             _ => false,
         };
         if word >> CHECK_SHIFT != check(position) >> CHECK_SHIFT || !fits {
@@ -156,7 +156,7 @@ impl<'a> Ring<'a> {
             let (_, len) = self.decode(position, word)?;
             position = position.wrapping_add(record_bytes(len));
             // Each step moves at least a word, so this also bounds the loop.
-            if position.wrapping_sub(from) > self.words.capacity() - WORD_BYTES {
+            if position.wrapping_sub(from) > self.words.capacity().wrapping_sub(WORD_BYTES) {
                 return Err(Corrupt { what: "the chain of records", position, found: word });
             }
         }

@@ -68,7 +68,7 @@ impl Producer {
     #[inline]
     fn next_place(&self, ring: Ring<'_>, len: u64) -> (Place, u64) {
         let need = record_bytes(len);
-        let room = ring.words.capacity() - ring.words.offset(self.end);
+        let room = ring.words.capacity().wrapping_sub(ring.words.offset(self.end));
         let pad = if need <= room { 0 } else { room };
         let place = ring.place(self.end.wrapping_add(pad), len);
         (place, place.end.wrapping_add(WORD_BYTES))
@@ -107,7 +107,7 @@ impl Producer {
         let mut lead = header;
         if pad != 0 {
             ring.words.at(place.start).store(header, Ordering::Relaxed);
-            lead = encode(self.end, KIND_PAD, pad - WORD_BYTES);
+            lead = encode(self.end, KIND_PAD, pad.wrapping_sub(WORD_BYTES));
         }
         if is_first {
             self.first = lead;

@@ -69,14 +69,16 @@ impl<'a> Slots<'a> {
     /// `count` is a power of two, and `words` has `words_each` for each slot.
     #[inline]
     pub(crate) fn new(words: &'a [AtomicU64], count: u64, words_each: u64) -> Self {
-        debug_assert!(count.is_power_of_two() && count * words_each == words.len() as u64);
+        debug_assert!(
+            count.is_power_of_two() && count.wrapping_mul(words_each) == words.len() as u64
+        );
         Self { words, count, words_each }
     }
 
     /// Index of the first word of the slot that `position` lies in (I6).
     #[inline]
     fn first_word(self, position: u64) -> u64 {
-        (position & (self.count - 1)) * self.words_each
+        (position & self.count.wrapping_sub(1)).wrapping_mul(self.words_each)
     }
 
     #[inline]
@@ -88,12 +90,12 @@ impl<'a> Slots<'a> {
     /// Bytes in the longest message.
     #[inline]
     fn max_len(self) -> u64 {
-        (self.words_each * WORD_BYTES - STAMP_BYTES).min(MAX_LEN)
+        self.words_each.wrapping_mul(WORD_BYTES).wrapping_sub(STAMP_BYTES).min(MAX_LEN)
     }
 
     #[inline]
     fn place(self, position: u64, len: u64) -> Place {
-        let offset = self.first_word(position) * WORD_BYTES + STAMP_BYTES;
+        let offset = self.first_word(position).wrapping_mul(WORD_BYTES).wrapping_add(STAMP_BYTES);
         Place { start: position, end: position.wrapping_add(1), offset, len }
     }
 }

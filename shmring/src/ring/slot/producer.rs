@@ -113,7 +113,7 @@ impl Producer {
             let tail = ring.tail.load(Ordering::Acquire);
             let end = tail.wrapping_add(count);
             // Possibly full: head may have moved since it was copied. Or tail is behind it.
-            if tail.wrapping_sub(self.head_cache) > ring.slots() - count
+            if tail.wrapping_sub(self.head_cache) > ring.slots().wrapping_sub(count)
                 && !self.make_room(ring, tail, count)?
             {
                 continue;
@@ -158,7 +158,7 @@ impl Producer {
         if used > ring.slots() {
             return Err(Refused::Corrupt(Corrupt { what: "head", position: tail, found: head }));
         }
-        if used + count > ring.slots() {
+        if used.wrapping_add(count) > ring.slots() {
             let need = tail.wrapping_add(count).wrapping_sub(ring.slots());
             return Err(Refused::Full { need });
         }

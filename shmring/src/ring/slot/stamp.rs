@@ -69,6 +69,6 @@ pub(super) fn read(word: u64, position: u64, slots: u64, max_len: u64) -> Stamp 
 #[cold]
 fn other(word: u64, position: u64, slots: u64) -> Stamp {
     let laps_apart = (word >> SEQUENCE_SHIFT).wrapping_sub(position.wrapping_add(1));
-    let same_slot = laps_apart & (slots - 1) == 0 && word & FLAGS_MASK != 0;
+    let same_slot = laps_apart & slots.wrapping_sub(1) == 0 && word & FLAGS_MASK != 0;
     if word == 0 || same_slot { Stamp::Other } else { Stamp::Corrupt }
 }
