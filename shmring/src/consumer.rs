@@ -116,6 +116,10 @@ impl Consumer {
     /// See [`RecvError`]. A message that is longer than the buffer stays.
     #[inline]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        // Most often a message is there, or the rest need not be looked at.
+        if let Some(len) = take_into_plainly(&mut self.side, buffer) {
+            return Ok(len);
+        }
         self.side.retry_by(Deadline::NEVER, |side| take_into(side, buffer))
     }
 
@@ -260,12 +264,20 @@ impl Consumer {
 
 #[inline]
 fn take_into(side: &mut RecvSide, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+    match take_into_plainly(side, buffer) {
+        Some(len) => Ok(len),
+        None => take_into_otherwise(side, buffer),
+    }
+}
+
+#[inline(always)]
+fn take_into_plainly(side: &mut RecvSide, buffer: &mut [u8]) -> Option<usize> {
     let mut len = 0;
     let taken = side.take_plainly(|place, words| {
         len = place.len as usize;
         buffer.get_mut(..len).map(|buffer| copy::load(words, buffer)).is_some()
     });
-    if taken { Ok(len) } else { take_into_otherwise(side, buffer) }
+    taken.then_some(len)
 }
 
 #[cold]
