@@ -53,6 +53,10 @@ pub(crate) enum Verb {
     Ls(LsArgs),
     /// Move 2 GiB between two processes through a ring and through a pipe
     Demo(DemoArgs),
+    /// Print a shell's completions of these verbs and options
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for each verb
+    Man(ManArgs),
 }
 
 #[derive(Debug, Args)]
@@ -362,4 +366,24 @@ mod tests {
         use clap::CommandFactory;
         Cli::command().debug_assert();
     }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring completions bash > ~/.local/share/bash-completion/completions/shmring
+  shmring completions zsh > ~/.zfunc/_shmring
+  shmring completions fish > ~/.config/fish/completions/shmring.fish")]
+pub(crate) struct CompletionsArgs {
+    /// For which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  shmring man ~/.local/share/man/man1 && man shmring-send")]
+pub(crate) struct ManArgs {
+    /// An existing directory
+    pub(crate) directory: PathBuf,
 }

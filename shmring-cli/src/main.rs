@@ -45,5 +45,7 @@ fn dispatch(verb: Verb) -> Result<(), Stop> {
         Verb::Unlink(args) => command::unlink::run(&args),
         Verb::Ls(args) => command::ls::run(&args),
         Verb::Demo(args) => command::demo::run(&args),
+        Verb::Completions(args) => command::completions::run(&args),
+        Verb::Man(args) => command::man::run(&args),
     }
 }

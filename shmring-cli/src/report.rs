@@ -31,7 +31,7 @@ pub(crate) fn print<T: Serialize>(
     }
 }
 
-fn write(text: &str) -> Result<(), Stop> {
+pub(crate) fn write(text: &str) -> Result<(), Stop> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),

@@ -4,6 +4,7 @@ mod competing;
 mod competing_ends;
 mod demo;
 mod exit_codes;
+mod help;
 mod killed;
 mod kinds;
 mod lifecycle;

@@ -1,0 +1,13 @@
+//! `shmring completions`: what a shell offers while a command is typed.
+
+use clap::CommandFactory;
+
+use crate::cli::{Cli, CompletionsArgs};
+use crate::report;
+use crate::stop::Stop;
+
+pub(crate) fn run(args: &CompletionsArgs) -> Result<(), Stop> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "shmring", &mut script);
+    report::write(&String::from_utf8_lossy(&script))
+}
