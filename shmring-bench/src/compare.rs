@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::contestant::Contestant;
 use crate::stats::Spread;
-use crate::transfer::Contestant;
 use crate::worker::Tick;
 use crate::{Error, Options, Placement, Probe, Progress, Transfer, Watch, cpu, probe, transfer};
 

@@ -17,6 +17,11 @@ pub(crate) fn pair() -> Option<[usize; 2]> {
     Some([*first, *second])
 }
 
+/// How many CPUs this process may run on.
+pub(crate) fn count() -> usize {
+    allowed().len()
+}
+
 fn allowed() -> Vec<usize> {
     let Ok(set) = sched_getaffinity(Pid::this()) else { return Vec::new() };
     (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false)).collect()

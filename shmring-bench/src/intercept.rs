@@ -6,17 +6,17 @@ use serde_json::Value;
 
 use crate::contender::{BoxError, Place};
 use crate::contenders;
+use crate::contestant::Contestant;
 use crate::deaths;
 use crate::probe::bounce;
 use crate::task::Task;
 use crate::torture;
-use crate::transfer::Contestant;
 use crate::worker::{self, Control};
 
 /// Runs a worker and exits, if this process was started as one; returns at once if not. To be
 /// called first in the `main` of every binary that measures.
 pub fn intercept() {
-    intercept_with(&contenders::ALL);
+    intercept_with(contenders::ALL);
 }
 
 /// [`intercept()`] for a host with contenders of its own.
@@ -35,11 +35,22 @@ fn work(
         contestant.ok_or_else(|| format!("this executable has no contender `{name}`"))
     };
     match task {
-        Task::Produce { contender, address, plan } => {
-            (find(&contender)?.produce)(Place { address, fds }, &plan, control)
+        Task::Produce { contender, address, setting, plan } => {
+            (find(&contender)?.produce)(Place { address, fds, setting }, &plan, control)
         }
-        Task::Consume { contender, address, plan } => {
-            (find(&contender)?.consume)(Place { address, fds }, &plan, control)
+        Task::Consume { contender, address, setting, plan } => {
+            (find(&contender)?.consume)(Place { address, fds, setting }, &plan, control)
+        }
+        Task::Measure { contender, order, setting, addresses } => {
+            let contender = find(&contender)?;
+            let mut fds = fds.into_iter();
+            let places = addresses.into_iter().zip(&order.fd_counts);
+            let places = places.map(|(address, count)| Place {
+                address,
+                fds: fds.by_ref().take(*count).collect(),
+                setting: setting.clone(),
+            });
+            (contender.part)(&order, places.collect(), control)
         }
         Task::ProbePing => bounce::ping(fds, control),
         Task::ProbeEcho => bounce::echo(fds, control),

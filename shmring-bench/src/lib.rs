@@ -28,24 +28,34 @@
 //!
 //! intercept();
 //! let comparison =
-//!     compare(&contenders::ALL, &Options::default(), 5, &mut |_| ControlFlow::Continue(()))?;
+//!     compare(&contenders::MIXED, &Options::default(), 5, &mut |_| ControlFlow::Continue(()))?;
 //! print!("{}", report::text(&comparison));
 //! # Ok::<(), shmring_bench::Error>(())
 //! ```
 
+pub mod cli;
 pub mod compare;
 pub mod contender;
 pub mod contenders;
+mod contestant;
 mod cpu;
 pub mod deaths;
 mod error;
+pub mod goals;
 mod intercept;
+pub mod limits;
+mod machine;
+pub mod measure;
 pub mod message;
 mod name;
 mod options;
+pub mod presets;
 pub mod probe;
 mod random;
 pub mod report;
+pub mod results;
+pub mod scenario;
+pub mod session;
 pub mod stats;
 mod task;
 pub mod torture;
@@ -53,8 +63,10 @@ pub mod transfer;
 mod worker;
 
 pub use compare::{Comparison, compare};
+pub use contestant::Contestant;
 pub use error::{Error, WorkerFailure};
 pub use intercept::{intercept, intercept_with};
+pub use machine::Machine;
 pub use options::{Options, Progress, Watch};
 pub use probe::{Placement, Probe, probe};
-pub use transfer::{Contestant, Transfer, transfer};
+pub use transfer::{Transfer, transfer};

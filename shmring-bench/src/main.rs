@@ -1,7 +1,8 @@
-//! `shmring-bench`: compares shmring's record ring with a pipe, and measures what deaths cost.
+//! `shmring-bench`: measures mechanisms that move messages, and what deaths cost.
 
 use std::io::Write;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,35 +10,41 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
-use shmring_bench::{Comparison, Options, compare, contenders, deaths, intercept, report, torture};
+use shmring_bench::cli::{self, SessionArgs};
+use shmring_bench::contender::BoxError;
+use shmring_bench::{Options, deaths, intercept, torture};
 
-/// Moves generated messages between two processes through each mechanism, verifies every one, and
-/// shows the speed and the CPU time.
+/// Measures shmring's rings beside what the machine allows, the kernel's mechanisms and other
+/// projects' rings.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(version, arg_required_else_help = true, args_conflicts_with_subcommands = true)]
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Bytes to move in each run.
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 30)]
-    bytes: u64,
-    /// Buffer between the two processes.
-    #[arg(long, value_name = "BYTES", default_value_t = 1 << 20)]
-    capacity: u64,
-    /// How often each mechanism runs.
-    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
-    rounds: u32,
-    /// Print the results as JSON.
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    session: SessionArgs,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Kills processes that use a ring, checks that the others lose nothing, and shows how soon
+    /// Hold one session's JSON against another's.
+    Compare {
+        /// The earlier one.
+        first: PathBuf,
+        /// The later one.
+        second: PathBuf,
+    },
+    /// Draw a session's JSON as a page.
+    Draw {
+        /// The session.
+        json: PathBuf,
+        /// The page.
+        html: PathBuf,
+    },
+    /// Kill processes that use a ring, check that the others lose nothing, and show how soon
     /// they go on.
     Deaths(DeathsArgs),
-    /// Kills, stops and replaces processes that use rings, at random, and accounts for every message.
+    /// Kill, stop and replace processes that use rings, at random, and account for every message.
     Torture(TortureArgs),
 }
 
@@ -78,7 +85,9 @@ fn main() -> ExitCode {
     intercept();
     let args = Args::parse();
     let done = match &args.command {
-        None => run(&args).and_then(|comparison| print(&comparison, args.json, report::text)),
+        None => session(&args.session),
+        Some(Command::Compare { first, second }) => sound(cli::versus(first, second)),
+        Some(Command::Draw { json, html }) => sound(cli::draw(json, html)),
         Some(Command::Deaths(args)) => {
             kill(args).and_then(|deaths| print(&deaths, args.json, deaths::text))
         }
@@ -87,7 +96,8 @@ fn main() -> ExitCode {
         }
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             eprintln!("shmring-bench: {error}");
             ExitCode::FAILURE
@@ -95,7 +105,16 @@ fn main() -> ExitCode {
     }
 }
 
-type Failure = Box<dyn std::error::Error>;
+fn session(args: &SessionArgs) -> Result<bool, Failure> {
+    let mut go_on = until_signal()?;
+    cli::session(args, "shmring-bench", &mut go_on)
+}
+
+fn sound(done: Result<(), BoxError>) -> Result<bool, Failure> {
+    done.map(|()| true)
+}
+
+type Failure = BoxError;
 
 /// Answers whether to go on: yes, until a signal asks to end.
 fn until_signal() -> Result<impl FnMut() -> ControlFlow<()>, Failure> {
@@ -107,13 +126,6 @@ fn until_signal() -> Result<impl FnMut() -> ControlFlow<()>, Failure> {
         true => ControlFlow::Break(()),
         false => ControlFlow::Continue(()),
     })
-}
-
-fn run(args: &Args) -> Result<Comparison, Failure> {
-    let mut go_on = until_signal()?;
-    let options =
-        Options { total_bytes: args.bytes, capacity_bytes: args.capacity, ..Options::default() };
-    Ok(compare(&contenders::ALL, &options, args.rounds, &mut |_| go_on())?)
 }
 
 fn kill(args: &DeathsArgs) -> Result<deaths::Deaths, Failure> {
@@ -138,11 +150,11 @@ fn torment(args: &TortureArgs) -> Result<torture::Torture, Failure> {
     Ok(torture::torture(&rounds, &Options::default(), &mut go_on)?)
 }
 
-fn print<T: Serialize>(result: &T, json: bool, text: fn(&T) -> String) -> Result<(), Failure> {
+fn print<T: Serialize>(result: &T, json: bool, text: fn(&T) -> String) -> Result<bool, Failure> {
     let text = if json { serde_json::to_string_pretty(result)? + "\n" } else { text(result) };
     match std::io::stdout().write_all(text.as_bytes()) {
         // Whoever reads has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
+        result => Ok(result.map(|()| true)?),
     }
 }

@@ -20,7 +20,7 @@ impl Named {
 }
 
 /// A name that begins so and was not used before.
-fn unused(prefix: &str) -> String {
+pub(crate) fn unused(prefix: &str) -> String {
     use std::hash::{BuildHasher, RandomState};
     let random = RandomState::new().hash_one(0) as u32;
     format!("{prefix}-{}-{random:08x}", std::process::id())

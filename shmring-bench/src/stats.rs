@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The middle and the ends of a few figures. With as few as these, nothing finer is honest.
+/// The middle and the ends of a few figures, and between which of them the middle half lies.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     /// The middle one, or the mean of the two in the middle.
@@ -11,6 +11,10 @@ pub struct Spread {
     pub min: f64,
     /// The largest.
     pub max: f64,
+    /// A quarter of them are at most about this, ...
+    pub q1: f64,
+    /// ... and a quarter at least about this. Of fewer than four, the ends.
+    pub q3: f64,
 }
 
 impl Spread {
@@ -25,7 +29,10 @@ impl Spread {
         } else {
             (figures[middle - 1] + figures[middle]) / 2.0
         };
-        Some(Spread { median, min, max })
+        let quarter = figures.len() / 4;
+        let (q1, q3) = (figures[quarter], figures[figures.len() - 1 - quarter]);
+        let (q1, q3) = if quarter == 0 { (min, max) } else { (q1, q3) };
+        Some(Spread { median, min, max, q1, q3 })
     }
 }
 
@@ -57,8 +64,12 @@ mod tests {
 
     #[test]
     fn spread_of_odd_even_and_no_figures() {
-        assert_eq!(Spread::of([3.0, 1.0, 2.0]), Some(Spread { median: 2.0, min: 1.0, max: 3.0 }));
-        assert_eq!(Spread::of([4.0, 1.0]), Some(Spread { median: 2.5, min: 1.0, max: 4.0 }));
+        let spread = |figures: &[f64]| {
+            Spread::of(figures.iter().copied()).map(|s| [s.median, s.min, s.max, s.q1, s.q3])
+        };
+        assert_eq!(spread(&[3.0, 1.0, 2.0]), Some([2.0, 1.0, 3.0, 1.0, 3.0]));
+        assert_eq!(spread(&[4.0, 1.0]), Some([2.5, 1.0, 4.0, 1.0, 4.0]));
+        assert_eq!(spread(&[5.0, 1.0, 2.0, 9.0, 3.0]), Some([3.0, 1.0, 9.0, 2.0, 5.0]));
         assert_eq!(Spread::of([]), None);
     }
     // Catches a percentile that is one figure off.

@@ -2,14 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::contender::Setting;
 use crate::deaths::Part;
+use crate::measure::Order;
 use crate::message::Plan;
 use crate::torture;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
-    Produce { contender: String, address: String, plan: Plan },
-    Consume { contender: String, address: String, plan: Plan },
+    Produce { contender: String, address: String, setting: Setting, plan: Plan },
+    Consume { contender: String, address: String, setting: Setting, plan: Plan },
+    Measure { contender: String, order: Order, setting: Setting, addresses: Vec<String> },
     ProbePing,
     ProbeEcho,
     Party(Part),

@@ -9,18 +9,22 @@ use std::panic;
 use std::process::ExitCode;
 
 use nix::sys::signal::{Signal, raise};
-use shmring_bench::contender::{BoxError, Contender, Place, Prepared, Sender, Setting};
-use shmring_bench::contenders::Pipe;
+use shmring_bench::contender::{
+    BoxError, Contender, Nature, Place, Prepared, Room, Sender, Setting, Wait,
+};
+use shmring_bench::contenders::kernel::Pipe;
+use shmring_bench::presets::{Planned, Preset, Who};
+use shmring_bench::scenario::{Flow, Scenario};
+use shmring_bench::session::{Choice, Session};
 use shmring_bench::{
     Contestant, Error, Options, Transfer, WorkerFailure, intercept_with, transfer,
 };
 
-/// The message that a fault strikes.
-const STRUCK: u64 = 5;
-
 /// What a fault does with the struck message, instead of sending it.
 trait Fault {
     const NAME: &'static str;
+    /// The message that it strikes.
+    const STRUCK: u64 = 5;
     fn strike(message: &[u8], held: &mut Option<Vec<u8>>, pipe: &mut PipeSender) -> Sent;
 }
 
@@ -40,10 +44,11 @@ struct FaultySender<F> {
 impl<F: Fault> Contender for Faulty<F> {
     const NAME: &'static str = F::NAME;
     const ABOUT: &'static str = "a pipe with a fault";
+    const NATURE: Nature = Pipe::NATURE;
     type Sender = FaultySender<F>;
     type Receiver = <Pipe as Contender>::Receiver;
 
-    fn prepare(setting: &Setting<'_>) -> Result<Prepared, BoxError> {
+    fn prepare(setting: &Setting) -> Result<Prepared, BoxError> {
         Pipe::prepare(setting)
     }
 
@@ -60,7 +65,7 @@ impl<F: Fault> Contender for Faulty<F> {
 impl<F: Fault> Sender for FaultySender<F> {
     fn send(&mut self, message: &[u8]) -> Sent {
         self.sent += 1;
-        if self.sent - 1 == STRUCK {
+        if self.sent - 1 == F::STRUCK {
             return F::strike(message, &mut self.held, &mut self.pipe);
         }
         self.pipe.send(message)?;
@@ -102,7 +107,9 @@ fault!(Reorders, "reorders", |message, held, _pipe| {
 fault!(Truncates, "truncates", |message, _held, pipe| pipe.send(&message[..message.len() - 1]));
 fault!(Corrupts, "corrupts", |message, _held, pipe| {
     let mut message = message.to_vec();
-    *message.last_mut().ok_or("empty")? ^= 1;
+    // Struck there and back, it must not come to be what it was.
+    let last = message.last_mut().ok_or("empty")?;
+    *last = last.wrapping_add(1);
     pipe.send(&message)
 });
 fault!(Refuses, "refuses", |_message, _held, _pipe| Err("out of paper".into()));
@@ -110,7 +117,23 @@ fault!(Panics, "panics", |_message, _held, _pipe| panic!("cannot go on"));
 fault!(Exits, "exits", |_message, _held, _pipe| std::process::exit(7));
 fault!(Dies, "dies", |_message, _held, _pipe| Ok(raise(Signal::SIGKILL)?));
 
-const FAULTY: [Contestant; 10] = [
+fault!(Invents, "invents", |message, _held, pipe| {
+    // As if a poll that found nothing had been taken for a message.
+    pipe.send(message)?;
+    pipe.send(&vec![0; message.len()])
+});
+
+/// Loses a message long after any check is over.
+struct LosesLate;
+impl Fault for LosesLate {
+    const NAME: &'static str = "loses late";
+    const STRUCK: u64 = 20_000;
+    fn strike(_: &[u8], _: &mut Option<Vec<u8>>, _: &mut PipeSender) -> Sent {
+        Ok(())
+    }
+}
+
+const FAULTY: [Contestant; 12] = [
     Contestant::of::<Faulty<Innocent>>(),
     Contestant::of::<Faulty<Loses>>(),
     Contestant::of::<Faulty<Repeats>>(),
@@ -121,6 +144,8 @@ const FAULTY: [Contestant; 10] = [
     Contestant::of::<Faulty<Panics>>(),
     Contestant::of::<Faulty<Exits>>(),
     Contestant::of::<Faulty<Dies>>(),
+    Contestant::of::<Faulty<Invents>>(),
+    Contestant::of::<Faulty<LosesLate>>(),
 ];
 
 fn run(name: &str) -> Result<Transfer, Error> {
@@ -195,9 +220,79 @@ fn an_executable_without_the_contender_says_so() {
     assert!(said.contains("this executable has no contender `none`"), "{said}");
 }
 
+/// Why a contender has no row after a session of one round; `None` if it has one.
+fn session_of(name: &str, scenario: &Scenario) -> Option<String> {
+    let tables = vec![Planned { scenario: scenario.clone(), who: Who::All }];
+    let preset = Preset { name: "faults", rounds: 1, tables };
+    let choice = Choice {
+        rounds: 1,
+        only: String::new(),
+        executable: "/proc/self/exe".into(),
+        name_prefix: "bench-test-faults".to_owned(),
+    };
+    let faulty: Vec<Contestant> = FAULTY.into_iter().filter(|faulty| faulty.name == name).collect();
+    let session = Session::new(&preset, &faulty, &choice).expect("a session");
+    let report = session.run(&mut |_| ControlFlow::Continue(())).expect("a report");
+    let [table] = &report.tables[..] else { panic!("one table") };
+    match (&table.rows[..], &table.absent[..]) {
+        ([row], []) => {
+            assert!(row.figure.median > 0.0 && row.runs[0].messages > 0);
+            None
+        }
+        ([], [absent]) if absent.failed => Some(absent.why.clone()),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+/// One scenario for each flow, and a batch.
+fn flows() -> [Scenario; 4] {
+    let deep = Room::Messages(64);
+    let stream = || Scenario::throughput(64, deep).wait(Wait::Block);
+    [
+        stream(),
+        stream().batch(16),
+        stream().flow(Flow::OneWay { per_second: 20_000 }),
+        Scenario::ping_pong(64).wait(Wait::Block),
+    ]
+}
+
+fn an_innocent_has_figures_in_every_flow() {
+    for scenario in flows() {
+        assert_eq!(session_of("none", &scenario), None, "{scenario}");
+    }
+}
+
+fn every_fault_is_found_in_every_flow() {
+    for scenario in flows() {
+        for name in ["loses", "repeats", "reorders", "truncates", "corrupts", "invents"] {
+            // A ping-pong that lost a message waits for it for ever, as it should.
+            if scenario.flow == Flow::PingPong && ["loses", "reorders"].contains(&name) {
+                continue;
+            }
+            let why = session_of(name, &scenario);
+            let why = why.unwrap_or_else(|| panic!("{name} has figures in {scenario}"));
+            assert!(
+                why.contains("the consumer failed")
+                    || why.contains("the ping failed")
+                    || why.contains("the pong failed"),
+                "{name} in {scenario}: {why}"
+            );
+        }
+    }
+}
+
+fn a_loss_after_the_check_is_found_too() {
+    let scenario = Scenario::throughput(64, Room::Messages(64)).wait(Wait::Block);
+    let why = session_of("loses late", &scenario).expect("a failure");
+    assert!(why.contains("message 20001 of producer 0 came too early"), "{why}");
+}
+
 fn main() -> ExitCode {
     intercept_with(&FAULTY);
-    let tests: [(&str, fn()); 11] = [
+    let tests: [(&str, fn()); 14] = [
+        ("an_innocent_has_figures_in_every_flow", an_innocent_has_figures_in_every_flow),
+        ("every_fault_is_found_in_every_flow", every_fault_is_found_in_every_flow),
+        ("a_loss_after_the_check_is_found_too", a_loss_after_the_check_is_found_too),
         ("without_a_fault_all_is_well", without_a_fault_all_is_well),
         ("a_lost_message_is_found", a_lost_message_is_found),
         ("a_repeated_message_is_found", a_repeated_message_is_found),

@@ -1,16 +1,54 @@
 //! The contenders, one file each.
 
-mod pipe;
-mod record_ring;
+mod byte_ring;
+pub mod kernel;
+mod packed_ring;
+mod rings;
+mod variants;
 
-use crate::transfer::Contestant;
+use crate::contestant::Contestant;
+use crate::limits;
 
-pub use pipe::Pipe;
-pub use record_ring::RecordRing;
+pub use byte_ring::ByteRing;
+pub use packed_ring::PackedRing;
+pub use variants::Variant;
 
 /// shmring's record ring.
-pub const RECORD_RING: Contestant = Contestant::of::<RecordRing>();
+pub const RECORD_RING: Contestant = Contestant::of::<ByteRing<variants::Record>>();
 /// The kernel's pipe.
-pub const PIPE: Contestant = Contestant::of::<Pipe>();
-/// All of them.
-pub const ALL: [Contestant; 2] = [RECORD_RING, PIPE];
+pub const PIPE: Contestant = Contestant::of::<kernel::Pipe>();
+/// Those that a demonstration compares, with messages of mixed sizes.
+pub const MIXED: [Contestant; 2] = [RECORD_RING, PIPE];
+/// All of them, the limits first.
+pub const ALL: &[Contestant] = &[
+    Contestant::of::<limits::CacheLine>(),
+    Contestant::of::<limits::BareFutex>(),
+    Contestant::of::<limits::PackedWords>(),
+    Contestant::of::<limits::LineRing>(),
+    Contestant::of::<limits::TouchOnly>(),
+    Contestant::of::<limits::PlainSpsc>(),
+    Contestant::of::<limits::PlainMpmc>(),
+    RECORD_RING,
+    Contestant::of::<PackedRing<1>>(),
+    Contestant::of::<PackedRing<8>>(),
+    Contestant::of::<ByteRing<variants::Mpmc>>(),
+    Contestant::of::<ByteRing<variants::Mpsc>>(),
+    Contestant::of::<ByteRing<variants::Spmc>>(),
+    Contestant::of::<ByteRing<variants::RecordBoth>>(),
+    Contestant::of::<ByteRing<variants::MpmcBorrowed>>(),
+    Contestant::of::<ByteRing<variants::MpmcBoth>>(),
+    Contestant::of::<ByteRing<variants::MpmcSleepers>>(),
+    PIPE,
+    Contestant::of::<kernel::Fifo>(),
+    Contestant::of::<kernel::SocketPair>(),
+    Contestant::of::<kernel::UnixStream>(),
+    Contestant::of::<kernel::Datagram>(),
+    Contestant::of::<kernel::Seqpacket>(),
+    Contestant::of::<kernel::Tcp>(),
+    Contestant::of::<kernel::PosixMq>(),
+    Contestant::of::<kernel::SysvMq>(),
+    Contestant::of::<kernel::EventFd>(),
+    Contestant::of::<kernel::Signals>(),
+    Contestant::of::<kernel::Condvar>(),
+    Contestant::of::<kernel::ReadOther>(),
+];

@@ -7,9 +7,6 @@ use crate::cpu::{Meter, Span, now_ns};
 use crate::message::{Generator, Plan, Verifier};
 use crate::worker::Control;
 
-/// A worker's part, compiled for one contender.
-pub(crate) type Run = fn(Place, &Plan, &mut Control) -> Result<Value, BoxError>;
-
 /// The clock is looked at once in so many messages, ...
 const PROGRESS_MESSAGES: u64 = 64;
 /// ... to report progress this often.

@@ -1,15 +1,15 @@
 //! One run of one contender: a producer's process, a consumer's, and every message verified.
 
-mod contestant;
 mod flow;
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-pub use contestant::Contestant;
+pub(crate) use flow::{consume, produce};
 
-use crate::contender::Setting;
+use crate::contender::{Room, Setting, Wait};
+use crate::contestant::Contestant;
 use crate::cpu::{self, Span};
 use crate::message::Size;
 use crate::task::Task;
@@ -96,21 +96,33 @@ pub(crate) fn run(
 ) -> Result<Transfer, Error> {
     let plan = options.plan()?;
     let size = plan.size();
-    let setting =
-        Setting { capacity_bytes: options.capacity_bytes, name_prefix: &options.segment_prefix };
+    let setting = Setting {
+        name_prefix: options.segment_prefix.clone(),
+        room: Room::Bytes(options.capacity_bytes),
+        message_bytes: plan.max_message_bytes,
+        wait: Wait::Adaptive,
+        batch: 1,
+        producers: 1,
+        consumers: 1,
+    };
     let prepared = (contender.prepare)(&setting)
         .map_err(|source| Error::Prepare { contender: contender.name, source })?;
 
     let mut crew = Crew::new();
     let (name, address) = (contender.name.to_owned(), prepared.address);
     let [producer_cpu, consumer_cpu] = cpus.map_or([None; 2], |cpus| cpus.map(Some));
-    let task =
-        Task::Consume { contender: name.clone(), address: address.clone(), plan: plan.clone() };
+    let task = Task::Consume {
+        contender: name.clone(),
+        address: address.clone(),
+        setting: setting.clone(),
+        plan: plan.clone(),
+    };
     crew.start("consumer", &options.executable, consumer_cpu, &task, prepared.receiver_fds)?;
-    let task = Task::Produce { contender: name, address, plan };
+    let task = Task::Produce { contender: name, address, setting, plan };
     crew.start("producer", &options.executable, producer_cpu, &task, prepared.sender_fds)?;
     crew.wait_ready(tick)?;
     drop(prepared.names);
+    let _kept = prepared.kept;
 
     let limit = RUN_LIMIT + Duration::from_secs(size.bytes / SLOWEST_BYTES_PER_S);
     let mut spans = Vec::new();

@@ -1,7 +1,6 @@
 //! A comparison as text. As data it serialises as it is.
 
-use std::fmt::Write;
-
+use super::{grouped, table, wrapped};
 use crate::compare::{Comparison, Summary};
 use crate::message::{HEADER_BYTES, MAX_MESSAGE_BYTES};
 use crate::stats::Spread;
@@ -25,7 +24,7 @@ pub fn text(comparison: &Comparison) -> String {
 
 fn row(summary: &Summary, slowest: f64) -> [String; 7] {
     let whole = |figure: f64| grouped(figure.round() as u64);
-    let Spread { median, min, max } = summary.mb_per_s;
+    let Spread { median, min, max, .. } = summary.mb_per_s;
     [
         summary.contender.clone(),
         whole(median),
@@ -39,23 +38,6 @@ fn row(summary: &Summary, slowest: f64) -> [String; 7] {
         ),
         format!("{:.1}x", median / slowest),
     ]
-}
-
-/// Aligned columns, the first one to the left.
-pub(crate) fn table<const COLUMNS: usize>(rows: &[[String; COLUMNS]]) -> String {
-    let mut text = String::new();
-    let widths: [usize; COLUMNS] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
-    });
-    for row in rows {
-        let [first, others @ ..] = &row[..] else { continue };
-        let _ = write!(text, "{first:<0$}", widths[0]);
-        for (cell, width) in others.iter().zip(&widths[1..]) {
-            let _ = write!(text, "  {cell:>width$}");
-        }
-        text.push('\n');
-    }
-    text
 }
 
 /// What was done, and what to beware of.
@@ -91,40 +73,6 @@ fn notes(comparison: &Comparison) -> Vec<String> {
     notes
 }
 
-/// Lines of at most 90 columns, those after the first indented.
-pub(crate) fn wrapped(line: &str) -> String {
-    const COLUMNS: usize = 90;
-    let mut text = String::new();
-    let mut used = 0;
-    for word in line.split(' ') {
-        let len = word.chars().count();
-        if used > 0 && used + 1 + len > COLUMNS {
-            text.push_str("\n  ");
-            used = 2;
-        } else if used > 0 {
-            text.push(' ');
-            used += 1;
-        }
-        text.push_str(word);
-        used += len;
-    }
-    text.push('\n');
-    text
-}
-
-/// `1234567` as `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
-#[path = "report_tests.rs"]
+#[path = "tests.rs"]
 mod tests;

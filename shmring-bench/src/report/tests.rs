@@ -2,7 +2,13 @@ use super::*;
 use crate::compare::Warning;
 
 fn summary(contender: &str, mb_per_s: f64) -> Summary {
-    let spread = |median: f64| Spread { median, min: median * 0.9, max: median * 1.1 };
+    let spread = |median: f64| Spread {
+        median,
+        min: median * 0.9,
+        max: median * 1.1,
+        q1: median * 0.95,
+        q3: median * 1.05,
+    };
     Summary {
         contender: contender.to_owned(),
         about: String::new(),

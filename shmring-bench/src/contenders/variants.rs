@@ -1,0 +1,82 @@
+//! The variants of shmring's byte rings: who shares them, and what keeps wake-ups from being lost.
+
+use shmring::{Config, WakeFences};
+
+use crate::contender::{Group, Nature, Setting};
+
+/// A kind of ring, with its fences.
+pub trait Variant: 'static {
+    /// See [`Contender::NAME`](crate::contender::Contender::NAME).
+    const NAME: &'static str;
+    /// See [`Contender::ABOUT`](crate::contender::Contender::ABOUT).
+    const ABOUT: &'static str;
+    /// See [`Contender::NATURE`](crate::contender::Contender::NATURE).
+    const NATURE: Nature;
+    /// The segment that the setting asks for.
+    fn config(setting: &Setting) -> Config;
+}
+
+/// Bytes before each message of a record ring.
+const RECORD_HEADER_BYTES: usize = 8;
+/// Bytes before each message of a slot ring.
+const STAMP_BYTES: usize = 8;
+
+const fn nature(many_producers: bool, many_consumers: bool, in_place: bool) -> Nature {
+    Nature { many_producers, many_consumers, in_place, ..Nature::stream(Group::Ring) }
+}
+
+const fn variant(nature: Nature) -> Nature {
+    Nature { variant: true, ..nature }
+}
+
+fn record(setting: &Setting) -> Config {
+    let cost = RECORD_HEADER_BYTES + setting.message_bytes.next_multiple_of(8);
+    Config::spsc().capacity_bytes(setting.room_bytes(cost))
+}
+
+fn slots(config: Config, setting: &Setting) -> Config {
+    let slot_bytes = STAMP_BYTES + setting.message_bytes;
+    config.slots(setting.room_messages()).slot_bytes(slot_bytes as u64)
+}
+
+macro_rules! variants {
+    ($($type:ident: $name:literal, $about:literal, $nature:expr, |$setting:ident| $config:expr;)*) => {
+        $(
+            #[doc = $about]
+            #[derive(Debug)]
+            pub(super) struct $type;
+
+            impl Variant for $type {
+                const NAME: &'static str = $name;
+                const ABOUT: &'static str = $about;
+                const NATURE: Nature = $nature;
+                fn config($setting: &Setting) -> Config {
+                    $config
+                }
+            }
+        )*
+    };
+}
+
+variants! {
+    Record: "record ring", "shmring spsc: messages of any length, read in place where not copied",
+        nature(false, false, true), |setting| record(setting);
+    RecordBoth: "record ring, both fence", "shmring spsc that needs no membarrier",
+        variant(nature(false, false, true)),
+        |setting| record(setting).wake_fences(WakeFences::BothSides);
+    Mpmc: "mpmc ring", "shmring mpmc: slots, any number of each", nature(true, true, false),
+        |setting| slots(Config::mpmc(), setting);
+    Mpsc: "mpsc ring", "shmring mpsc: slots, one consumer", nature(true, false, true),
+        |setting| slots(Config::mpsc(), setting);
+    Spmc: "spmc ring", "shmring spmc: slots, one producer", nature(false, true, false),
+        |setting| slots(Config::spmc(), setting);
+    MpmcBorrowed: "mpmc ring, borrowed fence", "shmring mpmc whose claims are its fences",
+        variant(nature(true, true, false)),
+        |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::Borrowed);
+    MpmcBoth: "mpmc ring, both fence", "shmring mpmc where both sides fence",
+        variant(nature(true, true, false)),
+        |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::BothSides);
+    MpmcSleepers: "mpmc ring, sleepers fence", "shmring mpmc where only sleepers fence",
+        variant(nature(true, true, false)),
+        |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::SleepersOnly);
+}

@@ -1,0 +1,87 @@
+//! One way at a fixed rate: each message holds the time when it was due, and the receiver takes the
+//! time since. If the sender falls behind, it sends at once what was due, under its old time: what
+//! a stall does to the messages behind it is in the figures ("coordinated omission" left out none).
+
+use std::hint;
+
+use super::content;
+use super::finding::{Finding, Latencies};
+use super::length::Length;
+use super::memory::Aligned;
+use crate::contender::{BoxError, Receiver, Sender};
+use crate::cpu::{Meter, now_ns};
+use crate::scenario::Scenario;
+
+/// Messages at the start that are not counted: nobody has been there before.
+const WARM_UP_MESSAGES: u64 = 100;
+/// Before the first message is due.
+const LEAD_NS: u64 = 1_000_000;
+
+pub(super) fn send(
+    scenario: &Scenario,
+    len: impl Length,
+    per_second: u32,
+    check: bool,
+    mut sender: impl Sender,
+) -> Result<Finding, BoxError> {
+    let mut buffer = Aligned::new(len.bytes());
+    let buffer = &mut buffer.bytes()[..len.bytes()];
+    let period_ns = 1_000_000_000 / u64::from(per_second);
+    let messages = scenario.run_ms * 1_000_000 / period_ns + WARM_UP_MESSAGES;
+    let meter = Meter::start()?;
+    let mut due_ns = now_ns()? + LEAD_NS;
+    for _ in 0..messages {
+        if check {
+            content::fill(buffer, due_ns);
+        }
+        while now_ns()? < due_ns {
+            hint::spin_loop();
+        }
+        content::stamp(buffer, due_ns);
+        sender.send(buffer)?;
+        due_ns += period_ns;
+    }
+    sender.finish()?;
+    let span = meter.stop()?;
+    Ok(Finding { span, producer: Some(0), messages, sum: 0, burst_ns: None, latencies: None })
+}
+
+pub(super) fn receive(
+    _scenario: &Scenario,
+    len: impl Length,
+    per_second: u32,
+    check: bool,
+    receiver: &mut impl Receiver,
+) -> Result<Finding, BoxError> {
+    let mut histogram = Latencies::histogram()?;
+    let mut buffer = Aligned::new(len.bytes());
+    let buffer = &mut buffer.bytes()[..len.bytes()];
+    let period_ns = 1_000_000_000 / u64::from(per_second);
+    let mut next_ns = None;
+    let mut messages = 0;
+    let meter = Meter::start()?;
+    while let Some(received) = receiver.recv_into(buffer)? {
+        let now_ns = now_ns()?;
+        content::check_len(received, buffer.len())?;
+        let due_ns = content::word_of(buffer).unwrap_or(0);
+        if due_ns != *next_ns.get_or_insert(due_ns) {
+            return Err(format!("after {messages} messages, one was lost or out of order").into());
+        }
+        next_ns = Some(due_ns + period_ns);
+        if check {
+            content::check_fill(buffer, due_ns)?;
+        }
+        messages += 1;
+        if messages > WARM_UP_MESSAGES {
+            histogram.saturating_record(now_ns.saturating_sub(due_ns));
+        }
+    }
+    Ok(Finding {
+        span: meter.stop()?,
+        producer: None,
+        messages,
+        sum: 0,
+        burst_ns: None,
+        latencies: Some(Latencies::of(&histogram)),
+    })
+}

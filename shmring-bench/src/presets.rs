@@ -1,0 +1,201 @@
+//! Presets: which scenarios, and who takes part in them.
+
+use crate::contender::{Group, Room, Wait};
+use crate::contestant::Contestant;
+use crate::scenario::{Flow, Scenario};
+
+/// Tables under a name.
+#[derive(Clone, Debug)]
+pub struct Preset {
+    /// What it is called on the command line.
+    pub name: &'static str,
+    /// Rounds, unless others are asked for.
+    pub rounds: u32,
+    /// What is measured.
+    pub tables: Vec<Planned>,
+}
+
+/// A table that is to be.
+#[derive(Clone, Debug)]
+pub struct Planned {
+    /// What all contenders do.
+    pub scenario: Scenario,
+    /// Who takes part, of those whom the scenario suits.
+    pub who: Who,
+}
+
+/// Who takes part.
+#[derive(Clone, Copy, Debug)]
+pub enum Who {
+    /// These.
+    Named(&'static [&'static str]),
+    /// Those of these groups, without variants.
+    Groups(&'static [Group]),
+    /// Everybody, variants too.
+    All,
+}
+
+impl Planned {
+    /// Whether a contender has a row.
+    pub fn has(&self, contender: &Contestant) -> bool {
+        let wanted = match self.who {
+            Who::Named(names) => names.contains(&contender.name),
+            Who::Groups(groups) => {
+                groups.contains(&contender.nature.group) && !contender.nature.variant
+            }
+            Who::All => true,
+        };
+        wanted && self.scenario.suits(&contender.nature)
+    }
+
+    /// To whom the others are put in relation.
+    pub fn reference(&self) -> Option<&'static str> {
+        let Scenario { flow, wait, message_bytes, producers, consumers, .. } = self.scenario;
+        Some(match (wait, flow) {
+            (Wait::Spin, _) if (producers, consumers) != (1, 1) => "plain mpmc",
+            (Wait::Spin, Flow::PingPong) if message_bytes <= 64 => "cache line",
+            (Wait::Spin, Flow::Throughput) if message_bytes == 8 => "packed words",
+            (Wait::Spin, Flow::Throughput) if message_bytes == 64 => "line ring",
+            (Wait::Spin, _) => "plain spsc",
+            (Wait::Block, Flow::PingPong) if message_bytes == 8 => "bare futex",
+            _ => "pipe",
+        })
+    }
+}
+
+/// The names of all presets, with what they are for.
+pub const NAMES: [(&str, &str); 5] = [
+    ("quick", "the rings, a pipe, a Unix socket and a message queue beside the limits"),
+    ("seed", "the rings beside every mechanism of the kernel"),
+    ("peers", "the rings beside other projects' (needs the cargo feature `peers`)"),
+    ("goals", "the ratios that the rings are to reach, each told as reached or not"),
+    ("full", "everything, in every scenario"),
+];
+
+/// The preset of that name.
+pub fn preset(name: &str) -> Option<Preset> {
+    let (name, _) = NAMES.iter().find(|(known, _)| *known == name)?;
+    let (rounds, tables) = match *name {
+        "quick" => (9, quick()),
+        "seed" => (9, groups(&[Group::Limit, Group::Plain, Group::Ring, Group::Kernel], seed())),
+        "peers" => {
+            let groups_of = &[Group::Limit, Group::Plain, Group::Ring, Group::Peer, Group::Threads];
+            (9, groups(groups_of, peers()))
+        }
+        "goals" => (15, crate::goals::tables()),
+        _ => (5, full().into_iter().map(|scenario| Planned { scenario, who: Who::All }).collect()),
+    };
+    Some(Preset { name, rounds, tables })
+}
+
+/// Usual depths.
+const DEEP: Room = Room::Messages(1024);
+const DEEPER: Room = Room::Messages(65_536);
+const MIB: Room = Room::Bytes(1 << 20);
+const MIB_8: Room = Room::Bytes(8 << 20);
+
+const QUICK: Who = Who::Named(&[
+    "cache line",
+    "bare futex",
+    "packed words",
+    "line ring",
+    "plain spsc",
+    "record ring",
+    "packed ring",
+    "mpmc ring",
+    "pipe",
+    "unix stream",
+    "posix mq",
+]);
+
+fn quick() -> Vec<Planned> {
+    let scenarios = [
+        Scenario::ping_pong(8),
+        Scenario::ping_pong(8).wait(Wait::Block),
+        Scenario::throughput(8, DEEP),
+        Scenario::throughput(8, DEEP).wait(Wait::Adaptive),
+        Scenario::throughput(1024, MIB).wait(Wait::Adaptive),
+        Scenario::throughput(64 << 10, MIB).wait(Wait::Adaptive),
+    ];
+    scenarios.into_iter().map(|scenario| Planned { scenario, who: QUICK }).collect()
+}
+
+fn groups(groups: &'static [Group], scenarios: Vec<Scenario>) -> Vec<Planned> {
+    let planned = |scenario| Planned { scenario, who: Who::Groups(groups) };
+    scenarios.into_iter().map(planned).collect()
+}
+
+fn seed() -> Vec<Scenario> {
+    let mut scenarios = vec![
+        Scenario::ping_pong(8),
+        Scenario::ping_pong(64),
+        Scenario::ping_pong(8).wait(Wait::Block),
+        Scenario::ping_pong(8).flow(Flow::OneWay { per_second: 50_000 }).wait(Wait::Adaptive),
+        Scenario::throughput(8, DEEP),
+    ];
+    let sizes = [8, 64, 1 << 10, 4 << 10, 64 << 10, 1 << 20];
+    scenarios.extend(sizes.map(|len| {
+        let room = if len <= 64 { DEEP } else { Room::Bytes((1 << 20).max(4 * len as u64)) };
+        Scenario::throughput(len, room).wait(Wait::Adaptive)
+    }));
+    scenarios.push(Scenario::throughput(8, DEEP).wait(Wait::Block));
+    scenarios.extend(
+        [(2, 1), (1, 2), (2, 2), (4, 4)]
+            .map(|(p, c)| Scenario::throughput(8, DEEP).wait(Wait::Adaptive).between(p, c)),
+    );
+    scenarios
+}
+
+fn peers() -> Vec<Scenario> {
+    let mut scenarios = vec![
+        Scenario::ping_pong(8),
+        Scenario::ping_pong(64),
+        Scenario::throughput(8, DEEP),
+        Scenario::throughput(8, DEEP).batch(32),
+        Scenario::throughput(64, DEEP),
+        Scenario::throughput(64, DEEPER),
+        Scenario::throughput(1 << 10, MIB),
+        Scenario::throughput(4 << 10, MIB),
+        Scenario::throughput(64 << 10, MIB),
+        Scenario::throughput(4 << 10, MIB).flow(Flow::InPlace),
+    ];
+    scenarios.extend(between(Scenario::throughput(8, DEEP)));
+    scenarios
+}
+
+/// The same scenario between several processes.
+fn between(scenario: Scenario) -> Vec<Scenario> {
+    let numbers = [(2, 1), (1, 2), (2, 2), (4, 4)];
+    numbers.map(|(producers, consumers)| scenario.clone().between(producers, consumers)).to_vec()
+}
+
+fn full() -> Vec<Scenario> {
+    let mut scenarios = Vec::new();
+    for wait in [Wait::Spin, Wait::Adaptive, Wait::Block] {
+        let lens = [8, 56, 64, 256];
+        scenarios.extend(lens.map(|len| Scenario::ping_pong(len).wait(wait)));
+        let rates = [1_000, 50_000];
+        scenarios.extend(
+            rates.map(|per_second| {
+                Scenario::ping_pong(8).flow(Flow::OneWay { per_second }).wait(wait)
+            }),
+        );
+        for shift in [3, 6, 8, 10, 12, 14, 16, 20] {
+            let len = 1usize << shift;
+            let room = if len <= 64 { DEEP } else { Room::Bytes((1 << 20).max(4 * len as u64)) };
+            scenarios.push(Scenario::throughput(len, room).wait(wait));
+        }
+        scenarios.push(Scenario::throughput(64, DEEPER).wait(wait));
+        scenarios.push(Scenario::throughput(1 << 10, MIB_8).wait(wait));
+        scenarios.push(Scenario::throughput(64 << 10, MIB_8).wait(wait));
+        scenarios
+            .extend([8, 32].map(|batch| Scenario::throughput(8, DEEP).batch(batch).wait(wait)));
+        scenarios.extend(
+            [4 << 10, 64 << 10]
+                .map(|len| Scenario::throughput(len, MIB).flow(Flow::InPlace).wait(wait)),
+        );
+        scenarios.extend(between(Scenario::throughput(8, DEEP).wait(wait)));
+        scenarios.extend(between(Scenario::throughput(8, DEEP).batch(32).wait(wait)));
+    }
+    scenarios
+}

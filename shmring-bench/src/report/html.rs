@@ -1,0 +1,265 @@
+//! A session as one page that needs no network: for each scenario the ladder of mechanisms, the
+//! distribution of latencies and the figures, and throughput over the length of messages.
+
+use std::fmt::Write;
+
+use super::svg::{self, Bar, Labels, Line, escaped};
+use super::units;
+use crate::contender::{Group, Wait};
+use crate::results::{Report, Row, Table};
+use crate::scenario::{Flow, Scenario, bytes};
+
+const STYLE: &str = include_str!("style.css");
+/// More lines than these in one plot cannot be told apart.
+const MOST_LINES: usize = 12;
+
+/// The page.
+pub fn html(report: &Report) -> String {
+    let machine = &report.machine;
+    let mut page = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <title>shmring-bench: {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n\
+         <h1>shmring-bench: {}</h1>\n",
+        escaped(&report.preset),
+        escaped(&report.preset)
+    );
+    let kind = if machine.virtual_machine { ", a virtual machine" } else { "" };
+    let _ = writeln!(
+        page,
+        "<p class=\"dim\">{} CPUs of {}{kind} · Linux {} · {} · commit {} · {} of {} rounds</p>",
+        machine.cpus,
+        escaped(&machine.cpu),
+        escaped(&machine.kernel),
+        escaped(&machine.date),
+        escaped(machine.commit.as_deref().unwrap_or("unknown")),
+        report.rounds_done,
+        report.rounds
+    );
+    page.push_str(
+        "<p>Each figure is the median of all rounds that ran in one placement of the CPUs; the thin \
+         line, and the parentheses, show where the middle half lies. Ratios are of figures of the \
+         same round. CPU is user and system time of both sides.</p>\n<p class=\"key\">",
+    );
+    for group in groups(report) {
+        let _ = write!(
+            page,
+            "<span><i style=\"background: var(--{})\"></i>{group}</span>",
+            class(group)
+        );
+    }
+    page.push_str("</p>\n");
+    for family in families(report) {
+        page.push_str(&over_length(&family));
+    }
+    for table in &report.tables {
+        page.push_str(&section(table));
+    }
+    page.push_str("</body>\n</html>\n");
+    page
+}
+
+fn class(group: Group) -> &'static str {
+    match group {
+        Group::Limit => "limit",
+        Group::Plain => "plain",
+        Group::Ring => "ring",
+        Group::Kernel => "kernel",
+        Group::Peer => "peer",
+        Group::Threads => "threads",
+    }
+}
+
+fn groups(report: &Report) -> Vec<Group> {
+    let rows = report.tables.iter().flat_map(|table| &table.rows);
+    let mut groups: Vec<Group> = rows.map(|row| row.group).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
+/// Tables that differ by the length of messages alone, with at least three lengths.
+fn families(report: &Report) -> Vec<Vec<&Table>> {
+    let mut families: Vec<Vec<&Table>> = Vec::new();
+    let key = |scenario: &Scenario| {
+        let Scenario { flow, batch, wait, producers, consumers, .. } = scenario;
+        (*flow == Flow::Throughput).then_some((*batch, *wait, *producers, *consumers))
+    };
+    for table in &report.tables {
+        let Some(of_table) = key(&table.scenario) else { continue };
+        match families.iter_mut().find(|family| key(&family[0].scenario) == Some(of_table)) {
+            // Of several rooms for one length, the first counts.
+            Some(family) => {
+                let len = table.scenario.message_bytes;
+                if family.iter().all(|other| other.scenario.message_bytes != len) {
+                    family.push(table);
+                }
+            }
+            None => families.push(vec![table]),
+        }
+    }
+    families.retain(|family| family.len() >= 3);
+    families
+}
+
+fn over_length(family: &[&Table]) -> String {
+    let Some(first) = family.first() else { return String::new() };
+    let mut names: Vec<(&str, Group)> = Vec::new();
+    for row in family.iter().flat_map(|table| &table.rows) {
+        if names.iter().all(|(name, _)| *name != row.contender) {
+            names.push((&row.contender, row.group));
+        }
+    }
+    let point = |table: &&Table, name: &str| {
+        let len = table.scenario.message_bytes as f64;
+        Some((len, table.row(name)?.figure.median * len))
+    };
+    let mut lines: Vec<Line> = Vec::new();
+    for (name, group) in names {
+        let points: Vec<_> = family.iter().filter_map(|table| point(table, name)).collect();
+        if points.len() >= 2 && lines.len() < MOST_LINES {
+            let class = dashed(group, &lines);
+            lines.push(Line { name: name.to_owned(), points, class });
+        }
+    }
+    let title = format!("Volume by length of message, {}", wait(first.scenario.wait));
+    let labels = Labels {
+        title: title.clone(),
+        x: "bytes of a message",
+        x_tick: |len| bytes(len as u64),
+        y_tick: units::volume,
+        falling: false,
+    };
+    let plot = svg::lines(&labels, &lines).unwrap_or_default();
+    format!("<h2>{}</h2>\n{plot}", escaped(&title))
+}
+
+fn wait(wait: Wait) -> String {
+    format!("{wait} waiting").replace("spinning waiting", "spinning")
+}
+
+/// The colour of the group, and dashes that the group's lines before it do not have.
+fn dashed(group: Group, before: &[Line]) -> String {
+    let class = class(group);
+    let same = before.iter().filter(|line| line.class.split(' ').next() == Some(class)).count();
+    if same == 0 { class.to_owned() } else { format!("{class} d{}", same.min(5)) }
+}
+
+fn section(table: &Table) -> String {
+    let Table { scenario, .. } = table;
+    let mut text = format!("<h2>{}</h2>\n", escaped(&scenario.to_string()));
+    text.push_str(&ladder(table));
+    if scenario.flow.is_latency() {
+        text.push_str(&distribution(table));
+    }
+    text.push_str(&figures(table));
+    text.push_str("<ul class=\"remarks\">\n");
+    if let Some(probe) = &table.probe_ns {
+        let placement = table.placement.map_or(String::new(), |placement| format!(", {placement}"));
+        let _ = writeln!(
+            text,
+            "<li>A cache line took {:.0} ns ({:.0}..{:.0}) from one CPU to the other{placement}.</li>",
+            probe.median, probe.q1, probe.q3
+        );
+    }
+    let counts = [
+        super::counted(table.dropped_runs, "dropped and repeated: the CPUs moved"),
+        super::counted(table.left_out_runs, "left out: in another placement"),
+    ];
+    for line in counts.into_iter().flatten() {
+        let _ = writeln!(text, "<li>{line}</li>");
+    }
+    for absent in &table.absent {
+        let verb = if absent.failed { "failed" } else { "skipped" };
+        let why = escaped(&absent.why);
+        let _ = writeln!(text, "<li class=\"warning\">{} {verb}: {why}</li>", absent.contender);
+    }
+    for warning in &table.warnings {
+        let _ = writeln!(text, "<li class=\"warning\">{}</li>", escaped(warning));
+    }
+    text.push_str("</ul>\n");
+    text
+}
+
+/// All contenders, the best first.
+fn ladder(table: &Table) -> String {
+    let latency = table.scenario.flow.is_latency();
+    let mut rows: Vec<&Row> = table.rows.iter().collect();
+    rows.sort_by(|a, b| a.figure.median.total_cmp(&b.figure.median));
+    if !latency {
+        rows.reverse();
+    }
+    let bar = |row: &&Row| Bar {
+        name: row.contender.clone(),
+        value: row.figure.median,
+        low: row.figure.q1,
+        high: row.figure.q3,
+        label: units::figure(&table.scenario, row.figure.median),
+        class: class(row.group),
+    };
+    let bars: Vec<Bar> = rows.iter().map(bar).collect();
+    let tick = if latency { units::time } else { units::rate };
+    svg::bars(&table.scenario.to_string(), &bars, tick).unwrap_or_default()
+}
+
+fn distribution(table: &Table) -> String {
+    let mut lines: Vec<Line> = Vec::new();
+    for row in &table.rows {
+        let Some(latency) = row.latency.as_ref().filter(|_| lines.len() < MOST_LINES) else {
+            continue;
+        };
+        let points = latency.curve.iter().map(|(longer, ns)| (*longer, *ns as f64)).collect();
+        let class = dashed(row.group, &lines);
+        lines.push(Line { name: row.contender.clone(), points, class });
+    }
+    let labels = Labels {
+        title: format!("Distribution: {}", table.scenario),
+        x: "part of the messages that took longer",
+        x_tick: |part| format!("{part}"),
+        y_tick: units::time,
+        falling: true,
+    };
+    svg::lines(&labels, &lines).unwrap_or_default()
+}
+
+fn figures(table: &Table) -> String {
+    let latency = table.scenario.flow.is_latency();
+    let reference = table.reference.as_deref().map_or(String::new(), |name| format!("x {name}"));
+    let mut text = String::from("<div class=\"scroll\"><table>\n<tr>");
+    let figure = if latency { "one way" } else { "messages" };
+    let detail: &[&str] = match latency {
+        true => &["p50", "p90", "p99", "p99.9", "p99.99", "max"],
+        false => &["middle half", "volume"],
+    };
+    let head = [&["contender", figure, &reference][..], detail, &["CPU/msg", "switches/msg"]];
+    for cell in head.concat() {
+        let _ = write!(text, "<th>{}</th>", escaped(cell));
+    }
+    text.push_str("</tr>\n");
+    for row in &table.rows {
+        let mut cells = vec![
+            row.contender.clone(),
+            units::figure(&table.scenario, row.figure.median),
+            row.ratio.as_ref().map_or(String::new(), units::ratio),
+        ];
+        match &row.latency {
+            Some(times) if latency => {
+                let all = times.percentiles.iter().chain([&times.max]);
+                cells.extend(all.map(|ns| units::time(*ns as f64)));
+            }
+            _ => cells.extend([
+                units::rates(row.figure.q1, row.figure.q3),
+                units::volume(row.figure.median * table.scenario.message_bytes as f64),
+            ]),
+        }
+        cells.push(units::time(row.cpu_ns_per_message.median));
+        cells.push(units::often(row.switches_per_message.median));
+        let _ = write!(text, "<tr title=\"{}\">", escaped(&row.about));
+        for cell in &cells {
+            let _ = write!(text, "<td>{}</td>", escaped(cell));
+        }
+        text.push_str("</tr>\n");
+    }
+    text.push_str("</table></div>\n");
+    text
+}

@@ -1,0 +1,155 @@
+//! One session held against another: a verdict only where the spreads allow one.
+
+use super::{table, units, wrapped};
+use crate::results::{Report, Row, Table};
+use crate::stats::Spread;
+
+/// Fewer runs than these give no verdict.
+const MIN_RUNS: usize = 5;
+
+/// What the figures of one contender in one scenario say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Verdict {
+    /// The middle halves lie apart: by how many percent the second is better.
+    Better(f64),
+    /// The same, worse.
+    Worse(f64),
+    /// The middle halves overlap.
+    NoDifference,
+    /// Too few runs to tell.
+    TooFew,
+}
+
+/// Every row that both have, in words.
+///
+/// Where both have ratios to the same reference, these are held against each other, as they do not
+/// depend on what the machine was like; else the figures are, with a remark.
+pub fn versus(first: &Report, second: &Report) -> String {
+    let commit = |report: &Report| report.machine.commit.clone().unwrap_or("unknown".into());
+    let mut text = wrapped(&format!(
+        "Of the second (commit {}) over the first (commit {}). A difference is told only where the \
+         middle halves of at least {MIN_RUNS} runs each lie apart.",
+        commit(second),
+        commit(first)
+    ));
+    if first.machine.cpu != second.machine.cpu || first.machine.kernel != second.machine.kernel {
+        text.push_str("Warning: they were not measured on the same machine and kernel.\n");
+    }
+    let mut both = 0;
+    for table_of_second in &second.tables {
+        let same = |table: &&Table| table.scenario == table_of_second.scenario;
+        let Some(table_of_first) = first.tables.iter().find(same) else { continue };
+        let rows = rows(table_of_first, table_of_second);
+        if rows.len() > 1 {
+            both += 1;
+            text.push_str(&format!("\n{}\n{}", table_of_second.scenario, table(&rows)));
+        }
+    }
+    if both == 0 {
+        text.push_str("They have no scenario in common.\n");
+    }
+    text
+}
+
+fn rows(first: &Table, second: &Table) -> Vec<[String; 4]> {
+    let mut rows = vec![["", "first", "second", "verdict"].map(String::from)];
+    let relative = first.reference.is_some() && first.reference == second.reference;
+    for theirs in &second.rows {
+        let Some(ours) = first.row(&theirs.contender) else { continue };
+        if relative && first.reference.as_ref() == Some(&theirs.contender) {
+            continue;
+        }
+        let latency = second.scenario.flow.is_latency();
+        let ratios = ours.ratio.zip(theirs.ratio).filter(|_| relative);
+        let (cells, verdict) = match ratios {
+            Some((a, b)) => {
+                ([units::ratio(&a), units::ratio(&b)], judge(ours, theirs, a, b, latency))
+            }
+            None => (
+                [ours, theirs].map(|row| units::figure(&second.scenario, row.figure.median)),
+                judge(ours, theirs, ours.figure, theirs.figure, latency),
+            ),
+        };
+        let [a, b] = cells;
+        let absolute = if ratios.is_none() { " (absolute figures)" } else { "" };
+        rows.push([theirs.contender.clone(), a, b, words(verdict) + absolute]);
+    }
+    rows
+}
+
+fn judge(ours: &Row, theirs: &Row, first: Spread, second: Spread, latency: bool) -> Verdict {
+    if ours.runs.len() < MIN_RUNS || theirs.runs.len() < MIN_RUNS {
+        return Verdict::TooFew;
+    }
+    let percent = (second.median / first.median - 1.0).abs() * 100.0;
+    let (smaller, larger) = (second.q3 < first.q1, second.q1 > first.q3);
+    match (smaller, larger, latency) {
+        (true, _, true) | (_, true, false) => Verdict::Better(percent),
+        (true, _, false) | (_, true, true) => Verdict::Worse(percent),
+        (false, false, _) => Verdict::NoDifference,
+    }
+}
+
+fn words(verdict: Verdict) -> String {
+    match verdict {
+        Verdict::Better(percent) => format!("better by {percent:.0} %"),
+        Verdict::Worse(percent) => format!("worse by {percent:.0} %"),
+        Verdict::NoDifference => "no difference shown".to_owned(),
+        Verdict::TooFew => "too few runs to tell".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spread(q1: f64, median: f64, q3: f64) -> Spread {
+        Spread { median, min: q1, max: q3, q1, q3 }
+    }
+
+    fn row(runs: u32) -> Row {
+        Row {
+            contender: "ring".to_owned(),
+            group: crate::contender::Group::Ring,
+            about: String::new(),
+            capacity_bytes: 0,
+            figure: spread(1.0, 1.0, 1.0),
+            ratio: None,
+            probe_ratio: None,
+            cpu_ns_per_message: spread(1.0, 1.0, 1.0),
+            switches_per_message: spread(0.0, 0.0, 0.0),
+            latency: None,
+            runs: (1..=runs)
+                .map(|round| crate::results::Run {
+                    round,
+                    figure: 1.0,
+                    probe_ns: None,
+                    messages: 1,
+                    seconds: 1.0,
+                })
+                .collect(),
+        }
+    }
+
+    // Catches a verdict on spreads that overlap, and one in the wrong direction.
+    #[test]
+    fn a_verdict_needs_spreads_that_lie_apart() {
+        let judge = |first, second, latency| judge(&row(5), &row(5), first, second, latency);
+        let (low, high) = (spread(0.9, 1.0, 1.1), spread(1.9, 2.0, 2.1));
+        let middle = spread(1.0, 1.5, 2.0);
+        assert_eq!(judge(low, high, false), Verdict::Better(100.0));
+        assert_eq!(judge(low, high, true), Verdict::Worse(100.0));
+        assert_eq!(judge(high, low, true), Verdict::Better(50.0));
+        assert_eq!(judge(high, low, false), Verdict::Worse(50.0));
+        assert_eq!(judge(low, middle, false), Verdict::NoDifference);
+        assert_eq!(judge(middle, high, true), Verdict::NoDifference);
+    }
+
+    // Catches a verdict on so few runs that chance alone gives one.
+    #[test]
+    fn a_verdict_needs_enough_runs() {
+        let (low, high) = (spread(1.0, 1.0, 1.0), spread(2.0, 2.0, 2.0));
+        assert_eq!(judge(&row(4), &row(9), low, high, false), Verdict::TooFew);
+        assert_eq!(judge(&row(9), &row(4), low, high, false), Verdict::TooFew);
+    }
+}
