@@ -104,7 +104,7 @@ impl Consumer {
     ///
     /// # Errors
     /// See [`TryRecvError`]. A message that is longer than the buffer stays.
-    #[inline]
+    #[inline(always)]
     pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
         take_into(&mut self.side, buffer)
     }
@@ -114,12 +114,17 @@ impl Consumer {
     ///
     /// # Errors
     /// See [`RecvError`]. A message that is longer than the buffer stays.
-    #[inline]
+    #[inline(always)]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         // Most often a message is there, or the rest need not be looked at.
         if let Some(len) = take_into_plainly(&mut self.side, buffer) {
             return Ok(len);
         }
+        self.recv_into_otherwise(buffer)
+    }
+
+    #[inline(never)]
+    fn recv_into_otherwise(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         self.side.retry_by(Deadline::NEVER, |side| take_into(side, buffer))
     }
 
@@ -262,7 +267,7 @@ impl Consumer {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn take_into(side: &mut RecvSide, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
     match take_into_plainly(side, buffer) {
         Some(len) => Ok(len),
@@ -281,6 +286,7 @@ fn take_into_plainly(side: &mut RecvSide, buffer: &mut [u8]) -> Option<usize> {
 }
 
 #[cold]
+#[inline(never)]
 fn take_into_otherwise(side: &mut RecvSide, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
     let mut len = 0;
     side.try_take(1, |_, place, words| {

@@ -76,6 +76,7 @@
 //! - `segment`: create, find, attach, unlink, clean up behind the dead, watch for deaths;
 //!   where raw bytes become typed.
 //! - `seat`, `wait`: a handle's place in the tables; spinning and sleeping there.
+//! - `pace`: when a consumer does better not to look again at once.
 //! - `peers`: whose going ends what a handle can do.
 //! - `side`: the algorithm's private state and the seat it is played from.
 //! - `grant`: reservations, peeks and copies; where payload is touched.
@@ -87,6 +88,7 @@ pub mod error;
 mod facts;
 mod grant;
 mod layout;
+mod pace;
 pub mod packed;
 mod peers;
 mod producer;

@@ -62,11 +62,17 @@ impl Producer {
     ///
     /// # Errors
     /// See [`TrySendError`]; nothing of the message is visible then.
-    #[inline]
+    #[inline(always)]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
         if self.side.send_plainly(message) {
             return Ok(());
         }
+        self.try_send_otherwise(message)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_send_otherwise(&mut self, message: &[u8]) -> Result<(), TrySendError> {
         let place = self.try_grant(message.len())?;
         self.side.fill(place, message);
         Ok(())
@@ -76,7 +82,7 @@ impl Producer {
     ///
     /// # Errors
     /// See [`SendError`]; nothing of the message is visible then.
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
         self.send_by(message, Deadline::NEVER)
     }
@@ -89,7 +95,7 @@ impl Producer {
         self.send_by(message, Deadline::after(timeout))
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_by(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
         if self.side.send_plainly(message) {
             return Ok(());
@@ -98,6 +104,7 @@ impl Producer {
     }
 
     #[cold]
+    #[inline(never)]
     fn send_otherwise(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
         let place = self.grant_by(message.len(), deadline)?;
         self.side.fill(place, message);

@@ -100,9 +100,9 @@ impl Seat {
     }
 
     /// Whether [`check`](Self::check) finds nothing.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_clear(&self) -> bool {
-        self.fault.is_none() && self.view.attach().mapping().check().is_ok()
+        self.view.is_open()
     }
 
     /// Whether this is a fork child, in which the segment is not mapped.
@@ -118,6 +118,7 @@ impl Seat {
         let whole = self.view.attach().mapping().check();
         let fault = whole.err().unwrap_or(Fault::Corrupt(corrupt));
         self.fault = Some(fault);
+        self.view.shut();
         fault
     }
 
@@ -185,14 +186,20 @@ impl Seat {
         wake::notify(sleepers, self.view.handles(), reached, WakerFence::Full);
     }
 
-    /// Tells the other side, if it sleeps, that `reached` was published.
-    #[inline]
-    pub(crate) fn notify(&self, reached: u64) {
-        let other = match self.role {
-            Role::Producer => Role::Consumer,
-            Role::Consumer => Role::Producer,
-        };
-        let sleepers = self.view.sleepers(other);
+    /// Tells consumers, if one sleeps, that `reached` was published. For a producer's seat.
+    #[inline(always)]
+    pub(crate) fn notify_consumers(&self, reached: u64) {
+        debug_assert_eq!(self.role, Role::Producer);
+        let sleepers = &self.view.control().receivers;
+        wake::notify(sleepers, self.view.handles(), reached, self.waker_fence);
+    }
+
+    /// Tells producers, if one sleeps, that what lies before `reached` was released. For a
+    /// consumer's seat.
+    #[inline(always)]
+    pub(crate) fn notify_producers(&self, reached: u64) {
+        debug_assert_eq!(self.role, Role::Consumer);
+        let sleepers = &self.view.control().senders;
         wake::notify(sleepers, self.view.handles(), reached, self.waker_fence);
     }
 

@@ -27,6 +27,10 @@ pub enum WaitMode {
 const ADAPTIVE_SPINS: u32 = 1000;
 /// Looks at the ring between two looks at the clock.
 const SPINS_PER_CLOCK: u32 = 256;
+/// Pauses between two looks of one who is not in a hurry.
+const SPINS_SPARSE: u32 = 8;
+/// A producer of a full ring first waits for this part of it to be free.
+const PLENTY_PARTS: u64 = 8;
 /// The first sleep of a wait, and the longest: each is twice as long as the one before. A
 /// waker killed between publish and wake, or an owner killed while it holds a role, so
 /// costs about as long as the wait has lasted, and at most the longest sleep.
@@ -134,20 +138,46 @@ impl Wait {
 }
 
 impl WaitMode {
-    /// Looks for what usually comes within a few microseconds, before anything else is
-    /// looked at: neither the clock nor a line that the other side writes.
-    #[inline]
-    pub(crate) fn glance(self, ready: impl Fn() -> bool) {
-        if ready() || self == Self::Block || is_single_cpu() {
-            return;
+    /// Whether a wait begins with looks at the ring, rather than with sleep.
+    pub(crate) fn looks(self) -> bool {
+        self != Self::Block && !is_single_cpu()
+    }
+}
+
+/// Looks for what usually comes within a few microseconds, before anything else is looked at:
+/// neither the clock nor a line that the other side writes. Whether it is `ready`.
+pub(crate) fn glance(ready: impl Fn() -> bool) -> bool {
+    for _ in 0..SPINS_PER_CLOCK {
+        if ready() {
+            return true;
         }
-        for _ in 0..SPINS_PER_CLOCK {
-            spin_loop();
-            if ready() {
-                return;
-            }
+        spin_loop();
+    }
+    false
+}
+
+/// As [`glance`], for what is not urgent: what a producer of a full ring has to send must wait
+/// for all of the ring anyway. Each look takes a line from a consumer that writes it with each
+/// message.
+pub(crate) fn glance_sparsely(ready: impl Fn() -> bool) -> bool {
+    for _ in 0..SPINS_PER_CLOCK / SPINS_SPARSE {
+        pause(SPINS_SPARSE);
+        if ready() {
+            return true;
         }
     }
+    false
+}
+
+/// Where head is, after it has come to `need`, when a part of the ring is free that is worth
+/// the while.
+pub(crate) fn plenty(need: u64, capacity: u64) -> u64 {
+    need.wrapping_add(capacity / PLENTY_PARTS)
+}
+
+/// Lets some time pass without a look at the ring.
+pub(crate) fn pause(pauses: u32) {
+    (0..pauses).for_each(|_| spin_loop());
 }
 
 /// Whether spinning could only keep the other side from running.

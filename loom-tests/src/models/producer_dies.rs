@@ -36,6 +36,26 @@ impl Progress {
     }
 }
 
+/// Receives until the victim is dead and nothing is left, then lets a successor send.
+fn outlive(world: &Rc<World>, receiver: &mut Receiver, progress: &Progress) {
+    let mut received = Vec::new();
+    loop {
+        // The order matters: see the death, then look again.
+        let dead = world.is_dead(VICTIM);
+        match receiver.try_recv() {
+            Some(message) => received.push(message),
+            None if dead => break,
+            None => thread::yield_now(),
+        }
+    }
+    progress.assert_received(&received);
+    world.clean(VICTIM);
+    let mut successor = world.sender(SUCCESSOR);
+    successor.try_send(LAST).expect("there is room");
+    assert_eq!(receiver.try_recv(), Some(LAST));
+    assert_eq!(receiver.try_recv(), None);
+}
+
 /// The victim sends one message behind a pad, then two in a batch, and leaves.
 /// The consumer receives meanwhile; after the death a successor sends one more.
 ///
@@ -67,22 +87,34 @@ fn sending(kill_at: u64) {
             world.mark_dead(VICTIM);
         }
     });
-    let mut received = Vec::new();
-    loop {
-        // The order matters: see the death, then look again.
-        let dead = world.is_dead(VICTIM);
-        match receiver.try_recv() {
-            Some(message) => received.push(message),
-            None if dead => break,
-            None => thread::yield_now(),
+    outlive(&world, &mut receiver, &progress);
+    victim.join().expect("the victim ends");
+}
+
+/// The victim sends two messages, the second in one go, into a ring full of what was there
+/// before; the consumer receives meanwhile. After the death a successor sends one more.
+///
+/// Accepted: see [`Progress::assert_received`]; then the successor's message. Would catch a
+/// word zeroed ahead of time, or none, that a successor takes for a record.
+fn sending_at_once(kill_at: u64) {
+    let world = World::used(0);
+    let mut sender = world.sender(VICTIM);
+    let mut receiver = world.receiver(CONSUMER);
+    let progress = Rc::new(Progress::default());
+    let victim = thread::spawn({
+        let (world, progress) = (world.clone(), Rc::clone(&progress));
+        move || {
+            killed_at(kill_at, || {
+                for (count, message) in SENT[..2].iter().enumerate() {
+                    progress.begun.set(count + 1);
+                    sender.try_send(*message).expect("there is room");
+                    progress.done.set(count + 1);
+                }
+            });
+            world.mark_dead(VICTIM);
         }
-    }
-    progress.assert_received(&received);
-    world.clean(VICTIM);
-    let mut successor = world.sender(SUCCESSOR);
-    successor.try_send(LAST).expect("there is room");
-    assert_eq!(receiver.try_recv(), Some(LAST));
-    assert_eq!(receiver.try_recv(), None);
+    });
+    outlive(&world, &mut receiver, &progress);
     victim.join().expect("the victim ends");
 }
 
@@ -194,6 +226,7 @@ fn beside_a_sleeper(kill_at: u64) {
 
 models! {
     SENDING: sending_bound_3, bound 3, at least 16000, kills sending;
+    SENDING_AT_ONCE: sending_at_once_bound_3, bound 3, at least 2500, kills sending_at_once;
     SUCCESSOR_BESIDE_CONSUMER: successor_beside_consumer_bound_3, bound 3, at least 3600,
         kills successor_beside_consumer;
     JOINING: joining_bound_3, bound 3, at least 930, kills joining;

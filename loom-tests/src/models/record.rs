@@ -112,6 +112,24 @@ fn shrink() {
     producer.join().expect("the producer ends");
 }
 
+/// Messages that are sent in one go, one as long as the one before it and one longer, into
+/// a ring full of what was there before.
+///
+/// Accepted: all arrive, and nothing else. Would catch a word that was zeroed ahead of time
+/// where the next record does not end, or was not zeroed where it does.
+fn at_once() {
+    const LENGTHS: [Message; 3] = [Message::new(1, 1), Message::new(2, 1), Message::new(3, 2)];
+    let world = World::used(0);
+    let mut sender = world.sender(0);
+    let mut receiver = world.receiver(1);
+    let producer = thread::spawn(move || LENGTHS.iter().for_each(|&message| sender.send(message)));
+    for message in LENGTHS {
+        assert_eq!(receiver.recv(), message);
+    }
+    assert_eq!(receiver.try_recv(), None);
+    producer.join().expect("the producer ends");
+}
+
 /// An observer looks while messages come and go.
 ///
 /// Accepted: any fill between empty and full, and at most as many messages as
@@ -137,8 +155,9 @@ models! {
     LAST_POSITION: pads_at_the_last_position_bound_3, bound 3, at least 4000,
         runs pads_at_the_last_position;
     MIXED: mixed_lengths_bound_3, bound 3, at least 37000, runs mixed_lengths;
+    AT_ONCE: at_once_bound_3, bound 3, at least 630, runs at_once;
     BATCH: batch_bound_3, bound 3, at least 850, runs batch;
     ABORT: abort_unbounded, bound none, at least 840, runs abort;
     SHRINK: shrink_unbounded, bound none, at least 840, runs shrink;
-    OBSERVER: observer_bound_2, bound 2, at least 18000, runs observer;
+    OBSERVER: observer_bound_2, bound 2, at least 9600, runs observer;
 }

@@ -44,8 +44,16 @@ impl<T: Element> Consumer<T> {
     ///
     /// # Errors
     /// See [`TryRecvError`].
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
+        match self.side.next_plainly(1) {
+            Some(span) => Ok(self.take_one(span)),
+            None => self.try_recv_otherwise(),
+        }
+    }
+
+    #[inline(never)]
+    fn try_recv_otherwise(&mut self) -> Result<T, TryRecvError> {
         let span = self.side.next(1)?;
         Ok(self.take_one(span))
     }
@@ -54,8 +62,16 @@ impl<T: Element> Consumer<T> {
     ///
     /// # Errors
     /// See [`RecvError`].
-    #[inline]
+    #[inline(always)]
     pub fn recv(&mut self) -> Result<T, RecvError> {
+        match self.side.next_plainly(1) {
+            Some(span) => Ok(self.take_one(span)),
+            None => self.recv_otherwise(),
+        }
+    }
+
+    #[inline(never)]
+    fn recv_otherwise(&mut self) -> Result<T, RecvError> {
         let span = self.side.next_by(1, Deadline::NEVER)?;
         Ok(self.take_one(span))
     }
@@ -69,7 +85,7 @@ impl<T: Element> Consumer<T> {
         Ok(self.take_one(span))
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_one(&mut self, span: Span) -> T {
         let element = load_element(&self.side.seat.view, span.start);
         self.side.take(1);

@@ -46,8 +46,17 @@ impl<T: Element> Producer<T> {
     ///
     /// # Errors
     /// See [`TrySendError`].
-    #[inline]
+    #[inline(always)]
     pub fn try_send(&mut self, element: &T) -> Result<(), TrySendError> {
+        if self.send_plainly(element) {
+            return Ok(());
+        }
+        self.try_send_otherwise(element)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_send_otherwise(&mut self, element: &T) -> Result<(), TrySendError> {
         self.try_send_slice(from_ref(element))
     }
 
@@ -55,13 +64,29 @@ impl<T: Element> Producer<T> {
     ///
     /// # Errors
     /// See [`SendError`].
-    #[inline]
+    #[inline(always)]
     pub fn send(&mut self, element: &T) -> Result<(), SendError> {
-        if let Some(span) = self.side.grant_plainly(1) {
-            store_element(&self.side.seat.view, span.start, element);
-            self.side.publish(1);
+        if self.send_plainly(element) {
             return Ok(());
         }
+        self.send_otherwise(element)
+    }
+
+    /// Sends an element, if nothing stands in the way that has to be looked into; whether
+    /// it did.
+    #[inline(always)]
+    fn send_plainly(&mut self, element: &T) -> bool {
+        let Some(span) = self.side.grant_plainly(1) else {
+            return false;
+        };
+        store_element(&self.side.seat.view, span.start, element);
+        self.side.publish(1);
+        true
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_otherwise(&mut self, element: &T) -> Result<(), SendError> {
         self.send_slice(from_ref(element))
     }
 

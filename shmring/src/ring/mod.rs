@@ -56,6 +56,8 @@ use crate::sync::{AtomicU64, Ordering};
 
 /// Bytes in a ring word, the unit of alignment for records.
 pub(crate) const WORD_BYTES: u64 = 8;
+/// Bytes that CPUs pass to one another at once.
+pub(crate) const LINE_BYTES: u64 = 64;
 
 /// The line that producers write.
 #[repr(C, align(128))]

@@ -79,6 +79,7 @@ impl<'a> Ring<'a> {
 
 /// The producer's private state: nothing in it is ever read from the segment again.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Producer {
     tail: u64,
     /// A copy of head. May be out of date, then it is too small.
@@ -159,6 +160,7 @@ impl Producer {
 
 /// The consumer's private state.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Consumer {
     head: u64,
     /// A copy of tail. May be out of date, then it is too small.
@@ -211,6 +213,12 @@ impl Consumer {
     #[inline]
     pub(crate) fn head(&self) -> u64 {
         self.head
+    }
+
+    /// How many elements are behind head, or what a corrupt tail makes of that.
+    pub(crate) fn there(&self, ring: Ring<'_>) -> u64 {
+        // ORDERING: Relaxed. Only a hint, as below.
+        ring.tail.load(Ordering::Relaxed).wrapping_sub(self.head)
     }
 
     /// Whether an element, or a corrupt tail, waits behind head.

@@ -129,28 +129,30 @@ pub(crate) fn sleep(
 
 /// Wakes one sleeper that waits for `reached` or less. To be called after the
 /// position `reached` was published.
-#[inline]
+#[inline(always)]
 pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64, before: WakerFence) {
-    let sleeps = match before {
-        WakerFence::Full => {
-            // ORDERING: SeqCst, with the fence in sleep (I5).
-            fence(Ordering::SeqCst);
-            sleepers.any(handles, |word| word.load(Ordering::Relaxed))
-        }
-        WakerFence::Borrowed => {
-            // ORDERING: SeqCst, after the CAS of this waker and with the fence in sleep
-            // (I5): either that fence comes later, and the sleeper sees what the CAS did,
-            // or the bit is seen here.
-            sleepers.any(handles, |word| word.load(Ordering::SeqCst))
-        }
-        WakerFence::Sleepers => {
-            no_fence();
-            sleepers.any(handles, |word| word.load(Ordering::Relaxed))
-        }
+    let sleeps = if before == WakerFence::Sleepers {
+        no_fence();
+        sleepers.any(handles, |word| word.load(Ordering::Relaxed))
+    } else {
+        any_after_fence(sleepers, handles, before)
     };
     if sleeps {
         wake_one(sleepers, handles, reached);
     }
+}
+
+/// Whether anyone sleeps, for wakers that fence.
+fn any_after_fence(sleepers: &Sleepers, handles: &[Handle], before: WakerFence) -> bool {
+    if before == WakerFence::Borrowed {
+        // ORDERING: SeqCst, after the CAS of this waker and with the fence in sleep
+        // (I5): either that fence comes later, and the sleeper sees what the CAS did,
+        // or the bit is seen here.
+        return sleepers.any(handles, |word| word.load(Ordering::SeqCst));
+    }
+    // ORDERING: SeqCst, with the fence in sleep (I5).
+    fence(Ordering::SeqCst);
+    sleepers.any(handles, |word| word.load(Ordering::Relaxed))
 }
 
 /// Wakes one sleeper that waits for the position that `reached` tells, if it tells
@@ -174,6 +176,7 @@ pub(crate) fn pass_on(
 }
 
 #[cold]
+#[inline(never)]
 fn wake_one(sleepers: &Sleepers, handles: &[Handle], reached: u64) {
     each_armed(sleepers, handles, |handle, take| {
         at_or_past(reached, handle.need.load(Ordering::Relaxed)) && take() && wake(handle)

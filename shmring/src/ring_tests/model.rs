@@ -14,6 +14,8 @@ enum Step {
         len: u64,
         keep: u64,
     },
+    /// Send in one go, if that is possible.
+    SendPlainly(u64),
     Batch(Vec<u64>),
     /// Reserve; perhaps write and stage; then abort.
     Abort {
@@ -93,17 +95,21 @@ impl Bench {
     }
 
     /// Looks at up to `count` messages behind head, and compares them; where the last ends.
-    fn peek(&self, count: usize) -> (u64, usize) {
+    fn peek(&mut self, count: usize) -> (u64, usize) {
         let mut from = self.consumer.head();
         for (i, expected) in self.oracle.queue.iter().take(count).enumerate() {
             let place = self.consumer.peek(self.memory.ring(), from).unwrap();
             let place = place.unwrap_or_else(|| panic!("message {i} is missing"));
             assert_eq!(self.memory.read(place), expected.bytes);
             assert_eq!(place.end, expected.end);
+            let plain = self.consumer.peek_plainly(self.memory.ring(), from);
+            let after_pad = place.start != from;
+            assert_eq!(plain, (!after_pad).then_some(place));
             from = place.end;
         }
         if count > self.oracle.queue.len() {
             assert_eq!(self.consumer.peek(self.memory.ring(), from), Ok(None));
+            assert_eq!(self.consumer.peek_plainly(self.memory.ring(), from), None);
         }
         (from, count.min(self.oracle.queue.len()))
     }
@@ -122,6 +128,20 @@ impl Bench {
                 if let Some((place, position)) = self.reserve(*len) {
                     self.stage(place, position, len * keep / 255);
                     self.publish();
+                }
+            }
+            Step::SendPlainly(len) => {
+                if let Some(place) = self.producer.begin(self.memory.ring(), *len) {
+                    let Answer::Header(position) = self.oracle.reserve(*len) else {
+                        panic!("granted {len} bytes without room");
+                    };
+                    assert_inside(place, self.memory.capacity());
+                    assert_eq!((place.start, place.len), (position, *len));
+                    let payload = self.payload(place, *len);
+                    self.memory.write(place, &payload);
+                    self.producer.finish(self.memory.ring(), place);
+                    self.oracle.stage(position, payload);
+                    self.oracle.publish();
                 }
             }
             Step::Batch(lens) => {
@@ -179,6 +199,7 @@ fn steps(longest: u64) -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (len(), prop_oneof![Just(255_u64), 0_u64..256])
             .prop_map(|(len, keep)| Step::Send { len, keep }),
+        6 => prop_oneof![len(), Just(longest / 3)].prop_map(Step::SendPlainly),
         2 => proptest::collection::vec(0..=longest / 2, 0..5).prop_map(Step::Batch),
         1 => (len(), any::<bool>()).prop_map(|(len, staged)| Step::Abort { len, staged }),
         1 => (0_usize..5).prop_map(Step::Peek),

@@ -17,7 +17,7 @@ use crate::facts::Obtained;
 use crate::layout::{Geometry, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT};
 use crate::ring::tables::{Attach, Handle};
 use crate::ring::{Control, WORD_BYTES, wake};
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU32, AtomicU64};
 use crate::sys::sentinel::Sentinel;
 use crate::sys::sigbus::Guard;
 
@@ -125,6 +125,11 @@ impl Mapping {
             prefault: wanted(MEMORY_PREFAULT, &|| self.map.advise(Advice::PopulateWrite).is_ok()),
             lock: wanted(MEMORY_LOCK, &|| self.map.lock().is_ok()),
         }
+    }
+
+    /// The word that tells what became of the mapping.
+    pub(super) fn sentinel(&self) -> &AtomicU32 {
+        self.sentinel.word()
     }
 
     /// Where the parts are, for those who keep the mapping.

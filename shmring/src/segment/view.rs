@@ -2,6 +2,7 @@
 
 #![allow(unsafe_code)]
 
+use std::ptr::NonNull;
 use std::slice;
 use std::sync::Arc;
 
@@ -14,13 +15,16 @@ use crate::ring::slot::{self, Many, Slots};
 use crate::ring::tables::Handle;
 use crate::ring::wake::Sleepers;
 use crate::ring::{Control, Place, WORD_BYTES, Words, record};
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicU32, AtomicU64};
+use crate::sys::sentinel;
 
 /// The attach, kept alive, with the addresses that the hot path needs beside it.
 #[derive(Debug)]
 pub(crate) struct View {
     attach: Arc<Attach>,
     parts: Parts,
+    /// The word of the mapping's sentinel, or one that never says that all is well.
+    sentinel: NonNull<AtomicU32>,
     /// Slots of the ring and the words of each; 0 if it has records, or elements that
     /// are not made of words.
     slots: u64,
@@ -35,10 +39,12 @@ unsafe impl Send for View {}
 impl View {
     pub(crate) fn new(attach: Arc<Attach>) -> Self {
         let parts = attach.mapping().parts();
+        let sentinel = NonNull::from(attach.mapping().sentinel());
         let shape = attach.shape();
         Self {
             attach,
             parts,
+            sentinel,
             slots: shape.slots().unwrap_or(0),
             slot_words: shape.slot_bytes().unwrap_or(0) / WORD_BYTES,
             many: many(shape.kind()),
@@ -52,6 +58,19 @@ impl View {
 
     pub(crate) fn attach(&self) -> &Attach {
         &self.attach
+    }
+
+    /// Whether the mapping is whole, and nobody has [`shut`](Self::shut) this way into it:
+    /// one load.
+    #[inline(always)]
+    pub(crate) fn is_open(&self) -> bool {
+        // SAFETY: `attach` keeps the sentinel, and a static word is always there.
+        sentinel::is_whole(unsafe { self.sentinel.as_ref() })
+    }
+
+    /// From now on [`is_open`](Self::is_open) says no.
+    pub(crate) fn shut(&mut self) {
+        self.sentinel = NonNull::from(&sentinel::NEVER_WHOLE);
     }
 
     #[inline]

@@ -3,6 +3,7 @@
 use super::send::{Stop, check};
 use crate::error::{Fault, JoinError, RecvError, Role, SendError, TryRecvError, TrySendError};
 use crate::layout::Shape;
+use crate::pace::{self, Pace, Progress};
 use crate::peers::{Consumers, Producers};
 use crate::ring::Refused;
 use crate::ring::at_or_past;
@@ -10,6 +11,8 @@ use crate::ring::packed::{self, Span};
 use crate::seat::Seat;
 use crate::segment::View;
 use crate::sync::Deadline;
+use crate::sys::clock;
+use crate::wait;
 
 /// # Errors
 /// [`JoinError::WrongKind`] if the ring is not packed.
@@ -126,16 +129,20 @@ impl SendElements {
     #[cold]
     fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
         let (ring, roles) = (self.seat.view.packed(), &self.seat.view.control().roles);
+        let plenty = wait::plenty(need, ring.slots());
+        if self.seat.mode.looks() && wait::glance_sparsely(|| ring.has_room(plenty)) {
+            return Ok(());
+        }
         let ready = || ring.has_room(need) || self.consumers.refusal(roles).is_some();
         let in_time = self.seat.wait(need, deadline, ready).map_err(SendError::Failed)?;
         if in_time { Ok(()) } else { Err(SendError::TimedOut) }
     }
 
     /// Makes the first `count` granted elements visible at once.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&mut self, count: u64) {
         self.ring.publish(self.seat.view.packed(), count);
-        self.seat.notify(self.ring.tail());
+        self.seat.notify_consumers(self.ring.tail());
     }
 }
 
@@ -145,6 +152,8 @@ pub(crate) struct RecvElements {
     ring: packed::Consumer,
     pub(crate) seat: Seat,
     producers: Producers,
+    pace: Pace,
+    element_bytes: u64,
 }
 
 impl RecvElements {
@@ -153,7 +162,8 @@ impl RecvElements {
         let seat = take_seat(view, Role::Consumer)?;
         let ring = packed::Consumer::take_over(seat.view.packed());
         let producers = Producers::of(seat.view.control());
-        Ok(Self { ring, seat, producers })
+        let element_bytes = seat.view.shape().slot_bytes().unwrap_or(1);
+        Ok(Self { ring, seat, producers, pace: Pace::START, element_bytes })
     }
 
     /// The next elements, up to `max`.
@@ -214,13 +224,34 @@ impl RecvElements {
         self.next_waiting(max, deadline)
     }
 
+    /// As in `RecvSide`: here each look at the producer's position tells how far it is ahead.
+    fn glance(&mut self) {
+        if self.seat.is_forked() {
+            return;
+        }
+        let ring = self.seat.view.packed();
+        let there = self.ring.there(ring);
+        if there > 0 && (!self.pace.lags() || there >= pace::stretch(self.element_bytes)) {
+            return;
+        }
+        if !self.seat.mode.looks() {
+            return;
+        }
+        let now = Progress {
+            messages: self.ring.head(),
+            position: self.ring.head(),
+            capacity: ring.slots(),
+        };
+        wait::pause(self.pace.lag(now, clock::now_ns));
+        if !wait::glance(|| self.ring.has_elements(ring)) {
+            self.pace.idle();
+        }
+    }
+
     fn next_waiting(&mut self, max: usize, deadline: Deadline) -> Result<Span, RecvError> {
         let mut waited = false;
         loop {
-            if !self.seat.is_forked() {
-                let ring = self.seat.view.packed();
-                self.seat.mode.glance(|| self.ring.has_elements(ring));
-            }
+            self.glance();
             match self.next(max) {
                 // As in `RecvSide`.
                 Err(TryRecvError::Empty) if waited && deadline.passed() => {
@@ -253,9 +284,9 @@ impl RecvElements {
     }
 
     /// Consumes the first `count` elements, and wakes the producer if it waits for that.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, count: u64) {
         self.ring.release(self.seat.view.packed(), count);
-        self.seat.notify(self.ring.head());
+        self.seat.notify_producers(self.ring.head());
     }
 }

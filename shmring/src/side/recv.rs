@@ -5,12 +5,15 @@ use std::time::Duration;
 use crate::error::{Fault, JoinError, RecvError, Role, TryRecvError};
 use crate::facts::WakeFences;
 use crate::layout::Shape;
+use crate::pace::{Pace, Progress};
 use crate::peers::Producers;
 use crate::ring::slot::{self, Look, Resolved};
 use crate::ring::{Corrupt, Place, at_or_past, record};
 use crate::seat::Seat;
 use crate::segment::View;
 use crate::sync::{AtomicU64, Deadline};
+use crate::sys::clock;
+use crate::wait;
 
 /// How often a receive starts over because other consumers were faster, before it
 /// returns to its caller.
@@ -43,6 +46,7 @@ pub(crate) struct RecvSide {
     pub(crate) seat: Seat,
     producers: Producers,
     stuck: Option<Stuck>,
+    pace: Pace,
 }
 
 impl RecvSide {
@@ -59,7 +63,7 @@ impl RecvSide {
                 Shape::Elements { .. } => return Err(JoinError::packed(view.shape().kind())),
             };
         let producers = Producers::of(view.control());
-        Ok(Self { ring, seat, producers, stuck: None })
+        Ok(Self { ring, seat, producers, stuck: None, pace: Pace::START })
     }
 
     /// Whether messages may be looked at in place: no other consumer takes them.
@@ -103,7 +107,7 @@ impl RecvSide {
     #[inline]
     pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Option<Place>, Fault> {
         if self.seat.is_clear()
-            && let Ring::Record(ring) = &self.ring
+            && let Ring::Record(ring) = &mut self.ring
             && let Some(place) = ring.peek_plainly(self.seat.view.record(), from)
         {
             return Ok(Some(place));
@@ -165,7 +169,7 @@ impl RecvSide {
             Ring::Slot(ring) => {
                 let look = ring.look(view.slot());
                 if ring.take_skipped() {
-                    self.seat.notify(ring.head());
+                    self.seat.notify_producers(ring.head());
                 }
                 look
             }
@@ -241,6 +245,33 @@ impl RecvSide {
         self.retry_by(deadline, Self::next)
     }
 
+    fn progress(&self) -> Progress {
+        let view = &self.seat.view;
+        match &self.ring {
+            Ring::Record(ring) => Progress {
+                messages: ring.messages(),
+                position: ring.head(),
+                capacity: view.shape().capacity_bytes(),
+            },
+            Ring::Slot(ring) => Progress {
+                messages: ring.head(),
+                position: ring.head(),
+                capacity: view.slot().slots(),
+            },
+        }
+    }
+
+    /// Looks for a message for a few microseconds, at the pace that suits.
+    fn glance(&mut self) {
+        if self.seat.is_forked() || self.has_message() || !self.seat.mode.looks() {
+            return;
+        }
+        wait::pause(self.pace.lag(self.progress(), clock::now_ns));
+        if !wait::glance(|| self.has_message()) {
+            self.pace.idle();
+        }
+    }
+
     /// Whether a message is at head.
     #[inline]
     fn has_message(&self) -> bool {
@@ -262,9 +293,7 @@ impl RecvSide {
     ) -> Result<R, RecvError> {
         let mut waited = false;
         loop {
-            if !self.seat.is_forked() {
-                self.seat.mode.glance(|| self.has_message());
-            }
+            self.glance();
             match attempt(self) {
                 Err(TryRecvError::Empty | TryRecvError::WouldBlock) => {
                     if waited && deadline.passed() {
@@ -336,7 +365,7 @@ impl RecvSide {
                 }
             }
         };
-        self.seat.notify(reached);
+        self.seat.notify_producers(reached);
         true
     }
 
@@ -414,7 +443,7 @@ impl RecvSide {
                 }
             }
         }
-        self.seat.notify(to);
+        self.seat.notify_producers(to);
         true
     }
 

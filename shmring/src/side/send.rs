@@ -8,6 +8,7 @@ use crate::ring::{Place, Refused, record, slot};
 use crate::seat::Seat;
 use crate::segment::View;
 use crate::sync::{AtomicU64, Deadline};
+use crate::wait;
 
 /// The ring, as a producer plays it.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ impl SendSide {
         if let Ring::Slot(ring) = &mut self.ring
             && ring.abandon(self.seat.view.slot())
         {
-            self.seat.notify(ring.published());
+            self.seat.notify_consumers(ring.published());
         }
     }
 
@@ -122,13 +123,11 @@ impl SendSide {
         let reached = match &mut self.ring {
             Ring::Record(ring) => {
                 let records = view.record();
-                ring.abort();
-                let Some(place) = ring.reserve_plainly(records, len) else {
+                let Some(place) = ring.begin(records, len) else {
                     return false;
                 };
                 copy::store(view.payload(place), message);
-                ring.stage(records, place, len);
-                ring.publish(records);
+                ring.finish(records, place);
                 ring.tail()
             }
             Ring::Slot(ring) => {
@@ -142,7 +141,7 @@ impl SendSide {
                 ring.published()
             }
         };
-        self.seat.notify(reached);
+        self.seat.notify_consumers(reached);
         true
     }
 
@@ -157,7 +156,7 @@ impl SendSide {
     }
 
     /// Whether nothing but a full ring can keep this producer from sending.
-    #[inline]
+    #[inline(always)]
     fn is_plain(&self) -> bool {
         self.seat.is_clear() && self.seat.view.control().roles.takes_messages()
     }
@@ -254,11 +253,19 @@ impl SendSide {
     fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
         self.hint();
         let (view, roles) = (&self.seat.view, &self.seat.view.control().roles);
-        let has_room = || match &self.ring {
+        let has_room = |need| match &self.ring {
             Ring::Record(_) => view.record().has_room(need),
             Ring::Slot(_) => view.slot().has_room(need),
         };
-        let ready = || has_room() || self.consumers.refusal(roles).is_some();
+        let capacity = match &self.ring {
+            Ring::Record(_) => view.shape().capacity_bytes(),
+            Ring::Slot(_) => view.slot().slots(),
+        };
+        let plenty = wait::plenty(need, capacity);
+        if self.seat.mode.looks() && wait::glance_sparsely(|| has_room(plenty)) {
+            return Ok(());
+        }
+        let ready = || has_room(need) || self.consumers.refusal(roles).is_some();
         let in_time = self.seat.wait(need, deadline, ready).map_err(SendError::Failed)?;
         if in_time { Ok(()) } else { Err(SendError::TimedOut) }
     }
@@ -296,7 +303,7 @@ impl SendSide {
                 ring.published()
             }
         };
-        self.seat.notify(reached);
+        self.seat.notify_consumers(reached);
     }
 
     /// Sends all messages: in a record ring all at once, in a slot ring one after the
@@ -343,7 +350,7 @@ impl SendSide {
         }
         if let Ring::Record(ring) = &mut self.ring {
             ring.publish(self.seat.view.record());
-            self.seat.notify(ring.tail());
+            self.seat.notify_consumers(ring.tail());
         }
         Ok(())
     }
@@ -394,7 +401,7 @@ impl SendSide {
             copy::store(view.payload(ring.place(view.slot(), len as u64)), &message[..len]);
             ring.publish(view.slot(), len as u64);
         }
-        self.seat.notify(ring.published());
+        self.seat.notify_consumers(ring.published());
         self.abandon();
         Ok(())
     }

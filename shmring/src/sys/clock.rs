@@ -41,7 +41,8 @@ impl Deadline {
     }
 }
 
-fn now_ns() -> u64 {
+/// The monotonic clock.
+pub(crate) fn now_ns() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a valid timespec to write to; the call has no other effect.
     // It cannot fail: CLOCK_MONOTONIC exists on every Linux.

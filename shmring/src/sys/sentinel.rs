@@ -14,6 +14,17 @@ use crate::sync::{AtomicU32, Ordering};
 const FORKED: u32 = 0;
 const WHOLE: u32 = 1;
 const TRUNCATED: u32 = 2;
+/// Of a mapping that is not to be used any more.
+const SHUT: u32 = 3;
+
+/// A word that no sentinel writes.
+pub(crate) static NEVER_WHOLE: AtomicU32 = AtomicU32::new(SHUT);
+
+/// Whether a sentinel's word says that nothing happened to the mapping.
+#[inline(always)]
+pub(crate) fn is_whole(word: &AtomicU32) -> bool {
+    word.load(Ordering::Relaxed) == WHOLE
+}
 
 /// A word that tells both with one load: no system call, and no handler that a raw `clone`
 /// would skip. The kernel empties its page in a fork child.
@@ -41,7 +52,7 @@ impl Sentinel {
     /// Whether nothing of the kind happened.
     #[inline]
     pub(crate) fn is_whole(&self) -> bool {
-        self.word().load(Ordering::Relaxed) == WHOLE
+        is_whole(self.word())
     }
 
     /// Whether the process was forked off the one that made the sentinel.
@@ -51,7 +62,7 @@ impl Sentinel {
     }
 
     #[inline]
-    pub(super) fn word(&self) -> &AtomicU32 {
+    pub(crate) fn word(&self) -> &AtomicU32 {
         // SAFETY: the page is mapped, writable and aligned for as long as `self`
         // lives, and is only ever used as this word.
         unsafe { AtomicU32::from_ptr(self.page.as_ptr().cast_mut().cast()) }

@@ -2,12 +2,12 @@
 
 use super::{Allowed, Canary, canary};
 use crate::models::{producer_dies, record};
-use crate::sync::canary::Weakening::Relaxed;
+use crate::sync::canary::Weakening::{Relaxed, RuleOff, Skipped};
 
 pub(super) const CANARIES: &[Canary] = &[
     // I3: a payload is read after it was written.
     canary(
-        ("record/producer.rs", "ring.words.at(self.tail).store(self.first, Ordering::Release);", 1),
+        ("record/producer.rs", "ring.words.at(self.tail).store(header, Ordering::Release);", 1),
         Relaxed,
         record::PADS,
     ),
@@ -27,6 +27,17 @@ pub(super) const CANARIES: &[Canary] = &[
         ("record/producer.rs", "let head = ring.head.load(Ordering::Acquire);", 1),
         Relaxed,
         producer_dies::SUCCESSOR_BESIDE_CONSUMER,
+    ),
+    // Rule Z, where it was not seen to ahead of time.
+    canary(
+        ("record/producer.rs", "if rule(place.end != self.cleared) {", 1),
+        RuleOff,
+        record::AT_ONCE,
+    ),
+    canary(
+        ("record/producer.rs", "ring.words.at(position).store(0, Ordering::Relaxed);", 1),
+        Skipped,
+        record::AT_ONCE,
     ),
 ];
 

@@ -1,14 +1,18 @@
 //! Receive.
 
-use super::{KIND_DATA, KIND_PAD, LEN_MASK, Ring, check_head, encode, max_len, record_bytes};
+use super::{KIND_DATA, KIND_PAD, Ring, check_head, encode, max_len, record_bytes};
 use crate::ring::{Corrupt, Place, WORD_BYTES};
 use crate::sync::Ordering;
 
 /// The consumer's private state.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Consumer {
     head: u64,
     messages: u64,
+    /// The length of a message that was looked at before: what the next one is expected
+    /// to have.
+    usual_len: u64,
 }
 
 impl Consumer {
@@ -21,7 +25,7 @@ impl Consumer {
         // ORDERING: Relaxed. The role's claim orders this after the predecessor.
         let head = ring.head.load(Ordering::Relaxed);
         check_head(head)?;
-        Ok(Self { head, messages: ring.messages.load(Ordering::Relaxed) })
+        Ok(Self { head, messages: ring.messages.load(Ordering::Relaxed), usual_len: 0 })
     }
 
     /// The position of the oldest message that was not released.
@@ -30,19 +34,37 @@ impl Consumer {
         self.head
     }
 
+    /// Messages that were released since creation.
+    pub(crate) fn messages(&self) -> u64 {
+        self.messages
+    }
+
     /// The message at position `from`, head or the end of a message peeked before, if one
     /// is committed there and no pad comes first.
-    #[inline]
-    pub(crate) fn peek_plainly(&self, ring: Ring<'_>, from: u64) -> Option<Place> {
-        // The header of a message differs from that of an empty one at this position by
-        // its length, and every other word by more than a length can be (I6).
-        let len = ring.load(from) ^ encode(from, KIND_DATA, 0);
+    #[inline(always)]
+    pub(crate) fn peek_plainly(&mut self, ring: Ring<'_>, from: u64) -> Option<Place> {
         let capacity = ring.words.capacity();
-        let bytes = record_bytes(len & LEN_MASK);
+        let word = ring.load(from);
+        // Where the next message lies follows from the length of this one. A CPU that takes
+        // it from a word which it has still to load can do nothing ahead of that, while a
+        // guess lets it go on.
+        let usual = self.usual_len;
+        let len = if word == encode(from, KIND_DATA, usual) {
+            usual
+        } else {
+            // The header of a message differs from that of an empty one at this position
+            // by its length, and every other word by more than a length can be (I6).
+            let len = word ^ encode(from, KIND_DATA, 0);
+            if len > max_len(capacity) {
+                return None;
+            }
+            self.usual_len = len;
+            len
+        };
+        let bytes = record_bytes(len);
         let room = capacity.wrapping_sub(ring.words.offset(from));
         let ahead = from.wrapping_sub(self.head).wrapping_add(bytes);
-        let fits =
-            len <= max_len(capacity) && bytes <= room && ahead <= capacity.wrapping_sub(WORD_BYTES);
+        let fits = bytes <= room && ahead <= capacity.wrapping_sub(WORD_BYTES);
         fits.then(|| ring.place(from, len))
     }
 

@@ -16,7 +16,8 @@
 //! **Rule Z**: outside a commit the word at tail is 0, because the word after a
 //! record is zeroed before the record becomes visible and the room check keeps
 //! that word free. So a consumer needs no tail index, and payload of an earlier
-//! lap is never taken for a header.
+//! lap is never taken for a header. A producer that sends one message after the other
+//! zeroes the next one's word ahead of time, where it will be if all are of one length.
 //!
 //! A record never wraps. Where it does not fit before the end of the ring, a pad
 //! record fills the rest and the record starts at the beginning.

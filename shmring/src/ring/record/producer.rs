@@ -1,14 +1,20 @@
 //! Send.
 
 use super::{KIND_DATA, KIND_PAD, Ring, check_head, encode, max_len, record_bytes};
-use crate::ring::{Corrupt, Place, Refused, WORD_BYTES, at_or_past, refresh_head};
-use crate::sync::Ordering;
+use crate::ring::{Corrupt, LINE_BYTES, Place, Refused, WORD_BYTES, at_or_past, refresh_head};
+use crate::sync::{Ordering, rule};
 
-/// The producer refreshes its tail hint when it has moved this part of the ring.
+/// The producer refreshes its tail hint when it has moved this part of the ring, ...
 const HINT_PARTS: u64 = 16;
+/// ... but at least so many bytes.
+const HINT_MIN_BYTES: u64 = 4096;
+/// The longest record whose lines are fetched for the next one, in bytes with its header. Of
+/// longer ones the copy takes longer than the lines do.
+const AHEAD_MAX_BYTES: u64 = 256;
 
 /// The producer's private state: nothing in it is ever read from the segment again.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Producer {
     /// Position of the first header that is not committed.
     tail: u64,
@@ -20,6 +26,13 @@ pub(crate) struct Producer {
     head_cache: u64,
     /// The tail hint that was stored last.
     hinted: u64,
+    /// Up to here records can be put behind one another and nothing else is to be thought
+    /// of: by the last copy of head there is room, also for the word after the last one,
+    /// the ring does not end before, and no hint is due.
+    limit: u64,
+    /// A position whose word is zero already, if it comes to be the end of the next record
+    /// that is sent by itself. Tail, which is no such end, if there is none.
+    cleared: u64,
 }
 
 impl Producer {
@@ -34,7 +47,15 @@ impl Producer {
         let head = ring.head.load(Ordering::Acquire);
         check_head(head)?;
         let tail = ring.scan(head)?;
-        Ok(Self { tail, end: tail, first: 0, head_cache: head, hinted: tail })
+        Ok(Self {
+            tail,
+            end: tail,
+            first: 0,
+            head_cache: head,
+            hinted: tail,
+            limit: tail,
+            cleared: tail,
+        })
     }
 
     /// Grants space for a message of `len` bytes after the staged records.
@@ -44,28 +65,34 @@ impl Producer {
     /// `TooLong` if it can never fit (alone, or with what is staged before it),
     /// `Full` if the consumer has to release first, `Corrupt` if head lies
     /// outside the window (I1).
-    #[inline]
     pub(crate) fn reserve(&mut self, ring: Ring<'_>, len: u64) -> Result<Place, Refused> {
         let capacity = ring.words.capacity();
         if len > max_len(capacity) {
             return Err(Refused::TooLong);
         }
-        if let Some(place) = self.reserve_plainly(ring, len) {
+        self.cleared = self.tail;
+        if self.tail.wrapping_sub(self.hinted) >= hint_bytes(capacity) {
+            self.hint(ring);
+        }
+        let (place, end) = self.next_place(ring, len);
+        if end.wrapping_sub(self.head_cache) > capacity {
+            // Possibly full: head may have moved since it was copied.
+            self.refresh_head(ring).map_err(Refused::Corrupt)?;
+        }
+        self.set_limit(ring);
+        if end.wrapping_sub(self.head_cache) <= capacity {
+            if place.start == self.end && !at_or_past(self.limit, place.end) {
+                self.limit = place.end;
+            }
             return Ok(place);
         }
-        // Possibly full: head may have moved since it was copied.
-        self.refresh_head(ring).map_err(Refused::Corrupt)?;
         // Really full.
-        self.reserve_plainly(ring, len).ok_or_else(|| {
-            let (_, end) = self.next_place(ring, len);
-            let need = end.wrapping_sub(capacity);
-            if at_or_past(self.tail, need) { Refused::Full { need } } else { Refused::TooLong }
-        })
+        let need = end.wrapping_sub(capacity);
+        Err(if at_or_past(self.tail, need) { Refused::Full { need } } else { Refused::TooLong })
     }
 
     /// Where a record for `len` bytes, at most [`max_len`], goes, and the position after
     /// it and the word behind it, which must be free to be zeroed.
-    #[inline]
     fn next_place(&self, ring: Ring<'_>, len: u64) -> (Place, u64) {
         let need = record_bytes(len);
         let room = ring.words.capacity().wrapping_sub(ring.words.offset(self.end));
@@ -74,15 +101,32 @@ impl Producer {
         (place, place.end.wrapping_add(WORD_BYTES))
     }
 
-    /// As [`reserve`](Self::reserve), if the last copy of head says that there is room.
-    #[inline]
+    /// As [`reserve`](Self::reserve), if nothing stands in the way that has to be looked
+    /// into.
+    #[inline(always)]
     pub(crate) fn reserve_plainly(&mut self, ring: Ring<'_>, len: u64) -> Option<Place> {
+        // What is written there need not come to be a record.
+        self.cleared = self.tail;
+        self.plain_place(ring, len)
+    }
+
+    /// Where a record for `len` bytes goes, if nothing else is to be thought of.
+    #[inline(always)]
+    fn plain_place(&self, ring: Ring<'_>, len: u64) -> Option<Place> {
+        let fits = len <= max_len(ring.words.capacity())
+            && record_bytes(len) <= self.limit.wrapping_sub(self.end);
+        fits.then(|| ring.place(self.end, len))
+    }
+
+    /// Looks how far records can go from `end` on without another thought.
+    fn set_limit(&mut self, ring: Ring<'_>) {
         let capacity = ring.words.capacity();
-        if len > max_len(capacity) {
-            return None;
-        }
-        let (place, end) = self.next_place(ring, len);
-        (end.wrapping_sub(self.head_cache) <= capacity).then_some(place)
+        let used = self.end.wrapping_sub(self.head_cache).wrapping_add(WORD_BYTES);
+        let free = capacity.saturating_sub(used);
+        let lap = capacity.wrapping_sub(ring.words.offset(self.end));
+        let unhinted = self.end.wrapping_sub(self.hinted);
+        let until_hint = ((capacity / HINT_PARTS).max(4096)).saturating_sub(unhinted);
+        self.limit = self.end.wrapping_add(free.min(lap).min(until_hint));
     }
 
     #[cold]
@@ -98,7 +142,7 @@ impl Producer {
     /// the staged ones. The consumer sees none of them before [`publish`](Self::publish).
     ///
     /// `place` is the last one granted and `len` is at most its length.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn stage(&mut self, ring: Ring<'_>, place: Place, len: u64) {
         debug_assert!(len <= place.len);
         let header = encode(place.start, KIND_DATA, len);
@@ -108,6 +152,7 @@ impl Producer {
         if pad != 0 {
             ring.words.at(place.start).store(header, Ordering::Relaxed);
             lead = encode(self.end, KIND_PAD, pad.wrapping_sub(WORD_BYTES));
+            self.limit = place.start.wrapping_add(record_bytes(len));
         }
         if is_first {
             self.first = lead;
@@ -123,20 +168,73 @@ impl Producer {
         if self.end == self.tail {
             return;
         }
-        // Rule Z: the next header reads as "not committed" before this one appears.
-        ring.words.at(self.end).store(0, Ordering::Relaxed);
-        // ORDERING: Release, with the Acquire in Consumer::peek (I3). The commit.
-        ring.words.at(self.tail).store(self.first, Ordering::Release);
-        self.tail = self.end;
-        if self.tail.wrapping_sub(self.hinted) >= ring.words.capacity() / HINT_PARTS {
-            self.hint(ring);
+        clear(ring, self.end);
+        self.commit(ring, self.first, self.end);
+    }
+
+    /// The first half of sending one message by itself: as [`reserve`](Self::reserve), if
+    /// nothing stands in the way that has to be looked into. The other half is
+    /// [`finish`](Self::finish), after the payload.
+    #[inline(always)]
+    pub(crate) fn begin(&self, ring: Ring<'_>, len: u64) -> Option<Place> {
+        if self.end != self.tail {
+            return None;
         }
+        let place = self.plain_place(ring, len)?;
+        if rule(place.end != self.cleared) {
+            // Before the payload: a CPU waits least for its stores if those to one cache
+            // line follow one another, and the header is in the line of the payload's start.
+            clear(ring, place.end);
+        }
+        Some(place)
+    }
+
+    /// Makes the message visible that [`begin`](Self::begin) granted space for.
+    #[inline(always)]
+    pub(crate) fn finish(&mut self, ring: Ring<'_>, place: Place) {
+        self.commit(ring, encode(place.start, KIND_DATA, place.len), place.end);
+        self.clear_ahead(ring, place.end.wrapping_sub(place.start));
+    }
+
+    /// Stores now what the next record needs stored in front of its commit, if it is as long
+    /// as the last one: a zero behind it. And a zero in each of its lines.
+    ///
+    /// A store to a line that another CPU has read waits until it is taken from that CPU, and
+    /// everything that is stored later waits with it, the commit too. While nothing is sent,
+    /// nobody waits for that.
+    #[inline(always)]
+    fn clear_ahead(&mut self, ring: Ring<'_>, bytes: u64) {
+        if bytes > self.limit.wrapping_sub(self.end) {
+            return;
+        }
+        let ahead = self.end.wrapping_add(bytes);
+        if bytes <= AHEAD_MAX_BYTES {
+            let mut line = (self.end | (LINE_BYTES - 1)).wrapping_add(1);
+            while ahead.wrapping_sub(line).wrapping_sub(1) < bytes {
+                clear(ring, line);
+                line = line.wrapping_add(LINE_BYTES);
+            }
+        }
+        clear(ring, ahead);
+        self.cleared = ahead;
+    }
+
+    /// Stores the header at tail; the next record goes to `end`.
+    #[inline(always)]
+    fn commit(&mut self, ring: Ring<'_>, header: u64, end: u64) {
+        // ORDERING: Release, with the Acquire in Ring::load (I3). The commit.
+        ring.words.at(self.tail).store(header, Ordering::Release);
+        self.tail = end;
+        self.end = end;
     }
 
     /// Forgets the staged records. Nothing of them was visible.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn abort(&mut self) {
-        self.end = self.tail;
+        if self.end != self.tail {
+            self.end = self.tail;
+            self.limit = self.tail;
+        }
     }
 
     /// Tells observers where the tail is.
@@ -150,4 +248,16 @@ impl Producer {
     pub(crate) fn tail(&self) -> u64 {
         self.tail
     }
+}
+
+/// Rule Z: the next header, at `position`, reads as "not committed" before the one in front
+/// of it appears.
+#[inline(always)]
+fn clear(ring: Ring<'_>, position: u64) {
+    ring.words.at(position).store(0, Ordering::Relaxed);
+}
+
+/// How far the tail moves between two hints.
+fn hint_bytes(capacity: u64) -> u64 {
+    (capacity / HINT_PARTS).max(HINT_MIN_BYTES)
 }

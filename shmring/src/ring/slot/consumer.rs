@@ -19,6 +19,7 @@ pub(crate) enum Look {
 
 /// A consumer's private state.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Consumer {
     /// Head, as it was at the last look; a sole consumer's own.
     head: u64,

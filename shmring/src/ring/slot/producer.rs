@@ -34,6 +34,7 @@ pub(crate) fn withdraw(intent: &AtomicU64) {
 
 /// A producer's private state: nothing in it is ever read from the segment again.
 #[derive(Debug)]
+#[repr(align(64))]
 pub(crate) struct Producer {
     /// The oldest open ticket; with none, and of a sole producer, the next to claim.
     next: u64,
