@@ -11,7 +11,8 @@ use std::sync::mpsc;
 use crossbeam_utils::CachePadded;
 
 use super::values::{self, Value};
-use super::{waiting, warmed};
+use super::waiting::Patience;
+use super::warmed;
 use crate::contender::{
     ALL_WAITS, BoxError, Ends, Group, InProcess, Nature, Receiver, Sender, Setting, Wait,
 };
@@ -33,10 +34,10 @@ pub(super) trait Queue: 'static {
     fn send<V: Value>(sender: &Self::Sender<V>, value: V) -> Result<(), Unsent<V>>;
     /// Receives if there is something.
     fn try_recv<V: Value>(receiver: &mut Self::Receiver<V>) -> Result<V, Nothing>;
-    /// The same for who receives several and wants no other call than this.
+    /// One of the values that were received together; a queue that has no call for that has none.
     #[inline(always)]
-    fn try_recv_of_many<V: Value>(receiver: &mut Self::Receiver<V>) -> Result<V, Nothing> {
-        Self::try_recv(receiver)
+    fn drained<V: Value>(_: &mut Self::Receiver<V>) -> Option<V> {
+        None
     }
     /// Sleeps until there is something. Not of those that only spin.
     fn recv<V: Value>(receiver: &mut Self::Receiver<V>) -> Result<V, Nothing>;
@@ -90,18 +91,18 @@ pub(super) struct QueueSender<Q: Queue, V: Value> {
 impl<Q: Queue, V: Value> Sender for QueueSender<Q, V> {
     #[inline(always)]
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
-        let mut held = Some(V::of(message)?);
-        let sent = waiting::awake(self.wait, || match Q::try_send(&self.sender, held.take()?) {
-            Err(Unsent::Full(value)) => {
-                held = Some(value);
-                None
+        let mut value = V::of(message)?;
+        let mut patience = Patience::new(self.wait);
+        let sent = loop {
+            match Q::try_send(&self.sender, value) {
+                Err(Unsent::Full(back)) => value = back,
+                sent => break sent,
             }
-            sent => Some(sent),
-        });
-        match sent.or_else(|| Some(Q::send(&self.sender, held.take()?))) {
-            Some(Ok(())) => Ok(()),
-            _ => Err("the receivers are gone".into()),
-        }
+            if !patience.more() {
+                break Q::send(&self.sender, value);
+            }
+        };
+        sent.map_err(|_| "the receivers are gone".into())
     }
 
     fn finish(self) -> Result<(), BoxError> {
@@ -115,22 +116,21 @@ pub(super) struct QueueReceiver<Q: Queue, V: Value> {
     wait: Wait,
 }
 
-impl<Q: Queue, V: Value> QueueReceiver<Q, V> {
-    /// The next value; none if there will be no more.
-    #[inline(always)]
-    fn next(&mut self, attempt: impl Fn(&mut Q::Receiver<V>) -> Result<V, Nothing>) -> Option<V> {
-        let received = waiting::awake(self.wait, || match attempt(&mut self.receiver) {
-            Err(Nothing::Yet) => None,
-            received => Some(received),
-        });
-        received.unwrap_or_else(|| Q::recv(&mut self.receiver)).ok()
-    }
-}
-
 impl<Q: Queue, V: Value> Receiver for QueueReceiver<Q, V> {
     #[inline(always)]
     fn recv<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, BoxError> {
-        Ok(self.next(Q::try_recv).map(|value| look(value.bytes())))
+        let mut patience = Patience::new(self.wait);
+        loop {
+            match Q::try_recv(&mut self.receiver) {
+                Ok(value) => return Ok(Some(look(value.bytes()))),
+                Err(Nothing::Ever) => return Ok(None),
+                Err(Nothing::Yet) => {}
+            }
+            if !patience.more() {
+                let value = Q::recv(&mut self.receiver).ok();
+                return Ok(value.map(|value| look(value.bytes())));
+            }
+        }
     }
 
     #[inline(always)]
@@ -138,18 +138,19 @@ impl<Q: Queue, V: Value> Receiver for QueueReceiver<Q, V> {
         &mut self,
         messages: &mut [[u8; LEN]],
     ) -> Result<usize, BoxError> {
-        let mut messages = messages.iter_mut();
-        let (Some(first), Some(value)) = (messages.next(), self.next(Q::try_recv_of_many)) else {
-            return Ok(0);
-        };
-        values::copy(value.bytes(), first)?;
-        let mut count = 1;
-        for message in messages {
-            let Ok(value) = Q::try_recv_of_many(&mut self.receiver) else { break };
+        let mut count = 0;
+        while let Some(message) = messages.get_mut(count) {
+            let Some(value) = Q::drained(&mut self.receiver) else { break };
             values::copy(value.bytes(), message)?;
             count += 1;
         }
-        Ok(count)
+        match messages.first_mut() {
+            Some(first) if count == 0 => {
+                let copied = self.recv(|message| values::copy(message, first))?;
+                copied.map_or(Ok(0), |copied| copied.map(|()| 1))
+            }
+            _ => Ok(count),
+        }
     }
 }
 
@@ -306,13 +307,13 @@ impl Queue for Kanal {
     }
 
     #[inline(always)]
-    fn try_recv_of_many<V: Value>(receiver: &mut Draining<V>) -> Result<V, Nothing> {
-        let Draining { receiver: channel, drained } = receiver;
-        if drained.is_empty() && channel.drain_into(drained).is_ok_and(|count| count > 1) {
+    fn drained<V: Value>(receiver: &mut Draining<V>) -> Option<V> {
+        let Draining { receiver, drained } = receiver;
+        // It fails if the senders are gone, which another call tells as well.
+        if drained.is_empty() && receiver.drain_into(drained).is_ok_and(|count| count > 1) {
             drained.reverse();
         }
-        // An empty channel does not say whether it has an end: another call does.
-        drained.pop().map_or_else(|| Self::try_recv(receiver), Ok)
+        drained.pop()
     }
 
     fn recv<V: Value>(receiver: &mut Draining<V>) -> Result<V, Nothing> {

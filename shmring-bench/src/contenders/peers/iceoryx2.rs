@@ -17,7 +17,7 @@ use iceoryx2::prelude::{
 };
 use iceoryx2::service::port_factory::publish_subscribe;
 
-use super::waiting;
+use super::waiting::Patience;
 use crate::contender::{
     BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Wait,
 };
@@ -210,20 +210,18 @@ pub(super) struct SampleReceiver {
 impl Receiver for SampleReceiver {
     #[inline]
     fn recv<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, BoxError> {
+        let mut patience = Patience::new(self.wait);
         while self.publishers > 0 {
-            let received = waiting::awake(self.wait, || self.subscriber.receive().transpose());
-            match (received, &self.listener) {
-                (Some(sample), _) => {
-                    let sample = sample?;
-                    if !sample.payload().is_empty() {
-                        return Ok(Some(look(sample.payload())));
+            match (self.subscriber.receive()?, &self.listener) {
+                (Some(sample), _) if sample.payload().is_empty() => self.publishers -= 1,
+                (Some(sample), _) => return Ok(Some(look(sample.payload()))),
+                (None, listener) => {
+                    if !patience.more()
+                        && let Some(listener) = listener
+                    {
+                        listener.blocking_wait(|_| {})?;
                     }
-                    self.publishers -= 1;
                 }
-                (None, Some(listener)) => {
-                    listener.blocking_wait(|_| {})?;
-                }
-                (None, None) => {}
             }
         }
         Ok(None)

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use ipc_channel::TryRecvError;
 use ipc_channel::ipc::{self, IpcBytesReceiver, IpcBytesSender, IpcOneShotServer, IpcSender};
 
-use super::waiting;
+use super::waiting::Patience;
 use crate::contender::{
     BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Wait,
 };
@@ -79,15 +79,19 @@ impl Receiver for BytesReceiver {
     #[inline]
     fn recv<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, BoxError> {
         use ipc_channel::IpcError::Disconnected;
-        let received = match self.wait {
-            Wait::Block => None,
-            _ => waiting::awake(self.wait, || match self.receiver.try_recv() {
-                Ok(message) => Some(Ok(message)),
-                Err(TryRecvError::Empty) => None,
-                Err(TryRecvError::IpcError(error)) => Some(Err(error)),
-            }),
+        let mut patience = Patience::new(self.wait);
+        let received = loop {
+            if self.wait == Wait::Block {
+                break self.receiver.recv();
+            }
+            match self.receiver.try_recv() {
+                Ok(message) => break Ok(message),
+                Err(TryRecvError::Empty) if patience.more() => {}
+                Err(TryRecvError::Empty) => break self.receiver.recv(),
+                Err(TryRecvError::IpcError(error)) => break Err(error),
+            }
         };
-        match received.unwrap_or_else(|| self.receiver.recv()) {
+        match received {
             Ok(message) => Ok(Some(look(&message))),
             Err(Disconnected) => Ok(None),
             Err(error) => Err(error.into()),

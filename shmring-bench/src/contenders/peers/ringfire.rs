@@ -2,6 +2,7 @@
 //! makes. Used in its lossless mode, where the producer waits for the slowest reader.
 
 use std::fs;
+use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
 use ringfire::{
@@ -92,7 +93,11 @@ impl<const LEN: usize> Sender for RingSender<LEN> {
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
         let message = message.try_into()?;
         match self.wait {
-            Wait::Spin => waiting::spin(|| self.producer.try_push(message).ok()),
+            Wait::Spin => {
+                while self.producer.try_push(message).is_err() {
+                    spin_loop();
+                }
+            }
             // Its own way of waiting for room, which is to yield and then to sleep for 10 us.
             Wait::Adaptive | Wait::Block => self.producer.push(message),
         }

@@ -10,7 +10,7 @@ use std::slice;
 use shmem_ipc::sharedring;
 
 use super::values::{self, END, is_end};
-use super::waiting;
+use super::waiting::Patience;
 use crate::contender::{
     BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Sizes, Wait,
 };
@@ -75,10 +75,12 @@ impl<const LEN: usize> RingSender<LEN> {
     #[inline(always)]
     fn put(&mut self, write: impl FnOnce(&mut [[u8; LEN]]) -> usize) -> Result<(), BoxError> {
         let ring = self.ring.sender_mut();
-        let free = || ring.write_count().map(|count| (count > 0).then_some(())).transpose();
-        match waiting::awake(self.wait, free) {
-            Some(free) => free?,
-            None => self.ring.block_until_writable().map(drop)?,
+        let mut patience = Patience::new(self.wait);
+        while ring.write_count()? == 0 {
+            if !patience.more() {
+                self.ring.block_until_writable()?;
+                break;
+            }
         }
         // SAFETY: the room is this side's until it is published, and the only other process with
         // this memory reads nothing else.
@@ -142,10 +144,12 @@ impl<const LEN: usize> RingReceiver<LEN> {
     #[inline(always)]
     fn take(&mut self, read: impl FnOnce(&[[u8; LEN]]) -> usize) -> Result<(), BoxError> {
         let ring = self.ring.receiver_mut();
-        let there = || ring.read_count().map(|count| (count > 0).then_some(())).transpose();
-        match waiting::awake(self.wait, there) {
-            Some(there) => there?,
-            None => self.ring.block_until_readable().map(drop)?,
+        let mut patience = Patience::new(self.wait);
+        while ring.read_count()? == 0 {
+            if !patience.more() {
+                self.ring.block_until_readable()?;
+                break;
+            }
         }
         // SAFETY: the messages are this side's until it frees them, and the only other process
         // with this memory writes nothing else.

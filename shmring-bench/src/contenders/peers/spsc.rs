@@ -8,7 +8,7 @@ use std::marker::PhantomData;
 use shmring::bytemuck::{self, Pod};
 
 use super::values::{self, Value, wrong_length};
-use super::{waiting, warmed};
+use super::warmed;
 use crate::contender::{BoxError, Ends, Group, InProcess, Nature, Receiver, Sender, Setting, Wait};
 
 /// What both crates offer. Nothing here waits.
@@ -187,22 +187,6 @@ impl Ring for Ringbuf {
 
 const NATURE: Nature = Nature { waits: &[Wait::Spin], ..Nature::stream(Group::Threads) };
 
-/// Tries to take something until it is there; `None` when the producer is gone and it is not.
-#[inline(always)]
-fn take<C, T>(
-    consumer: &mut C,
-    is_abandoned: impl Fn(&C) -> bool,
-    mut attempt: impl FnMut(&mut C) -> Option<T>,
-) -> Option<T> {
-    waiting::spin(|| {
-        if let Some(got) = attempt(consumer) {
-            return Some(Some(got));
-        }
-        // What was pushed before the producer went must not be missed.
-        is_abandoned(consumer).then(|| attempt(consumer))
-    })
-}
-
 /// A ring of values.
 pub(super) struct Values<K, V>(PhantomData<(K, V)>);
 
@@ -227,8 +211,11 @@ pub(super) struct ValueSender<K: Ring, V: Value + Pod> {
 impl<K: Ring, V: Value + Pod> Sender for ValueSender<K, V> {
     #[inline(always)]
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
-        let value = V::of(message)?;
-        waiting::spin(|| K::push(&mut self.producer, value).ok());
+        let mut value = V::of(message)?;
+        while let Err(back) = K::push(&mut self.producer, value) {
+            spin_loop();
+            value = back;
+        }
         Ok(())
     }
 
@@ -258,8 +245,16 @@ pub(super) struct ValueReceiver<K: Ring, V: Value + Pod> {
 impl<K: Ring, V: Value + Pod> Receiver for ValueReceiver<K, V> {
     #[inline(always)]
     fn recv<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, BoxError> {
-        let value = take(&mut self.consumer, K::is_abandoned, K::pop);
-        Ok(value.map(|value| look(value.bytes())))
+        loop {
+            if let Some(value) = K::pop(&mut self.consumer) {
+                return Ok(Some(look(value.bytes())));
+            }
+            if K::is_abandoned(&self.consumer) {
+                // What was pushed before the producer went must not be missed.
+                return Ok(K::pop(&mut self.consumer).map(|value| look(value.bytes())));
+            }
+            spin_loop();
+        }
     }
 
     #[inline(always)]
@@ -269,10 +264,16 @@ impl<K: Ring, V: Value + Pod> Receiver for ValueReceiver<K, V> {
     ) -> Result<usize, BoxError> {
         let values = bytemuck::try_cast_slice_mut(messages.as_flattened_mut());
         let values = values.map_err(|_| wrong_length(LEN))?;
-        let some = take(&mut self.consumer, K::is_abandoned, |consumer| {
-            Some(K::pop_slice(consumer, values)).filter(|popped| *popped > 0)
-        });
-        Ok(some.unwrap_or(0))
+        loop {
+            let popped = K::pop_slice(&mut self.consumer, values);
+            if popped > 0 {
+                return Ok(popped);
+            }
+            if K::is_abandoned(&self.consumer) {
+                return Ok(K::pop_slice(&mut self.consumer, values));
+            }
+            spin_loop();
+        }
     }
 }
 
@@ -332,15 +333,16 @@ pub(super) struct ByteReceiver<K: Ring> {
 impl<K: Ring> Receiver for ByteReceiver<K> {
     #[inline(always)]
     fn recv<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, BoxError> {
-        let mut look = Some(look);
-        Ok(take(&mut self.consumer, K::is_abandoned, |consumer| {
-            match K::read(consumer, self.len, look.take()?) {
-                Ok(seen) => Some(seen),
-                Err(again) => {
-                    look = Some(again);
-                    None
-                }
+        let mut look = look;
+        loop {
+            match K::read(&mut self.consumer, self.len, look) {
+                Ok(seen) => return Ok(Some(seen)),
+                Err(again) => look = again,
             }
-        }))
+            if K::is_abandoned(&self.consumer) {
+                return Ok(K::read(&mut self.consumer, self.len, look).ok());
+            }
+            spin_loop();
+        }
     }
 }

@@ -8,7 +8,8 @@ use thingbuf::mpsc::blocking;
 use thingbuf::mpsc::errors::{TryRecvError, TrySendError};
 
 use super::values::{self, Value};
-use super::{waiting, warmed};
+use super::waiting::Patience;
+use super::warmed;
 use crate::contender::{BoxError, Ends, Group, InProcess, Nature, Receiver, Sender, Setting, Wait};
 
 /// A channel of values of one type.
@@ -63,11 +64,14 @@ impl<V: Value> ThingSender<V> {
         &mut self,
         write: impl FnOnce(&mut [u8]) -> Result<(), BoxError>,
     ) -> Result<(), BoxError> {
-        let slot = waiting::awake(self.wait, || match self.sender.try_send_ref() {
-            Err(TrySendError::Full(())) => None,
-            slot => Some(slot.ok()),
-        });
-        let slot = slot.unwrap_or_else(|| self.sender.send_ref().ok());
+        let mut patience = Patience::new(self.wait);
+        let slot = loop {
+            match self.sender.try_send_ref() {
+                Err(TrySendError::Full(())) if patience.more() => {}
+                Err(TrySendError::Full(())) => break self.sender.send_ref().ok(),
+                slot => break slot.ok(),
+            }
+        };
         // It is sent when it goes out of scope.
         write(slot.ok_or("the receiver is gone")?.bytes_mut())
     }
@@ -101,11 +105,14 @@ pub(super) struct ThingReceiver<V> {
 impl<V: Value> Receiver for ThingReceiver<V> {
     #[inline(always)]
     fn recv<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, BoxError> {
-        let slot = waiting::awake(self.wait, || match self.receiver.try_recv_ref() {
-            Err(TryRecvError::Empty) => None,
-            slot => Some(slot.ok()),
-        });
-        let slot = slot.unwrap_or_else(|| self.receiver.recv_ref());
+        let mut patience = Patience::new(self.wait);
+        let slot = loop {
+            match self.receiver.try_recv_ref() {
+                Err(TryRecvError::Empty) if patience.more() => {}
+                Err(TryRecvError::Empty) => break self.receiver.recv_ref(),
+                slot => break slot.ok(),
+            }
+        };
         Ok(slot.map(|slot| look(slot.bytes())))
     }
 }

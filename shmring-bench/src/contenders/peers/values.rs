@@ -30,6 +30,9 @@ pub(super) type Words = [u64; 7];
 #[repr(C, align(64))]
 pub(super) struct Line([u64; 8]);
 
+/// The same as words, for queues that are slower if they have to place it.
+pub(super) type LooseLine = [u64; 8];
+
 /// A message of another length.
 pub(super) type Long = Box<[u8]>;
 
@@ -61,7 +64,7 @@ macro_rules! plain_values {
     )*};
 }
 
-plain_values!(Word, Words, Line);
+plain_values!(Word, Words, Line, LooseLine);
 
 impl Value for Long {
     const SIZES: Sizes = LONG;

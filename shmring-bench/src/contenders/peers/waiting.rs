@@ -7,30 +7,28 @@ use crate::contender::Wait;
 /// Tries before an adaptive wait goes to sleep: some 25 us of `pause` instructions.
 pub(super) const TRIES: u32 = 1000;
 
-/// Tries until it succeeds.
-#[inline(always)]
-pub(super) fn spin<T>(mut attempt: impl FnMut() -> Option<T>) -> T {
-    loop {
-        if let Some(got) = attempt() {
-            return got;
-        }
-        spin_loop();
-    }
+/// Counts the tries of one wait.
+pub(super) struct Patience {
+    wait: Wait,
+    tries: u32,
 }
 
-/// Tries as long as the way of waiting does before it sleeps; `None` when it is time to sleep.
-#[inline(always)]
-pub(super) fn awake<T>(wait: Wait, mut attempt: impl FnMut() -> Option<T>) -> Option<T> {
-    let mut tries = 0;
-    loop {
-        if let Some(got) = attempt() {
-            return Some(got);
-        }
-        match wait {
+impl Patience {
+    #[inline(always)]
+    pub(super) fn new(wait: Wait) -> Patience {
+        Patience { wait, tries: 0 }
+    }
+
+    /// To be asked after a try that failed: true, after a pause, to try again; false to go to
+    /// sleep.
+    #[inline(always)]
+    pub(super) fn more(&mut self) -> bool {
+        match self.wait {
             Wait::Spin => {}
-            Wait::Adaptive if tries < TRIES => tries += 1,
-            Wait::Adaptive | Wait::Block => return None,
+            Wait::Adaptive if self.tries < TRIES => self.tries += 1,
+            Wait::Adaptive | Wait::Block => return false,
         }
         spin_loop();
+        true
     }
 }
