@@ -16,8 +16,10 @@ use super::values::{self, Value};
 use super::warmed;
 use crate::contender::{BoxError, Ends, Group, InProcess, Nature, Receiver, Sender, Setting, Wait};
 
+type Poller<K, V> = EventPoller<V, <K as Publishers>::Barrier>;
+
 /// Who may publish.
-pub(super) trait Publishers: 'static {
+pub(super) trait Publishers: Sized + 'static {
     const NAME: &'static str;
     const MANY: bool;
     type Barrier: Send + Sync + 'static;
@@ -27,9 +29,9 @@ pub(super) trait Publishers: 'static {
         room: usize,
         blank: impl FnMut() -> V,
         producers: usize,
-    ) -> (Vec<Self::Producer<V>>, EventPoller<V, Self::Barrier>);
+    ) -> (Vec<Self::Producer<V>>, Poller<Self, V>);
     fn poll<V: Value>(
-        poller: &mut EventPoller<V, Self::Barrier>,
+        poller: &mut Poller<Self, V>,
     ) -> Result<EventGuard<'_, V, Self::Barrier>, Polling>;
 }
 
@@ -46,7 +48,7 @@ impl Publishers for One {
         room: usize,
         blank: impl FnMut() -> V,
         _: usize,
-    ) -> (Vec<Self::Producer<V>>, EventPoller<V, Self::Barrier>) {
+    ) -> (Vec<Self::Producer<V>>, Poller<Self, V>) {
         let builder = disruptor::build_single_producer(room, blank, BusySpin);
         let (poller, builder) = builder.new_event_poller();
         (vec![builder.build()], poller)
@@ -54,7 +56,7 @@ impl Publishers for One {
 
     #[inline(always)]
     fn poll<V: Value>(
-        poller: &mut EventPoller<V, Self::Barrier>,
+        poller: &mut Poller<Self, V>,
     ) -> Result<EventGuard<'_, V, Self::Barrier>, Polling> {
         poller.poll()
     }
@@ -73,7 +75,7 @@ impl Publishers for Many {
         room: usize,
         blank: impl FnMut() -> V,
         producers: usize,
-    ) -> (Vec<Self::Producer<V>>, EventPoller<V, Self::Barrier>) {
+    ) -> (Vec<Self::Producer<V>>, Poller<Self, V>) {
         // It cannot be smaller.
         let builder = disruptor::build_multi_producer(room.max(64), blank, BusySpin);
         let (poller, builder) = builder.new_event_poller();
@@ -82,7 +84,7 @@ impl Publishers for Many {
 
     #[inline(always)]
     fn poll<V: Value>(
-        poller: &mut EventPoller<V, Self::Barrier>,
+        poller: &mut Poller<Self, V>,
     ) -> Result<EventGuard<'_, V, Self::Barrier>, Polling> {
         poller.poll()
     }
@@ -159,14 +161,11 @@ impl<K: Publishers, V: Value> Sender for EventSender<K, V> {
 pub(super) struct EventReceiver<K: Publishers, V: Value> {
     events: Option<EventGuard<'static, V, K::Barrier>>,
     /// From a box. Nobody else has it, and while there are `events`, it is theirs.
-    poller: NonNull<EventPoller<V, K::Barrier>>,
+    poller: NonNull<Poller<K, V>>,
 }
 
 // SAFETY: the pointer is a box's, and what is in the box may go to another thread.
-unsafe impl<K: Publishers, V: Value> Send for EventReceiver<K, V> where
-    EventPoller<V, K::Barrier>: Send
-{
-}
+unsafe impl<K: Publishers, V: Value> Send for EventReceiver<K, V> where Poller<K, V>: Send {}
 
 impl<K: Publishers, V: Value> Drop for EventReceiver<K, V> {
     fn drop(&mut self) {

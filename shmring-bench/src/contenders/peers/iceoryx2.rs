@@ -17,6 +17,7 @@ use iceoryx2::prelude::{
 };
 use iceoryx2::service::port_factory::publish_subscribe;
 
+use super::values;
 use super::waiting::Patience;
 use crate::contender::{
     BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Wait,
@@ -185,7 +186,7 @@ impl Sender for SampleSender {
     fn send_in_place(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<(), BoxError> {
         let mut sample = self.publisher.loan_slice_uninit(len)?;
         // SAFETY: the payload is shared memory, of which every byte was zero before it was used.
-        fill(unsafe { sample.payload_mut().assume_init_mut() });
+        fill(unsafe { values::initialised(sample.payload_mut()) });
         // SAFETY: as above.
         delivered(unsafe { sample.assume_init() }.send()?)?;
         self.tell()

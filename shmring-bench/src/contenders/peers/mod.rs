@@ -23,7 +23,7 @@ use ringfire::Ringfire;
 use shmem_ipc::ShmemIpc;
 use spsc::{Bytes, Ringbuf, Rtrb, Values};
 use thingbuf::Thingbuf;
-use values::{Line, Long, Word, Words};
+use values::{Boxed, Line, Slot, Word, Words, Words32, Words128};
 
 /// All of them. Those that move values of one type are there once for each.
 pub(super) const ALL: &[Contestant] = &[
@@ -57,31 +57,39 @@ pub(super) const ALL: &[Contestant] = &[
     Contestant::in_process::<Disruptor<One, Word>>(),
     Contestant::in_process::<Disruptor<One, Words>>(),
     Contestant::in_process::<Disruptor<One, Line>>(),
-    Contestant::in_process::<Disruptor<One, Long>>(),
+    Contestant::in_process::<Disruptor<One, Slot>>(),
     Contestant::in_process::<Disruptor<Many, Word>>(),
     Contestant::in_process::<Disruptor<Many, Words>>(),
     Contestant::in_process::<Disruptor<Many, Line>>(),
-    Contestant::in_process::<Disruptor<Many, Long>>(),
+    Contestant::in_process::<Disruptor<Many, Slot>>(),
     Contestant::in_process::<Thingbuf<Word>>(),
     Contestant::in_process::<Thingbuf<Words>>(),
     Contestant::in_process::<Thingbuf<Line>>(),
-    Contestant::in_process::<Thingbuf<Long>>(),
+    Contestant::in_process::<Thingbuf<Slot>>(),
     Contestant::in_process::<Queued<ArrayQueue, Word>>(),
     Contestant::in_process::<Queued<ArrayQueue, Words>>(),
     Contestant::in_process::<Queued<ArrayQueue, Line>>(),
-    Contestant::in_process::<Queued<ArrayQueue, Long>>(),
+    Contestant::in_process::<Queued<ArrayQueue, Words32>>(),
+    Contestant::in_process::<Queued<ArrayQueue, Words128>>(),
+    Contestant::in_process::<Queued<ArrayQueue, Boxed>>(),
     Contestant::in_process::<Queued<Crossbeam, Word>>(),
     Contestant::in_process::<Queued<Crossbeam, Words>>(),
     Contestant::in_process::<Queued<Crossbeam, Line>>(),
-    Contestant::in_process::<Queued<Crossbeam, Long>>(),
+    Contestant::in_process::<Queued<Crossbeam, Words32>>(),
+    Contestant::in_process::<Queued<Crossbeam, Words128>>(),
+    Contestant::in_process::<Queued<Crossbeam, Boxed>>(),
     Contestant::in_process::<Queued<Kanal, Word>>(),
     Contestant::in_process::<Queued<Kanal, Words>>(),
     Contestant::in_process::<Queued<Kanal, Line>>(),
-    Contestant::in_process::<Queued<Kanal, Long>>(),
+    Contestant::in_process::<Queued<Kanal, Words32>>(),
+    Contestant::in_process::<Queued<Kanal, Words128>>(),
+    Contestant::in_process::<Queued<Kanal, Boxed>>(),
     Contestant::in_process::<Queued<Std, Word>>(),
     Contestant::in_process::<Queued<Std, Words>>(),
     Contestant::in_process::<Queued<Std, Line>>(),
-    Contestant::in_process::<Queued<Std, Long>>(),
+    Contestant::in_process::<Queued<Std, Words32>>(),
+    Contestant::in_process::<Queued<Std, Words128>>(),
+    Contestant::in_process::<Queued<Std, Boxed>>(),
 ];
 
 /// Ends whose memory was written and read once, so that every page is there before the clock

@@ -77,7 +77,7 @@ impl Ring for Rtrb {
         let Ok(mut chunk) = producer.write_chunk_uninit(len) else { return Err(write) };
         let (space, _) = chunk.as_mut_slices();
         // SAFETY: `warmed` has written every byte of the ring once.
-        write(unsafe { space.assume_init_mut() });
+        write(unsafe { values::initialised(space) });
         // SAFETY: as above.
         unsafe { chunk.commit_all() };
         Ok(())
@@ -147,7 +147,7 @@ impl Ring for Ringbuf {
         let (space, _) = producer.vacant_slices_mut();
         let Some(space) = space.get_mut(..len) else { return Err(write) };
         // SAFETY: `warmed` has written every byte of the ring once.
-        write(unsafe { space.assume_init_mut() });
+        write(unsafe { values::initialised(space) });
         // SAFETY: these are the first bytes of the vacant ones, and initialised.
         unsafe { producer.advance_write_index(len) };
         Ok(())
