@@ -92,7 +92,7 @@ impl<Q: Queue, V: Value> Sender for QueueSender<Q, V> {
     #[inline(always)]
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
         let mut value = V::of(message)?;
-        let mut patience = Patience::new(self.wait);
+        let mut patience = Patience::backing_off(self.wait);
         let sent = loop {
             match Q::try_send(&self.sender, value) {
                 Err(Unsent::Full(back)) => value = back,
@@ -119,7 +119,7 @@ pub(super) struct QueueReceiver<Q: Queue, V: Value> {
 impl<Q: Queue, V: Value> Receiver for QueueReceiver<Q, V> {
     #[inline(always)]
     fn recv<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, BoxError> {
-        let mut patience = Patience::new(self.wait);
+        let mut patience = Patience::backing_off(self.wait);
         loop {
             match Q::try_recv(&mut self.receiver) {
                 Ok(value) => return Ok(Some(look(value.bytes()))),

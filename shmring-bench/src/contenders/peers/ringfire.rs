@@ -71,7 +71,7 @@ impl<const LEN: usize> Contender for Ringfire<LEN> {
         };
         let wait = match place.setting.wait {
             Wait::Spin => Strategy::Spin(BusySpin),
-            Wait::Adaptive => Strategy::Sleep(FutexWait::new(waiting::TRIES, Some(LONGEST_SLEEP))),
+            Wait::Adaptive => Strategy::Sleep(FutexWait::new(waiting::PAUSES, Some(LONGEST_SLEEP))),
             Wait::Block => Strategy::Sleep(FutexWait::new(0, Some(LONGEST_SLEEP))),
         };
         Ok(RingReceiver { consumer, wait, ended: false })

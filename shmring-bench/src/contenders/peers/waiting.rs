@@ -4,19 +4,31 @@ use std::hint::spin_loop;
 
 use crate::contender::Wait;
 
-/// Tries before an adaptive wait goes to sleep: some 25 us of `pause` instructions.
-pub(super) const TRIES: u32 = 1000;
+/// Pauses before an adaptive wait goes to sleep: some 25 us.
+pub(super) const PAUSES: u32 = 1000;
+/// The longest back-off, in pauses.
+const LONGEST: u32 = 64;
 
-/// Counts the tries of one wait.
+/// Measures out the pauses of one wait.
 pub(super) struct Patience {
     wait: Wait,
-    tries: u32,
+    paused: u32,
+    next: u32,
+    longest: u32,
 }
 
 impl Patience {
+    /// One pause between two tries.
     #[inline(always)]
     pub(super) fn new(wait: Wait) -> Patience {
-        Patience { wait, tries: 0 }
+        Patience { wait, paused: 0, next: 1, longest: 1 }
+    }
+
+    /// Twice as many after each try, where one who tries is in the way of the other side: he takes
+    /// a lock, or a line that all ends write to.
+    #[inline(always)]
+    pub(super) fn backing_off(wait: Wait) -> Patience {
+        Patience { longest: LONGEST, ..Patience::new(wait) }
     }
 
     /// To be asked after a try that failed: true, after a pause, to try again; false to go to
@@ -25,10 +37,13 @@ impl Patience {
     pub(super) fn more(&mut self) -> bool {
         match self.wait {
             Wait::Spin => {}
-            Wait::Adaptive if self.tries < TRIES => self.tries += 1,
+            Wait::Adaptive if self.paused < PAUSES => self.paused += self.next,
             Wait::Adaptive | Wait::Block => return false,
         }
-        spin_loop();
+        for _ in 0..self.next {
+            spin_loop();
+        }
+        self.next = (2 * self.next).min(self.longest);
         true
     }
 }
