@@ -76,7 +76,7 @@ impl Ring for Rtrb {
     ) -> Result<(), F> {
         let Ok(mut chunk) = producer.write_chunk_uninit(len) else { return Err(write) };
         let (space, _) = chunk.as_mut_slices();
-        // SAFETY: `warmed` has written every byte of the ring once.
+        // SAFETY: `Bytes::ends` has written every byte of the ring.
         write(unsafe { values::initialised(space) });
         // SAFETY: as above.
         unsafe { chunk.commit_all() };
@@ -146,7 +146,7 @@ impl Ring for Ringbuf {
         use ringbuf::traits::{Producer, Raw};
         let (space, _) = producer.vacant_slices_mut();
         let Some(space) = space.get_mut(..len) else { return Err(write) };
-        // SAFETY: `warmed` has written every byte of the ring once.
+        // SAFETY: `Bytes::ends` has written every byte of the ring.
         write(unsafe { values::initialised(space) });
         // SAFETY: these are the first bytes of the vacant ones, and initialised.
         unsafe { producer.advance_write_index(len) };
@@ -289,8 +289,13 @@ impl<K: Ring> InProcess for Bytes<K> {
 
     fn ends(setting: &Setting) -> Result<Ends<Self::Sender, Self::Receiver>, BoxError> {
         let len = setting.message_bytes;
-        let (producer, consumer) = K::split(usize::try_from(setting.room_messages())? * len);
-        warmed(setting, (vec![ByteSender { producer, len }], vec![ByteReceiver { consumer, len }]))
+        let mut bytes = vec![0; usize::try_from(setting.room_messages())? * len];
+        let (mut producer, mut consumer) = K::split(bytes.len());
+        // Every byte is written once: its page is there when the clock starts, and it is
+        // initialised.
+        K::push_slice(&mut producer, &bytes);
+        K::pop_slice(&mut consumer, &mut bytes);
+        Ok((vec![ByteSender { producer, len }], vec![ByteReceiver { consumer, len }]))
     }
 }
 
