@@ -61,7 +61,7 @@ fn short(scenario: Scenario) -> Scenario {
 fn streams_arrive_as_they_were_sent() {
     let deep = Room::Messages(64);
     let ways =
-        [(Wait::Spin, rows(17, 13)), (Wait::Adaptive, rows(16, 8)), (Wait::Block, rows(18, 8))];
+        [(Wait::Spin, rows(17, 13)), (Wait::Adaptive, rows(16, 8)), (Wait::Block, rows(18, 6))];
     for (wait, rows) in ways {
         let scenarios = [
             Scenario::throughput(8, deep),
@@ -71,18 +71,18 @@ fn streams_arrive_as_they_were_sent() {
         all_do_right(&scenarios.map(|scenario| short(scenario.wait(wait))), rows);
     }
     let long = Scenario::throughput(5000, Room::Bytes(1 << 16)).wait(Wait::Block);
-    all_do_right(&[short(long)], rows(15, 6));
+    all_do_right(&[short(long)], rows(15, 4));
 }
 
 // Catches an answer to another message, and a game that does not end.
 #[test]
 fn messages_go_there_and_back() {
     let ways =
-        [(Wait::Spin, rows(18, 13)), (Wait::Adaptive, rows(16, 8)), (Wait::Block, rows(20, 8))];
+        [(Wait::Spin, rows(18, 13)), (Wait::Adaptive, rows(16, 8)), (Wait::Block, rows(20, 6))];
     for (wait, rows) in ways {
         all_do_right(&[short(Scenario::ping_pong(8).wait(wait))], rows);
     }
-    all_do_right(&[short(Scenario::ping_pong(200).wait(Wait::Block))], rows(15, 6));
+    all_do_right(&[short(Scenario::ping_pong(200).wait(Wait::Block))], rows(15, 4));
 }
 
 // Catches a loss at a fixed rate.

@@ -17,6 +17,10 @@ use crate::contender::{
     ALL_WAITS, BoxError, Ends, Group, InProcess, Nature, Receiver, Sender, Setting, Wait,
 };
 
+/// The waits of those whose blocking calls spin before they sleep: beside others that sleep at
+/// once, they would be spinning.
+const SPIN_FIRST: &[Wait] = &[Wait::Spin, Wait::Adaptive];
+
 /// What they have in common.
 pub(super) trait Queue: 'static {
     const NAME: &'static str;
@@ -226,6 +230,7 @@ pub(super) struct Crossbeam;
 impl Queue for Crossbeam {
     const NAME: &'static str = "crossbeam-channel";
     const ABOUT: &'static str = "crossbeam-channel: bounded";
+    const WAITS: &'static [Wait] = SPIN_FIRST;
     type Sender<V: Value> = crossbeam_channel::Sender<V>;
     type Receiver<V: Value> = crossbeam_channel::Receiver<V>;
 
@@ -273,6 +278,7 @@ pub(super) struct Draining<V> {
 impl Queue for Kanal {
     const NAME: &'static str = "kanal";
     const ABOUT: &'static str = "kanal: bounded; batches are drained";
+    const WAITS: &'static [Wait] = SPIN_FIRST;
     type Sender<V: Value> = kanal::Sender<V>;
     type Receiver<V: Value> = Draining<V>;
 
