@@ -96,7 +96,7 @@ fn what_is_due_arrives() {
 #[test]
 fn messages_in_place_are_whole() {
     let scenario = Scenario::throughput(4096, Room::Bytes(1 << 16)).flow(Flow::InPlace);
-    all_do_right(&[short(scenario)], rows(5, 7));
+    all_do_right(&[short(scenario)], rows(5, 6));
 }
 
 // Catches messages of several producers that mix, and consumers that take the same one.
@@ -117,8 +117,8 @@ fn several_share_a_mechanism() {
 #[cfg(feature = "peers")]
 fn peers_move_every_type() {
     let of_len = |len| short(Scenario::throughput(len, Room::Messages(64)));
-    all_do_right(&[of_len(56), of_len(256), of_len(1024), of_len(4096)], rows(0, 13));
-    all_do_right(&[of_len(5000)], rows(0, 11));
+    all_do_right(&[of_len(56), of_len(256), of_len(1024), of_len(4096)], rows(0, 12));
+    all_do_right(&[of_len(5000)], rows(0, 10));
     all_do_right(&[of_len(8).between(2, 1)], rows(0, 8));
 }
 

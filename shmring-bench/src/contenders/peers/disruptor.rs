@@ -76,7 +76,8 @@ impl Publishers for Many {
         blank: impl FnMut() -> V,
         producers: usize,
     ) -> (Vec<Self::Producer<V>>, Poller<Self, V>) {
-        // It cannot be smaller.
+        // It cannot be smaller, which is why it is not used for long messages: it would have more
+        // room for them than others.
         let builder = disruptor::build_multi_producer(room.max(64), blank, BusySpin);
         let (poller, builder) = builder.new_event_poller();
         (vec![builder.build(); producers], poller)

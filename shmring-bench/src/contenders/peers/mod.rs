@@ -61,7 +61,6 @@ pub(super) const ALL: &[Contestant] = &[
     Contestant::in_process::<Disruptor<Many, Word>>(),
     Contestant::in_process::<Disruptor<Many, Words>>(),
     Contestant::in_process::<Disruptor<Many, Line>>(),
-    Contestant::in_process::<Disruptor<Many, Slot>>(),
     Contestant::in_process::<Thingbuf<Word>>(),
     Contestant::in_process::<Thingbuf<Words>>(),
     Contestant::in_process::<Thingbuf<Line>>(),
