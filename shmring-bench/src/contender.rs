@@ -16,7 +16,8 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// [`Sender`] and [`Receiver`] are compiled for each contender, so that no call through a pointer
 /// stands between a mechanism and its measurement.
 pub trait Contender {
-    /// The name in reports.
+    /// The name in reports. A mechanism that is compiled for a length of messages may be several
+    /// contenders of one name, if no length suits two of them.
     const NAME: &'static str;
     /// One line: what it is, and how it is used here.
     const ABOUT: &'static str;
@@ -200,6 +201,8 @@ pub enum Sizes {
     MultiplesOf(usize),
     /// No longer than this.
     AtMost(usize),
+    /// All but these.
+    NoneOf(&'static [usize]),
 }
 
 impl Sizes {
@@ -210,6 +213,7 @@ impl Sizes {
             Sizes::Only(only) => len == only,
             Sizes::MultiplesOf(unit) => len > 0 && len.is_multiple_of(unit),
             Sizes::AtMost(most) => len <= most,
+            Sizes::NoneOf(others) => !others.contains(&len),
         }
     }
 }

@@ -4,7 +4,7 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::sys::resource::{Usage, UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
 use nix::time::{ClockId, clock_gettime};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid, gettid};
 use serde::{Deserialize, Serialize};
 
 /// Two CPUs on which this process may run, not siblings on one core if the kernel shows others;
@@ -73,13 +73,13 @@ pub(crate) struct Meter {
 impl Meter {
     pub(crate) fn start() -> nix::Result<Meter> {
         let waited_before_ns = waited_ns();
-        let before = getrusage(UsageWho::RUSAGE_SELF)?;
+        let before = getrusage(own())?;
         Ok(Meter { start_ns: now_ns()?, before, waited_before_ns })
     }
 
     pub(crate) fn stop(self) -> nix::Result<Span> {
         let stop_ns = now_ns()?;
-        let after = getrusage(UsageWho::RUSAGE_SELF)?;
+        let after = getrusage(own())?;
         let since = |count: fn(&Usage) -> i64| (count(&after) - count(&self.before)).max(0) as u64;
         let cpu_us = |usage: &Usage| {
             usage.user_time().num_microseconds() + usage.system_time().num_microseconds()
@@ -97,9 +97,15 @@ impl Meter {
     }
 }
 
-/// How long this process, of one thread, has waited for a CPU in its life.
+/// Whose usage is the caller's: all of its process, or where the ends are threads of one process,
+/// none of which is the first, that of its thread.
+fn own() -> UsageWho {
+    if gettid() == getpid() { UsageWho::RUSAGE_SELF } else { UsageWho::RUSAGE_THREAD }
+}
+
+/// How long this thread has waited for a CPU in its life.
 fn waited_ns() -> Option<u64> {
-    let statistics = std::fs::read_to_string("/proc/self/schedstat").ok()?;
+    let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     statistics.split_whitespace().nth(1)?.parse().ok()
 }
 

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 
 use serde_json::Value;
 
-use crate::contender::{BoxError, Place};
+use crate::contender::{BoxError, Place, Setting};
 use crate::contenders;
 use crate::contestant::Contestant;
 use crate::deaths;
@@ -30,19 +30,26 @@ fn work(
     known: &[Contestant],
     control: &mut Control,
 ) -> Result<Value, BoxError> {
-    let find = |name: &str| {
-        let contestant = known.iter().find(|contestant| contestant.name == name);
-        contestant.ok_or_else(|| format!("this executable has no contender `{name}`"))
+    let find = |name: &str, setting: &Setting| {
+        let named = |contestant: &&Contestant| contestant.name == name;
+        // Several have one name if it is compiled for lengths of messages.
+        let takes =
+            |contestant: &&Contestant| contestant.nature.sizes.contain(setting.message_bytes);
+        let contestant = known.iter().filter(named).find(takes);
+        contestant.ok_or_else(|| {
+            let len = setting.message_bytes;
+            format!("this executable has no contender `{name}` for messages of {len} bytes")
+        })
     };
     match task {
         Task::Produce { contender, address, setting, plan } => {
-            (find(&contender)?.produce)(Place { address, fds, setting }, &plan, control)
+            (find(&contender, &setting)?.produce)(Place { address, fds, setting }, &plan, control)
         }
         Task::Consume { contender, address, setting, plan } => {
-            (find(&contender)?.consume)(Place { address, fds, setting }, &plan, control)
+            (find(&contender, &setting)?.consume)(Place { address, fds, setting }, &plan, control)
         }
         Task::Measure { contender, order, setting, addresses } => {
-            let contender = find(&contender)?;
+            let contender = find(&contender, &setting)?;
             let mut fds = fds.into_iter();
             let places = addresses.into_iter().zip(&order.fd_counts);
             let places = places.map(|(address, count)| Place {

@@ -3,6 +3,8 @@
 mod byte_ring;
 pub mod kernel;
 mod packed_ring;
+#[cfg(feature = "peers")]
+mod peers;
 mod rings;
 mod variants;
 
@@ -20,7 +22,23 @@ pub const PIPE: Contestant = Contestant::of::<kernel::Pipe>();
 /// Those that a demonstration compares, with messages of mixed sizes.
 pub const MIXED: [Contestant; 2] = [RECORD_RING, PIPE];
 /// All of them, the limits first.
-pub const ALL: &[Contestant] = &[
+pub const ALL: &[Contestant] = &all();
+
+#[cfg(feature = "peers")]
+use peers::ALL as PEERS;
+#[cfg(not(feature = "peers"))]
+const PEERS: &[Contestant] = &[];
+
+const fn all() -> [Contestant; OWN.len() + PEERS.len()] {
+    let mut all = [OWN[0]; OWN.len() + PEERS.len()];
+    let (own, peers) = all.split_at_mut(OWN.len());
+    own.copy_from_slice(OWN);
+    peers.copy_from_slice(PEERS);
+    all
+}
+
+/// All that need no other project's code.
+const OWN: &[Contestant] = &[
     Contestant::of::<limits::CacheLine>(),
     Contestant::of::<limits::BareFutex>(),
     Contestant::of::<limits::PackedWords>(),
