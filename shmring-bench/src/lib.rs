@@ -38,6 +38,7 @@ pub mod compare;
 pub mod contender;
 pub mod contenders;
 mod contestant;
+pub mod costs;
 mod cpu;
 pub mod deaths;
 mod error;

@@ -11,6 +11,8 @@ pub struct Preset {
     pub name: &'static str,
     /// Rounds, unless others are asked for.
     pub rounds: u32,
+    /// Whether the costs of single steps are measured too.
+    pub costs: bool,
     /// What is measured.
     pub tables: Vec<Planned>,
 }
@@ -85,7 +87,8 @@ pub fn preset(name: &str) -> Option<Preset> {
         "goals" => (15, crate::goals::tables()),
         _ => (5, full().into_iter().map(|scenario| Planned { scenario, who: Who::All }).collect()),
     };
-    Some(Preset { name, rounds, tables })
+    let costs = ["quick", "seed", "full"].contains(name);
+    Some(Preset { name, rounds, costs, tables })
 }
 
 /// Usual depths.

@@ -12,7 +12,7 @@ use shmring_bench::session::{Choice, Session};
 /// why the machine cannot run it.
 fn all_do_right(scenarios: &[Scenario], rows: usize) {
     let tables = scenarios.iter().cloned().map(|scenario| Planned { scenario, who: Who::All });
-    let preset = Preset { name: "test", rounds: 1, tables: tables.collect() };
+    let preset = Preset { name: "test", rounds: 1, costs: false, tables: tables.collect() };
     let choice = Choice {
         rounds: 1,
         only: String::new(),
@@ -24,7 +24,7 @@ fn all_do_right(scenarios: &[Scenario], rows: usize) {
     assert_eq!(report.tables.len(), scenarios.len());
     for table in &report.tables {
         for absent in &table.absent {
-            let words = format!("{} in {}: {}", absent.contender, table.scenario, absent.why);
+            let words = format!("{} in {}: {}", absent.name, table.scenario, absent.why);
             assert!(!absent.failed, "{words}");
             println!("skipped: {words}");
         }

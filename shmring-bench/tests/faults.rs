@@ -223,7 +223,7 @@ fn an_executable_without_the_contender_says_so() {
 /// Why a contender has no row after a session of one round; `None` if it has one.
 fn session_of(name: &str, scenario: &Scenario) -> Option<String> {
     let tables = vec![Planned { scenario: scenario.clone(), who: Who::All }];
-    let preset = Preset { name: "faults", rounds: 1, tables };
+    let preset = Preset { name: "faults", rounds: 1, costs: false, tables };
     let choice = Choice {
         rounds: 1,
         only: String::new(),

@@ -6,7 +6,8 @@ use std::fmt::Write;
 use super::svg::{self, Bar, Labels, Line, escaped};
 use super::units;
 use crate::contender::{Group, Wait};
-use crate::results::{Report, Row, Table};
+use crate::costs::Unit;
+use crate::results::{Absent, CostRow, Costs, Report, Row, Table};
 use crate::scenario::{Flow, Scenario, bytes};
 
 const STYLE: &str = include_str!("style.css");
@@ -55,6 +56,7 @@ pub fn html(report: &Report) -> String {
     for table in &report.tables {
         page.push_str(&section(table));
     }
+    page.push_str(&report.costs.as_ref().map_or(String::new(), steps));
     page.push_str("</body>\n</html>\n");
     page
 }
@@ -169,16 +171,56 @@ fn section(table: &Table) -> String {
     for line in counts.into_iter().flatten() {
         let _ = writeln!(text, "<li>{line}</li>");
     }
-    for absent in &table.absent {
-        let verb = if absent.failed { "failed" } else { "skipped" };
-        let why = escaped(&absent.why);
-        let _ = writeln!(text, "<li class=\"warning\">{} {verb}: {why}</li>", absent.contender);
-    }
-    for warning in &table.warnings {
-        let _ = writeln!(text, "<li class=\"warning\">{}</li>", escaped(warning));
-    }
+    text.push_str(&remarks(&table.absent, &table.warnings));
     text.push_str("</ul>\n");
     text
+}
+
+fn remarks(absent: &[Absent], warnings: &[String]) -> String {
+    let absent = absent.iter().map(|Absent { name, failed, why }| {
+        let verb = if *failed { "failed" } else { "skipped" };
+        format!("{name} {verb}: {why}")
+    });
+    let line = |words: String| format!("<li class=\"warning\">{}</li>\n", escaped(&words));
+    absent.chain(warnings.iter().cloned()).map(line).collect()
+}
+
+/// The costs of single steps: those that take time, then those that move bytes.
+fn steps(costs: &Costs) -> String {
+    let mut text = String::from("<h2>Costs of single steps, on one CPU</h2>\n");
+    for (unit, title) in [(Unit::Ns, "Time of one step"), (Unit::GbPerS, "Bytes copied")] {
+        let rows: Vec<&CostRow> = costs.rows.iter().filter(|row| row.unit == unit).collect();
+        let bars: Vec<Bar> = rows.iter().map(|row| bar_of_cost(row)).collect();
+        text.push_str(&svg::bars(title, &bars, units::of_cost(unit)).unwrap_or_default());
+    }
+    text.push_str("<div class=\"scroll\"><table>\n");
+    text.push_str("<tr><th>step</th><th>median</th><th>middle half</th><th>what it is</th></tr>\n");
+    for row in &costs.rows {
+        let words = units::of_cost(row.unit);
+        let _ = writeln!(
+            text,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"words\">{}</td></tr>",
+            escaped(&row.cost),
+            words(row.figure.median),
+            units::range(row.figure.q1, row.figure.q3, words),
+            escaped(&row.about)
+        );
+    }
+    text.push_str("</table></div>\n<ul class=\"remarks\">\n");
+    text.push_str(&remarks(&costs.absent, &costs.warnings));
+    text.push_str("</ul>\n");
+    text
+}
+
+fn bar_of_cost(row: &CostRow) -> Bar {
+    Bar {
+        name: row.cost.clone(),
+        value: row.figure.median,
+        low: row.figure.q1,
+        high: row.figure.q3,
+        label: units::of_cost(row.unit)(row.figure.median),
+        class: class(Group::Limit),
+    }
 }
 
 /// All contenders, the best first.
@@ -194,12 +236,11 @@ fn ladder(table: &Table) -> String {
         value: row.figure.median,
         low: row.figure.q1,
         high: row.figure.q3,
-        label: units::figure(&table.scenario, row.figure.median),
+        label: units::of(&table.scenario)(row.figure.median),
         class: class(row.group),
     };
     let bars: Vec<Bar> = rows.iter().map(bar).collect();
-    let tick = if latency { units::time } else { units::rate };
-    svg::bars(&table.scenario.to_string(), &bars, tick).unwrap_or_default()
+    svg::bars(&table.scenario.to_string(), &bars, units::of(&table.scenario)).unwrap_or_default()
 }
 
 fn distribution(table: &Table) -> String {
@@ -228,7 +269,7 @@ fn figures(table: &Table) -> String {
     let mut text = String::from("<div class=\"scroll\"><table>\n<tr>");
     let figure = if latency { "one way" } else { "messages" };
     let detail: &[&str] = match latency {
-        true => &["p50", "p90", "p99", "p99.9", "p99.99", "max"],
+        true => &["x probe", "p50", "p90", "p99", "p99.9", "p99.99", "max"],
         false => &["middle half", "volume"],
     };
     let head = [&["contender", figure, &reference][..], detail, &["CPU/msg", "switches/msg"]];
@@ -239,16 +280,17 @@ fn figures(table: &Table) -> String {
     for row in &table.rows {
         let mut cells = vec![
             row.contender.clone(),
-            units::figure(&table.scenario, row.figure.median),
+            units::of(&table.scenario)(row.figure.median),
             row.ratio.as_ref().map_or(String::new(), units::ratio),
         ];
         match &row.latency {
             Some(times) if latency => {
-                let all = times.percentiles.iter().chain([&times.max]);
-                cells.extend(all.map(|ns| units::time(*ns as f64)));
+                cells.push(row.probe_ratio.as_ref().map_or(String::new(), units::ratio));
+                let all = times.percentiles.into_iter().chain([Some(times.max)]);
+                cells.extend(all.map(|ns| ns.map_or(String::new(), |ns| units::time(ns as f64))));
             }
             _ => cells.extend([
-                units::rates(row.figure.q1, row.figure.q3),
+                units::range(row.figure.q1, row.figure.q3, units::rate),
                 units::volume(row.figure.median * table.scenario.message_bytes as f64),
             ]),
         }

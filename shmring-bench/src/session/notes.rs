@@ -3,7 +3,7 @@
 use super::Entry;
 use crate::contender::Wait;
 use crate::machine::Machine;
-use crate::results::Row;
+use crate::results::{CostRow, Row};
 use crate::scenario::Scenario;
 use crate::stats::Spread;
 
@@ -65,6 +65,16 @@ pub(super) fn warnings(facts: &Facts<'_>) -> Vec<String> {
         warnings.push(format!("the middle half of the figures lies far apart: {wide}"));
     }
     warnings
+}
+
+/// The same for the costs, which one CPU suffices for.
+pub(super) fn of_costs(rows: &[CostRow]) -> Vec<String> {
+    let wide = rows.iter().filter(|row| row.figure.q3 / row.figure.q1 > WIDE_RATIO);
+    let wide = list(wide.map(|row| row.cost.clone()));
+    if wide.is_empty() {
+        return Vec::new();
+    }
+    vec![format!("the middle half of the figures lies far apart: {wide}")]
 }
 
 fn busy(entry: &Entry<'_>) -> Option<String> {
