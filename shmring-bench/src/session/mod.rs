@@ -12,6 +12,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::contender::Unavailable;
 use crate::contestant::Contestant;
 use crate::machine::Machine;
 use crate::measure::Outcome;
@@ -269,14 +270,10 @@ impl<'a> Session<'a> {
                 let (scenario, contender) = (*scenario, entries[entry].contender);
                 let setting = scenario.setting(&self.choice.name_prefix);
                 let absent = match (contender.obstacle)(&setting) {
-                    Some(why) => Some((false, why)),
-                    None => self
-                        .attempt(bench, contender, scenario, true, watch)?
-                        .err()
-                        .map(|e| (true, e)),
+                    Some(why) => Some(Absent { name: contender.name.into(), failed: false, why }),
+                    None => self.attempt(bench, contender, scenario, true, watch)?.err(),
                 };
-                let named = |(failed, why)| Absent { name: contender.name.into(), failed, why };
-                self.sheets[sheet].entries[entry].absent = absent.map(named);
+                self.sheets[sheet].entries[entry].absent = absent;
                 self.step(CHECK_COST);
             }
         }
@@ -303,11 +300,7 @@ impl<'a> Session<'a> {
                     self.sheets[sheet].entries[entry].runs.push(measured);
                     self.sheets[sheet].dropped_runs += dropped;
                 }
-                Err(why) => {
-                    let name = contender.name.to_owned();
-                    self.sheets[sheet].entries[entry].absent =
-                        Some(Absent { name, failed: true, why });
-                }
+                Err(absent) => self.sheets[sheet].entries[entry].absent = Some(absent),
             }
         }
         self.step(run_cost(scenario));
@@ -323,7 +316,7 @@ impl<'a> Session<'a> {
         scenario: &Scenario,
         round: u32,
         watch: &mut Watch<'_>,
-    ) -> Result<Result<(Measured, u32), String>, Error> {
+    ) -> Result<Result<(Measured, u32), Absent>, Error> {
         let mut dropped = 0;
         loop {
             let before = match self.last_probe.take() {
@@ -334,7 +327,7 @@ impl<'a> Session<'a> {
             };
             let outcome = match self.attempt(bench, contender, scenario, false, watch)? {
                 Ok(outcome) => outcome,
-                Err(why) => return Ok(Err(why)),
+                Err(absent) => return Ok(Err(absent)),
             };
             let after =
                 bench.probe(&mut |_| watch(&self.progress(contender.name, Some(scenario))))?;
@@ -348,7 +341,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// One run; what the contender did wrong is told apart from what ends the session.
+    /// One run; what the contender did wrong, or the machine lacks, is told apart from what ends
+    /// the session.
     fn attempt(
         &self,
         bench: &mut dyn Bench,
@@ -356,13 +350,17 @@ impl<'a> Session<'a> {
         scenario: &Scenario,
         check: bool,
         watch: &mut Watch<'_>,
-    ) -> Result<Result<Outcome, String>, Error> {
+    ) -> Result<Result<Outcome, Absent>, Error> {
         let mut tick = |_| watch(&self.progress(contender.name, Some(scenario)));
-        match bench.run(contender, scenario, check, &mut tick) {
-            Ok(outcome) => Ok(Ok(outcome)),
-            Err(Error::Stopped) => Err(Error::Stopped),
-            Err(error) => Ok(Err(error.to_string())),
-        }
+        let name = contender.name.to_owned();
+        Ok(match bench.run(contender, scenario, check, &mut tick) {
+            Ok(outcome) => Ok(outcome),
+            Err(Error::Stopped) => return Err(Error::Stopped),
+            Err(Error::Prepare { source, .. }) if source.is::<Unavailable>() => {
+                Err(Absent { name, failed: false, why: source.to_string() })
+            }
+            Err(error) => Err(Absent { name, failed: true, why: error.to_string() }),
+        })
     }
 
     fn progress<'b>(&self, what: &'b str, scenario: Option<&'b Scenario>) -> Progress<'b> {
