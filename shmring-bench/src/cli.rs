@@ -22,9 +22,9 @@ const BAR: &str = "[{bar:30}] {pos}/{len} {msg}";
 /// What to say below the options.
 pub const AFTER_HELP: &str = "\
 A session says how long it will take before it starts. Interrupted, it prints
-what is complete. Every contender is checked for loss, order and content before
-it is timed; who fails makes the exit code 1. What the machine lacks is listed
-as skipped, with the reason.";
+what is complete. `--rounds 1` is a quick look without a spread. Every contender is checked for loss, order and content before
+it is timed; one that fails makes the exit code 1. What the machine lacks is
+listed as skipped, with the reason.";
 
 /// What a session's command line holds.
 #[derive(Clone, Debug, Args)]
@@ -36,7 +36,7 @@ pub struct SessionArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: Option<u32>,
     /// Only contenders, scenarios and costs whose names contain this
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub only: String,
     /// Write the results as JSON; `-` is stdout, instead of the tables
     #[arg(long, value_name = "FILE")]

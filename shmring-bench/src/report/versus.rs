@@ -62,11 +62,10 @@ fn rows(first: &Table, second: &Table) -> Vec<[String; 4]> {
     let relative = first.reference.is_some() && first.reference == second.reference;
     for theirs in &second.rows {
         let Some(ours) = first.row(&theirs.contender) else { continue };
-        if relative && first.reference.as_ref() == Some(&theirs.contender) {
-            continue;
-        }
         let latency = second.scenario.flow.is_latency();
-        let ratios = ours.ratio.zip(theirs.ratio).filter(|_| relative);
+        // The reference's own ratio says nothing; its figures tell what the machine was like.
+        let itself = first.reference.as_ref() == Some(&theirs.contender);
+        let ratios = ours.ratio.zip(theirs.ratio).filter(|_| relative && !itself);
         let runs = ours.runs.len().min(theirs.runs.len());
         let (cells, verdict) = match ratios {
             Some((a, b)) => ([a, b].map(|ratio| units::ratio(&ratio)), judge(runs, a, b, latency)),
