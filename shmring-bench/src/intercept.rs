@@ -53,7 +53,7 @@ fn work(
             });
             (contender.part)(&order, places.collect(), control)
         }
-        Task::Costs(names) => costs::measure(&names, control),
+        Task::Costs { names, other } => costs::measure(&names, other, control),
         Task::ProbePing => bounce::ping(fds, control),
         Task::ProbeEcho => bounce::echo(fds, control),
         Task::Party(part) => deaths::party(&part, fds),

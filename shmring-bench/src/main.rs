@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use serde::Serialize;
 use shmring_bench::cli::{self, Ended, FileCommand, Problem, SessionArgs};
 use shmring_bench::contender::BoxError;
-use shmring_bench::{Options, deaths, intercept, torture};
+use shmring_bench::{Options, deaths, instructions, intercept, torture};
 
 /// Measures shmring's rings beside what the machine allows, the kernel's mechanisms and other
 /// projects' rings.
@@ -28,11 +28,29 @@ struct Args {
 enum Command {
     #[command(flatten)]
     Files(FileCommand),
+    /// Count the instructions of each verb of each ring, under valgrind
+    Instructions(InstructionsArgs),
+    /// What `instructions` starts under valgrind
+    #[command(name = instructions::INNER, hide = true)]
+    Counted {
+        /// As there
+        only: String,
+    },
     /// Kill processes that use a ring, check that the others lose nothing, and show how soon
     /// they go on.
     Deaths(DeathsArgs),
     /// Kill, stop and replace processes that use rings, at random, and account for every message.
     Torture(TortureArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct InstructionsArgs {
+    /// Only verbs and rings whose names contain this
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    only: String,
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -74,6 +92,10 @@ fn main() -> ExitCode {
     let done = match &args.command {
         None => session(&args.session),
         Some(Command::Files(command)) => cli::file_command(command),
+        Some(Command::Instructions(args)) => instructions::instructions(&args.only)
+            .map_err(Problem::from)
+            .and_then(|counts| print(&counts, args.json, instructions::text)),
+        Some(Command::Counted { only }) => instructions::inner(only).map_err(Problem::from),
         Some(Command::Deaths(args)) => {
             kill(args).and_then(|deaths| print(&deaths, args.json, deaths::text))
         }

@@ -67,11 +67,11 @@ impl Planned {
 
 /// The names of all presets, with what they are for.
 pub const NAMES: [(&str, &str); 5] = [
-    ("quick", "the rings, a pipe, a Unix socket and a message queue beside the limits"),
-    ("seed", "the rings beside every mechanism of the kernel"),
-    ("peers", "the rings beside other projects' (needs the cargo feature `peers`)"),
-    ("goals", "the ratios that the rings are to reach, each told as reached or not"),
-    ("full", "everything, in every scenario"),
+    ("quick", "the rings, a pipe, a Unix socket and a message queue beside the limits; 1 min"),
+    ("seed", "the rings beside every mechanism of the kernel; 5 min"),
+    ("peers", "the rings beside other projects' (needs the cargo feature `peers`); 4 min"),
+    ("goals", "the ratios that the rings are to reach, each told as reached or not; 3 min"),
+    ("full", "everything, in every scenario; 20 min"),
 ];
 
 /// The preset of that name.

@@ -68,6 +68,31 @@ pub(super) fn store_fence() -> Result<f64, BoxError> {
     })
 }
 
+#[cfg(target_arch = "x86_64")]
+pub(super) fn store_mfence() -> Result<f64, BoxError> {
+    let line = Line::default();
+    ns_each(|count| {
+        for number in 1..=count {
+            black_box(&line).store(number, Relaxed);
+            mfence();
+        }
+        holds(&line, count)
+    })
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+#[allow(unsafe_code)]
+fn mfence() {
+    // SAFETY: every processor of this architecture has the instruction, which touches no memory.
+    unsafe { std::arch::x86_64::_mm_mfence() };
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) fn store_mfence() -> Result<f64, BoxError> {
+    Err("this processor has no such instruction".into())
+}
+
 pub(super) fn hint() -> Result<f64, BoxError> {
     ns_each(|count| {
         (0..count).for_each(|_| spin_loop());

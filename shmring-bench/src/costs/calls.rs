@@ -2,8 +2,8 @@
 #![allow(unsafe_code)]
 
 use std::hint::spin_loop;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 use nix::errno::Errno;
@@ -58,26 +58,26 @@ pub(super) fn wake() -> Result<f64, BoxError> {
     })
 }
 
-pub(super) fn barrier() -> Result<f64, BoxError> {
+/// The other thread is interrupted at each call, as processes that use a ring are.
+pub(super) fn barrier(other: usize) -> Result<f64, BoxError> {
     membarrier(REGISTER_GLOBAL_EXPEDITED)?;
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        // Without a second CPU nobody can be interrupted there.
-        if let Some([_, other]) = cpu::pair() {
-            let (stop, (tell, told)) = (&stop, std::sync::mpsc::channel());
-            scope.spawn(move || {
-                let _ = tell.send(cpu::pin(other));
-                while !stop.load(Ordering::Relaxed) {
-                    spin_loop();
-                }
-            });
-            let pinned = told.recv();
-            if !matches!(pinned, Ok(Ok(()))) {
-                stop.store(true, Ordering::Relaxed);
-                return Err("the other CPU cannot be had".into());
+        let (tell, told) = mpsc::channel();
+        let running = &stop;
+        scope.spawn(move || {
+            let _ = tell.send(cpu::pin(other));
+            while !running.load(Ordering::Relaxed) {
+                spin_loop();
             }
-        }
-        let figure = ns_each(|count| (0..count).try_for_each(|_| membarrier(GLOBAL_EXPEDITED)));
+        });
+        let pinned = told.recv();
+        let figure = match pinned {
+            Ok(Ok(())) => {
+                ns_each(|count| (0..count).try_for_each(|_| membarrier(GLOBAL_EXPEDITED)))
+            }
+            _ => Err("the other CPU cannot be had".into()),
+        };
         stop.store(true, Ordering::Relaxed);
         figure
     })

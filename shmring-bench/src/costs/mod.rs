@@ -14,10 +14,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::Error;
 use crate::contender::BoxError;
 use crate::task::Task;
 use crate::worker::{Control, Crew, Tick};
-use crate::{Error, cpu};
 
 use std::time::Duration;
 
@@ -43,8 +43,19 @@ pub struct Cost {
     pub about: &'static str,
     /// What its figure counts.
     pub unit: Unit,
-    measure: fn() -> Result<f64, BoxError>,
+    measure: Measure,
 }
+
+/// How a figure is found.
+#[derive(Clone, Copy, Debug)]
+enum Measure {
+    /// By one thread.
+    Alone(Alone),
+    /// By one thread while another one runs on that CPU.
+    Beside(fn(usize) -> Result<f64, BoxError>),
+}
+
+type Alone = fn() -> Result<f64, BoxError>;
 
 /// All of them.
 pub const ALL: &[Cost] = &[
@@ -56,28 +67,37 @@ pub const ALL: &[Cost] = &[
     step("fetch_add", "xadd on x86", atomics::add),
     step("compare_exchange", "cmpxchg on x86; it always succeeds", atomics::exchange),
     step("store, locked op", "store, then fetch_or of another line", atomics::store_locked),
-    step("store, fence", "store, then fence(SeqCst): mfence on x86", atomics::store_fence),
+    step("store, fence", "store, then fence(SeqCst) as compiled", atomics::store_fence),
+    step("store, mfence", "store, then x86's mfence", atomics::store_mfence),
     step("spin hint", "spin_loop: pause on x86", atomics::hint),
     step("clock", "CLOCK_MONOTONIC, read", calls::clock),
     step("system call", "getppid", calls::nothing),
     step("futex wake", "FUTEX_WAKE where nobody sleeps", calls::wake),
-    step("membarrier", "GLOBAL_EXPEDITED, while a thread runs on the other CPU", calls::barrier),
+    Cost {
+        name: "membarrier",
+        about: "GLOBAL_EXPEDITED, a thread on the other CPU",
+        unit: Unit::Ns,
+        measure: Measure::Beside(calls::barrier),
+    },
 ];
 
-const fn copy(
-    name: &'static str,
-    about: &'static str,
-    measure: fn() -> Result<f64, BoxError>,
-) -> Cost {
-    Cost { name, about, unit: Unit::GbPerS, measure }
+const fn copy(name: &'static str, about: &'static str, measure: Alone) -> Cost {
+    Cost { name, about, unit: Unit::GbPerS, measure: Measure::Alone(measure) }
 }
 
-const fn step(
-    name: &'static str,
-    about: &'static str,
-    measure: fn() -> Result<f64, BoxError>,
-) -> Cost {
-    Cost { name, about, unit: Unit::Ns, measure }
+const fn step(name: &'static str, about: &'static str, measure: Alone) -> Cost {
+    Cost { name, about, unit: Unit::Ns, measure: Measure::Alone(measure) }
+}
+
+impl Cost {
+    /// Its figure, if there is what it needs: the CPU for another thread.
+    fn measure(&self, other: Option<usize>) -> Result<f64, BoxError> {
+        match (self.measure, other) {
+            (Measure::Alone(measure), _) => measure(),
+            (Measure::Beside(measure), Some(other)) => measure(other),
+            (Measure::Beside(_), None) => Err("there is no other CPU".into()),
+        }
+    }
 }
 
 /// A cost's figure, or why there is none on this machine.
@@ -87,12 +107,13 @@ pub(crate) type Reading = Result<f64, String>;
 pub(crate) fn run(
     costs: &[Cost],
     executable: &Path,
+    cpus: Option<[usize; 2]>,
     tick: &mut Tick<'_>,
 ) -> Result<Vec<Reading>, Error> {
     let mut crew = Crew::new();
     let names = costs.iter().map(|cost| cost.name.to_owned()).collect();
-    let cpu = cpu::pair().map(|[first, _]| first);
-    crew.start("costs", executable, cpu, &Task::Costs(names), Vec::new())?;
+    let [cpu, other] = cpus.map_or([None; 2], |cpus| cpus.map(Some));
+    crew.start("costs", executable, cpu, &Task::Costs { names, other }, Vec::new())?;
     crew.wait_ready(tick)?;
     let mut readings = Vec::new();
     for (role, result) in crew.run(RUN_LIMIT, tick)? {
@@ -104,12 +125,16 @@ pub(crate) fn run(
 }
 
 /// The worker's part.
-pub(crate) fn measure(names: &[String], control: &mut Control) -> Result<Value, BoxError> {
+pub(crate) fn measure(
+    names: &[String],
+    other: Option<usize>,
+    control: &mut Control,
+) -> Result<Value, BoxError> {
     control.wait_for_start()?;
     let reading = |name: &String| -> Reading {
         let cost = ALL.iter().find(|cost| cost.name == name);
         let cost = cost.ok_or_else(|| format!("this executable has no cost `{name}`"))?;
-        (cost.measure)().map_err(|error| error.to_string())
+        cost.measure(other).map_err(|error| error.to_string())
     };
     Ok(serde_json::to_value(names.iter().map(reading).collect::<Vec<Reading>>())?)
 }
@@ -121,10 +146,11 @@ mod tests {
     // Catches a step that does not do what it says, a figure that is none, and two of one name.
     #[test]
     fn every_cost_can_be_measured_here() {
+        let other = crate::cpu::pair().map(|[_, other]| other);
         let mut names = std::collections::BTreeSet::new();
         for cost in ALL {
             assert!(names.insert(cost.name), "two are called {}", cost.name);
-            match (cost.measure)() {
+            match cost.measure(other) {
                 Ok(figure) => assert!(figure > 0.0 && figure.is_finite(), "{}", cost.name),
                 // A kernel without it, or a machine that hides its caches.
                 Err(error) => println!("{}: {error}", cost.name),

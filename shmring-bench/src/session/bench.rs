@@ -37,7 +37,7 @@ impl Bench for Workers<'_> {
     }
 
     fn costs(&mut self, costs: &[Cost], tick: &mut Tick<'_>) -> Result<Vec<Reading>, Error> {
-        costs::run(costs, self.executable, tick)
+        costs::run(costs, self.executable, self.cpus, tick)
     }
 
     fn run(
