@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use shmring_bench::contender::{Room, Wait};
 use shmring_bench::contenders;
 use shmring_bench::presets::{Planned, Preset, Who};
-use shmring_bench::scenario::{Flow, Scenario};
+use shmring_bench::scenario::Scenario;
 use shmring_bench::session::{Choice, Session};
 
 /// Runs a session of one round of these scenarios. Whoever suits them must have figures, or say
@@ -66,14 +66,14 @@ fn messages_go_there_and_back() {
 // Catches a loss at a fixed rate.
 #[test]
 fn what_is_due_arrives() {
-    let scenario = Scenario::ping_pong(8).flow(Flow::OneWay { per_second: 20_000 });
+    let scenario = Scenario::ping_pong(8).one_way(20_000);
     all_do_right(&[short(scenario.wait(Wait::Adaptive))], 16);
 }
 
 // Catches a message that is shown before it is written, or freed before it is read.
 #[test]
 fn messages_in_place_are_whole() {
-    let scenario = Scenario::throughput(4096, Room::Bytes(1 << 16)).flow(Flow::InPlace);
+    let scenario = Scenario::throughput(4096, Room::Bytes(1 << 16)).in_place();
     all_do_right(&[short(scenario)], 5);
 }
 

@@ -251,7 +251,7 @@ fn flows() -> [Scenario; 4] {
     [
         stream(),
         stream().batch(16),
-        stream().flow(Flow::OneWay { per_second: 20_000 }),
+        stream().one_way(20_000),
         Scenario::ping_pong(64).wait(Wait::Block),
     ]
 }

@@ -29,15 +29,20 @@ pub const ALL: &[Contestant] = &[
     Contestant::of::<limits::PlainSpsc>(),
     Contestant::of::<limits::PlainMpmc>(),
     RECORD_RING,
-    Contestant::of::<PackedRing<1>>(),
-    Contestant::of::<PackedRing<8>>(),
+    Contestant::of::<PackedRing<1, false>>(),
+    Contestant::of::<PackedRing<8, false>>(),
     Contestant::of::<ByteRing<variants::Mpmc>>(),
     Contestant::of::<ByteRing<variants::Mpsc>>(),
     Contestant::of::<ByteRing<variants::Spmc>>(),
     Contestant::of::<ByteRing<variants::RecordBoth>>(),
+    Contestant::of::<PackedRing<1, true>>(),
     Contestant::of::<ByteRing<variants::MpmcBorrowed>>(),
     Contestant::of::<ByteRing<variants::MpmcBoth>>(),
     Contestant::of::<ByteRing<variants::MpmcSleepers>>(),
+    Contestant::of::<ByteRing<variants::MpscBorrowed>>(),
+    Contestant::of::<ByteRing<variants::MpscBoth>>(),
+    Contestant::of::<ByteRing<variants::SpmcBorrowed>>(),
+    Contestant::of::<ByteRing<variants::SpmcBoth>>(),
     PIPE,
     Contestant::of::<kernel::Fifo>(),
     Contestant::of::<kernel::SocketPair>(),
@@ -52,3 +57,32 @@ pub const ALL: &[Contestant] = &[
     Contestant::of::<kernel::Condvar>(),
     Contestant::of::<kernel::ReadOther>(),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches two contenders of one name, of which workers would find only the first.
+    #[test]
+    fn every_name_is_one_contenders() {
+        let mut names: Vec<&str> = ALL.iter().map(|contender| contender.name).collect();
+        names.sort_unstable();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    // Catches a kind of ring, or a kind of fence that makes a difference to it, that nobody
+    // measures. Where nobody shares a role, a borrowed fence is the same as both.
+    #[test]
+    fn every_ring_with_every_kind_of_fence_is_among_them() {
+        let is_there = |name: &str| ALL.iter().any(|contender| contender.name == name);
+        for (ring, shared) in
+            [("record", false), ("packed", false), ("mpmc", true), ("mpsc", true), ("spmc", true)]
+        {
+            assert!(is_there(&format!("{ring} ring")), "{ring}");
+            assert!(is_there(&format!("{ring} ring, both fence")), "{ring}");
+            assert!(!shared || is_there(&format!("{ring} ring, borrowed fence")), "{ring}");
+        }
+    }
+}

@@ -79,4 +79,16 @@ variants! {
     MpmcSleepers: "mpmc ring, sleepers fence", "shmring mpmc where only sleepers fence",
         variant(nature(true, true, false)),
         |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::SleepersOnly);
+    MpscBorrowed: "mpsc ring, borrowed fence", "shmring mpsc whose claims are its fences",
+        variant(nature(true, false, true)),
+        |setting| slots(Config::mpsc(), setting).wake_fences(WakeFences::Borrowed);
+    MpscBoth: "mpsc ring, both fence", "shmring mpsc where both sides fence",
+        variant(nature(true, false, true)),
+        |setting| slots(Config::mpsc(), setting).wake_fences(WakeFences::BothSides);
+    SpmcBorrowed: "spmc ring, borrowed fence", "shmring spmc whose takes are its fences",
+        variant(nature(false, true, false)),
+        |setting| slots(Config::spmc(), setting).wake_fences(WakeFences::Borrowed);
+    SpmcBoth: "spmc ring, both fence", "shmring spmc where both sides fence",
+        variant(nature(false, true, false)),
+        |setting| slots(Config::spmc(), setting).wake_fences(WakeFences::BothSides);
 }

@@ -24,7 +24,7 @@ pub fn tables(report: &Report) -> String {
     text.push_str(&wrapped(&format!(
         "Medians of {done}; in parentheses where the middle half lies. A ratio is of figures of the \
          same round, CPU is user and system time of both sides, switches are those of both. \
-         * marks a limit and + a simple ring of the usual shape, which survive no death."
+         Limits are marked *, simple rings of the usual shape +: these survive no death."
     )));
     for table in &report.tables {
         text.push('\n');
