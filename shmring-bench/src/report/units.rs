@@ -60,6 +60,30 @@ pub(super) fn of_cost(unit: Unit) -> fn(f64) -> String {
     }
 }
 
+/// A round figure at an axis: without the places that say nothing, and with the unit that suits it.
+fn tick(figure: f64, units: &[(f64, &str)]) -> String {
+    let fits = units.iter().rev().find(|(unit, _)| figure >= *unit * 0.999).or(units.first());
+    let (unit, name) = fits.copied().unwrap_or((1.0, ""));
+    // Round figures have one digit; what division adds behind it is dropped.
+    let number = format!("{:.3}", figure / unit);
+    format!("{} {name}", number.trim_end_matches('0').trim_end_matches('.'))
+}
+
+/// A time in ns at an axis.
+pub(super) fn time_tick(ns: f64) -> String {
+    tick(ns, &[(1.0, "ns"), (1e3, "us"), (1e6, "ms"), (1e9, "s")])
+}
+
+/// Messages a second at an axis.
+pub(super) fn rate_tick(per_second: f64) -> String {
+    tick(per_second, &[(1.0, "/s"), (1e3, "k/s"), (1e6, "M/s"), (1e9, "G/s")])
+}
+
+/// Bytes a second at an axis.
+pub(super) fn volume_tick(bytes_per_second: f64) -> String {
+    tick(bytes_per_second, &[(1e3, "kB/s"), (1e6, "MB/s"), (1e9, "GB/s")])
+}
+
 /// How often something happened for each message.
 pub(super) fn often(each: f64) -> String {
     match each {
@@ -107,6 +131,15 @@ mod tests {
         assert_eq!(range(889e3, 934e3, rate), "889..934 k/s");
         assert_eq!(range(889e3, 1.1e6, rate), "889 k/s..1.10 M/s");
         assert_eq!([often(0.0), often(0.012), often(1.93)].join(" "), "0 0.012 1.9");
+    }
+
+    // Catches an axis whose figures have places that say nothing, or a unit that does not suit them.
+    #[test]
+    fn ticks_are_short() {
+        let times = [0.2, 50.0, 1_000.0, 20_000.0, 5e6].map(time_tick);
+        assert_eq!(times, ["0.2 ns", "50 ns", "1 us", "20 us", "5 ms"]);
+        assert_eq!([rate_tick(5e5), rate_tick(1e9)].join(" "), "500 k/s 1 G/s");
+        assert_eq!([volume_tick(2e7), volume_tick(1e11)].join(" "), "20 MB/s 100 GB/s");
     }
 
     // Catches a small ratio of which nothing is left.

@@ -13,6 +13,8 @@ const WIDE_RATIO: f64 = 1.5;
 const BUSY_FRACTION: f64 = 0.1;
 /// Fewer runs than these give no spread worth the name.
 const FEW_RUNS: usize = 3;
+/// A warning names so many; what concerns more of them concerns all.
+const MOST_NAMES: usize = 6;
 
 pub(super) struct Facts<'a> {
     pub(super) scenario: &'a Scenario,
@@ -122,7 +124,12 @@ impl Facts<'_> {
 
 /// What is the matter, and with whom; nothing if that is nobody.
 fn told(what: &str, whom: impl Iterator<Item = String>) -> Option<String> {
-    let whom: Vec<String> = whom.collect();
+    let mut whom: Vec<String> = whom.collect();
+    let more = whom.len().saturating_sub(MOST_NAMES);
+    if more > 1 {
+        whom.truncate(MOST_NAMES);
+        whom.push(format!("and {more} more"));
+    }
     (!whom.is_empty()).then(|| format!("{what}: {}", whom.join(", ")))
 }
 

@@ -161,3 +161,11 @@ fn less_room_than_was_asked_for_is_told_of() {
     let untold = Row { capacity_bytes: 0, ..row() };
     assert_eq!(said_of(untold, entry(&[0.0]), &[]), [""; 0]);
 }
+
+// Catches a warning that is longer than its table.
+#[test]
+fn a_long_list_of_names_is_cut() {
+    let names = |count: u32| (1..=count).map(|number| number.to_string());
+    assert_eq!(told("odd", names(7)).expect("words"), "odd: 1, 2, 3, 4, 5, 6, 7");
+    assert_eq!(told("odd", names(9)).expect("words"), "odd: 1, 2, 3, 4, 5, 6, and 3 more");
+}
