@@ -4,14 +4,13 @@ mod byte_ring;
 pub mod kernel;
 mod packed_ring;
 mod rings;
-mod variants;
+pub mod variants;
 
 use crate::contestant::Contestant;
 use crate::limits;
 
 pub use byte_ring::ByteRing;
 pub use packed_ring::PackedRing;
-pub use variants::Variant;
 
 /// shmring's record ring.
 pub const RECORD_RING: Contestant = Contestant::of::<ByteRing<variants::Record>>();

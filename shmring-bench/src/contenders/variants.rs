@@ -56,7 +56,7 @@ macro_rules! variants {
         $(
             #[doc = $about]
             #[derive(Debug)]
-            pub(super) struct $type;
+            pub struct $type;
 
             impl Variant for $type {
                 const NAME: &'static str = $name;
