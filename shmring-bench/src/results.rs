@@ -207,3 +207,7 @@ impl Row {
         }))
     }
 }
+
+#[cfg(test)]
+#[path = "results_tests.rs"]
+mod tests;

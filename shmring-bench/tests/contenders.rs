@@ -42,7 +42,7 @@ fn short(scenario: Scenario) -> Scenario {
 #[test]
 fn streams_arrive_as_they_were_sent() {
     let deep = Room::Messages(64);
-    for (wait, rows) in [(Wait::Spin, 17), (Wait::Adaptive, 16), (Wait::Block, 18)] {
+    for (wait, rows) in [(Wait::Spin, 26), (Wait::Adaptive, 22), (Wait::Block, 24)] {
         let scenarios = [
             Scenario::throughput(8, deep),
             Scenario::throughput(8, deep).batch(32),
@@ -51,36 +51,36 @@ fn streams_arrive_as_they_were_sent() {
         all_do_right(&scenarios.map(|scenario| short(scenario.wait(wait))), rows);
     }
     let long = Scenario::throughput(5000, Room::Bytes(1 << 16)).wait(Wait::Block);
-    all_do_right(&[short(long)], 15);
+    all_do_right(&[short(long)], 23);
 }
 
 // Catches an answer to another message, and a game that does not end.
 #[test]
 fn messages_go_there_and_back() {
-    for (wait, rows) in [(Wait::Spin, 18), (Wait::Adaptive, 16), (Wait::Block, 20)] {
+    for (wait, rows) in [(Wait::Spin, 30), (Wait::Adaptive, 24), (Wait::Block, 28)] {
         all_do_right(&[short(Scenario::ping_pong(8).wait(wait))], rows);
     }
-    all_do_right(&[short(Scenario::ping_pong(200).wait(Wait::Block))], 15);
+    all_do_right(&[short(Scenario::ping_pong(200).wait(Wait::Block))], 23);
 }
 
 // Catches a loss at a fixed rate.
 #[test]
 fn what_is_due_arrives() {
     let scenario = Scenario::ping_pong(8).one_way(20_000);
-    all_do_right(&[short(scenario.wait(Wait::Adaptive))], 16);
+    all_do_right(&[short(scenario.wait(Wait::Adaptive))], 23);
 }
 
 // Catches a message that is shown before it is written, or freed before it is read.
 #[test]
 fn messages_in_place_are_whole() {
     let scenario = Scenario::throughput(4096, Room::Bytes(1 << 16)).in_place();
-    all_do_right(&[short(scenario)], 5);
+    all_do_right(&[short(scenario)], 7);
 }
 
 // Catches messages of several producers that mix, and consumers that take the same one.
 #[test]
 fn several_share_a_mechanism() {
-    for (producers, consumers, rows) in [(2, 1, 7), (1, 2, 5), (2, 2, 4)] {
+    for (producers, consumers, rows) in [(2, 1, 9), (1, 2, 7), (2, 2, 4)] {
         let scenario = Scenario::throughput(8, Room::Messages(64)).wait(Wait::Adaptive);
         all_do_right(&[short(scenario.between(producers, consumers))], rows);
     }

@@ -219,52 +219,12 @@ fn an_interrupted_session_gives_what_is_complete() {
     assert!(text.contains("2 of 9 rounds, as it was interrupted"), "{text}");
 }
 
-// Catches a form of the JSON that changes without its name, and fields that do not come back.
+// Catches fields that do not come back, and so would be lost to who compares or draws.
 #[test]
 fn a_report_comes_back_from_json_as_it_was() {
     let report = run(&mut Script::new(&[50.0]), 4, &mut { GO_ON });
     let json = serde_json::to_string(&report).expect("JSON");
     assert_eq!(serde_json::from_str::<Report>(&json).expect("a report"), report);
-    let value: serde_json::Value = serde_json::from_str(&json).expect("JSON");
-    let keys = |value: &serde_json::Value| -> Vec<String> {
-        value.as_object().expect("an object").keys().cloned().collect()
-    };
-    assert_eq!(value["schema"], "shmring-bench/2");
-    assert_eq!(
-        keys(&value),
-        ["costs", "machine", "preset", "rounds", "rounds_done", "schema", "tables"]
-    );
-    let table = &value["tables"][0];
-    assert_eq!(
-        keys(table),
-        [
-            "absent",
-            "dropped_runs",
-            "left_out_runs",
-            "placement",
-            "probe_ns",
-            "reference",
-            "rows",
-            "scenario",
-            "warnings"
-        ]
-    );
-    assert_eq!(
-        keys(&table["rows"][0]),
-        [
-            "about",
-            "capacity_bytes",
-            "contender",
-            "cpu_ns_per_message",
-            "figure",
-            "group",
-            "latency",
-            "probe_ratio",
-            "ratio",
-            "runs",
-            "switches_per_message"
-        ]
-    );
 }
 
 // Catches a page that needs a network, or a text that does not fit a terminal of 100 columns.
