@@ -3,7 +3,7 @@
 //!
 //! This very program is started again under `valgrind --tool=callgrind`. It does every operation in
 //! two lengths, and tells valgrind between them to write down what was counted, by entering
-//! [`lap`]. The difference of the two leaves the repetitions alone. The kernel's instructions are
+//! `lap`. The difference of the two leaves the repetitions alone. The kernel's instructions are
 //! not among those counted.
 
 use std::fs;
