@@ -210,4 +210,4 @@ impl Row {
 
 #[cfg(test)]
 #[path = "results_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -51,7 +51,7 @@ fn table(scenario: Scenario) -> Table {
 }
 
 /// A report in which nothing is missing.
-fn whole() -> Report {
+pub(crate) fn whole() -> Report {
     let words = || Some("words".to_owned());
     let machine = Machine { governor: words(), commit: words(), ..Machine::this() };
     let cost = CostRow {

@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 
+use super::columns::{Column, columns};
 use super::svg::{self, Bar, Labels, Line, escaped};
 use super::units;
 use crate::contender::{Group, Wait};
@@ -287,49 +288,15 @@ fn distribution(table: &Table) -> String {
 }
 
 fn figures(table: &Table) -> String {
-    let latency = table.scenario.flow.is_latency();
-    let reference = table.reference.as_deref().map_or(String::new(), |name| format!("x {name}"));
-    let mut text = String::from("<div class=\"scroll\"><table>\n<tr>");
-    let head: [&[&str]; 3] = match latency {
-        true => [
-            &["contender", "one way", &reference, "x probe"],
-            &["CPU/msg", "switches/msg"],
-            &["p50", "p90", "p99", "p99.9", "p99.99", "max"],
-        ],
-        false => [
-            &["contender", "messages", &reference, "middle half", "volume"],
-            &["CPU/msg", "switches/msg"],
-            &[],
-        ],
+    let columns = columns(table, |row| row.contender.clone());
+    let line = |index: usize, tag: &str| -> String {
+        let cell = |column: &Column| format!("<{tag}>{}</{tag}>", escaped(&column.cells[index]));
+        columns.iter().map(cell).collect()
     };
-    for cell in head.concat() {
-        let _ = write!(text, "<th>{}</th>", escaped(cell));
-    }
-    text.push_str("</tr>\n");
-    for row in &table.rows {
-        let mut cells = vec![
-            row.contender.clone(),
-            units::of(&table.scenario)(row.figure.median),
-            row.ratio.as_ref().map_or(String::new(), units::ratio),
-        ];
-        match latency {
-            true => cells.push(row.probe_ratio.as_ref().map_or(String::new(), units::ratio)),
-            false => cells.extend([
-                units::range(row.figure.q1, row.figure.q3, units::rate),
-                units::volume(row.figure.median * table.scenario.message_bytes as f64),
-            ]),
-        }
-        cells.push(units::time(row.cpu_ns_per_message.median));
-        cells.push(units::often(row.switches_per_message.median));
-        if let Some(times) = row.latency.as_ref().filter(|_| latency) {
-            let all = times.percentiles.into_iter().chain([Some(times.max)]);
-            cells.extend(all.map(|ns| ns.map_or(String::new(), |ns| units::time(ns as f64))));
-        }
-        let _ = write!(text, "<tr title=\"{}\">", escaped(&row.about));
-        for cell in &cells {
-            let _ = write!(text, "<td>{}</td>", escaped(cell));
-        }
-        text.push_str("</tr>\n");
+    let mut text = format!("<div class=\"scroll\"><table>\n<tr>{}</tr>\n", line(0, "th"));
+    for (index, row) in table.rows.iter().enumerate() {
+        let about = escaped(&row.about);
+        let _ = writeln!(text, "<tr title=\"{about}\">{}</tr>", line(index + 1, "td"));
     }
     text.push_str("</table></div>\n");
     text

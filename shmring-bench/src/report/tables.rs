@@ -1,5 +1,6 @@
 //! A session as text, in at most 100 columns.
 
+use super::columns::{Column, columns};
 use super::{table, units, wrapped};
 use crate::contender::Group;
 use crate::goals::{self, Against, Goal};
@@ -43,11 +44,9 @@ pub fn tables(report: &Report) -> String {
 
 /// A scenario's table and what to know about it.
 fn one(sheet: &Table) -> String {
-    let latency = sheet.scenario.flow.is_latency();
-    let columns = if latency { latency_columns(sheet) } else { throughput_columns(sheet) };
     let mut text = format!("{}\n", sheet.scenario);
     if !sheet.rows.is_empty() {
-        text.push_str(&fitting(columns));
+        text.push_str(&fitting(columns(sheet, name)));
     }
     if let Some(probe) = &sheet.probe_ns {
         let placement = sheet.placement.map_or(String::new(), |where_| format!(", {where_}"));
@@ -73,25 +72,6 @@ fn remarks(absent: &[Absent], warnings: &[String]) -> String {
     absent.chain(warnings).collect()
 }
 
-/// A column of a table.
-struct Column {
-    /// The heading and a cell for each row.
-    cells: Vec<String>,
-    /// Which one goes first if there are too many; zero for those that stay.
-    dispensable: u8,
-}
-
-impl Column {
-    fn new(sheet: &Table, head: &str, cell: impl Fn(&Row) -> String) -> Column {
-        let cells = std::iter::once(head.to_owned()).chain(sheet.rows.iter().map(cell)).collect();
-        Column { cells, dispensable: 0 }
-    }
-
-    fn dispensable(self, dispensable: u8) -> Column {
-        Column { dispensable, ..self }
-    }
-}
-
 fn name(row: &Row) -> String {
     match row.group {
         Group::Limit => format!("{} *", row.contender),
@@ -101,60 +81,8 @@ fn name(row: &Row) -> String {
     }
 }
 
-/// Name, figure and ratio, which all tables begin with.
-fn first_columns(sheet: &Table, figure: &str) -> [Column; 3] {
-    let reference = sheet.reference.as_deref().map_or(String::new(), |name| format!("x {name}"));
-    [
-        Column::new(sheet, "", name),
-        Column::new(sheet, figure, |row| units::of(&sheet.scenario)(row.figure.median)),
-        Column::new(sheet, &reference, |row| {
-            row.ratio.as_ref().map_or(String::new(), units::ratio)
-        }),
-    ]
-}
-
-fn last_columns(sheet: &Table) -> [Column; 2] {
-    [
-        Column::new(sheet, "CPU/msg", |row| units::time(row.cpu_ns_per_message.median)),
-        Column::new(sheet, "switches", |row| units::often(row.switches_per_message.median)),
-    ]
-}
-
-/// Percentiles by what they tell that the others do not: the figure is a median already.
-const PERCENTILES: [(&str, u8); 5] =
-    [("p50", 4), ("p90", 5), ("p99", 0), ("p99.9", 3), ("p99.99", 2)];
-
-fn latency_columns(sheet: &Table) -> Vec<Column> {
-    let mut columns = Vec::from(first_columns(sheet, "one way"));
-    for (index, (head, dispensable)) in PERCENTILES.into_iter().enumerate() {
-        let cell = |row: &Row| {
-            let ns = row.latency.as_ref().and_then(|latency| latency.percentiles[index]);
-            ns.map_or(String::new(), |ns| units::time(ns as f64))
-        };
-        columns.push(Column::new(sheet, head, cell).dispensable(dispensable));
-    }
-    columns.push(Column::new(sheet, "max", |row| {
-        row.latency.as_ref().map_or(String::new(), |latency| units::time(latency.max as f64))
-    }));
-    columns.extend(last_columns(sheet));
-    columns
-}
-
-fn throughput_columns(sheet: &Table) -> Vec<Column> {
-    let len = sheet.scenario.message_bytes as f64;
-    let mut columns = Vec::from(first_columns(sheet, "messages"));
-    columns.push(Column::new(sheet, "volume", |row| units::volume(row.figure.median * len)));
-    columns.push(Column::new(sheet, "middle half", |row| {
-        units::range(row.figure.q1, row.figure.q3, units::rate)
-    }));
-    columns.extend(last_columns(sheet));
-    columns
-}
-
-/// A table of as many columns as there is room for, without empty ones.
+/// A table of as many columns as there is room for.
 fn fitting(mut columns: Vec<Column>) -> String {
-    let empty = |column: &Column| column.cells.iter().skip(1).all(String::is_empty);
-    columns.retain(|column| !empty(column));
     loop {
         let count = columns.iter().map(|column| column.cells.len()).max().unwrap_or(0);
         let row = |index: usize| -> Vec<String> {
@@ -210,4 +138,50 @@ fn all_goals(report: &Report) -> String {
         ]);
     }
     table(&rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::html;
+    use crate::results::Latency;
+    use crate::results::tests::whole;
+
+    /// The heading of a table of latencies whose contender is called so; all of it must fit.
+    fn heading(name: &str) -> String {
+        let mut report = whole();
+        let row = &mut report.tables[1].rows[0];
+        row.contender = name.to_owned();
+        row.ratio = row.ratio.map(|ratio| crate::stats::Spread { median: 0.05, ..ratio });
+        let percentiles = [1_000_000; 5].map(Some);
+        row.latency = Some(Latency { count: 9, percentiles, max: 99_900_000, curve: Vec::new() });
+        let text = tables(&report);
+        assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
+        let heading = text.lines().find(|line| line.contains("p99"));
+        heading.expect("a heading").to_owned()
+    }
+
+    // Catches a table that is wider than the terminal, one that leaves out more than it must, and
+    // one without what no table may lack.
+    #[test]
+    fn as_many_columns_are_shown_as_there_is_room_for() {
+        let short = heading("pipe");
+        assert!(["p99 ", "p99.9 ", "p99.99"].iter().all(|head| short.contains(head)), "{short}");
+        let long = heading("mpmc ring, borrowed fence");
+        assert!(!long.contains("p90") && long.len() > COLUMNS - 10, "{long}");
+        for heading in [short, long] {
+            let kept = ["one way", "x pipe", "p99 ", "max", "CPU/msg", "switches"];
+            assert!(kept.iter().all(|head| heading.contains(head)), "{heading}");
+        }
+    }
+
+    // Catches a page without a percentile, or without the costs.
+    #[test]
+    fn the_page_has_all_columns_and_the_costs() {
+        let page = html(&whole());
+        for head in ["p50", "p90", "p99", "p99.9", "p99.99", "max", "CPU/msg", "switches"] {
+            assert!(page.contains(&format!("<th>{head}</th>")), "{head}");
+        }
+        assert!(page.contains("Costs of single steps") && page.contains("<td>clock</td>"));
+    }
 }

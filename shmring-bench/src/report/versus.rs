@@ -44,6 +44,7 @@ pub fn versus(first: &Report, second: &Report) -> String {
         if rows.len() > 1 {
             both += 1;
             text.push_str(&format!("\n{}\n{}", table_of_second.scenario, table(&rows)));
+            text.push_str(&placements(table_of_first, table_of_second));
         }
     }
     if let (Some(first), Some(second)) = (&first.costs, &second.costs) {
@@ -55,6 +56,16 @@ pub fn versus(first: &Report, second: &Report) -> String {
         text.push_str("They have no scenario in common.\n");
     }
     text
+}
+
+/// Ratios are steadier than figures between placements, but not the same.
+fn placements(first: &Table, second: &Table) -> String {
+    match (first.placement, second.placement) {
+        (Some(a), Some(b)) if a != b => {
+            wrapped(&format!("Warning: the CPUs were {a} in the first, {b} in the second."))
+        }
+        _ => String::new(),
+    }
 }
 
 fn rows(first: &Table, second: &Table) -> Vec<[String; 4]> {
