@@ -47,7 +47,7 @@ pub(super) fn columns(sheet: &Table, name: fn(&Row) -> String) -> Vec<Column> {
     } else {
         let len = scenario.message_bytes as f64;
         columns.push(column("volume", 0, &|row| units::volume(row.figure.median * len)));
-        columns.push(column("middle half", 0, &|row| {
+        columns.push(column("middle half", 2, &|row| {
             units::range(row.figure.q1, row.figure.q3, units::rate)
         }));
     }

@@ -146,30 +146,46 @@ mod tests {
     use crate::report::html;
     use crate::results::Latency;
     use crate::results::tests::whole;
+    use crate::stats::Spread;
 
-    /// The heading of a table of latencies whose contender is called so; all of it must fit.
-    fn heading(name: &str) -> String {
+    /// The headings of tables whose contender is called so: of throughput, and of latencies.
+    fn headings(name: &str) -> [String; 2] {
         let mut report = whole();
-        let row = &mut report.tables[1].rows[0];
-        row.contender = name.to_owned();
-        row.ratio = row.ratio.map(|ratio| crate::stats::Spread { median: 0.05, ..ratio });
-        let percentiles = [1_000_000; 5].map(Some);
-        row.latency = Some(Latency { count: 9, percentiles, max: 99_900_000, curve: Vec::new() });
+        let spread = |middle: f64| Spread {
+            median: middle,
+            min: 0.5 * middle,
+            max: 2.0 * middle,
+            q1: 0.99 * middle,
+            q3: 1.01 * middle,
+        };
+        for table in &mut report.tables {
+            let row = &mut table.rows[0];
+            row.contender = name.to_owned();
+            (row.figure, row.ratio) = (spread(999_000.0), Some(spread(0.05)));
+            row.cpu_ns_per_message = spread(99_900.0);
+            let (percentiles, max) = ([Some(1_000_000); 5], 99_900_000);
+            row.latency = Some(Latency { count: 9, percentiles, max, curve: Vec::new() });
+        }
         let text = tables(&report);
         assert!(text.lines().all(|line| line.chars().count() <= COLUMNS), "{text}");
-        let heading = text.lines().find(|line| line.contains("p99"));
-        heading.expect("a heading").to_owned()
+        ["volume", "p99"].map(|head| {
+            let heading = text.lines().find(|line| line.contains(head));
+            heading.expect(head).to_owned()
+        })
     }
 
     // Catches a table that is wider than the terminal, one that leaves out more than it must, and
     // one without what no table may lack.
     #[test]
     fn as_many_columns_are_shown_as_there_is_room_for() {
-        let short = heading("pipe");
-        assert!(["p99 ", "p99.9 ", "p99.99"].iter().all(|head| short.contains(head)), "{short}");
-        let long = heading("mpmc ring, borrowed fence");
-        assert!(!long.contains("p90") && long.len() > COLUMNS - 10, "{long}");
-        for heading in [short, long] {
+        let [of_throughput, of_latency] = headings("pipe");
+        assert!(of_throughput.contains("middle half"), "{of_throughput}");
+        let all = ["p99 ", "p99.9 ", "p99.99"];
+        assert!(all.iter().all(|head| of_latency.contains(head)), "{of_latency}");
+        let [long_throughput, long_latency] = headings("mpmc ring, borrowed fence");
+        assert!(!long_throughput.contains("middle half"), "{long_throughput}");
+        assert!(!long_latency.contains("p90"), "{long_latency}");
+        for heading in [of_latency, long_latency] {
             let kept = ["one way", "x pipe", "p99 ", "max", "CPU/msg", "switches"];
             assert!(kept.iter().all(|head| heading.contains(head)), "{heading}");
         }
