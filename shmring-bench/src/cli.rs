@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::contender::BoxError;
@@ -16,21 +17,26 @@ use crate::report;
 use crate::results::{Report, SCHEMA};
 use crate::session::{Choice, Progress, Session};
 
-const BAR: &str = "[{bar:30}] {pos}/{len} {msg}";
+const BAR: &str = "[{bar:30}] {pos}/{len} {wide_msg}";
+
+/// What to say below the options.
+pub const AFTER_HELP: &str = "\
+A session says how long it will take before it starts. Interrupted, it prints
+what is complete. `--rounds 1` is a quick look without a spread. Every contender is checked for loss, order and content before
+it is timed; one that fails makes the exit code 1. What the machine lacks is
+listed as skipped, with the reason.";
 
 /// What a session's command line holds.
 #[derive(Clone, Debug, Args)]
 pub struct SessionArgs {
-    /// quick: the rings, a pipe, a Unix socket and a message queue beside the limits. seed: every
-    /// mechanism of the kernel. peers: other projects' rings (needs the cargo feature `peers`).
-    /// goals: the ratios that the rings are to reach. full: everything.
-    #[arg(default_value = "quick", value_parser = presets::NAMES.map(|(name, _)| name))]
+    /// What is measured
+    #[arg(default_value = "quick", value_parser = preset_parser())]
     pub preset: String,
     /// How often each contender runs in each scenario [default: the preset's]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: Option<u32>,
-    /// Only contenders and scenarios whose names contain this
-    #[arg(long, value_name = "TEXT", default_value = "")]
+    /// Only contenders, scenarios and costs whose names contain this
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     pub only: String,
     /// Write the results as JSON; `-` is stdout, instead of the tables
     #[arg(long, value_name = "FILE")]
@@ -40,77 +46,169 @@ pub struct SessionArgs {
     pub html: Option<PathBuf>,
 }
 
-/// Runs a session and writes what it gave; whether every contender did right.
+/// What is done with the JSON of sessions.
+#[derive(Clone, Debug, Subcommand)]
+pub enum FileCommand {
+    /// Hold one session's JSON against another's
+    Compare {
+        /// The earlier one
+        first: PathBuf,
+        /// The later one
+        second: PathBuf,
+    },
+    /// Draw a session's JSON as a page
+    Draw {
+        /// The session
+        json: PathBuf,
+        /// The page
+        html: PathBuf,
+    },
+}
+
+/// How a session ended. Its results are written in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All rounds are complete, and every contender did right.
+    Done,
+    /// So many rows are missing because somebody did wrong, which was said.
+    Failed(usize),
+    /// The caller asked to stop.
+    Interrupted,
+}
+
+/// Why nothing was done, in words.
+#[derive(Debug)]
+pub enum Problem {
+    /// What was asked for makes no sense.
+    Usage(String),
+    /// It cannot be measured, read or written.
+    Failed(String),
+}
+
+impl From<BoxError> for Problem {
+    fn from(error: BoxError) -> Problem {
+        Problem::Failed(error.to_string())
+    }
+}
+
+fn preset_parser() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        presets::NAMES.map(|(name, what)| PossibleValue::new(name).help(what)),
+    )
+}
+
+fn choice(rounds: u32, only: &str, name_prefix: &str) -> Choice {
+    let executable = PathBuf::from("/proc/self/exe");
+    Choice { rounds, only: only.to_owned(), executable, name_prefix: name_prefix.to_owned() }
+}
+
+/// Runs a session and writes what it gave. The names of its segments begin with `name_prefix`.
 ///
 /// # Errors
-/// What cannot be measured or written.
+/// What makes no sense, or cannot be measured or written.
 pub fn session(
     args: &SessionArgs,
     name_prefix: &str,
     stop: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<bool, BoxError> {
-    let preset = presets::preset(&args.preset).ok_or("there is no such preset")?;
+) -> Result<Ended, Problem> {
+    let usage = |what: &str| Problem::Usage(what.to_owned());
+    let preset = presets::preset(&args.preset).ok_or_else(|| usage("there is no such preset"))?;
     if preset.name == "peers" && !cfg!(feature = "peers") {
-        return Err("this program was built without other projects' rings; build it with them: \
-                    cargo run --release -p shmring-bench --features peers -- peers"
-            .into());
+        return Err(usage(
+            "this program was built without other projects' rings; build it with them: cargo run \
+             --release -p shmring-bench --features peers -- peers",
+        ));
     }
-    let choice = Choice {
-        rounds: args.rounds.unwrap_or(preset.rounds),
-        only: args.only.clone(),
-        executable: PathBuf::from("/proc/self/exe"),
-        name_prefix: name_prefix.to_owned(),
-    };
-    let session = Session::new(&preset, contenders::ALL, &choice)?;
-    let (names, scenarios) = session.size();
-    eprintln!(
-        "{}: {names} contenders in {scenarios} scenarios, {} rounds: about {}",
-        preset.name,
-        choice.rounds,
-        words(session.forecast())
-    );
+    args.json.iter().chain(&args.html).try_for_each(|path| writable(path))?;
+    let choice = choice(args.rounds.unwrap_or(preset.rounds), &args.only, name_prefix);
+    let session = Session::new(&preset, contenders::ALL, &choice)
+        .map_err(|error| Problem::Usage(error.to_string()))?;
+    announce(&session, preset.name, choice.rounds);
     let bar = bar();
+    let mut interrupted = false;
     let mut watch = |progress: &Progress<'_>| {
         bar.set_length(progress.total.into());
         bar.set_position(progress.done.into());
-        let Progress { contender, scenario, left, .. } = progress;
-        bar.set_message(format!("{} left: {contender}, {scenario}", words(*left)));
-        stop()
+        bar.set_message(format!("{} left: {progress}", words(progress.left)));
+        let go_on = stop();
+        interrupted |= go_on.is_break();
+        go_on
     };
     let report = session.run(&mut watch);
     bar.finish_and_clear();
-    let report = report?;
+    let report = report.map_err(|error| Problem::Failed(error.to_string()))?;
     write(&report, args)?;
-    Ok(report.tables.iter().flat_map(|table| &table.absent).all(|absent| !absent.failed))
+    Ok(match failures(&report) {
+        _ if interrupted => Ended::Interrupted,
+        0 => Ended::Done,
+        failures => Ended::Failed(failures),
+    })
+}
+
+fn announce(session: &Session<'_>, preset: &str, rounds: u32) {
+    let (contenders, scenarios, costs) = session.size();
+    let plural = |count: usize, what: &str| match count {
+        1 => format!("1 {what}"),
+        _ => format!("{count} {what}s"),
+    };
+    let mut parts = Vec::new();
+    if scenarios > 0 {
+        let scenarios = plural(scenarios, "scenario");
+        parts.push(format!("{} in {scenarios}", plural(contenders, "contender")));
+    }
+    if costs > 0 {
+        parts.push(plural(costs, "cost"));
+    }
+    // Nobody may be listening.
+    let _ = writeln!(
+        io::stderr(),
+        "{preset}: {}, {}: about {}",
+        parts.join(" and "),
+        plural(rounds as usize, "round"),
+        words(session.forecast())
+    );
+}
+
+fn failures(report: &Report) -> usize {
+    let of_tables = report.tables.iter().flat_map(|table| &table.absent);
+    let of_costs = report.costs.iter().flat_map(|costs| &costs.absent);
+    of_tables.chain(of_costs).filter(|absent| absent.failed).count()
+}
+
+/// Better before the session than after it.
+fn writable(path: &Path) -> Result<(), Problem> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    match parent {
+        Some(parent) if !parent.is_dir() => {
+            Err(Problem::Failed(format!("there is no directory {}", parent.display())))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn write(report: &Report, args: &SessionArgs) -> Result<(), BoxError> {
-    let json = || Ok::<_, BoxError>(serde_json::to_string_pretty(report)? + "\n");
-    match args.json.as_deref() {
-        Some(path) if path == Path::new("-") => print(&json()?)?,
-        Some(path) => {
-            save(path, &json()?)?;
-            print(&report::tables(report))?;
-        }
-        None => print(&report::tables(report))?,
+    let json = serde_json::to_string_pretty(report)? + "\n";
+    // What can be read at once comes first, lest a file that cannot be written takes it along.
+    let on_stdout = args.json.as_deref() == Some(Path::new("-"));
+    print(if on_stdout { json.clone() } else { report::tables(report) }.as_str())?;
+    if let Some(path) = args.json.as_deref().filter(|_| !on_stdout) {
+        save(path, &json)?;
     }
     args.html.as_deref().map_or(Ok(()), |path| save(path, &report::html(report)))
 }
 
-/// Holds two files of sessions against each other.
+/// Does something with the files of sessions.
 ///
 /// # Errors
 /// What cannot be read or written.
-pub fn versus(first: &Path, second: &Path) -> Result<(), BoxError> {
-    print(&report::versus(&load(first)?, &load(second)?))
-}
-
-/// Draws a session's file as a page.
-///
-/// # Errors
-/// What cannot be read or written.
-pub fn draw(json: &Path, html: &Path) -> Result<(), BoxError> {
-    save(html, &report::html(&load(json)?))
+pub fn file_command(command: &FileCommand) -> Result<(), Problem> {
+    match command {
+        FileCommand::Compare { first, second } => {
+            print(&report::versus(&load(first)?, &load(second)?))?;
+        }
+        FileCommand::Draw { json, html } => save(html, &report::html(&load(json)?))?,
+    }
+    Ok(())
 }
 
 fn load(path: &Path) -> Result<Report, BoxError> {
@@ -134,11 +232,15 @@ fn save(path: &Path, text: &str) -> Result<(), BoxError> {
     fs::write(path, text).map_err(|error| format!("writing {}: {error}", path.display()).into())
 }
 
-fn print(text: &str) -> Result<(), BoxError> {
-    match io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
+/// Prints facts.
+///
+/// # Errors
+/// If stdout cannot be written. That it was closed is none: whoever read has seen enough.
+pub fn print(text: &str) -> Result<(), BoxError> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
+        result => result.map_err(|error| format!("writing stdout: {error}").into()),
     }
 }
 
@@ -153,8 +255,39 @@ fn bar() -> ProgressBar {
 
 /// `95 s` as `1 min 35 s`.
 fn words(time: Duration) -> String {
-    match time.as_secs() {
+    match time.as_secs_f64().ceil() as u64 {
         seconds if seconds < 60 => format!("{seconds} s"),
         seconds => format!("{} min {} s", seconds / 60, seconds % 60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches a help that promises another time than the session announces. The preset `peers` is
+    // as long as that only in a build that has them, and `full` only in one that has not.
+    #[test]
+    fn the_help_says_how_long_presets_take() {
+        for (name, what) in presets::NAMES {
+            let preset = presets::preset(name).expect("a preset");
+            let with_peers = cfg!(feature = "peers");
+            if (name == "peers" && !with_peers) || (name == "full" && with_peers) {
+                continue;
+            }
+            let choice = choice(preset.rounds, "", "");
+            let session = Session::new(&preset, contenders::ALL, &choice).expect("a session");
+            let minutes = session.forecast().as_secs_f64() / 60.0;
+            let said = what.rsplit_once("; ").expect("a time").1.trim_end_matches(" min");
+            let said: f64 = said.parse().expect("minutes");
+            assert!((0.7..1.3).contains(&(minutes / said)), "{name}: {minutes} min, not {said}");
+        }
+    }
+
+    #[test]
+    fn times_for_people() {
+        assert_eq!(words(Duration::from_millis(300)), "1 s");
+        assert_eq!(words(Duration::from_millis(58_900)), "59 s");
+        assert_eq!(words(Duration::from_secs(95)), "1 min 35 s");
     }
 }

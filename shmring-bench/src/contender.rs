@@ -33,7 +33,7 @@ pub trait Contender {
     fn obstacle(_setting: &Setting) -> Option<String> {
         None
     }
-    /// Makes in the parent whatever the ends share.
+    /// Makes in the parent whatever the ends share. What the machine refuses is [`Unavailable`].
     fn prepare(setting: &Setting) -> Result<Prepared, BoxError>;
     /// Opens a sending end, in a producer's process.
     fn open_sender(place: Place) -> Result<Self::Sender, BoxError>;
@@ -342,3 +342,15 @@ impl Place {
         fd.ok_or_else(|| "its descriptor was not inherited".into())
     }
 }
+
+/// What a machine does not provide, and what would help: the contender is skipped, not at fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable(pub String);
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for Unavailable {}

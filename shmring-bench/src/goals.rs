@@ -5,7 +5,7 @@ use std::fmt;
 use crate::contender::{Room, Wait};
 use crate::presets::{Planned, Who};
 use crate::results::{Report, Row};
-use crate::scenario::{Flow, Scenario};
+use crate::scenario::Scenario;
 use crate::stats::Spread;
 
 /// Against what a ring is held.
@@ -112,7 +112,7 @@ pub fn all() -> Vec<Goal> {
         }
     }
     for len in [4 << 10, 64 << 10] {
-        let scenario = Scenario::throughput(len, Room::Bytes(1 << 20)).flow(Flow::InPlace);
+        let scenario = Scenario::throughput(len, Room::Bytes(1 << 20)).in_place();
         goals.push(line(&scenario, "record ring", spsc, 1.3));
     }
     let mpmc = Against::Row("plain mpmc");

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::contender::{BoxError, Place, Setting};
 use crate::contenders;
 use crate::contestant::Contestant;
+use crate::costs;
 use crate::deaths;
 use crate::probe::bounce;
 use crate::task::Task;
@@ -59,6 +60,7 @@ fn work(
             });
             (contender.part)(&order, places.collect(), control)
         }
+        Task::Costs { names, other } => costs::measure(&names, other, control),
         Task::ProbePing => bounce::ping(fds, control),
         Task::ProbeEcho => bounce::echo(fds, control),
         Task::Party(part) => deaths::party(&part, fds),

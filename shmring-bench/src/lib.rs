@@ -8,17 +8,19 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`contender`], [`contenders`] | the trait, and one file for each mechanism |
-//! | [`message`] | what is sent, and the check of what arrives |
-//! | `worker` | child processes: how they start, report, fail and end |
-//! | `task` | what a worker can be asked to do |
-//! | [`mod@transfer`] | one contender, one run |
+//! | [`contender`], [`contenders`], [`limits`] | the trait, and one file for each mechanism |
+//! | [`scenario`], [`presets`], [`goals`] | what is asked of them, as data |
+//! | [`session`] | everybody in every scenario, in alternating rounds between probes |
+//! | [`measure`] | one run: the loops of its ends, and what they found |
+//! | [`costs`] | what single steps cost on one CPU |
 //! | [`mod@probe`] | what the machine itself can do right now: a cache line's way between two CPUs |
-//! | `intercept` | which code does which of a worker's tasks |
-//! | [`mod@compare`] | several contenders in alternating rounds, with a probe around each run |
+//! | [`results`], [`report`] | what a session gives, as data, text, page, and held against another |
+//! | [`cli`] | the command line of sessions |
+//! | [`message`], [`mod@transfer`], [`mod@compare`] | mixed messages with checksums, for a demonstration |
+//! | [`operations`], [`instructions`] | single verbs in one process: what is timed and counted |
 //! | [`mod@deaths`] | how soon survivors go on when a process is killed |
 //! | [`mod@torture`] | processes that are killed at random, and an account of every message |
-//! | [`report`] | results as text; their data serialise as they are |
+//! | `worker`, `task`, `intercept` | child processes: how they start, what they are asked, report and end |
 //!
 //! A binary that uses this crate calls [`intercept()`] first in `main`.
 //!
@@ -38,16 +40,19 @@ pub mod compare;
 pub mod contender;
 pub mod contenders;
 mod contestant;
+pub mod costs;
 mod cpu;
 pub mod deaths;
 mod error;
 pub mod goals;
+pub mod instructions;
 mod intercept;
 pub mod limits;
 mod machine;
 pub mod measure;
 pub mod message;
 mod name;
+pub mod operations;
 mod options;
 pub mod presets;
 pub mod probe;

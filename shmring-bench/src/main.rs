@@ -2,7 +2,6 @@
 
 use std::io::Write;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,14 +9,14 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use serde::Serialize;
-use shmring_bench::cli::{self, SessionArgs};
+use shmring_bench::cli::{self, Ended, FileCommand, Problem, SessionArgs};
 use shmring_bench::contender::BoxError;
-use shmring_bench::{Options, deaths, intercept, torture};
+use shmring_bench::{Options, deaths, instructions, intercept, torture};
 
 /// Measures shmring's rings beside what the machine allows, the kernel's mechanisms and other
 /// projects' rings.
 #[derive(Debug, Parser)]
-#[command(version, arg_required_else_help = true, args_conflicts_with_subcommands = true)]
+#[command(version, arg_required_else_help = true, args_conflicts_with_subcommands = true, after_help = cli::AFTER_HELP)]
 struct Args {
     #[command(subcommand)]
     command: Option<Command>,
@@ -27,25 +26,31 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Hold one session's JSON against another's.
-    Compare {
-        /// The earlier one.
-        first: PathBuf,
-        /// The later one.
-        second: PathBuf,
-    },
-    /// Draw a session's JSON as a page.
-    Draw {
-        /// The session.
-        json: PathBuf,
-        /// The page.
-        html: PathBuf,
+    #[command(flatten)]
+    Files(FileCommand),
+    /// Count the instructions of each verb of each ring, under valgrind
+    Instructions(InstructionsArgs),
+    /// What `instructions` starts under valgrind
+    #[command(name = instructions::INNER, hide = true)]
+    Counted {
+        /// As there
+        only: String,
     },
     /// Kill processes that use a ring, check that the others lose nothing, and show how soon
     /// they go on.
     Deaths(DeathsArgs),
     /// Kill, stop and replace processes that use rings, at random, and account for every message.
     Torture(TortureArgs),
+}
+
+#[derive(Debug, clap::Args)]
+struct InstructionsArgs {
+    /// Only verbs and rings whose names contain this
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    only: String,
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -86,8 +91,11 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let done = match &args.command {
         None => session(&args.session),
-        Some(Command::Compare { first, second }) => sound(cli::versus(first, second)),
-        Some(Command::Draw { json, html }) => sound(cli::draw(json, html)),
+        Some(Command::Files(command)) => cli::file_command(command),
+        Some(Command::Instructions(args)) => instructions::instructions(&args.only)
+            .map_err(Problem::from)
+            .and_then(|counts| print(&counts, args.json, instructions::text)),
+        Some(Command::Counted { only }) => instructions::inner(only).map_err(Problem::from),
         Some(Command::Deaths(args)) => {
             kill(args).and_then(|deaths| print(&deaths, args.json, deaths::text))
         }
@@ -95,29 +103,25 @@ fn main() -> ExitCode {
             torment(args).and_then(|torture| print(&torture, args.json, torture::text))
         }
     };
-    match done {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::FAILURE,
-        Err(error) => {
-            eprintln!("shmring-bench: {error}");
-            ExitCode::FAILURE
-        }
+    let (what, code) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Problem::Failed(what)) => (what, 1),
+        Err(Problem::Usage(what)) => (what, 2),
+    };
+    // Nobody may be listening.
+    let _ = writeln!(std::io::stderr(), "shmring-bench: {what}");
+    ExitCode::from(code)
+}
+
+fn session(args: &SessionArgs) -> Result<(), Problem> {
+    match cli::session(args, "shmring-bench", &mut until_signal()?)? {
+        Ended::Done | Ended::Interrupted => Ok(()),
+        Ended::Failed(rows) => Err(Problem::Failed(format!("{rows} contenders failed"))),
     }
 }
 
-fn session(args: &SessionArgs) -> Result<bool, Failure> {
-    let mut go_on = until_signal()?;
-    cli::session(args, "shmring-bench", &mut go_on)
-}
-
-fn sound(done: Result<(), BoxError>) -> Result<bool, Failure> {
-    done.map(|()| true)
-}
-
-type Failure = BoxError;
-
 /// Answers whether to go on: yes, until a signal asks to end.
-fn until_signal() -> Result<impl FnMut() -> ControlFlow<()>, Failure> {
+fn until_signal() -> Result<impl FnMut() -> ControlFlow<()>, BoxError> {
     let stop = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&stop))?;
@@ -128,14 +132,14 @@ fn until_signal() -> Result<impl FnMut() -> ControlFlow<()>, Failure> {
     })
 }
 
-fn kill(args: &DeathsArgs) -> Result<deaths::Deaths, Failure> {
+fn kill(args: &DeathsArgs) -> Result<deaths::Deaths, Problem> {
     let mut go_on = until_signal()?;
     let chosen = deaths::ALL.into_iter().filter(|case| case.to_string().contains(&args.only));
     let chosen: Vec<_> = chosen.collect();
-    Ok(deaths::deaths(&chosen, &Options::default(), args.kills, &mut go_on)?)
+    deaths::deaths(&chosen, &Options::default(), args.kills, &mut go_on).map_err(failed)
 }
 
-fn torment(args: &TortureArgs) -> Result<torture::Torture, Failure> {
+fn torment(args: &TortureArgs) -> Result<torture::Torture, Problem> {
     let mut go_on = until_signal()?;
     let clock = || {
         let since_epoch = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
@@ -147,14 +151,15 @@ fn torment(args: &TortureArgs) -> Result<torture::Torture, Failure> {
         time: Duration::from_secs(args.seconds),
         only: args.only.clone(),
     };
-    Ok(torture::torture(&rounds, &Options::default(), &mut go_on)?)
+    torture::torture(&rounds, &Options::default(), &mut go_on).map_err(failed)
 }
 
-fn print<T: Serialize>(result: &T, json: bool, text: fn(&T) -> String) -> Result<bool, Failure> {
-    let text = if json { serde_json::to_string_pretty(result)? + "\n" } else { text(result) };
-    match std::io::stdout().write_all(text.as_bytes()) {
-        // Whoever reads has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
-        result => Ok(result.map(|()| true)?),
-    }
+fn failed(error: shmring_bench::Error) -> Problem {
+    Problem::Failed(error.to_string())
+}
+
+fn print<T: Serialize>(result: &T, json: bool, text: fn(&T) -> String) -> Result<(), Problem> {
+    let json = json.then(|| serde_json::to_string_pretty(result)).transpose();
+    let json = json.map_err(|error| Problem::Failed(format!("JSON: {error}")))?;
+    Ok(cli::print(&json.map_or_else(|| text(result), |json| json + "\n"))?)
 }

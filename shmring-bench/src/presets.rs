@@ -11,6 +11,8 @@ pub struct Preset {
     pub name: &'static str,
     /// Rounds, unless others are asked for.
     pub rounds: u32,
+    /// Whether the costs of single steps are measured too.
+    pub costs: bool,
     /// What is measured.
     pub tables: Vec<Planned>,
 }
@@ -65,11 +67,11 @@ impl Planned {
 
 /// The names of all presets, with what they are for.
 pub const NAMES: [(&str, &str); 5] = [
-    ("quick", "the rings, a pipe, a Unix socket and a message queue beside the limits"),
-    ("seed", "the rings beside every mechanism of the kernel"),
-    ("peers", "the rings beside other projects' (needs the cargo feature `peers`)"),
-    ("goals", "the ratios that the rings are to reach, each told as reached or not"),
-    ("full", "everything, in every scenario"),
+    ("quick", "the rings, a pipe, a Unix socket and a message queue beside the limits; 1 min"),
+    ("seed", "the rings beside every mechanism of the kernel; 6 min"),
+    ("peers", "the rings beside other projects' (needs the cargo feature `peers`); 4 min"),
+    ("goals", "the ratios that the rings are to reach, each told as reached or not; 3 min"),
+    ("full", "everything, in every scenario; 20 min"),
 ];
 
 /// The preset of that name.
@@ -85,7 +87,8 @@ pub fn preset(name: &str) -> Option<Preset> {
         "goals" => (15, crate::goals::tables()),
         _ => (5, full().into_iter().map(|scenario| Planned { scenario, who: Who::All }).collect()),
     };
-    Some(Preset { name, rounds, tables })
+    let costs = ["quick", "seed", "full"].contains(name);
+    Some(Preset { name, rounds, costs, tables })
 }
 
 /// Usual depths.
@@ -126,23 +129,20 @@ fn groups(groups: &'static [Group], scenarios: Vec<Scenario>) -> Vec<Planned> {
 }
 
 fn seed() -> Vec<Scenario> {
+    let adaptive = || Scenario::throughput(8, DEEP).wait(Wait::Adaptive);
     let mut scenarios = vec![
         Scenario::ping_pong(8),
         Scenario::ping_pong(64),
         Scenario::ping_pong(8).wait(Wait::Block),
-        Scenario::ping_pong(8).flow(Flow::OneWay { per_second: 50_000 }).wait(Wait::Adaptive),
+        Scenario::ping_pong(8).wait(Wait::Adaptive).one_way(50_000),
         Scenario::throughput(8, DEEP),
     ];
-    let sizes = [8, 64, 1 << 10, 4 << 10, 64 << 10, 1 << 20];
-    scenarios.extend(sizes.map(|len| {
-        let room = if len <= 64 { DEEP } else { Room::Bytes((1 << 20).max(4 * len as u64)) };
-        Scenario::throughput(len, room).wait(Wait::Adaptive)
-    }));
+    let lens = [8, 64, 1 << 10, 4 << 10, 64 << 10, 1 << 20];
+    scenarios.extend(lens.map(|len| by_length(len, Wait::Adaptive)));
+    scenarios.push(Scenario::throughput(64, DEEPER).wait(Wait::Adaptive));
+    scenarios.push(adaptive().batch(32));
     scenarios.push(Scenario::throughput(8, DEEP).wait(Wait::Block));
-    scenarios.extend(
-        [(2, 1), (1, 2), (2, 2), (4, 4)]
-            .map(|(p, c)| Scenario::throughput(8, DEEP).wait(Wait::Adaptive).between(p, c)),
-    );
+    scenarios.extend(between(adaptive()));
     scenarios
 }
 
@@ -157,7 +157,7 @@ fn peers() -> Vec<Scenario> {
         Scenario::throughput(1 << 10, MIB),
         Scenario::throughput(4 << 10, MIB),
         Scenario::throughput(64 << 10, MIB),
-        Scenario::throughput(4 << 10, MIB).flow(Flow::InPlace),
+        Scenario::throughput(4 << 10, MIB).in_place(),
     ];
     scenarios.extend(between(Scenario::throughput(8, DEEP)));
     scenarios
@@ -170,32 +170,29 @@ fn between(scenario: Scenario) -> Vec<Scenario> {
 }
 
 fn full() -> Vec<Scenario> {
-    let mut scenarios = Vec::new();
-    for wait in [Wait::Spin, Wait::Adaptive, Wait::Block] {
-        let lens = [8, 56, 64, 256];
-        scenarios.extend(lens.map(|len| Scenario::ping_pong(len).wait(wait)));
-        let rates = [1_000, 50_000];
-        scenarios.extend(
-            rates.map(|per_second| {
-                Scenario::ping_pong(8).flow(Flow::OneWay { per_second }).wait(wait)
-            }),
-        );
-        for shift in [3, 6, 8, 10, 12, 14, 16, 20] {
-            let len = 1usize << shift;
-            let room = if len <= 64 { DEEP } else { Room::Bytes((1 << 20).max(4 * len as u64)) };
-            scenarios.push(Scenario::throughput(len, room).wait(wait));
-        }
-        scenarios.push(Scenario::throughput(64, DEEPER).wait(wait));
-        scenarios.push(Scenario::throughput(1 << 10, MIB_8).wait(wait));
-        scenarios.push(Scenario::throughput(64 << 10, MIB_8).wait(wait));
-        scenarios
-            .extend([8, 32].map(|batch| Scenario::throughput(8, DEEP).batch(batch).wait(wait)));
-        scenarios.extend(
-            [4 << 10, 64 << 10]
-                .map(|len| Scenario::throughput(len, MIB).flow(Flow::InPlace).wait(wait)),
-        );
-        scenarios.extend(between(Scenario::throughput(8, DEEP).wait(wait)));
-        scenarios.extend(between(Scenario::throughput(8, DEEP).batch(32).wait(wait)));
-    }
+    [Wait::Spin, Wait::Adaptive, Wait::Block].into_iter().flat_map(full_waiting).collect()
+}
+
+fn full_waiting(wait: Wait) -> Vec<Scenario> {
+    let one = Scenario::throughput(8, DEEP).wait(wait);
+    let mut scenarios = [8, 56, 64, 256].map(|len| Scenario::ping_pong(len).wait(wait)).to_vec();
+    let to_and_fro = || Scenario::ping_pong(8).wait(wait);
+    scenarios.extend([1_000, 50_000].map(|per_second| to_and_fro().one_way(per_second)));
+    scenarios.extend([3, 6, 8, 10, 12, 14, 16, 20].map(|shift| by_length(1 << shift, wait)));
+    scenarios.push(Scenario::throughput(8, DEEPER).wait(wait));
+    scenarios.push(Scenario::throughput(64, DEEPER).wait(wait));
+    scenarios.extend([1 << 10, 64 << 10].map(|len| Scenario::throughput(len, MIB_8).wait(wait)));
+    scenarios.extend([8, 32].map(|batch| one.clone().batch(batch)));
+    scenarios.push(Scenario::throughput(64, DEEP).batch(32).wait(wait));
+    let in_place = |len| Scenario::throughput(len, MIB).wait(wait).in_place();
+    scenarios.extend([4 << 10, 64 << 10].map(in_place));
+    scenarios.extend(between(one.clone()));
+    scenarios.extend(between(one.batch(32)));
     scenarios
+}
+
+/// Short messages in a room for so many, longer ones in a room of bytes that holds a few at least.
+fn by_length(len: usize, wait: Wait) -> Scenario {
+    let room = if len <= 64 { DEEP } else { Room::Bytes((1 << 20).max(4 * len as u64)) };
+    Scenario::throughput(len, room).wait(wait)
 }

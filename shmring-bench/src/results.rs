@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::contender::Group;
+use crate::costs::Unit;
 use crate::machine::Machine;
 use crate::measure::{Latencies, PERCENTILES};
 use crate::probe::Placement;
@@ -11,7 +12,7 @@ use crate::scenario::Scenario;
 use crate::stats::Spread;
 
 /// Names the form of [`Report`]. It changes whenever a field is removed or means something else.
-pub const SCHEMA: &str = "shmring-bench/1";
+pub const SCHEMA: &str = "shmring-bench/2";
 
 /// A session's results.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -26,8 +27,36 @@ pub struct Report {
     pub rounds: u32,
     /// Rounds that are complete.
     pub rounds_done: u32,
+    /// What single steps cost; none if the preset does not ask.
+    pub costs: Option<Costs>,
     /// One for each scenario.
     pub tables: Vec<Table>,
+}
+
+/// What single steps cost on one CPU, whatever moves messages.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Costs {
+    /// The steps, in the order of the list.
+    pub rows: Vec<CostRow>,
+    /// Which have no row, and why.
+    pub absent: Vec<Absent>,
+    /// What to know before believing the figures.
+    pub warnings: Vec<String>,
+}
+
+/// A step's results.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CostRow {
+    /// Its name.
+    pub cost: String,
+    /// What is done.
+    pub about: String,
+    /// What the figures count.
+    pub unit: Unit,
+    /// Of all rounds.
+    pub figure: Spread,
+    /// One for each round.
+    pub runs: Vec<f64>,
 }
 
 /// A scenario's results.
@@ -53,11 +82,11 @@ pub struct Table {
     pub warnings: Vec<String>,
 }
 
-/// A contender without a row.
+/// A contender or a cost without a row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Absent {
     /// Its name.
-    pub contender: String,
+    pub name: String,
     /// Whether it did something wrong, rather than that the machine cannot run it.
     pub failed: bool,
     /// What it did, or what the machine lacks.
@@ -111,8 +140,9 @@ pub struct Run {
 pub struct Latency {
     /// How many were timed.
     pub count: u64,
-    /// 50, 90, 99, 99.9 and 99.99 of 100 took at most this.
-    pub percentiles: [u64; 5],
+    /// 50, 90, 99, 99.9 and 99.99 of 100 took at most this; none where fewer than one message took
+    /// longer, of which the percentile would be the longest only.
+    pub percentiles: [Option<u64>; 5],
     /// The longest.
     pub max: u64,
     /// Points of the distribution: the part that took longer, from 1 down, and at most how long
@@ -136,8 +166,20 @@ impl Latency {
         });
         // A part of less than one message says nothing.
         let curve = points.take_while(|(longer, _)| longer * count as f64 >= 1.0).collect();
+        let told = |percent: f64| {
+            let longer = (1.0 - percent / 100.0) * count as f64;
+            // Rounding must not take the one message that does.
+            (longer >= 0.999).then(|| at(percent))
+        };
         let max = latencies.max()?;
-        Some(Latency { count, percentiles: PERCENTILES.map(at), max, curve })
+        Some(Latency { count, percentiles: PERCENTILES.map(told), max, curve })
+    }
+}
+
+impl Costs {
+    /// A step's row.
+    pub fn row(&self, cost: &str) -> Option<&CostRow> {
+        self.rows.iter().find(|row| row.cost == cost)
     }
 }
 
@@ -165,3 +207,7 @@ impl Row {
         }))
     }
 }
+
+#[cfg(test)]
+#[path = "results_tests.rs"]
+pub(crate) mod tests;

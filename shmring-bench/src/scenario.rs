@@ -53,6 +53,9 @@ pub struct Scenario {
     pub run_ms: u64,
 }
 
+/// Messages of a run at a fixed rate, at least.
+const ONE_WAY_MESSAGES: u64 = 200;
+
 /// Lengths of messages that are sent in batches: for these the loops are compiled.
 pub const BATCH_LENGTHS: [usize; 2] = [8, 64];
 
@@ -92,9 +95,16 @@ impl Scenario {
         Scenario { producers, consumers, run_ms: 2 * self.run_ms, ..self }
     }
 
-    /// The same with another flow.
-    pub const fn flow(self, flow: Flow) -> Scenario {
-        Scenario { flow, ..self }
+    /// The same, written and read in place.
+    pub const fn in_place(self) -> Scenario {
+        Scenario { flow: Flow::InPlace, ..self }
+    }
+
+    /// The same one way at a fixed rate, long enough for some hundreds of messages.
+    pub const fn one_way(self, per_second: u32) -> Scenario {
+        let long_ms = ONE_WAY_MESSAGES * 1000 / per_second as u64;
+        let run_ms = if long_ms > self.run_ms { long_ms } else { self.run_ms };
+        Scenario { flow: Flow::OneWay { per_second }, run_ms, ..self }
     }
 
     /// Whether a mechanism of this nature has a place in the table.
@@ -105,6 +115,7 @@ impl Scenario {
             && nature.sizes.contain(self.message_bytes)
             && (nature.queues || self.flow == Flow::PingPong)
             && (nature.in_place || self.flow != Flow::InPlace)
+            && (self.batch == 1 || BATCH_LENGTHS.contains(&self.message_bytes))
             && !(nature.numbered && matches!(self.flow, Flow::OneWay { .. }))
     }
 

@@ -1,4 +1,5 @@
-//! What a worker can be asked to do: transfers, probes, deaths and torture ask it, [`crate::intercept()`] has it done.
+//! What a worker can be asked to do: transfers, sessions, probes, deaths and torture ask it,
+//! [`crate::intercept()`] has it done.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,6 +14,7 @@ pub(crate) enum Task {
     Produce { contender: String, address: String, setting: Setting, plan: Plan },
     Consume { contender: String, address: String, setting: Setting, plan: Plan },
     Measure { contender: String, order: Order, setting: Setting, addresses: Vec<String> },
+    Costs { names: Vec<String>, other: Option<usize> },
     ProbePing,
     ProbeEcho,
     Party(Part),

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use shmring_bench::contender::{Group, Room, Wait};
 use shmring_bench::contenders;
 use shmring_bench::presets::{Planned, Preset, Who};
-use shmring_bench::scenario::{Flow, Scenario};
+use shmring_bench::scenario::Scenario;
 use shmring_bench::session::{Choice, Session};
 
 const WHO: Who = match cfg!(feature = "peers") {
@@ -30,7 +30,7 @@ const fn rows(own: usize, peers: usize) -> Rows {
 fn all_do_right(scenarios: &[Scenario], rows: Rows) {
     let rows = if cfg!(feature = "peers") { rows.peers } else { rows.own };
     let tables = scenarios.iter().cloned().map(|scenario| Planned { scenario, who: WHO });
-    let preset = Preset { name: "test", rounds: 1, tables: tables.collect() };
+    let preset = Preset { name: "test", rounds: 1, costs: false, tables: tables.collect() };
     let choice = Choice {
         rounds: 1,
         only: String::new(),
@@ -42,7 +42,7 @@ fn all_do_right(scenarios: &[Scenario], rows: Rows) {
     assert_eq!(report.tables.len(), scenarios.len());
     for table in &report.tables {
         for absent in &table.absent {
-            let words = format!("{} in {}: {}", absent.contender, table.scenario, absent.why);
+            let words = format!("{} in {}: {}", absent.name, table.scenario, absent.why);
             assert!(!absent.failed, "{words}");
             println!("skipped: {words}");
         }
@@ -61,7 +61,7 @@ fn short(scenario: Scenario) -> Scenario {
 fn streams_arrive_as_they_were_sent() {
     let deep = Room::Messages(64);
     let ways =
-        [(Wait::Spin, rows(17, 13)), (Wait::Adaptive, rows(16, 8)), (Wait::Block, rows(18, 6))];
+        [(Wait::Spin, rows(26, 13)), (Wait::Adaptive, rows(22, 8)), (Wait::Block, rows(24, 6))];
     for (wait, rows) in ways {
         let scenarios = [
             Scenario::throughput(8, deep),
@@ -71,38 +71,38 @@ fn streams_arrive_as_they_were_sent() {
         all_do_right(&scenarios.map(|scenario| short(scenario.wait(wait))), rows);
     }
     let long = Scenario::throughput(5000, Room::Bytes(1 << 16)).wait(Wait::Block);
-    all_do_right(&[short(long)], rows(15, 4));
+    all_do_right(&[short(long)], rows(23, 4));
 }
 
 // Catches an answer to another message, and a game that does not end.
 #[test]
 fn messages_go_there_and_back() {
     let ways =
-        [(Wait::Spin, rows(18, 13)), (Wait::Adaptive, rows(16, 8)), (Wait::Block, rows(20, 6))];
+        [(Wait::Spin, rows(30, 13)), (Wait::Adaptive, rows(24, 8)), (Wait::Block, rows(28, 6))];
     for (wait, rows) in ways {
         all_do_right(&[short(Scenario::ping_pong(8).wait(wait))], rows);
     }
-    all_do_right(&[short(Scenario::ping_pong(200).wait(Wait::Block))], rows(15, 4));
+    all_do_right(&[short(Scenario::ping_pong(200).wait(Wait::Block))], rows(23, 4));
 }
 
 // Catches a loss at a fixed rate.
 #[test]
 fn what_is_due_arrives() {
-    let scenario = Scenario::ping_pong(8).flow(Flow::OneWay { per_second: 20_000 });
-    all_do_right(&[short(scenario.wait(Wait::Adaptive))], rows(16, 8));
+    let scenario = Scenario::ping_pong(8).one_way(20_000);
+    all_do_right(&[short(scenario.wait(Wait::Adaptive))], rows(23, 8));
 }
 
 // Catches a message that is shown before it is written, or freed before it is read.
 #[test]
 fn messages_in_place_are_whole() {
-    let scenario = Scenario::throughput(4096, Room::Bytes(1 << 16)).flow(Flow::InPlace);
-    all_do_right(&[short(scenario)], rows(5, 6));
+    let scenario = Scenario::throughput(4096, Room::Bytes(1 << 16)).in_place();
+    all_do_right(&[short(scenario)], rows(7, 6));
 }
 
 // Catches messages of several producers that mix, and consumers that take the same one.
 #[test]
 fn several_share_a_mechanism() {
-    let numbers = [(2, 1, rows(7, 6)), (1, 2, rows(5, 2)), (2, 2, rows(4, 2))];
+    let numbers = [(2, 1, rows(9, 6)), (1, 2, rows(7, 2)), (2, 2, rows(4, 2))];
     for (producers, consumers, rows) in numbers {
         let scenario = Scenario::throughput(8, Room::Messages(64)).wait(Wait::Adaptive);
         all_do_right(&[short(scenario.between(producers, consumers))], rows);

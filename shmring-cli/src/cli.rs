@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use shmring::Kind;
+use shmring_bench::cli::{AFTER_HELP, FileCommand, SessionArgs};
 
 use crate::framing::{Incoming, Outgoing};
 use crate::parse;
@@ -53,6 +54,8 @@ pub(crate) enum Verb {
     Ls(LsArgs),
     /// Move 2 GiB between two processes through a ring and through a pipe
     Demo(DemoArgs),
+    /// Measure the rings beside other mechanisms, or compare and draw what was measured
+    Bench(BenchArgs),
     /// Print a shell's completions of these verbs and options
     Completions(CompletionsArgs),
     /// Write manual pages, one for each verb
@@ -354,6 +357,22 @@ pub(crate) struct DemoArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  shmring bench quick --html page.html
+  shmring bench seed --only \"ping-pong, 8 B, blocking\" --json before.json
+  shmring bench compare before.json after.json";
+
+#[derive(Debug, Args)]
+#[command(arg_required_else_help = true, args_conflicts_with_subcommands = true)]
+#[command(after_help = format!("{BENCH_EXAMPLES}\n\n{AFTER_HELP}"))]
+pub(crate) struct BenchArgs {
+    #[command(subcommand)]
+    pub(crate) files: Option<FileCommand>,
+    #[command(flatten)]
+    pub(crate) session: SessionArgs,
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::cli::{Cli, Verb};
 use crate::stop::Stop;
 
 fn main() -> ExitCode {
-    // The demo starts this executable again for each side of a transfer.
+    // The demo and the bench start this executable again for each side of a transfer.
     shmring_bench::intercept();
     match Cli::try_parse() {
         Ok(cli) => stop::exit_code(dispatch(cli.verb)),
@@ -45,6 +45,7 @@ fn dispatch(verb: Verb) -> Result<(), Stop> {
         Verb::Unlink(args) => command::unlink::run(&args),
         Verb::Ls(args) => command::ls::run(&args),
         Verb::Demo(args) => command::demo::run(&args),
+        Verb::Bench(args) => command::bench::run(&args),
         Verb::Completions(args) => command::completions::run(&args),
         Verb::Man(args) => command::man::run(&args),
     }

@@ -6,14 +6,13 @@ mod packed_ring;
 #[cfg(feature = "peers")]
 mod peers;
 mod rings;
-mod variants;
+pub mod variants;
 
 use crate::contestant::Contestant;
 use crate::limits;
 
 pub use byte_ring::ByteRing;
 pub use packed_ring::PackedRing;
-pub use variants::Variant;
 
 /// shmring's record ring.
 pub const RECORD_RING: Contestant = Contestant::of::<ByteRing<variants::Record>>();
@@ -47,15 +46,20 @@ const OWN: &[Contestant] = &[
     Contestant::of::<limits::PlainSpsc>(),
     Contestant::of::<limits::PlainMpmc>(),
     RECORD_RING,
-    Contestant::of::<PackedRing<1>>(),
-    Contestant::of::<PackedRing<8>>(),
+    Contestant::of::<PackedRing<1, false>>(),
+    Contestant::of::<PackedRing<8, false>>(),
     Contestant::of::<ByteRing<variants::Mpmc>>(),
     Contestant::of::<ByteRing<variants::Mpsc>>(),
     Contestant::of::<ByteRing<variants::Spmc>>(),
     Contestant::of::<ByteRing<variants::RecordBoth>>(),
+    Contestant::of::<PackedRing<1, true>>(),
     Contestant::of::<ByteRing<variants::MpmcBorrowed>>(),
     Contestant::of::<ByteRing<variants::MpmcBoth>>(),
     Contestant::of::<ByteRing<variants::MpmcSleepers>>(),
+    Contestant::of::<ByteRing<variants::MpscBorrowed>>(),
+    Contestant::of::<ByteRing<variants::MpscBoth>>(),
+    Contestant::of::<ByteRing<variants::SpmcBorrowed>>(),
+    Contestant::of::<ByteRing<variants::SpmcBoth>>(),
     PIPE,
     Contestant::of::<kernel::Fifo>(),
     Contestant::of::<kernel::SocketPair>(),
@@ -70,3 +74,22 @@ const OWN: &[Contestant] = &[
     Contestant::of::<kernel::Condvar>(),
     Contestant::of::<kernel::ReadOther>(),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches a kind of ring, or a kind of fence that makes a difference to it, that nobody
+    // measures. Where nobody shares a role, a borrowed fence is the same as both.
+    #[test]
+    fn every_ring_with_every_kind_of_fence_is_among_them() {
+        let is_there = |name: &str| ALL.iter().any(|contender| contender.name == name);
+        for (ring, shared) in
+            [("record", false), ("packed", false), ("mpmc", true), ("mpsc", true), ("spmc", true)]
+        {
+            assert!(is_there(&format!("{ring} ring")), "{ring}");
+            assert!(is_there(&format!("{ring} ring, both fence")), "{ring}");
+            assert!(!shared || is_there(&format!("{ring} ring, borrowed fence")), "{ring}");
+        }
+    }
+}

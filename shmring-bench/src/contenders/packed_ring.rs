@@ -1,16 +1,16 @@
 //! shmring's packed ring of fixed-size elements, which here are arrays of words.
 
 use shmring::bytemuck::{self, Pod};
-use shmring::{Config, Element, packed};
+use shmring::{Config, Element, WakeFences, packed};
 
 use super::rings;
 use crate::contender::{
     BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Sizes,
 };
 
-/// A ring whose elements are messages of so many words.
+/// A ring whose elements are messages of so many words, and whose two sides both fence or not.
 #[derive(Debug)]
-pub struct PackedRing<const WORDS: usize>;
+pub struct PackedRing<const WORDS: usize, const BOTH_FENCE: bool>;
 
 /// What both have in common, which a trait cannot say of a number.
 trait Named {
@@ -18,32 +18,42 @@ trait Named {
     const BYTES: usize;
 }
 
-impl Named for PackedRing<1> {
+impl Named for PackedRing<1, false> {
     const NAME: &'static str = "packed ring";
     const BYTES: usize = 8;
 }
 
-impl Named for PackedRing<8> {
+impl Named for PackedRing<1, true> {
+    const NAME: &'static str = "packed ring, both fence";
+    const BYTES: usize = 8;
+}
+
+impl Named for PackedRing<8, false> {
     const NAME: &'static str = "packed ring of lines";
     const BYTES: usize = 64;
 }
 
-impl<const WORDS: usize> Contender for PackedRing<WORDS>
+impl<const WORDS: usize, const BOTH_FENCE: bool> Contender for PackedRing<WORDS, BOTH_FENCE>
 where
     Self: Named,
     [u64; WORDS]: Pod + Element,
 {
     const NAME: &'static str = <Self as Named>::NAME;
     const ABOUT: &'static str = "shmring packed: elements of one type with nothing between them";
-    const NATURE: Nature =
-        Nature { sizes: Sizes::Only(<Self as Named>::BYTES), ..Nature::stream(Group::Ring) };
+    const NATURE: Nature = Nature {
+        sizes: Sizes::Only(<Self as Named>::BYTES),
+        variant: BOTH_FENCE,
+        ..Nature::stream(Group::Ring)
+    };
     type Sender = PackedSender<WORDS>;
     type Receiver = PackedReceiver<WORDS>;
 
     fn prepare(setting: &Setting) -> Result<Prepared, BoxError> {
-        let config = Config::packed::<[u64; WORDS]>();
-        let slots = setting.room_messages();
-        rings::prepare(setting, config.slots(slots))
+        let config = Config::packed::<[u64; WORDS]>().slots(setting.room_messages());
+        rings::prepare(
+            setting,
+            if BOTH_FENCE { config.wake_fences(WakeFences::BothSides) } else { config },
+        )
     }
 
     fn open_sender(place: Place) -> Result<Self::Sender, BoxError> {

@@ -2,7 +2,7 @@
 
 use shmring::{Config, WakeFences};
 
-use crate::contender::{Group, Nature, Setting};
+use crate::contender::{Group, Nature, Setting, Sizes};
 
 /// A kind of ring, with its fences.
 pub trait Variant: 'static {
@@ -21,8 +21,20 @@ const RECORD_HEADER_BYTES: usize = 8;
 /// Bytes before each message of a slot ring.
 const STAMP_BYTES: usize = 8;
 
-const fn nature(many_producers: bool, many_consumers: bool, in_place: bool) -> Nature {
-    Nature { many_producers, many_consumers, in_place, ..Nature::stream(Group::Ring) }
+/// The most that a slot can have.
+const MAX_SLOT_BYTES: usize = 1 << 20;
+
+const RECORD: Nature = Nature { in_place: true, ..Nature::stream(Group::Ring) };
+
+const fn slot(many_producers: bool, many_consumers: bool) -> Nature {
+    Nature {
+        many_producers,
+        many_consumers,
+        // Where consumers compete, nothing is read in place.
+        in_place: !many_consumers,
+        sizes: Sizes::AtMost(MAX_SLOT_BYTES - STAMP_BYTES),
+        ..Nature::stream(Group::Ring)
+    }
 }
 
 const fn variant(nature: Nature) -> Nature {
@@ -44,7 +56,7 @@ macro_rules! variants {
         $(
             #[doc = $about]
             #[derive(Debug)]
-            pub(super) struct $type;
+            pub struct $type;
 
             impl Variant for $type {
                 const NAME: &'static str = $name;
@@ -60,23 +72,35 @@ macro_rules! variants {
 
 variants! {
     Record: "record ring", "shmring spsc: messages of any length, read in place where not copied",
-        nature(false, false, true), |setting| record(setting);
+        RECORD, |setting| record(setting);
     RecordBoth: "record ring, both fence", "shmring spsc that needs no membarrier",
-        variant(nature(false, false, true)),
+        variant(RECORD),
         |setting| record(setting).wake_fences(WakeFences::BothSides);
-    Mpmc: "mpmc ring", "shmring mpmc: slots, any number of each", nature(true, true, false),
+    Mpmc: "mpmc ring", "shmring mpmc: slots, any number of each", slot(true, true),
         |setting| slots(Config::mpmc(), setting);
-    Mpsc: "mpsc ring", "shmring mpsc: slots, one consumer", nature(true, false, true),
+    Mpsc: "mpsc ring", "shmring mpsc: slots, one consumer", slot(true, false),
         |setting| slots(Config::mpsc(), setting);
-    Spmc: "spmc ring", "shmring spmc: slots, one producer", nature(false, true, false),
+    Spmc: "spmc ring", "shmring spmc: slots, one producer", slot(false, true),
         |setting| slots(Config::spmc(), setting);
     MpmcBorrowed: "mpmc ring, borrowed fence", "shmring mpmc whose claims are its fences",
-        variant(nature(true, true, false)),
+        variant(slot(true, true)),
         |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::Borrowed);
     MpmcBoth: "mpmc ring, both fence", "shmring mpmc where both sides fence",
-        variant(nature(true, true, false)),
+        variant(slot(true, true)),
         |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::BothSides);
     MpmcSleepers: "mpmc ring, sleepers fence", "shmring mpmc where only sleepers fence",
-        variant(nature(true, true, false)),
+        variant(slot(true, true)),
         |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::SleepersOnly);
+    MpscBorrowed: "mpsc ring, borrowed fence", "shmring mpsc whose claims are its fences",
+        variant(slot(true, false)),
+        |setting| slots(Config::mpsc(), setting).wake_fences(WakeFences::Borrowed);
+    MpscBoth: "mpsc ring, both fence", "shmring mpsc where both sides fence",
+        variant(slot(true, false)),
+        |setting| slots(Config::mpsc(), setting).wake_fences(WakeFences::BothSides);
+    SpmcBorrowed: "spmc ring, borrowed fence", "shmring spmc whose takes are its fences",
+        variant(slot(false, true)),
+        |setting| slots(Config::spmc(), setting).wake_fences(WakeFences::Borrowed);
+    SpmcBoth: "spmc ring, both fence", "shmring spmc where both sides fence",
+        variant(slot(false, true)),
+        |setting| slots(Config::spmc(), setting).wake_fences(WakeFences::BothSides);
 }

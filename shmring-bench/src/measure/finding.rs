@@ -18,7 +18,7 @@ pub(crate) struct Finding {
     pub(super) span: Span,
     /// Which producer; none if it received.
     pub(super) producer: Option<u32>,
-    /// Messages sent or received; round trips of a ping-pong.
+    /// Messages sent or received; round trips of a ping-pong, those that are not timed included.
     pub(super) messages: u64,
     /// Of the words received, see [`super::content::Ledger`].
     pub(super) sum: u64,
@@ -109,9 +109,7 @@ pub(super) fn outcome(
     let ping_pong = scenario.flow == Flow::PingPong;
     let received: Vec<&Finding> = findings.iter().filter(|part| part.producer.is_none()).collect();
     let messages: u64 = received.iter().map(|part| part.messages).sum();
-    if !ping_pong {
-        account(findings, &received, messages)?;
-    }
+    account(findings, &received, messages)?;
     let start_ns = findings.iter().map(|part| part.span.start_ns).min().unwrap_or(0);
     let stop_ns = findings.iter().map(|part| part.span.stop_ns).max().unwrap_or(0);
     let span_ns = stop_ns.saturating_sub(start_ns).max(1) as f64;

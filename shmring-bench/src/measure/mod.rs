@@ -1,7 +1,7 @@
 //! One contender in one scenario: the worker processes of a run, and what they found.
 //!
 //! A *part* is what one end does: a producer or a consumer of a stream, or either side of a
-//! ping-pong. The loops ([`stream`], [`ping_pong`], [`one_way`]) know nothing of processes; this
+//! ping-pong. The loops (`stream`, `ping_pong`, `one_way`) know nothing of processes; this
 //! module opens their ends, in a process for each part or in one process with a thread for each.
 
 mod content;

@@ -12,10 +12,15 @@ use crate::contender::{BoxError, Receiver, Sender};
 use crate::cpu::{Meter, now_ns};
 use crate::scenario::Scenario;
 
-/// Messages at the start that are not counted: nobody has been there before.
-const WARM_UP_MESSAGES: u64 = 100;
+/// One in so many messages is at the start and not counted: nobody has been there before.
+const WARM_UP_PART: u64 = 10;
 /// Before the first message is due.
 const LEAD_NS: u64 = 1_000_000;
+
+/// How many are due in a run.
+fn messages(scenario: &Scenario, period_ns: u64) -> u64 {
+    (scenario.run_ms * 1_000_000 / period_ns).max(WARM_UP_PART)
+}
 
 pub(super) fn send(
     scenario: &Scenario,
@@ -27,7 +32,7 @@ pub(super) fn send(
     let mut buffer = Aligned::new(len.bytes());
     let buffer = &mut buffer.bytes()[..len.bytes()];
     let period_ns = 1_000_000_000 / u64::from(per_second);
-    let messages = scenario.run_ms * 1_000_000 / period_ns + WARM_UP_MESSAGES;
+    let messages = messages(scenario, period_ns);
     let meter = Meter::start()?;
     let mut due_ns = now_ns()? + LEAD_NS;
     for _ in 0..messages {
@@ -47,7 +52,7 @@ pub(super) fn send(
 }
 
 pub(super) fn receive(
-    _scenario: &Scenario,
+    scenario: &Scenario,
     len: impl Length,
     per_second: u32,
     check: bool,
@@ -57,29 +62,30 @@ pub(super) fn receive(
     let mut buffer = Aligned::new(len.bytes());
     let buffer = &mut buffer.bytes()[..len.bytes()];
     let period_ns = 1_000_000_000 / u64::from(per_second);
+    let warm_up = messages(scenario, period_ns) / WARM_UP_PART;
     let mut next_ns = None;
-    let mut messages = 0;
+    let mut received = 0;
     let meter = Meter::start()?;
-    while let Some(received) = receiver.recv_into(buffer)? {
+    while let Some(len) = receiver.recv_into(buffer)? {
         let now_ns = now_ns()?;
-        content::check_len(received, buffer.len())?;
+        content::check_len(len, buffer.len())?;
         let due_ns = content::word_of(buffer).unwrap_or(0);
         if due_ns != *next_ns.get_or_insert(due_ns) {
-            return Err(format!("after {messages} messages, one was lost or out of order").into());
+            return Err(format!("after {received} messages, one was lost or out of order").into());
         }
         next_ns = Some(due_ns + period_ns);
         if check {
             content::check_fill(buffer, due_ns)?;
         }
-        messages += 1;
-        if messages > WARM_UP_MESSAGES {
+        received += 1;
+        if received > warm_up {
             histogram.saturating_record(now_ns.saturating_sub(due_ns));
         }
     }
     Ok(Finding {
         span: meter.stop()?,
         producer: None,
-        messages,
+        messages: received,
         sum: 0,
         burst_ns: None,
         latencies: Some(Latencies::of(&histogram)),

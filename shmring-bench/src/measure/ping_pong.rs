@@ -32,11 +32,10 @@ pub(super) fn ping(
     let mut histogram = Latencies::histogram()?;
     let mut bursts = Vec::with_capacity(1 << 16);
     let mut game = Game { len, check, word: 0, there, back, buffer: Aligned::new(len.bytes()) };
+    let meter = Meter::start()?;
     game.rounds(if check { CHECKED_ROUNDS } else { WARM_UP_ROUNDS })?;
     let rounds = if scenario.wait == Wait::Spin { BURST_ROUNDS } else { BURST_ROUNDS_ASLEEP };
     let half = if check { Duration::ZERO } else { scenario.run_time() / 2 };
-    let first_word = game.word;
-    let meter = Meter::start()?;
     let start = Instant::now();
     let mut before = start;
     loop {
@@ -59,8 +58,7 @@ pub(super) fn ping(
         }
     }
     let span = meter.stop()?;
-    let messages = game.word - first_word;
-    let Game { there, back, mut buffer, .. } = game;
+    let Game { there, back, mut buffer, word: messages, .. } = game;
     there.finish()?;
     // The other side ends its stream when it sees the end of this one.
     if back.recv_into(buffer.bytes())?.is_some() {
@@ -95,6 +93,8 @@ impl<L: Length, S: Sender, R: Receiver> Game<'_, L, S, R> {
                 content::fill(buffer, self.word);
             }
             self.there.send(buffer)?;
+            // What was sent must not pass for what comes back.
+            content::stamp(buffer, !self.word);
             let Some(received) = self.back.recv_into(buffer)? else {
                 return Err("the other side has gone".into());
             };

@@ -3,15 +3,24 @@
 
 use std::fmt::Write;
 
+use super::columns::{Column, columns};
 use super::svg::{self, Bar, Labels, Line, escaped};
 use super::units;
 use crate::contender::{Group, Wait};
-use crate::results::{Report, Row, Table};
+use crate::costs::Unit;
+use crate::results::{Absent, CostRow, Costs, Report, Row, Table};
 use crate::scenario::{Flow, Scenario, bytes};
 
 const STYLE: &str = include_str!("style.css");
-/// More lines than these in one plot cannot be told apart.
-const MOST_LINES: usize = 12;
+/// Ticks on the axis of a distribution: the part of the messages that took longer.
+const RARITIES: [(f64, &str); 6] = [
+    (0.5, "p50"),
+    (0.1, "p90"),
+    (0.01, "p99"),
+    (0.001, "p99.9"),
+    (0.0001, "p99.99"),
+    (0.00001, "p99.999"),
+];
 
 /// The page.
 pub fn html(report: &Report) -> String {
@@ -39,7 +48,8 @@ pub fn html(report: &Report) -> String {
     page.push_str(
         "<p>Each figure is the median of all rounds that ran in one placement of the CPUs; the thin \
          line, and the parentheses, show where the middle half lies. Ratios are of figures of the \
-         same round. CPU is user and system time of both sides.</p>\n<p class=\"key\">",
+         same round. CPU is user and system time of both sides. All axes are logarithmic; a pointer \
+         on a line or its name brings it out.</p>\n<p class=\"key\">",
     );
     for group in groups(report) {
         let _ = write!(
@@ -49,14 +59,32 @@ pub fn html(report: &Report) -> String {
         );
     }
     page.push_str("</p>\n");
+    page.push_str(&contents(report));
     for family in families(report) {
         page.push_str(&over_length(&family));
     }
-    for table in &report.tables {
-        page.push_str(&section(table));
+    for (index, table) in report.tables.iter().enumerate() {
+        page.push_str(&section(table, index));
     }
+    page.push_str(&report.costs.as_ref().map_or(String::new(), steps));
     page.push_str("</body>\n</html>\n");
     page
+}
+
+/// A plot, which a narrow window scrolls.
+fn plot(svg: Option<String>) -> String {
+    svg.map_or(String::new(), |svg| format!("<div class=\"scroll\">\n{svg}</div>\n"))
+}
+
+/// Links to the tables.
+fn contents(report: &Report) -> String {
+    let tables = report.tables.iter().enumerate();
+    let link = |(index, table): (usize, &Table)| {
+        format!("<li><a href=\"#t{index}\">{}</a></li>\n", escaped(&table.scenario.to_string()))
+    };
+    let costs = report.costs.as_ref().map(|_| "<li><a href=\"#costs\">costs</a></li>\n");
+    let links: String = tables.map(link).chain(costs.map(String::from)).collect();
+    format!("<ul class=\"contents\">\n{links}</ul>\n")
 }
 
 fn class(group: Group) -> &'static str {
@@ -99,6 +127,7 @@ fn families(report: &Report) -> Vec<Vec<&Table>> {
         }
     }
     families.retain(|family| family.len() >= 3);
+    families.iter_mut().for_each(|family| family.sort_by_key(|it| it.scenario.message_bytes));
     families
 }
 
@@ -114,23 +143,22 @@ fn over_length(family: &[&Table]) -> String {
         let len = table.scenario.message_bytes as f64;
         Some((len, table.row(name)?.figure.median * len))
     };
-    let mut lines: Vec<Line> = Vec::new();
-    for (name, group) in names {
+    let line = |(name, group): (&str, Group)| {
         let points: Vec<_> = family.iter().filter_map(|table| point(table, name)).collect();
-        if points.len() >= 2 && lines.len() < MOST_LINES {
-            let class = dashed(group, &lines);
-            lines.push(Line { name: name.to_owned(), points, class });
-        }
-    }
+        let class = class(group);
+        (points.len() >= 2).then(|| Line { name: name.to_owned(), points, class })
+    };
+    let lines = names.into_iter().filter_map(line).collect();
     let title = format!("Volume by length of message, {}", wait(first.scenario.wait));
+    let lengths = family.iter().map(|table| table.scenario.message_bytes as u64);
     let labels = Labels {
         title: title.clone(),
-        x: "bytes of a message",
-        x_tick: |len| bytes(len as u64),
-        y_tick: units::volume,
+        x: "length of a message",
+        x_ticks: lengths.map(|len| (len as f64, bytes(len))).collect(),
+        y_tick: units::volume_tick,
         falling: false,
     };
-    let plot = svg::lines(&labels, &lines).unwrap_or_default();
+    let plot = plot(svg::lines(&labels, lines));
     format!("<h2>{}</h2>\n{plot}", escaped(&title))
 }
 
@@ -138,16 +166,9 @@ fn wait(wait: Wait) -> String {
     format!("{wait} waiting").replace("spinning waiting", "spinning")
 }
 
-/// The colour of the group, and dashes that the group's lines before it do not have.
-fn dashed(group: Group, before: &[Line]) -> String {
-    let class = class(group);
-    let same = before.iter().filter(|line| line.class.split(' ').next() == Some(class)).count();
-    if same == 0 { class.to_owned() } else { format!("{class} d{}", same.min(5)) }
-}
-
-fn section(table: &Table) -> String {
+fn section(table: &Table, index: usize) -> String {
     let Table { scenario, .. } = table;
-    let mut text = format!("<h2>{}</h2>\n", escaped(&scenario.to_string()));
+    let mut text = format!("<h2 id=\"t{index}\">{}</h2>\n", escaped(&scenario.to_string()));
     text.push_str(&ladder(table));
     if scenario.flow.is_latency() {
         text.push_str(&distribution(table));
@@ -169,16 +190,60 @@ fn section(table: &Table) -> String {
     for line in counts.into_iter().flatten() {
         let _ = writeln!(text, "<li>{line}</li>");
     }
-    for absent in &table.absent {
-        let verb = if absent.failed { "failed" } else { "skipped" };
-        let why = escaped(&absent.why);
-        let _ = writeln!(text, "<li class=\"warning\">{} {verb}: {why}</li>", absent.contender);
-    }
-    for warning in &table.warnings {
-        let _ = writeln!(text, "<li class=\"warning\">{}</li>", escaped(warning));
-    }
+    text.push_str(&remarks(&table.absent, &table.warnings));
     text.push_str("</ul>\n");
     text
+}
+
+fn remarks(absent: &[Absent], warnings: &[String]) -> String {
+    let absent = absent.iter().map(|Absent { name, failed, why }| {
+        let verb = if *failed { "failed" } else { "skipped" };
+        format!("{name} {verb}: {why}")
+    });
+    let line = |words: String| format!("<li class=\"warning\">{}</li>\n", escaped(&words));
+    absent.chain(warnings.iter().cloned()).map(line).collect()
+}
+
+/// The costs of single steps: those that take time, then those that move bytes.
+fn steps(costs: &Costs) -> String {
+    let mut text = String::from("<h2 id=\"costs\">Costs of single steps, on one CPU</h2>\n");
+    for (unit, title) in [(Unit::Ns, "Time of one step"), (Unit::GbPerS, "Bytes copied")] {
+        let rows: Vec<&CostRow> = costs.rows.iter().filter(|row| row.unit == unit).collect();
+        let bars: Vec<Bar> = rows.iter().map(|row| bar_of_cost(row)).collect();
+        let tick = match unit {
+            Unit::Ns => units::time_tick,
+            Unit::GbPerS => |gb_per_second| units::volume_tick(gb_per_second * 1e9),
+        };
+        text.push_str(&plot(svg::bars(title, &bars, tick)));
+    }
+    text.push_str("<div class=\"scroll\"><table>\n");
+    text.push_str("<tr><th>step</th><th>median</th><th>middle half</th><th class=\"words\">what it is</th></tr>\n");
+    for row in &costs.rows {
+        let words = units::of_cost(row.unit);
+        let _ = writeln!(
+            text,
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"words\">{}</td></tr>",
+            escaped(&row.cost),
+            words(row.figure.median),
+            units::range(row.figure.q1, row.figure.q3, words),
+            escaped(&row.about)
+        );
+    }
+    text.push_str("</table></div>\n<ul class=\"remarks\">\n");
+    text.push_str(&remarks(&costs.absent, &costs.warnings));
+    text.push_str("</ul>\n");
+    text
+}
+
+fn bar_of_cost(row: &CostRow) -> Bar {
+    Bar {
+        name: row.cost.clone(),
+        value: row.figure.median,
+        low: row.figure.q1,
+        high: row.figure.q3,
+        label: units::of_cost(row.unit)(row.figure.median),
+        class: class(Group::Limit),
+    }
 }
 
 /// All contenders, the best first.
@@ -194,71 +259,44 @@ fn ladder(table: &Table) -> String {
         value: row.figure.median,
         low: row.figure.q1,
         high: row.figure.q3,
-        label: units::figure(&table.scenario, row.figure.median),
+        label: units::of(&table.scenario)(row.figure.median),
         class: class(row.group),
     };
     let bars: Vec<Bar> = rows.iter().map(bar).collect();
-    let tick = if latency { units::time } else { units::rate };
-    svg::bars(&table.scenario.to_string(), &bars, tick).unwrap_or_default()
+    let tick = if latency { units::time_tick } else { units::rate_tick };
+    plot(svg::bars(&table.scenario.to_string(), &bars, tick))
 }
 
 fn distribution(table: &Table) -> String {
-    let mut lines: Vec<Line> = Vec::new();
-    for row in &table.rows {
-        let Some(latency) = row.latency.as_ref().filter(|_| lines.len() < MOST_LINES) else {
-            continue;
-        };
-        let points = latency.curve.iter().map(|(longer, ns)| (*longer, *ns as f64)).collect();
-        let class = dashed(row.group, &lines);
-        lines.push(Line { name: row.contender.clone(), points, class });
-    }
+    let line = |row: &Row| {
+        let curve = &row.latency.as_ref()?.curve;
+        let points = curve.iter().map(|(longer, ns)| (*longer, *ns as f64)).collect();
+        Some(Line { name: row.contender.clone(), points, class: class(row.group) })
+    };
+    let lines: Vec<Line> = table.rows.iter().filter_map(line).collect();
+    let rarest = lines.iter().flat_map(|line| &line.points).map(|(longer, _)| *longer);
+    let rarest = rarest.fold(1.0, f64::min);
+    let ticks = RARITIES.into_iter().filter(|(longer, _)| *longer >= rarest * 0.999);
     let labels = Labels {
         title: format!("Distribution: {}", table.scenario),
-        x: "part of the messages that took longer",
-        x_tick: |part| format!("{part}"),
-        y_tick: units::time,
+        x: "each step to the right is ten times rarer",
+        x_ticks: ticks.map(|(longer, label)| (longer, label.to_owned())).collect(),
+        y_tick: units::time_tick,
         falling: true,
     };
-    svg::lines(&labels, &lines).unwrap_or_default()
+    plot(svg::lines(&labels, lines))
 }
 
 fn figures(table: &Table) -> String {
-    let latency = table.scenario.flow.is_latency();
-    let reference = table.reference.as_deref().map_or(String::new(), |name| format!("x {name}"));
-    let mut text = String::from("<div class=\"scroll\"><table>\n<tr>");
-    let figure = if latency { "one way" } else { "messages" };
-    let detail: &[&str] = match latency {
-        true => &["p50", "p90", "p99", "p99.9", "p99.99", "max"],
-        false => &["middle half", "volume"],
+    let columns = columns(table, |row| row.contender.clone());
+    let line = |index: usize, tag: &str| -> String {
+        let cell = |column: &Column| format!("<{tag}>{}</{tag}>", escaped(&column.cells[index]));
+        columns.iter().map(cell).collect()
     };
-    let head = [&["contender", figure, &reference][..], detail, &["CPU/msg", "switches/msg"]];
-    for cell in head.concat() {
-        let _ = write!(text, "<th>{}</th>", escaped(cell));
-    }
-    text.push_str("</tr>\n");
-    for row in &table.rows {
-        let mut cells = vec![
-            row.contender.clone(),
-            units::figure(&table.scenario, row.figure.median),
-            row.ratio.as_ref().map_or(String::new(), units::ratio),
-        ];
-        match &row.latency {
-            Some(times) if latency => {
-                let all = times.percentiles.iter().chain([&times.max]);
-                cells.extend(all.map(|ns| units::time(*ns as f64)));
-            }
-            _ => cells.extend([
-                units::rates(row.figure.q1, row.figure.q3),
-                units::volume(row.figure.median * table.scenario.message_bytes as f64),
-            ]),
-        }
-        cells.push(units::time(row.cpu_ns_per_message.median));
-        cells.push(units::often(row.switches_per_message.median));
-        let _ = write!(text, "<tr title=\"{}\">", escaped(&row.about));
-        for cell in &cells {
-            let _ = write!(text, "<td>{}</td>", escaped(cell));
-        }
-        text.push_str("</tr>\n");
+    let mut text = format!("<div class=\"scroll\"><table>\n<tr>{}</tr>\n", line(0, "th"));
+    for (index, row) in table.rows.iter().enumerate() {
+        let about = escaped(&row.about);
+        let _ = writeln!(text, "<tr title=\"{about}\">{}</tr>", line(index + 1, "td"));
     }
     text.push_str("</table></div>\n");
     text

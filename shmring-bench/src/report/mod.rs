@@ -1,6 +1,7 @@
 //! Results as text, as a page, and one session held against another. As data they serialise as they
 //! are.
 
+mod columns;
 mod comparison;
 mod html;
 mod svg;

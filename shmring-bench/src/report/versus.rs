@@ -1,7 +1,8 @@
 //! One session held against another: a verdict only where the spreads allow one.
 
 use super::{table, units, wrapped};
-use crate::results::{Report, Row, Table};
+use crate::costs::Unit;
+use crate::results::{Costs, Report, Table};
 use crate::stats::Spread;
 
 /// Fewer runs than these give no verdict.
@@ -43,7 +44,13 @@ pub fn versus(first: &Report, second: &Report) -> String {
         if rows.len() > 1 {
             both += 1;
             text.push_str(&format!("\n{}\n{}", table_of_second.scenario, table(&rows)));
+            text.push_str(&placements(table_of_first, table_of_second));
         }
+    }
+    if let (Some(first), Some(second)) = (&first.costs, &second.costs) {
+        let rows = costs(first, second);
+        both += usize::from(rows.len() > 1);
+        text.push_str(&format!("\ncosts of single steps\n{}", table(&rows)));
     }
     if both == 0 {
         text.push_str("They have no scenario in common.\n");
@@ -51,23 +58,31 @@ pub fn versus(first: &Report, second: &Report) -> String {
     text
 }
 
+/// Ratios are steadier than figures between placements, but not the same.
+fn placements(first: &Table, second: &Table) -> String {
+    match (first.placement, second.placement) {
+        (Some(a), Some(b)) if a != b => {
+            wrapped(&format!("Warning: the CPUs were {a} in the first, {b} in the second."))
+        }
+        _ => String::new(),
+    }
+}
+
 fn rows(first: &Table, second: &Table) -> Vec<[String; 4]> {
     let mut rows = vec![["", "first", "second", "verdict"].map(String::from)];
     let relative = first.reference.is_some() && first.reference == second.reference;
     for theirs in &second.rows {
         let Some(ours) = first.row(&theirs.contender) else { continue };
-        if relative && first.reference.as_ref() == Some(&theirs.contender) {
-            continue;
-        }
         let latency = second.scenario.flow.is_latency();
-        let ratios = ours.ratio.zip(theirs.ratio).filter(|_| relative);
+        // The reference's own ratio says nothing; its figures tell what the machine was like.
+        let itself = first.reference.as_ref() == Some(&theirs.contender);
+        let ratios = ours.ratio.zip(theirs.ratio).filter(|_| relative && !itself);
+        let runs = ours.runs.len().min(theirs.runs.len());
         let (cells, verdict) = match ratios {
-            Some((a, b)) => {
-                ([units::ratio(&a), units::ratio(&b)], judge(ours, theirs, a, b, latency))
-            }
+            Some((a, b)) => ([a, b].map(|ratio| units::ratio(&ratio)), judge(runs, a, b, latency)),
             None => (
-                [ours, theirs].map(|row| units::figure(&second.scenario, row.figure.median)),
-                judge(ours, theirs, ours.figure, theirs.figure, latency),
+                [ours, theirs].map(|row| units::of(&second.scenario)(row.figure.median)),
+                judge(runs, ours.figure, theirs.figure, latency),
             ),
         };
         let [a, b] = cells;
@@ -77,13 +92,26 @@ fn rows(first: &Table, second: &Table) -> Vec<[String; 4]> {
     rows
 }
 
-fn judge(ours: &Row, theirs: &Row, first: Spread, second: Spread, latency: bool) -> Verdict {
-    if ours.runs.len() < MIN_RUNS || theirs.runs.len() < MIN_RUNS {
+fn costs(first: &Costs, second: &Costs) -> Vec<[String; 4]> {
+    let mut rows = vec![["", "first", "second", "verdict"].map(String::from)];
+    for theirs in &second.rows {
+        let Some(ours) = first.row(&theirs.cost) else { continue };
+        let runs = ours.runs.len().min(theirs.runs.len());
+        let verdict = judge(runs, ours.figure, theirs.figure, theirs.unit == Unit::Ns);
+        let [a, b] = [ours, theirs].map(|row| units::of_cost(row.unit)(row.figure.median));
+        rows.push([theirs.cost.clone(), a, b, words(verdict)]);
+    }
+    rows
+}
+
+/// Of figures of at least so many runs each, of which less is better, or more.
+fn judge(runs: usize, first: Spread, second: Spread, less_is_better: bool) -> Verdict {
+    if runs < MIN_RUNS {
         return Verdict::TooFew;
     }
     let percent = (second.median / first.median - 1.0).abs() * 100.0;
     let (smaller, larger) = (second.q3 < first.q1, second.q1 > first.q3);
-    match (smaller, larger, latency) {
+    match (smaller, larger, less_is_better) {
         (true, _, true) | (_, true, false) => Verdict::Better(percent),
         (true, _, false) | (_, true, true) => Verdict::Worse(percent),
         (false, false, _) => Verdict::NoDifference,
@@ -102,39 +130,16 @@ fn words(verdict: Verdict) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::results::CostRow;
 
     fn spread(q1: f64, median: f64, q3: f64) -> Spread {
         Spread { median, min: q1, max: q3, q1, q3 }
     }
 
-    fn row(runs: u32) -> Row {
-        Row {
-            contender: "ring".to_owned(),
-            group: crate::contender::Group::Ring,
-            about: String::new(),
-            capacity_bytes: 0,
-            figure: spread(1.0, 1.0, 1.0),
-            ratio: None,
-            probe_ratio: None,
-            cpu_ns_per_message: spread(1.0, 1.0, 1.0),
-            switches_per_message: spread(0.0, 0.0, 0.0),
-            latency: None,
-            runs: (1..=runs)
-                .map(|round| crate::results::Run {
-                    round,
-                    figure: 1.0,
-                    probe_ns: None,
-                    messages: 1,
-                    seconds: 1.0,
-                })
-                .collect(),
-        }
-    }
-
     // Catches a verdict on spreads that overlap, and one in the wrong direction.
     #[test]
     fn a_verdict_needs_spreads_that_lie_apart() {
-        let judge = |first, second, latency| judge(&row(5), &row(5), first, second, latency);
+        let judge = |first, second, less| judge(MIN_RUNS, first, second, less);
         let (low, high) = (spread(0.9, 1.0, 1.1), spread(1.9, 2.0, 2.1));
         let middle = spread(1.0, 1.5, 2.0);
         assert_eq!(judge(low, high, false), Verdict::Better(100.0));
@@ -149,7 +154,27 @@ mod tests {
     #[test]
     fn a_verdict_needs_enough_runs() {
         let (low, high) = (spread(1.0, 1.0, 1.0), spread(2.0, 2.0, 2.0));
-        assert_eq!(judge(&row(4), &row(9), low, high, false), Verdict::TooFew);
-        assert_eq!(judge(&row(9), &row(4), low, high, false), Verdict::TooFew);
+        assert_eq!(judge(MIN_RUNS - 1, low, high, false), Verdict::TooFew);
+        assert_eq!(judge(MIN_RUNS, low, high, false), Verdict::Better(100.0));
+    }
+
+    // Catches costs that are left out, and GB/s that are judged like ns.
+    #[test]
+    fn costs_are_compared_by_their_unit() {
+        let of = |ns: f64, gb: f64| {
+            let row = |cost: &str, unit, figure: f64| CostRow {
+                cost: cost.to_owned(),
+                about: String::new(),
+                unit,
+                figure: spread(figure, figure, figure),
+                runs: vec![figure; MIN_RUNS],
+            };
+            let rows = vec![row("call", Unit::Ns, ns), row("copy", Unit::GbPerS, gb)];
+            Costs { rows, absent: Vec::new(), warnings: Vec::new() }
+        };
+        let verdicts = |first, second| -> Vec<String> {
+            costs(&first, &second).into_iter().skip(1).map(|[.., verdict]| verdict).collect()
+        };
+        assert_eq!(verdicts(of(1.0, 1.0), of(2.0, 2.0)), ["worse by 100 %", "better by 100 %"]);
     }
 }

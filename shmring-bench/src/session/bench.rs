@@ -4,6 +4,7 @@ use std::path::Path;
 
 use crate::Error;
 use crate::contestant::Contestant;
+use crate::costs::{self, Cost, Reading};
 use crate::measure::{self, Outcome, Stage};
 use crate::probe::{self, Probe};
 use crate::scenario::Scenario;
@@ -12,6 +13,8 @@ use crate::worker::Tick;
 pub(super) trait Bench {
     /// How far the two CPUs are apart; `None` without two.
     fn probe(&mut self, tick: &mut Tick<'_>) -> Result<Option<Probe>, Error>;
+    /// One reading of each of these costs.
+    fn costs(&mut self, costs: &[Cost], tick: &mut Tick<'_>) -> Result<Vec<Reading>, Error>;
     /// One run of a contender.
     fn run(
         &mut self,
@@ -31,6 +34,10 @@ pub(super) struct Workers<'a> {
 impl Bench for Workers<'_> {
     fn probe(&mut self, tick: &mut Tick<'_>) -> Result<Option<Probe>, Error> {
         probe::run(self.executable, self.cpus, tick)
+    }
+
+    fn costs(&mut self, costs: &[Cost], tick: &mut Tick<'_>) -> Result<Vec<Reading>, Error> {
+        costs::run(costs, self.executable, self.cpus, tick)
     }
 
     fn run(

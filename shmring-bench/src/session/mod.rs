@@ -4,6 +4,7 @@
 
 mod bench;
 mod notes;
+mod steps;
 mod summary;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use crate::contender::Unavailable;
 use crate::contestant::Contestant;
 use crate::machine::Machine;
 use crate::measure::Outcome;
@@ -20,6 +22,7 @@ use crate::results::{Absent, Report, SCHEMA};
 use crate::scenario::Scenario;
 use crate::{Error, cpu};
 use bench::{Bench, Workers};
+use steps::Steps;
 
 /// How often a run is redone because the CPUs moved under it.
 const MAX_REDOS: u32 = 2;
@@ -33,7 +36,7 @@ const CHECK_COST: Duration = Duration::from_millis(60);
 pub struct Choice {
     /// How many rounds.
     pub rounds: u32,
-    /// Only contenders and scenarios whose names contain this; references stay.
+    /// Only contenders, scenarios and costs whose names contain this; references stay.
     pub only: String,
     /// The executable that workers run. Its `main` must call [`crate::intercept()`] first.
     pub executable: PathBuf,
@@ -48,12 +51,21 @@ pub struct Progress<'a> {
     pub done: u32,
     /// Runs that there will be.
     pub total: u32,
-    /// What is running.
-    pub contender: &'a str,
-    /// In which scenario.
-    pub scenario: &'a Scenario,
+    /// What is running: a contender, or the costs.
+    pub what: &'a str,
+    /// In which scenario; none for the costs.
+    pub scenario: Option<&'a Scenario>,
     /// A forecast.
     pub left: Duration,
+}
+
+impl std::fmt::Display for Progress<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.scenario {
+            Some(scenario) => write!(f, "{}, {scenario}", self.what),
+            None => f.write_str(self.what),
+        }
+    }
 }
 
 /// Called some twenty times a second. On [`ControlFlow::Break`] the session ends, and what is
@@ -88,11 +100,16 @@ pub struct Session<'a> {
     preset: &'a Preset,
     choice: &'a Choice,
     sheets: Vec<Sheet<'a>>,
+    steps: Option<Steps>,
     cpus: Option<[usize; 2]>,
     last_probe: Option<Probe>,
     start: Instant,
-    forecast_done: Duration,
+    /// Runs that there will be, and how long they take, about.
+    total: u32,
+    forecast: Duration,
+    /// How much of that is done.
     done: u32,
+    forecast_done: Duration,
 }
 
 impl std::fmt::Debug for Session<'_> {
@@ -134,40 +151,45 @@ impl<'a> Session<'a> {
                 });
             }
         }
-        if sheets.is_empty() || choice.rounds == 0 {
+        let steps = if preset.costs { Steps::new(&choice.only) } else { None };
+        if (sheets.is_empty() && steps.is_none()) || choice.rounds == 0 {
+            let only = &choice.only;
             let what = format!(
-                "there is nothing to measure: no round, or nothing that is called \
-                                `{}`",
-                choice.only
+                "there is nothing to measure: no round, or nothing whose name contains `{only}`"
             );
             return Err(Error::Options { what });
         }
+        let rounds = choice.rounds;
+        let entries: usize = sheets.iter().map(|sheet| sheet.entries.len()).sum();
+        let of_sheet = |sheet: &Sheet<'_>| {
+            (CHECK_COST + rounds * run_cost(sheet.scenario)) * sheet.entries.len() as u32
+        };
+        let of_steps = rounds * steps.as_ref().map_or(Duration::ZERO, Steps::round_cost);
         Ok(Session {
             preset,
             choice,
+            total: entries as u32 * (1 + rounds) + rounds * u32::from(steps.is_some()),
+            forecast: sheets.iter().map(of_sheet).sum::<Duration>() + of_steps,
             sheets,
+            steps,
             cpus: cpu::pair(),
             last_probe: None,
             start: Instant::now(),
-            forecast_done: Duration::ZERO,
             done: 0,
+            forecast_done: Duration::ZERO,
         })
     }
 
     /// How long it will take, about.
     pub fn forecast(&self) -> Duration {
-        let sheet = |sheet: &Sheet<'_>| {
-            let each = CHECK_COST + self.choice.rounds * run_cost(sheet.scenario);
-            each * sheet.entries.len() as u32
-        };
-        self.sheets.iter().map(sheet).sum()
+        self.forecast
     }
 
-    /// Contenders and scenarios, for a head line.
-    pub fn size(&self) -> (usize, usize) {
+    /// Contenders, scenarios and costs, for a head line.
+    pub fn size(&self) -> (usize, usize, usize) {
         let entries = self.sheets.iter().flat_map(|sheet| &sheet.entries);
         let names: BTreeSet<&str> = entries.map(|entry| entry.contender.name).collect();
-        (names.len(), self.sheets.len())
+        (names.len(), self.sheets.len(), self.steps.as_ref().map_or(0, Steps::len))
     }
 
     /// Runs it all, or until `watch` breaks.
@@ -198,6 +220,7 @@ impl<'a> Session<'a> {
             preset: self.preset.name.to_owned(),
             rounds: self.choice.rounds,
             rounds_done,
+            costs: self.steps.map(Steps::report),
             tables: tables.filter_map(|sheet| summary::table(sheet, &machine, cpus)).collect(),
             machine,
         })
@@ -211,6 +234,7 @@ impl<'a> Session<'a> {
     ) -> Result<u32, (u32, Error)> {
         self.check_all(bench, watch).map_err(|error| (0, error))?;
         for round in 1..=self.choice.rounds {
+            self.read_costs(bench, round, watch).map_err(|error| (round - 1, error))?;
             for sheet in 0..self.sheets.len() {
                 let count = self.sheets[sheet].entries.len();
                 for entry in 0..count {
@@ -223,6 +247,21 @@ impl<'a> Session<'a> {
         Ok(self.choice.rounds)
     }
 
+    fn read_costs(
+        &mut self,
+        bench: &mut dyn Bench,
+        round: u32,
+        watch: &mut Watch<'_>,
+    ) -> Result<(), Error> {
+        let Some(mut steps) = self.steps.take() else { return Ok(()) };
+        let read = steps.read(bench, round, &mut |_| watch(&self.progress(steps::NAME, None)));
+        let cost = steps.round_cost();
+        self.steps = Some(steps);
+        read?;
+        self.step(cost);
+        Ok(())
+    }
+
     /// Runs everybody once with every byte checked. Who fails, or cannot run here, is out.
     fn check_all(&mut self, bench: &mut dyn Bench, watch: &mut Watch<'_>) -> Result<(), Error> {
         for sheet in 0..self.sheets.len() {
@@ -231,15 +270,10 @@ impl<'a> Session<'a> {
                 let (scenario, contender) = (*scenario, entries[entry].contender);
                 let setting = scenario.setting(&self.choice.name_prefix);
                 let absent = match (contender.obstacle)(&setting) {
-                    Some(why) => Some((false, why)),
-                    None => self
-                        .attempt(bench, contender, scenario, true, watch)?
-                        .err()
-                        .map(|e| (true, e)),
+                    Some(why) => Some(Absent { name: contender.name.into(), failed: false, why }),
+                    None => self.attempt(bench, contender, scenario, true, watch)?.err(),
                 };
-                let named =
-                    |(failed, why)| Absent { contender: contender.name.into(), failed, why };
-                self.sheets[sheet].entries[entry].absent = absent.map(named);
+                self.sheets[sheet].entries[entry].absent = absent;
                 self.step(CHECK_COST);
             }
         }
@@ -266,11 +300,7 @@ impl<'a> Session<'a> {
                     self.sheets[sheet].entries[entry].runs.push(measured);
                     self.sheets[sheet].dropped_runs += dropped;
                 }
-                Err(why) => {
-                    let contender = contender.name.to_owned();
-                    self.sheets[sheet].entries[entry].absent =
-                        Some(Absent { contender, failed: true, why });
-                }
+                Err(absent) => self.sheets[sheet].entries[entry].absent = Some(absent),
             }
         }
         self.step(run_cost(scenario));
@@ -286,18 +316,21 @@ impl<'a> Session<'a> {
         scenario: &Scenario,
         round: u32,
         watch: &mut Watch<'_>,
-    ) -> Result<Result<(Measured, u32), String>, Error> {
+    ) -> Result<Result<(Measured, u32), Absent>, Error> {
         let mut dropped = 0;
         loop {
             let before = match self.last_probe.take() {
                 Some(probe) => Some(probe),
-                None => bench.probe(&mut |_| watch(&self.progress(contender, scenario)))?,
+                None => {
+                    bench.probe(&mut |_| watch(&self.progress(contender.name, Some(scenario))))?
+                }
             };
             let outcome = match self.attempt(bench, contender, scenario, false, watch)? {
                 Ok(outcome) => outcome,
-                Err(why) => return Ok(Err(why)),
+                Err(absent) => return Ok(Err(absent)),
             };
-            let after = bench.probe(&mut |_| watch(&self.progress(contender, scenario)))?;
+            let after =
+                bench.probe(&mut |_| watch(&self.progress(contender.name, Some(scenario))))?;
             self.last_probe = after;
             let moved = before.zip(after).is_some_and(|(before, after)| after.moved_since(&before));
             if !moved || dropped == MAX_REDOS {
@@ -308,7 +341,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// One run; what the contender did wrong is told apart from what ends the session.
+    /// One run; what the contender did wrong, or the machine lacks, is told apart from what ends
+    /// the session.
     fn attempt(
         &self,
         bench: &mut dyn Bench,
@@ -316,24 +350,27 @@ impl<'a> Session<'a> {
         scenario: &Scenario,
         check: bool,
         watch: &mut Watch<'_>,
-    ) -> Result<Result<Outcome, String>, Error> {
-        let mut tick = |_| watch(&self.progress(contender, scenario));
-        match bench.run(contender, scenario, check, &mut tick) {
-            Ok(outcome) => Ok(Ok(outcome)),
-            Err(Error::Stopped) => Err(Error::Stopped),
-            Err(error) => Ok(Err(error.to_string())),
-        }
+    ) -> Result<Result<Outcome, Absent>, Error> {
+        let mut tick = |_| watch(&self.progress(contender.name, Some(scenario)));
+        let name = contender.name.to_owned();
+        Ok(match bench.run(contender, scenario, check, &mut tick) {
+            Ok(outcome) => Ok(outcome),
+            Err(Error::Stopped) => return Err(Error::Stopped),
+            Err(Error::Prepare { source, .. }) if source.is::<Unavailable>() => {
+                Err(Absent { name, failed: false, why: source.to_string() })
+            }
+            Err(error) => Err(Absent { name, failed: true, why: error.to_string() }),
+        })
     }
 
-    fn progress<'b>(&self, contender: &'b Contestant, scenario: &'b Scenario) -> Progress<'b> {
-        let entries: usize = self.sheets.iter().map(|sheet| sheet.entries.len()).sum();
-        let left = self.forecast().saturating_sub(self.forecast_done);
+    fn progress<'b>(&self, what: &'b str, scenario: Option<&'b Scenario>) -> Progress<'b> {
+        let left = self.forecast.saturating_sub(self.forecast_done);
         // As much slower or faster as it was up to now.
         let pace = self.start.elapsed().as_secs_f64() / self.forecast_done.as_secs_f64().max(0.5);
         Progress {
             done: self.done,
-            total: entries as u32 * (1 + self.choice.rounds),
-            contender: contender.name,
+            total: self.total,
+            what,
             scenario,
             left: left.mul_f64(pace.clamp(0.5, 5.0)),
         }

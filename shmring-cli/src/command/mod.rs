@@ -1,6 +1,7 @@
 //! One file per subcommand.
 
 pub(crate) mod attach;
+pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod demo;

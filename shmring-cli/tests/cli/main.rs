@@ -1,5 +1,6 @@
 //! The `shmring` binary as a shell sees it: real processes, real shared memory.
 
+mod bench;
 mod competing;
 mod competing_ends;
 mod demo;

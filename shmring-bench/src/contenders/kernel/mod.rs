@@ -7,6 +7,7 @@ mod fifo;
 mod frames;
 mod pipe;
 mod posix_mq;
+mod raised;
 mod read_other;
 mod signals;
 mod socket;

@@ -1,18 +1,22 @@
 //! A POSIX message queue. An empty message ends the stream.
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
+use nix::errno::Errno;
 use nix::mqueue::{
     MQ_OFlag, MqAttr, MqdT, mq_attr_member_t, mq_getattr, mq_open, mq_receive, mq_send, mq_unlink,
 };
 use nix::poll::PollFlags;
+use nix::sys::resource::Resource;
 use nix::sys::stat::Mode;
 
+use super::raised::Raised;
 use super::waiting;
 use crate::contender::{
-    BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Wait,
+    BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Unavailable,
+    Wait,
 };
 use crate::name::unused;
 
@@ -30,7 +34,10 @@ impl Drop for Name {
     }
 }
 
-/// A limit of the kernel's; `None` if it has no queues.
+/// The kernel takes no more for a queue, whoever asks (HARD_MSGMAX).
+const MOST_MESSAGES: u64 = 65_536;
+
+/// A limit of the kernel's; `None` if it does not tell.
 fn limit(name: &str) -> Option<u64> {
     let text = std::fs::read_to_string(format!("/proc/sys/fs/mqueue/{name}")).ok()?;
     text.trim().parse().ok()
@@ -38,36 +45,20 @@ fn limit(name: &str) -> Option<u64> {
 
 impl Contender for PosixMq {
     const NAME: &'static str = "posix mq";
-    const ABOUT: &'static str = "POSIX message queue, as deep as fs.mqueue.msg_max allows";
+    const ABOUT: &'static str = "POSIX message queue, as deep as the limits allow";
     const NATURE: Nature = Nature::stream(Group::Kernel);
     type Sender = End;
     type Receiver = End;
 
-    fn obstacle(setting: &Setting) -> Option<String> {
-        let Some(most) = limit("msgsize_max") else {
-            return Some("the kernel has no POSIX message queues (CONFIG_POSIX_MQUEUE)".into());
-        };
-        let too_long = setting.message_bytes as u64 > most;
-        too_long.then(|| format!("a message may have {most} bytes; raise fs.mqueue.msgsize_max"))
-    }
-
     fn prepare(setting: &Setting) -> Result<Prepared, BoxError> {
         let name = CString::new(format!("/{}", unused(&setting.name_prefix)))?;
-        let depth = setting.room_messages().min(limit("msg_max").unwrap_or(10));
-        let len = setting.message_bytes;
-        let member = |number: u64| mq_attr_member_t::try_from(number);
-        let attributes = MqAttr::new(0, member(depth)?, member(len as u64)?, 0);
-        let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_RDWR;
-        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
-        mq_open(name.as_c_str(), flags, mode, Some(&attributes)).map_err(|error| {
-            format!("mq_open for {depth} messages of {len} bytes: {error}; raise `ulimit -q`")
-        })?;
+        let len = setting.message_bytes as u64;
+        let depth = create(&name, setting.room_messages(), len)?;
         let address = name.to_str()?.to_owned();
-        let capacity_bytes = depth * len as u64;
         Ok(Prepared {
             address,
             names: Box::new(Name(name)),
-            ..Prepared::of_fds(Vec::new(), Vec::new(), capacity_bytes)
+            ..Prepared::of_fds(Vec::new(), Vec::new(), depth * len)
         })
     }
 
@@ -77,6 +68,44 @@ impl Contender for PosixMq {
 
     fn open_receiver(place: Place) -> Result<End, BoxError> {
         End::open(place, MQ_OFlag::O_RDONLY)
+    }
+}
+
+/// Makes a queue for messages of `len` bytes: for so many of them, or as many as this user may
+/// have; how many.
+fn create(name: &CStr, depth: u64, len: u64) -> Result<u64, BoxError> {
+    let _raised = Raised::new(Resource::RLIMIT_MSGQUEUE);
+    let member = |number: u64| mq_attr_member_t::try_from(number);
+    let flags = MQ_OFlag::O_CREAT | MQ_OFlag::O_EXCL | MQ_OFlag::O_RDWR;
+    let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+    let mut depth = depth.min(MOST_MESSAGES);
+    loop {
+        let attributes = MqAttr::new(0, member(depth)?, member(len)?, 0);
+        let why = match mq_open(name, flags, mode, Some(&attributes)) {
+            Ok(_) => return Ok(depth),
+            Err(Errno::EINVAL) => match (limit("msg_max"), limit("msgsize_max")) {
+                (Some(most), _) if most < depth => {
+                    depth = most;
+                    continue;
+                }
+                (_, Some(most)) if most < len => {
+                    format!("a message may have {most} bytes; raise fs.mqueue.msgsize_max")
+                }
+                _ => return Err(format!("mq_open: {}", Errno::EINVAL).into()),
+            },
+            // More bytes than the user's queues may have together.
+            Err(Errno::EMFILE) if depth > 1 => {
+                depth /= 2;
+                continue;
+            }
+            Err(Errno::EMFILE) => {
+                "the user's queues may have no more bytes; raise `ulimit -q`".into()
+            }
+            Err(Errno::ENOSPC) => "there are too many queues; raise fs.mqueue.queues_max".into(),
+            Err(Errno::ENOSYS) => "the kernel has no POSIX queues (CONFIG_POSIX_MQUEUE)".into(),
+            Err(error) => return Err(format!("mq_open: {error}").into()),
+        };
+        return Err(Unavailable(why).into());
     }
 }
 
@@ -134,5 +163,27 @@ impl Receiver for End {
         let call = || mq_receive(queue, buffer, &mut priority).map_err(io::Error::from);
         let len = waiting::retry(&Polled(queue), self.wait, PollFlags::POLLIN, call)?;
         Ok((len > 0).then(|| look(&self.buffer[..len])))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::resource::{getrlimit, setrlimit};
+
+    use super::*;
+
+    // Catches a limit that stays raised, and one that is not raised although it could be.
+    #[test]
+    fn the_limit_is_raised_and_put_back() {
+        let resource = Resource::RLIMIT_MSGQUEUE;
+        let (soft, hard) = getrlimit(resource).expect("a limit");
+        setrlimit(resource, 0, hard).expect("a soft limit can be lowered");
+        let name = CString::new(format!("/bench-test-raised-{}", std::process::id())).unwrap();
+        let made = create(&name, 4, 8);
+        let after = getrlimit(resource);
+        setrlimit(resource, soft, hard).expect("what it was before");
+        drop(Name(name));
+        assert_eq!(after, Ok((0, hard)));
+        assert!(hard == 0 || made.as_ref().is_ok_and(|depth| *depth == 4), "{made:?}");
     }
 }

@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::ptr;
 
 use nix::errno::Errno;
+use nix::sys::resource::{Resource, getrlimit};
 
 use crate::contender::{
     BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Sizes, Wait,
@@ -32,6 +33,12 @@ impl Contender for Signals {
     };
     type Sender = SignalSender;
     type Receiver = SignalReceiver;
+
+    fn obstacle(_setting: &Setting) -> Option<String> {
+        // A queue without room refuses every signal.
+        let (pending, _) = getrlimit(Resource::RLIMIT_SIGPENDING).ok()?;
+        (pending == 0).then(|| "no signal may be pending; raise `ulimit -i`".to_owned())
+    }
 
     fn prepare(_setting: &Setting) -> Result<Prepared, BoxError> {
         // The receiver tells its process id through it.

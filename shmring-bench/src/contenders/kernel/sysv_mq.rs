@@ -5,11 +5,13 @@
 #![allow(unsafe_code)]
 
 use std::hint::spin_loop;
+use std::mem::MaybeUninit;
 
 use nix::errno::Errno;
 
 use crate::contender::{
-    BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Wait,
+    BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Unavailable,
+    Wait,
 };
 
 /// Tries before an adaptive wait sleeps in the kernel: some 25 us of calls.
@@ -17,6 +19,8 @@ const TRIES: u32 = 60;
 /// Before a message: its type, which is not zero.
 const TYPE_BYTES: usize = size_of::<libc::c_long>();
 const TYPE: libc::c_long = 1;
+
+const NO_QUEUES: &str = "the kernel has no System V queues (CONFIG_SYSVIPC)";
 
 /// See the module.
 #[derive(Debug)]
@@ -32,9 +36,28 @@ impl Drop for Queue {
     }
 }
 
+impl Queue {
+    /// Gives the queue that much room, if it has less and this user may have it; what it has then.
+    fn resize(&self, wanted: u64) -> Result<u64, BoxError> {
+        let mut facts = MaybeUninit::<libc::msqid_ds>::uninit();
+        // SAFETY: the call fills the facts if it succeeds.
+        Errno::result(unsafe { libc::msgctl(self.0, libc::IPC_STAT, facts.as_mut_ptr()) })
+            .map_err(|error| format!("msgctl: {error}"))?;
+        // SAFETY: it did.
+        let mut facts = unsafe { facts.assume_init() };
+        let born_with = facts.msg_qbytes;
+        facts.msg_qbytes = libc::msglen_t::try_from(wanted)?;
+        // Beyond kernel.msgmnb, most users are refused: then it keeps what it was born with.
+        // SAFETY: the facts live as long as the call.
+        let refused = facts.msg_qbytes <= born_with
+            || unsafe { libc::msgctl(self.0, libc::IPC_SET, &raw mut facts) } != 0;
+        Ok(if refused { born_with } else { wanted })
+    }
+}
+
 impl Contender for SysvMq {
     const NAME: &'static str = "sysv mq";
-    const ABOUT: &'static str = "System V message queue, as large as kernel.msgmnb allows";
+    const ABOUT: &'static str = "System V message queue, as large as the limits allow";
     const NATURE: Nature = Nature::stream(Group::Kernel);
     type Sender = End;
     type Receiver = End;
@@ -42,19 +65,23 @@ impl Contender for SysvMq {
     fn obstacle(setting: &Setting) -> Option<String> {
         let limit = std::fs::read_to_string("/proc/sys/kernel/msgmax").ok();
         let Some(most) = limit.and_then(|text| text.trim().parse::<usize>().ok()) else {
-            return Some("the kernel has no System V queues (CONFIG_SYSVIPC)".into());
+            return Some(NO_QUEUES.into());
         };
         let too_long = setting.message_bytes > most;
         too_long.then(|| format!("a message may have {most} bytes; raise kernel.msgmax"))
     }
 
-    fn prepare(_setting: &Setting) -> Result<Prepared, BoxError> {
+    fn prepare(setting: &Setting) -> Result<Prepared, BoxError> {
         // SAFETY: the call takes numbers only.
-        let queue = Errno::result(unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) })
-            .map_err(|error| format!("msgget: {error}"))?;
-        let queue = Queue(queue);
-        let limit = std::fs::read_to_string("/proc/sys/kernel/msgmnb").unwrap_or_default();
-        let capacity_bytes = limit.trim().parse().unwrap_or(0);
+        let made = Errno::result(unsafe { libc::msgget(libc::IPC_PRIVATE, 0o600) });
+        let queue = Queue(made.map_err(|error| match error {
+            Errno::ENOSPC => {
+                BoxError::from(Unavailable("there are too many queues; raise kernel.msgmni".into()))
+            }
+            Errno::ENOSYS => Unavailable(NO_QUEUES.into()).into(),
+            error => format!("msgget: {error}").into(),
+        })?);
+        let capacity_bytes = queue.resize(setting.room_bytes(setting.message_bytes))?;
         Ok(Prepared {
             address: queue.0.to_string(),
             kept: Box::new(queue),

@@ -1,8 +1,6 @@
-//! What the fences of each kind of wake-ups cost where nobody sleeps, and what a wake-up
-//! costs where somebody always does: `cargo bench -p shmring-bench --bench fences`.
-//!
-//! `idle` is one message of 8 bytes through a ring, sent and received by one thread, so
-//! that no cache line moves. `asleep` is a message to a thread that sleeps and its answer.
+//! What a wake-up costs with the fences of each kind, where somebody always sleeps: a message to a
+//! thread that sleeps, and its answer: `cargo bench -p shmring-bench --bench wake`. What the fences
+//! cost where nobody sleeps is among the operations.
 
 use std::thread;
 
@@ -15,7 +13,7 @@ const FENCES: [WakeFences; 3] =
 
 /// A ring without a name, whose consumer sleeps as soon as there is nothing for it.
 fn ring(kind: Kind, fences: WakeFences) -> (Producer, Consumer) {
-    let name = format!("shmring-bench-fences-{}", std::process::id());
+    let name = format!("shmring-bench-wake-{}", std::process::id());
     let segment = Segment::create(&name, &Config::new(kind).wake_fences(fences))
         .expect("a segment can be made");
     Segment::unlink(&name).expect("it can be unlinked");
@@ -23,22 +21,6 @@ fn ring(kind: Kind, fences: WakeFences) -> (Producer, Consumer) {
     let mut consumer = segment.consumer().expect("no consumer yet");
     consumer.set_wait_mode(WaitMode::Block);
     (producer, consumer)
-}
-
-fn idle(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("idle");
-    for kind in KINDS {
-        for fences in FENCES {
-            let (mut producer, mut consumer) = ring(kind, fences);
-            let mut buffer = [0; 8];
-            group.bench_function(BenchmarkId::new(format!("{fences:?}"), kind), |bencher| {
-                bencher.iter(|| {
-                    producer.try_send(&7_u64.to_ne_bytes()).expect("there is room");
-                    consumer.try_recv_into(&mut buffer).expect("there is a message")
-                });
-            });
-        }
-    }
 }
 
 fn asleep(criterion: &mut Criterion) {
@@ -53,11 +35,14 @@ fn asleep(criterion: &mut Criterion) {
                     back.send(&buffer).expect("somebody listens");
                 }
             });
-            let mut buffer = [0; 8];
+            let mut number = 0_u64;
             group.bench_function(BenchmarkId::new(format!("{fences:?}"), kind), |bencher| {
                 bencher.iter(|| {
-                    there.send(&7_u64.to_ne_bytes()).expect("somebody listens");
-                    answer.recv_into(&mut buffer).expect("an answer comes")
+                    number += 1;
+                    let mut buffer = [0; 8];
+                    there.send(&number.to_ne_bytes()).expect("somebody listens");
+                    answer.recv_into(&mut buffer).expect("an answer comes");
+                    assert_eq!(u64::from_ne_bytes(buffer), number, "another answer came");
                 });
             });
             drop(there);
@@ -66,5 +51,5 @@ fn asleep(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, idle, asleep);
+criterion_group!(benches, asleep);
 criterion_main!(benches);
