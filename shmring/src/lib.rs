@@ -105,15 +105,18 @@ pub use consumer::Consumer;
 pub use element::Element;
 pub use error::{
     AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError, NameError,
-    OfferError, OsError, ReceiveError, RecvError, Role, SendError, ShareError, TryRecvError,
-    TrySendError, UnlinkError,
+    OfferError, OsError, PeekError, ReceiveError, RecvError, Role, SendError, ShareError,
+    TryRecvError, TrySendError, UnlinkError,
 };
-pub use facts::{Description, ElementType, Kind, Obtained, Participant, Status, WakeFences};
+pub use facts::{
+    Description, ElementType, Front, Holder, Kind, Obtained, Participant, PidNamespace, Process,
+    ProcessState, Standstill, Status, WakeFences,
+};
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{
-    Access, AllowList, AttachOptions, Config, Monitor, Observer, Offer, Outcome, Segment, Visit,
-    list,
+    Access, AllowList, AttachOptions, Config, Monitor, Observer, Offer, Outcome, PeekEnd, Peeked,
+    Pending, Segment, Visit, list,
 };
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;

@@ -10,12 +10,14 @@ mod config;
 mod join;
 mod monitor;
 mod offer;
+mod peek;
 mod segment;
 mod transfer;
 
 pub use config::{ConfigError, NameError};
 pub use join::JoinError;
 pub use monitor::MonitorError;
+pub use peek::PeekError;
 pub use offer::{OfferError, ReceiveError, ShareError};
 pub use segment::{AttachError, CreateError, UnlinkError};
 pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};

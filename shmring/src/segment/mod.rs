@@ -38,7 +38,7 @@ use std::time::Duration;
 pub use allow::{Access, AllowList};
 pub use config::Config;
 pub use monitor::Monitor;
-pub use observe::{Observer, list};
+pub use observe::{Observer, PeekEnd, Peeked, Pending, list};
 pub use offer::{Offer, Outcome, Visit};
 pub use options::AttachOptions;
 pub(crate) use view::View;
@@ -240,8 +240,7 @@ impl Segment {
     pub fn status(&self) -> Result<Status, Fault> {
         let mapping = self.attach.mapping();
         mapping.check()?;
-        let status =
-            observe::status(mapping, self.attach.shape(), |index| self.attach.participant(index));
+        let status = observe::status(mapping, self.attach.shape(), &self.attach.participants());
         mapping.check().map(|()| status)
     }
 
