@@ -73,8 +73,8 @@
 //!   the same files.
 //! - `sync`: the seam through which they touch memory and sleep.
 //! - `layout`: the byte map of a segment.
-//! - `segment`: create, find, attach, unlink, clean up behind the dead, watch for deaths;
-//!   where raw bytes become typed.
+//! - `segment`: create, find, attach, unlink, clean up behind the dead, watch for deaths, look
+//!   on; where raw bytes become typed.
 //! - `seat`, `wait`: a handle's place in the tables; spinning and sleeping there.
 //! - `peers`: whose going ends what a handle can do.
 //! - `side`: the algorithm's private state and the seat it is played from.
@@ -104,7 +104,7 @@ pub use bytemuck;
 pub use consumer::Consumer;
 pub use element::Element;
 pub use error::{
-    AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError, NameError,
+    AttachError, CollectError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError, NameError,
     OfferError, OsError, PeekError, ReceiveError, RecvError, Role, SendError, ShareError,
     TryRecvError, TrySendError, UnlinkError,
 };
@@ -115,7 +115,7 @@ pub use facts::{
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{
-    Access, AllowList, AttachOptions, Config, Monitor, Observer, Offer, Outcome, PeekEnd, Peeked,
+    Access, AllowList, AttachOptions, Collected, Collector, Config, Fate, Monitor, Observer, Offer, Outcome, PeekEnd, Peeked,
     Pending, Segment, Visit, list,
 };
 pub use stream::{Reader, Writer};

@@ -6,6 +6,7 @@ use std::io;
 pub use crate::ring::Corrupt;
 pub use crate::ring::roster::Role;
 
+mod collect;
 mod config;
 mod join;
 mod monitor;
@@ -14,6 +15,7 @@ mod peek;
 mod segment;
 mod transfer;
 
+pub use collect::CollectError;
 pub use config::{ConfigError, NameError};
 pub use join::JoinError;
 pub use monitor::MonitorError;

@@ -215,8 +215,8 @@ fn take_token(
     Ok(None)
 }
 
-/// Cleans up behind the dead, for the attach `me` or for one that is none yet.
-fn sweep(mapping: &Mapping, probe: &Probe, geometry: Geometry, me: Option<usize>) {
+/// Cleans up behind the dead, for the attach `me` or for one that is none (yet).
+pub(super) fn sweep(mapping: &Mapping, probe: &Probe, geometry: Geometry, me: Option<usize>) {
     let (control, handles) = (mapping.control(), mapping.handles());
     for (index, entry) in mapping.attaches().iter().enumerate() {
         if Some(index) == me || !entry.is_active() {

@@ -147,7 +147,7 @@ pub(super) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attach>, Crea
         let _lock = LifecycleLock::exclusive(&old, name).map_err(CreateError::Attach)?;
         if is_linked(&old, name).map_err(CreateError::Attach)? {
             refuse_if_used(&old, name)?;
-            remove(name)?;
+            take_name(name)?;
             link(&unnamed, name)?;
             return Ok(Arc::new(attach));
         }
@@ -156,9 +156,9 @@ pub(super) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attach>, Crea
 }
 
 /// Takes the name from a segment that is replaced.
-fn remove(name: &Name) -> Result<(), CreateError> {
-    match unlink(name) {
-        // Unlinking asks for no lock.
+fn take_name(name: &Name) -> Result<(), CreateError> {
+    match remove_name(name) {
+        // Who could not have the lock, or asks for none, may have been faster.
         Ok(()) | Err(UnlinkError::NotFound { .. }) => Ok(()),
         Err(UnlinkError::Denied { name }) => Err(CreateError::Denied { name }),
         Err(UnlinkError::Name(error)) => Err(CreateError::Name(error)),
@@ -189,6 +189,16 @@ fn open_any(name: &Name) -> Result<File, AttachError> {
 
 /// Removes the name of a segment. Those attached go on.
 pub(super) fn unlink(name: &Name) -> Result<(), UnlinkError> {
+    // Who has the lock alone may be about to remove the name, since nobody is attached. If it
+    // were removed before, and given to another segment, that one would lose it. Who does not
+    // let go of the lock does not keep the name.
+    let file = shm::open_existing(name.as_str(), false).ok();
+    let _lock = file.and_then(|file| LifecycleLock::shared(&file, name).ok());
+    remove_name(name)
+}
+
+/// Removes a name, for one who has the lock.
+pub(super) fn remove_name(name: &Name) -> Result<(), UnlinkError> {
     shm::unlink(name.as_str()).map_err(|error| match Errno::from_raw(error.errno()) {
         Errno::ENOENT => UnlinkError::NotFound { name: name.to_owned() },
         Errno::EACCES | Errno::EPERM => UnlinkError::Denied { name: name.to_owned() },

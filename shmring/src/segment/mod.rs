@@ -15,6 +15,7 @@
 
 mod allow;
 mod attach;
+mod collect;
 mod config;
 mod create;
 mod find;
@@ -36,6 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use allow::{Access, AllowList};
+pub use collect::{Collected, Collector, Fate};
 pub use config::Config;
 pub use monitor::Monitor;
 pub use observe::{Observer, PeekEnd, Peeked, Pending, list};

@@ -1,0 +1,145 @@
+//! Collecting what the dead left and nobody came back to.
+//!
+//! A segment is *abandoned* if nobody is attached to it, and somebody was who died without
+//! leaving, and whom nobody cleaned up behind. One that was created and waits for its first
+//! user is not, nor is one that its users left in good order: they may come back to it.
+//!
+//! That nobody is attached is proven by the tokens, under the lifecycle lock, which who
+//! attaches has to share. The lock is held until the name is gone, and who removes a name
+//! otherwise shares it as well: so the name that is removed is that of the segment that was
+//! looked at. Of several collectors one removes it; the others find the file without a name.
+
+use super::attach::sweep;
+use super::create::remove_name;
+use super::find::{Found, find, is_linked};
+use super::lifecycle::{LifecycleLock, is_in_use};
+use super::mapping::Mapping;
+use super::name::Name;
+use super::observe::{Participants, status};
+use super::options::AttachOptions;
+use crate::error::{AttachError, CollectError, OsError};
+use crate::facts::{Description, Status};
+use crate::sys::shm;
+use crate::sys::token::Probe;
+
+/// Cleans up behind the dead in segments that others use, and removes those that were
+/// abandoned: that nobody is attached to, and that somebody died in since the last time that
+/// anybody attached.
+///
+/// It takes nothing from the living, whatever other collectors, creators and attachers do
+/// meanwhile. Only segments of this process's own user are removed, and messages in them are
+/// lost. Where a service is to find its messages again after a crash, it has to be back first.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct Collector {
+    dry_run: bool,
+    unattached: bool,
+    guard: bool,
+}
+
+/// What a collector found at a name, and did.
+#[derive(Clone, Debug)]
+pub struct Collected {
+    /// What the segment is, or was.
+    pub description: Description,
+    /// What went on in it before. The dead are among those attached.
+    pub status: Status,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What a collector does with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing: everybody in it is alive, or it waits for whoever comes.
+    Kept,
+    /// The dead are cleaned up behind, as by anyone who attaches.
+    Cleaned,
+    /// Its name is removed: it was abandoned.
+    Removed,
+    /// Its name is removed, since that was asked for of whatever nobody is attached to.
+    RemovedUnattached,
+}
+
+impl Collector {
+    /// One that removes what was abandoned.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells what would be done, and does nothing.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// Removes also segments that nobody is attached to and that were left in good order:
+    /// those that wait for their first user too.
+    pub fn unattached(mut self, unattached: bool) -> Self {
+        self.unattached = unattached;
+        self
+    }
+
+    /// Outlives that somebody cuts a segment's file short meanwhile; see
+    /// [`AttachOptions::guard`].
+    pub fn guard(mut self, guard: bool) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// Collects at one name, with or without a leading slash.
+    ///
+    /// # Errors
+    /// See [`CollectError`]. The segment is as it was.
+    pub fn collect(&self, name: &str) -> Result<Collected, CollectError> {
+        let name = Name::new(name).map_err(AttachError::Name)?;
+        let Found { file, header, description, .. } = find(&name, !self.dry_run)?;
+        let is_own = description.owner_uid == nix::unistd::geteuid().as_raw();
+        AttachOptions::new().accept_world_writable(is_own).check(&description)?;
+        let lock = (!self.dry_run).then(|| LifecycleLock::exclusive(&file, &name)).transpose()?;
+        if !is_linked(&file, &name)? {
+            return Err(AttachError::NotFound { name: name.to_owned() }.into());
+        }
+        let in_use = is_in_use(&file).map_err(AttachError::Os)?;
+        let geometry = header.geometry;
+        let mut mapping =
+            Mapping::new(&file, geometry, !self.dry_run).map_err(AttachError::Os)?;
+        if self.guard {
+            mapping.guard(&file, !self.dry_run).map_err(AttachError::Os)?;
+        }
+        let probe = Probe::new(file).map_err(AttachError::Os)?;
+        let status =
+            status(&mapping, geometry.shape, &Participants::new(&mapping, &probe, geometry));
+        mapping.check().map_err(CollectError::Failed)?;
+        let fate = self.fate(&status, in_use, is_own);
+        if lock.is_some() {
+            match fate {
+                Fate::Kept => {}
+                Fate::Cleaned => sweep(&mapping, &probe, geometry, None),
+                Fate::Removed | Fate::RemovedUnattached => {
+                    remove_name(&name).map_err(CollectError::Unlink)?;
+                }
+            }
+        }
+        Ok(Collected { description, status, fate })
+    }
+
+    fn fate(self, status: &Status, in_use: bool, is_own: bool) -> Fate {
+        let has_dead = status.attached.iter().any(|participant| !participant.alive);
+        match (in_use || !is_own, has_dead) {
+            (false, true) => Fate::Removed,
+            (false, false) if self.unattached => Fate::RemovedUnattached,
+            (true, true) => Fate::Cleaned,
+            _ => Fate::Kept,
+        }
+    }
+
+    /// Removes what makers left who died before they gave a segment its name, where the system
+    /// has no files without one. Returns the names that it had instead.
+    ///
+    /// # Errors
+    /// If shared memory cannot be listed.
+    pub fn collect_unfinished(&self) -> Result<Vec<String>, OsError> {
+        shm::collect_unfinished(!self.dry_run)
+    }
+}
