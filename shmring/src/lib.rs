@@ -104,9 +104,9 @@ pub use bytemuck;
 pub use consumer::Consumer;
 pub use element::Element;
 pub use error::{
-    AttachError, CollectError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError, NameError,
-    OfferError, OsError, PeekError, ReceiveError, RecvError, Role, SendError, ShareError,
-    TryRecvError, TrySendError, UnlinkError,
+    AttachError, CollectError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError,
+    NameError, OfferError, OsError, PeekError, ReceiveError, RecvError, Role, SendError,
+    ShareError, TryRecvError, TrySendError, UnlinkError,
 };
 pub use facts::{
     Description, ElementType, Front, Holder, Kind, Obtained, Participant, PidNamespace, Process,
@@ -115,8 +115,8 @@ pub use facts::{
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{
-    Access, AllowList, AttachOptions, Collected, Collector, Config, Fate, Monitor, Observer, Offer, Outcome, PeekEnd, Peeked,
-    Pending, Segment, Visit, list,
+    Access, AllowList, AttachOptions, Collected, Collector, Config, Fate, Monitor, Observer, Offer,
+    Outcome, PeekEnd, Peeked, Pending, Segment, Visit, list,
 };
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;

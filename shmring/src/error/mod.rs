@@ -19,8 +19,8 @@ pub use collect::CollectError;
 pub use config::{ConfigError, NameError};
 pub use join::JoinError;
 pub use monitor::MonitorError;
-pub use peek::PeekError;
 pub use offer::{OfferError, ReceiveError, ShareError};
+pub use peek::PeekError;
 pub use segment::{AttachError, CreateError, UnlinkError};
 pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
 

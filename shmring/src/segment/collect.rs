@@ -102,8 +102,7 @@ impl Collector {
         }
         let in_use = is_in_use(&file).map_err(AttachError::Os)?;
         let geometry = header.geometry;
-        let mut mapping =
-            Mapping::new(&file, geometry, !self.dry_run).map_err(AttachError::Os)?;
+        let mut mapping = Mapping::new(&file, geometry, !self.dry_run).map_err(AttachError::Os)?;
         if self.guard {
             mapping.guard(&file, !self.dry_run).map_err(AttachError::Os)?;
         }

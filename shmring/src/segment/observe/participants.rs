@@ -61,7 +61,6 @@ impl Participant {
         }
         let found = process::of_pid(self.pid)?;
         let state = ProcessState::of_letter(found.state);
-        (found.start_ticks == self.start_ticks)
-            .then_some(Process { command: found.command, state })
+        (found.start_ticks == self.start_ticks).then_some(Process { command: found.command, state })
     }
 }

@@ -91,8 +91,8 @@ impl Observer {
         let copier = Copier { file, data: self.geometry.map().data, max_bytes };
         let shape = self.geometry.shape;
         let most = shape.slots().unwrap_or(shape.capacity_bytes() / WORD_BYTES);
-        let max = max_messages.min(usize::try_from(most).unwrap_or(usize::MAX));
-        let result = Walk::new(Shadow::new(&self.mapping, shape)).run(&copier, max);
+        let walk = Walk::new(Shadow::new(&self.mapping, shape));
+        let result = walk.run(&copier, max_messages, usize::try_from(most).unwrap_or(usize::MAX));
         // What was cut off reads as zero, and may be taken for something else.
         self.mapping.check().map_err(PeekError::Failed)?;
         result
@@ -116,13 +116,14 @@ impl<'a> Walk<'a> {
         Self { shadow, position, received, since: 0, found: Vec::new(), missed: 0 }
     }
 
-    fn run(mut self, copier: &Copier<'_>, max: usize) -> Result<Peeked, PeekError> {
+    /// Finds up to `max` messages. At one time there are at most `most` in a ring.
+    fn run(mut self, copier: &Copier<'_>, max: usize, most: usize) -> Result<Peeked, PeekError> {
         let mut misses = 0;
         let end = loop {
             if self.found.len() >= max {
                 break PeekEnd::Limit;
             }
-            if misses > MAX_MISSES {
+            if self.found.len() > most || misses > MAX_MISSES {
                 break PeekEnd::Outrun;
             }
             match self.step(copier)? {
@@ -149,7 +150,9 @@ impl<'a> Walk<'a> {
         let (step, position) = match shadow.look() {
             Ok(Look::Message(place)) => (Step::Found(copier.copy(place)?), place.start),
             Ok(Look::Empty) => (Step::End(PeekEnd::Empty), *position),
-            Ok(Look::InFlight { position }) => (Step::End(PeekEnd::InFlight { position }), position),
+            Ok(Look::InFlight { position }) => {
+                (Step::End(PeekEnd::InFlight { position }), position)
+            }
             Ok(Look::Outrun) => (Step::End(PeekEnd::Outrun), *position),
             Err(corrupt) => (Step::End(PeekEnd::Corrupt(corrupt)), *position),
         };
