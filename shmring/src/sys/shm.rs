@@ -220,3 +220,7 @@ pub(crate) fn names() -> Result<Vec<String>, OsError> {
     names.sort_unstable();
     Ok(names)
 }
+
+#[cfg(test)]
+#[path = "shm_tests.rs"]
+mod tests;
