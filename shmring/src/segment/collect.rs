@@ -9,18 +9,21 @@
 //! otherwise shares it as well: so the name that is removed is that of the segment that was
 //! looked at. Of several collectors one removes it; the others find the file without a name.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+
 use super::attach::sweep;
-use super::create::remove_name;
-use super::find::{Found, find, is_linked};
+use super::find::{Found, find, is_named};
 use super::lifecycle::{LifecycleLock, is_in_use};
 use super::mapping::Mapping;
 use super::name::Name;
 use super::observe::{Participants, status};
 use super::options::AttachOptions;
+use super::unlink::remove;
 use crate::error::{AttachError, CollectError, OsError};
 use crate::facts::{Description, Status};
-use crate::sys::shm;
 use crate::sys::token::Probe;
+use crate::sys::{shm, token};
 
 /// Cleans up behind the dead in segments that others use, and removes those that were
 /// abandoned: that nobody is attached to, and that somebody died in since the last time that
@@ -97,7 +100,7 @@ impl Collector {
         let is_own = description.owner_uid == nix::unistd::geteuid().as_raw();
         AttachOptions::new().accept_world_writable(is_own).check(&description)?;
         let lock = (!self.dry_run).then(|| LifecycleLock::exclusive(&file, &name)).transpose()?;
-        if !is_linked(&file, &name)? {
+        if !is_named(&file, &name) {
             return Err(AttachError::NotFound { name: name.to_owned() }.into());
         }
         let in_use = is_in_use(&file).map_err(AttachError::Os)?;
@@ -116,7 +119,7 @@ impl Collector {
                 Fate::Kept => {}
                 Fate::Cleaned => sweep(&mapping, &probe, geometry, None),
                 Fate::Removed | Fate::RemovedUnattached => {
-                    remove_name(&name).map_err(CollectError::Unlink)?;
+                    remove(&name).map_err(CollectError::Unlink)?;
                 }
             }
         }
@@ -139,6 +142,32 @@ impl Collector {
     /// # Errors
     /// If shared memory cannot be listed.
     pub fn collect_unfinished(&self) -> Result<Vec<String>, OsError> {
-        shm::collect_unfinished(!self.dry_run)
+        let names = shm::names()?.into_iter().filter(|name| shm::is_temporary(name));
+        Ok(names.filter(|name| self.is_unfinished(name).unwrap_or(false)).collect())
+    }
+
+    /// Whether the maker of that temporary name left it; it is removed then.
+    fn is_unfinished(self, name: &str) -> Result<bool, CollectError> {
+        let name = Name::new(name).map_err(AttachError::Name)?;
+        let file = shm::open_existing(name.as_str(), !self.dry_run).map_err(AttachError::Os)?;
+        let is_ours =
+            |stat: Metadata| stat.is_file() && stat.uid() == nix::unistd::geteuid().as_raw();
+        if !file.metadata().is_ok_and(is_ours) {
+            return Ok(false);
+        }
+        if self.dry_run {
+            let owned = token::is_owned(&file, shm::MAKER_BYTE).map_err(AttachError::Os)?;
+            return Ok(!owned);
+        }
+        // Whoever removes the name has this lock, so it means the file until it is gone.
+        let free = token::try_exclusive(&file, shm::MAKER_BYTE).map_err(AttachError::Os)?;
+        if !free || !is_named(&file, &name) {
+            return Ok(false);
+        }
+        remove(&name).map(|()| true).map_err(CollectError::Unlink)
     }
 }
+
+#[cfg(test)]
+#[path = "collect_tests.rs"]
+mod tests;

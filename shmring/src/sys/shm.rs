@@ -1,6 +1,6 @@
 //! POSIX shared memory objects: files of the tmpfs that `shm_open` works on.
 
-use std::fs::{File, Metadata};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::fs::MetadataExt;
@@ -10,7 +10,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open};
 use nix::sys::mman::{shm_open, shm_unlink};
 use nix::sys::stat::{Mode, fchmod};
 use nix::sys::statvfs::fstatvfs;
-use nix::unistd::{UnlinkatFlags, geteuid, linkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::token;
 use crate::error::OsError;
@@ -89,7 +89,7 @@ impl Unnamed {
                 Ok(fd) => {
                     let file = File::from(fd);
                     match token::try_exclusive(&file, MAKER_BYTE) {
-                        Ok(true) if means(&temporary, &file) => {
+                        Ok(true) if file.metadata().is_ok_and(|stat| stat.nlink() > 0) => {
                             return Ok(Self { file, temporary: Some(temporary) });
                         }
                         // A collector was there first, and has removed the name or is about to.
@@ -138,42 +138,12 @@ const TEMPORARY_PREFIX: &str = ".shmring-";
 const MAX_TEMPORARY_NAMES: u32 = 1000;
 /// The byte that the maker of an object with a temporary name has a lock on, until it has
 /// given the name up: what nobody has locked was left by one who died.
-const MAKER_BYTE: u64 = 1;
+pub(crate) const MAKER_BYTE: u64 = 1;
 
-/// Whether a name means that file.
-fn means(name: &str, file: &File) -> bool {
-    let identity = |stat: Metadata| (stat.dev(), stat.ino());
-    let named = std::fs::symlink_metadata(path(name)).map(identity);
-    named.is_ok_and(|named| file.metadata().map(identity).is_ok_and(|opened| opened == named))
-}
-
-/// The temporary names of objects that their makers left, as far as this user made them;
-/// removes them if asked to.
-pub(crate) fn collect_unfinished(remove: bool) -> Result<Vec<String>, OsError> {
-    let left = |name: &String| is_temporary(name) && is_unfinished(name, remove).unwrap_or(false);
-    Ok(names()?.into_iter().filter(left).collect())
-}
-
-fn is_temporary(name: &str) -> bool {
+/// Whether a name is one that a maker gives an object for the time being.
+pub(crate) fn is_temporary(name: &str) -> bool {
     let numbers = name.strip_prefix(TEMPORARY_PREFIX).and_then(|rest| rest.split_once('-'));
     numbers.is_some_and(|(pid, number)| pid.parse::<u32>().is_ok() && number.parse::<u32>().is_ok())
-}
-
-/// Whether the maker of that name left it.
-fn is_unfinished(name: &str, remove: bool) -> Result<bool, OsError> {
-    let file = open_existing(name, remove)?;
-    let own = |stat: Metadata| stat.is_file() && stat.uid() == geteuid().as_raw();
-    if !file.metadata().is_ok_and(own) {
-        return Ok(false);
-    }
-    if !remove {
-        return token::is_owned(&file, MAKER_BYTE).map(|owned| !owned);
-    }
-    // Whoever removes the name has this lock, so it means the file until it is gone.
-    if !token::try_exclusive(&file, MAKER_BYTE)? || !means(name, &file) {
-        return Ok(false);
-    }
-    unlink(name).map(|()| true)
 }
 
 /// Gives an object all its memory now, so that no store can meet a full tmpfs
@@ -220,7 +190,3 @@ pub(crate) fn names() -> Result<Vec<String>, OsError> {
     names.sort_unstable();
     Ok(names)
 }
-
-#[cfg(test)]
-#[path = "shm_tests.rs"]
-mod tests;

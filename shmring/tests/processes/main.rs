@@ -34,6 +34,8 @@ fn child_entry() {
             "create" => races::create(&args),
             "collect" => collecting::collect_all(&args),
             "come-and-go" => collecting::come_and_go(&args),
+            "attach-on" => races::attach_on(&args),
+            "unlink-on" => races::unlink_on(&args),
             "ring-hold" => slots_death::hold(&args),
             "ring-sleep" => slots_sleepers::sleep(&args),
             "fork-with-slots" => ring_forks::fork(&args),

@@ -15,6 +15,7 @@ mod recreate;
 mod standing;
 mod system;
 mod tables;
+mod unlink;
 mod wrap;
 
 use common::child;

@@ -108,7 +108,7 @@ fn elements_of_any_size() {
             let expected: Vec<_> = all.iter().map(bytemuck::bytes_of).collect();
             assert_eq!(shown, expected);
             assert_eq!(peeked.messages[0].start, round * 5);
-            rx.recv_slice(&mut vec![make(0); 5]).unwrap();
+            rx.recv_slice(&mut [make(0); 5]).unwrap();
         }
     }
     check(|number| number);
