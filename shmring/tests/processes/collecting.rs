@@ -12,7 +12,7 @@ use shmring::{
 };
 
 use crate::common::child::{self, Part, pause, say};
-use crate::common::{Name, SHORT, eventually, is_root, watchdog};
+use crate::common::{Name, eventually, is_root, watchdog};
 
 const NOBODY: u32 = 65_534;
 
@@ -131,43 +131,6 @@ fn what_is_damaged_or_not_ours_is_kept() {
     assert!(matches!(refused, CollectError::Attach(AttachError::WorldWritable { .. })));
 }
 
-/// Opens the file of that name, and has the lock on one byte of it alone.
-fn lock(name: &Name, byte: libc::off_t) -> File {
-    let file = File::options().read(true).write(true).open(name.path()).unwrap();
-    let lock = libc::flock {
-        l_type: libc::F_WRLCK as libc::c_short,
-        l_whence: libc::SEEK_SET as libc::c_short,
-        l_start: byte,
-        l_len: 1,
-        l_pid: 0,
-    };
-    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock)).unwrap();
-    file
-}
-
-/// Catches a name that is taken from a segment that somebody is about to remove because
-/// nobody is attached: it could mean another one by the time that it is removed.
-#[test]
-fn a_name_is_not_removed_while_a_collector_decides() {
-    let _watchdog = watchdog("a_name_is_not_removed_while_a_collector_decides");
-    let name = Name::new();
-    drop(name.create(&Config::spsc().capacity_bytes(4096)));
-    let file = lock(&name, 0);
-    thread::scope(|scope| {
-        let unlink = scope.spawn(|| Segment::unlink(&name).unwrap());
-        thread::sleep(5 * SHORT);
-        assert!(name.path().exists(), "it did not wait for the lock");
-        drop(file);
-        unlink.join().unwrap();
-    });
-    assert!(!name.path().exists());
-    // Who never lets go of the lock does not keep the name.
-    drop(name.create(&Config::spsc().capacity_bytes(4096)));
-    let _file = lock(&name, 0);
-    Segment::unlink(&name).unwrap();
-    assert!(!name.path().exists());
-}
-
 /// What a name means at the moment.
 fn inode(name: &str) -> Option<u64> {
     fs::metadata(Path::new("/dev/shm").join(name)).ok().map(|stat| stat.ino())
@@ -273,6 +236,20 @@ fn collectors_race_with_those_who_come_and_go() {
             }
         });
     }
+}
+
+/// Opens the file of that name, and has the lock on one byte of it alone.
+fn lock(name: &Name, byte: libc::off_t) -> File {
+    let file = File::options().read(true).write(true).open(name.path()).unwrap();
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: byte,
+        l_len: 1,
+        l_pid: 0,
+    };
+    fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock)).unwrap();
+    file
 }
 
 /// Catches files of makers that died before they gave them their names, and those of makers
