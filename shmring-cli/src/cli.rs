@@ -1,5 +1,7 @@
 //! What can be typed, and the help that explains it.
 
+mod looking;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +10,7 @@ use shmring::Kind;
 
 use crate::framing::{Incoming, Outgoing};
 use crate::parse;
+pub(crate) use looking::{GcArgs, LsArgs, PeekArgs, StatArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout,
@@ -51,6 +54,12 @@ pub(crate) enum Verb {
     Unlink(UnlinkArgs),
     /// List segments without joining any
     Ls(LsArgs),
+    /// Tell what goes on in a segment, and why it stands still
+    Stat(StatArgs),
+    /// Show messages that wait to be received, and leave them there
+    Peek(PeekArgs),
+    /// Clean up behind the dead, and remove what they abandoned
+    Gc(GcArgs),
     /// Move 2 GiB between two processes through a ring and through a pipe
     Demo(DemoArgs),
     /// Print a shell's completions of these verbs and options
@@ -318,21 +327,6 @@ pub(crate) struct UnlinkArgs {
     /// Names of the segments
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  shmring ls
-  shmring ls --json | jq -r '.segments[] | select(.state == \"idle\").name'
-
-States: open (someone is attached), idle (nobody is), closed (for good),
-broken (with what is wrong). A participant that died without leaving is
-marked dead. Other files in /dev/shm are not listed.")]
-pub(crate) struct LsArgs {
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

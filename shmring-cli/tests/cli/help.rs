@@ -4,8 +4,21 @@ use std::fs;
 
 use crate::support::run;
 
-const VERBS: [&str; 10] =
-    ["create", "serve", "attach", "send", "recv", "unlink", "ls", "demo", "completions", "man"];
+const VERBS: [&str; 13] = [
+    "create",
+    "serve",
+    "attach",
+    "send",
+    "recv",
+    "unlink",
+    "ls",
+    "stat",
+    "peek",
+    "gc",
+    "demo",
+    "completions",
+    "man",
+];
 
 // Catches a script that is empty, or that does not know a verb.
 #[test]
