@@ -10,6 +10,7 @@ use shmring::Kind;
 
 use crate::framing::{Incoming, Outgoing};
 use crate::parse;
+use crate::report;
 pub(crate) use looking::{GcArgs, LsArgs, PeekArgs, StatArgs};
 
 const EXIT_CODES: &str = "\
@@ -174,6 +175,14 @@ pub(crate) struct Target {
     /// The segment that `shmring serve` offers at this socket
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
+}
+
+impl Target {
+    /// What was typed, for people to type again.
+    pub(crate) fn typed(&self) -> String {
+        let socket = self.socket.as_ref().map(|path| format!("--socket {}", path.display()));
+        report::printable(&socket.or_else(|| self.name.clone()).unwrap_or_default())
+    }
 }
 
 /// How to attach to what, for all verbs that do.

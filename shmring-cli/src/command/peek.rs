@@ -15,7 +15,7 @@ struct Peek {
     messages: Vec<MessageFacts>,
     /// Messages that others received meanwhile.
     missed: u64,
-    end: EndFacts,
+    ended: EndFacts,
 }
 
 #[derive(Serialize)]
@@ -58,14 +58,20 @@ pub(crate) fn run(args: &PeekArgs) -> Result<(), Stop> {
         name: name.clone(),
         messages: messages.into_iter().map(|one| MessageFacts::of(one, args.hex)).collect(),
         missed,
-        end: EndFacts::of(&end),
+        ended: EndFacts::of(end),
     };
     report::print(args.json, &facts, |facts| text(facts, args.hex))?;
-    conclude(name, facts.messages.len(), missed, end)
+    conclude(args, name, facts.messages.len(), missed, end)
 }
 
 /// Says what the messages themselves do not tell.
-fn conclude(name: &str, shown: usize, missed: u64, end: PeekEnd) -> Result<(), Stop> {
+fn conclude(
+    args: &PeekArgs,
+    name: &str,
+    shown: usize,
+    missed: u64,
+    end: PeekEnd,
+) -> Result<(), Stop> {
     if missed > 0 {
         say(format_args!("{} received meanwhile by others", report::count(missed, "message")));
     }
@@ -74,7 +80,8 @@ fn conclude(name: &str, shown: usize, missed: u64, end: PeekEnd) -> Result<(), S
             return Err(Stop::new(Exit::Corrupt, format!("{name:?}: {corrupt}")));
         }
         PeekEnd::InFlight { position } => say(format_args!(
-            "position {position} is claimed and not published; `shmring stat {name}` tells by whom"
+            "position {position} is claimed and not published; `shmring stat {}` tells by whom",
+            args.target.typed()
         )),
         PeekEnd::Outrun => say("others receive faster than this; try again, or stop them"),
         PeekEnd::Empty if shown == 0 => say("no messages"),
@@ -84,11 +91,11 @@ fn conclude(name: &str, shown: usize, missed: u64, end: PeekEnd) -> Result<(), S
 }
 
 impl EndFacts {
-    fn of(end: &PeekEnd) -> Self {
+    fn of(end: PeekEnd) -> Self {
         let (kind, position) = match end {
             PeekEnd::Limit => ("limit", None),
             PeekEnd::Empty => ("empty", None),
-            PeekEnd::InFlight { position } => ("in_flight", Some(*position)),
+            PeekEnd::InFlight { position } => ("in_flight", Some(position)),
             PeekEnd::Corrupt(corrupt) => ("corrupt", Some(corrupt.position)),
             PeekEnd::Outrun => ("outrun", None),
         };

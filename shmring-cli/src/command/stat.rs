@@ -64,7 +64,9 @@ pub(crate) fn run(args: &StatArgs) -> Result<(), Stop> {
     let standstill = after.standstill_since(&before);
     let unit = Unit::of(description.kind);
     let sample_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
-    let scene = Scene { status: &after, name: &description.name, unit, sample_ms };
+    let target = args.target.typed();
+    let is_named = args.target.socket.is_none();
+    let scene = Scene { status: &after, target: &target, is_named, unit, sample_ms };
     let stat = Stat {
         facts: Facts::of(description, &after),
         holders: after.holders.iter().map(HolderFacts::of).collect(),

@@ -62,8 +62,10 @@ impl StandstillFacts {
 /// A ring that stands still.
 pub(crate) struct Scene<'a> {
     pub(crate) status: &'a Status,
-    /// What the verbs call the segment.
-    pub(crate) name: &'a str,
+    /// What verbs are given to mean the segment.
+    pub(crate) target: &'a str,
+    /// Whether that is a name, which it could be removed by.
+    pub(crate) is_named: bool,
     pub(crate) unit: Unit,
     /// How long was looked.
     pub(crate) sample_ms: u64,
@@ -71,7 +73,7 @@ pub(crate) struct Scene<'a> {
 
 impl Scene<'_> {
     pub(crate) fn explain(&self, standstill: &Standstill) -> StandstillFacts {
-        let Self { status, name, unit, sample_ms } = *self;
+        let Self { status, target, is_named, unit, sample_ms } = *self;
         let mut facts = StandstillFacts {
             kind: "empty",
             position: status.head,
@@ -105,10 +107,10 @@ impl Scene<'_> {
             Standstill::Corrupt(corrupt) => {
                 (facts.kind, facts.position) = ("corrupt", corrupt.position);
                 facts.say(format!("{corrupt}, which no correct program can have written"));
-                facts.do_this(format!(
-                    "nothing brings this ring back: end those attached, `shmring unlink {name}`, \
-                     and create it anew"
-                ));
+                facts.do_this("nothing brings this ring back: end those attached");
+                if is_named {
+                    facts.do_this(format!("then `shmring unlink {target}` and create it anew"));
+                }
             }
         }
         facts
@@ -132,7 +134,7 @@ impl Scene<'_> {
                 true => "a consumer closes the ticket as soon as one receives".to_owned(),
                 false => format!(
                     "the next consumer closes the ticket when it receives: `shmring recv {}`",
-                    self.name
+                    self.target
                 ),
             });
         } else {
@@ -154,13 +156,15 @@ impl Scene<'_> {
         }
         match &owner.process_state {
             Some(state) => facts.say(format!("{named} has the ticket, is alive and {state}")),
-            None => facts.say(format!("{named} has the ticket and is alive")),
+            None => facts.say(format!(
+                "{named} has the ticket and is alive; what it does cannot be seen from here"
+            )),
         }
         facts.do_this("the ring goes on when that process does");
     }
 
     fn nobody_receives(&self, facts: &mut StandstillFacts) {
-        let (status, name) = (self.status, self.name);
+        let (status, target) = (self.status, self.target);
         if self.holders(Role::Consumer, "receives nothing", facts) {
             return;
         }
@@ -168,17 +172,16 @@ impl Scene<'_> {
             0 => facts.say("no consumer has come yet"),
             count => facts.say(format!("{} came and left", report::count(count, "consumer"))),
         }
-        facts.do_this(format!("receive: `shmring recv {name}`"));
+        facts.do_this(format!("receive: `shmring recv {target}`"));
     }
 
     fn nobody_sends(&self, facts: &mut StandstillFacts) {
-        let (status, name) = (self.status, self.name);
+        let (status, target) = (self.status, self.target);
         if status.closed {
-            facts.say("it was closed for good");
-            facts.do_this(format!(
-                "nothing comes any more: `shmring unlink {name}`, or `shmring create {name} \
-                 --recreate` for a new one"
-            ));
+            facts.say("it was closed for good, so nothing comes any more");
+            if self.is_named {
+                facts.do_this(format!("`shmring create {target} --recreate` makes a new one"));
+            }
             return;
         }
         if self.holders(Role::Producer, "sends nothing", facts) {
@@ -188,7 +191,7 @@ impl Scene<'_> {
             0 => facts.say("no producer has come yet"),
             count => facts.say(format!("{} came and left", report::count(count, "producer"))),
         }
-        facts.do_this(format!("send: `shmring send {name}`"));
+        facts.do_this(format!("send: `shmring send {target}`"));
     }
 
     /// Those who could go on and do not, if there are any.
@@ -204,10 +207,11 @@ impl Scene<'_> {
             }
         }
         if holders.iter().any(|holder| !holder.participant.alive) {
-            facts.do_this(format!(
-                "the dead are cleaned up behind by the next to attach, or by `shmring gc {}`",
-                self.name
-            ));
+            let gc = match self.is_named {
+                true => format!(", or by `shmring gc {}`", self.target),
+                false => String::new(),
+            };
+            facts.do_this(format!("the dead are cleaned up behind by the next to attach{gc}"));
         }
         !holders.is_empty()
     }

@@ -99,6 +99,10 @@ fn names_with_control_characters() {
     let shown = name.0.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t");
     let shown = shown.replace('\x1b', "\\u{1b}");
     assert!(text.lines().any(|row| row.contains(shown.trim_end())), "{text}");
+    let stat = run(&["stat", &name.0]).expect_code(0).text();
+    assert!(stat.contains(&format!("`shmring send {shown}`")), "{stat}");
+    let gc = run(&["gc", "--dry-run", "--unattached", &name.0]).expect_code(0).text();
+    assert!(gc.contains(&shown) && !format!("{stat}{gc}").contains(['\x1b', '\t']), "{gc}");
     run_with(&["send", &name.0], b"x\n").expect_code(0);
     assert_eq!(name.drain(), b"x\n");
     let errors = run(&["create", &name.0]).expect_code(7).stderr;

@@ -7,6 +7,7 @@ mod exit_codes;
 mod gc;
 mod help;
 mod holder;
+mod json;
 mod killed;
 mod kinds;
 mod lifecycle;

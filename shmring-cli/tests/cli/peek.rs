@@ -37,13 +37,13 @@ fn messages_are_shown_and_stay() {
 
         let first = json(&name, &["-n", "1"]);
         assert_eq!(first["messages"].as_array().map(Vec::len), Some(1));
-        assert_eq!(first["end"]["kind"], "limit");
+        assert_eq!(first["ended"]["kind"], "limit");
         let all = json(&name, &[]);
         let texts: Vec<_> = all["messages"].as_array().expect("messages").iter().collect();
         assert_eq!(texts[0]["text"], "one");
         assert!(texts[0]["hex"].is_null());
         assert_eq!(texts[2]["text"], "größe\tand\x1b[2J");
-        assert_eq!((&all["missed"], &all["end"]["kind"]), (&0.into(), &"empty".into()));
+        assert_eq!((&all["missed"], &all["ended"]["kind"]), (&0.into(), &"empty".into()));
         assert_eq!(name.drain(), lines.as_bytes());
     }
 }
@@ -81,7 +81,7 @@ fn a_claimed_position_is_the_end() {
     let ended = run(&["peek", &name.0]).expect_code(0);
     assert_eq!(ended.text(), "");
     ended.expect_stderr("position 1 is claimed").expect_stderr("shmring stat");
-    assert_eq!(json(&name, &[])["end"]["position"], 1);
+    assert_eq!(json(&name, &[])["ended"]["position"], 1);
     holder.end().expect_code(0);
     assert_eq!(run(&["peek", &name.0]).expect_code(0).text().lines().count(), 2);
 }
