@@ -112,15 +112,11 @@ impl<'a> Shadow<'a> {
                 Ok(place.map_or(Look::Empty, Look::Message))
             }
             Ring::Slots(ring) => {
-                let mut consumer = slot::Consumer::take_over(ring);
-                for _ in 0..MAX_LOOKS {
-                    match consumer.look(ring)? {
-                        // There were too many tombstones for one look.
-                        Look::Outrun => {}
-                        look => return Ok(look),
-                    }
-                }
-                Ok(Look::Outrun)
+                let tombstones = self.copy.roles.tombstones();
+                let look = look_at_slots(ring);
+                // They were passed by nobody.
+                self.copy.roles.tombstones.store(tombstones, Ordering::Relaxed);
+                look
             }
             Ring::Elements(ring, len) => {
                 let mut consumer = packed::Consumer::take_over(ring);
@@ -133,6 +129,18 @@ impl<'a> Shadow<'a> {
             }
         }
     }
+}
+
+fn look_at_slots(ring: slot::Ring<'_>) -> Result<Look, Corrupt> {
+    let mut consumer = slot::Consumer::take_over(ring);
+    for _ in 0..MAX_LOOKS {
+        match consumer.look(ring)? {
+            // There were too many tombstones for one look.
+            Look::Outrun => {}
+            look => return Ok(look),
+        }
+    }
+    Ok(Look::Outrun)
 }
 
 /// The ring on the copy.

@@ -72,29 +72,30 @@ struct Positions {
 /// Where the ring is and what is at head, at one time, unless others are faster than that at
 /// every try.
 fn positions(shadow: &Shadow<'_>) -> Positions {
-    let mut found = look(shadow);
-    for _ in 1..MAX_TRIES {
-        if found.front != Front::Moving {
+    let (mut head, mut seen) = (shadow.head(), Front::Moving);
+    for _ in 0..MAX_TRIES {
+        let front = front(shadow);
+        if shadow.is_intact(head) {
+            seen = front;
             break;
         }
         shadow.renew();
-        found = look(shadow);
+        head = shadow.head();
     }
-    found
+    // Last, as it takes longest: nothing is compared with it.
+    shadow.put_head(head);
+    let (used, messages_received) = shadow.observe();
+    Positions { head, used, messages_received, front: seen }
 }
 
-fn look(shadow: &Shadow<'_>) -> Positions {
-    let head = shadow.head();
-    let (used, messages_received) = shadow.observe();
-    let front = match shadow.look() {
-        _ if !shadow.is_intact(head) => Front::Moving,
+fn front(shadow: &Shadow<'_>) -> Front {
+    match shadow.look() {
         Ok(Look::Message(_)) => Front::Message,
         Ok(Look::Empty) => Front::Empty,
         Ok(Look::InFlight { position }) => Front::InFlight { position },
         Ok(Look::Outrun) => Front::Moving,
         Err(corrupt) => Front::Corrupt(corrupt),
-    };
-    Positions { head, used, messages_received, front }
+    }
 }
 
 /// The handle of that index, if somebody has it.
