@@ -9,7 +9,7 @@
 //! otherwise shares it as well: so the name that is removed is that of the segment that was
 //! looked at. Of several collectors one removes it; the others find the file without a name.
 
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 
 use super::attach::sweep;
@@ -22,6 +22,7 @@ use super::options::AttachOptions;
 use super::unlink::remove;
 use crate::error::{AttachError, CollectError, OsError};
 use crate::facts::{Description, Status};
+use crate::layout::Geometry;
 use crate::sys::token::Probe;
 use crate::sys::{shm, token};
 
@@ -54,7 +55,8 @@ pub struct Collected {
 /// What a collector does with a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// Nothing: everybody in it is alive, or it waits for whoever comes.
+    /// Nothing: everybody in it is alive, or it waits for whoever comes, or it is another
+    /// user's.
     Kept,
     /// The dead are cleaned up behind, as by anyone who attaches.
     Cleaned,
@@ -96,34 +98,30 @@ impl Collector {
     /// See [`CollectError`]. The segment is as it was.
     pub fn collect(&self, name: &str) -> Result<Collected, CollectError> {
         let name = Name::new(name).map_err(AttachError::Name)?;
-        let Found { file, header, description, .. } = find(&name, !self.dry_run)?;
-        let is_own = description.owner_uid == nix::unistd::geteuid().as_raw();
-        AttachOptions::new().accept_world_writable(is_own).check(&description)?;
-        let lock = (!self.dry_run).then(|| LifecycleLock::exclusive(&file, &name)).transpose()?;
-        if !is_named(&file, &name) {
+        let found = find(&name, !self.dry_run)?;
+        let is_own = is_own(found.description.owner_uid);
+        AttachOptions::new().accept_world_writable(is_own).check(&found.description)?;
+        let place = Place::new(found, *self)?;
+        let status = place.status()?;
+        // The lock decides; asking first keeps it from those who attach to what stays.
+        let fate = self.fate(&status, place.is_in_use()?, is_own);
+        if self.dry_run || fate == Fate::Kept {
+            return Ok(Collected { description: place.description, status, fate });
+        }
+        let _lock = LifecycleLock::exclusive(&place.file, &name)?;
+        if !is_named(&place.file, &name) {
             return Err(AttachError::NotFound { name: name.to_owned() }.into());
         }
-        let in_use = is_in_use(&file).map_err(AttachError::Os)?;
-        let geometry = header.geometry;
-        let mut mapping = Mapping::new(&file, geometry, !self.dry_run).map_err(AttachError::Os)?;
-        if self.guard {
-            mapping.guard(&file, !self.dry_run).map_err(AttachError::Os)?;
-        }
-        let probe = Probe::new(file).map_err(AttachError::Os)?;
-        let status =
-            status(&mapping, geometry.shape, &Participants::new(&mapping, &probe, geometry));
-        mapping.check().map_err(CollectError::Failed)?;
-        let fate = self.fate(&status, in_use, is_own);
-        if lock.is_some() {
-            match fate {
-                Fate::Kept => {}
-                Fate::Cleaned => sweep(&mapping, &probe, geometry, None),
-                Fate::Removed | Fate::RemovedUnattached => {
-                    remove(&name).map_err(CollectError::Unlink)?;
-                }
+        let status = place.status()?;
+        let fate = self.fate(&status, place.is_in_use()?, is_own);
+        match fate {
+            Fate::Kept => {}
+            Fate::Cleaned => sweep(&place.mapping, &place.probe, place.geometry, None),
+            Fate::Removed | Fate::RemovedUnattached => {
+                remove(&name).map_err(CollectError::Unlink)?;
             }
         }
-        Ok(Collected { description, status, fate })
+        Ok(Collected { description: place.description, status, fate })
     }
 
     fn fate(self, status: &Status, in_use: bool, is_own: bool) -> Fate {
@@ -150,8 +148,7 @@ impl Collector {
     fn is_unfinished(self, name: &str) -> Result<bool, CollectError> {
         let name = Name::new(name).map_err(AttachError::Name)?;
         let file = shm::open_existing(name.as_str(), !self.dry_run).map_err(AttachError::Os)?;
-        let is_ours =
-            |stat: Metadata| stat.is_file() && stat.uid() == nix::unistd::geteuid().as_raw();
+        let is_ours = |stat: Metadata| stat.is_file() && is_own(stat.uid());
         if !file.metadata().is_ok_and(is_ours) {
             return Ok(false);
         }
@@ -165,6 +162,44 @@ impl Collector {
             return Ok(false);
         }
         remove(&name).map(|()| true).map_err(CollectError::Unlink)
+    }
+}
+
+fn is_own(uid: u32) -> bool {
+    uid == nix::unistd::geteuid().as_raw()
+}
+
+/// A segment that is looked at without being joined.
+struct Place {
+    file: File,
+    mapping: Mapping,
+    probe: Probe,
+    geometry: Geometry,
+    description: Description,
+}
+
+impl Place {
+    fn new(found: Found, how: Collector) -> Result<Self, CollectError> {
+        let Found { file, header, description, .. } = found;
+        let geometry = header.geometry;
+        let mut mapping = Mapping::new(&file, geometry, !how.dry_run).map_err(AttachError::Os)?;
+        if how.guard {
+            mapping.guard(&file, !how.dry_run).map_err(AttachError::Os)?;
+        }
+        let os = |error| AttachError::Os(OsError::new("dup", "the segment", error));
+        let probe = Probe::new(file.try_clone().map_err(os)?).map_err(AttachError::Os)?;
+        Ok(Self { file, mapping, probe, geometry, description })
+    }
+
+    /// Whether anybody is attached.
+    fn is_in_use(&self) -> Result<bool, CollectError> {
+        is_in_use(&self.file).map_err(|error| AttachError::Os(error).into())
+    }
+
+    fn status(&self) -> Result<Status, CollectError> {
+        let participants = Participants::new(&self.mapping, &self.probe, self.geometry);
+        let status = status(&self.mapping, self.geometry.shape, &participants);
+        self.mapping.check().map(|()| status).map_err(CollectError::Failed)
     }
 }
 

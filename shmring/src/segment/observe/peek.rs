@@ -112,7 +112,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(shadow: Shadow<'a>) -> Self {
-        let (position, (_, received)) = (shadow.head(), shadow.observe());
+        let (position, received) = (shadow.head(), shadow.received());
         Self { shadow, position, received, since: 0, found: Vec::new(), missed: 0 }
     }
 
@@ -163,7 +163,7 @@ impl<'a> Walk<'a> {
     fn start_over(&mut self) {
         self.shadow.renew();
         self.position = self.shadow.head();
-        let (_, received) = self.shadow.observe();
+        let received = self.shadow.received();
         let passed = received.wrapping_sub(self.received).saturating_sub(self.since);
         self.missed = self.missed.saturating_add(passed);
         (self.received, self.since) = (received, 0);

@@ -11,8 +11,9 @@ use crate::ring::{
 use crate::segment::mapping::Mapping;
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// How often as many tombstones are passed as a consumer passes at once.
-const MAX_LOOKS: u32 = 64;
+/// A consumer's look passes some tens of tombstones: so many looks pass as many as the
+/// largest ring can hold.
+const MAX_LOOKS: u64 = slot::MAX_SLOTS / 32;
 
 /// A ring whose control block is a copy: the ring's own consumer can be played on it, and
 /// stores nothing but its private head.
@@ -81,6 +82,16 @@ impl<'a> Shadow<'a> {
             Ring::Records(ring) => ring.observe(),
             Ring::Slots(ring) => ring.observe(),
             Ring::Elements(ring, _) => ring.observe(),
+        }
+    }
+
+    /// Messages consumed so far, as [`observe`](Self::observe) tells, but without a look at
+    /// what is in use.
+    pub(super) fn received(&self) -> u64 {
+        match self.shape {
+            Shape::Records { .. } => self.copy.consumer.messages.load(Ordering::Relaxed),
+            Shape::Slots { .. } => self.head().wrapping_sub(self.copy.roles.tombstones()),
+            Shape::Elements { .. } => self.head(),
         }
     }
 
