@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use shmring::{AttachError, AttachOptions, Description, Fault, ReceiveError, Segment, Status};
+use shmring::{
+    AttachError, AttachOptions, Description, Fault, Observer, ReceiveError, Segment, Status,
+};
 
 use crate::cli::{Attaching, Target};
 use crate::signals::{SLICE, Signals};
@@ -41,6 +43,20 @@ pub(crate) fn look(how: &Attaching, signals: &Signals) -> Result<Look, Stop> {
         Err(error) => Err(error),
     };
     in_time(how, signals, attempt, is_early)
+}
+
+/// How to look at what anybody has made and may cut short meanwhile.
+pub(crate) fn looking() -> AttachOptions {
+    AttachOptions::new().accept_world_writable(true).guard(true)
+}
+
+/// Looks on without joining.
+pub(crate) fn observe(target: &Target) -> Result<Observer, Stop> {
+    match &target.socket {
+        Some(path) => Ok(looking().receive_to_observe(path)?),
+        // The command line has one of the two.
+        None => Ok(looking().observe(target.name.as_deref().unwrap_or_default())?),
+    }
 }
 
 /// Whether a server may do what is asked later.

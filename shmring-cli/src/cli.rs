@@ -1,5 +1,7 @@
 //! What can be typed, and the help that explains it.
 
+mod looking;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -9,6 +11,8 @@ use shmring_bench::cli::{AFTER_HELP, FileCommand, SessionArgs};
 
 use crate::framing::{Incoming, Outgoing};
 use crate::parse;
+use crate::report;
+pub(crate) use looking::{GcArgs, LsArgs, PeekArgs, StatArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout,
@@ -52,6 +56,12 @@ pub(crate) enum Verb {
     Unlink(UnlinkArgs),
     /// List segments without joining any
     Ls(LsArgs),
+    /// Tell what goes on in a segment, and why it stands still
+    Stat(StatArgs),
+    /// Show messages that wait to be received, and leave them there
+    Peek(PeekArgs),
+    /// Clean up behind the dead, and remove what they abandoned
+    Gc(GcArgs),
     /// Move 2 GiB between two processes through a ring and through a pipe
     Demo(DemoArgs),
     /// Measure the rings beside other mechanisms, or compare and draw what was measured
@@ -168,6 +178,14 @@ pub(crate) struct Target {
     /// The segment that `shmring serve` offers at this socket
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
+}
+
+impl Target {
+    /// What was typed, for people to type again.
+    pub(crate) fn typed(&self) -> String {
+        let socket = self.socket.as_ref().map(|path| format!("--socket {}", path.display()));
+        report::printable(&socket.or_else(|| self.name.clone()).unwrap_or_default())
+    }
 }
 
 /// How to attach to what, for all verbs that do.
@@ -321,21 +339,6 @@ pub(crate) struct UnlinkArgs {
     /// Names of the segments
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  shmring ls
-  shmring ls --json | jq -r '.segments[] | select(.state == \"idle\").name'
-
-States: open (someone is attached), idle (nobody is), closed (for good),
-broken (with what is wrong). A participant that died without leaving is
-marked dead. Other files in /dev/shm are not listed.")]
-pub(crate) struct LsArgs {
-    /// Print JSON
-    #[arg(long)]
-    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -5,6 +5,7 @@ mod cli;
 mod command;
 mod facts;
 mod framing;
+mod hex;
 mod input;
 mod making;
 mod output;
@@ -44,6 +45,9 @@ fn dispatch(verb: Verb) -> Result<(), Stop> {
         Verb::Recv(args) => command::recv::run(&args),
         Verb::Unlink(args) => command::unlink::run(&args),
         Verb::Ls(args) => command::ls::run(&args),
+        Verb::Stat(args) => command::stat::run(&args),
+        Verb::Peek(args) => command::peek::run(&args),
+        Verb::Gc(args) => command::gc::run(&args),
         Verb::Demo(args) => command::demo::run(&args),
         Verb::Bench(args) => command::bench::run(&args),
         Verb::Completions(args) => command::completions::run(&args),

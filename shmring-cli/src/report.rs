@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use crate::stop::{Exit, Stop};
 
-/// Grows when a field changes its meaning or goes away; new fields do not count.
-const SCHEMA: u32 = 2;
+/// The number grows when a field changes its meaning or goes away; new fields do not count.
+/// What there is stands in docs/cli-json.md.
+const SCHEMA: &str = "shmring/3";
 
 #[derive(Serialize)]
 struct Versioned<'a, T> {
-    schema: u32,
+    schema: &'static str,
     #[serde(flatten)]
     facts: &'a T,
 }
@@ -40,6 +41,11 @@ pub(crate) fn write(text: &str) -> Result<(), Stop> {
     }
 }
 
+/// Rows of a label and what there is to say.
+pub(crate) fn rows(rows: &[(&str, String)]) -> String {
+    rows.iter().map(|(label, value)| format!("{label:<9} {value}\n")).collect()
+}
+
 /// Bytes for people: `1 MiB`, `1.5 KiB`, `700 B`.
 pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
@@ -50,6 +56,11 @@ pub(crate) fn bytes(count: u64) -> String {
     // Tenths, rounded down, so that 1023.9 KiB never reads as 1024.
     let tenths = ((count - (whole << shift)) * 10) >> shift;
     if tenths == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
+}
+
+/// So many of something that has a plural with s.
+pub(crate) fn count(number: u64, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A name or a message with its control characters shown instead of obeyed.
@@ -64,6 +75,16 @@ pub(crate) fn printable(text: &str) -> String {
         }
         out
     })
+}
+
+/// Bytes as text, those that are none as `\\xNN`.
+pub(crate) fn printable_bytes(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        out += &printable(chunk.valid());
+        out.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    out
 }
 
 fn is_format(c: char) -> bool {
@@ -98,5 +119,6 @@ mod tests {
         assert_eq!(printable("größe"), "größe");
         assert_eq!(printable("a\nb\x1b[2J"), "a\\nb\\u{1b}[2J");
         assert_eq!(printable("a\\b\u{202e}"), "a\\\\b\\u{202e}");
+        assert_eq!(printable_bytes(b"gr\xc3\xb6\xff\n"), "gr\u{f6}\\xff\\n");
     }
 }

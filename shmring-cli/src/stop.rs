@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use shmring::{AttachError, CreateError, Fault, JoinError, OfferError, ReceiveError, UnlinkError};
+use shmring::{
+    AttachError, CollectError, CreateError, Fault, JoinError, OfferError, ReceiveError, UnlinkError,
+};
 use signal_hook::low_level::emulate_default_handler;
 
 /// Exit codes that scripts can rely on. 0 is done.
@@ -138,9 +140,21 @@ impl From<UnlinkError> for Stop {
         let exit = match &error {
             UnlinkError::Name(_) => Exit::Usage,
             UnlinkError::NotFound { .. } => Exit::NoSegment,
+            UnlinkError::Attach(attach) => attach_exit(attach),
             UnlinkError::Denied { .. } | UnlinkError::Os(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())
+    }
+}
+
+impl From<CollectError> for Stop {
+    fn from(error: CollectError) -> Self {
+        let message = error.to_string();
+        match error {
+            CollectError::Attach(attach) => Self::new(attach_exit(&attach), message),
+            CollectError::Unlink(unlink) => unlink.into(),
+            CollectError::Failed(fault) => Self::new(fault_exit(&fault), message),
+        }
     }
 }
 

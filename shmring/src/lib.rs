@@ -73,8 +73,8 @@
 //!   the same files.
 //! - `sync`: the seam through which they touch memory and sleep.
 //! - `layout`: the byte map of a segment.
-//! - `segment`: create, find, attach, unlink, clean up behind the dead, watch for deaths;
-//!   where raw bytes become typed.
+//! - `segment`: create, find, attach, unlink, clean up behind the dead, watch for deaths, look
+//!   on; where raw bytes become typed.
 //! - `seat`, `wait`: a handle's place in the tables; spinning and sleeping there.
 //! - `pace`: when a consumer does better not to look again at once.
 //! - `peers`: whose going ends what a handle can do.
@@ -106,16 +106,19 @@ pub use bytemuck;
 pub use consumer::Consumer;
 pub use element::Element;
 pub use error::{
-    AttachError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError, NameError,
-    OfferError, OsError, ReceiveError, RecvError, Role, SendError, ShareError, TryRecvError,
-    TrySendError, UnlinkError,
+    AttachError, CollectError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError,
+    NameError, OfferError, OsError, PeekError, ReceiveError, RecvError, Role, SendError,
+    ShareError, TryRecvError, TrySendError, UnlinkError,
 };
-pub use facts::{Description, ElementType, Kind, Obtained, Participant, Status, WakeFences};
+pub use facts::{
+    Description, ElementType, Front, Holder, Kind, Obtained, Participant, PidNamespace, Process,
+    ProcessState, Standstill, Status, WakeFences,
+};
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{
-    Access, AllowList, AttachOptions, Config, Monitor, Observer, Offer, Outcome, Segment, Visit,
-    list,
+    Access, AllowList, AttachOptions, Collected, Collector, Config, Fate, Monitor, Observer, Offer,
+    Outcome, PeekEnd, Peeked, Pending, Segment, Unlinked, Visit, list,
 };
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;

@@ -39,23 +39,15 @@ fn announce(segment: &Segment) {
 
 fn text(facts: &Facts) -> String {
     let Facts { segment, status } = facts;
-    let mut used =
-        format!("{}, {} messages received so far", status.used(), status.messages_received);
-    if status.tombstones > 0 {
-        used += &format!(", {} slots passed without one", status.tombstones);
-    }
     let everyone = usize::MAX;
-    let rows = [
-        ("name", report::printable(&segment.name)),
-        ("ring", segment.summary()),
-        ("memory", format!("{} bytes in all", segment.total_bytes)),
-        ("created", format!("{} by pid {}", segment.created_at, segment.creator_pid)),
-        ("owner", format!("uid {}", segment.owner_uid)),
-        ("state", status.state.to_owned()),
-        ("used", used),
+    let mut rows = segment.rows();
+    rows.extend([
+        ("state", status.state.name().to_owned()),
+        ("used", status.used()),
+        ("so far", status.so_far()),
         ("producers", brief(&status.producers, everyone)),
         ("consumers", brief(&status.consumers, everyone)),
         ("attached", brief(&status.attached, everyone)),
-    ];
-    rows.map(|(label, value)| format!("{label:<9} {value}\n")).concat()
+    ]);
+    report::rows(&rows)
 }

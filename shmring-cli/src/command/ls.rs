@@ -1,8 +1,9 @@
 //! `shmring ls`: lists segments without joining any.
 
 use serde::Serialize;
-use shmring::{AttachError, AttachOptions};
+use shmring::AttachError;
 
+use crate::attaching::looking;
 use crate::cli::LsArgs;
 use crate::facts::{Facts, brief};
 use crate::report;
@@ -34,11 +35,6 @@ pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
     report::print(args.json, &listing, text)
 }
 
-/// At whatever anybody has made and may cut short meanwhile.
-fn looking() -> AttachOptions {
-    AttachOptions::new().accept_world_writable(true).guard(true)
-}
-
 /// What there is to say about `name`; nothing if it vanished meanwhile.
 fn look(name: String) -> Option<Entry> {
     let broken = |name, error: String| Some(Entry::Broken { name, state: "broken", error });
@@ -53,14 +49,24 @@ fn look(name: String) -> Option<Entry> {
 }
 
 fn text(listing: &Listing) -> String {
-    let header =
-        ["NAME", "KIND", "CAPACITY", "USED", "MESSAGES", "PRODUCERS", "CONSUMERS", "STATE"];
-    let right = [false, false, true, true, true, true, true, false];
+    let header = [
+        "NAME",
+        "KIND",
+        "CAPACITY",
+        "USED",
+        "FILL",
+        "MESSAGES",
+        "PRODUCERS",
+        "CONSUMERS",
+        "ATTACHED",
+        "STATE",
+    ];
+    let right = [false, false, true, true, true, true, true, true, true, false];
     let rows: Vec<_> = listing.segments.iter().map(row).collect();
     table::layout(header, right, &rows)
 }
 
-fn row(entry: &Entry) -> [String; 8] {
+fn row(entry: &Entry) -> [String; 10] {
     match entry {
         Entry::Sound(facts) => {
             let Facts { segment, status } = &**facts;
@@ -69,25 +75,19 @@ fn row(entry: &Entry) -> [String; 8] {
                 segment.kind.clone(),
                 segment.size(),
                 status.used(),
+                format!("{}%", status.fill_percent),
                 status.messages_received.to_string(),
                 brief(&status.producers, MAX_PIDS),
                 brief(&status.consumers, MAX_PIDS),
-                status.state.to_owned(),
+                status.attached(),
+                status.state.name().to_owned(),
             ]
         }
         Entry::Broken { name, state, error } => {
-            let unknown = || "-".to_owned();
-            let state = format!("{state}: {}", report::printable(error));
-            [
-                report::printable(name),
-                unknown(),
-                unknown(),
-                unknown(),
-                unknown(),
-                unknown(),
-                unknown(),
-                state,
-            ]
+            let mut cells = [(); 10].map(|()| "-".to_owned());
+            cells[0] = report::printable(name);
+            cells[9] = format!("{state}: {}", report::printable(error));
+            cells
         }
     }
 }

@@ -29,6 +29,12 @@ fn usage() {
         &["recv", "x", "--count", "many"],
         &["attach", "x", "--send", "--recv"],
         &["attach", "x", "--recv", "--json"],
+        &["stat"],
+        &["stat", "x", "--interval", "5"],
+        &["peek"],
+        &["peek", "x", "-n", "-1"],
+        &["peek", "x", "--bytes", "few"],
+        &["gc", "--json", "--nonsense"],
     ] {
         let ended = run(args).expect_code(2);
         assert_ne!(ended.stderr, "", "{args:?}");
@@ -43,7 +49,7 @@ fn usage() {
 fn names() {
     let long = "n".repeat(256);
     for name in ["", "/", "a/b", "/a/b", "//a", ".", "..", "../x", &long] {
-        for verb in ["create", "attach", "send", "recv", "unlink"] {
+        for verb in ["create", "attach", "send", "recv", "unlink", "stat", "peek", "gc"] {
             run(&[verb, name]).expect_code(2);
         }
     }
@@ -117,9 +123,10 @@ fn foreign_and_damaged_files() {
         .open(name.path())
         .and_then(|file| file.set_len(5000))
         .expect("cut");
-    for verb in ["attach", "send", "recv"] {
+    for verb in ["attach", "send", "recv", "stat", "peek", "gc"] {
         run(&[verb, &name.0]).expect_code(6);
     }
+    assert!(name.path().exists());
 }
 
 // Catches a segment that others can use, and a code that scripts cannot tell apart.
@@ -153,7 +160,7 @@ fn no_permission() {
         });
         Running { child: child.expect("a child") }.end()
     };
-    for verb in ["attach", "send", "recv", "unlink"] {
+    for verb in ["attach", "send", "recv", "unlink", "stat", "peek", "gc"] {
         nobody(verb).expect_code(1).expect_stderr("denied");
     }
     assert!(name.path().exists());
@@ -183,7 +190,7 @@ fn whom_to_trust() {
 // Catches a help text that is an error, or talk instead of data.
 #[test]
 fn help_and_version() {
-    for verb in ["create", "attach", "send", "recv", "unlink", "ls", "demo"] {
+    for verb in ["create", "attach", "send", "recv", "unlink", "ls", "stat", "peek", "gc", "demo"] {
         let help = run(&[verb, "--help"]).expect_code(0);
         assert!(help.text().contains("Example"), "{verb}");
     }
@@ -195,7 +202,7 @@ fn help_and_version() {
 #[test]
 fn a_closed_ring_of_nobody() {
     let missing = Name::new();
-    for verb in ["attach", "send", "recv", "unlink"] {
+    for verb in ["attach", "send", "recv", "unlink", "stat", "peek", "gc"] {
         let ended = Running::spawn(&mut shmring(&[verb, &missing.0])).end().expect_code(3);
         ended.expect_stderr(&missing.0);
     }

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::run;
 
-const VERBS: [&str; 11] = [
+const VERBS: [&str; 14] = [
     "create",
     "serve",
     "attach",
@@ -12,6 +12,9 @@ const VERBS: [&str; 11] = [
     "recv",
     "unlink",
     "ls",
+    "stat",
+    "peek",
+    "gc",
     "demo",
     "bench",
     "completions",

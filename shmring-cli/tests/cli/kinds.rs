@@ -158,7 +158,10 @@ fn slot_rings_are_described() {
         run(&["recv", &name.0, "--count", "1"]).expect_code(0);
         let text = run(&["attach", &name.0]).expect_code(0).text();
         let size = format!("{kind} ring, 16 slots of 64 bytes, longest message 56 bytes");
-        expect_parts(&text, &[&size, "2 slots", "1 messages", "producers -", "consumers -"]);
+        expect_parts(
+            &text,
+            &[&size, "2 slots", "1 message received", "producers -", "consumers -"],
+        );
         expect_parts(&row(&name), &[kind, "16 x 64 B", "2 slots", "idle"]);
         for facts in [name.facts(), name.listed().expect("the segment")] {
             assert_eq!(facts["slots"], 16);

@@ -24,7 +24,7 @@ fn a_segment_in_use() {
     let text = run(&["ls"]).expect_code(0).text();
     assert!(text.lines().next().is_some_and(|header| header.starts_with("NAME ")), "{text}");
     let row = text.lines().find(|row| row.starts_with(&name.0)).expect("a row");
-    for part in ["spsc", "4 KiB", &send.pid().to_string(), &recv.pid().to_string(), "open"] {
+    for part in ["spsc", "4 KiB", "0%", &send.pid().to_string(), &recv.pid().to_string(), "open"] {
         assert!(row.contains(part), "{part}: {row}");
     }
 }
@@ -39,10 +39,13 @@ fn a_dead_participant() {
     send.child.wait().expect("wait");
     let listed = name.listed().expect("the segment");
     assert_eq!(listed["producers"][0]["alive"], false, "{listed}");
-    assert_eq!(listed["state"], "idle");
+    assert_eq!(listed["state"], "abandoned");
+    assert_eq!(listed["attached_alive"], 0);
     let text = run(&["ls"]).expect_code(0).text();
     let row = text.lines().find(|row| row.starts_with(&name.0)).expect("a row");
-    assert!(row.contains(&format!("{} dead", send.pid())), "{row}");
+    for part in [&format!("{} dead", send.pid()), "0 + 1 dead", "abandoned"] {
+        assert!(row.contains(part), "{part}: {row}");
+    }
 }
 
 // Catches a damaged segment that hides the others, and foreign files in the list.
@@ -96,6 +99,10 @@ fn names_with_control_characters() {
     let shown = name.0.replace('\\', "\\\\").replace('\n', "\\n").replace('\t', "\\t");
     let shown = shown.replace('\x1b', "\\u{1b}");
     assert!(text.lines().any(|row| row.contains(shown.trim_end())), "{text}");
+    let stat = run(&["stat", &name.0]).expect_code(0).text();
+    assert!(stat.contains(&format!("`shmring send {shown}`")), "{stat}");
+    let gc = run(&["gc", "--dry-run", "--unattached", &name.0]).expect_code(0).text();
+    assert!(gc.contains(&shown) && !format!("{stat}{gc}").contains(['\x1b', '\t']), "{gc}");
     run_with(&["send", &name.0], b"x\n").expect_code(0);
     assert_eq!(name.drain(), b"x\n");
     let errors = run(&["create", &name.0]).expect_code(7).stderr;

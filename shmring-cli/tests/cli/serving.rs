@@ -204,6 +204,10 @@ fn the_list_decides() {
     run_with(&place.args("send", &path), b"12345678\n").expect_code(0);
     let seen = run_as_nobody(&[&place.args("attach", &path)[..], &["--json"]].concat(), b"");
     assert_eq!(seen.expect_code(0).json()["used_bytes"], 16);
+    let peek = run_as_nobody(&place.args("peek", &path), b"").expect_code(0);
+    assert_eq!(peek.text(), "0  8  12345678\n");
+    let stat = run_as_nobody(&place.args("stat", &path), b"").expect_code(0).text();
+    assert!(stat.contains(&format!("`shmring recv --socket {path}`")), "{stat}");
     for verb in ["send", "recv"] {
         run_as_nobody(&place.args(verb, &path), b"").expect_code(1).expect_stderr("reading only");
     }

@@ -134,7 +134,7 @@ impl Ended {
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
         let value: Value = serde_json::from_slice(&self.stdout).expect("JSON");
-        assert_eq!(value["schema"], 2);
+        assert_eq!(value["schema"], "shmring/3");
         value
     }
 }

@@ -6,17 +6,21 @@ use std::io;
 pub use crate::ring::Corrupt;
 pub use crate::ring::roster::Role;
 
+mod collect;
 mod config;
 mod join;
 mod monitor;
 mod offer;
+mod peek;
 mod segment;
 mod transfer;
 
+pub use collect::CollectError;
 pub use config::{ConfigError, NameError};
 pub use join::JoinError;
 pub use monitor::MonitorError;
 pub use offer::{OfferError, ReceiveError, ShareError};
+pub use peek::PeekError;
 pub use segment::{AttachError, CreateError, UnlinkError};
 pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
 

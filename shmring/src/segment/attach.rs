@@ -7,6 +7,7 @@ use super::find::{Found, find, is_linked};
 use super::lifecycle::LifecycleLock;
 use super::mapping::Mapping;
 use super::name::Name;
+use super::observe::Participants;
 use super::options::AttachOptions;
 use crate::error::{AttachError, OsError};
 use crate::facts::{Description, Obtained, Participant, WakeFences};
@@ -169,7 +170,12 @@ impl Attach {
 
     /// Who is in the entry of that index.
     pub(crate) fn participant(&self, index: usize) -> Option<Participant> {
-        participant(&self.mapping, &self.probe, self.geometry, index)
+        self.participants().get(index)
+    }
+
+    /// Who is in which entry.
+    pub(super) fn participants(&self) -> Participants<'_> {
+        Participants::new(&self.mapping, &self.probe, self.geometry)
     }
 }
 
@@ -183,21 +189,6 @@ impl Drop for Attach {
         }
         // Unmapping releases the token.
     }
-}
-
-/// Who is in an entry of the attach table.
-pub(super) fn participant(
-    mapping: &Mapping,
-    probe: &Probe,
-    geometry: Geometry,
-    index: usize,
-) -> Option<Participant> {
-    let entry = mapping.attaches().get(index)?;
-    entry.is_active().then(|| Participant {
-        pid: entry.pid.load(Ordering::Relaxed),
-        uid: entry.uid.load(Ordering::Relaxed),
-        alive: probe.is_alive(geometry.map().attach(index)),
-    })
 }
 
 /// Takes a token for `holder` whose entry nobody is in, neither living nor dead.
@@ -224,8 +215,8 @@ fn take_token(
     Ok(None)
 }
 
-/// Cleans up behind the dead, for the attach `me` or for one that is none yet.
-fn sweep(mapping: &Mapping, probe: &Probe, geometry: Geometry, me: Option<usize>) {
+/// Cleans up behind the dead, for the attach `me` or for one that is none (yet).
+pub(super) fn sweep(mapping: &Mapping, probe: &Probe, geometry: Geometry, me: Option<usize>) {
     let (control, handles) = (mapping.control(), mapping.handles());
     for (index, entry) in mapping.attaches().iter().enumerate() {
         if Some(index) == me || !entry.is_active() {

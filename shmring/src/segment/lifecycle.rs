@@ -1,4 +1,5 @@
-//! The lock that orders attaching, which shares it, against replacing, which has it alone.
+//! The lock that orders attaching and unlinking, which share it, against replacing and
+//! collecting, which have it alone.
 
 use std::fs::File;
 use std::thread;
@@ -31,12 +32,12 @@ pub(super) struct LifecycleLock {
 }
 
 impl LifecycleLock {
-    /// For one who attaches.
+    /// For one who attaches, or removes the name whoever is attached.
     pub(super) fn shared(file: &File, name: &Name) -> Result<Self, AttachError> {
         Self::take(file, name, token::try_shared)
     }
 
-    /// For one who replaces the segment.
+    /// For one who replaces the segment, or removes its name because nobody is attached.
     pub(super) fn exclusive(file: &File, name: &Name) -> Result<Self, AttachError> {
         Self::take(file, name, token::try_exclusive)
     }

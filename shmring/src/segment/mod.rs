@@ -15,6 +15,7 @@
 
 mod allow;
 mod attach;
+mod collect;
 mod config;
 mod create;
 mod find;
@@ -28,6 +29,7 @@ mod offer;
 mod options;
 mod receive;
 mod sealed;
+mod unlink;
 mod view;
 
 use std::os::fd::OwnedFd;
@@ -36,11 +38,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use allow::{Access, AllowList};
+pub use collect::{Collected, Collector, Fate};
 pub use config::Config;
 pub use monitor::Monitor;
-pub use observe::{Observer, list};
+pub use observe::{Observer, PeekEnd, Peeked, Pending, list};
 pub use offer::{Offer, Outcome, Visit};
 pub use options::AttachOptions;
+pub use unlink::Unlinked;
 pub(crate) use view::View;
 
 use crate::error::{
@@ -220,7 +224,35 @@ impl Segment {
     /// # Errors
     /// See [`UnlinkError`].
     pub fn unlink(name: &str) -> Result<(), UnlinkError> {
-        create::unlink(&Name::new(name).map_err(UnlinkError::Name)?)
+        unlink::unlink(&Name::new(name).map_err(UnlinkError::Name)?)
+    }
+
+    /// Removes the name of a segment that nobody is attached to, damaged or not. Messages
+    /// in it are lost.
+    ///
+    /// Whoever attaches at the same time is either first, and the segment stays, or finds
+    /// no such name. An [`Observer`] is not attached. Waits up to 2 s for one who attaches
+    /// or replaces.
+    ///
+    /// ```
+    /// use shmring::{Config, Segment, Unlinked};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name = format!("doc-unlink-stale-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let segment = Segment::create(name, &Config::spsc())?;
+    /// assert!(matches!(Segment::unlink_stale(name)?, Unlinked::InUse { by } if by.len() == 1));
+    /// drop(segment);
+    /// assert_eq!(Segment::unlink_stale(name)?, Unlinked::Removed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`UnlinkError::Attach`] if the name means something else than a segment; else as for
+    /// [`unlink`](Self::unlink).
+    pub fn unlink_stale(name: &str) -> Result<Unlinked, UnlinkError> {
+        unlink::unlink_stale(&Name::new(name).map_err(UnlinkError::Name)?)
     }
 
     /// What the segment is.
@@ -240,8 +272,7 @@ impl Segment {
     pub fn status(&self) -> Result<Status, Fault> {
         let mapping = self.attach.mapping();
         mapping.check()?;
-        let status =
-            observe::status(mapping, self.attach.shape(), |index| self.attach.participant(index));
+        let status = observe::status(mapping, self.attach.shape(), &self.attach.participants());
         mapping.check().map(|()| status)
     }
 

@@ -1,19 +1,43 @@
-//! Facts about this process that others may want to read.
+//! Facts about processes that people may want to read.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use nix::unistd::{SysconfVar, sysconf};
 
+/// What the kernel says of a process in a line of `/proc`.
+#[derive(Debug)]
+pub(crate) struct Stat {
+    /// The name of the command, at most 15 bytes.
+    pub(crate) command: String,
+    /// A letter for what the first thread does.
+    pub(crate) state: char,
+    /// Clock ticks after boot at which the process started.
+    pub(crate) start_ticks: u64,
+}
+
+/// What there is to say of a process; `None` where /proc does not tell.
+pub(crate) fn of_pid(pid: u32) -> Option<Stat> {
+    stat(&format!("/proc/{pid}/stat"))
+}
+
 /// Clock ticks after boot at which this process started, or 0 where /proc does
 /// not tell. With the pid it names a process even after the pid was reused.
 pub(crate) fn start_ticks() -> u64 {
-    let Ok(stat) = fs::read_to_string("/proc/self/stat") else {
-        return 0;
-    };
-    // The command, in parentheses, may hold anything; field 22 counts from before it.
-    let after_command = stat.rsplit(')').next().unwrap_or_default();
-    after_command.split_whitespace().nth(19).and_then(|field| field.parse().ok()).unwrap_or(0)
+    stat("/proc/self/stat").map_or(0, |stat| stat.start_ticks)
+}
+
+/// Reads `pid (command) state ppid ...`, with the start as the 22nd field.
+fn stat(path: &str) -> Option<Stat> {
+    let line = fs::read(path).ok()?;
+    let line = String::from_utf8_lossy(&line);
+    // The command may hold anything, parentheses too.
+    let (before, after) = line.rsplit_once(')')?;
+    let (_, command) = before.split_once('(')?;
+    let mut fields = after.split_whitespace();
+    let state = fields.next()?.chars().next()?;
+    let start_ticks = fields.nth(18)?.parse().ok()?;
+    Some(Stat { command: command.to_owned(), state, start_ticks })
 }
 
 /// Inode number of this process's pid namespace, or 0 where /proc does not tell.

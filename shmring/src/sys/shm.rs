@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open};
@@ -11,6 +12,7 @@ use nix::sys::stat::{Mode, fchmod};
 use nix::sys::statvfs::fstatvfs;
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
+use super::token;
 use crate::error::OsError;
 
 /// Where Linux keeps what `shm_open` names.
@@ -82,11 +84,25 @@ impl Unnamed {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR;
         let mut attempt = 0_u32;
         loop {
-            let temporary = format!(".shmring-{}-{attempt}", std::process::id());
+            let temporary = format!("{TEMPORARY_PREFIX}{}-{attempt}", std::process::id());
             match shm_open(temporary.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
-                Ok(fd) => return Ok(Self { file: File::from(fd), temporary: Some(temporary) }),
-                Err(Errno::EEXIST) if attempt < MAX_TEMPORARY_NAMES => attempt += 1,
+                Ok(fd) => {
+                    let file = File::from(fd);
+                    match token::try_exclusive(&file, MAKER_BYTE) {
+                        Ok(true) if file.metadata().is_ok_and(|stat| stat.nlink() > 0) => {
+                            return Ok(Self { file, temporary: Some(temporary) });
+                        }
+                        // A collector was there first, and has removed the name or is about to.
+                        Ok(_) => {}
+                        Err(error) => return unlink(&temporary).and(Err(error)),
+                    }
+                }
+                Err(Errno::EEXIST) => {}
                 Err(errno) => return Err(failed("shm_open", &temporary)(errno)),
+            }
+            attempt += 1;
+            if attempt > MAX_TEMPORARY_NAMES {
+                return Err(failed("shm_open", &temporary)(Errno::EEXIST));
             }
         }
     }
@@ -111,12 +127,24 @@ impl Drop for Unnamed {
         if let Some(temporary) = &self.temporary {
             // Nothing can be done about a failure, and the name is ours alone.
             let _ = unlinkat(AT_FDCWD, path(temporary).as_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = token::release(&self.file, MAKER_BYTE);
         }
     }
 }
 
+/// What temporary names start with; the maker's pid and a number follow.
+const TEMPORARY_PREFIX: &str = ".shmring-";
 /// Leftovers of crashed makers with the same pid that are stepped over.
 const MAX_TEMPORARY_NAMES: u32 = 1000;
+/// The byte that the maker of an object with a temporary name has a lock on, until it has
+/// given the name up: what nobody has locked was left by one who died.
+pub(crate) const MAKER_BYTE: u64 = 1;
+
+/// Whether a name is one that a maker gives an object for the time being.
+pub(crate) fn is_temporary(name: &str) -> bool {
+    let numbers = name.strip_prefix(TEMPORARY_PREFIX).and_then(|rest| rest.split_once('-'));
+    numbers.is_some_and(|(pid, number)| pid.parse::<u32>().is_ok() && number.parse::<u32>().is_ok())
+}
 
 /// Gives an object all its memory now, so that no store can meet a full tmpfs
 /// later. What was reserved stays until the last user of the object goes.

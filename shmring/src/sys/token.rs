@@ -64,7 +64,7 @@ pub(crate) fn is_held_from(file: &File, from: u64) -> Result<bool, OsError> {
 }
 
 /// Whether another description has the lock on `byte` alone.
-fn is_owned(file: &File, byte: u64) -> Result<bool, OsError> {
+pub(crate) fn is_owned(file: &File, byte: u64) -> Result<bool, OsError> {
     conflicts(file, lock_of(libc::F_RDLCK, byte, 1))
 }
 

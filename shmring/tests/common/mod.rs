@@ -4,7 +4,9 @@
 
 pub mod child;
 
+use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
@@ -44,6 +46,12 @@ impl Name {
 
     pub fn path(&self) -> PathBuf {
         PathBuf::from("/dev/shm").join(&self.0)
+    }
+
+    /// Stores a word into the file, as a hostile peer might.
+    pub fn poke(&self, offset: u64, value: u64) {
+        let file = OpenOptions::new().write(true).open(self.path()).unwrap();
+        file.write_all_at(&value.to_ne_bytes(), offset).unwrap();
     }
 
     pub fn create(&self, config: &Config) -> Segment {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shmring::{Element, Observer, Segment, WaitMode};
+use shmring::{Collector, Element, Observer, Segment, WaitMode};
 
 use crate::random::Random;
 
@@ -14,8 +14,9 @@ const MODES: [WaitMode; 3] = [WaitMode::Spin, WaitMode::Adaptive, WaitMode::Bloc
 /// things with each handle. Any result will do.
 pub(crate) fn all(name: &str, random: &mut Random, verbs: usize) {
     if let Ok(observer) = Observer::open(name) {
-        let _ = observer.status();
+        look(&observer, random);
     }
+    let _ = Collector::new().dry_run(true).collect(name);
     let Ok(segment) = Segment::attach(name) else {
         return;
     };
@@ -48,6 +49,18 @@ pub(crate) fn all(name: &str, random: &mut Random, verbs: usize) {
     let _ = segment.status();
     if random.below(4) == 0 {
         segment.close();
+    }
+}
+
+fn look(observer: &Observer, random: &mut Random) {
+    let before = observer.status();
+    let peeked = observer.peek(random.below(200), random.below(100));
+    assert!(peeked.is_ok_and(|peeked| peeked.messages.len() < 200));
+    if let (Ok(before), Ok(after)) = (before, observer.status()) {
+        let _ = after.standstill_since(&before);
+        for participant in after.attached {
+            let _ = participant.process();
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod collecting;
 mod death;
 mod forks;
 mod load;
@@ -16,6 +17,7 @@ mod slots_death;
 mod slots_kills;
 mod slots_sleepers;
 mod stress;
+mod stuck;
 
 use common::child;
 
@@ -30,6 +32,10 @@ fn child_entry() {
             "hold" => death::hold(&args),
             "sleep" => death::sleep(&args),
             "create" => races::create(&args),
+            "collect" => collecting::collect_all(&args),
+            "come-and-go" => collecting::come_and_go(&args),
+            "attach-on" => races::attach_on(&args),
+            "unlink-on" => races::unlink_on(&args),
             "ring-hold" => slots_death::hold(&args),
             "ring-sleep" => slots_sleepers::sleep(&args),
             "fork-with-slots" => ring_forks::fork(&args),

@@ -9,10 +9,13 @@ mod files;
 mod kinds;
 mod names;
 mod observe;
+mod peeking;
 mod permissions;
 mod recreate;
+mod standing;
 mod system;
 mod tables;
+mod unlink;
 mod wrap;
 
 use common::child;

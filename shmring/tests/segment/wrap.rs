@@ -1,8 +1,5 @@
 //! Positions that cross 2^64, through the public verbs.
 
-use std::fs::OpenOptions;
-use std::os::unix::fs::FileExt;
-
 use shmring::{Config, Fault, JoinError, RecvError, Segment, SendError};
 
 use crate::common::{Name, payload};
@@ -12,11 +9,6 @@ const TAIL_HINT: u64 = 24_576;
 const HEAD: u64 = 24_704;
 const DATA: u64 = 28_672;
 
-fn poke(name: &Name, offset: u64, value: u64) {
-    let file = OpenOptions::new().write(true).open(name.path()).unwrap();
-    file.write_all_at(&value.to_ne_bytes(), offset).unwrap();
-}
-
 /// Catches a comparison of positions that is right only before they wrap: a ring that
 /// is stuck, full or empty for ever, after 2^64 bytes.
 #[test]
@@ -25,8 +17,8 @@ fn messages_cross_the_end_of_the_numbers() {
         let name = Name::new();
         let segment = name.create(&Config::spsc().capacity_bytes(4096));
         let start = 0_u64.wrapping_sub(8 * words);
-        poke(&name, HEAD, start);
-        poke(&name, TAIL_HINT, start);
+        name.poke(HEAD, start);
+        name.poke(TAIL_HINT, start);
         let (mut producer, mut consumer) =
             (segment.producer().unwrap(), segment.consumer().unwrap());
         let (mut sent, mut received, mut last) = (0_u64, 0, start);
@@ -62,7 +54,7 @@ fn a_corrupt_ring_fails_every_later_verb() {
     let name = Name::new();
     let (segment, mut producer, mut consumer) = name.pair(4096);
     producer.send(b"good").unwrap();
-    poke(&name, DATA, 0xDEAD_BEEF_DEAD_BEEF);
+    name.poke(DATA, 0xDEAD_BEEF_DEAD_BEEF);
     let failed = consumer.recv().unwrap_err();
     let RecvError::Failed(Fault::Corrupt(corrupt)) = failed else {
         panic!("{failed:?}");
@@ -70,13 +62,13 @@ fn a_corrupt_ring_fails_every_later_verb() {
     assert_eq!((corrupt.position, corrupt.found), (0, 0xDEAD_BEEF_DEAD_BEEF));
     assert!(failed.to_string().contains("corrupt"), "{failed}");
     // Even when the word is put right again.
-    poke(&name, DATA, 0);
+    name.poke(DATA, 0);
     assert_eq!(consumer.recv().unwrap_err(), failed);
     assert_eq!(consumer.peek().map(|_| ()).unwrap_err(), failed);
     assert_eq!(consumer.recv_batch(9, |_| ()).unwrap_err(), failed);
     assert!(consumer.lookahead().unwrap().next().is_none());
 
-    poke(&name, HEAD, 4096);
+    name.poke(HEAD, 4096);
     while producer.try_send(&[0; 900]).is_ok() {}
     let failed = producer.try_send(&[0; 900]).unwrap_err();
     assert!(matches!(failed, shmring::TrySendError::Failed(Fault::Corrupt(_))), "{failed:?}");
@@ -84,11 +76,11 @@ fn a_corrupt_ring_fails_every_later_verb() {
     assert!(matches!(blocked, SendError::Failed(Fault::Corrupt(_))), "{blocked:?}");
     drop((producer, consumer));
 
-    poke(&name, HEAD, 3);
+    name.poke(HEAD, 3);
     for join in [segment.producer().err(), segment.consumer().err()] {
         assert!(matches!(join, Some(JoinError::Failed(Fault::Corrupt(_)))), "{join:?}");
     }
     // The refused handle gave its role back.
-    poke(&name, HEAD, 0);
+    name.poke(HEAD, 0);
     assert!(segment.producer().is_ok() && Segment::attach(&name).unwrap().consumer().is_ok());
 }

@@ -5,7 +5,7 @@ use std::io::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::ptr;
 
-use shmring::{AttachOptions, Config, JoinError, RecvError};
+use shmring::{AttachOptions, Config, JoinError, PidNamespace, RecvError};
 
 use crate::common::child::{self, Part, pause, say};
 use crate::common::{LONG, Name, is_root, watchdog};
@@ -107,7 +107,14 @@ fn strangers_are_seen_to_live_and_die() {
         };
         assert_eq!(child.hear(), pid.to_string());
         assert_eq!(pid == 1, how == "namespaces");
-        assert_eq!(scene.listed(pid)[0].uid, NOBODY);
+        let listed = &scene.listed(pid)[0];
+        assert_eq!(listed.uid, NOBODY);
+        // There its number means another process, which must not be named.
+        let elsewhere = how == "namespaces";
+        let expected = if elsewhere { PidNamespace::Other } else { PidNamespace::Ours };
+        assert_eq!(listed.pid_namespace, expected);
+        assert_eq!(listed.process().is_none(), elsewhere);
+        assert_eq!(listed.to_string().contains("another pid namespace"), elsewhere);
         scene.assert_alive(pid, &mut child);
         child.kill();
         scene.assert_found_dead(pid);

@@ -3,55 +3,25 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use super::attach::participant;
+mod participants;
+mod peek;
+mod shadow;
+mod status;
+
+pub use peek::{PeekEnd, Peeked, Pending};
+
 use super::find::{Found, find, has_magic};
 use super::mapping::Mapping;
 use super::name::Name;
 use super::options::AttachOptions;
-use crate::error::{AttachError, Fault, OsError, ReceiveError, Role};
-use crate::facts::{Description, Participant, Status};
-use crate::layout::{Geometry, Shape, many};
-use crate::ring::packed;
-use crate::ring::slot::{self, Slots};
-use crate::ring::{WORD_BYTES, Words, record};
+use crate::error::{AttachError, Fault, OsError, ReceiveError};
+use crate::facts::{Description, Status};
+use crate::layout::Geometry;
 use crate::sys::shm;
 use crate::sys::token::Probe;
 
-/// The status of a mapped segment; `participant` tells who is in an attach entry.
-pub(super) fn status(
-    mapping: &Mapping,
-    shape: Shape,
-    participant: impl Fn(usize) -> Option<Participant>,
-) -> Status {
-    let control = mapping.control();
-    let roles = &control.roles;
-    let (used, messages_received) = match shape {
-        Shape::Records { .. } => record::Ring::new(control, Words::new(mapping.words())).observe(),
-        Shape::Slots { kind, slots, slot_bytes, .. } => {
-            let slots = Slots::new(mapping.words(), slots, slot_bytes / WORD_BYTES);
-            slot::Ring::new(control, slots, many(kind)).observe()
-        }
-        Shape::Elements { slots, .. } => packed::Ring::new(control, slots).observe(),
-    };
-    let holders = |role| {
-        let attach = |handle: usize| mapping.handles().get(handle)?.attach();
-        roles.holders(role).filter_map(attach).filter_map(&participant).collect()
-    };
-    Status {
-        used_bytes: used.saturating_mul(shape.slot_bytes().unwrap_or(1)),
-        used_slots: shape.slots().map(|_| used),
-        messages_received,
-        tombstones: roles.tombstones(),
-        resolved: roles.resolved(),
-        repairs: roles.repairs(),
-        closed: roles.is_closed(),
-        producers: holders(Role::Producer),
-        consumers: holders(Role::Consumer),
-        handles: mapping.handles().iter().filter(|handle| handle.attach().is_some()).count() as u64,
-        sleepers: control.senders.count().saturating_add(control.receivers.count()),
-        attached: (0..mapping.attaches().len()).filter_map(&participant).collect(),
-    }
-}
+pub(super) use participants::Participants;
+pub(super) use status::status;
 
 /// A look at a segment from outside: it takes no part, stores nothing, and needs
 /// only permission to read.
@@ -117,9 +87,8 @@ impl Observer {
     /// See [`Fault`].
     pub fn status(&self) -> Result<Status, Fault> {
         self.mapping.check()?;
-        let status = status(&self.mapping, self.geometry.shape, |index| {
-            participant(&self.mapping, &self.probe, self.geometry, index)
-        });
+        let participants = Participants::new(&self.mapping, &self.probe, self.geometry);
+        let status = status(&self.mapping, self.geometry.shape, &participants);
         self.mapping.check().map(|()| status)
     }
 }

@@ -1,8 +1,14 @@
 //! Facts about segments and those who use them, for people to read.
 
+mod participant;
+mod status;
+
 use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
+
+pub use participant::{Holder, Participant, PidNamespace, Process, ProcessState};
+pub use status::{Front, Standstill, Status};
 
 use crate::ring::roster::Role;
 pub use crate::ring::wake::WakeFences;
@@ -110,54 +116,6 @@ pub struct Description {
     pub created: SystemTime,
     /// Who created it, as numbered in the creator's pid namespace.
     pub creator_pid: u32,
-}
-
-/// Someone who is attached to a segment, or was when its process died.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Participant {
-    /// The process, as numbered in its own pid namespace.
-    pub pid: u32,
-    /// The effective user.
-    pub uid: u32,
-    /// Whether the kernel still holds the mapping's token.
-    pub alive: bool,
-}
-
-impl fmt::Display for Participant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "process {}{}", self.pid, if self.alive { "" } else { " (dead)" })
-    }
-}
-
-/// What goes on in a segment, at about the time of looking.
-#[derive(Clone, Debug)]
-pub struct Status {
-    /// Bytes of the ring in use.
-    pub used_bytes: u64,
-    /// Slots of the ring in use, unless it has records.
-    pub used_slots: Option<u64>,
-    /// Messages consumed since the segment was created.
-    pub messages_received: u64,
-    /// Positions of a slot ring that consumers passed because no message came: their
-    /// producers gave them up, or died.
-    pub tombstones: u64,
-    /// Claimed positions of a slot ring whose producers died, and that consumers closed
-    /// for them.
-    pub resolved: u64,
-    /// Dead attaches that others cleaned up since the segment was created.
-    pub repairs: u64,
-    /// Whether the ring was closed for good.
-    pub closed: bool,
-    /// Who has a producer: one entry for each handle.
-    pub producers: Vec<Participant>,
-    /// Who has a consumer: one entry for each handle.
-    pub consumers: Vec<Participant>,
-    /// Entries of the handle table that are taken, also by the dead who were not cleaned up yet.
-    pub handles: u64,
-    /// Handles that sleep, or slept when their processes died.
-    pub sleepers: u64,
-    /// Everyone attached.
-    pub attached: Vec<Participant>,
 }
 
 /// What an attach got of what the segment's creator asked for; `None` is not asked.

@@ -1,9 +1,16 @@
 //! What can be told about a segment, as data: it becomes JSON as it stands.
 
+mod participant;
+mod rates;
+mod standstill;
+
 use serde::Serialize;
 use shmring::{Description, ElementType, Participant, Status};
 
 use crate::report;
+pub(crate) use participant::{HolderFacts, ParticipantFacts, brief};
+pub(crate) use rates::Rates;
+pub(crate) use standstill::{Scene, StandstillFacts, Unit};
 
 /// All there is to tell about a segment.
 #[derive(Debug, Serialize)]
@@ -16,7 +23,10 @@ pub(crate) struct Facts {
 
 impl Facts {
     pub(crate) fn of(description: &Description, status: &Status) -> Self {
-        Self { segment: SegmentFacts::of(description), status: StatusFacts::of(status) }
+        Self {
+            segment: SegmentFacts::of(description),
+            status: StatusFacts::of(description, status),
+        }
     }
 }
 
@@ -75,6 +85,17 @@ impl SegmentFacts {
         format!("{} ring, {size}, {message}, mode {}", self.kind, self.mode)
     }
 
+    /// Rows for people.
+    pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
+        vec![
+            ("name", report::printable(&self.name)),
+            ("ring", self.summary()),
+            ("memory", format!("{} bytes in all", self.total_bytes)),
+            ("created", format!("{} by pid {}", self.created_at, self.creator_pid)),
+            ("owner", format!("uid {}", self.owner_uid)),
+        ]
+    }
+
     /// As few words as fit into a table.
     pub(crate) fn size(&self) -> String {
         match self.slots.zip(self.slot_bytes) {
@@ -108,10 +129,18 @@ impl ElementFacts {
 /// How a segment is being used at the moment.
 #[derive(Debug, Serialize)]
 pub(crate) struct StatusFacts {
-    pub(crate) state: &'static str,
+    pub(crate) state: State,
+    /// The next position to consume, in bytes of a record ring, else in slots.
+    pub(crate) head: u64,
+    /// The next position to claim.
+    pub(crate) tail: u64,
     pub(crate) used_bytes: u64,
     /// Absent where messages are records.
     pub(crate) used_slots: Option<u64>,
+    /// How much of the ring that is, rounded down.
+    pub(crate) fill_percent: u64,
+    /// Whether no message fits, as far as can be told.
+    pub(crate) full: bool,
     pub(crate) messages_received: u64,
     /// Slots that were passed without a message.
     pub(crate) tombstones: u64,
@@ -119,89 +148,119 @@ pub(crate) struct StatusFacts {
     pub(crate) resolved: u64,
     /// Processes that died and were cleaned up after.
     pub(crate) repairs: u64,
+    pub(crate) producers_so_far: u64,
+    pub(crate) consumers_so_far: u64,
+    /// Handles that sleep.
+    pub(crate) sleepers: u64,
     pub(crate) producers: Vec<ParticipantFacts>,
     pub(crate) consumers: Vec<ParticipantFacts>,
+    pub(crate) attached_alive: u64,
     pub(crate) attached: Vec<ParticipantFacts>,
 }
 
+/// Who is there, in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum State {
+    /// Somebody is attached.
+    Open,
+    /// Nobody is, and nobody died in it.
+    Idle,
+    /// Nobody is, and somebody died in it since anybody attached.
+    Abandoned,
+    /// For good.
+    Closed,
+}
+
+impl State {
+    pub(crate) fn of(status: &Status) -> Self {
+        let mut alive = status.attached.iter().map(|participant| participant.alive);
+        match (status.closed, status.attached.is_empty()) {
+            (true, _) => Self::Closed,
+            (false, true) => Self::Idle,
+            (false, false) if alive.any(|alive| alive) => Self::Open,
+            (false, false) => Self::Abandoned,
+        }
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Idle => "idle",
+            Self::Abandoned => "abandoned",
+            Self::Closed => "closed",
+        }
+    }
+}
+
 impl StatusFacts {
-    fn of(status: &Status) -> Self {
-        let in_use = status.attached.iter().any(|participant| participant.alive);
-        let state = match (status.closed, in_use) {
-            (true, _) => "closed",
-            (false, true) => "open",
-            (false, false) => "idle",
-        };
+    fn of(description: &Description, status: &Status) -> Self {
         let facts = |them: &[Participant]| them.iter().map(ParticipantFacts::of).collect();
         Self {
-            state,
+            state: State::of(status),
+            head: status.head,
+            tail: status.tail,
             used_bytes: status.used_bytes,
             used_slots: status.used_slots,
+            fill_percent: percent(status.used_bytes, description.capacity_bytes),
+            full: status.full,
             messages_received: status.messages_received,
             tombstones: status.tombstones,
             resolved: status.resolved,
             repairs: status.repairs,
+            producers_so_far: status.producers_so_far,
+            consumers_so_far: status.consumers_so_far,
+            sleepers: status.sleepers,
             producers: facts(&status.producers),
             consumers: facts(&status.consumers),
+            attached_alive: status.attached.iter().filter(|one| one.alive).count() as u64,
             attached: facts(&status.attached),
         }
     }
 
     /// A few words for people.
     pub(crate) fn used(&self) -> String {
-        match self.used_slots {
-            Some(slots) => count(slots),
-            None => report::bytes(self.used_bytes),
+        used(self.used_slots, self.used_bytes)
+    }
+
+    /// What the counters say, for people.
+    pub(crate) fn so_far(&self) -> String {
+        let mut words =
+            vec![format!("{} received", report::count(self.messages_received, "message"))];
+        for (number, what) in [
+            (self.tombstones, "slots passed without one"),
+            (self.resolved, "slots closed for the dead"),
+            (self.repairs, "dead cleaned up behind"),
+        ] {
+            if number > 0 {
+                words.push(format!("{number} {what}"));
+            }
+        }
+        words.push(report::count(self.producers_so_far, "producer"));
+        words.push(report::count(self.consumers_so_far, "consumer"));
+        words.join(", ")
+    }
+
+    /// How many are attached, and how many of the dead still are, for a table.
+    pub(crate) fn attached(&self) -> String {
+        match self.attached.len() as u64 - self.attached_alive {
+            0 => self.attached_alive.to_string(),
+            dead => format!("{} + {dead} dead", self.attached_alive),
         }
     }
 }
 
+/// What is in a ring, in a few words for people.
+pub(crate) fn used(slots: Option<u64>, bytes: u64) -> String {
+    slots.map_or_else(|| report::bytes(bytes), count)
+}
+
+/// A part of a whole in percent, rounded down.
+fn percent(part: u64, whole: u64) -> u64 {
+    u64::try_from(u128::from(part) * 100 / u128::from(whole.max(1))).unwrap_or(u64::MAX)
+}
+
+/// So many slots.
 fn count(slots: u64) -> String {
-    format!("{slots} slot{}", if slots == 1 { "" } else { "s" })
-}
-
-/// A process that uses a segment.
-#[derive(Debug, Serialize)]
-pub(crate) struct ParticipantFacts {
-    pub(crate) pid: u32,
-    pub(crate) uid: u32,
-    pub(crate) alive: bool,
-}
-
-impl ParticipantFacts {
-    fn of(participant: &Participant) -> Self {
-        Self { pid: participant.pid, uid: participant.uid, alive: participant.alive }
-    }
-
-    fn brief(&self) -> String {
-        let Self { pid, alive, .. } = self;
-        if *alive { pid.to_string() } else { format!("{pid} dead") }
-    }
-}
-
-/// A few words for people about `participants`: up to `max` of them, and how many more.
-pub(crate) fn brief(participants: &[ParticipantFacts], max: usize) -> String {
-    if participants.is_empty() {
-        return "-".to_owned();
-    }
-    let mut words: Vec<_> = participants.iter().take(max).map(ParticipantFacts::brief).collect();
-    if participants.len() > max {
-        words.push(format!("+{}", participants.len() - max));
-    }
-    words.join(", ")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    // Catches a list that outgrows its column, or hides how many there are or who is dead.
-    #[test]
-    fn many_participants_in_few_words() {
-        let them: Vec<_> =
-            (1..=5).map(|pid| ParticipantFacts { pid, uid: 0, alive: pid != 2 }).collect();
-        assert_eq!(brief(&[], 3), "-");
-        assert_eq!(brief(&them[..3], 3), "1, 2 dead, 3");
-        assert_eq!(brief(&them, 3), "1, 2 dead, 3, +2");
-    }
+    report::count(slots, "slot")
 }

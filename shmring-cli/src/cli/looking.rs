@@ -1,0 +1,118 @@
+//! What can be typed of the verbs that look at segments, or clean up in them.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Target;
+use crate::parse;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring ls
+  shmring ls --json | jq -r '.segments[] | select(.state == \"idle\").name'
+
+States: open (someone is attached), idle (nobody is), abandoned (nobody is, and
+someone died in it), closed (for good), broken (with what is wrong). A
+participant that died without leaving is marked dead. Other files in /dev/shm
+are not listed.")]
+pub(crate) struct LsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring stat prices
+  shmring stat prices --interval 2s
+  shmring stat prices --json | jq .standstill
+  shmring stat --socket prices.socket
+
+Looks twice, so long apart, and joins nothing. Rates are what came and went in
+between. If nothing was received in that time it says why, who could end that
+and how: a stopped process is named with the `kill -CONT` that lets it go on.
+Since when the ring has stood still before the first look, nothing tells.
+
+A process counts as dead if the kernel says so, and only then. Commands and what
+processes do are read from /proc, for processes of this pid namespace. A ring
+that is corrupt makes the code 6.")]
+pub(crate) struct StatArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// How long to look
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "200ms")]
+    pub(crate) interval: Duration,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring peek prices
+  shmring peek prices -n 1 --hex
+  shmring peek prices -n 1000 --json | jq -r '.messages[].text'
+
+Shows messages that wait to be received, oldest first, and leaves them in the
+ring. Each is one that was sent, whole; it may be received by the time you read
+this. Those that others receive while `peek` comes to them are passed over and
+counted on stderr. It ends where a position is claimed and not published.
+
+Position, length, and the text with its control characters shown instead of
+obeyed. Where bytes are missing, `...` follows.")]
+pub(crate) struct PeekArgs {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Show at most so many messages
+    #[arg(short = 'n', value_name = "N", default_value_t = 10)]
+    pub(crate) messages: usize,
+    /// Show at most so many bytes of each
+    #[arg(long, value_name = "BYTES", value_parser = parse::size, default_value = "1K")]
+    pub(crate) bytes: u64,
+    /// Show bytes in hexadecimal
+    #[arg(long)]
+    pub(crate) hex: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring gc --dry-run
+  shmring gc
+  shmring gc prices orders
+  shmring gc --unattached --json
+
+Cleans up behind the dead in segments that others use, as anyone does who
+attaches, and removes what was abandoned: a segment that nobody is attached to
+and that somebody died in since the last one attached. Messages in it are lost,
+so where a service is to find its messages again after a crash, start it first.
+
+A segment that was created and waits for its users is not abandoned, nor is one
+that they left in good order: they may come back to it. `--unattached` removes
+those too. Files that makers left unfinished are removed in any case.
+
+That nobody is attached is proven by the kernel's locks, while nobody can attach;
+nothing is taken from the living, however many run at once. Only what belongs to
+this user is removed. What is damaged, or of another version, is left alone:
+`shmring unlink` removes it.")]
+pub(crate) struct GcArgs {
+    /// Only these segments [default: all]
+    #[arg(value_name = "NAME")]
+    pub(crate) names: Vec<String>,
+    /// Tell what would be done, and do nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Remove all segments that nobody is attached to
+    #[arg(long)]
+    pub(crate) unattached: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

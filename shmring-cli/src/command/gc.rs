@@ -1,0 +1,154 @@
+//! `shmring gc`: cleans up behind the dead, and removes what they abandoned.
+
+use serde::Serialize;
+use shmring::{AttachError, CollectError, Collected, Collector, Fate};
+
+use crate::cli::GcArgs;
+use crate::facts::{ParticipantFacts, used};
+use crate::report;
+use crate::stop::{Exit, Stop, say};
+
+#[derive(Serialize)]
+struct Garbage {
+    /// Whether nothing was done of what is told.
+    dry_run: bool,
+    segments: Vec<SegmentFate>,
+    /// Files without a segment in them yet, whose makers died.
+    unfinished: Vec<String>,
+}
+
+/// What became of a segment, or would.
+#[derive(Serialize)]
+struct SegmentFate {
+    name: String,
+    /// `kept`, `cleaned` or `removed`.
+    fate: &'static str,
+    /// Why it was removed: `abandoned` or `unattached`. Absent if it was not.
+    because: Option<&'static str>,
+    attached_alive: u64,
+    dead: Vec<ParticipantFacts>,
+    /// What is, or was, in the ring.
+    used_bytes: u64,
+    used_slots: Option<u64>,
+    #[serde(skip)]
+    done: Fate,
+}
+
+pub(crate) fn run(args: &GcArgs) -> Result<(), Stop> {
+    let collector = Collector::new().dry_run(args.dry_run).unattached(args.unattached).guard(true);
+    let os = |error: shmring::OsError| Stop::new(Exit::Failed, error.to_string());
+    let all = args.names.is_empty();
+    let names = if all { shmring::list().map_err(os)? } else { args.names.clone() };
+    let mut first_failure = Ok(());
+    let mut segments = Vec::new();
+    for name in names {
+        match collector.collect(&name) {
+            Ok(collected) => segments.push(SegmentFate::of(&collected)),
+            Err(error) if all && is_nothing_of_ours(&error) => {}
+            Err(error) => {
+                let tolerable = all && is_left_alone(&error);
+                if let Stop::Failed { exit, message } = error.into() {
+                    say(message);
+                    if !tolerable {
+                        // The first failure's code counts; each was reported.
+                        first_failure = first_failure.and(Err(Stop::Reported(exit)));
+                    }
+                }
+            }
+        }
+    }
+    let unfinished = if all { collector.collect_unfinished().map_err(os)? } else { Vec::new() };
+    let garbage = Garbage { dry_run: args.dry_run, segments, unfinished };
+    if !args.json
+        && garbage.unfinished.is_empty()
+        && garbage.segments.iter().all(SegmentFate::is_kept)
+    {
+        say("nothing to collect");
+    }
+    report::print(args.json, &garbage, text)?;
+    first_failure
+}
+
+/// Vanished, or somebody else's.
+fn is_nothing_of_ours(error: &CollectError) -> bool {
+    matches!(
+        error,
+        CollectError::Attach(
+            AttachError::NotFound { .. }
+                | AttachError::Denied { .. }
+                | AttachError::WorldWritable { .. }
+        )
+    )
+}
+
+/// Not to be told whether it is garbage; said, and no failure.
+fn is_left_alone(error: &CollectError) -> bool {
+    matches!(
+        error,
+        CollectError::Attach(
+            AttachError::Incompatible { .. }
+                | AttachError::CorruptHeader { .. }
+                | AttachError::NotASegment { .. }
+        )
+    )
+}
+
+impl SegmentFate {
+    fn of(collected: &Collected) -> Self {
+        let Collected { description, status, fate: done } = collected;
+        let (fate, because) = match done {
+            Fate::Kept => ("kept", None),
+            Fate::Cleaned => ("cleaned", None),
+            Fate::Removed => ("removed", Some("abandoned")),
+            Fate::RemovedUnattached => ("removed", Some("unattached")),
+        };
+        let (alive, dead): (Vec<_>, Vec<_>) = status.attached.iter().partition(|one| one.alive);
+        Self {
+            name: description.name.clone(),
+            fate,
+            because,
+            attached_alive: alive.len() as u64,
+            dead: dead.into_iter().map(ParticipantFacts::of).collect(),
+            used_bytes: status.used_bytes,
+            used_slots: status.used_slots,
+            done: *done,
+        }
+    }
+
+    fn is_kept(&self) -> bool {
+        self.done == Fate::Kept
+    }
+
+    /// A line for people; none if nothing was done.
+    fn line(&self, dry_run: bool) -> String {
+        let name = report::printable(&self.name);
+        let dead: Vec<_> = self.dead.iter().map(|one| one.pid.to_string()).collect();
+        let dead = dead.join(", ");
+        let lost = match self.used_bytes {
+            0 => String::new(),
+            bytes => format!(", with {} in it", used(self.used_slots, bytes)),
+        };
+        let (clean, remove) = verbs(dry_run);
+        match self.done {
+            Fate::Kept => String::new(),
+            Fate::Cleaned => format!("{clean} up in {name} behind {dead}\n"),
+            Fate::Removed => format!("{remove} {name}: abandoned by {dead}{lost}\n"),
+            Fate::RemovedUnattached => format!("{remove} {name}: unattached{lost}\n"),
+        }
+    }
+}
+
+/// What is said to be done.
+fn verbs(dry_run: bool) -> (&'static str, &'static str) {
+    if dry_run { ("would clean", "would remove") } else { ("cleaned", "removed") }
+}
+
+fn text(garbage: &Garbage) -> String {
+    let Garbage { dry_run, segments, unfinished } = garbage;
+    let mut text: String = segments.iter().map(|segment| segment.line(*dry_run)).collect();
+    let (_, remove) = verbs(*dry_run);
+    for name in unfinished {
+        text += &format!("{remove} {}: unfinished, its maker died\n", report::printable(name));
+    }
+    text
+}

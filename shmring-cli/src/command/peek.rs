@@ -1,0 +1,144 @@
+//! `shmring peek`: messages that wait to be received, and stay.
+
+use serde::Serialize;
+use shmring::{PeekEnd, PeekError, Peeked, Pending};
+
+use crate::attaching::observe;
+use crate::cli::PeekArgs;
+use crate::hex;
+use crate::report;
+use crate::stop::{Exit, Stop, say};
+
+#[derive(Serialize)]
+struct Peek {
+    name: String,
+    messages: Vec<MessageFacts>,
+    /// Messages that others received meanwhile.
+    missed: u64,
+    ended: EndFacts,
+}
+
+#[derive(Serialize)]
+struct MessageFacts {
+    /// The position at which it starts and the one at which it ends, in bytes of a record
+    /// ring, else in slots.
+    start: u64,
+    end: u64,
+    /// Bytes in the message.
+    bytes: u64,
+    /// How many of them are shown.
+    shown_bytes: u64,
+    /// Absent if what is shown is no text.
+    text: Option<String>,
+    /// Absent if there is text, unless it was asked for.
+    hex: Option<String>,
+    #[serde(skip)]
+    content: Vec<u8>,
+}
+
+/// Why there are no more messages.
+#[derive(Serialize)]
+struct EndFacts {
+    /// `limit`, `empty`, `in_flight`, `corrupt` or `outrun`.
+    kind: &'static str,
+    /// Where, if it is in flight or corrupt.
+    position: Option<u64>,
+}
+
+pub(crate) fn run(args: &PeekArgs) -> Result<(), Stop> {
+    let observer = observe(&args.target)?;
+    let name = &observer.description().name;
+    let max_bytes = usize::try_from(args.bytes).unwrap_or(usize::MAX);
+    let peeked = observer.peek(args.messages, max_bytes).map_err(|error| match error {
+        PeekError::Failed(fault) => Stop::fault(name, &fault),
+        PeekError::Os(error) => Stop::new(Exit::Failed, format!("{name:?}: {error}")),
+    })?;
+    let Peeked { messages, missed, end } = peeked;
+    let facts = Peek {
+        name: name.clone(),
+        messages: messages.into_iter().map(|one| MessageFacts::of(one, args.hex)).collect(),
+        missed,
+        ended: EndFacts::of(end),
+    };
+    report::print(args.json, &facts, |facts| text(facts, args.hex))?;
+    conclude(args, name, facts.messages.len(), missed, end)
+}
+
+/// Says what the messages themselves do not tell.
+fn conclude(
+    args: &PeekArgs,
+    name: &str,
+    shown: usize,
+    missed: u64,
+    end: PeekEnd,
+) -> Result<(), Stop> {
+    if missed > 0 {
+        say(format_args!("{} received meanwhile by others", report::count(missed, "message")));
+    }
+    match end {
+        PeekEnd::Corrupt(corrupt) => {
+            return Err(Stop::new(Exit::Corrupt, format!("{name:?}: {corrupt}")));
+        }
+        PeekEnd::InFlight { position } => say(format_args!(
+            "position {position} is claimed and not published; `shmring stat {}` tells by whom",
+            args.target.typed()
+        )),
+        PeekEnd::Outrun => say("others receive faster than this; try again, or stop them"),
+        PeekEnd::Empty if shown == 0 => say("no messages"),
+        PeekEnd::Empty | PeekEnd::Limit => {}
+    }
+    Ok(())
+}
+
+impl EndFacts {
+    fn of(end: PeekEnd) -> Self {
+        let (kind, position) = match end {
+            PeekEnd::Limit => ("limit", None),
+            PeekEnd::Empty => ("empty", None),
+            PeekEnd::InFlight { position } => ("in_flight", Some(position)),
+            PeekEnd::Corrupt(corrupt) => ("corrupt", Some(corrupt.position)),
+            PeekEnd::Outrun => ("outrun", None),
+        };
+        Self { kind, position }
+    }
+}
+
+impl MessageFacts {
+    fn of(pending: Pending, wants_hex: bool) -> Self {
+        let Pending { start, end, len, bytes: mut content } = pending;
+        if let Err(error) = std::str::from_utf8(&content)
+            && error.error_len().is_none()
+            && (content.len() as u64) < len
+        {
+            // A character that was cut in two.
+            content.truncate(error.valid_up_to());
+        }
+        let text = std::str::from_utf8(&content).ok().map(str::to_owned);
+        let hex = (wants_hex || text.is_none()).then(|| hex::digits(&content));
+        Self { start, end, bytes: len, shown_bytes: content.len() as u64, text, hex, content }
+    }
+
+    fn line(&self) -> String {
+        let text = report::printable_bytes(&self.content);
+        let more = if self.shown_bytes < self.bytes { "..." } else { "" };
+        format!("{text}{more}")
+    }
+}
+
+fn text(facts: &Peek, wants_hex: bool) -> String {
+    let widest = |of: fn(&MessageFacts) -> u64| {
+        facts.messages.iter().map(|one| of(one).to_string().len()).max().unwrap_or(0)
+    };
+    let (start, bytes) = (widest(|one| one.start), widest(|one| one.bytes));
+    let mut text = String::new();
+    for message in &facts.messages {
+        if wants_hex {
+            let lines = hex::dump(&message.content);
+            text += &format!("{}  {} bytes\n{lines}", message.start, message.bytes);
+        } else {
+            let MessageFacts { start: at, bytes: len, .. } = message;
+            text += &format!("{at:>start$}  {len:>bytes$}  {}\n", message.line());
+        }
+    }
+    text
+}

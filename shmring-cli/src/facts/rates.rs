@@ -1,0 +1,78 @@
+//! How fast a ring moves, from two looks at it.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use shmring::Status;
+
+use super::Unit;
+use crate::report;
+
+/// What came and went in a second, as far as a short sample tells.
+#[derive(Debug, Serialize)]
+pub(crate) struct Rates {
+    /// How far tail moved, in bytes of a record ring, else in slots.
+    pub(crate) sent_per_s: u64,
+    /// How far head moved.
+    pub(crate) received_per_s: u64,
+    pub(crate) messages_received_per_s: u64,
+}
+
+impl Rates {
+    /// `None` if no time has passed.
+    pub(crate) fn of(before: &Status, after: &Status, elapsed: Duration) -> Option<Self> {
+        let rate = |before: u64, after: u64| per_second(after.wrapping_sub(before), elapsed);
+        Some(Self {
+            sent_per_s: rate(before.tail, after.tail)?,
+            received_per_s: rate(before.head, after.head)?,
+            messages_received_per_s: rate(before.messages_received, after.messages_received)?,
+        })
+    }
+
+    /// A line for people.
+    pub(crate) fn summary(&self, unit: Unit) -> String {
+        let Self { sent_per_s, received_per_s, messages_received_per_s } = self;
+        match unit {
+            Unit::Bytes => format!(
+                "{}/s sent, {}/s received; {} received",
+                report::bytes(*sent_per_s),
+                report::bytes(*received_per_s),
+                per(*messages_received_per_s, "message")
+            ),
+            Unit::Slots => format!(
+                "{} claimed, {} received",
+                per(*sent_per_s, "slot"),
+                per(*messages_received_per_s, "message")
+            ),
+        }
+    }
+}
+
+fn per(rate: u64, what: &str) -> String {
+    format!("{}/s", report::count(rate, what))
+}
+
+/// So many in that time, for a second. One that is as good as negative comes of looks at a ring
+/// that moves, and is none.
+fn per_second(count: u64, elapsed: Duration) -> Option<u64> {
+    let count = if count >> 63 == 0 { count } else { 0 };
+    let rate = (u128::from(count) * 1_000_000_000).checked_div(elapsed.as_nanos())?;
+    Some(u64::try_from(rate).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches a rate that overflows, divides by nothing, or takes a step back for a leap.
+    #[test]
+    fn counts_in_a_second() {
+        let ms = Duration::from_millis;
+        assert_eq!(per_second(50, ms(200)), Some(250));
+        assert_eq!(per_second(0, ms(200)), Some(0));
+        assert_eq!(per_second(1, ms(2000)), Some(0));
+        assert_eq!(per_second(7, Duration::ZERO), None);
+        assert_eq!(per_second(u64::MAX, ms(1)), Some(0));
+        assert_eq!(per_second(u64::MAX >> 1, Duration::from_nanos(1)), Some(u64::MAX));
+    }
+}

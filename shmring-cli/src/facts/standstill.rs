@@ -1,0 +1,237 @@
+//! Why a ring stands still, in words: what is seen, who could end it, and how.
+
+use serde::Serialize;
+use shmring::{Kind, Role, Standstill, Status};
+
+use super::{HolderFacts, ParticipantFacts};
+use crate::report;
+
+/// What a ring's positions count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Bytes,
+    Slots,
+}
+
+impl Unit {
+    pub(crate) fn of(kind: Kind) -> Self {
+        if kind == Kind::Spsc { Self::Bytes } else { Self::Slots }
+    }
+
+    /// So much of a ring.
+    fn amount(self, count: u64) -> String {
+        match self {
+            Self::Bytes => report::bytes(count),
+            Self::Slots => report::count(count, "slot"),
+        }
+    }
+}
+
+/// Why nothing was received in a sample.
+#[derive(Debug, Serialize)]
+pub(crate) struct StandstillFacts {
+    /// `in_flight`, `full`, `not_taken`, `empty` or `corrupt`.
+    pub(crate) kind: &'static str,
+    /// Where it stands.
+    pub(crate) position: u64,
+    /// How long, as far as was looked.
+    pub(crate) at_least_ms: u64,
+    /// Who has the ticket of a position in flight; absent if that is not why.
+    pub(crate) tickets: Option<Vec<HolderFacts>>,
+    /// What is seen, in sentences.
+    pub(crate) why: Vec<String>,
+    /// What ends it.
+    pub(crate) remedy: Vec<String>,
+}
+
+impl StandstillFacts {
+    /// Whether somebody waits who cannot go on.
+    pub(crate) fn is_stuck(&self) -> bool {
+        matches!(self.kind, "in_flight" | "full" | "corrupt")
+    }
+
+    fn say(&mut self, sentence: impl Into<String>) {
+        self.why.push(sentence.into());
+    }
+
+    fn do_this(&mut self, sentence: impl Into<String>) {
+        self.remedy.push(sentence.into());
+    }
+}
+
+/// A ring that stands still.
+pub(crate) struct Scene<'a> {
+    pub(crate) status: &'a Status,
+    /// What verbs are given to mean the segment.
+    pub(crate) target: &'a str,
+    /// Whether that is a name, which it could be removed by.
+    pub(crate) is_named: bool,
+    pub(crate) unit: Unit,
+    /// How long was looked.
+    pub(crate) sample_ms: u64,
+}
+
+impl Scene<'_> {
+    pub(crate) fn explain(&self, standstill: &Standstill) -> StandstillFacts {
+        let Self { status, target, is_named, unit, sample_ms } = *self;
+        let mut facts = StandstillFacts {
+            kind: "empty",
+            position: status.head,
+            at_least_ms: sample_ms,
+            tickets: None,
+            why: Vec::new(),
+            remedy: Vec::new(),
+        };
+        match standstill {
+            Standstill::InFlight { position, tickets } => {
+                let tickets: Vec<_> = tickets.iter().map(HolderFacts::of).collect();
+                (facts.kind, facts.position) = ("in_flight", *position);
+                self.in_flight(*position, &tickets, &mut facts);
+                facts.tickets = Some(tickets);
+            }
+            Standstill::Full => {
+                facts.kind = "full";
+                facts.say("the ring is full, and nobody receives");
+                self.nobody_receives(&mut facts);
+            }
+            Standstill::NotTaken => {
+                facts.kind = "not_taken";
+                let amount = unit.amount(status.tail.wrapping_sub(status.head));
+                facts.say(format!("{amount} wait to be received, and nobody receives"));
+                self.nobody_receives(&mut facts);
+            }
+            Standstill::Empty => {
+                facts.say("the ring is empty, and nobody sends");
+                self.nobody_sends(&mut facts);
+            }
+            Standstill::Corrupt(corrupt) => {
+                (facts.kind, facts.position) = ("corrupt", corrupt.position);
+                facts.say(format!("{corrupt}, which no correct program can have written"));
+                facts.do_this("nothing brings this ring back: end those attached");
+                if is_named {
+                    facts.do_this(format!("then `shmring unlink {target}` and create it anew"));
+                }
+            }
+        }
+        facts
+    }
+
+    fn in_flight(&self, position: u64, tickets: &[HolderFacts], facts: &mut StandstillFacts) {
+        let behind = self.status.tail.wrapping_sub(position).wrapping_sub(1);
+        let behind = match behind {
+            0 => String::new(),
+            _ => format!(", and {} behind it wait", self.unit.amount(behind)),
+        };
+        facts.say(format!("position {position} is claimed and not published{behind}"));
+        for HolderFacts { participant, .. } in tickets {
+            self.owner(participant, facts);
+        }
+        if tickets.is_empty() {
+            facts.say("its owner is dead and was cleaned up behind");
+        }
+        if tickets.iter().all(|ticket| !ticket.participant.alive) {
+            facts.do_this(match self.has_living_consumer() {
+                true => "a consumer closes the ticket as soon as one receives".to_owned(),
+                false => format!(
+                    "the next consumer closes the ticket when it receives: `shmring recv {}`",
+                    self.target
+                ),
+            });
+        } else {
+            facts.do_this(
+                "nothing else: what a living process is about to store cannot be revoked; if it \
+                 is killed, a consumer closes the ticket",
+            );
+        }
+    }
+
+    /// One who has a ticket, or is about to find that it has lost it.
+    fn owner(&self, owner: &ParticipantFacts, facts: &mut StandstillFacts) {
+        let named = owner.named();
+        if !owner.alive {
+            return facts.say(format!("{named} has the ticket and is dead"));
+        }
+        if stopped(owner, "has the ticket", facts) {
+            return;
+        }
+        match &owner.process_state {
+            Some(state) => facts.say(format!("{named} has the ticket, is alive and {state}")),
+            None => facts.say(format!(
+                "{named} has the ticket and is alive; what it does cannot be seen from here"
+            )),
+        }
+        facts.do_this("the ring goes on when that process does");
+    }
+
+    fn nobody_receives(&self, facts: &mut StandstillFacts) {
+        let (status, target) = (self.status, self.target);
+        if self.holders(Role::Consumer, "receives nothing", facts) {
+            return;
+        }
+        match status.consumers_so_far {
+            0 => facts.say("no consumer has come yet"),
+            count => facts.say(format!("{} came and left", report::count(count, "consumer"))),
+        }
+        facts.do_this(format!("receive: `shmring recv {target}`"));
+    }
+
+    fn nobody_sends(&self, facts: &mut StandstillFacts) {
+        let (status, target) = (self.status, self.target);
+        if status.closed {
+            facts.say("it was closed for good, so nothing comes any more");
+            if self.is_named {
+                facts.do_this(format!("`shmring create {target} --recreate` makes a new one"));
+            }
+            return;
+        }
+        if self.holders(Role::Producer, "sends nothing", facts) {
+            return;
+        }
+        match status.producers_so_far {
+            0 => facts.say("no producer has come yet"),
+            count => facts.say(format!("{} came and left", report::count(count, "producer"))),
+        }
+        facts.do_this(format!("send: `shmring send {target}`"));
+    }
+
+    /// Those who could go on and do not, if there are any.
+    fn holders(&self, role: Role, what: &str, facts: &mut StandstillFacts) -> bool {
+        let holders: Vec<_> = self.status.holders_of(role).map(HolderFacts::of).collect();
+        for HolderFacts { participant, .. } in &holders {
+            let has = format!("has a {role}");
+            if !participant.alive {
+                facts.say(format!("{} {has} and is dead", participant.named()));
+            } else if !stopped(participant, &has, facts) {
+                let state = participant.process_state.as_deref().unwrap_or("alive");
+                facts.say(format!("{} {has}, is {state} and {what}", participant.named()));
+            }
+        }
+        if holders.iter().any(|holder| !holder.participant.alive) {
+            let gc = match self.is_named {
+                true => format!(", or by `shmring gc {}`", self.target),
+                false => String::new(),
+            };
+            facts.do_this(format!("the dead are cleaned up behind by the next to attach{gc}"));
+        }
+        !holders.is_empty()
+    }
+
+    fn has_living_consumer(&self) -> bool {
+        self.status.consumers.iter().any(|consumer| consumer.alive)
+    }
+}
+
+/// Whether it is stopped; says so and what helps.
+fn stopped(participant: &ParticipantFacts, has: &str, facts: &mut StandstillFacts) -> bool {
+    let (named, pid) = (participant.named(), participant.pid);
+    if participant.is_stopped() {
+        facts.say(format!("{named} {has} and is stopped"));
+        facts.do_this(format!("`kill -CONT {pid}` lets it go on"));
+    } else if participant.is_traced() {
+        facts.say(format!("{named} {has} and is stopped by a debugger"));
+        facts.do_this(format!("the debugger of process {pid} lets it go on"));
+    } else {
+        return false;
+    }
+    true
+}

@@ -1,0 +1,224 @@
+//! What docs/cli-json.md says is what the command prints.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+use crate::holder::hold;
+use crate::support::{Name, run, run_with, start};
+
+/// The name that the examples use.
+const EXAMPLE: &str = "prices";
+
+fn document() -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/cli-json.md");
+    fs::read_to_string(path).expect("the document")
+}
+
+/// A heading, the command below it, and what it prints.
+#[derive(Debug)]
+struct Example {
+    heading: String,
+    command: String,
+    output: Value,
+}
+
+fn examples(document: &str) -> Vec<Example> {
+    let (mut examples, mut heading, mut command) = (Vec::new(), "", "");
+    let mut rest = document;
+    while let Some((line, behind)) = rest.split_once('\n') {
+        rest = behind;
+        let block = |text: &'static str| line.strip_prefix("```").filter(|kind| *kind == text);
+        if let Some(title) =
+            line.trim_start_matches('#').strip_prefix(' ').filter(|_| line.starts_with("##"))
+        {
+            heading = title;
+        } else if block("sh").is_some() || block("json").is_some() {
+            let (body, behind) = rest.split_once("\n```\n").expect("the end of a block");
+            rest = behind;
+            if block("sh").is_some() {
+                command = body;
+            } else {
+                let output = serde_json::from_str(body).expect(heading);
+                let (heading, command) = (heading.to_owned(), command.to_owned());
+                examples.push(Example { heading, command, output });
+            }
+        }
+    }
+    examples
+}
+
+/// The first difference in names or types.
+fn difference(at: &str, expected: &Value, found: &Value) -> Option<String> {
+    match (expected, found) {
+        (Value::Object(expected), Value::Object(found)) => {
+            let names = |map: &serde_json::Map<String, Value>| -> BTreeSet<String> {
+                map.keys().cloned().collect()
+            };
+            if names(expected) != names(found) {
+                return Some(format!("{at}: {:?} became {:?}", names(expected), names(found)));
+            }
+            expected
+                .iter()
+                .find_map(|(name, value)| difference(&format!("{at}.{name}"), value, &found[name]))
+        }
+        (Value::Array(expected), Value::Array(found)) => {
+            if expected.len() != found.len() {
+                return Some(format!("{at}: {} became {}", expected.len(), found.len()));
+            }
+            let mut pairs = expected.iter().zip(found).enumerate();
+            pairs
+                .find_map(|(index, (one, other))| difference(&format!("{at}[{index}]"), one, other))
+        }
+        (Value::Null, Value::Null)
+        | (Value::Bool(_), Value::Bool(_))
+        | (Value::Number(_), Value::Number(_))
+        | (Value::String(_), Value::String(_)) => None,
+        _ => Some(format!("{at}: {expected} became {found}")),
+    }
+}
+
+/// What an example's command does in the scene that its heading tells.
+fn play(example: &Example) -> Value {
+    let name = Name::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let socket = directory.path().join("ring.socket").to_str().expect("text").to_owned();
+    let typed: Vec<String> = example
+        .command
+        .strip_prefix("shmring ")
+        .expect("a command")
+        .split(' ')
+        .map(|word| match word {
+            EXAMPLE => name.0.clone(),
+            "prices.socket" => socket.clone(),
+            other => other.to_owned(),
+        })
+        .collect();
+    let args: Vec<&str> = typed.iter().map(String::as_str).collect();
+    let print = || run(&args).expect_code(0).json();
+    let only_ours = |mut listing: Value| {
+        let segments = listing["segments"].as_array_mut().expect("segments");
+        segments.retain(|segment| segment["name"] == name.0.as_str());
+        listing
+    };
+    let with_sender = || {
+        run(&["create", &name.0, "--capacity", "64K"]).expect_code(0);
+        let send = start(&["send", &name.0]);
+        name.await_role("producers", send.pid());
+        send
+    };
+    match &*example.heading {
+        "create" => print(),
+        "serve" => {
+            let server = start(&args);
+            // It answers once it has printed.
+            run(&["attach", "--socket", &socket, "--wait", "30s"]).expect_code(0);
+            server.signal(Signal::SIGTERM);
+            server.end().expect_code(0).json()
+        }
+        "attach" => {
+            let _sender = with_sender();
+            print()
+        }
+        "ls" => {
+            let _sender = with_sender();
+            only_ours(print())
+        }
+        "ls: a damaged segment" => {
+            run(&["create", &name.0]).expect_code(0);
+            let file = fs::File::options().write(true).open(name.path());
+            file.and_then(|file| file.set_len(8192)).expect("cut");
+            only_ours(print())
+        }
+        "stat" => {
+            let sizes = ["--kind", "mpmc", "--slots", "16", "--slot-bytes", "64"];
+            run(&[&["create", &*name.0], &sizes[..]].concat()).expect_code(0);
+            run_with(&["send", &name.0], b"first\n").expect_code(0);
+            run(&["recv", &name.0]).expect_code(0);
+            let holder = hold(&name);
+            holder.stop();
+            run_with(&["send", &name.0], b"behind\nlast\n").expect_code(0);
+            print()
+        }
+        "peek" => {
+            run(&["create", &name.0, "--capacity", "64K"]).expect_code(0);
+            run_with(&["send", &name.0], b"EURUSD 1.0842\n\xff\xfe\n").expect_code(0);
+            print()
+        }
+        "gc" => {
+            let send = with_sender();
+            send.signal(Signal::SIGKILL);
+            send.end().expect_signal(Signal::SIGKILL);
+            print()
+        }
+        other => panic!("there is no scene for {other:?}"),
+    }
+}
+
+// Catches a field that was added, renamed, dropped or changed its type, and an example that
+// nobody could reproduce.
+#[test]
+fn the_examples_are_what_is_printed() {
+    let document = document();
+    let examples = examples(&document);
+    let headings: Vec<_> = examples.iter().map(|example| &*example.heading).collect();
+    let verbs = ["create", "serve", "attach", "ls", "ls: a damaged segment", "stat", "peek", "gc"];
+    assert_eq!(headings, verbs);
+    for example in examples {
+        let printed = play(&example);
+        assert_eq!(printed["schema"], example.output["schema"]);
+        let difference = difference(&example.heading, &example.output, &printed);
+        assert_eq!(difference, None, "{printed:#}");
+    }
+}
+
+fn names(value: &Value, all: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(map) => map.iter().for_each(|(name, value)| {
+            all.insert(name.clone());
+            names(value, all);
+        }),
+        Value::Array(values) => values.iter().for_each(|value| names(value, all)),
+        _ => {}
+    }
+}
+
+// Catches a field without an explanation.
+#[test]
+fn every_field_is_explained() {
+    let document = document();
+    let mut all = BTreeSet::new();
+    examples(&document).iter().for_each(|example| names(&example.output, &mut all));
+    assert!(all.len() > 60, "the fields were not found");
+    let unexplained: Vec<_> =
+        all.iter().filter(|name| !document.contains(&format!("`{name}`"))).collect();
+    assert_eq!(unexplained, Vec::<&String>::new());
+}
+
+// Catches a comparison that takes anything for what was expected.
+#[test]
+fn a_difference_is_found() {
+    let example =
+        "## verb\n\n```sh\nshmring verb --json\n```\n\n```json\n{\"a\": [{\"b\": 1}]}\n```\n";
+    let [example] = &examples(example)[..] else {
+        panic!("one example");
+    };
+    assert_eq!((&*example.heading, &*example.command), ("verb", "shmring verb --json"));
+    let compare = |found: &str| {
+        difference("it", &example.output, &serde_json::from_str(found).expect("JSON"))
+    };
+    assert_eq!(compare(r#"{"a": [{"b": 2}]}"#), None);
+    for other in [
+        r#"{"a": []}"#,
+        r#"{"a": [{"b": null}]}"#,
+        r#"{"a": [{"b": "1"}]}"#,
+        r#"{"a": [{"b": 1, "c": 1}]}"#,
+        r#"{"a": [{}]}"#,
+        r#"{"a": [{"b": 1}], "c": 1}"#,
+    ] {
+        assert!(compare(other).is_some(), "{other}");
+    }
+}

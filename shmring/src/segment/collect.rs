@@ -1,0 +1,208 @@
+//! Collecting what the dead left and nobody came back to.
+//!
+//! A segment is *abandoned* if nobody is attached to it, and somebody was who died without
+//! leaving, and whom nobody cleaned up behind. One that was created and waits for its first
+//! user is not, nor is one that its users left in good order: they may come back to it.
+//!
+//! That nobody is attached is proven by the tokens, under the lifecycle lock, which who
+//! attaches has to share. The lock is held until the name is gone, and who removes a name
+//! otherwise shares it as well: so the name that is removed is that of the segment that was
+//! looked at. Of several collectors one removes it; the others find the file without a name.
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+
+use super::attach::sweep;
+use super::find::{Found, find, is_named};
+use super::lifecycle::{LifecycleLock, is_in_use};
+use super::mapping::Mapping;
+use super::name::Name;
+use super::observe::{Participants, status};
+use super::options::AttachOptions;
+use super::unlink::remove;
+use crate::error::{AttachError, CollectError, OsError};
+use crate::facts::{Description, Status};
+use crate::layout::Geometry;
+use crate::sys::token::Probe;
+use crate::sys::{shm, token};
+
+/// Cleans up behind the dead in segments that others use, and removes those that were
+/// abandoned: that nobody is attached to, and that somebody died in since the last time that
+/// anybody attached.
+///
+/// It takes nothing from the living, whatever other collectors, creators and attachers do
+/// meanwhile. Only segments of this process's own user are removed, and messages in them are
+/// lost. Where a service is to find its messages again after a crash, it has to be back first.
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct Collector {
+    dry_run: bool,
+    unattached: bool,
+    guard: bool,
+}
+
+/// What a collector found at a name, and did.
+#[derive(Clone, Debug)]
+pub struct Collected {
+    /// What the segment is, or was.
+    pub description: Description,
+    /// What went on in it before. The dead are among those attached.
+    pub status: Status,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What a collector does with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing: everybody in it is alive, or it waits for whoever comes, or it is another
+    /// user's.
+    Kept,
+    /// The dead are cleaned up behind, as by anyone who attaches.
+    Cleaned,
+    /// Its name is removed: it was abandoned.
+    Removed,
+    /// Its name is removed, since that was asked for of whatever nobody is attached to.
+    RemovedUnattached,
+}
+
+impl Collector {
+    /// One that removes what was abandoned.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells what would be done, and does nothing.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// Removes also segments that nobody is attached to and that were left in good order:
+    /// those that wait for their first user too.
+    pub fn unattached(mut self, unattached: bool) -> Self {
+        self.unattached = unattached;
+        self
+    }
+
+    /// Outlives that somebody cuts a segment's file short meanwhile; see
+    /// [`AttachOptions::guard`].
+    pub fn guard(mut self, guard: bool) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// Collects at one name, with or without a leading slash.
+    ///
+    /// # Errors
+    /// See [`CollectError`]. The segment is as it was.
+    pub fn collect(&self, name: &str) -> Result<Collected, CollectError> {
+        let name = Name::new(name).map_err(AttachError::Name)?;
+        let found = find(&name, !self.dry_run)?;
+        let is_own = is_own(found.description.owner_uid);
+        AttachOptions::new().accept_world_writable(is_own).check(&found.description)?;
+        let place = Place::new(found, *self)?;
+        let status = place.status()?;
+        // The lock decides; asking first keeps it from those who attach to what stays.
+        let fate = self.fate(&status, place.is_in_use()?, is_own);
+        if self.dry_run || fate == Fate::Kept {
+            return Ok(Collected { description: place.description, status, fate });
+        }
+        let _lock = LifecycleLock::exclusive(&place.file, &name)?;
+        if !is_named(&place.file, &name) {
+            return Err(AttachError::NotFound { name: name.to_owned() }.into());
+        }
+        let status = place.status()?;
+        let fate = self.fate(&status, place.is_in_use()?, is_own);
+        match fate {
+            Fate::Kept => {}
+            Fate::Cleaned => sweep(&place.mapping, &place.probe, place.geometry, None),
+            Fate::Removed | Fate::RemovedUnattached => {
+                remove(&name).map_err(CollectError::Unlink)?;
+            }
+        }
+        Ok(Collected { description: place.description, status, fate })
+    }
+
+    fn fate(self, status: &Status, in_use: bool, is_own: bool) -> Fate {
+        let has_dead = status.attached.iter().any(|participant| !participant.alive);
+        match (in_use || !is_own, has_dead) {
+            (false, true) => Fate::Removed,
+            (false, false) if self.unattached => Fate::RemovedUnattached,
+            (true, true) => Fate::Cleaned,
+            _ => Fate::Kept,
+        }
+    }
+
+    /// Removes what makers left who died before they gave a segment its name, where the system
+    /// has no files without one. Returns the names that it had instead.
+    ///
+    /// # Errors
+    /// If shared memory cannot be listed.
+    pub fn collect_unfinished(&self) -> Result<Vec<String>, OsError> {
+        let names = shm::names()?.into_iter().filter(|name| shm::is_temporary(name));
+        Ok(names.filter(|name| self.is_unfinished(name).unwrap_or(false)).collect())
+    }
+
+    /// Whether the maker of that temporary name left it; it is removed then.
+    fn is_unfinished(self, name: &str) -> Result<bool, CollectError> {
+        let name = Name::new(name).map_err(AttachError::Name)?;
+        let file = shm::open_existing(name.as_str(), !self.dry_run).map_err(AttachError::Os)?;
+        let is_ours = |stat: Metadata| stat.is_file() && is_own(stat.uid());
+        if !file.metadata().is_ok_and(is_ours) {
+            return Ok(false);
+        }
+        if self.dry_run {
+            let owned = token::is_owned(&file, shm::MAKER_BYTE).map_err(AttachError::Os)?;
+            return Ok(!owned);
+        }
+        // Whoever removes the name has this lock, so it means the file until it is gone.
+        let free = token::try_exclusive(&file, shm::MAKER_BYTE).map_err(AttachError::Os)?;
+        if !free || !is_named(&file, &name) {
+            return Ok(false);
+        }
+        remove(&name).map(|()| true).map_err(CollectError::Unlink)
+    }
+}
+
+fn is_own(uid: u32) -> bool {
+    uid == nix::unistd::geteuid().as_raw()
+}
+
+/// A segment that is looked at without being joined.
+struct Place {
+    file: File,
+    mapping: Mapping,
+    probe: Probe,
+    geometry: Geometry,
+    description: Description,
+}
+
+impl Place {
+    fn new(found: Found, how: Collector) -> Result<Self, CollectError> {
+        let Found { file, header, description, .. } = found;
+        let geometry = header.geometry;
+        let mut mapping = Mapping::new(&file, geometry, !how.dry_run).map_err(AttachError::Os)?;
+        if how.guard {
+            mapping.guard(&file, !how.dry_run).map_err(AttachError::Os)?;
+        }
+        let os = |error| AttachError::Os(OsError::new("dup", "the segment", error));
+        let probe = Probe::new(file.try_clone().map_err(os)?).map_err(AttachError::Os)?;
+        Ok(Self { file, mapping, probe, geometry, description })
+    }
+
+    /// Whether anybody is attached.
+    fn is_in_use(&self) -> Result<bool, CollectError> {
+        is_in_use(&self.file).map_err(|error| AttachError::Os(error).into())
+    }
+
+    fn status(&self) -> Result<Status, CollectError> {
+        let participants = Participants::new(&self.mapping, &self.probe, self.geometry);
+        let status = status(&self.mapping, self.geometry.shape, &participants);
+        self.mapping.check().map(|()| status).map_err(CollectError::Failed)
+    }
+}
+
+#[cfg(test)]
+#[path = "collect_tests.rs"]
+mod tests;

@@ -1,0 +1,156 @@
+//! What goes on in a segment, from what its memory says.
+
+use std::ops::Range;
+
+use super::super::mapping::Mapping;
+use super::participants::Participants;
+use super::shadow::Shadow;
+use crate::error::Role;
+use crate::facts::{Front, Holder, Participant, Status};
+use crate::layout::Shape;
+use crate::ring::slot::Look;
+use crate::ring::tables::Handle;
+use crate::ring::wake::Sleepers;
+use crate::ring::{WORD_BYTES, at_or_past};
+use crate::sync::Ordering;
+
+/// How often others may be faster than a look.
+const MAX_TRIES: u32 = 16;
+/// An intent, as a producer of a slot ring stores it: `first ticket mod 2^39 : 39 | count : 25`.
+const COUNT_BITS: u32 = 25;
+const BITS: usize = u64::BITS as usize;
+
+/// The status of a mapped segment.
+pub(crate) fn status(mapping: &Mapping, shape: Shape, participants: &Participants<'_>) -> Status {
+    let control = mapping.control();
+    let roles = &control.roles;
+    let shadow = Shadow::new(mapping, shape);
+    // Before the handles: who sees a ticket claimed sees it announced.
+    let Positions { head, used, messages_received, front } = positions(&shadow);
+    let tail = head.wrapping_add(used);
+    let everyone = participants.all();
+    let holders = [Role::Producer, Role::Consumer].into_iter().flat_map(|role| {
+        let everyone = &everyone;
+        let holder = move |index| holder(mapping, everyone, role, index, tail);
+        roles.holders(role).filter_map(holder)
+    });
+    let holders: Vec<_> = holders.collect();
+    let of = |role| {
+        let theirs = holders.iter().filter(move |holder| holder.role == role);
+        theirs.map(|holder| holder.participant.clone()).collect()
+    };
+    Status {
+        head,
+        tail,
+        front,
+        full: is_full(shape, head, used, &holders),
+        used_bytes: used.saturating_mul(shape.slot_bytes().unwrap_or(1)),
+        used_slots: shape.slots().map(|_| used),
+        messages_received,
+        tombstones: roles.tombstones(),
+        resolved: roles.resolved(),
+        repairs: roles.repairs(),
+        closed: roles.is_closed(),
+        producers: of(Role::Producer),
+        consumers: of(Role::Consumer),
+        producers_so_far: roles.tenure(Role::Producer).claims(),
+        consumers_so_far: roles.tenure(Role::Consumer).claims(),
+        handles: mapping.handles().iter().filter(|handle| handle.attach().is_some()).count() as u64,
+        sleepers: control.senders.count().saturating_add(control.receivers.count()),
+        attached: everyone.iter().flatten().cloned().collect(),
+        holders,
+    }
+}
+
+struct Positions {
+    head: u64,
+    used: u64,
+    messages_received: u64,
+    front: Front,
+}
+
+/// Where the ring is and what is at head, at one time, unless others are faster than that at
+/// every try.
+fn positions(shadow: &Shadow<'_>) -> Positions {
+    let (mut head, mut seen) = (shadow.head(), Front::Moving);
+    for _ in 0..MAX_TRIES {
+        let front = front(shadow);
+        if shadow.is_intact(head) {
+            seen = front;
+            break;
+        }
+        shadow.renew();
+        head = shadow.head();
+    }
+    // Last, as it takes longest: nothing is compared with it.
+    shadow.put_head(head);
+    let (used, messages_received) = shadow.observe();
+    Positions { head, used, messages_received, front: seen }
+}
+
+fn front(shadow: &Shadow<'_>) -> Front {
+    match shadow.look() {
+        Ok(Look::Message(_)) => Front::Message,
+        Ok(Look::Empty) => Front::Empty,
+        Ok(Look::InFlight { position }) => Front::InFlight { position },
+        Ok(Look::Outrun) => Front::Moving,
+        Err(corrupt) => Front::Corrupt(corrupt),
+    }
+}
+
+/// The handle of that index, if somebody has it.
+fn holder(
+    mapping: &Mapping,
+    everyone: &[Option<Participant>],
+    role: Role,
+    index: usize,
+    tail: u64,
+) -> Option<Holder> {
+    let handle = mapping.handles().get(index)?;
+    let participant = everyone.get(handle.attach()?)?.clone()?;
+    let control = mapping.control();
+    let sleepers = match role {
+        Role::Producer => &control.senders,
+        Role::Consumer => &control.receivers,
+    };
+    Some(Holder {
+        handle: index,
+        role,
+        participant,
+        sleeps_until: is_armed(sleepers, index).then(|| handle.need.load(Ordering::Relaxed)),
+        announced: announced(handle, tail),
+    })
+}
+
+fn is_armed(sleepers: &Sleepers, handle: usize) -> bool {
+    let word = sleepers.bits.get(handle / BITS);
+    word.is_some_and(|word| word.load(Ordering::Relaxed) >> (handle % BITS) & 1 != 0)
+}
+
+/// The tickets that a producer announced last, of those with such numbers the ones next to
+/// `tail`.
+fn announced(handle: &Handle, tail: u64) -> Option<Range<u64>> {
+    // ORDERING: Acquire, with the Release of the announcement. Tail was loaded before: who
+    // sees a ticket claimed sees that it was announced.
+    let intent = handle.own.intent.load(Ordering::Acquire);
+    let count = intent & ((1 << COUNT_BITS) - 1);
+    let from_tail = (intent & !((1 << COUNT_BITS) - 1)).wrapping_sub(tail << COUNT_BITS);
+    let first = tail.wrapping_add_signed(from_tail.cast_signed() >> COUNT_BITS);
+    (count > 0).then(|| first..first.wrapping_add(count))
+}
+
+/// Whether no message fits, as far as can be told.
+fn is_full(shape: Shape, head: u64, used: u64, holders: &[Holder]) -> bool {
+    match shape {
+        Shape::Slots { slots, .. } | Shape::Elements { slots, .. } => used >= slots,
+        Shape::Records { capacity_bytes } => {
+            let waits = |holder: &Holder| {
+                let need = holder.sleeps_until;
+                holder.role == Role::Producer && need.is_some_and(|need| !at_or_past(head, need))
+            };
+            // A header, and the word behind the record.
+            let no_room = capacity_bytes.saturating_sub(used) < 2 * WORD_BYTES;
+            no_room || holders.iter().any(waits)
+        }
+    }
+}
