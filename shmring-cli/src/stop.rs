@@ -138,6 +138,7 @@ impl From<UnlinkError> for Stop {
         let exit = match &error {
             UnlinkError::Name(_) => Exit::Usage,
             UnlinkError::NotFound { .. } => Exit::NoSegment,
+            UnlinkError::Attach(attach) => attach_exit(attach),
             UnlinkError::Denied { .. } | UnlinkError::Os(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())

@@ -112,8 +112,8 @@ pub use facts::{Description, ElementType, Kind, Obtained, Participant, Status, W
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{
-    Access, AllowList, AttachOptions, Config, Monitor, Observer, Offer, Outcome, Segment, Visit,
-    list,
+    Access, AllowList, AttachOptions, Config, Monitor, Observer, Offer, Outcome, Segment, Unlinked,
+    Visit, list,
 };
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;

@@ -251,6 +251,8 @@ pub enum UnlinkError {
         /// The segment's name.
         name: String,
     },
+    /// What has the name could not be examined, or is no segment.
+    Attach(AttachError),
     /// A call failed.
     Os(OsError),
 }
@@ -263,6 +265,7 @@ impl fmt::Display for UnlinkError {
             Self::Denied { name } => {
                 write!(f, "permission to remove {name:?} denied; only its owner can")
             }
+            Self::Attach(error) => error.fmt(f),
             Self::Os(error) => error.fmt(f),
         }
     }
@@ -271,6 +274,7 @@ impl fmt::Display for UnlinkError {
 impl std::error::Error for UnlinkError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::Attach(error) => Some(error),
             Self::Os(error) => Some(error),
             _ => None,
         }

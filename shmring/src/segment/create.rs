@@ -1,4 +1,4 @@
-//! Creating, replacing and unlinking segments.
+//! Creating and replacing segments.
 //!
 //! A segment is built in a file without a name and gets its name when it is
 //! complete, in one step that fails if the name is taken. So nobody ever sees a
@@ -14,10 +14,10 @@ use nix::errno::Errno;
 
 use super::attach::Attach;
 use super::config::Config;
-use super::find::{Found, describe, find, is_linked};
-use super::lifecycle::{LifecycleLock, is_in_use};
+use super::find::{Found, describe, is_named};
+use super::lifecycle::LifecycleLock;
 use super::name::Name;
-use super::observe::Observer;
+use super::unlink::{open_any, remove, users};
 use crate::error::{AttachError, CreateError, OsError, UnlinkError};
 use crate::layout::Header;
 use crate::ring::wake::WakeFences;
@@ -133,7 +133,7 @@ fn now_ns() -> u64 {
 /// Replaces a segment that nobody is attached to, or makes the first of that name.
 pub(super) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attach>, CreateError> {
     for _ in 0..MAX_RACES {
-        let old = match open_any(name) {
+        let old = match open_any(name, true) {
             Ok(old) => old,
             Err(AttachError::NotFound { .. }) => match create(name, config) {
                 Err(CreateError::Exists { .. }) => continue,
@@ -145,9 +145,9 @@ pub(super) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attach>, Crea
         refuse_if_used(&old, name)?;
         let (unnamed, attach) = build(name, config)?;
         let _lock = LifecycleLock::exclusive(&old, name).map_err(CreateError::Attach)?;
-        if is_linked(&old, name).map_err(CreateError::Attach)? {
+        if is_named(&old, name) {
             refuse_if_used(&old, name)?;
-            remove(name)?;
+            take_name(name)?;
             link(&unnamed, name)?;
             return Ok(Arc::new(attach));
         }
@@ -156,42 +156,20 @@ pub(super) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attach>, Crea
 }
 
 /// Takes the name from a segment that is replaced.
-fn remove(name: &Name) -> Result<(), CreateError> {
-    match unlink(name) {
-        // Unlinking asks for no lock.
+fn take_name(name: &Name) -> Result<(), CreateError> {
+    match remove(name) {
+        // Somebody may remove it without asking for the lock.
         Ok(()) | Err(UnlinkError::NotFound { .. }) => Ok(()),
         Err(UnlinkError::Denied { name }) => Err(CreateError::Denied { name }),
         Err(UnlinkError::Name(error)) => Err(CreateError::Name(error)),
+        Err(UnlinkError::Attach(error)) => Err(CreateError::Attach(error)),
         Err(UnlinkError::Os(error)) => Err(CreateError::Os(error)),
     }
 }
 
 fn refuse_if_used(old: &File, name: &Name) -> Result<(), CreateError> {
-    if !is_in_use(old).map_err(CreateError::Os)? {
-        return Ok(());
+    match users(old, name).map_err(CreateError::Os)? {
+        None => Ok(()),
+        Some(by) => Err(CreateError::InUse { name: name.to_owned(), by }),
     }
-    let status = Observer::open(name.as_str()).ok().and_then(|observer| observer.status().ok());
-    let by = status.map(|status| status.attached).unwrap_or_default();
-    Err(CreateError::InUse { name: name.to_owned(), by })
-}
-
-/// Opens what is to be replaced: a segment, in whatever state. Other people's
-/// files are left alone.
-fn open_any(name: &Name) -> Result<File, AttachError> {
-    match find(name, true) {
-        Ok(found) => Ok(found.file),
-        Err(AttachError::Incompatible { .. } | AttachError::CorruptHeader { .. }) => {
-            shm::open_existing(name.as_str(), true).map_err(AttachError::Os)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Removes the name of a segment. Those attached go on.
-pub(super) fn unlink(name: &Name) -> Result<(), UnlinkError> {
-    shm::unlink(name.as_str()).map_err(|error| match Errno::from_raw(error.errno()) {
-        Errno::ENOENT => UnlinkError::NotFound { name: name.to_owned() },
-        Errno::EACCES | Errno::EPERM => UnlinkError::Denied { name: name.to_owned() },
-        _ => UnlinkError::Os(error),
-    })
 }

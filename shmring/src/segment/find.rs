@@ -91,6 +91,13 @@ pub(super) fn is_linked(file: &File, name: &Name) -> Result<bool, AttachError> {
     Ok(stat.map_err(AttachError::Os)?.nlink() > 0)
 }
 
+/// Whether the name means the file.
+pub(super) fn is_named(file: &File, name: &Name) -> bool {
+    let identity = |stat: std::fs::Metadata| (stat.dev(), stat.ino());
+    let named = std::fs::symlink_metadata(shm::path(name.as_str())).map(identity).ok();
+    named.is_some() && named == file.metadata().map(identity).ok()
+}
+
 /// Whether the object of that name starts as segments do, of whatever version.
 pub(super) fn has_magic(name: &str) -> bool {
     let mut magic = [0; 8];

@@ -28,6 +28,7 @@ mod offer;
 mod options;
 mod receive;
 mod sealed;
+mod unlink;
 mod view;
 
 use std::os::fd::OwnedFd;
@@ -41,6 +42,7 @@ pub use monitor::Monitor;
 pub use observe::{Observer, list};
 pub use offer::{Offer, Outcome, Visit};
 pub use options::AttachOptions;
+pub use unlink::Unlinked;
 pub(crate) use view::View;
 
 use crate::error::{
@@ -220,7 +222,35 @@ impl Segment {
     /// # Errors
     /// See [`UnlinkError`].
     pub fn unlink(name: &str) -> Result<(), UnlinkError> {
-        create::unlink(&Name::new(name).map_err(UnlinkError::Name)?)
+        unlink::unlink(&Name::new(name).map_err(UnlinkError::Name)?)
+    }
+
+    /// Removes the name of a segment that nobody is attached to, damaged or not. Messages
+    /// in it are lost.
+    ///
+    /// Whoever attaches at the same time is either first, and the segment stays, or finds
+    /// no such name. An [`Observer`] is not attached. Waits up to 2 s for one who attaches
+    /// or replaces.
+    ///
+    /// ```
+    /// use shmring::{Config, Segment, Unlinked};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name = format!("doc-unlink-stale-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let segment = Segment::create(name, &Config::spsc())?;
+    /// assert!(matches!(Segment::unlink_stale(name)?, Unlinked::InUse { by } if by.len() == 1));
+    /// drop(segment);
+    /// assert_eq!(Segment::unlink_stale(name)?, Unlinked::Removed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`UnlinkError::Attach`] if the name means something else than a segment; else as for
+    /// [`unlink`](Self::unlink).
+    pub fn unlink_stale(name: &str) -> Result<Unlinked, UnlinkError> {
+        unlink::unlink_stale(&Name::new(name).map_err(UnlinkError::Name)?)
     }
 
     /// What the segment is.

@@ -30,6 +30,8 @@ fn child_entry() {
             "hold" => death::hold(&args),
             "sleep" => death::sleep(&args),
             "create" => races::create(&args),
+            "attach-on" => races::attach_on(&args),
+            "unlink-on" => races::unlink_on(&args),
             "ring-hold" => slots_death::hold(&args),
             "ring-sleep" => slots_sleepers::sleep(&args),
             "fork-with-slots" => ring_forks::fork(&args),

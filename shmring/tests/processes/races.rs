@@ -1,11 +1,18 @@
 //! Many processes that want the same name at once.
 
-use shmring::{Config, CreateError, Segment};
+use std::path::Path;
+use std::time::Duration;
+
+use shmring::{
+    AttachError, Config, CreateError, Description, Observer, Segment, UnlinkError, Unlinked,
+};
 
 use crate::common::child::{self, Part, pause, say};
 use crate::common::{Name, watchdog};
 
 const PROCESSES: usize = 32;
+/// How often each of those who remove a name takes it from others.
+const REMOVALS: u32 = 200;
 
 /// In the child: waits for the start, creates, attaches, and tells what it got.
 pub(crate) fn create(args: &[String]) {
@@ -55,7 +62,7 @@ fn a_creator_that_is_killed_leaves_all_or_nothing() {
         let mut racer = child::start("create", &[&*name]);
         assert_eq!(racer.hear(), "ready");
         racer.go();
-        std::thread::sleep(std::time::Duration::from_micros(20 * round));
+        std::thread::sleep(Duration::from_micros(20 * round));
         racer.kill();
         if name.path().exists() {
             Segment::attach(&name).unwrap();
@@ -65,4 +72,58 @@ fn a_creator_that_is_killed_leaves_all_or_nothing() {
         let mut left = left.map(|entry| entry.file_name().to_string_lossy().into_owned());
         assert!(!left.any(|file| file.starts_with(&temporary)));
     }
+}
+
+/// In the child, until there is a file to end it: attaches over and over to what others
+/// remove, and creates it when it is gone. What it is attached to keeps its name.
+pub(crate) fn attach_on(args: &[String]) {
+    let [name, end] = args else {
+        panic!("two names");
+    };
+    say("ready");
+    while !Path::new(end).exists() {
+        let segment = match Segment::attach(name) {
+            Err(AttachError::NotFound { .. }) => {
+                match Segment::create(name, &Config::spsc().capacity_bytes(4096)) {
+                    Err(CreateError::Exists { .. }) => continue,
+                    created => created.unwrap(),
+                }
+            }
+            attached => attached.unwrap(),
+        };
+        let named = Observer::open(name).unwrap();
+        let identity = |facts: &Description| (facts.created, facts.creator_pid);
+        assert_eq!(identity(named.description()), identity(segment.description()));
+        drop(segment);
+        // Else there is always somebody.
+        std::thread::sleep(Duration::from_micros(200));
+    }
+}
+
+/// In the child: removes the segment some times, whenever nobody uses it.
+pub(crate) fn unlink_on(args: &[String]) {
+    let mut removed = 0;
+    while removed < REMOVALS {
+        match Segment::unlink_stale(&args[0]) {
+            Ok(Unlinked::Removed) => removed += 1,
+            Ok(Unlinked::InUse { .. }) | Err(UnlinkError::NotFound { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Catches a segment that loses its name while somebody attaches to it or uses it, and a
+/// removal that never succeeds beside them.
+#[test]
+fn an_unused_segment_is_removed_under_nobody() {
+    let _watchdog = watchdog("an_unused_segment_is_removed_under_nobody");
+    let (name, end) = (Name::new(), Name::new());
+    let end_path = end.path();
+    let args = [&*name, end_path.to_str().unwrap()];
+    let mut attachers: Vec<Part> = (0..3).map(|_| child::start("attach-on", &args)).collect();
+    attachers.iter_mut().for_each(|attacher| assert_eq!(attacher.hear(), "ready"));
+    let removers: Vec<Part> = (0..3).map(|_| child::start("unlink-on", &args)).collect();
+    removers.into_iter().for_each(|remover| drop(remover.finish()));
+    std::fs::write(&end_path, "").unwrap();
+    attachers.into_iter().for_each(|attacher| drop(attacher.finish()));
 }

@@ -13,6 +13,7 @@ mod permissions;
 mod recreate;
 mod system;
 mod tables;
+mod unlink;
 mod wrap;
 
 use common::child;

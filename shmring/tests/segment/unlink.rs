@@ -1,0 +1,105 @@
+//! Removing names, of segments that nobody uses and of others.
+
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::FileExt;
+use std::thread;
+
+use shmring::{AttachError, Config, Segment, UnlinkError, Unlinked};
+
+use crate::common::{Name, SHORT, eventually, watchdog};
+
+fn smallest() -> Config {
+    Config::spsc().capacity_bytes(4096)
+}
+
+/// A process that another thread starts may hold on to an attach for a moment.
+fn unlink_unused(name: &Name) {
+    eventually("nobody is attached", || {
+        (Segment::unlink_stale(name).unwrap() == Unlinked::Removed).then_some(())
+    });
+}
+
+/// Catches a name that is taken from those who use it, or left to nobody.
+#[test]
+fn a_name_stays_as_long_as_somebody_is_attached() {
+    let name = Name::new();
+    let (segment, mut producer, consumer) = name.pair(4096);
+    producer.send(b"kept").unwrap();
+    drop((segment, consumer));
+    match Segment::unlink_stale(&name).unwrap() {
+        Unlinked::InUse { by } => assert_eq!((by.len(), by[0].pid), (1, std::process::id())),
+        Unlinked::Removed => panic!("a handle alone is use enough"),
+    }
+    assert_eq!(Segment::attach(&name).unwrap().consumer().unwrap().recv().unwrap(), b"kept");
+    drop(producer);
+    unlink_unused(&name);
+    assert!(!name.path().exists());
+    let gone = Segment::unlink_stale(&name).unwrap_err();
+    assert!(matches!(&gone, UnlinkError::NotFound { name: n } if **n == *name), "{gone:?}");
+    assert!(matches!(Segment::unlink_stale("a/b"), Err(UnlinkError::Name(_))));
+}
+
+/// Catches damage that stays for ever, and one that hides who is attached.
+#[test]
+fn a_damaged_segment_is_removed_once_nobody_uses_it() {
+    for (offset, byte) in [(8, 9), (16, 9), (4095, 9)] {
+        let name = Name::new();
+        let segment = name.create(&smallest());
+        let file = OpenOptions::new().write(true).open(name.path()).unwrap();
+        file.write_all_at(&[byte], offset).unwrap();
+        assert!(Segment::attach(&name).is_err());
+        assert!(matches!(Segment::unlink_stale(&name).unwrap(), Unlinked::InUse { .. }));
+        drop(segment);
+        unlink_unused(&name);
+        assert!(!name.path().exists());
+    }
+}
+
+/// Catches the removal of what others keep in shared memory.
+#[test]
+fn what_is_no_segment_is_left_alone() {
+    let (file, link, directory) = (Name::new(), Name::new(), Name::new());
+    fs::write(file.path(), vec![1; 10_000]).unwrap();
+    std::os::unix::fs::symlink(file.path(), link.path()).unwrap();
+    fs::create_dir(directory.path()).unwrap();
+    for name in [&file, &link, &directory] {
+        let refused = Segment::unlink_stale(name).unwrap_err();
+        let expected = matches!(refused, UnlinkError::Attach(AttachError::NotASegment { .. }));
+        assert!(expected, "{refused:?}");
+        assert!(fs::symlink_metadata(name.path()).is_ok());
+    }
+}
+
+/// Holds the lock of one who replaces or removes the segment, as another process would.
+fn hold_lifecycle_lock(file: &File) {
+    let lock = libc::flock {
+        l_type: libc::F_WRLCK as libc::c_short,
+        l_whence: libc::SEEK_SET as libc::c_short,
+        l_start: 0,
+        l_len: 1,
+        l_pid: 0,
+    };
+    // SAFETY: the descriptor is open, and the lock is read only during the call.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &lock) };
+    assert_eq!(result, 0);
+}
+
+/// Catches a name that is removed, and so can be given to another segment, under one who
+/// has just proven that nobody uses this one: it would remove that other one.
+#[test]
+fn unlinking_waits_for_one_who_removes_an_unused_segment() {
+    let _watchdog = watchdog("unlinking_waits_for_one_who_removes_an_unused_segment");
+    let name = Name::new();
+    drop(name.create(&smallest()));
+    let file = OpenOptions::new().read(true).write(true).open(name.path()).unwrap();
+    hold_lifecycle_lock(&file);
+    thread::scope(|scope| {
+        let unlink = scope.spawn(|| Segment::unlink(&name));
+        thread::sleep(SHORT);
+        assert!(name.path().exists(), "it did not wait");
+        drop(file);
+        unlink.join().unwrap().unwrap();
+    });
+    assert!(!name.path().exists());
+}
