@@ -310,11 +310,18 @@ impl RecvArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   shmring unlink prices orders
+  shmring unlink --stale prices
 
-Every name is tried. A name that does not exist makes the code 3.")]
+Every name is tried. A name that does not exist makes the code 3. Without
+`--stale` a ring loses its name while it is in use: those attached go on, and
+nobody can join them. With it a segment in use stays as it is, which makes the
+code 7. Who attaches meanwhile is first, or finds no such name.")]
 pub(crate) struct UnlinkArgs {
+    /// Only segments that nobody is attached to, sound or damaged
+    #[arg(long)]
+    pub(crate) stale: bool,
     /// Names of the segments
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
