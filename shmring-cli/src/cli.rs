@@ -31,6 +31,8 @@ Example:
 #[derive(Debug, Parser)]
 #[command(name = "shmring", version, after_long_help = EXIT_CODES, propagate_version = true)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) color: colorchoice_clap::Color,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -51,6 +53,8 @@ pub(crate) enum Verb {
     Unlink(UnlinkArgs),
     /// List segments without joining any
     Ls(LsArgs),
+    /// Check the machine, and a segment, and say what to do
+    Doctor(DoctorArgs),
     /// Move 2 GiB between two processes through a ring and through a pipe
     Demo(DemoArgs),
     /// Print a shell's completions of these verbs and options
@@ -337,6 +341,25 @@ States: open (someone is attached), idle (nobody is), closed (for good),
 broken (with what is wrong). A participant that died without leaving is
 marked dead. Other files in /dev/shm are not listed.")]
 pub(crate) struct LsArgs {
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring doctor
+  shmring doctor prices
+  shmring doctor --json | jq -r '.groups[].findings[] | select(.level != \"ok\").found'
+
+Each finding has a level: ok; note (good to know); warning (may fail or be slow
+one day); problem (something does not work). A problem makes the code 1. With
+NAME, a segment that is not there makes it 3, one that is damaged or of another
+version 6. Nothing is changed.")]
+pub(crate) struct DoctorArgs {
+    /// Also check the segment of this name
+    pub(crate) name: Option<String>,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,

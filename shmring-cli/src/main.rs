@@ -3,6 +3,7 @@
 mod attaching;
 mod cli;
 mod command;
+mod doctor;
 mod facts;
 mod framing;
 mod input;
@@ -13,6 +14,7 @@ mod report;
 mod run;
 mod signals;
 mod stop;
+mod style;
 mod table;
 
 use std::process::ExitCode;
@@ -26,7 +28,10 @@ fn main() -> ExitCode {
     // The demo starts this executable again for each side of a transfer.
     shmring_bench::intercept();
     match Cli::try_parse() {
-        Ok(cli) => stop::exit_code(dispatch(cli.verb)),
+        Ok(cli) => {
+            cli.color.write_global();
+            stop::exit_code(dispatch(cli.verb))
+        }
         Err(refused) => {
             // Help and version are data and go to stdout. Nobody may be listening.
             let _ = refused.print();
@@ -44,6 +49,7 @@ fn dispatch(verb: Verb) -> Result<(), Stop> {
         Verb::Recv(args) => command::recv::run(&args),
         Verb::Unlink(args) => command::unlink::run(&args),
         Verb::Ls(args) => command::ls::run(&args),
+        Verb::Doctor(args) => command::doctor::run(&args),
         Verb::Demo(args) => command::demo::run(&args),
         Verb::Completions(args) => command::completions::run(&args),
         Verb::Man(args) => command::man::run(&args),

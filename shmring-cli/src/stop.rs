@@ -56,14 +56,14 @@ impl Stop {
     }
 }
 
-fn fault_exit(fault: &Fault) -> Exit {
+pub(crate) fn fault_exit(fault: &Fault) -> Exit {
     match fault {
         Fault::Corrupt(_) | Fault::Truncated => Exit::Corrupt,
         Fault::Forked | Fault::SleepRefused { .. } => Exit::Failed,
     }
 }
 
-fn attach_exit(error: &AttachError) -> Exit {
+pub(crate) fn attach_exit(error: &AttachError) -> Exit {
     match error {
         AttachError::Name(_) => Exit::Usage,
         AttachError::NotFound { .. } => Exit::NoSegment,

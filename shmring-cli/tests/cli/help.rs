@@ -4,8 +4,19 @@ use std::fs;
 
 use crate::support::run;
 
-const VERBS: [&str; 10] =
-    ["create", "serve", "attach", "send", "recv", "unlink", "ls", "demo", "completions", "man"];
+const VERBS: [&str; 11] = [
+    "create",
+    "serve",
+    "attach",
+    "send",
+    "recv",
+    "unlink",
+    "ls",
+    "doctor",
+    "demo",
+    "completions",
+    "man",
+];
 
 // Catches a script that is empty, or that does not know a verb.
 #[test]

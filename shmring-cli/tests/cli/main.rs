@@ -3,6 +3,7 @@
 mod competing;
 mod competing_ends;
 mod demo;
+mod doctor;
 mod exit_codes;
 mod help;
 mod killed;
