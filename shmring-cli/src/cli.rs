@@ -214,6 +214,7 @@ Examples:
   seq 1 1000000 | shmring send prices
   shmring send blob --bytes 64K < image.raw
   tail -f log | shmring send log --timeout 5s
+  seq 1 1000000 | shmring send prices --stats
   seq 1 9 | shmring send --socket prices.socket
 
 Each line goes as soon as it is complete; lines that are there at once go
@@ -232,6 +233,9 @@ pub(crate) struct SendArgs {
     /// Give up (code 4) when the ring stays full for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Say on stderr what was sent, and how fast
+    #[arg(long)]
+    pub(crate) stats: bool,
 }
 
 #[derive(Debug, Args)]
@@ -264,6 +268,7 @@ Examples:
   shmring recv prices
   shmring recv blob --raw > image.raw
   shmring recv jobs --count 1 --timeout 5s
+  shmring recv prices --stats > /dev/null
   shmring recv --socket prices.socket --wait 5s
 
 Messages leave the ring only after they were written to stdout. A reader that
@@ -286,6 +291,9 @@ pub(crate) struct RecvArgs {
     /// Give up (code 4) when no message comes for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Say on stderr what was received, and how fast
+    #[arg(long)]
+    pub(crate) stats: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod facts;
 mod framing;
 mod input;
 mod making;
+mod meter;
 mod output;
 mod parse;
 mod report;

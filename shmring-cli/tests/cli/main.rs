@@ -14,6 +14,7 @@ mod party;
 mod pipe_manners;
 mod serving;
 mod signals;
+mod stats;
 mod support;
 mod transfer;
 mod truncated;
