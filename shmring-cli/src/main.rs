@@ -17,6 +17,7 @@ mod signals;
 mod stop;
 mod style;
 mod table;
+mod terminal;
 
 use std::process::ExitCode;
 

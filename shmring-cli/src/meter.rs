@@ -12,11 +12,12 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use nix::unistd::{getpgrp, tcgetpgrp};
 
 use crate::report;
 use crate::stop::say;
+use crate::terminal::{draw_target, style};
 
 /// A transfer that is shorter shows nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -24,9 +25,23 @@ const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
 /// What a rate is taken over.
 const RATE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What is done to messages.
-pub(crate) const SENT: &str = "sent";
-pub(crate) const RECEIVED: &str = "received";
+/// Which way messages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From stdin.
+    In,
+    /// To stdout.
+    Out,
+}
+
+impl Way {
+    fn done(self) -> &'static str {
+        match self {
+            Self::In => "sent",
+            Self::Out => "received",
+        }
+    }
+}
 
 /// Messages and the bytes in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,7 +53,7 @@ pub(crate) struct Moved {
 /// Counts what a transfer moved, and shows it.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    done: &'static str,
+    way: Way,
     started: Instant,
     moved: Moved,
     shared: Arc<Shared>,
@@ -62,23 +77,17 @@ impl Shared {
 }
 
 impl Meter {
-    /// `done` is `SENT` or `RECEIVED`; `framing_bytes` is what `stream` has for each,
-    /// besides its payload. Shows nothing if people write or read that stream themselves.
-    pub(crate) fn new(done: &'static str, stream: impl AsFd, framing_bytes: u64) -> Self {
+    /// `framing_bytes` is what `stream` has for each message besides its payload. Nothing is
+    /// shown if people write or read that stream themselves.
+    pub(crate) fn new(way: Way, stream: impl AsFd, framing_bytes: u64) -> Self {
         let shared = Arc::new(Shared::default());
         let is_watched = io::stderr().is_terminal() && !stream.as_fd().is_terminal();
         let line = is_watched.then(|| {
             // A file that is written to says nothing about how much will come.
-            let expected = expected_bytes(&stream).filter(|_| done == SENT);
-            Line::start(done, Arc::clone(&shared), expected, framing_bytes)
+            let expected = expected_bytes(&stream).filter(|_| way == Way::In);
+            Line::start(way, Arc::clone(&shared), expected, framing_bytes)
         });
-        Self {
-            done,
-            started: Instant::now(),
-            moved: Moved::default(),
-            shared,
-            line: line.flatten(),
-        }
+        Self { way, started: Instant::now(), moved: Moved::default(), shared, line: line.flatten() }
     }
 
     /// To be told after each batch, what was moved in all.
@@ -95,11 +104,12 @@ impl Meter {
         }
     }
 
-    /// Ends the line, and says what was moved if asked to.
+    /// Ends the line, and says what was moved if asked to. Waits for the terminal, so no peer
+    /// should be waiting for this process any more.
     pub(crate) fn finish(mut self, stats: bool) {
         drop(self.line.take());
         if stats {
-            say(summary(self.done, self.moved, self.started.elapsed()));
+            say(summary(self.way, self.moved, self.started.elapsed()));
         }
     }
 }
@@ -111,11 +121,12 @@ fn expected_bytes(stream: &impl AsFd) -> Option<u64> {
     Some(stat.len().saturating_sub(file.stream_position().ok()?)).filter(|bytes| *bytes > 0)
 }
 
-fn summary(done: &str, moved: Moved, elapsed: Duration) -> String {
+fn summary(way: Way, moved: Moved, elapsed: Duration) -> String {
     let Moved { messages, bytes } = moved;
     let plural = if messages == 1 { "" } else { "s" };
     format!(
-        "{done} {} message{plural}, {}, in {:.2} s: {}",
+        "{} {} message{plural}, {}, in {:.2} s: {}",
+        way.done(),
         HumanCount(messages),
         report::bytes(bytes),
         elapsed.as_secs_f64(),
@@ -150,7 +161,7 @@ struct Line {
 impl Line {
     /// Without the thread there is no line, and nothing else is missing.
     fn start(
-        done: &'static str,
+        way: Way,
         shared: Arc<Shared>,
         expected_bytes: Option<u64>,
         framing_bytes: u64,
@@ -169,7 +180,7 @@ impl Line {
                     continue;
                 }
                 bar.set_position(moved.bytes + moved.messages * framing_bytes);
-                bar.set_message(format!("{done} {}", pace.text(moved)));
+                bar.set_message(format!("{} {}", way.done(), pace.text(moved)));
                 bar.tick();
             }
             bar.finish_and_clear();
@@ -193,9 +204,7 @@ fn bar(expected_bytes: Option<u64>) -> ProgressBar {
         Some(_) => "{percent:>3}% [{bar:20}] {wide_msg}",
         None => "{spinner} {wide_msg}",
     };
-    let style = ProgressStyle::with_template(template);
-    ProgressBar::with_draw_target(expected_bytes, ProgressDrawTarget::stderr())
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()))
+    ProgressBar::with_draw_target(expected_bytes, draw_target()).with_style(style(template))
 }
 
 /// Whether the terminal belongs to somebody else at the moment, such as the shell.
@@ -243,13 +252,13 @@ mod tests {
     fn totals_and_rates() {
         let moved = Moved { messages: 12_345_678, bytes: 3 << 30 };
         assert_eq!(
-            summary("sent", moved, Duration::from_secs(3)),
+            summary(Way::In, moved, Duration::from_secs(3)),
             "sent 12,345,678 messages, 3 GiB, in 3.00 s: 4.1 M messages/s, 1 GiB/s"
         );
         let one = Moved { messages: 1, bytes: 0 };
-        let text = summary("received", one, Duration::ZERO);
+        let text = summary(Way::Out, one, Duration::ZERO);
         assert!(text.starts_with("received 1 message, 0 B, in 0.00 s: 1.0 G messages/s"), "{text}");
-        let none = summary("sent", Moved::default(), Duration::ZERO);
+        let none = summary(Way::In, Moved::default(), Duration::ZERO);
         assert!(none.ends_with(": 0 messages/s, 0 B/s"), "{none}");
     }
 
@@ -258,7 +267,7 @@ mod tests {
     #[test]
     fn the_wait_for_the_first_message_does_not_count() {
         let long = Duration::from_secs(3600);
-        let mut meter = Meter::new("moved", io::stdin(), 0);
+        let mut meter = Meter::new(Way::In, io::stdin(), 0);
         let earlier = |meter: &Meter| meter.started.checked_sub(long).expect("an hour ago");
         meter.started = earlier(&meter);
         meter.waited();

@@ -7,7 +7,7 @@ use shmring::{RecvError, Segment};
 use crate::attaching::{Patience, attach};
 use crate::cli::RecvArgs;
 use crate::framing::Outgoing;
-use crate::meter::{Meter, RECEIVED};
+use crate::meter::{Meter, Way};
 use crate::run::{Run, Runs};
 use crate::signals::Signals;
 use crate::stop::{Exit, Stop};
@@ -41,9 +41,12 @@ pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<
     // Where it cannot be had, the death of the last sender is noticed a little later.
     let _monitor = segment.monitor();
     let mut runs = Runs::new(segment, plan.framing)?;
-    let mut meter = Meter::new(RECEIVED, runs.output(), plan.framing.overhead_bytes());
+    let mut meter = Meter::new(Way::Out, runs.output(), plan.framing.overhead_bytes());
     let result = receive(&mut runs, plan, signals, &mut meter);
+    // Also of a run that failed.
     meter.update(runs.moved());
+    // The stream ends here, whatever the terminal does.
+    drop(runs);
     meter.finish(plan.stats);
     result
 }

@@ -8,7 +8,7 @@ use crate::attaching::{Patience, attach};
 use crate::cli::SendArgs;
 use crate::framing::{Incoming, Splitter, Unfit};
 use crate::input::Input;
-use crate::meter::{Meter, Moved, SENT};
+use crate::meter::{Meter, Moved, Way};
 use crate::signals::Signals;
 use crate::stop::{Exit, Stop};
 
@@ -45,6 +45,8 @@ pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<
     // Where it cannot be had, the death of the last receiver is noticed a little later.
     let _monitor = segment.monitor();
     let producer = segment.producer().map_err(|error| Stop::join(&ring.name, &error))?;
+    let mut input = Input::stdin()?;
+    let meter = Meter::new(Way::In, &input, plan.framing.overhead_bytes());
     let mut sender = Sender {
         name: &ring.name,
         producer,
@@ -52,12 +54,13 @@ pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<
         timeout: plan.timeout,
         signals,
         sent: Moved::default(),
+        meter,
     };
-    let mut input = Input::stdin()?;
-    let mut meter = Meter::new(SENT, &input, plan.framing.overhead_bytes());
     let larger = if ring.slots.is_some() { "larger slots" } else { "a larger capacity" };
-    let result = send_all_of(&mut input, plan.framing, larger, &mut sender, &mut meter);
-    meter.update(sender.sent);
+    let result = send_all_of(&mut input, plan.framing, larger, &mut sender);
+    let Sender { producer, meter, .. } = sender;
+    // The stream ends here, whatever the terminal does.
+    drop(producer);
     meter.finish(plan.stats);
     result
 }
@@ -67,7 +70,6 @@ fn send_all_of(
     framing: Incoming,
     larger: &str,
     sender: &mut Sender<'_>,
-    meter: &mut Meter,
 ) -> Result<(), Stop> {
     let max_len = sender.producer.max_message_bytes();
     let mut splitter = Splitter::new(framing, max_len);
@@ -75,7 +77,6 @@ fn send_all_of(
         // Everything that is complete goes before the next read, which may wait.
         let (taken, unfit) = sender.send_complete(&mut splitter, input)?;
         input.consume(taken);
-        meter.update(sender.sent);
         if let Some(unfit) = unfit {
             let limit = format!("this ring takes at most {max_len}; create it with {larger}");
             return Err(refuse(unfit, framing, &limit, input, sender.signals));
@@ -84,7 +85,7 @@ fn send_all_of(
             return Ok(());
         }
         input.fill(splitter.longest_record(), sender.signals)?;
-        meter.waited();
+        sender.meter.waited();
     }
 }
 
@@ -111,6 +112,7 @@ struct Sender<'a> {
     timeout: Option<Duration>,
     signals: &'a Signals,
     sent: Moved,
+    meter: Meter,
 }
 
 impl Sender<'_> {
@@ -157,6 +159,7 @@ impl Sender<'_> {
             let (sent, unsent) = rest.split_at(count);
             self.sent.messages += count as u64;
             self.sent.bytes += sent.iter().map(|message| message.len() as u64).sum::<u64>();
+            self.meter.update(self.sent);
             rest = unsent;
         }
         Ok(())

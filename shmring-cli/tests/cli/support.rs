@@ -259,17 +259,26 @@ fn read_all(source: Option<&mut impl Read>) -> Vec<u8> {
 
 /// Does something that must not take for ever.
 #[track_caller]
-fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn in_time<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let worker = thread::spawn(work);
     eventually(what, || worker.is_finished());
     worker.join().expect("work")
 }
 
 #[track_caller]
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    eventually_or(|| format!("waited in vain for {what}"), is_so);
+}
+
+/// As `eventually`, where it takes more to tell what happened instead.
+#[track_caller]
+pub(crate) fn eventually_or(why_not: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(Instant::now() < deadline, "{}", why_not());
         thread::sleep(POLL);
     }
 }
