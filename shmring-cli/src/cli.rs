@@ -17,8 +17,12 @@ tidying up, which a shell shows as 130 or 143.
 
 NAME is the name of a POSIX shared memory object, with or without its leading
 slash. `--socket PATH` instead means what `shmring serve` offers there; no
-server is code 3, and to be refused is code 1. Sizes: 4096, 64K = 64KiB = 65536, 64KB = 64000, likewise M, G, T.
-Durations: 250ms, 5s, 1m. Facts go to stdout, talk to stderr.
+server is code 3, and to be refused is code 1. Sizes: 4096, 64K = 64KiB = 65536,
+64KB = 64000, likewise M, G, T. Durations: 250ms, 5s, 1m.
+
+Facts go to stdout, talk to stderr. Colours are for terminals, unless NO_COLOR
+is set. A transfer of more than a second shows how far it is, if stderr is a
+terminal and nobody types or reads the messages there.
 
 Example:
   shmring create prices
@@ -276,6 +280,10 @@ stops early ends `recv` with code 0, and what was not written stays in the
 ring for the next one. But a pipe takes in up to 64 KiB that its reader may
 never look at: to take exactly one message use `--count 1`, not `| head -n 1`.
 
+The stream ends when the last sender has gone and its messages are received. A
+receiver that finds neither messages nor senders waits for the next sender, as
+a reader of a FIFO does; `--timeout` bounds that.
+
 Where receivers compete (mpmc, spmc), each message goes to one of them, and has
 to leave the ring before it is written. `recv` takes some, up to 256 and never
 more than `--count`, when stdout has room: if stdout then fails, or `recv` is
@@ -419,8 +427,9 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  shmring man ~/.local/share/man/man1 && man shmring-send")]
+Examples:
+  shmring man ~/.local/share/man/man1
+  man ~/.local/share/man/man1/shmring-send.1")]
 pub(crate) struct ManArgs {
     /// An existing directory
     pub(crate) directory: PathBuf,

@@ -283,6 +283,14 @@ pub(crate) fn eventually_or(why_not: impl Fn() -> String, mut is_so: impl FnMut(
     }
 }
 
+/// The verbs that the help lists, but for the help itself.
+pub(crate) fn verbs() -> Vec<String> {
+    let help = run(&["--help"]).expect_code(0).text();
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let words = listed.map_while(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    words.filter(|verb| *verb != "help").map(str::to_owned).collect()
+}
+
 /// The lines from `first` to `last`, as seq prints them.
 pub(crate) fn seq(first: u32, last: u32) -> Vec<u8> {
     (first..=last).map(|number| format!("{number}\n")).collect::<String>().into_bytes()
