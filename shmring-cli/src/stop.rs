@@ -137,7 +137,10 @@ impl From<UnlinkError> for Stop {
     fn from(error: UnlinkError) -> Self {
         let exit = match &error {
             UnlinkError::Name(_) => Exit::Usage,
-            UnlinkError::NotFound { .. } => Exit::NoSegment,
+            UnlinkError::NotFound { .. } => {
+                let message = format!("{error}; `shmring ls` lists what there is");
+                return Self::new(Exit::NoSegment, message);
+            }
             UnlinkError::Attach(attach) => attach_exit(attach),
             UnlinkError::Denied { .. } | UnlinkError::Os(_) => Exit::Failed,
         };
