@@ -201,7 +201,7 @@ impl Drop for Line {
 /// With a bar where the end is known. Drawn when it is told to, never by itself.
 fn bar(expected_bytes: Option<u64>) -> ProgressBar {
     let template = match expected_bytes {
-        Some(_) => "{percent:>3}% [{bar:20}] {wide_msg}",
+        Some(_) => "{percent:>3}% [{bar:14}] {wide_msg}",
         None => "{spinner} {wide_msg}",
     };
     ProgressBar::with_draw_target(expected_bytes, draw_target()).with_style(style(template))
