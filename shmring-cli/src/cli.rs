@@ -22,8 +22,12 @@ tidying up, which a shell shows as 130 or 143.
 
 NAME is the name of a POSIX shared memory object, with or without its leading
 slash. `--socket PATH` instead means what `shmring serve` offers there; no
-server is code 3, and to be refused is code 1. Sizes: 4096, 64K = 64KiB = 65536, 64KB = 64000, likewise M, G, T.
-Durations: 250ms, 5s, 1m. Facts go to stdout, talk to stderr.
+server is code 3, and to be refused is code 1. Sizes: 4096, 64K = 64KiB = 65536,
+64KB = 64000, likewise M, G, T. Durations: 250ms, 5s, 1m.
+
+Facts go to stdout, talk to stderr. Colours are for terminals, unless NO_COLOR
+is set. A transfer of more than a second shows how far it is, if stderr is a
+terminal and nobody types or reads the messages there.
 
 Example:
   shmring create prices
@@ -36,6 +40,8 @@ Example:
 #[derive(Debug, Parser)]
 #[command(name = "shmring", version, after_long_help = EXIT_CODES, propagate_version = true)]
 pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) color: colorchoice_clap::Color,
     #[command(subcommand)]
     pub(crate) verb: Verb,
 }
@@ -62,6 +68,8 @@ pub(crate) enum Verb {
     Peek(PeekArgs),
     /// Clean up behind the dead, and remove what they abandoned
     Gc(GcArgs),
+    /// Check the machine, and a segment, and say what to do
+    Doctor(DoctorArgs),
     /// Move 2 GiB between two processes through a ring and through a pipe
     Demo(DemoArgs),
     /// Measure the rings beside other mechanisms, or compare and draw what was measured
@@ -231,6 +239,7 @@ Examples:
   seq 1 1000000 | shmring send prices
   shmring send blob --bytes 64K < image.raw
   tail -f log | shmring send log --timeout 5s
+  seq 1 1000000 | shmring send prices --stats
   seq 1 9 | shmring send --socket prices.socket
 
 Each line goes as soon as it is complete; lines that are there at once go
@@ -249,6 +258,9 @@ pub(crate) struct SendArgs {
     /// Give up (code 4) when the ring stays full for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Say on stderr what was sent, and how fast
+    #[arg(long)]
+    pub(crate) stats: bool,
 }
 
 #[derive(Debug, Args)]
@@ -281,12 +293,17 @@ Examples:
   shmring recv prices
   shmring recv blob --raw > image.raw
   shmring recv jobs --count 1 --timeout 5s
+  shmring recv prices --stats > /dev/null
   shmring recv --socket prices.socket --wait 5s
 
 Messages leave the ring only after they were written to stdout. A reader that
 stops early ends `recv` with code 0, and what was not written stays in the
 ring for the next one. But a pipe takes in up to 64 KiB that its reader may
 never look at: to take exactly one message use `--count 1`, not `| head -n 1`.
+
+The stream ends when the last sender has gone and its messages are received. A
+receiver that finds neither messages nor senders waits for the next sender, as
+a reader of a FIFO does; `--timeout` bounds that.
 
 Where receivers compete (mpmc, spmc), each message goes to one of them, and has
 to leave the ring before it is written. `recv` takes some, up to 256 and never
@@ -303,6 +320,9 @@ pub(crate) struct RecvArgs {
     /// Give up (code 4) when no message comes for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Say on stderr what was received, and how fast
+    #[arg(long)]
+    pub(crate) stats: bool,
 }
 
 #[derive(Debug, Args)]
@@ -331,14 +351,40 @@ impl RecvArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
+Examples:
   shmring unlink prices orders
+  shmring unlink --stale prices
 
-Every name is tried. A name that does not exist makes the code 3.")]
+Every name is tried. A name that does not exist makes the code 3. Without
+`--stale` a ring loses its name while it is in use: those attached go on, and
+nobody can join them. With it a segment in use stays as it is, which makes the
+code 7. Who attaches meanwhile is first, or finds no such name.")]
 pub(crate) struct UnlinkArgs {
+    /// Only segments that nobody is attached to, sound or damaged
+    #[arg(long)]
+    pub(crate) stale: bool,
     /// Names of the segments
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring doctor
+  shmring doctor prices
+  shmring doctor --json | jq -r '.groups[].findings[] | select(.level != \"ok\").found'
+
+Each finding has a level: ok; note (good to know); warning (may fail or be slow
+one day); problem (something does not work). A problem makes the code 1. With
+NAME, a segment that is not there makes it 3, one that is damaged or of another
+version 6. Nothing is changed.")]
+pub(crate) struct DoctorArgs {
+    /// Also check the segment of this name
+    pub(crate) name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -403,8 +449,9 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Example:
-  shmring man ~/.local/share/man/man1 && man shmring-send")]
+Examples:
+  shmring man ~/.local/share/man/man1
+  man ~/.local/share/man/man1/shmring-send.1")]
 pub(crate) struct ManArgs {
     /// An existing directory
     pub(crate) directory: PathBuf,

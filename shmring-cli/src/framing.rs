@@ -16,6 +16,17 @@ pub(crate) enum Incoming {
     LengthPrefixed,
 }
 
+impl Incoming {
+    /// The bytes of stdin that each message takes besides its own. A last line may take none.
+    pub(crate) fn overhead_bytes(self) -> u64 {
+        match self {
+            Self::Lines => 1,
+            Self::Chunks(_) => 0,
+            Self::LengthPrefixed => PREFIX_BYTES as u64,
+        }
+    }
+}
+
 /// How messages lie in stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
@@ -28,6 +39,12 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
+    /// The bytes of stdout that each message takes besides its own.
+    pub(crate) fn overhead_bytes(self) -> u64 {
+        let (before, after) = self.frame(0);
+        (before.map_or(0, |before| before.len()) + after.iter().len()) as u64
+    }
+
     /// What stands in front of a message of `len` bytes, and what behind it.
     pub(crate) fn frame(self, len: usize) -> (Option<[u8; PREFIX_BYTES]>, Option<u8>) {
         match self {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::poll::PollFlags;
 
@@ -80,6 +80,12 @@ impl Input {
             let grown = (2 * self.buffer.len()).min(record_bytes + BUFFER_BYTES);
             self.buffer.resize(grown.max(self.end + 1), 0);
         }
+    }
+}
+
+impl AsFd for Input {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

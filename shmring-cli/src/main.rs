@@ -3,18 +3,22 @@
 mod attaching;
 mod cli;
 mod command;
+mod doctor;
 mod facts;
 mod framing;
 mod hex;
 mod input;
 mod making;
+mod meter;
 mod output;
 mod parse;
 mod report;
 mod run;
 mod signals;
 mod stop;
+mod style;
 mod table;
+mod terminal;
 
 use std::process::ExitCode;
 
@@ -27,7 +31,10 @@ fn main() -> ExitCode {
     // The demo and the bench start this executable again for each side of a transfer.
     shmring_bench::intercept();
     match Cli::try_parse() {
-        Ok(cli) => stop::exit_code(dispatch(cli.verb)),
+        Ok(cli) => {
+            cli.color.write_global();
+            stop::exit_code(dispatch(cli.verb))
+        }
         Err(refused) => {
             // Help and version are data and go to stdout. Nobody may be listening.
             let _ = refused.print();
@@ -48,6 +55,7 @@ fn dispatch(verb: Verb) -> Result<(), Stop> {
         Verb::Stat(args) => command::stat::run(&args),
         Verb::Peek(args) => command::peek::run(&args),
         Verb::Gc(args) => command::gc::run(&args),
+        Verb::Doctor(args) => command::doctor::run(&args),
         Verb::Demo(args) => command::demo::run(&args),
         Verb::Bench(args) => command::bench::run(&args),
         Verb::Completions(args) => command::completions::run(&args),

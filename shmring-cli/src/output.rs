@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -69,8 +69,8 @@ impl Output {
         if seen.contains(PollFlags::POLLERR) { Err(Stop::OutputClosed) } else { Ok(()) }
     }
 
-    /// Writes everything. If it fails, tells how many bytes went out before.
-    pub(crate) fn flush(&mut self, signals: &Signals) -> Result<(), (usize, Stop)> {
+    /// Writes everything, and tells how many bytes that were, or went out before it failed.
+    pub(crate) fn flush(&mut self, signals: &Signals) -> Result<usize, (usize, Stop)> {
         let mut written = 0;
         while written < self.filled {
             let result = signals
@@ -82,7 +82,7 @@ impl Output {
             }
         }
         self.filled = 0;
-        Ok(())
+        Ok(written)
     }
 
     /// Writes the rest after a signal, as far as the reader takes it soon.
@@ -122,6 +122,12 @@ impl Output {
         let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::empty())];
         let polled = poll(&mut fds, PollTimeout::ZERO);
         polled.is_ok() && fds[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLERR))
+    }
+}
+
+impl AsFd for Output {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
     }
 }
 

@@ -1,6 +1,6 @@
 //! Facts on stdout: as text for people, as JSON for programs.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 
 use serde::Serialize;
 
@@ -32,8 +32,9 @@ pub(crate) fn print<T: Serialize>(
     }
 }
 
+/// Writes to stdout, with colours only where they are wanted.
 pub(crate) fn write(text: &str) -> Result<(), Stop> {
-    let mut stdout = io::stdout().lock();
+    let mut stdout = anstream::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Stop::OutputClosed),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use shmring::{Consumer, Message, RecvError, Segment};
 
 use crate::framing::Outgoing;
+use crate::meter::Moved;
 use crate::output::Output;
 use crate::signals::Signals;
 use crate::stop::{Exit, Stop};
@@ -26,13 +27,14 @@ pub(crate) struct Runs {
     max_at_risk: u64,
     /// Where in the output each message of the run ends.
     ends: Vec<usize>,
+    moved: Moved,
 }
 
 /// What became of an attempt to move a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Run {
-    /// So many messages were written.
-    Moved(u64),
+    /// Messages were written.
+    Moved,
     /// No message came in time.
     Nothing,
     /// The stream has ended.
@@ -50,7 +52,23 @@ impl Runs {
             output: Output::stdout()?,
             max_at_risk: (AT_RISK_BYTES / ring.max_message_bytes.max(1)).clamp(1, AT_RISK_MESSAGES),
             ends: Vec::new(),
+            moved: Moved::default(),
         })
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What was written so far, in whole messages.
+    pub(crate) fn moved(&self) -> Moved {
+        self.moved
+    }
+
+    fn count(&mut self, messages: u64, written_bytes: usize) {
+        self.moved.messages += messages;
+        let overhead_bytes = messages * self.framing.overhead_bytes();
+        self.moved.bytes += (written_bytes as u64).saturating_sub(overhead_bytes);
     }
 
     pub(crate) fn output(&self) -> &Output {
@@ -71,7 +89,7 @@ impl Runs {
             self.take_and_write(max, timeout, signals)
         };
         let error = match moved {
-            Ok(count) => return Ok(Run::Moved(count)),
+            Ok(()) => return Ok(Run::Moved),
             Err(Halt::Stop(stop)) => return Err(stop),
             Err(Halt::Ring(error)) => error,
         };
@@ -94,7 +112,7 @@ impl Runs {
         max: u64,
         timeout: Duration,
         signals: &Signals,
-    ) -> Result<u64, Halt> {
+    ) -> Result<(), Halt> {
         let Self { consumer, framing, output, ends, .. } = self;
         drop(consumer.peek_timeout(timeout)?);
         ends.clear();
@@ -107,13 +125,15 @@ impl Runs {
             copy(&message, *framing, output);
             ends.push(output.filled());
         }
-        match output.flush(signals) {
-            Ok(()) => Ok(ahead.release() as u64),
-            Err((written, stop)) => {
-                ahead.release_first(ends.partition_point(|end| *end <= written));
-                Err(stop.into())
-            }
-        }
+        let (written, result) = match output.flush(signals) {
+            Ok(written) => (written, Ok(())),
+            Err((written, stop)) => (written, Err(stop.into())),
+        };
+        let whole = ends.partition_point(|end| *end <= written);
+        ahead.release_first(whole);
+        let written = ends[..whole].last().copied().unwrap_or(0);
+        self.count(whole as u64, written);
+        result
     }
 
     /// Takes messages only when stdout has room for some, and holds on to none of them:
@@ -123,7 +143,7 @@ impl Runs {
         max: u64,
         timeout: Duration,
         signals: &Signals,
-    ) -> Result<u64, Halt> {
+    ) -> Result<(), Halt> {
         let Self { consumer, framing, output, max_at_risk, .. } = self;
         output.await_room(signals)?;
         output.clear();
@@ -131,7 +151,10 @@ impl Runs {
         let count =
             consumer.recv_batch_timeout(max, timeout, |message| copy(message, *framing, output))?;
         match output.flush(signals) {
-            Ok(()) => Ok(count as u64),
+            Ok(written) => {
+                self.count(count as u64, written);
+                Ok(())
+            }
             Err((written, stop)) => {
                 if matches!(stop, Stop::Signal(_)) {
                     output.finish(written);

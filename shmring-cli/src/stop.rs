@@ -58,14 +58,14 @@ impl Stop {
     }
 }
 
-fn fault_exit(fault: &Fault) -> Exit {
+pub(crate) fn fault_exit(fault: &Fault) -> Exit {
     match fault {
         Fault::Corrupt(_) | Fault::Truncated => Exit::Corrupt,
         Fault::Forked | Fault::SleepRefused { .. } => Exit::Failed,
     }
 }
 
-fn attach_exit(error: &AttachError) -> Exit {
+pub(crate) fn attach_exit(error: &AttachError) -> Exit {
     match error {
         AttachError::Name(_) => Exit::Usage,
         AttachError::NotFound { .. } => Exit::NoSegment,
@@ -139,7 +139,10 @@ impl From<UnlinkError> for Stop {
     fn from(error: UnlinkError) -> Self {
         let exit = match &error {
             UnlinkError::Name(_) => Exit::Usage,
-            UnlinkError::NotFound { .. } => Exit::NoSegment,
+            UnlinkError::NotFound { .. } => {
+                let message = format!("{error}; `shmring ls` lists what there is");
+                return Self::new(Exit::NoSegment, message);
+            }
             UnlinkError::Attach(attach) => attach_exit(attach),
             UnlinkError::Denied { .. } | UnlinkError::Os(_) => Exit::Failed,
         };

@@ -26,9 +26,10 @@ fn join(args: &AttachArgs, signals: &Signals) -> Result<(), Stop> {
     let segment = attach(&args.attaching, signals)?;
     announce(&segment);
     if args.send {
-        return send::pump(&segment, Incoming::Lines, None, signals);
+        let plan = send::Plan { framing: Incoming::Lines, timeout: None, stats: false };
+        return send::pump(&segment, &plan, signals);
     }
-    let plan = recv::Plan { framing: Outgoing::Lines, count: None, timeout: None };
+    let plan = recv::Plan { framing: Outgoing::Lines, count: None, timeout: None, stats: false };
     recv::pump(&segment, &plan, signals)
 }
 

@@ -73,7 +73,11 @@ fn check_compatible(args: &CreateArgs, config: &Config, found: &Description) -> 
         return Ok(());
     }
     let found = SegmentFacts::of(found).summary();
-    Err(Stop::new(Exit::Taken, format!("{:?} exists, but is something else: {found}", args.name)))
+    let message = format!(
+        "{:?} exists, but is something else: {found}; recreate it, or choose another name",
+        args.name
+    );
+    Err(Stop::new(Exit::Taken, message))
 }
 
 fn text(facts: &Created) -> String {

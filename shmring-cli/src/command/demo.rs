@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use shmring_bench::{Comparison, Error, Options, Progress, compare, contenders, report as bench};
 
 use crate::cli::DemoArgs;
 use crate::report;
 use crate::signals::Signals;
 use crate::stop::{Exit, Stop};
+use crate::terminal::{draw_target, style};
 
 const BAR: &str = "{msg:<22} [{bar:40}] {binary_bytes_per_sec}";
 
@@ -46,8 +47,7 @@ fn measure(options: &Options, rounds: u32, signals: &Signals) -> Result<Comparis
 
 /// A bar on stderr; nothing where that is no terminal.
 fn bar() -> ProgressBar {
-    let style = ProgressStyle::with_template(BAR);
-    ProgressBar::new(1).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+    ProgressBar::with_draw_target(Some(1), draw_target()).with_style(style(BAR))
 }
 
 fn show(bar: &ProgressBar, progress: &Progress) {

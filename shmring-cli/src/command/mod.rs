@@ -5,6 +5,7 @@ pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod create;
 pub(crate) mod demo;
+pub(crate) mod doctor;
 pub(crate) mod gc;
 pub(crate) mod ls;
 pub(crate) mod man;

@@ -8,6 +8,7 @@ use crate::attaching::{Patience, attach};
 use crate::cli::SendArgs;
 use crate::framing::{Incoming, Splitter, Unfit};
 use crate::input::Input;
+use crate::meter::{Meter, Moved, Way};
 use crate::signals::Signals;
 use crate::stop::{Exit, Stop};
 
@@ -25,38 +26,66 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
     signals.end_soon();
     let segment = attach(&args.attaching, &signals)?;
-    pump(&segment, args.framing(), args.timeout, &signals)
+    let plan = Plan { framing: args.framing(), timeout: args.timeout, stats: args.stats };
+    pump(&segment, &plan, &signals)
+}
+
+/// What to send.
+pub(crate) struct Plan {
+    pub(crate) framing: Incoming,
+    /// How long to wait for room. `None`: for ever.
+    pub(crate) timeout: Option<Duration>,
+    /// Whether to say what was sent.
+    pub(crate) stats: bool,
 }
 
 /// Moves stdin to the ring, to the end.
-pub(crate) fn pump(
-    segment: &Segment,
-    framing: Incoming,
-    timeout: Option<Duration>,
-    signals: &Signals,
-) -> Result<(), Stop> {
+pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
     let ring = segment.description();
     // Where it cannot be had, the death of the last receiver is noticed a little later.
     let _monitor = segment.monitor();
     let producer = segment.producer().map_err(|error| Stop::join(&ring.name, &error))?;
-    let max_len = producer.max_message_bytes();
-    let mut sender =
-        Sender { name: &ring.name, producer, batch: Batch::of(ring), timeout, signals, sent: 0 };
-    let mut splitter = Splitter::new(framing, max_len);
     let mut input = Input::stdin()?;
+    let meter = Meter::new(Way::In, &input, plan.framing.overhead_bytes());
+    let mut sender = Sender {
+        name: &ring.name,
+        producer,
+        batch: Batch::of(ring),
+        timeout: plan.timeout,
+        signals,
+        sent: Moved::default(),
+        meter,
+    };
+    let larger = if ring.slots.is_some() { "larger slots" } else { "a larger capacity" };
+    let result = send_all_of(&mut input, plan.framing, larger, &mut sender);
+    let Sender { producer, meter, .. } = sender;
+    // The stream ends here, whatever the terminal does.
+    drop(producer);
+    meter.finish(plan.stats);
+    result
+}
+
+fn send_all_of(
+    input: &mut Input,
+    framing: Incoming,
+    larger: &str,
+    sender: &mut Sender<'_>,
+) -> Result<(), Stop> {
+    let max_len = sender.producer.max_message_bytes();
+    let mut splitter = Splitter::new(framing, max_len);
     loop {
         // Everything that is complete goes before the next read, which may wait.
-        let (taken, unfit) = sender.send_complete(&mut splitter, &input)?;
+        let (taken, unfit) = sender.send_complete(&mut splitter, input)?;
         input.consume(taken);
         if let Some(unfit) = unfit {
-            let larger = if ring.slots.is_some() { "larger slots" } else { "a larger capacity" };
             let limit = format!("this ring takes at most {max_len}; create it with {larger}");
-            return Err(refuse(unfit, framing, &limit, &mut input, signals));
+            return Err(refuse(unfit, framing, &limit, input, sender.signals));
         }
         if input.at_end() {
             return Ok(());
         }
-        input.fill(splitter.longest_record(), signals)?;
+        input.fill(splitter.longest_record(), sender.signals)?;
+        sender.meter.waited();
     }
 }
 
@@ -82,7 +111,8 @@ struct Sender<'a> {
     batch: Batch,
     timeout: Option<Duration>,
     signals: &'a Signals,
-    sent: u64,
+    sent: Moved,
+    meter: Meter,
 }
 
 impl Sender<'_> {
@@ -126,8 +156,11 @@ impl Sender<'_> {
                 0 => self.send_one(first)?,
                 count => count,
             };
-            self.sent += count as u64;
-            rest = &rest[count..];
+            let (sent, unsent) = rest.split_at(count);
+            self.sent.messages += count as u64;
+            self.sent.bytes += sent.iter().map(|message| message.len() as u64).sum::<u64>();
+            self.meter.update(self.sent);
+            rest = unsent;
         }
         Ok(())
     }
@@ -166,7 +199,8 @@ impl Sender<'_> {
             SendError::TooLong { .. } | SendError::TooMany { .. } => Exit::Failed,
             SendError::Failed(ref fault) => return Stop::fault(self.name, fault),
         };
-        Stop::new(exit, format!("{:?}: {error}; {} messages were sent", self.name, self.sent))
+        let sent = self.sent.messages;
+        Stop::new(exit, format!("{:?}: {error}; {sent} messages were sent", self.name))
     }
 }
 

@@ -129,6 +129,50 @@ fn unlink_disturbs_nobody() {
     recv.end().expect_code(0);
 }
 
+// Catches a name that is taken from those who use it, and one that stays though nobody
+// does, or because its segment is damaged.
+#[test]
+fn unlink_stale_removes_what_nobody_uses() {
+    let (used, unused, damaged) =
+        (Name::with_ring("4K"), Name::with_ring("4K"), Name::with_ring("4K"));
+    fs::File::options()
+        .write(true)
+        .open(damaged.path())
+        .and_then(|file| file.set_len(8192))
+        .expect("cut");
+    let recv = start(&["recv", &used.0]);
+    used.await_role("consumers", recv.pid());
+    let unlink = ["unlink", "--stale", &used.0, &unused.0, &damaged.0];
+    let ended = run(&unlink).expect_code(7).expect_stderr(&recv.pid().to_string());
+    assert_eq!(ended.stderr.lines().count(), 1, "{}", ended.stderr);
+    assert!(used.path().exists() && !unused.path().exists() && !damaged.path().exists());
+    run(&["unlink", "--stale", &unused.0]).expect_code(3);
+    drop(recv);
+    run(&["unlink", "--stale", &used.0]).expect_code(0);
+    assert!(!used.path().exists());
+}
+
+// Catches the removal of what is no segment.
+#[test]
+fn unlink_stale_leaves_foreign_files_alone() {
+    let foreign = Name::new();
+    fs::write(foreign.path(), vec![0; 10_000]).expect("write");
+    run(&["unlink", "--stale", &foreign.0]).expect_code(6).expect_stderr("no shmring segment");
+    assert!(foreign.path().exists());
+}
+
+// Catches a wait that does not end when the name appears.
+#[test]
+fn attach_waits_for_a_name() {
+    let name = Name::new();
+    let attach = start(&["attach", &name.0, "--wait", "1m", "--json"]);
+    let recv = start(&["recv", &name.0, "--wait", "1m"]);
+    run(&["create", &name.0]).expect_code(0);
+    run_with(&["send", &name.0], b"one\n").expect_code(0);
+    assert_eq!(attach.end().expect_code(0).json()["name"], name.0.as_str());
+    assert_eq!(recv.end().expect_code(0).text(), "one\n");
+}
+
 // Catches a description that leaves out what is asked of it.
 #[test]
 fn attach_describes() {

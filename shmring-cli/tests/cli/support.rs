@@ -259,19 +259,36 @@ fn read_all(source: Option<&mut impl Read>) -> Vec<u8> {
 
 /// Does something that must not take for ever.
 #[track_caller]
-fn in_time<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> T {
+pub(crate) fn in_time<T: Send + 'static>(
+    what: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> T {
     let worker = thread::spawn(work);
     eventually(what, || worker.is_finished());
     worker.join().expect("work")
 }
 
 #[track_caller]
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    eventually_or(|| format!("waited in vain for {what}"), is_so);
+}
+
+/// As `eventually`, where it takes more to tell what happened instead.
+#[track_caller]
+pub(crate) fn eventually_or(why_not: impl Fn() -> String, mut is_so: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !is_so() {
-        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        assert!(Instant::now() < deadline, "{}", why_not());
         thread::sleep(POLL);
     }
+}
+
+/// The verbs that the help lists, but for the help itself.
+pub(crate) fn verbs() -> Vec<String> {
+    let help = run(&["--help"]).expect_code(0).text();
+    let listed = help.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let words = listed.map_while(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    words.filter(|verb| *verb != "help").map(str::to_owned).collect()
 }
 
 /// The lines from `first` to `last`, as seq prints them.

@@ -50,10 +50,13 @@ impl JoinError {
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::RoleTaken { role, holder: Some(holder) } => {
-                write!(f, "the ring has a {role} already: {holder}")
+            Self::RoleTaken { role, holder } => {
+                write!(f, "the ring has a {role} already")?;
+                if let Some(holder) = holder {
+                    write!(f, ": {holder}")?;
+                }
+                write!(f, "; let it leave first, or create the ring of a kind with several")
             }
-            Self::RoleTaken { role, holder: None } => write!(f, "the ring has a {role} already"),
             Self::Closed => f.write_str("the ring was closed to producers; create it anew"),
             Self::WrongKind { kind, wanted } => {
                 write!(f, "the ring is of kind {kind}, and this takes {wanted}")
@@ -65,7 +68,10 @@ impl fmt::Display for JoinError {
                 write!(f, "the ring holds {}, not {}", name(found), name(wanted))
             }
             Self::TableFull { handles } => {
-                write!(f, "all {handles} handles of the segment are in use")
+                write!(
+                    f,
+                    "all {handles} handles of the segment are in use; create it with more of them"
+                )
             }
             Self::Failed(fault) => fault.fmt(f),
         }

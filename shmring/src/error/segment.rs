@@ -183,7 +183,9 @@ impl fmt::Display for AttachError {
         match self {
             Self::Name(error) => error.fmt(f),
             Self::NotFound { name } => write!(f, "there is no segment {name:?}; create it first"),
-            Self::TimedOut { name } => write!(f, "no segment {name:?} appeared in time"),
+            Self::TimedOut { name } => {
+                write!(f, "no segment {name:?} appeared in time; see that its creator runs")
+            }
             Self::Denied { name } => {
                 write!(f, "permission to use {name:?} denied; ask its owner for read and write")
             }

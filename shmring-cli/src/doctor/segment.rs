@@ -1,0 +1,242 @@
+//! How a segment does.
+
+use shmring::{AttachError, WakeFences};
+
+use super::Finding;
+use super::Level::{Note, Problem, Warning};
+use super::patient::{LeftBehind, Look, Patient, Seen, SegmentFile};
+use crate::report::{bytes, printable};
+use crate::stop::{Exit, attach_exit, fault_exit};
+
+/// More pids than this are counted instead of named.
+const MAX_PIDS: usize = 6;
+
+impl Patient {
+    /// What the shell is told if the segment is not sound.
+    pub(crate) fn failure(&self) -> Option<Exit> {
+        match &self.look {
+            Look::Seen(_) => None,
+            Look::Refused(error) => Some(attach_exit(error)),
+            Look::Faulty(fault) => Some(fault_exit(fault)),
+        }
+    }
+}
+
+pub(super) fn checks(patient: &Patient, has_global_barrier: bool) -> Vec<Finding> {
+    let mut checks = vec![header(patient)];
+    if let Some(file) = &patient.file {
+        checks.extend([owner(file, patient.uid), memory(file)]);
+    }
+    if let Look::Seen(seen) = &patient.look {
+        checks.extend([participants(&patient.name, seen), state(&patient.name, seen)]);
+        checks.extend([fences(seen.wake_fences, has_global_barrier), losses(seen)]);
+    }
+    checks.push(name(&patient.name, patient.file.is_some(), &patient.left_behind));
+    checks
+}
+
+/// A name as an argument that a shell takes for one.
+fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-+,@%".contains(c);
+    if name.chars().all(is_plain) && !name.starts_with('-') {
+        name.to_owned()
+    } else {
+        format!("'/{}'", name.replace('\'', "'\\''"))
+    }
+}
+
+fn header(patient: &Patient) -> Finding {
+    const CHECK: &str = "header";
+    let Patient { name, look, .. } = patient;
+    let bad = |found: String, means: &str| Finding::new(CHECK, Problem, printable(&found), means);
+    let remove = "If nobody else needs it, remove it and create it anew:";
+    let unlink = format!("shmring unlink --stale {}", quoted(name));
+    match look {
+        Look::Seen(seen) => Finding::ok(
+            CHECK,
+            format!("{} is a sound {} ring", printable(name), seen.kind),
+            "Its header is of this version, and its size is what the header says.",
+        ),
+        Look::Refused(error @ AttachError::NotFound { .. }) => {
+            bad(error.to_string(), "Whoever wants to attach fails, or waits if told to (`--wait`).")
+                .remedy("Create it, or look for what there is:")
+                .command("shmring ls")
+        }
+        Look::Refused(error @ AttachError::Denied { .. }) => {
+            bad(error.to_string(), "This user can neither use the segment nor look at it.")
+                .remedy("Run as its owner, or as one whom its mode lets read and write.")
+        }
+        Look::Refused(error @ AttachError::NotASegment { .. }) => {
+            bad(error.to_string(), "No ring can be made of that name until the file is gone.")
+                .remedy("Choose another name, or remove the file if it is yours.")
+        }
+        Look::Refused(error @ AttachError::Incompatible { .. }) => {
+            bad(error.to_string(), "Programs of another version may go on using it.")
+                .remedy("If nobody does, remove it:")
+                .command(unlink)
+        }
+        Look::Refused(error @ AttachError::CorruptHeader { .. }) => {
+            bad(error.to_string(), "Nobody can attach. Those attached may be in trouble.")
+                .remedy(remove)
+                .command(unlink)
+        }
+        Look::Refused(error) => bad(error.to_string(), "The segment could not be looked at.")
+            .remedy("Try again once what it says is put right."),
+        Look::Faulty(fault) => {
+            bad(format!("{name:?}: {fault}"), "Those attached are told so by their next verb.")
+                .remedy(remove)
+                .command(unlink)
+        }
+    }
+}
+
+fn owner(file: &SegmentFile, uid: u32) -> Finding {
+    const CHECK: &str = "owner";
+    const EVERYBODY_WRITES: u32 = 0o002;
+    let whose = if file.owner_uid == uid { "this user" } else { "another user" };
+    let found = format!("it belongs to uid {} ({whose}), mode {:04o}", file.owner_uid, file.mode);
+    if !file.is_writable {
+        return Finding::new(
+            CHECK,
+            Warning,
+            found,
+            "This user may not write to it, so it cannot join, only look (`shmring ls`).",
+        )
+        .remedy("Let its owner widen the mode, or create it with a wider one:")
+        .command("shmring create NAME --mode 0660");
+    }
+    if file.mode & EVERYBODY_WRITES != 0 {
+        return Finding::new(
+            CHECK,
+            Warning,
+            found,
+            "Everybody may write to it, and so spoil or cut it; attaching takes \
+             `--accept-world-writable`.",
+        )
+        .remedy("Narrow the mode; those attached are not disturbed:")
+        .command(format!("chmod {:04o} /dev/shm/NAME", file.mode & 0o770));
+    }
+    Finding::ok(CHECK, found, "This user may join.")
+}
+
+fn memory(file: &SegmentFile) -> Finding {
+    const CHECK: &str = "memory";
+    let found = format!("it has {} of memory", bytes(file.allocated_bytes));
+    if file.allocated_bytes >= file.total_bytes {
+        return Finding::ok(CHECK, found, "All of it was taken when it was made.");
+    }
+    Finding::new(
+        CHECK,
+        Warning,
+        format!("{found}, less than its {}", bytes(file.total_bytes)),
+        "Somebody gave parts of it back. They read as zero, and a store there ends the process if \
+         shared memory is full.",
+    )
+    .remedy("Let those attached end, and create it anew.")
+}
+
+fn participants(name: &str, seen: &Seen) -> Finding {
+    const CHECK: &str = "participants";
+    let alive = match seen.alive {
+        0 => "nobody is attached".to_owned(),
+        1 => "1 process is attached".to_owned(),
+        count => format!("{count} are attached"),
+    };
+    if seen.dead.is_empty() {
+        let means = "Nobody died without leaving, or was cleaned up after.";
+        return Finding::ok(CHECK, alive, means);
+    }
+    let mut pids: Vec<_> = seen.dead.iter().take(MAX_PIDS).map(u32::to_string).collect();
+    if seen.dead.len() > MAX_PIDS {
+        pids.push(format!("{} more", seen.dead.len() - MAX_PIDS));
+    }
+    Finding::new(
+        CHECK,
+        Note,
+        format!("{alive}; died without leaving: pid {}", pids.join(", ")),
+        "Their roles are free. Whoever attaches next cleans up behind them, or waits there now.",
+    )
+    .remedy("Nothing need be done; to clean up now:")
+    .command(format!("shmring attach {}", quoted(name)))
+}
+
+fn state(name: &str, seen: &Seen) -> Finding {
+    const CHECK: &str = "state";
+    let waiting = match seen.used_bytes {
+        0 => "it is empty".to_owned(),
+        used => format!("{} of it are used", bytes(used)),
+    };
+    if seen.is_closed {
+        return Finding::new(
+            CHECK,
+            Note,
+            format!("it is closed for good; {waiting}"),
+            "Nothing can be sent any more; what is in it can be received.",
+        )
+        .remedy("To use the name again, replace the segment:")
+        .command(format!("shmring create {} --recreate", quoted(name)));
+    }
+    if seen.alive > 0 {
+        return Finding::ok(CHECK, format!("it is in use; {waiting}"), "It works.");
+    }
+    Finding::new(
+        CHECK,
+        Note,
+        format!("nobody uses it; {waiting}"),
+        "It keeps its memory and its messages until somebody attaches or removes it.",
+    )
+    .remedy("If nobody will, remove it:")
+    .command(format!("shmring unlink --stale {}", quoted(name)))
+}
+
+fn fences(fences: WakeFences, has_global_barrier: bool) -> Finding {
+    const CHECK: &str = "wake-fences";
+    if fences != WakeFences::SleepersOnly {
+        let means = "It can be attached where there is no membarrier.";
+        return Finding::ok(CHECK, "both sides fence when a message may wake somebody", means);
+    }
+    let found = "who waits fences for both sides, by membarrier";
+    if has_global_barrier {
+        return Finding::ok(CHECK, found, "Whoever attaches must be allowed to call it.");
+    }
+    Finding::new(CHECK, Problem, found, "This process may not call it, so it cannot attach.")
+        .remedy("Allow the call, or create the segment where there is none: here.")
+}
+
+fn losses(seen: &Seen) -> Finding {
+    const CHECK: &str = "losses";
+    if seen.tombstones == 0 && seen.repairs == 0 {
+        return Finding::ok(CHECK, "nobody has died in it", "No message is in doubt.");
+    }
+    Finding::new(
+        CHECK,
+        Note,
+        format!(
+            "{} died in it so far, {} slots were passed without a message",
+            seen.repairs, seen.tombstones
+        ),
+        "Of each process that died, one message or batch is in doubt; of others none is.",
+    )
+}
+
+fn name(name: &str, exists: bool, left_behind: &[LeftBehind]) -> Finding {
+    const CHECK: &str = "name";
+    if left_behind.is_empty() {
+        return Finding::ok(
+            CHECK,
+            "no process is known to use a segment that lost this name",
+            "All who use the name mean the same segment.",
+        );
+    }
+    let show = |who: &LeftBehind| format!("pid {} ({})", who.pid, printable(&who.command));
+    let who: Vec<_> = left_behind.iter().take(MAX_PIDS).map(show).collect();
+    let other =
+        if exists { "those who attach now get another one" } else { "nobody can join them" };
+    Finding::new(
+        CHECK,
+        Warning,
+        format!("a segment that lost the name is still used by {}", who.join(", ")),
+        format!("It was unlinked while they were attached: {other}."),
+    )
+    .remedy(format!("End or restart them, so that all meet in one {}.", printable(name)))
+}

@@ -1,0 +1,160 @@
+//! Segments that do well, and segments that do not.
+
+use shmring::{AttachError, Corrupt, Fault, WakeFences};
+
+use super::super::Level::{self, Note, Ok, Problem, Warning};
+use super::super::patient::{LeftBehind, Look, Patient, Seen, SegmentFile, uses_removed};
+use super::super::{Group, segment};
+use super::{assert_proper, expect};
+use crate::stop::Exit;
+
+fn seen() -> Seen {
+    Seen {
+        wake_fences: WakeFences::SleepersOnly,
+        kind: "spsc".to_owned(),
+        is_closed: false,
+        used_bytes: 0,
+        alive: 2,
+        dead: Vec::new(),
+        tombstones: 0,
+        repairs: 0,
+    }
+}
+
+/// A segment that nothing is to be said about.
+fn well() -> Patient {
+    Patient {
+        name: "prices".to_owned(),
+        uid: 1000,
+        file: Some(SegmentFile {
+            owner_uid: 1000,
+            mode: 0o600,
+            total_bytes: 1 << 20,
+            allocated_bytes: 1 << 20,
+            is_writable: true,
+        }),
+        look: Look::Seen(seen()),
+        left_behind: Vec::new(),
+    }
+}
+
+fn examined(patient: &Patient, has_global_barrier: bool) -> [Group; 1] {
+    let findings = segment::checks(patient, has_global_barrier);
+    findings.iter().for_each(assert_proper);
+    [Group { subject: "segment", findings }]
+}
+
+/// A segment that differs in what is seen of it.
+#[track_caller]
+fn differing(change: impl FnOnce(&mut Seen), check: &str, level: Level, words: &[&str]) {
+    let mut seen = seen();
+    change(&mut seen);
+    let patient = Patient { look: Look::Seen(seen), ..well() };
+    assert_eq!(patient.failure(), None);
+    expect(&examined(&patient, true), check, level, words);
+}
+
+/// A segment whose file differs.
+#[track_caller]
+fn with_file(change: impl FnOnce(&mut SegmentFile), check: &str, level: Level, words: &[&str]) {
+    let mut patient = well();
+    change(patient.file.as_mut().expect("a file"));
+    expect(&examined(&patient, true), check, level, words);
+}
+
+/// A segment that cannot be looked at.
+#[track_caller]
+fn broken(look: Look, exit: Exit, words: &[&str]) {
+    let patient = Patient { look, ..well() };
+    assert_eq!(patient.failure(), Some(exit));
+    expect(&examined(&patient, true), "header", Problem, words);
+}
+
+// Catches a warning about a segment that is well.
+#[test]
+fn a_segment_that_is_well() {
+    let groups = examined(&well(), true);
+    assert!(groups[0].findings.iter().all(|finding| finding.level == Ok), "{groups:?}");
+    assert_eq!(well().failure(), None);
+}
+
+// Catches a code that scripts do not expect, and damage without a way out.
+#[test]
+fn segments_that_cannot_be_looked_at() {
+    let name = || "prices".to_owned();
+    let refused = Look::Refused;
+    broken(refused(AttachError::NotFound { name: name() }), Exit::NoSegment, &["shmring ls"]);
+    let corrupt = AttachError::CorruptHeader { name: name(), what: "file length", found: 7 };
+    broken(refused(corrupt), Exit::Corrupt, &["file length", "unlink --stale prices"]);
+    let foreign = AttachError::NotASegment { name: name(), why: "it is not a file" };
+    broken(refused(foreign), Exit::Corrupt, &["not a file", "another name"]);
+    let (what, found, expected) = ("version", 4, 3);
+    let other = AttachError::Incompatible { name: name(), what, found, expected };
+    broken(refused(other), Exit::Corrupt, &["version", "unlink --stale"]);
+    broken(refused(AttachError::Denied { name: name() }), Exit::Failed, &["ask its owner"]);
+    broken(Look::Faulty(Fault::Truncated), Exit::Corrupt, &["cut", "unlink --stale"]);
+    let corrupt = Fault::Corrupt(Corrupt { what: "head", found: 9, position: 0 });
+    broken(Look::Faulty(corrupt), Exit::Corrupt, &["head"]);
+}
+
+// Catches rights that are shown and not understood.
+#[test]
+fn who_may_use_it() {
+    let other = |file: &mut SegmentFile| (file.owner_uid, file.mode) = (0, 0o660);
+    with_file(other, "owner", Ok, &["uid 0", "another user"]);
+    with_file(|file| file.is_writable = false, "owner", Warning, &["cannot join", "--mode"]);
+    with_file(|file| file.mode = 0o666, "owner", Warning, &["Everybody", "chmod 0660"]);
+}
+
+// Catches holes in the file, where the next store may end the process.
+#[test]
+fn memory_that_was_given_back() {
+    with_file(|file| file.allocated_bytes = 4096, "memory", Warning, &["4 KiB", "1 MiB"]);
+}
+
+// Catches the dead, the closed and the abandoned passing for well.
+#[test]
+fn states() {
+    differing(|seen| seen.dead = vec![7, 8], "participants", Note, &["pid 7, 8", "roles are free"]);
+    differing(|seen| seen.dead = (1..=9).collect(), "participants", Note, &["6, 3 more"]);
+    differing(|seen| seen.is_closed = true, "state", Note, &["closed", "--recreate"]);
+    differing(
+        |seen| (seen.alive, seen.used_bytes) = (0, 2048),
+        "state",
+        Note,
+        &["nobody uses it", "2 KiB", "unlink --stale prices"],
+    );
+    differing(|seen| seen.repairs = 3, "losses", Note, &["3 died"]);
+    let fences = |patient: &Patient, barrier, level| {
+        expect(&examined(patient, barrier), "wake-fences", level, &["fence"]);
+    };
+    fences(&well(), true, Ok);
+    fences(&well(), false, Problem);
+    let look = Look::Seen(Seen { wake_fences: WakeFences::BothSides, ..seen() });
+    fences(&Patient { look, ..well() }, false, Ok);
+}
+
+// Catches a name in a command that a shell takes for an option, a list or worse.
+#[test]
+fn names_are_quoted() {
+    for (name, quoted) in [("-x", "'/-x'"), ("a b", "'/a b'"), ("a'b", "'/a'\\''b'")] {
+        let look = Look::Seen(Seen { alive: 0, ..seen() });
+        let patient = Patient { name: name.to_owned(), look, ..well() };
+        expect(&examined(&patient, true), "state", Note, &[&format!("--stale {quoted}")]);
+    }
+}
+
+// Catches a process that goes on alone in a segment that nobody can find any more.
+#[test]
+fn segments_that_lost_the_name() {
+    let left_behind = vec![LeftBehind { pid: 42, command: "old\x1b[2J".to_owned() }];
+    let patient = Patient { left_behind, ..well() };
+    expect(&examined(&patient, true), "name", Warning, &["pid 42 (old\\u{1b}[2J)", "another one"]);
+
+    let maps = "7f00-7f01 rw-s 00000000 00:17 12 /dev/shm/prices (deleted)\n";
+    assert!(uses_removed(maps, "prices"));
+    assert!(!uses_removed(maps, "price"));
+    assert!(!uses_removed(maps, "prices2"));
+    assert!(!uses_removed("7f00-7f01 rw-s 0 00:17 12 /dev/shm/prices\n", "prices"));
+    assert!(uses_removed("7f00-7f01 rw-s 0 00:17 12 /dev/shm/a\\012b (deleted)\n", "a\nb"));
+}

@@ -1,0 +1,296 @@
+//! How far a transfer has come: a line on the terminal while it lasts, totals at its end.
+//!
+//! The transfer stores two numbers after each batch. A thread of its own shows them, so that
+//! a terminal that stands still holds up nothing.
+
+use std::fs::File;
+use std::io::{self, IsTerminal, Seek};
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanCount, ProgressBar};
+use nix::unistd::{getpgrp, tcgetpgrp};
+
+use crate::report;
+use crate::stop::say;
+use crate::terminal::{draw_target, style};
+
+/// A transfer that is shorter shows nothing.
+const PATIENCE: Duration = Duration::from_secs(1);
+const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
+/// What a rate is taken over.
+const RATE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Which way messages go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From stdin.
+    In,
+    /// To stdout.
+    Out,
+}
+
+impl Way {
+    fn done(self) -> &'static str {
+        match self {
+            Self::In => "sent",
+            Self::Out => "received",
+        }
+    }
+}
+
+/// Messages and the bytes in them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Moved {
+    pub(crate) messages: u64,
+    pub(crate) bytes: u64,
+}
+
+/// Counts what a transfer moved, and shows it.
+#[derive(Debug)]
+pub(crate) struct Meter {
+    way: Way,
+    started: Instant,
+    moved: Moved,
+    shared: Arc<Shared>,
+    line: Option<Line>,
+}
+
+/// What the transfer tells the thread that shows it. The numbers need not fit together.
+#[derive(Debug, Default)]
+struct Shared {
+    messages: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Shared {
+    fn moved(&self) -> Moved {
+        Moved {
+            messages: self.messages.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+        }
+    }
+}
+
+impl Meter {
+    /// `framing_bytes` is what `stream` has for each message besides its payload. Nothing is
+    /// shown if people write or read that stream themselves.
+    pub(crate) fn new(way: Way, stream: impl AsFd, framing_bytes: u64) -> Self {
+        let shared = Arc::new(Shared::default());
+        let is_watched = io::stderr().is_terminal() && !stream.as_fd().is_terminal();
+        let line = is_watched.then(|| {
+            // A file that is written to says nothing about how much will come.
+            let expected = expected_bytes(&stream).filter(|_| way == Way::In);
+            Line::start(way, Arc::clone(&shared), expected, framing_bytes)
+        });
+        Self { way, started: Instant::now(), moved: Moved::default(), shared, line: line.flatten() }
+    }
+
+    /// To be told after each batch, what was moved in all.
+    pub(crate) fn update(&mut self, moved: Moved) {
+        self.moved = moved;
+        self.shared.messages.store(moved.messages, Ordering::Relaxed);
+        self.shared.bytes.store(moved.bytes, Ordering::Relaxed);
+    }
+
+    /// To be told after each wait: the time before the first message does not count.
+    pub(crate) fn waited(&mut self) {
+        if self.moved.messages == 0 {
+            self.started = Instant::now();
+        }
+    }
+
+    /// Ends the line, and says what was moved if asked to. Waits for the terminal, so no peer
+    /// should be waiting for this process any more.
+    pub(crate) fn finish(mut self, stats: bool) {
+        drop(self.line.take());
+        if stats {
+            say(summary(self.way, self.moved, self.started.elapsed()));
+        }
+    }
+}
+
+/// What is left to read of a file.
+fn expected_bytes(stream: &impl AsFd) -> Option<u64> {
+    let mut file = File::from(stream.as_fd().try_clone_to_owned().ok()?);
+    let stat = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    Some(stat.len().saturating_sub(file.stream_position().ok()?)).filter(|bytes| *bytes > 0)
+}
+
+fn summary(way: Way, moved: Moved, elapsed: Duration) -> String {
+    let Moved { messages, bytes } = moved;
+    let plural = if messages == 1 { "" } else { "s" };
+    format!(
+        "{} {} message{plural}, {}, in {:.2} s: {}",
+        way.done(),
+        HumanCount(messages),
+        report::bytes(bytes),
+        elapsed.as_secs_f64(),
+        rates(moved, elapsed)
+    )
+}
+
+fn rates(moved: Moved, elapsed: Duration) -> String {
+    let per_second = |count: u64| count as f64 / elapsed.as_secs_f64().max(1e-9);
+    let bytes = report::bytes(per_second(moved.bytes) as u64);
+    format!("{} messages/s, {bytes}/s", short(per_second(moved.messages)))
+}
+
+/// A number in few characters: `999`, `12.3 k`, `1.0 M`.
+fn short(number: f64) -> String {
+    for (unit, size) in [("G", 1e9), ("M", 1e6), ("k", 1e3)] {
+        // What would be rounded up to the next unit is shown in it.
+        if number >= size * 0.999_95 {
+            return format!("{:.1} {unit}", number / size);
+        }
+    }
+    format!("{number:.0}")
+}
+
+/// The line on the terminal, and the thread that draws it. Gone when it is dropped.
+#[derive(Debug)]
+struct Line {
+    end: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Line {
+    /// Without the thread there is no line, and nothing else is missing.
+    fn start(
+        way: Way,
+        shared: Arc<Shared>,
+        expected_bytes: Option<u64>,
+        framing_bytes: u64,
+    ) -> Option<Self> {
+        let (end, ended) = mpsc::channel();
+        let draw = move || {
+            let mut pace = Pace::new();
+            if ended.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+            let bar = bar(expected_bytes);
+            while ended.recv_timeout(REDRAW_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                let moved = shared.moved();
+                pace.look(moved);
+                if is_in_background() {
+                    continue;
+                }
+                bar.set_position(moved.bytes + moved.messages * framing_bytes);
+                bar.set_message(format!("{} {}", way.done(), pace.text(moved)));
+                bar.tick();
+            }
+            bar.finish_and_clear();
+        };
+        let thread = thread::Builder::new().name("shmring-line".to_owned()).spawn(draw).ok()?;
+        Some(Self { end: Some(end), thread: Some(thread) })
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        // A thread that panicked has ended as well.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// With a bar where the end is known. Drawn when it is told to, never by itself.
+fn bar(expected_bytes: Option<u64>) -> ProgressBar {
+    let template = match expected_bytes {
+        Some(_) => "{percent:>3}% [{bar:14}] {wide_msg}",
+        None => "{spinner} {wide_msg}",
+    };
+    ProgressBar::with_draw_target(expected_bytes, draw_target()).with_style(style(template))
+}
+
+/// Whether the terminal belongs to somebody else at the moment, such as the shell.
+fn is_in_background() -> bool {
+    tcgetpgrp(io::stderr()).is_ok_and(|foreground| foreground != getpgrp())
+}
+
+/// The rates of late.
+#[derive(Debug)]
+struct Pace {
+    since: Instant,
+    before: Moved,
+    rates: String,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { since: Instant::now(), before: Moved::default(), rates: String::new() }
+    }
+
+    fn look(&mut self, moved: Moved) {
+        let elapsed = self.since.elapsed();
+        if elapsed < RATE_INTERVAL {
+            return;
+        }
+        let late = Moved {
+            messages: moved.messages.saturating_sub(self.before.messages),
+            bytes: moved.bytes.saturating_sub(self.before.bytes),
+        };
+        self.rates = rates(late, elapsed);
+        (self.since, self.before) = (Instant::now(), moved);
+    }
+
+    fn text(&self, moved: Moved) -> String {
+        format!("{}, {}: {}", HumanCount(moved.messages), report::bytes(moved.bytes), self.rates)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches a rate in the wrong unit, or one that divides by nothing.
+    #[test]
+    fn totals_and_rates() {
+        let moved = Moved { messages: 12_345_678, bytes: 3 << 30 };
+        assert_eq!(
+            summary(Way::In, moved, Duration::from_secs(3)),
+            "sent 12,345,678 messages, 3 GiB, in 3.00 s: 4.1 M messages/s, 1 GiB/s"
+        );
+        let one = Moved { messages: 1, bytes: 0 };
+        let text = summary(Way::Out, one, Duration::ZERO);
+        assert!(text.starts_with("received 1 message, 0 B, in 0.00 s: 1.0 G messages/s"), "{text}");
+        let none = summary(Way::In, Moved::default(), Duration::ZERO);
+        assert!(none.ends_with(": 0 messages/s, 0 B/s"), "{none}");
+    }
+
+    // Catches the time before the first message being counted, and a clock that starts anew
+    // at each wait after it.
+    #[test]
+    fn the_wait_for_the_first_message_does_not_count() {
+        let long = Duration::from_secs(3600);
+        let mut meter = Meter::new(Way::In, io::stdin(), 0);
+        let earlier = |meter: &Meter| meter.started.checked_sub(long).expect("an hour ago");
+        meter.started = earlier(&meter);
+        meter.waited();
+        assert!(meter.started.elapsed() < long);
+        meter.update(Moved { messages: 1, bytes: 1 });
+        meter.started = earlier(&meter);
+        meter.waited();
+        assert!(meter.started.elapsed() >= long);
+    }
+
+    // Catches `1000.0 k` and the like.
+    #[test]
+    fn short_numbers() {
+        for (number, text) in [
+            (0.0, "0"),
+            (999.4, "999"),
+            (1000.0, "1.0 k"),
+            (999_940.0, "999.9 k"),
+            (999_960.0, "1.0 M"),
+            (41_200_000.0, "41.2 M"),
+            (2e9, "2.0 G"),
+        ] {
+            assert_eq!(short(number), text, "{number}");
+        }
+    }
+}

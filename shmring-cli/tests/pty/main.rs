@@ -1,0 +1,11 @@
+//! The `shmring` binary as a person sees it: in a terminal, through a real pseudo-terminal.
+
+#[path = "../cli/support.rs"]
+#[allow(dead_code)]
+mod support;
+
+mod colors;
+mod demo;
+mod pipes;
+mod progress;
+mod terminal;

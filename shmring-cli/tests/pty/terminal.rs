@@ -1,0 +1,223 @@
+//! A terminal that a test looks at and types into. Every wait has a bound.
+//!
+//! ```text
+//! let mut terminal = Setup::shmring(&["top"]).size(24, 80).start();
+//! terminal.wait_for_text("NAME");
+//! terminal.keys("?");
+//! terminal.resize(10, 40);
+//! terminal.wait_for("the help", |screen| screen.contents().contains("quit"));
+//! terminal.keys("q");
+//! terminal.end().expect_code(0).expect_clean();
+//! ```
+
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+use nix::sys::signal::Signal;
+use nix::sys::termios::{LocalFlags, tcgetattr};
+use pty_process::Size;
+use pty_process::blocking::{Command, Pty, open};
+use vt100::{Color, Parser, Screen};
+
+use crate::support::{eventually, eventually_or, in_time};
+
+/// What every terminal had once, and what is promised to do.
+const ROWS: u16 = 24;
+const COLUMNS: u16 = 80;
+
+/// What shall run in a terminal.
+pub(crate) struct Setup {
+    command: Command,
+    rows: u16,
+    columns: u16,
+}
+
+impl Setup {
+    /// The command with those arguments; stdin, stdout and stderr are the terminal.
+    pub(crate) fn shmring(args: &[&str]) -> Self {
+        Self::of(Command::new(env!("CARGO_BIN_EXE_shmring")).args(args))
+    }
+
+    /// A shell script, in which `shmring` is the command.
+    pub(crate) fn shell(script: &str) -> Self {
+        let script = format!("shmring() {{ {} \"$@\"; }}\n{script}", env!("CARGO_BIN_EXE_shmring"));
+        Self::of(Command::new("sh").args(["-c", &script]))
+    }
+
+    fn of(command: Command) -> Self {
+        // What whoever runs the tests has set must not decide.
+        let command = ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI", "COLORTERM"]
+            .iter()
+            .fold(command.env("TERM", "xterm-256color"), |command, name| command.env_remove(name));
+        Self { command, rows: ROWS, columns: COLUMNS }
+    }
+
+    pub(crate) fn size(self, rows: u16, columns: u16) -> Self {
+        Self { rows, columns, ..self }
+    }
+
+    pub(crate) fn env(self, name: &str, value: &str) -> Self {
+        Self { command: self.command.env(name, value), ..self }
+    }
+
+    /// Something else than the terminal to read from.
+    pub(crate) fn stdin(self, stdin: impl Into<Stdio>) -> Self {
+        Self { command: self.command.stdin(stdin), ..self }
+    }
+
+    /// Something else than the terminal to write to.
+    pub(crate) fn stdout(self, stdout: impl Into<Stdio>) -> Self {
+        Self { command: self.command.stdout(stdout), ..self }
+    }
+
+    pub(crate) fn start(self) -> Terminal {
+        let (pty, pts) = open().expect("a terminal");
+        pty.resize(Size::new(self.rows, self.columns)).expect("resize");
+        let child = self.command.spawn(pts).expect("spawn");
+        let shown = Arc::new(Mutex::new(Shown {
+            parser: Parser::new(self.rows, self.columns, 0),
+            bytes: Vec::new(),
+        }));
+        let (pty, reader) = (Arc::new(pty), Arc::clone(&shown));
+        let source = Arc::clone(&pty);
+        let reader = thread::spawn(move || show(&source, &reader));
+        Terminal { pty, child, shown, reader: Some(reader) }
+    }
+}
+
+/// What the program wrote, and what a terminal makes of it.
+struct Shown {
+    parser: Parser,
+    bytes: Vec<u8>,
+}
+
+/// Shows what is written, until nobody has the terminal open any more.
+fn show(mut pty: &Pty, shown: &Mutex<Shown>) {
+    let mut buffer = [0; 4096];
+    // Then reading fails.
+    while let Ok(count @ 1..) = pty.read(&mut buffer) {
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        shown.parser.process(&buffer[..count]);
+        shown.bytes.extend(&buffer[..count]);
+    }
+}
+
+/// A terminal with a program in it, which does not outlive its test.
+pub(crate) struct Terminal {
+    pty: Arc<Pty>,
+    child: Child,
+    shown: Arc<Mutex<Shown>>,
+    reader: Option<JoinHandle<()>>,
+}
+
+impl Terminal {
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Types. `\x03` is Ctrl-C, `\x04` Ctrl-D, `\x13` and `\x11` stop and start the output.
+    pub(crate) fn keys(&self, keys: &str) {
+        (&*self.pty).write_all(keys.as_bytes()).expect("a terminal that takes keys");
+    }
+
+    /// Gives the terminal another size, as whoever drags its window does.
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+        self.with(|shown| shown.parser.screen_mut().set_size(rows, columns));
+        self.pty.resize(Size::new(rows, columns)).expect("resize");
+    }
+
+    fn with<T>(&self, look: impl FnOnce(&mut Shown) -> T) -> T {
+        look(&mut self.shown.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The rows of the screen, without what is blank at their ends.
+    pub(crate) fn text(&self) -> String {
+        self.with(|shown| shown.parser.screen().contents())
+    }
+
+    /// Waits until the screen is as described.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, what: &str, is_so: impl Fn(&Screen) -> bool) {
+        let why_not = || format!("waited in vain for {what} on the screen:\n{}", self.text());
+        eventually_or(why_not, || self.with(|shown| is_so(shown.parser.screen())));
+    }
+
+    #[track_caller]
+    pub(crate) fn wait_for_text(&self, text: &str) {
+        self.wait_for(text, |screen| screen.contents().contains(text));
+    }
+
+    /// Whether keys are shown and come by the line, as a shell expects.
+    fn is_cooked(&self) -> bool {
+        let flags = tcgetattr(&*self.pty).expect("tcgetattr").local_flags;
+        flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
+    }
+
+    /// Waits for the end of the program, and of all that have the terminal open.
+    #[track_caller]
+    pub(crate) fn end(mut self) -> Ended {
+        eventually("the end of a program", || self.child.try_wait().expect("wait").is_some());
+        let status = self.child.wait().expect("wait");
+        let is_cooked = self.is_cooked();
+        let reader = self.reader.take().expect("one end");
+        in_time("the end of the output", move || reader.join().expect("a reader"));
+        let (screen, bytes) =
+            self.with(|shown| (shown.parser.screen().clone(), shown.bytes.clone()));
+        Ended { status, is_cooked, screen, bytes }
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// How a program ended, and the terminal that it left.
+pub(crate) struct Ended {
+    status: ExitStatus,
+    is_cooked: bool,
+    screen: Screen,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Ended {
+    pub(crate) fn text(&self) -> String {
+        self.screen.contents()
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_code(self, code: i32) -> Self {
+        assert_eq!(self.status.code(), Some(code), "{:?}\n{}", self.status, self.text());
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn expect_signal(self, signal: Signal) -> Self {
+        assert_eq!(self.status.signal(), Some(signal as i32), "{:?}\n{}", self.status, self.text());
+        self
+    }
+
+    /// The terminal is as a shell expects it: nothing is left of what was drawn but whole
+    /// lines, the cursor is shown and at the start of a line, and keys are as they were.
+    #[track_caller]
+    pub(crate) fn expect_clean(self) -> Self {
+        let screen = &self.screen;
+        assert!(self.is_cooked, "keys are not as they were");
+        assert!(!screen.hide_cursor(), "the cursor is hidden");
+        assert!(!screen.alternate_screen(), "the other screen is shown");
+        assert!(!screen.bracketed_paste() && !screen.application_cursor(), "keys mean otherwise");
+        assert_eq!(screen.mouse_protocol_mode(), vt100::MouseProtocolMode::None);
+        assert_eq!((screen.fgcolor(), screen.bgcolor()), (Color::Default, Color::Default));
+        assert!(!screen.bold() && !screen.inverse(), "text is written otherwise");
+        // Ctrl-C shows as `^C` where it was typed.
+        let (row, column) = screen.cursor_position();
+        let before = screen.rows(0, column).nth(usize::from(row)).unwrap_or_default();
+        assert!(before.is_empty() || before == "^C", "{before:?} is left before the cursor");
+        self
+    }
+}
