@@ -191,6 +191,7 @@ impl Consumer {
     ///
     /// # Errors
     /// See [`TryRecvError`], if there is no message to begin with.
+    #[inline]
     pub fn try_recv_batch(
         &mut self,
         max: usize,
@@ -203,6 +204,7 @@ impl Consumer {
     ///
     /// # Errors
     /// See [`RecvError`].
+    #[inline]
     pub fn recv_batch(
         &mut self,
         max: usize,
@@ -225,6 +227,7 @@ impl Consumer {
         self.recv_batch_by(max, Deadline::after(timeout), visit)
     }
 
+    #[inline]
     fn recv_batch_by(
         &mut self,
         max: usize,
@@ -277,6 +280,26 @@ fn take_into(side: &mut RecvSide, buffer: &mut [u8]) -> Result<usize, TryRecvErr
 
 #[inline(always)]
 fn take_into_plainly(side: &mut RecvSide, buffer: &mut [u8]) -> Option<usize> {
+    // Most often the caller knows the length, and then so does the compiler, here.
+    if fill_plainly(side, buffer) { Some(buffer.len()) } else { fit_plainly(side, buffer) }
+}
+
+/// Takes a message that is as long as the buffer, if nothing stands in the way that has to be
+/// looked into; whether it did.
+#[inline(always)]
+fn fill_plainly(side: &mut RecvSide, buffer: &mut [u8]) -> bool {
+    side.take_plainly(|place, words| {
+        let fills = place.len as usize == buffer.len();
+        if fills {
+            copy::load(words, buffer);
+        }
+        fills
+    })
+}
+
+/// The same for any message that fits into the buffer; its length.
+#[inline(never)]
+fn fit_plainly(side: &mut RecvSide, buffer: &mut [u8]) -> Option<usize> {
     let mut len = 0;
     let taken = side.take_plainly(|place, words| {
         len = place.len as usize;
@@ -309,21 +332,26 @@ fn take_copy(side: &mut RecvSide, message: &mut Vec<u8>) -> Result<(), TryRecvEr
     Ok(())
 }
 
+#[inline]
 fn take_batch(
     side: &mut RecvSide,
     scratch: &mut Scratch,
     max: usize,
     visit: &mut impl FnMut(&Message<'_>),
 ) -> Result<usize, TryRecvError> {
-    if !side.is_exclusive() && max > 0 {
-        let copy = |index, place: Place, words: &[AtomicU64]| {
-            scratch.put(index, place, words);
-            Ok(())
-        };
-        let count = side.try_take(max.min(MAX_SHARED_BATCH), copy)?;
-        scratch.messages().take(count).for_each(|message| visit(&message));
-        return Ok(count);
+    if side.is_exclusive() || max == 0 {
+        take_in_place(side, max, visit)
+    } else {
+        take_copies(side, scratch, max, visit)
     }
+}
+
+#[inline]
+fn take_in_place(
+    side: &mut RecvSide,
+    max: usize,
+    visit: &mut impl FnMut(&Message<'_>),
+) -> Result<usize, TryRecvError> {
     side.next()?;
     let mut batch = Lookahead::new(side);
     for _ in 0..max {
@@ -333,4 +361,20 @@ fn take_batch(
         }
     }
     Ok(batch.release())
+}
+
+#[inline]
+fn take_copies(
+    side: &mut RecvSide,
+    scratch: &mut Scratch,
+    max: usize,
+    visit: &mut impl FnMut(&Message<'_>),
+) -> Result<usize, TryRecvError> {
+    let copy = |index, place: Place, words: &[AtomicU64]| {
+        scratch.put(index, place, words);
+        Ok(())
+    };
+    let count = side.try_take(max.min(MAX_SHARED_BATCH), copy)?;
+    scratch.messages(count).for_each(|message| visit(&message));
+    Ok(count)
 }

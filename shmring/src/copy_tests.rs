@@ -199,8 +199,8 @@ fn check_batch(scratch: &mut Scratch, seed: u8, lens: &[usize]) {
 }
 
 fn check_messages(scratch: &Scratch, seed: u8, lens: &[usize]) {
-    assert_eq!(scratch.messages().count(), lens.len());
-    for (index, (message, &len)) in scratch.messages().zip(lens).enumerate() {
+    assert_eq!(scratch.messages(lens.len()).count(), lens.len());
+    for (index, (message, &len)) in scratch.messages(lens.len()).zip(lens).enumerate() {
         let expected = pattern(len.next_multiple_of(8), seed + index as u8);
         assert_eq!((message.len(), message.is_empty()), (len, len == 0));
         assert_eq!(message.position(), u64::from(seed) * 100 + index as u64);

@@ -128,11 +128,13 @@ enum Content<'a> {
 }
 
 impl<'a> Message<'a> {
+    #[inline]
     fn new(seat: &'a Seat, place: Place, redelivered: bool) -> Self {
         let content = Content::Shared { seat, place };
         Self { content, len: place.len as usize, position: place.end, redelivered }
     }
 
+    #[inline]
     fn copied(words: &'a [u64], len: usize, position: u64) -> Self {
         Self { content: Content::Private(words), len, position, redelivered: false }
     }
@@ -143,6 +145,7 @@ impl<'a> Message<'a> {
     }
 
     /// Bytes in the message.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
@@ -165,12 +168,26 @@ impl<'a> Message<'a> {
     }
 
     /// Copies as much as fits into `buffer` and returns how many bytes that is.
+    #[inline(always)]
     pub fn copy_to(&self, buffer: &mut [u8]) -> usize {
-        self.read_at(0, buffer)
+        match self.content {
+            // Most often the caller knows the length, and the compiler with him.
+            Content::Shared { seat, place } if self.len == buffer.len() && !seat.is_forked() => {
+                copy::load(seat.view.payload(place), buffer);
+                self.len
+            }
+            Content::Private(words) if self.len == buffer.len() => {
+                let bytes: &[u8] = bytemuck::cast_slice(words);
+                buffer.copy_from_slice(&bytes[..self.len]);
+                self.len
+            }
+            _ => self.read_at(0, buffer),
+        }
     }
 
     /// Copies bytes from `offset` on into `buffer`, and returns how many: fewer than
     /// asked for where the message ends.
+    #[inline(never)]
     pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> usize {
         let len = buffer.len().min(self.len().saturating_sub(offset));
         let buffer = &mut buffer[..len];
@@ -289,6 +306,7 @@ impl<'a> Lookahead<'a> {
     /// The next message, if one is there. A ring at fault looks like an empty one; the
     /// consumer's next verb tells.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
+    #[inline(always)]
     pub fn next(&mut self) -> Option<Message<'_>> {
         let place = self.side.look_ahead(self.end).ok().flatten()?;
         self.end = place.end;

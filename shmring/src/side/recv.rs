@@ -104,17 +104,29 @@ impl RecvSide {
     ///
     /// # Errors
     /// What ends the use of this side.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Option<Place>, Fault> {
-        if self.seat.is_clear()
-            && let Ring::Record(ring) = &mut self.ring
-            && let Some(place) = ring.peek_plainly(self.seat.view.record(), from)
-        {
-            return Ok(Some(place));
+        match self.look_ahead_plainly(from) {
+            Some(place) => Ok(Some(place)),
+            None => self.look_ahead_otherwise(from),
         }
-        self.look_ahead_otherwise(from)
     }
 
+    /// As [`look_ahead`](Self::look_ahead), if nothing stands in the way that has to be
+    /// looked into.
+    #[inline(always)]
+    fn look_ahead_plainly(&mut self, from: u64) -> Option<Place> {
+        if !self.seat.is_clear() {
+            return None;
+        }
+        match &mut self.ring {
+            Ring::Record(ring) => ring.peek_plainly(self.seat.view.record(), from),
+            Ring::Slot(ring) => ring.look_ahead_plainly(self.seat.view.slot(), from),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
     fn look_ahead_otherwise(&mut self, from: u64) -> Result<Option<Place>, Fault> {
         self.seat.check()?;
         let place = match &self.ring {
@@ -401,21 +413,25 @@ impl RecvSide {
         copy: &mut impl FnMut(usize, Place, &[AtomicU64]) -> Result<(), TryRecvError>,
     ) -> Result<usize, TryRecvError> {
         for _ in 0..MAX_TRIES {
-            let first = self.next()?;
-            if let Err(error) = copy(0, first, self.payload(first)) {
-                if self.is_current() {
-                    return Err(error);
+            let mut place = self.next()?;
+            let (mut end, mut count) = (place.start, 0);
+            loop {
+                if let Err(error) = copy(count, place, self.payload(place)) {
+                    if count == 0 && self.is_current() {
+                        return Err(error);
+                    }
+                    break;
                 }
-                continue;
-            }
-            let (mut end, mut count) = (first.end, 1);
-            while count < max
-                && let Ok(Some(place)) = self.look_ahead(end)
-                && copy(count, place, self.payload(place)).is_ok()
-            {
                 (end, count) = (place.end, count + 1);
+                if count == max {
+                    break;
+                }
+                match self.look_ahead(end) {
+                    Ok(Some(next)) => place = next,
+                    _ => break,
+                }
             }
-            if self.take(end, count as u64) {
+            if count > 0 && self.take(end, count as u64) {
                 return Ok(count);
             }
         }

@@ -24,7 +24,7 @@ const BLOCK_MIN: usize = 32;
 
 /// Stores `bytes` at the start of `words`, which hold at least as many. The rest of
 /// the last word it touches may become anything.
-#[inline]
+#[inline(always)]
 pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
     debug_assert!(bytes.len() <= words.len() * WORD);
     if let (Ok(whole), Some(word)) = (<[u8; WORD]>::try_from(bytes), words.first()) {
@@ -38,7 +38,7 @@ pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
 }
 
 /// Loads the start of `words`, which hold at least as many bytes.
-#[inline]
+#[inline(always)]
 pub(crate) fn load(words: &[AtomicU64], bytes: &mut [u8]) {
     debug_assert!(bytes.len() <= words.len() * WORD);
     if let (Ok(whole), Some(word)) = (<&mut [u8; WORD]>::try_from(&mut *bytes), words.first()) {
