@@ -43,12 +43,12 @@ pub struct RingSender {
 }
 
 impl Sender for RingSender {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
         Ok(self.producer.send(message)?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_batch<const LEN: usize>(&mut self, messages: &[[u8; LEN]]) -> Result<(), BoxError> {
         Ok(self.producer.send_batch(messages)?)
     }
@@ -88,12 +88,12 @@ impl Receiver for RingReceiver {
         Ok(Some(seen))
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_into(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BoxError> {
         rings::unless_ended(self.consumer.recv_into(buffer))
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_batch<const LEN: usize>(
         &mut self,
         messages: &mut [[u8; LEN]],

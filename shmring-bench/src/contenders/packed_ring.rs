@@ -79,13 +79,20 @@ impl<const WORDS: usize> Sender for PackedSender<WORDS>
 where
     [u64; WORDS]: Pod + Element,
 {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
-        let element = bytemuck::try_pod_read_unaligned(message).map_err(|_| "a wrong length")?;
-        Ok(self.producer.send(&element)?)
+        // Who has elements has them where their type wants them; what was made of a number need
+        // not be.
+        match bytemuck::try_from_bytes(message) {
+            Ok(element) => Ok(self.producer.send(element)?),
+            Err(_) => {
+                let element = bytemuck::try_pod_read_unaligned(message);
+                Ok(self.producer.send(&element.map_err(|_| "a wrong length")?)?)
+            }
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn send_batch<const LEN: usize>(&mut self, messages: &[[u8; LEN]]) -> Result<(), BoxError> {
         let bytes = messages.as_flattened();
         let elements = bytemuck::try_cast_slice(bytes).map_err(|_| "messages that lie wrongly")?;
@@ -113,7 +120,7 @@ where
         Ok(element.map(|element| look(bytemuck::bytes_of(&element))))
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_batch<const LEN: usize>(
         &mut self,
         messages: &mut [[u8; LEN]],

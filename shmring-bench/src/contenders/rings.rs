@@ -40,6 +40,7 @@ pub(super) fn mode(setting: &Setting) -> WaitMode {
 }
 
 /// `Ok(None)` for the end of the stream, which is none of the errors.
+#[inline(always)]
 pub(super) fn unless_ended<T>(
     result: Result<T, shmring::RecvError>,
 ) -> Result<Option<T>, BoxError> {

@@ -174,14 +174,14 @@ fn delivered(subscribers: usize) -> Result<(), BoxError> {
 }
 
 impl Sender for SampleSender {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
         let sample = self.publisher.loan_slice_uninit(message.len())?;
         delivered(sample.write_from_slice(message).send()?)?;
         self.tell()
     }
 
-    #[inline]
+    #[inline(always)]
     #[allow(unsafe_code)]
     fn send_in_place(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<(), BoxError> {
         let mut sample = self.publisher.loan_slice_uninit(len)?;
@@ -209,7 +209,7 @@ pub(super) struct SampleReceiver {
 }
 
 impl Receiver for SampleReceiver {
-    #[inline]
+    #[inline(always)]
     fn recv<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, BoxError> {
         let mut patience = Patience::new(self.wait);
         while self.publishers > 0 {

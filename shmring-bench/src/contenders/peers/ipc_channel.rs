@@ -59,7 +59,7 @@ pub(super) struct BytesSender {
 }
 
 impl Sender for BytesSender {
-    #[inline]
+    #[inline(always)]
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
         Ok(self.sender.send(message)?)
     }
@@ -76,7 +76,7 @@ pub(super) struct BytesReceiver {
 }
 
 impl Receiver for BytesReceiver {
-    #[inline]
+    #[inline(always)]
     fn recv<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, BoxError> {
         use ipc_channel::IpcError::Disconnected;
         let mut patience = Patience::new(self.wait);
