@@ -68,6 +68,7 @@ pub trait Sender {
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError>;
 
     /// Sends several of one length. A mechanism that can publish them at once does.
+    #[inline(always)]
     fn send_batch<const LEN: usize>(&mut self, messages: &[[u8; LEN]]) -> Result<(), BoxError> {
         messages.iter().try_for_each(|message| self.send(message))
     }
@@ -94,6 +95,7 @@ pub trait Receiver {
 
     /// Waits for the next message and copies it to the caller's buffer, which is large enough; its
     /// length, or `None` at the end of the stream.
+    #[inline(always)]
     fn recv_into(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BoxError> {
         self.recv(|message| {
             buffer[..message.len()].copy_from_slice(message);
@@ -103,6 +105,7 @@ pub trait Receiver {
 
     /// Waits for messages of one length and copies as many as are there and fit; how many, none at
     /// the end of the stream.
+    #[inline(always)]
     fn recv_batch<const LEN: usize>(
         &mut self,
         messages: &mut [[u8; LEN]],

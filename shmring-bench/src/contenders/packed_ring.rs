@@ -81,11 +81,10 @@ where
 {
     #[inline(always)]
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
-        // Who has elements has them where their type wants them; what was made of a number need
-        // not be.
+        // A large element is sent from where it lies, a word from a register.
         match bytemuck::try_from_bytes(message) {
-            Ok(element) => Ok(self.producer.send(element)?),
-            Err(_) => {
+            Ok(element) if WORDS > 1 => Ok(self.producer.send(element)?),
+            _ => {
                 let element = bytemuck::try_pod_read_unaligned(message);
                 Ok(self.producer.send(&element.map_err(|_| "a wrong length")?)?)
             }
@@ -115,6 +114,7 @@ impl<const WORDS: usize> Receiver for PackedReceiver<WORDS>
 where
     [u64; WORDS]: Pod + Element,
 {
+    #[inline(always)]
     fn recv<R>(&mut self, look: impl FnOnce(&[u8]) -> R) -> Result<Option<R>, BoxError> {
         let element = rings::unless_ended(self.consumer.recv())?;
         Ok(element.map(|element| look(bytemuck::bytes_of(&element))))

@@ -51,13 +51,13 @@ impl<T: Element> Producer<T> {
         if self.send_plainly(element) {
             return Ok(());
         }
-        self.try_send_otherwise(element)
+        self.try_send_otherwise(*element)
     }
 
     #[cold]
     #[inline(never)]
-    fn try_send_otherwise(&mut self, element: &T) -> Result<(), TrySendError> {
-        self.try_send_slice(from_ref(element))
+    fn try_send_otherwise(&mut self, element: T) -> Result<(), TrySendError> {
+        self.try_send_slice(from_ref(&element))
     }
 
     /// Sends an element; waits for room as long as it takes.
@@ -69,7 +69,8 @@ impl<T: Element> Producer<T> {
         if self.send_plainly(element) {
             return Ok(());
         }
-        self.send_otherwise(element)
+        // A copy, so that the element itself need not be in memory.
+        self.send_otherwise(*element)
     }
 
     /// Sends an element, if nothing stands in the way that has to be looked into; whether
@@ -86,8 +87,8 @@ impl<T: Element> Producer<T> {
 
     #[cold]
     #[inline(never)]
-    fn send_otherwise(&mut self, element: &T) -> Result<(), SendError> {
-        self.send_slice(from_ref(element))
+    fn send_otherwise(&mut self, element: T) -> Result<(), SendError> {
+        self.send_slice(from_ref(&element))
     }
 
     /// Sends an element; waits for room up to `timeout`.
