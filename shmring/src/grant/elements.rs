@@ -10,8 +10,10 @@ use std::slice::from_ref;
 use super::copy;
 use crate::element::Element;
 use crate::ring::packed::Span;
+use crate::ring::{LINE_BYTES, WORD_BYTES};
 use crate::segment::View;
 use crate::side::{RecvElements, SendElements};
+use crate::sync::Ordering;
 
 /// Stores `elements` from the `at`-th of a span on, which is as long.
 #[inline]
@@ -41,6 +43,20 @@ pub(crate) fn load<T: Element>(view: &View, span: Span, at: usize, elements: &mu
 #[inline]
 pub(crate) fn store_one<T: Element>(view: &View, position: u64, element: &T) {
     copy::store_elements(view.words(), view.packed().slot(position), from_ref(element));
+}
+
+/// Stores something to the line in which the element of a free position begins, if that is the
+/// first one to begin there: so that the line need not be waited for when the element is
+/// stored, and is published. As in a record ring.
+#[inline(always)]
+pub(crate) fn touch<T: Element>(view: &View, position: u64) {
+    let offset = view.packed().slot(position) * size_of::<T>();
+    if size_of::<T>().is_multiple_of(WORD_BYTES as usize)
+        && offset % (LINE_BYTES as usize) < size_of::<T>()
+        && let Some(word) = view.words().get(offset / WORD_BYTES as usize)
+    {
+        word.store(0, Ordering::Relaxed);
+    }
 }
 
 /// Loads the one element of a position.

@@ -19,7 +19,7 @@ use std::fmt;
 pub use elements::{Elements, Space};
 pub(crate) use elements::{
     load as load_elements, load_one as load_element, store as store_elements,
-    store_one as store_element,
+    store_one as store_element, touch as touch_element,
 };
 pub(crate) use scratch::Scratch;
 

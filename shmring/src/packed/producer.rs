@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::element::Element;
 use crate::error::{JoinError, SendError, TrySendError};
-use crate::grant::{Space, store_element, store_elements};
+use crate::grant::{Space, store_element, store_elements, touch_element};
 use crate::ring::packed::Span;
 use crate::segment::Segment;
 use crate::side::SendElements;
@@ -82,6 +82,9 @@ impl<T: Element> Producer<T> {
         };
         store_element(&self.side.seat.view, span.start, element);
         self.side.publish(1);
+        if let Some(next) = self.side.free_position() {
+            touch_element::<T>(&self.side.seat.view, next);
+        }
         true
     }
 

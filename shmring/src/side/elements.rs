@@ -14,6 +14,9 @@ use crate::sync::Deadline;
 use crate::sys::clock;
 use crate::wait;
 
+/// No more than this part of the ring is left to the producer to get ahead.
+const STRETCH_PARTS: u64 = 16;
+
 /// # Errors
 /// [`JoinError::WrongKind`] if the ring is not packed.
 fn take_seat(view: View, role: Role) -> Result<Seat, JoinError> {
@@ -59,6 +62,13 @@ impl SendElements {
             return None;
         }
         self.ring.reserve_plainly(view.packed(), max as u64)
+    }
+
+    /// Where the next element goes, if it can be seen to be free.
+    #[inline(always)]
+    pub(crate) fn free_position(&self) -> Option<u64> {
+        let span = self.ring.reserve_plainly(self.seat.view.packed(), 1);
+        span.map(|span| span.start)
     }
 
     #[cold]
@@ -231,7 +241,7 @@ impl RecvElements {
         }
         let ring = self.seat.view.packed();
         let there = self.ring.there(ring);
-        if there > 0 && (!self.pace.lags() || there >= pace::stretch(self.element_bytes)) {
+        if there > 0 && (!self.pace.lags() || there >= self.stretch(ring.slots())) {
             return;
         }
         if !self.seat.mode.looks() {
@@ -246,6 +256,11 @@ impl RecvElements {
         if !wait::glance(|| self.ring.has_elements(ring)) {
             self.pace.idle();
         }
+    }
+
+    /// So many elements keep this consumer some lines away from its producer.
+    fn stretch(&self, slots: u64) -> u64 {
+        pace::stretch(self.element_bytes).min(slots / STRETCH_PARTS)
     }
 
     fn next_waiting(&mut self, max: usize, deadline: Deadline) -> Result<Span, RecvError> {
