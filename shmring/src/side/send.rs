@@ -332,20 +332,18 @@ impl SendSide {
         if len > max as u64 {
             return Err(TrySendError::TooLong { len: len as usize, max }.into());
         }
-        let plain = self.is_plain();
-        for message in messages {
-            if !plain || !self.stage_plainly(message) {
-                let place = match grant(self, message.len(), 1) {
-                    Ok(place) => place,
-                    Err(error) => {
-                        self.abandon();
-                        return Err(error);
-                    }
-                };
-                copy::store(self.payload(place), message);
-                if let Ring::Record(ring) = &mut self.ring {
-                    ring.stage(self.seat.view.record(), place, message.len() as u64);
+        let mut messages = messages;
+        while let Some(message) = self.stage_plainly(&mut messages) {
+            let place = match grant(self, message.len(), 1) {
+                Ok(place) => place,
+                Err(error) => {
+                    self.abandon();
+                    return Err(error);
                 }
+            };
+            copy::store(self.payload(place), message);
+            if let Ring::Record(ring) = &mut self.ring {
+                ring.stage(self.seat.view.record(), place, message.len() as u64);
             }
         }
         if let Ring::Record(ring) = &mut self.ring {
@@ -355,19 +353,34 @@ impl SendSide {
         Ok(())
     }
 
-    /// Puts a message behind the staged ones, if nothing stands in the way that has to be
-    /// looked into.
-    #[inline]
-    fn stage_plainly(&mut self, message: &[u8]) -> bool {
+    /// Puts messages behind the staged ones, as long as nothing stands in the way that has
+    /// to be looked into; the first one for which something does.
+    #[inline(always)]
+    fn stage_plainly<'m>(
+        &mut self,
+        messages: &mut impl Iterator<Item = &'m [u8]>,
+    ) -> Option<&'m [u8]> {
+        let plain = self.is_plain();
         let view = &self.seat.view;
-        if let Ring::Record(ring) = &mut self.ring
-            && let Some(place) = ring.reserve_plainly(view.record(), message.len() as u64)
-        {
+        let Ring::Record(ring) = &mut self.ring else {
+            return None;
+        };
+        let records = view.record();
+        // In registers: stores to the ring wait the longer, the more others are between them.
+        let mut staged = ring.clone();
+        let left = loop {
+            let Some(message) = messages.next() else {
+                break None;
+            };
+            let len = message.len() as u64;
+            let Some(place) = staged.reserve_plainly(records, len).filter(|_| plain) else {
+                break Some(message);
+            };
             copy::store(view.payload(place), message);
-            ring.stage(view.record(), place, message.len() as u64);
-            return true;
-        }
-        false
+            staged.stage(records, place, len);
+        };
+        *ring = staged;
+        left
     }
 
     fn send_slots<'m, E: From<TrySendError>>(
@@ -391,16 +404,16 @@ impl SendSide {
             return Ok(());
         };
         let view = &self.seat.view;
+        let slots = view.slot();
+        let mut publishing = ring.publishing(slots);
         // The messages are those of the first pass, or the rest of the tickets are
         // given up below and by the next verb.
-        for message in messages {
+        for message in messages.take(count) {
             let len = message.len().min(longest);
-            if !ring.has_open() {
-                break;
-            }
-            copy::store(view.payload(ring.place(view.slot(), len as u64)), &message[..len]);
-            ring.publish(view.slot(), len as u64);
+            copy::store(view.payload(publishing.place(len as u64)), &message[..len]);
+            publishing.publish(len as u64);
         }
+        drop(publishing);
         self.seat.notify_consumers(ring.published());
         self.abandon();
         Ok(())

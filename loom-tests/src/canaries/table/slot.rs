@@ -25,11 +25,8 @@ const CLAIM: Site = (
     "let claim = ring.tail.compare_exchange(tail, end, Ordering::SeqCst, Ordering::Relaxed);",
     1,
 );
-const PUBLISH: Site = (
-    "slot/producer.rs",
-    "ring.slots.stamp(self.next).store(stamp::published(self.next, len), Ordering::Release);",
-    1,
-);
+const PUBLISH: Site =
+    ("slot/producer.rs", "stamp.store(stamp::published(self.next, len), Ordering::Release);", 1);
 const ABANDON: Site = (
     "slot/producer.rs",
     "ring.slots.stamp(self.next).store(stamp::tombstone(self.next), Ordering::Release);",

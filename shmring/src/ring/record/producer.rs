@@ -13,7 +13,7 @@ const HINT_MIN_BYTES: u64 = 4096;
 const AHEAD_MAX_BYTES: u64 = 256;
 
 /// The producer's private state: nothing in it is ever read from the segment again.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(crate) struct Producer {
     /// Position of the first header that is not committed.
@@ -228,13 +228,15 @@ impl Producer {
         self.end = end;
     }
 
-    /// Forgets the staged records. Nothing of them was visible.
-    #[inline(always)]
+    /// Forgets the staged records, and that some were being staged. Nothing of them was
+    /// visible.
+    #[inline]
     pub(crate) fn abort(&mut self) {
         if self.end != self.tail {
             self.end = self.tail;
             self.limit = self.tail;
         }
+        self.cleared = self.tail;
     }
 
     /// Tells observers where the tail is.

@@ -176,15 +176,13 @@ impl Producer {
     /// Makes the message of the oldest open ticket visible, `len` bytes long.
     #[inline]
     pub(crate) fn publish(&mut self, ring: Ring<'_>, len: u64) {
-        debug_assert!(self.has_open() && len <= ring.max_len());
-        // ORDERING: Release, with the Acquire in Ring::read (I3). The commit.
-        ring.slots.stamp(self.next).store(stamp::published(self.next, len), Ordering::Release);
-        self.next = self.next.wrapping_add(1);
-        if !ring.many.producers
-            && self.next.wrapping_sub(self.hinted) >= ring.slots().div_ceil(HINT_PARTS)
-        {
-            self.hint(ring);
-        }
+        self.publishing(ring).publish(len);
+    }
+
+    /// For the messages of several open tickets, one after the other.
+    #[inline(always)]
+    pub(crate) fn publishing<'p, 'a>(&'p mut self, ring: Ring<'a>) -> Publishing<'p, 'a> {
+        Publishing { next: self.next, producer: self, ring }
     }
 
     /// Gives all open tickets up: consumers pass over them, or never see them.
@@ -221,5 +219,43 @@ impl Producer {
     #[inline]
     pub(crate) fn published(&self) -> u64 {
         self.next
+    }
+}
+
+/// Publishes messages of open tickets, in order. Until it is dropped it alone knows how many:
+/// stores to the ring wait the longer, the more others are between them.
+pub(crate) struct Publishing<'p, 'a> {
+    producer: &'p mut Producer,
+    ring: Ring<'a>,
+    next: u64,
+}
+
+impl Publishing<'_, '_> {
+    /// Where the message of the oldest open ticket is to lie; see [`Producer::place`].
+    #[inline(always)]
+    pub(crate) fn place(&self, len: u64) -> Place {
+        self.ring.slots.place(self.next, len)
+    }
+
+    /// See [`Producer::publish`].
+    #[inline(always)]
+    pub(crate) fn publish(&mut self, len: u64) {
+        debug_assert!(self.next != self.producer.end && len <= self.ring.max_len());
+        let stamp = self.ring.slots.stamp(self.next);
+        // ORDERING: Release, with the Acquire in Ring::read (I3). The commit.
+        stamp.store(stamp::published(self.next, len), Ordering::Release);
+        self.next = self.next.wrapping_add(1);
+    }
+}
+
+impl Drop for Publishing<'_, '_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        let Self { producer, ring, next } = self;
+        producer.next = *next;
+        let unhinted = next.wrapping_sub(producer.hinted);
+        if !ring.many.producers && unhinted >= ring.slots().div_ceil(HINT_PARTS) {
+            producer.hint(*ring);
+        }
     }
 }
