@@ -23,7 +23,7 @@ pub(crate) struct Progress {
 }
 
 /// How often nothing is found in a period without lags, and in one with lags.
-const LOOKS: u32 = 128;
+const LOOKS: u32 = 512;
 const LAGS: u32 = 16;
 /// Pauses of the first lag, of the shortest and of the longest. A `pause` takes 10 to 50 ns.
 const LAG_FIRST: u32 = 64;
@@ -254,7 +254,7 @@ mod tests {
     #[test]
     fn a_producer_that_is_hampered_is_let_ahead() {
         let mut stream = Stream::new(1 << 16);
-        stream.run(1000, hampered);
+        stream.run(2 * LOOKS, hampered);
         let lagged = stream.lagged;
         stream.run(1000, hampered);
         let pauses = (stream.lagged - lagged) / 1000;
@@ -285,11 +285,11 @@ mod tests {
     #[test]
     fn lags_end_with_the_hurry() {
         let mut stream = Stream::new(1 << 16);
-        stream.run(1000, hampered);
+        stream.run(2 * LOOKS, hampered);
         assert!(stream.pace.lags());
         stream.run(2 * LAGS, steady);
         assert!(!stream.pace.lags());
-        stream.run(1000, hampered);
+        stream.run(2 * LOOKS, hampered);
         assert!(stream.pace.lags());
         stream.pace.idle();
         assert!(!stream.pace.lags());
@@ -299,7 +299,7 @@ mod tests {
     #[test]
     fn a_small_ring_gets_short_lags() {
         let mut stream = Stream::new(64);
-        stream.run(1000, hampered);
+        stream.run(2 * LOOKS, hampered);
         let lagged = stream.lagged;
         stream.run(1000, hampered);
         let pauses = (stream.lagged - lagged) / 1000;
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn now_and_then_it_is_tried_without() {
         let mut stream = Stream::new(1 << 16);
-        stream.run(1000, hampered);
+        stream.run(2 * LOOKS, hampered);
         assert!(stream.pace.lags());
         let without = (0..LAGS * (USE_MAX + 2)).filter(|_| {
             stream.run(1, hampered);

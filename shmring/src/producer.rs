@@ -166,6 +166,7 @@ impl Producer {
     ///
     /// # Errors
     /// See [`TrySendError`].
+    #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, TrySendError> {
         let place = self.try_grant(len)?;
         Ok(Reservation::new(&mut self.side, place))
@@ -175,6 +176,7 @@ impl Producer {
     ///
     /// # Errors
     /// See [`SendError`].
+    #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
         self.reserve_by(len, Deadline::NEVER)
     }
@@ -191,6 +193,7 @@ impl Producer {
         self.reserve_by(len, Deadline::after(timeout))
     }
 
+    #[inline]
     fn reserve_by(&mut self, len: usize, deadline: Deadline) -> Result<Reservation<'_>, SendError> {
         let place = self.grant_by(len, deadline)?;
         Ok(Reservation::new(&mut self.side, place))

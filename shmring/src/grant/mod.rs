@@ -40,6 +40,7 @@ pub struct Reservation<'a> {
 }
 
 impl<'a> Reservation<'a> {
+    #[inline]
     pub(crate) fn new(side: &'a mut SendSide, place: Place) -> Self {
         Self { side, place }
     }
@@ -80,6 +81,7 @@ impl<'a> Reservation<'a> {
 
     /// Makes the message visible. What was written happens before what the consumer
     /// reads.
+    #[inline]
     pub fn commit(self) {
         let len = self.len();
         self.commit_len(len);
@@ -89,6 +91,7 @@ impl<'a> Reservation<'a> {
     ///
     /// # Panics
     /// If `len` is more than was reserved.
+    #[inline]
     pub fn commit_len(self, len: usize) {
         assert!(len <= self.len(), "commit of more than was reserved");
         if !self.side.seat.is_forked() {
@@ -99,6 +102,7 @@ impl<'a> Reservation<'a> {
 
 impl Drop for Reservation<'_> {
     /// After a commit nothing is left to give up.
+    #[inline]
     fn drop(&mut self) {
         if !self.side.seat.is_forked() {
             self.side.abandon();
@@ -262,17 +266,20 @@ pub struct Peek<'a> {
 }
 
 impl<'a> Peek<'a> {
+    #[inline]
     pub(crate) fn new(side: &'a mut RecvSide, place: Place) -> Self {
         let redelivered = side.show(place.end);
         Self { side, place, redelivered }
     }
 
     /// The message.
+    #[inline]
     pub fn message(&self) -> Message<'_> {
         Message::new(&self.side.seat, self.place, self.redelivered)
     }
 
     /// Consumes the message: its space goes back to the producer.
+    #[inline]
     pub fn release(self) {
         if !self.side.seat.is_forked() {
             self.side.take(self.place.end, 1);

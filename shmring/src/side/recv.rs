@@ -254,7 +254,10 @@ impl RecvSide {
     /// As [`next`](Self::next), but waits for a message.
     #[inline]
     pub(crate) fn next_by(&mut self, deadline: Deadline) -> Result<Place, RecvError> {
-        self.retry_by(deadline, Self::next)
+        match self.next_plainly() {
+            Some(place) => Ok(place),
+            None => self.retry_by(deadline, Self::next),
+        }
     }
 
     fn progress(&self) -> Progress {

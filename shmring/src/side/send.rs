@@ -223,7 +223,24 @@ impl SendSide {
 
     /// As [`grant`](Self::grant), but waits for room. After the deadline it tries once more
     /// at most: where others take what room there is, waits end at once and attempts fail.
+    #[inline]
     pub(crate) fn grant_by(
+        &mut self,
+        len: usize,
+        count: usize,
+        deadline: Deadline,
+    ) -> Result<Place, SendError> {
+        match self.grant_plainly(len, count) {
+            Some(place) => {
+                self.pass_on();
+                Ok(place)
+            }
+            None => self.grant_waiting(len, count, deadline),
+        }
+    }
+
+    #[cold]
+    fn grant_waiting(
         &mut self,
         len: usize,
         count: usize,
