@@ -352,13 +352,16 @@ fn take_in_place(
     max: usize,
     visit: &mut impl FnMut(&Message<'_>),
 ) -> Result<usize, TryRecvError> {
-    side.next()?;
     let mut batch = Lookahead::new(side);
-    for _ in 0..max {
-        match batch.next() {
-            Some(message) => visit(&message),
-            None => break,
-        }
+    batch.look_through(max, visit);
+    if batch.messages() == 0 {
+        batch = batch.restarted()?;
+    }
+    while batch.messages() < max
+        && let Some(message) = batch.next()
+    {
+        visit(&message);
+        batch.look_through(max, visit);
     }
     Ok(batch.release())
 }

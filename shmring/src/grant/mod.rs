@@ -23,6 +23,7 @@ pub(crate) use elements::{
 };
 pub(crate) use scratch::Scratch;
 
+use crate::error::TryRecvError;
 use crate::ring::Place;
 use crate::seat::Seat;
 use crate::side::{RecvSide, SendSide};
@@ -127,25 +128,54 @@ pub struct Message<'a> {
 
 #[derive(Clone, Copy)]
 enum Content<'a> {
-    Shared { seat: &'a Seat, place: Place },
+    /// In the ring, at that byte of the data.
+    Shared {
+        seat: &'a Seat,
+        offset: u64,
+    },
     Private(&'a [u64]),
+}
+
+/// The words of a payload in the ring; none in a fork child.
+fn shared_words(seat: &Seat, offset: u64, len: usize) -> &[AtomicU64] {
+    if seat.is_forked() { &[] } else { seat.view.payload_at(offset, len as u64) }
+}
+
+/// Copies what follows `skip` bytes of the payload of `len` bytes at `offset` into `buffer`;
+/// how many bytes. Its arguments are scalars, so that a message that is only copied from
+/// need not be in memory.
+#[inline(never)]
+fn read_shared(seat: &Seat, offset: u64, len: usize, skip: usize, buffer: &mut [u8]) -> usize {
+    let words = shared_words(seat, offset, len);
+    let count = buffer.len().min(len.saturating_sub(skip));
+    if count == 0 || words.is_empty() {
+        return 0;
+    }
+    copy::extract(words, skip, &mut buffer[..count]);
+    count
+}
+
+/// The same of a copy.
+#[inline(never)]
+fn read_private(words: &[u64], len: usize, skip: usize, buffer: &mut [u8]) -> usize {
+    let bytes: &[u8] = bytemuck::cast_slice(words);
+    let count = buffer.len().min(len.saturating_sub(skip));
+    if count > 0 {
+        buffer[..count].copy_from_slice(&bytes[skip..skip + count]);
+    }
+    count
 }
 
 impl<'a> Message<'a> {
     #[inline]
     fn new(seat: &'a Seat, place: Place, redelivered: bool) -> Self {
-        let content = Content::Shared { seat, place };
+        let content = Content::Shared { seat, offset: place.offset };
         Self { content, len: place.len as usize, position: place.end, redelivered }
     }
 
     #[inline]
     fn copied(words: &'a [u64], len: usize, position: u64) -> Self {
         Self { content: Content::Private(words), len, position, redelivered: false }
-    }
-
-    /// The words of a payload in the ring; none in a fork child.
-    fn shared_words(seat: &'a Seat, place: Place) -> &'a [AtomicU64] {
-        if seat.is_forked() { &[] } else { seat.view.payload(place) }
     }
 
     /// Bytes in the message.
@@ -174,13 +204,14 @@ impl<'a> Message<'a> {
     /// Copies as much as fits into `buffer` and returns how many bytes that is.
     #[inline(always)]
     pub fn copy_to(&self, buffer: &mut [u8]) -> usize {
+        // Most often the caller knows the length, and the compiler with him.
+        let whole = self.len == buffer.len();
         match self.content {
-            // Most often the caller knows the length, and the compiler with him.
-            Content::Shared { seat, place } if self.len == buffer.len() && !seat.is_forked() => {
-                copy::load(seat.view.payload(place), buffer);
+            Content::Shared { seat, offset } if whole && seat.is_clear() => {
+                copy::load(seat.view.payload_at(offset, self.len as u64), buffer);
                 self.len
             }
-            Content::Private(words) if self.len == buffer.len() => {
+            Content::Private(words) if whole => {
                 let bytes: &[u8] = bytemuck::cast_slice(words);
                 buffer.copy_from_slice(&bytes[..self.len]);
                 self.len
@@ -191,25 +222,14 @@ impl<'a> Message<'a> {
 
     /// Copies bytes from `offset` on into `buffer`, and returns how many: fewer than
     /// asked for where the message ends.
-    #[inline(never)]
+    #[inline]
     pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> usize {
-        let len = buffer.len().min(self.len().saturating_sub(offset));
-        let buffer = &mut buffer[..len];
         match self.content {
-            Content::Shared { seat, place } => {
-                let words = Self::shared_words(seat, place);
-                if len == 0 || words.is_empty() {
-                    return 0;
-                }
-                copy::extract(words, offset, buffer);
+            Content::Shared { seat, offset: start } => {
+                read_shared(seat, start, self.len, offset, buffer)
             }
-            Content::Private(_) if len == 0 => {}
-            Content::Private(words) => {
-                let bytes: &[u8] = bytemuck::cast_slice(words);
-                buffer.copy_from_slice(&bytes[offset..offset + len]);
-            }
+            Content::Private(words) => read_private(words, self.len, offset, buffer),
         }
-        len
     }
 
     /// Appends the message to `buffer`.
@@ -231,7 +251,9 @@ impl<'a> Message<'a> {
     /// in a fork child.
     pub fn as_ptr(&self) -> *const u8 {
         match self.content {
-            Content::Shared { seat, place } => Self::shared_words(seat, place).as_ptr().cast(),
+            Content::Shared { seat, offset } => {
+                shared_words(seat, offset, self.len).as_ptr().cast()
+            }
             Content::Private(words) => words.as_ptr().cast(),
         }
     }
@@ -320,6 +342,39 @@ impl<'a> Lookahead<'a> {
         self.messages += 1;
         let redelivered = self.side.show(place.end);
         Some(Message::new(&self.side.seat, place, redelivered))
+    }
+
+    /// Looks at messages and shows them to `visit` until `max` were looked at, as long as
+    /// nothing stands in the way that has to be looked into.
+    #[inline(always)]
+    pub(crate) fn look_through(&mut self, max: usize, visit: &mut impl FnMut(&Message<'_>)) {
+        if !self.side.seat.is_clear() {
+            return;
+        }
+        let shown = self.side.seat.view.control().consumer.shown();
+        let left = max.saturating_sub(self.messages());
+        let (end, count) = self.side.look_through(self.end, left, |seat, place| {
+            let redelivered = seat.view.control().consumer.show(place.end, shown);
+            visit(&Message::new(seat, place, redelivered));
+        });
+        self.end = end;
+        self.messages += count as u64;
+    }
+
+    /// Starts over at the next message, whatever stands in the way.
+    ///
+    /// # Errors
+    /// Those of [`RecvSide::next`].
+    #[inline]
+    pub(crate) fn restarted(self) -> Result<Self, TryRecvError> {
+        self.side.next()?;
+        Ok(Self::new(self.side))
+    }
+
+    /// How many messages were looked at.
+    #[inline]
+    pub(crate) fn messages(&self) -> usize {
+        self.messages as usize
     }
 
     /// Consumes all messages that were looked at, at once; returns how many.

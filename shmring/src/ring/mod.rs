@@ -93,16 +93,22 @@ impl ConsumerLine {
         self.ends_told.load(Ordering::Relaxed)
     }
 
-    /// Notes that a sole consumer is shown what lies before `end`; up to where it, or one
-    /// before it, was shown something already.
+    /// Up to where a sole consumer, or one before it, was shown something in place.
     #[inline]
-    pub(crate) fn show(&self, end: u64) -> u64 {
+    pub(crate) fn shown(&self) -> u64 {
         // ORDERING: Relaxed. A sole role's claim orders this after the predecessor.
-        let shown = self.shown.load(Ordering::Relaxed);
-        if !at_or_past(shown, end) {
+        self.shown.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a sole consumer is shown what lies before `end`, if `shown` does not reach
+    /// so far; whether it does.
+    #[inline]
+    pub(crate) fn show(&self, end: u64, shown: u64) -> bool {
+        let before = at_or_past(shown, end);
+        if !before {
             self.shown.store(end, Ordering::Relaxed);
         }
-        shown
+        before
     }
 
     /// Notes that a consumer was told the end of the stream of `producers`.

@@ -127,10 +127,16 @@ impl View {
     /// The payload words of a message that the ring placed.
     #[inline]
     pub(crate) fn payload(&self, place: Place) -> &[AtomicU64] {
-        let first = (place.offset / 8) as usize;
+        self.payload_at(place.offset, place.len)
+    }
+
+    /// The same, of the payload of `len` bytes at the byte `offset` of the data.
+    #[inline]
+    pub(crate) fn payload_at(&self, offset: u64, len: u64) -> &[AtomicU64] {
+        let first = (offset / 8) as usize;
         let words = self.words();
-        debug_assert!(first.saturating_add(place.len.div_ceil(8) as usize) <= words.len());
+        debug_assert!(first.saturating_add(len.div_ceil(8) as usize) <= words.len());
         // SAFETY: the ring placed the message inside the data (I6).
-        unsafe { slice::from_raw_parts(words.as_ptr().add(first), place.len.div_ceil(8) as usize) }
+        unsafe { slice::from_raw_parts(words.as_ptr().add(first), len.div_ceil(8) as usize) }
     }
 }

@@ -294,7 +294,9 @@ impl RecvElements {
     /// before.
     #[inline]
     pub(crate) fn show(&self, Span { start, count }: Span) -> u64 {
-        let shown = self.seat.view.control().consumer.show(start.wrapping_add(count));
+        let line = &self.seat.view.control().consumer;
+        let shown = line.shown();
+        line.show(start.wrapping_add(count), shown);
         if at_or_past(shown, start) { shown.wrapping_sub(start).min(count) } else { 0 }
     }
 

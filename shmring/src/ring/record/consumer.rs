@@ -5,7 +5,7 @@ use crate::ring::{Corrupt, Place, WORD_BYTES};
 use crate::sync::Ordering;
 
 /// The consumer's private state.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[repr(align(64))]
 pub(crate) struct Consumer {
     head: u64,
@@ -43,7 +43,23 @@ impl Consumer {
     /// is committed there and no pad comes first.
     #[inline(always)]
     pub(crate) fn peek_plainly(&mut self, ring: Ring<'_>, from: u64) -> Option<Place> {
+        self.peek_before(ring, from, self.reach(ring, from))
+    }
+
+    /// The position up to which messages from `from` on can lie behind one another: within
+    /// the window, and within the lap.
+    #[inline(always)]
+    pub(crate) fn reach(&self, ring: Ring<'_>, from: u64) -> u64 {
         let capacity = ring.words.capacity();
+        let lap = capacity.wrapping_sub(ring.words.offset(from));
+        let window = capacity.wrapping_sub(WORD_BYTES).wrapping_sub(from.wrapping_sub(self.head));
+        from.wrapping_add(lap.min(window))
+    }
+
+    /// As [`peek_plainly`](Self::peek_plainly), with the [`reach`](Self::reach) of `from`, or
+    /// of a message before it.
+    #[inline(always)]
+    pub(crate) fn peek_before(&mut self, ring: Ring<'_>, from: u64, reach: u64) -> Option<Place> {
         let word = ring.load(from);
         // Where the next message lies follows from the length of this one. A CPU that takes
         // it from a word which it has still to load can do nothing ahead of that, while a
@@ -55,16 +71,13 @@ impl Consumer {
             // The header of a message differs from that of an empty one at this position
             // by its length, and every other word by more than a length can be (I6).
             let len = word ^ encode(from, KIND_DATA, 0);
-            if len > max_len(capacity) {
+            if len > max_len(ring.words.capacity()) {
                 return None;
             }
             self.usual_len = len;
             len
         };
-        let bytes = record_bytes(len);
-        let room = capacity.wrapping_sub(ring.words.offset(from));
-        let ahead = from.wrapping_sub(self.head).wrapping_add(bytes);
-        let fits = bytes <= room && ahead <= capacity.wrapping_sub(WORD_BYTES);
+        let fits = record_bytes(len) <= reach.wrapping_sub(from);
         fits.then(|| ring.place(from, len))
     }
 

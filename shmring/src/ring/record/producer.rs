@@ -125,7 +125,7 @@ impl Producer {
         let free = capacity.saturating_sub(used);
         let lap = capacity.wrapping_sub(ring.words.offset(self.end));
         let unhinted = self.end.wrapping_sub(self.hinted);
-        let until_hint = ((capacity / HINT_PARTS).max(4096)).saturating_sub(unhinted);
+        let until_hint = hint_bytes(capacity).saturating_sub(unhinted);
         self.limit = self.end.wrapping_add(free.min(lap).min(until_hint));
     }
 

@@ -1,0 +1,208 @@
+//! Looking: where the next message is, and what to do when there is none.
+
+use std::time::Duration;
+
+use super::{RecvSide, Ring, Stuck};
+use crate::error::{Fault, TryRecvError};
+use crate::peers::Producers;
+use crate::ring::Place;
+use crate::ring::slot::{self, Look, Resolved};
+use crate::seat::Seat;
+use crate::sync::Deadline;
+
+/// A consumer that is stuck behind a claimed ticket looks after its owner first after
+/// this, then after twice as long, up to the other.
+const STUCK_MIN: Duration = Duration::from_micros(50);
+const STUCK_MAX: Duration = Duration::from_millis(5);
+
+impl RecvSide {
+    /// Where the message at `from` is, the end of one that was looked at before.
+    ///
+    /// # Errors
+    /// What ends the use of this side.
+    #[inline(always)]
+    pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Option<Place>, Fault> {
+        match self.look_ahead_plainly(from) {
+            Some(place) => Ok(Some(place)),
+            None => self.look_ahead_otherwise(from),
+        }
+    }
+
+    /// As [`look_ahead`](Self::look_ahead), if nothing stands in the way that has to be
+    /// looked into.
+    #[inline(always)]
+    fn look_ahead_plainly(&mut self, from: u64) -> Option<Place> {
+        if !self.seat.is_clear() {
+            return None;
+        }
+        match &mut self.ring {
+            Ring::Record(ring) => ring.peek_plainly(self.seat.view.record(), from),
+            Ring::Slot(ring) => ring.look_ahead_plainly(self.seat.view.slot(), from),
+        }
+    }
+
+    /// Shows messages from `from` on to `visit`, up to `max`, as long as nothing stands in the
+    /// way that has to be looked into. The position after the last one, and how many these are.
+    #[inline(always)]
+    pub(crate) fn look_through(
+        &mut self,
+        from: u64,
+        max: usize,
+        mut visit: impl FnMut(&Seat, Place),
+    ) -> (u64, usize) {
+        let seat = &self.seat;
+        let (mut end, mut count) = (from, 0);
+        let mut goes_on = |place: Option<Place>| {
+            let place = place?;
+            visit(seat, place);
+            (end, count) = (place.end, count + 1);
+            (count < max && seat.is_clear()).then_some(end)
+        };
+        let mut next = (max > 0 && seat.is_clear()).then_some(from);
+        match &mut self.ring {
+            Ring::Record(ring) => {
+                let records = seat.view.record();
+                // In registers, as what is called in between could change it otherwise.
+                let mut looking = ring.clone();
+                let reach = looking.reach(records, from);
+                while let Some(from) = next {
+                    next = goes_on(looking.peek_before(records, from, reach));
+                }
+                *ring = looking;
+            }
+            Ring::Slot(ring) => {
+                let slots = seat.view.slot();
+                while let Some(from) = next {
+                    next = goes_on(ring.look_ahead_plainly(slots, from));
+                }
+            }
+        }
+        (end, count)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_ahead_otherwise(&mut self, from: u64) -> Result<Option<Place>, Fault> {
+        self.seat.check()?;
+        let place = match &self.ring {
+            Ring::Record(ring) => ring.peek(self.seat.view.record(), from),
+            Ring::Slot(ring) => ring.look_ahead(self.seat.view.slot(), from),
+        };
+        place.map_err(|corrupt| self.seat.poison(corrupt))
+    }
+
+    /// Where the next message is.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Place, TryRecvError> {
+        match self.next_plainly() {
+            Some(place) => Ok(place),
+            None => self.next_otherwise(),
+        }
+    }
+
+    /// Where the next message is, if nothing stands in the way that has to be looked into.
+    #[inline]
+    pub(super) fn next_plainly(&mut self) -> Option<Place> {
+        if !self.seat.is_clear() {
+            return None;
+        }
+        let view = &self.seat.view;
+        match &mut self.ring {
+            Ring::Record(ring) => ring.peek_plainly(view.record(), ring.head()),
+            Ring::Slot(ring) => ring.look_plainly(view.slot()),
+        }
+    }
+
+    #[cold]
+    fn next_otherwise(&mut self) -> Result<Place, TryRecvError> {
+        match self.look() {
+            Err(TryRecvError::Empty) => self.look_for_end(),
+            found => found,
+        }
+    }
+
+    fn look(&mut self) -> Result<Place, TryRecvError> {
+        self.seat.check()?;
+        let view = &self.seat.view;
+        let look = match &mut self.ring {
+            Ring::Record(ring) => match ring.peek(view.record(), ring.head()) {
+                Ok(Some(place)) => return Ok(place),
+                Ok(None) => Ok(Look::Empty),
+                Err(corrupt) => Err(corrupt),
+            },
+            Ring::Slot(ring) => {
+                let look = ring.look(view.slot());
+                if ring.take_skipped() {
+                    self.seat.notify_producers(ring.head());
+                }
+                look
+            }
+        };
+        match look {
+            Ok(Look::Message(place)) => {
+                self.stuck = None;
+                Ok(place)
+            }
+            Ok(Look::InFlight { position }) => {
+                self.look_after(position)?;
+                Err(TryRecvError::WouldBlock)
+            }
+            Ok(Look::Empty) => {
+                self.stuck = None;
+                Err(TryRecvError::Empty)
+            }
+            Ok(Look::Outrun) => Err(TryRecvError::WouldBlock),
+            Err(corrupt) => Err(self.seat.poison(corrupt).into()),
+        }
+    }
+
+    /// Closes the ticket at `position` if this consumer has been stuck behind it for
+    /// some time and its owner is dead.
+    #[cold]
+    fn look_after(&mut self, position: u64) -> Result<(), Fault> {
+        let mut interval = STUCK_MIN;
+        if let Some(stuck) = self.stuck.as_ref().filter(|stuck| stuck.position == position) {
+            if !stuck.due.passed() {
+                return Ok(());
+            }
+            interval = (stuck.interval * 2).min(STUCK_MAX);
+            self.resolve(position)?;
+        }
+        self.stuck = Some(Stuck { position, interval, due: Deadline::after(interval) });
+        Ok(())
+    }
+
+    fn resolve(&mut self, position: u64) -> Result<(), Fault> {
+        let view = &self.seat.view;
+        let is_alive = |attach| view.attach().is_alive(attach);
+        match slot::resolve(view.slot(), view.handles(), position, is_alive) {
+            // Others may be stuck here as well.
+            Ok(Resolved::Closed) => self.seat.notify_own(position.wrapping_add(1)),
+            Ok(_) => {}
+            Err(corrupt) => return Err(self.seat.poison(corrupt)),
+        }
+        Ok(())
+    }
+
+    /// Tells an empty ring from an ended one. Only a look at the ring after the
+    /// look at the producers makes sure that nothing was sent in between.
+    #[cold]
+    fn look_for_end(&mut self) -> Result<Place, TryRecvError> {
+        let Some(ended) = self.ended() else {
+            return Err(TryRecvError::Empty);
+        };
+        let look = self.look();
+        let concluded = Producers::conclude(self.seat.view.control(), ended, look);
+        // Producers that are gone with the memory they were entered in are not gone.
+        self.seat.check()?;
+        concluded
+    }
+
+    /// How many producers have come and gone, if no more messages can come of them.
+    pub(super) fn ended(&self) -> Option<u64> {
+        self.producers.ended(&self.seat.view.control().roles)
+    }
+}
