@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::{JoinError, RecvError, TryRecvError};
 use crate::grant::{Lookahead, Message, Peek, Scratch, copy};
+use crate::iter::until_end;
 use crate::ring::Place;
 use crate::segment::Segment;
 use crate::side::RecvSide;
@@ -171,6 +172,29 @@ impl Consumer {
         let mut message = Vec::new();
         self.recv_to_by(&mut message, deadline)?;
         Ok(message)
+    }
+
+    /// Copies of all messages up to the end of the stream, for a `for` loop: each step is a
+    /// [`recv`](Self::recv). An error other than the end is the last item.
+    ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("lines", &Config::spsc())?;
+    /// let mut consumer = segment.consumer()?;
+    /// segment.producer()?.send_batch(&["one", "two"])?;
+    ///
+    /// let mut lines = Vec::new();
+    /// for message in consumer.iter() {
+    ///     lines.push(String::from_utf8(message?)?);
+    /// }
+    /// assert_eq!(lines, ["one", "two"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn iter(&mut self) -> impl Iterator<Item = Result<Vec<u8>, RecvError>> {
+        until_end(|| self.recv())
     }
 
     /// Receives a copy of the next message in place of what `message` holds.

@@ -87,6 +87,7 @@ mod element;
 pub mod error;
 mod facts;
 mod grant;
+mod iter;
 mod layout;
 mod pace;
 pub mod packed;

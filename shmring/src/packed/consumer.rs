@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::element::Element;
 use crate::error::{JoinError, RecvError, TryRecvError};
 use crate::grant::{Elements, load_element, load_elements};
+use crate::iter::until_end;
 use crate::ring::packed::Span;
 use crate::segment::Segment;
 use crate::side::RecvElements;
@@ -83,6 +84,12 @@ impl<T: Element> Consumer<T> {
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
         let span = self.side.next_by(1, Deadline::after(timeout))?;
         Ok(self.take_one(span))
+    }
+
+    /// All elements up to the end of the stream, for a `for` loop; see
+    /// [`Consumer::iter`](crate::Consumer::iter).
+    pub fn iter(&mut self) -> impl Iterator<Item = Result<T, RecvError>> {
+        until_end(|| self.recv())
     }
 
     #[inline(always)]
