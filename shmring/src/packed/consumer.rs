@@ -16,8 +16,8 @@ use crate::wait::WaitMode;
 
 /// The receiving side of a packed ring.
 ///
-/// Each element is received once and in order. End of stream, and what happens when the
-/// consumer goes, are as for a [`Consumer`](crate::Consumer) of messages.
+/// Each element is received once and in order. When verbs wait, the end of the stream, and
+/// what happens when the consumer goes, are as for a [`Consumer`](crate::Consumer) of messages.
 #[derive(Debug)]
 pub struct Consumer<T> {
     side: RecvElements,
@@ -195,8 +195,7 @@ impl<T: Element> Consumer<T> {
         self.side.seat.mode = mode;
     }
 
-    /// Closes the ring for good: no producer can send any more. What is in the ring
-    /// stays for the next consumer.
+    /// Closes the ring for good; see [`Consumer::close`](crate::Consumer::close).
     pub fn close(self) {
         self.side.seat.close();
     }
