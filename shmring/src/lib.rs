@@ -123,14 +123,15 @@
 //!
 //! # Making it fast
 //!
-//! - **Batches.** A batch is claimed, published and looked after for sleepers once. Nothing
-//!   does more for small messages.
 //! - **The right ring.** Values of one size between two processes belong into a packed ring,
-//!   values from or to many into typed slots of their size.
-//! - **In place.** Writing and reading in place saves two copies. It pays from a few KiB on;
-//!   small messages are better copied.
-//! - **Sizes.** A ring that fits into the caches that both CPUs share stays there. A deep ring
-//!   lets a producer run ahead; a shallow one bounds how old a message can be.
+//!   and there into slices: they go several times as fast as one by one. Values from or to
+//!   many belong into slots of their size.
+//! - **Batches.** A batch is claimed, published and looked after for sleepers once. That counts
+//!   most in packed rings, and wherever the other side has to be woken.
+//! - **In place.** `reserve` and `peek` save the copies into the ring and out of it, where
+//!   messages are long and are made, or used, piece by piece. Short ones are better copied.
+//! - **Sizes.** A ring that is larger than a CPU's own caches, and smaller than the one that
+//!   both CPUs share, lets a producer run ahead. A shallow one bounds how old a message can be.
 //! - **Pace.** A consumer that takes each message as soon as it is there hampers its producer,
 //!   as each takes the same cache lines from the other. Those that wait in `recv` find out by
 //!   themselves when to leave off for a moment; who polls with `try_recv` had better do

@@ -116,8 +116,8 @@ impl Config {
     }
 
     /// Bytes from one slot of a slot ring to the next, rounded up to a multiple of 8,
-    /// 16 to 2^20. A message can have 8 less. Slots that are a multiple of 128 keep
-    /// handles on different slots out of each other's cache lines.
+    /// 16 to 2^20. A message can have 8 less. Slots that are no larger than that are fastest,
+    /// as several small ones share a cache line.
     pub fn slot_bytes(mut self, slot_bytes: u64) -> Self {
         self.slot_bytes = Some(slot_bytes);
         self
