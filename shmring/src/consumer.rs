@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::error::{JoinError, RecvError, TryRecvError};
 use crate::grant::{Lookahead, Message, Peek, Scratch, copy};
+use crate::iter::until_end;
 use crate::ring::Place;
 use crate::segment::Segment;
 use crate::side::RecvSide;
@@ -21,6 +22,10 @@ const MAX_SHARED_BATCH: usize = 256;
 /// Each message is received once, whole and in order: of a ring that several consumers
 /// share by one of them, and each sees the messages of one producer in their order.
 /// Receiving a message happens after everything that its producer did before sending it.
+///
+/// Verbs that begin with `try_` return at once; `_timeout` ones wait for a message up to a
+/// timeout, the others as long as it takes. None makes a system call unless it has to sleep,
+/// or a producer sleeps that it wakes.
 ///
 /// The stream ends when the ring is empty and was closed, or its last producer has gone.
 /// A consumer that was told so is told again until another producer joins; a consumer
@@ -41,7 +46,8 @@ pub struct Consumer {
 
 impl Segment {
     /// Joins the ring as a consumer of messages. The role of a sole consumer that died is
-    /// taken over, and the message that it had not released comes again.
+    /// taken over, and the message that it had not released comes again; one that is held is
+    /// not waited for.
     ///
     /// # Errors
     /// [`JoinError::RoleTaken`] names the living holder of a sole role.
@@ -76,6 +82,27 @@ impl Consumer {
     }
 
     /// Looks at the next message in place; waits for one as long as it takes.
+    ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("frames", &Config::spsc())?;
+    /// let mut consumer = segment.consumer()?;
+    /// segment.producer()?.send(b"header and payload")?;
+    ///
+    /// // What is not released stays, and says so when it is shown again.
+    /// drop(consumer.peek()?);
+    ///
+    /// let peek = consumer.peek()?;
+    /// let mut header = [0; 6];
+    /// peek.message().copy_to(&mut header);
+    /// assert_eq!(&header, b"header");
+    /// assert!(peek.message().is_redelivered());
+    /// peek.release();
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`RecvError`] and [`try_peek`](Self::try_peek).
@@ -151,7 +178,27 @@ impl Consumer {
         Ok(message)
     }
 
-    /// Receives a copy of the next message; waits for one as long as it takes.
+    /// Receives a copy of the next message; waits for one as long as it takes. It allocates;
+    /// [`recv_into`](Self::recv_into) does not.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use shmring::{Config, RecvError, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("prices", &Config::spsc())?;
+    /// let mut producer = segment.producer()?;
+    /// let mut consumer = segment.consumer()?;
+    ///
+    /// producer.send(b"EURUSD 1.0842")?;
+    /// assert_eq!(consumer.recv()?, b"EURUSD 1.0842");
+    /// assert_eq!(consumer.recv_timeout(Duration::from_millis(1)), Err(RecvError::TimedOut));
+    /// drop(producer);
+    /// assert_eq!(consumer.recv(), Err(RecvError::Eof));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`RecvError`].
@@ -171,6 +218,29 @@ impl Consumer {
         let mut message = Vec::new();
         self.recv_to_by(&mut message, deadline)?;
         Ok(message)
+    }
+
+    /// Copies of all messages up to the end of the stream, for a `for` loop: each step is a
+    /// [`recv`](Self::recv). An error other than the end is the last item.
+    ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("lines", &Config::spsc())?;
+    /// let mut consumer = segment.consumer()?;
+    /// segment.producer()?.send_batch(&["one", "two"])?;
+    ///
+    /// let mut lines = Vec::new();
+    /// for message in consumer.iter() {
+    ///     lines.push(String::from_utf8(message?)?);
+    /// }
+    /// assert_eq!(lines, ["one", "two"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn iter(&mut self) -> impl Iterator<Item = Result<Vec<u8>, RecvError>> {
+        until_end(|| self.recv())
     }
 
     /// Receives a copy of the next message in place of what `message` holds.
@@ -201,6 +271,24 @@ impl Consumer {
     }
 
     /// As [`try_recv_batch`](Self::try_recv_batch), but waits for the first message.
+    ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("jobs", &Config::mpmc())?;
+    /// let mut consumer = segment.consumer()?;
+    /// segment.producer()?.send_batch(&["one", "two", "three"])?;
+    ///
+    /// let mut jobs = Vec::new();
+    /// while jobs.len() < 3 {
+    ///     // As many as are there, but no more than two.
+    ///     consumer.recv_batch(2, |job| jobs.push((job.position(), job.to_vec())))?;
+    /// }
+    /// assert_eq!(jobs[2], (3, b"three".to_vec()));
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`RecvError`].
@@ -241,6 +329,26 @@ impl Consumer {
     /// Looks at messages in place, one after the other, before any of them is
     /// consumed. Does not wait: [`peek`](Self::peek) first where that is wanted.
     ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("lines", &Config::spsc())?;
+    /// let mut consumer = segment.consumer()?;
+    /// segment.producer()?.send_batch(&["first", "second", "third"])?;
+    ///
+    /// let mut ahead = consumer.lookahead()?;
+    /// let mut bytes = 0;
+    /// while let Some(message) = ahead.next() {
+    ///     bytes += message.len();
+    /// }
+    /// assert_eq!(bytes, 16);
+    /// ahead.release_first(2);
+    /// assert_eq!(consumer.recv()?, b"third");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// [`TryRecvError::NotExclusive`] where consumers compete.
     pub fn lookahead(&mut self) -> Result<Lookahead<'_>, TryRecvError> {
@@ -258,8 +366,8 @@ impl Consumer {
         self.side.seat.mode = mode;
     }
 
-    /// Closes the ring for good: no producer can send any more. What is in the ring
-    /// stays for the next consumer.
+    /// Closes the ring for good: no producer can send any more, but for a send that is under
+    /// way. What is in the ring stays for the next consumer.
     pub fn close(self) {
         self.side.seat.close();
     }

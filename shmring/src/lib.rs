@@ -1,6 +1,10 @@
 //! Lock-free ring buffers in shared memory: as fast as the cache line allows, as
 //! dependable as a pipe.
 //!
+//! Processes on one Linux machine send each other messages through memory that they share.
+//! There is no server and no background thread, and while nobody has to wait, no system call
+//! either. When a process dies, at whatever instruction, the others go on.
+//!
 //! ```
 //! use shmring::{Config, RecvError, Segment};
 //!
@@ -24,6 +28,24 @@
 //! # }
 //! ```
 //!
+//! The package has five programs of a page each, in `examples`: `hello`, `market_data`,
+//! `work_queue`, `frames` and `embedded`. Pages of their own, in `docs` at the root of the
+//! repository, tell how to choose (`choosing.md`), what a death leaves (`death.md`), whom to
+//! trust and what runs out (`limits.md`, `hostile.md`), and every byte (`format.md`).
+//!
+//! # Segments and handles
+//!
+//! A *segment* is a piece of shared memory with one ring in it. [`Segment::create`] makes one
+//! with a name, which is a POSIX shared memory object, a file in `/dev/shm`: it stays, with the
+//! messages in it, until somebody [unlinks](Segment::unlink) the name and all have left.
+//! [`Segment::create_sealed`] makes one without a name, to be passed on as a descriptor or
+//! [offered](Segment::offer) at a socket, for users who do not trust each other.
+//!
+//! A [`Segment`] is this process's *attach*, and can be shared between threads. From it come
+//! *handles*, the producers and consumers. A handle belongs to one thread at a time, and can
+//! be moved to another. It keeps the attach alive, so the `Segment` may be dropped before it.
+//! After a `fork`, the child has none of them: each verb says so, and it attaches anew.
+//!
 //! # Which ring
 //!
 //! | ring | made by | handles | what it moves |
@@ -33,28 +55,97 @@
 //! | the same, typed | with [`Config::element`] | [`typed::Producer`], [`typed::Consumer`] | values of one type |
 //! | packed ring | [`Config::packed`] | [`packed::Producer`], [`packed::Consumer`]: one each | values of one type with nothing between them, in slices |
 //!
+//! # Verbs
+//!
+//! | to | at once, or an error | as long as it takes | up to a timeout |
+//! |---|---|---|---|
+//! | send a copy | [`try_send`](Producer::try_send) | [`send`](Producer::send) | [`send_timeout`](Producer::send_timeout) |
+//! | send many | [`try_send_batch`](Producer::try_send_batch) | [`send_batch`](Producer::send_batch) | [`send_batch_timeout`](Producer::send_batch_timeout) |
+//! | write in place | [`try_reserve`](Producer::try_reserve) | [`reserve`](Producer::reserve) | [`reserve_timeout`](Producer::reserve_timeout) |
+//! | receive a copy | [`try_recv`](Consumer::try_recv), [`try_recv_into`](Consumer::try_recv_into) | [`recv`](Consumer::recv), [`recv_into`](Consumer::recv_into), [`iter`](Consumer::iter) | [`recv_timeout`](Consumer::recv_timeout), [`recv_into_timeout`](Consumer::recv_into_timeout) |
+//! | receive many | [`try_recv_batch`](Consumer::try_recv_batch) | [`recv_batch`](Consumer::recv_batch) | [`recv_batch_timeout`](Consumer::recv_batch_timeout) |
+//! | read in place | [`try_peek`](Consumer::try_peek), [`lookahead`](Consumer::lookahead) | [`peek`](Consumer::peek) | [`peek_timeout`](Consumer::peek_timeout) |
+//! | be a byte stream | | [`into_writer`](Producer::into_writer), [`into_reader`](Consumer::into_reader) | [`Writer::set_timeout`], [`Reader::set_timeout`] |
+//!
+//! Each has one error type, and no verb does half of what it was asked for: after an error,
+//! nothing was sent, or nothing was taken. A timeout is on the monotonic clock, which stands
+//! still while the machine is suspended.
+//!
 //! # What it promises
 //!
 //! - A message is received once, whole and in order, or it was never sent. Of several
 //!   producers each has its own order.
+//! - What a producer did before it sent a message happens before what a consumer does after
+//!   it received it. What a consumer did before it took a message, or released it, happens
+//!   before its space is written to again.
 //! - A receiver sees the end of the stream when the last producer has gone; a sender
 //!   gets a broken pipe when the last consumer has. Both after what was sent before.
 //! - Blocking verbs have timeouts, and no wake-up is lost.
-//! - A process that dies leaves nothing half done: its role can be taken over, what it
-//!   had claimed and not sent is passed over, and only the kernel's word makes it dead,
-//!   never a clock. Who sleeps notices within 100 ms, or at once if a [`Monitor`] runs
-//!   anywhere ([`Segment::monitor`]).
 //! - Sending makes no system call unless the other side sleeps.
-//! - Bytes in the segment that no correct peer can have written give an error.
+//! - Bytes in the segment that no correct peer can have written give an error: no panic, no
+//!   endless loop, no access outside.
 //!
 //! What it cannot promise: where producers compete, one that is *stopped* (not dead)
 //! between claiming a slot and sending its message holds back the messages that others
 //! send after it, until it runs again, since its stores cannot be revoked. Receivers that
 //! do not wait are told [`WouldBlock`](TryRecvError::WouldBlock), not
-//! [`Empty`](TryRecvError::Empty), meanwhile. After a kill, the one message or batch that
-//! the dead was about to send or to return from a receive is in doubt, as it is with a
-//! pipe; [`Message::position`] names it. Never let the kernel write into a reservation
+//! [`Empty`](TryRecvError::Empty), meanwhile. Never let the kernel write into a reservation
 //! (`O_DIRECT`, io_uring): it may do so after the process is dead.
+//!
+//! # Waiting
+//!
+//! [`WaitMode`] says how a handle waits, and can be set for each: it spins, which is fastest
+//! and takes a CPU; it sleeps at once; or, unless set, it spins for some tens of microseconds
+//! and then sleeps. Waiting for a message and waiting for room are alike. A handle that has
+//! to serve something else as well takes timeouts, as the example `embedded` does.
+//!
+//! A stream ends when its last producer has gone, as a pipe does, and goes on if another one
+//! joins. So where producers come and go, one that sends nothing keeps the stream open
+//! (example `market_data`); and where the end is to be final, also for consumers that have
+//! yet to come, somebody [closes](Producer::close) the ring (example `work_queue`).
+//!
+//! # Death
+//!
+//! A process that is killed leaves nothing half done: a message is there or it is not, its
+//! role can be taken over, and what it had claimed and not sent is passed over. Only the
+//! kernel's word makes it dead, never a clock. Who waits for it notices within 100 ms, who
+//! spins within 1 ms, and everybody at once if a [`Monitor`] runs anywhere
+//! ([`Segment::monitor`]).
+//!
+//! One message, or batch, is then in doubt, as it is with a pipe:
+//!
+//! - of a producer, the one that it was sending: it was sent, or not;
+//! - of a sole consumer, the one that it had not released comes again, to its successor, and
+//!   says so ([`Message::is_redelivered`]); one that `recv` was returning may be gone;
+//! - of a competing consumer, the one that it had taken does not come again.
+//!   [`Message::position`] names it. Where it must not be lost, consumers acknowledge what
+//!   they have done, as in the example `work_queue`.
+//!
+//! # Making it fast
+//!
+//! - **The right ring.** Values of one size between two processes belong into a packed ring,
+//!   and there into slices: they go several times as fast as one by one. Values from or to
+//!   many belong into slots of their size.
+//! - **Batches.** A batch is claimed, published and looked after for sleepers once. That counts
+//!   most in packed rings, and wherever the other side has to be woken.
+//! - **In place.** `reserve` and `peek` save the copies into the ring and out of it, where
+//!   messages are long and are made, or used, piece by piece. Short ones are better copied.
+//! - **Sizes.** A ring that is larger than a CPU's own caches, and smaller than the one that
+//!   both CPUs share, lets a producer run ahead. A shallow one bounds how old a message can be.
+//! - **Pace.** A consumer that takes each message as soon as it is there hampers its producer,
+//!   as each takes the same cache lines from the other. Those that wait in `recv` find out by
+//!   themselves when to leave off for a moment; who polls with `try_recv` had better do
+//!   something else between two polls, or take batches.
+//! - **Memory.** [`Config::prefault`] takes the page faults out of the first lap.
+//! - **Placement.** Two CPUs that share a cache pass a line several times as fast as two that
+//!   do not. Pin the processes, if that is known.
+//!
+//! # Looking on, and cleaning up
+//!
+//! An [`Observer`] sees what goes on in a segment ([`Status`]) and which messages wait
+//! ([`Observer::peek`]), and takes no part. [`list`] names all segments. A [`Collector`]
+//! removes what the dead have left and nobody came back to. The program `shmring` does all of
+//! that in a shell.
 //!
 //! # How it is built
 //!
@@ -64,7 +155,7 @@
 //! ```text
 //! stream, typed -> producer, consumer ─┐
 //!                             packed ─┴-> grant -> side -> seat -> wait -> segment -> layout, sys
-//!                                                  side -> peers        side, seat, segment -> ring -> sync
+//!                                                  side -> peers, pace  side, seat, segment -> ring -> sync
 //!                                                                      all of them -> error -> facts
 //! ```
 //!
@@ -80,6 +171,7 @@
 //! - `peers`: whose going ends what a handle can do.
 //! - `side`: the algorithm's private state and the seat it is played from.
 //! - `grant`: reservations, peeks and copies; where payload is touched.
+//! - `iter`: receiving in a `for` loop.
 //! - `sys`: one file for each concern of the operating system.
 
 mod consumer;
@@ -87,6 +179,7 @@ mod element;
 pub mod error;
 mod facts;
 mod grant;
+mod iter;
 mod layout;
 mod pace;
 pub mod packed;

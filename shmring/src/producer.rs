@@ -17,6 +17,10 @@ use crate::wait::WaitMode;
 /// What is written before a message is sent happens before what its receiver
 /// reads. Messages of one producer arrive in the order in which they were sent.
 ///
+/// Verbs that begin with `try_` return at once; `_timeout` ones wait for room up to a
+/// timeout, the others as long as it takes. None makes a system call unless it has to sleep,
+/// or a consumer sleeps that it wakes.
+///
 /// Dropping the last producer ends the stream: consumers get what was sent, then
 /// the end of the stream, until another producer joins.
 ///
@@ -32,7 +36,7 @@ pub struct Producer {
 
 impl Segment {
     /// Joins the ring as a producer of messages. The role of a sole producer that died is
-    /// taken over.
+    /// taken over; one that is held is not waited for.
     ///
     /// # Errors
     /// [`JoinError::RoleTaken`] names the living holder of a sole role;
@@ -79,6 +83,18 @@ impl Producer {
     }
 
     /// Sends a message; waits for room as long as it takes.
+    ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("prices", &Config::spsc())?;
+    /// let mut producer = segment.producer()?;
+    /// producer.send(b"EURUSD 1.0842")?;
+    /// assert_eq!(segment.consumer()?.recv()?, b"EURUSD 1.0842");
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`SendError`]; nothing of the message is visible then.
@@ -129,6 +145,22 @@ impl Producer {
 
     /// As [`try_send_batch`](Self::try_send_batch), but waits for room.
     ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("lines", &Config::spsc())?;
+    /// let mut producer = segment.producer()?;
+    /// let mut consumer = segment.consumer()?;
+    ///
+    /// producer.send_batch(&["all of them", "or none"])?;
+    /// let mut lengths = Vec::new();
+    /// let count = consumer.recv_batch(10, |message| lengths.push(message.len()))?;
+    /// assert_eq!((count, &lengths[..]), (2, &[11, 7][..]));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`SendError`]; nothing of the batch is visible then.
     pub fn send_batch<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<(), SendError> {
@@ -162,7 +194,8 @@ impl Producer {
         self.side.send_all(messages, |side, len, count| side.grant_by(len, count, deadline))
     }
 
-    /// Reserves `len` bytes in the ring if there is room now, to be written in place.
+    /// Reserves `len` bytes in the ring if there is room now, to be written in place. Where
+    /// producers compete, messages that others send meanwhile wait behind it.
     ///
     /// # Errors
     /// See [`TrySendError`].
@@ -173,6 +206,28 @@ impl Producer {
     }
 
     /// As [`try_reserve`](Self::try_reserve), but waits for room.
+    ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("frames", &Config::spsc())?;
+    /// let mut producer = segment.producer()?;
+    /// let mut consumer = segment.consumer()?;
+    ///
+    /// let mut space = producer.reserve(1000)?;
+    /// space.write_at(0, b"header ");
+    /// space.write_at(7, b"and payload");
+    /// space.commit_len(18); // It need not be all of it.
+    ///
+    /// // One that is dropped is given up, and nobody sees it.
+    /// drop(producer.reserve(1000)?);
+    ///
+    /// assert_eq!(consumer.recv()?, b"header and payload");
+    /// assert!(consumer.try_recv().is_err());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`SendError`].
@@ -230,7 +285,8 @@ impl Producer {
     }
 
     /// Closes the ring for good: no producer can send any more, and the stream ends
-    /// when the ring is drained.
+    /// when the ring is drained, for consumers that come later too. A send of another
+    /// producer that is under way may still succeed.
     pub fn close(self) {
         self.side.seat.close();
     }

@@ -9,7 +9,26 @@ use crate::producer::Producer;
 use crate::sync::Deadline;
 
 /// A producer as a byte stream: each write sends one message of as many bytes as
-/// fit into one. Wrap it in a `BufWriter` where writes are small.
+/// fit into one. Wrap it in a `BufWriter` where writes are small. Writes wait for room.
+///
+/// ```
+/// use std::io::{BufRead, BufReader, Write};
+///
+/// use shmring::{Config, Segment};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let segment = Segment::create_sealed("log", &Config::spsc())?;
+/// let mut writer = segment.producer()?.into_writer();
+/// writeln!(writer, "what {} formats", "anybody")?;
+/// writer.write_all(b"one more line")?;
+/// drop(writer);
+///
+/// let reader = BufReader::new(segment.consumer()?.into_reader());
+/// let lines = reader.lines().collect::<Result<Vec<_>, _>>()?;
+/// assert_eq!(lines, ["what anybody formats", "one more line"]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Writer {
     producer: Producer,
@@ -56,7 +75,8 @@ impl io::Write for Writer {
 }
 
 /// A consumer as a byte stream: the bytes of all messages in order, and nothing at
-/// the end of the stream. Messages without bytes leave no trace.
+/// the end of the stream. Messages without bytes leave no trace. Reads wait for bytes; see
+/// [`Writer`] for an example.
 #[derive(Debug)]
 pub struct Reader {
     consumer: Consumer,

@@ -28,6 +28,7 @@ use bytemuck::{bytes_of, bytes_of_mut};
 use crate::element::Element;
 use crate::error::{Corrupt, JoinError, RecvError, SendError, TryRecvError, TrySendError};
 use crate::grant::copy;
+use crate::iter::until_end;
 use crate::segment::Segment;
 use crate::side::RecvSide;
 use crate::sync::Deadline;
@@ -195,6 +196,12 @@ impl<T: Element> Consumer<T> {
             self.recv_slice_by(&mut element, deadline)?;
         }
         Ok(element[0])
+    }
+
+    /// All messages up to the end of the stream, for a `for` loop; see
+    /// [`Consumer::iter`](crate::Consumer::iter).
+    pub fn iter(&mut self) -> impl Iterator<Item = Result<T, RecvError>> {
+        until_end(|| self.recv())
     }
 
     /// Receives as many messages as there are and fit into `elements`, at once, if one is

@@ -125,6 +125,7 @@ pub struct Obtained {
     pub prefault: Option<bool>,
     /// Whether the pages are locked into memory.
     pub lock: Option<bool>,
-    /// Whether the system was asked for huge pages and has them.
+    /// Whether the system took the request for huge pages. It does so also where none are to
+    /// be had for shared memory.
     pub huge_pages: Option<bool>,
 }

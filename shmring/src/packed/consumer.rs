@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::element::Element;
 use crate::error::{JoinError, RecvError, TryRecvError};
 use crate::grant::{Elements, load_element, load_elements};
+use crate::iter::until_end;
 use crate::ring::packed::Span;
 use crate::segment::Segment;
 use crate::side::RecvElements;
@@ -15,8 +16,8 @@ use crate::wait::WaitMode;
 
 /// The receiving side of a packed ring.
 ///
-/// Each element is received once and in order. End of stream, and what happens when the
-/// consumer goes, are as for a [`Consumer`](crate::Consumer) of messages.
+/// Each element is received once and in order. When verbs wait, the end of the stream, and
+/// what happens when the consumer goes, are as for a [`Consumer`](crate::Consumer) of messages.
 #[derive(Debug)]
 pub struct Consumer<T> {
     side: RecvElements,
@@ -83,6 +84,12 @@ impl<T: Element> Consumer<T> {
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
         let span = self.side.next_by(1, Deadline::after(timeout))?;
         Ok(self.take_one(span))
+    }
+
+    /// All elements up to the end of the stream, for a `for` loop; see
+    /// [`Consumer::iter`](crate::Consumer::iter).
+    pub fn iter(&mut self) -> impl Iterator<Item = Result<T, RecvError>> {
+        until_end(|| self.recv())
     }
 
     #[inline(always)]
@@ -188,8 +195,7 @@ impl<T: Element> Consumer<T> {
         self.side.seat.mode = mode;
     }
 
-    /// Closes the ring for good: no producer can send any more. What is in the ring
-    /// stays for the next consumer.
+    /// Closes the ring for good; see [`Consumer::close`](crate::Consumer::close).
     pub fn close(self) {
         self.side.seat.close();
     }

@@ -17,8 +17,8 @@ use crate::wait::WaitMode;
 /// The sending side of a packed ring.
 ///
 /// What is written before an element is sent happens before what its receiver reads.
-/// Dropping the producer ends the stream, as it does for a
-/// [`Producer`](crate::Producer) of messages.
+/// When verbs wait and when they make system calls, and how dropping the producer ends the
+/// stream, is as for a [`Producer`](crate::Producer) of messages.
 #[derive(Debug)]
 pub struct Producer<T> {
     side: SendElements,
@@ -208,8 +208,7 @@ impl<T: Element> Producer<T> {
         self.side.consumers.required = require;
     }
 
-    /// Closes the ring for good: no producer can send any more, and the stream ends
-    /// when the ring is drained.
+    /// Closes the ring for good; see [`Producer::close`](crate::Producer::close).
     pub fn close(self) {
         self.side.seat.close();
     }

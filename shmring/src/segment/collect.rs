@@ -33,6 +33,23 @@ use crate::sys::{shm, token};
 /// It takes nothing from the living, whatever other collectors, creators and attachers do
 /// meanwhile. Only segments of this process's own user are removed, and messages in them are
 /// lost. Where a service is to find its messages again after a crash, it has to be back first.
+///
+/// ```
+/// use shmring::{Collector, Config, Fate, Segment};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let name = format!("doc-collector-{}", std::process::id());
+/// # let name = name.as_str();
+/// let segment = Segment::create(name, &Config::spsc())?;
+/// assert_eq!(Collector::new().collect(name)?.fate, Fate::Kept);
+///
+/// // Left in good order: it may be meant for somebody who is yet to come.
+/// drop(segment);
+/// assert_eq!(Collector::new().collect(name)?.fate, Fate::Kept);
+/// assert_eq!(Collector::new().unattached(true).collect(name)?.fate, Fate::RemovedUnattached);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[must_use]
 pub struct Collector {

@@ -20,6 +20,24 @@ const MODE_BITS: u32 = 0o777;
 
 /// What a new segment is to be like: for the owner only, and at most 64 attaches and
 /// handles, unless said otherwise.
+///
+/// Sizes are rounded up to what a ring can have, and checked when the segment is created.
+///
+/// ```
+/// use shmring::Config;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let records = Config::spsc().capacity_bytes(100_000).mode(0o660).prefault(true);
+/// assert_eq!(records.rounded_capacity_bytes()?, 131_072);
+///
+/// let jobs = Config::mpmc().slots(1000).slot_bytes(100);
+/// assert_eq!(jobs.rounded_slots()?, Some((1024, 104)));
+///
+/// let values = Config::mpsc().slots(4096).element::<[f64; 2]>();
+/// assert_eq!(values.rounded_slots()?, Some((4096, 24)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Config {
@@ -98,8 +116,8 @@ impl Config {
     }
 
     /// Bytes from one slot of a slot ring to the next, rounded up to a multiple of 8,
-    /// 16 to 2^20. A message can have 8 less. Slots that are a multiple of 128 keep
-    /// handles on different slots out of each other's cache lines.
+    /// 16 to 2^20. A message can have 8 less. Slots that are no larger than that are fastest,
+    /// as several small ones share a cache line.
     pub fn slot_bytes(mut self, slot_bytes: u64) -> Self {
         self.slot_bytes = Some(slot_bytes);
         self

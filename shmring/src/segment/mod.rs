@@ -70,6 +70,25 @@ impl Segment {
     /// to it. All its memory is allocated now. Others see the name when the
     /// segment is complete; of several that create one name, one succeeds.
     ///
+    /// The name stays until it is [unlinked](Self::unlink), also when its maker ends.
+    ///
+    /// ```
+    /// use shmring::{Config, CreateError, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name = format!("doc-create-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let segment = Segment::create(name, &Config::mpmc().slots(1000).slot_bytes(128))?;
+    /// assert_eq!(segment.description().slots, Some(1024));
+    /// assert_eq!(segment.description().max_message_bytes, 120);
+    ///
+    /// let again = Segment::create(name, &Config::spsc());
+    /// assert!(matches!(again, Err(CreateError::Exists { .. })));
+    /// Segment::unlink(name)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`CreateError`]. Nothing is left behind.
     pub fn create(name: &str, config: &Config) -> Result<Self, CreateError> {
@@ -89,7 +108,31 @@ impl Segment {
     }
 
     /// Attaches to the segment of that name, with or without a leading slash, and
-    /// cleans up behind those whose processes died. Messages in it stay.
+    /// cleans up behind those whose processes died. Messages in it stay. Waits up to 2 s for
+    /// one who replaces or removes the segment at that moment.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use shmring::{AttachError, Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name = format!("doc-attach-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// assert!(matches!(Segment::attach(name), Err(AttachError::NotFound { .. })));
+    ///
+    /// // Who may be first waits for the other.
+    /// let waiter = std::thread::spawn({
+    ///     let name = name.to_owned();
+    ///     move || Segment::attach_timeout(&name, Duration::from_secs(10))
+    /// });
+    /// Segment::create(name, &Config::spsc())?;
+    /// let segment = waiter.join().unwrap()?;
+    /// assert_eq!(segment.status()?.attached.len(), 1);
+    /// # Segment::unlink(name)?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// See [`AttachError`]. The file and its header are checked before anything is mapped;
@@ -219,7 +262,7 @@ impl Segment {
     }
 
     /// Removes a name. Those attached go on undisturbed; the memory is freed when
-    /// the last of them detaches.
+    /// the last of them detaches. Waits up to 2 s for one who replaces the segment.
     ///
     /// # Errors
     /// See [`UnlinkError`].
@@ -293,14 +336,31 @@ impl Segment {
     /// on at once. Without it, who waits notices a death after about as long as it has
     /// waited by then, at least 2 ms and at most 100 ms; who spins, after 1 ms.
     ///
+    /// ```
+    /// use shmring::{Config, RecvError, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("prices", &Config::spsc())?;
+    /// // One is enough for all who use the segment, in whatever process.
+    /// let monitor = segment.monitor()?;
+    /// let mut consumer = segment.consumer()?;
+    /// # drop(segment.producer()?);
+    /// // The end of a producer that is killed is told at once.
+    /// assert_eq!(consumer.recv(), Err(RecvError::Eof));
+    /// drop(monitor);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// See [`MonitorError`].
     pub fn monitor(&self) -> Result<Monitor, MonitorError> {
         Monitor::start(Arc::clone(&self.attach))
     }
 
-    /// Closes the ring for good: sends fail from now on; the consumer gets what is
-    /// in the ring, then the end of the stream.
+    /// Closes the ring for good: sends fail from now on, but for one that is under way;
+    /// consumers get what is in the ring, then the end of the stream. In a fork child it does
+    /// nothing.
     pub fn close(&self) {
         if !self.attach.mapping().is_forked() {
             self.attach.mapping().close();

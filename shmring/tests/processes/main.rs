@@ -36,6 +36,7 @@ fn child_entry() {
             "come-and-go" => collecting::come_and_go(&args),
             "attach-on" => races::attach_on(&args),
             "unlink-on" => races::unlink_on(&args),
+            "replace-on" => races::replace_on(&args),
             "ring-hold" => slots_death::hold(&args),
             "ring-sleep" => slots_sleepers::sleep(&args),
             "fork-with-slots" => ring_forks::fork(&args),

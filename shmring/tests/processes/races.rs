@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use shmring::{
-    AttachError, Config, CreateError, Description, Observer, Segment, UnlinkError, Unlinked,
+    AttachError, Collector, Config, CreateError, Description, Fate, Observer, Segment, UnlinkError,
+    Unlinked,
 };
 
 use crate::common::child::{self, Part, pause, say};
@@ -71,6 +72,41 @@ fn a_creator_that_is_killed_leaves_all_or_nothing() {
         let left = std::fs::read_dir("/dev/shm").unwrap().flatten();
         let mut left = left.map(|entry| entry.file_name().to_string_lossy().into_owned());
         assert!(!left.any(|file| file.starts_with(&temporary)));
+    }
+}
+
+/// In the child: replaces the segment over and over, and removes it in each way.
+pub(crate) fn replace_on(args: &[String]) {
+    let config = Config::spsc().capacity_bytes(4096);
+    say("ready");
+    loop {
+        drop(Segment::recreate(&args[0], &config).unwrap());
+        drop(Segment::recreate(&args[0], &config).unwrap());
+        assert_eq!(Segment::unlink_stale(&args[0]).unwrap(), Unlinked::Removed);
+        drop(Segment::recreate(&args[0], &config).unwrap());
+        let collected = Collector::new().unattached(true).collect(&args[0]).unwrap();
+        assert_eq!(collected.fate, Fate::RemovedUnattached);
+    }
+}
+
+/// Catches a lock that outlives who replaced or removed a segment when it was killed, and half
+/// of a segment that is left of it.
+#[test]
+fn one_who_replaces_and_is_killed_holds_up_nobody() {
+    let _watchdog = watchdog("one_who_replaces_and_is_killed_holds_up_nobody");
+    for round in 0..30 {
+        let name = Name::new();
+        let mut child = child::start("replace-on", &[&*name]);
+        assert_eq!(child.hear(), "ready");
+        std::thread::sleep(Duration::from_micros(500 + 37 * round));
+        child.kill();
+        match Segment::attach(&name) {
+            Ok(segment) => drop(segment),
+            Err(AttachError::NotFound { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+        drop(Segment::recreate(&name, &Config::spsc()).unwrap());
+        Segment::unlink(&name).unwrap();
     }
 }
 

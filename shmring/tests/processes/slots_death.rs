@@ -4,8 +4,8 @@
 use std::cell::Cell;
 
 use shmring::{
-    Config, Consumer, Kind, Observer, Producer, RecvError, Segment, SendError, TryRecvError,
-    WaitMode,
+    Config, Consumer, JoinError, Kind, Observer, Producer, RecvError, Segment, SendError,
+    TryRecvError, WaitMode,
 };
 
 use crate::common::child::{self, Part, pause, say};
@@ -71,6 +71,15 @@ pub(crate) fn hold(args: &[String]) {
         "consumer" => {
             let mut rx = segment.consumer().unwrap();
             assert_eq!(rx.recv().unwrap(), payload(0, 40));
+            say("holds");
+            pause();
+        }
+        // One received, and two looked at.
+        "peeks" => {
+            let mut rx = segment.consumer().unwrap();
+            assert_eq!(rx.recv().unwrap(), payload(0, 40));
+            let mut ahead = rx.lookahead().unwrap();
+            assert!(ahead.next().is_some() && ahead.next().is_some());
             say("holds");
             pause();
         }
@@ -145,6 +154,54 @@ fn a_killed_producers_reservation_is_passed_over() {
             assert_eq!((status.resolved, status.tombstones), (1, 1), "{kind}, {way}");
             assert_eq!((status.messages_received, status.used_slots), (3, Some(0)));
         }
+    }
+}
+
+/// Catches a slot that a sole producer had not finished and that is delivered, or lost to its
+/// successor: nobody else can have claimed one, so there is nothing to pass over.
+#[test]
+fn a_killed_sole_producers_slot_is_its_successors() {
+    let _watchdog = watchdog("a_killed_sole_producers_slot_is_its_successors");
+    let name = Name::new();
+    let segment = name.create(&ring(Kind::Spmc));
+    let mut rx = segment.consumer().unwrap();
+    for round in 1..=5 {
+        let mut child = holder(&name, "reservation");
+        assert!(matches!(segment.producer(), Err(JoinError::RoleTaken { .. })));
+        child.kill();
+        let mut tx = segment.producer().unwrap();
+        tx.send(b"in its place").unwrap();
+        assert_eq!(rx.recv().unwrap(), b"sent");
+        let mut position = 0;
+        rx.recv_batch(1, |message| {
+            assert_eq!(message.to_vec(), b"in its place");
+            position = message.position();
+        })
+        .unwrap();
+        assert_eq!(position, 2 * round);
+        assert_eq!(segment.status().unwrap().tombstones, 0);
+    }
+}
+
+/// Catches messages in slots that were looked at and die with who looked, or that come twice
+/// though they were received.
+#[test]
+fn a_killed_sole_consumer_leaves_what_it_did_not_release() {
+    let _watchdog = watchdog("a_killed_sole_consumer_leaves_what_it_did_not_release");
+    let name = Name::new();
+    let (segment, mut tx, rx) = name.pair_of(&ring(Kind::Mpsc));
+    drop(rx);
+    tx.set_require_consumer(false);
+    (0..5).for_each(|number| tx.send(&payload(number, 40)).unwrap());
+    let mut child = holder(&name, "peeks");
+    assert!(matches!(segment.consumer(), Err(JoinError::RoleTaken { .. })));
+    child.kill();
+    let mut rx = segment.consumer().unwrap();
+    for number in 1..5 {
+        let peek = rx.peek().unwrap();
+        assert_eq!(peek.message().to_vec(), payload(number, 40));
+        assert_eq!(peek.message().is_redelivered(), number < 3, "{number}");
+        peek.release();
     }
 }
 

@@ -247,3 +247,29 @@ fn the_last_message_comes_before_the_end() {
         assert!(received.into_iter().eq(expected));
     });
 }
+
+/// Catches a loop over a stream that ends early, never ends, or hides what went wrong: after an
+/// error, asking again would give the same for ever.
+#[test]
+fn a_loop_ends_with_the_stream_or_with_an_error() {
+    /// Where the first record lies in the file, with the default tables.
+    const DATA: u64 = 28_672;
+    let name = Name::new();
+    let (segment, mut tx, mut rx) = name.pair(4096);
+    for round in 0..3 {
+        tx.send_batch(&["a", "", "b"]).unwrap();
+        drop(tx);
+        let messages: Vec<_> = rx.iter().collect();
+        assert_eq!(messages, [Ok(b"a".to_vec()), Ok(Vec::new()), Ok(b"b".to_vec())], "{round}");
+        assert!(rx.iter().next().is_none());
+        tx = segment.producer().unwrap();
+    }
+    let head = segment.status().unwrap().head;
+    tx.send(b"good").unwrap();
+    tx.send(b"bad").unwrap();
+    name.poke(DATA + head + 16, 7);
+    let mut messages = rx.iter();
+    assert_eq!(messages.next(), Some(Ok(b"good".to_vec())));
+    assert!(matches!(messages.next(), Some(Err(RecvError::Failed(_)))));
+    assert_eq!(messages.next(), None);
+}

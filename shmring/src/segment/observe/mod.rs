@@ -24,7 +24,27 @@ pub(super) use participants::Participants;
 pub(super) use status::status;
 
 /// A look at a segment from outside: it takes no part, stores nothing, and needs
-/// only permission to read.
+/// only permission to read. Whoever uses the segment is not slowed down by more than a look at
+/// its memory takes, and does not know of it.
+///
+/// ```
+/// use shmring::{Config, Front, Observer, Segment};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let name = format!("doc-observer-{}", std::process::id());
+/// # let name = name.as_str();
+/// let segment = Segment::create(name, &Config::mpmc().slots(64))?;
+/// let mut producer = segment.producer()?;
+/// producer.send_batch(&["one", "two"])?;
+///
+/// let status = Observer::open(name)?.status()?;
+/// assert_eq!((status.used_slots, status.front), (Some(2), Front::Message));
+/// assert_eq!(status.producers[0].pid, std::process::id());
+/// assert!(status.producers[0].alive && status.consumers.is_empty());
+/// # Segment::unlink(name)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Observer {
     mapping: Mapping,

@@ -1,0 +1,79 @@
+//! Market data: feeds, each a process of its own, send quotes into one ring, and one consumer
+//! keeps the last price of each instrument.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::process::{Command, id};
+use std::{env, thread};
+
+use shmring::bytemuck::{Pod, Zeroable};
+use shmring::{Config, Element, Segment};
+
+const FEEDS: u32 = 3;
+const INSTRUMENTS: [u32; 4] = [1, 2, 3, 4];
+const UPDATES: u32 = 20_000;
+
+/// What the ring holds: numbers, and no padding between them.
+#[derive(Clone, Copy, Pod, Zeroable)]
+#[bytemuck(crate = "shmring::bytemuck")]
+#[repr(C)]
+struct Quote {
+    feed: u32,
+    instrument: u32,
+    price: f64,
+}
+
+impl Element for Quote {
+    /// Whoever joins with another id, size or alignment is refused.
+    const TYPE_ID: u64 = 0x0051_554F_5445_0001;
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    if let [_, name, feed] = &env::args().collect::<Vec<_>>()[..] {
+        return send_quotes(name, feed.parse()?);
+    }
+    let name = format!("quotes-{}", id());
+    let result = keep_last_prices(&name);
+    Segment::unlink(&name)?;
+    result
+}
+
+/// A feed: updates all its instruments, again and again.
+fn send_quotes(name: &str, feed: u32) -> Result<(), Box<dyn Error>> {
+    let mut producer = Segment::attach(name)?.typed_producer::<Quote>()?;
+    for update in 1..=UPDATES {
+        let price = f64::from(update) / 100.0;
+        let quotes = INSTRUMENTS.map(|instrument| Quote { feed, instrument, price });
+        // One claim for all. Waits for room, so feeds go no faster than the consumer.
+        producer.send_slice(&quotes)?;
+    }
+    Ok(())
+}
+
+fn keep_last_prices(name: &str) -> Result<(), Box<dyn Error>> {
+    // Many producers, one consumer; each slot as large as a quote needs.
+    let segment = Segment::create(name, &Config::mpsc().slots(4096).element::<Quote>())?;
+    let mut consumer = segment.typed_consumer::<Quote>()?;
+    // The stream ends when the last producer has gone. This one sends nothing, and keeps it
+    // open until all feeds have come and gone.
+    let keeps_open = segment.typed_producer::<Quote>()?;
+    let start =
+        |feed: u32| Command::new(env::current_exe()?).args([name, &feed.to_string()]).spawn();
+    let feeds = (0..FEEDS).map(start).collect::<Result<Vec<_>, _>>()?;
+    let waiter = thread::spawn(move || {
+        feeds.into_iter().for_each(|mut feed| assert!(feed.wait().is_ok_and(|end| end.success())));
+        drop(keeps_open);
+    });
+
+    let (mut last, mut count) = (BTreeMap::new(), 0);
+    for quote in consumer.iter() {
+        // Quotes of one feed come in their order, so the last one is the newest.
+        let Quote { feed, instrument, price } = quote?;
+        last.insert((feed, instrument), price);
+        count += 1;
+    }
+    waiter.join().expect("all feeds end well");
+    assert!(last.values().all(|&price| price == f64::from(UPDATES) / 100.0), "{last:?}");
+    println!("{count} quotes from {FEEDS} feeds, last prices of {} instruments", last.len());
+    Ok(())
+}

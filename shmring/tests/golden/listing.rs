@@ -1,0 +1,75 @@
+//! What is in a segment, told by the library in the words of `reader.py`.
+
+use std::fmt::{self, Write};
+use std::time::UNIX_EPOCH;
+
+use shmring::{Holder, Observer, Participant, PeekEnd, Role, WakeFences};
+
+pub(crate) fn listing(name: &str) -> String {
+    let mut text = String::new();
+    write_to(&mut text, &Observer::open(name).unwrap()).unwrap();
+    text
+}
+
+fn participant(participant: &Participant) -> String {
+    let Participant { pid, uid, alive, .. } = participant;
+    format!("pid {pid} uid {uid} {}", if *alive { "alive" } else { "dead" })
+}
+
+fn write_holder(text: &mut String, holder: &Holder) -> fmt::Result {
+    let Holder { handle, role, .. } = holder;
+    write!(text, "{role} handle {handle} {}", participant(&holder.participant))?;
+    if let Some(need) = holder.sleeps_until {
+        write!(text, " sleeps until {need}")?;
+    }
+    if let Some(tickets) = &holder.announced {
+        write!(text, " announced {} to {}", tickets.start, tickets.end)?;
+    }
+    writeln!(text)
+}
+
+fn write_to(text: &mut String, observer: &Observer) -> fmt::Result {
+    let is = observer.description();
+    writeln!(text, "kind {}\ncapacity {}", is.kind, is.capacity_bytes)?;
+    if let (Some(slots), Some(slot_bytes)) = (is.slots, is.slot_bytes) {
+        writeln!(text, "slots {slots} of {slot_bytes}")?;
+    }
+    if let Some(element) = is.element {
+        writeln!(text, "element {} type {:#x}", element.size_bytes, element.type_id)?;
+    }
+    let fences = match is.wake_fences {
+        WakeFences::BothSides => "both sides",
+        WakeFences::Borrowed => "borrowed",
+        WakeFences::SleepersOnly => "sleepers only",
+    };
+    let created = is.created.duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    writeln!(text, "max message {}\nfences {fences}", is.max_message_bytes)?;
+    writeln!(text, "created {created} by {}", is.creator_pid)?;
+
+    let peeked = observer.peek(usize::MAX, usize::MAX).unwrap();
+    let status = observer.status().unwrap();
+    writeln!(text, "head {} tail {}", status.head, status.tail)?;
+    writeln!(text, "received {} tombstones {}", status.messages_received, status.tombstones)?;
+    writeln!(text, "resolved {} repairs {}", status.resolved, status.repairs)?;
+    let (producers, consumers) = (status.producers_so_far, status.consumers_so_far);
+    writeln!(text, "producers so far {producers} consumers so far {consumers}")?;
+    writeln!(text, "closed {}", u8::from(status.closed))?;
+    for attached in &status.attached {
+        writeln!(text, "attached {}", participant(attached))?;
+    }
+    for role in [Role::Producer, Role::Consumer] {
+        status.holders_of(role).try_for_each(|holder| write_holder(text, holder))?;
+    }
+    for message in &peeked.messages {
+        write!(text, "message {} to {}: ", message.start, message.end)?;
+        message.bytes.iter().try_for_each(|byte| write!(text, "{byte:02x}"))?;
+        writeln!(text)?;
+    }
+    let (end, position) = match peeked.end {
+        PeekEnd::Empty => ("empty", status.tail),
+        PeekEnd::InFlight { position } => ("in flight", position),
+        PeekEnd::Corrupt(corrupt) => ("corrupt", corrupt.position),
+        PeekEnd::Outrun | PeekEnd::Limit => ("outrun", 0),
+    };
+    writeln!(text, "then {end} at {position}")
+}

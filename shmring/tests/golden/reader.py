@@ -1,0 +1,348 @@
+"""Lists what is in a segment, from what docs/format.md says and nothing else.
+
+    reader.py FILE
+
+FILE is a segment, such as /dev/shm/prices, or a dump of one that ends in .hex. Nothing is
+stored and no lock is taken. Needs no more than Python 3.
+
+A word is loaded at once, as a native number in a mapping. Python has no fences: where the
+processor reorders loads, which x86-64 does not, a ring in use may show a message that is none.
+"""
+
+import fcntl
+import mmap
+import os
+import struct
+import sys
+
+MAGIC = 0x00676E69726D6873
+VERSION = 3
+LAYOUT = [
+    640, 0, 128, 136, 144, 152, 256, 384, 512, 520, 528, 536, 544, 552, 560, 592,
+    64, 0, 8, 12, 16, 24,
+    256, 0, 8, 128, 136, 144,
+]  # fmt: skip
+KINDS = {1: "spsc", 2: "mpmc", 3: "mpsc", 4: "spmc", 5: "packed"}
+FENCES = {1: "both sides", 2: "borrowed", 3: "sleepers only"}
+PAGE = 4096
+MAX_RESTARTS = 1000
+
+
+class Corrupt(Exception):
+    """No correct peer can have written that."""
+
+
+class Refused(Exception):
+    """No segment that this reader knows."""
+
+
+def up(size):
+    return (size + PAGE - 1) // PAGE * PAGE
+
+
+def align8(size):
+    return (size + 7) // 8 * 8
+
+
+def wrapped(difference):
+    return difference % 2**64
+
+
+def at_or_past(a, b):
+    return wrapped(a - b) < 2**63
+
+
+def fnv(words):
+    value = 0xCBF29CE484222325
+    for word in words:
+        value = (value ^ word) * 0x100000001B3 % 2**64
+    return value
+
+
+def check(holds, what):
+    if not holds:
+        raise Refused(what)
+
+
+def is_power_of_two(number):
+    return number > 0 and number & (number - 1) == 0
+
+
+class Segment:
+    """The header, checked, and access to what lies behind it."""
+
+    def __init__(self, path):
+        self.file = None
+        if path.endswith(".hex"):
+            data = undump(path)
+            page, length = data[:PAGE], len(data)
+        else:
+            self.file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            length = os.fstat(self.file).st_size
+            page = os.pread(self.file, PAGE, 0)
+        check(length >= PAGE, "too short")
+        self.check_header(struct.unpack("=512Q", page), length)
+        if self.file is not None:
+            data = mmap.mmap(self.file, length, prot=mmap.PROT_READ)
+        self.bytes = memoryview(data)
+        self.words = self.bytes.cast("Q")
+        self.halves = self.bytes.cast("I")
+
+    def check_header(self, header, length):
+        check(header[0] == MAGIC, "the magic")
+        check(header[1] == VERSION, "the version")
+        check(header[2] == fnv(LAYOUT), "the layout hash")
+        check(header[511] == fnv(header[:511]), "the checksum")
+        check(header[4] in KINDS, "the kind")
+        check(header[5] in FENCES, "the fence mode")
+        self.kind, self.fences = KINDS[header[4]], FENCES[header[5]]
+        self.capacity, self.attaches, self.handles = header[6:9]
+        self.created, self.creator = header[10:12]
+        self.slots, self.slot_bytes = header[12:14]
+        self.element, align, self.type_id = header[14:17]
+        check(1 <= self.attaches <= 256 and 1 <= self.handles <= 256, "a table")
+        if self.kind == "spsc":
+            check(is_power_of_two(self.capacity) and 2**12 <= self.capacity <= 2**33, "capacity")
+            check(not any(header[12:17]), "a word that is not used")
+        else:
+            check(is_power_of_two(self.slots) and self.slots <= 2**24, "slots")
+            check(self.capacity == self.slots * self.slot_bytes <= 2**33, "capacity")
+            room = 2**20 if self.kind == "packed" else self.slot_bytes - 8
+            if self.kind == "packed":
+                check(self.element == self.slot_bytes and align <= PAGE, "the element")
+            else:
+                check(self.slot_bytes % 8 == 0 and 16 <= self.slot_bytes <= 2**20, "slot bytes")
+            if self.kind == "packed" or self.element:
+                fits = is_power_of_two(align) and self.element % align == 0
+                check(fits and 1 <= self.element <= room, "the element")
+            else:
+                check(not any(header[14:17]), "a word that is not used")
+        check(header[9] < 8, "the memory word")
+        check(self.creator < 2**32, "the creator")
+        check(not any(header[17:511]), "a word that is not used")
+        self.handle_table = up(PAGE + 64 * self.attaches)
+        self.control = self.handle_table + 256 * self.handles
+        self.data = up(self.control + 640)
+        total = up(self.data + self.capacity)
+        check(header[3] == total == length, "the length")
+
+    def many_producers(self):
+        return self.kind in ("mpmc", "mpsc")
+
+    def max_message(self):
+        if self.kind == "spsc":
+            return self.capacity // 2 - 16
+        return self.slot_bytes if self.kind == "packed" else self.slot_bytes - 8
+
+    def load(self, offset):
+        return self.words[offset // 8]
+
+    def head(self):
+        return self.load(self.control + 128)
+
+    def tail(self):
+        return self.load(self.control)
+
+    def bits(self, offset):
+        """The handles whose bits are set in the map at that offset of the control block."""
+        words = [self.load(self.control + offset + 8 * i) for i in range(4)]
+        return [i for i in range(self.handles) if words[i // 64] >> i % 64 & 1]
+
+    # What is at a position: ("message", start, end, offset, length), ("tombstone", end),
+    # or why there is nothing.
+
+    def look(self, position, head, tail):
+        if self.kind == "spsc":
+            return self.look_at_record(position, head)
+        if self.kind == "packed":
+            return self.look_at_element(position, head, tail)
+        return self.look_at_slot(position, tail)
+
+    def header_at(self, position):
+        word = self.load(self.data + position % self.capacity)
+        if word == 0:
+            return None
+        kind, length = word >> 32 & 0xFF, word & 0xFFFFFFFF
+        room = self.capacity - position % self.capacity
+        fits = {
+            1: length <= self.capacity // 2 - 16 and align8(8 + length) <= room,
+            2: 8 + length == room,
+        }
+        if word >> 40 != position // 8 % 2**24 or not fits.get(kind, False):
+            raise Corrupt(position)
+        return kind, length
+
+    def look_at_record(self, position, head):
+        if position % 8:
+            raise Corrupt(position)
+        found = self.header_at(position)
+        if found is None:
+            return ("empty",)
+        start = position
+        if found[0] == 2:
+            start = wrapped(position + 8 + found[1])
+            found = self.header_at(start)
+            if found is None or found[0] != 1:
+                raise Corrupt(position)
+        end = wrapped(start + align8(8 + found[1]))
+        if wrapped(end - head) > self.capacity - 8:
+            raise Corrupt(position)
+        return ("message", start, end, self.data + start % self.capacity + 8, found[1])
+
+    def look_at_slot(self, position, tail):
+        offset = self.data + position % self.slots * self.slot_bytes
+        word = self.load(offset)
+        sequence, flags, length = word >> 24, word >> 20 & 15, word & 0xFFFFF
+        end = wrapped(position + 1)
+        if sequence == end % 2**40 and flags:
+            if flags == 1 and length <= self.slot_bytes - 8 and self.element in (0, length):
+                return ("message", position, end, offset + 8, length)
+            if flags == 2 and length == 0:
+                return ("tombstone", end)
+            raise Corrupt(position)
+        if word != 0 and (flags == 0 or (sequence - end) % self.slots):
+            raise Corrupt(position)
+        if not self.many_producers() or position == tail:
+            return ("empty",)
+        if not at_or_past(tail, position):
+            raise Corrupt(position)
+        return ("in flight",)
+
+    def look_at_element(self, position, head, tail):
+        if wrapped(tail - head) > self.slots:
+            raise Corrupt(position)
+        if position == tail:
+            return ("empty",)
+        offset = self.data + position % self.slots * self.element
+        return ("message", position, wrapped(position + 1), offset, self.element)
+
+    def pending(self):
+        """All messages that wait, and why there are no more."""
+        most = self.slots or self.capacity // 8
+        head, tail = self.head(), self.tail()
+        position, messages, restarts = head, [], 0
+        while len(messages) <= most:
+            copy = b""
+            try:
+                found = self.look(position, head, tail)
+                if found[0] == "message":
+                    copy = bytes(self.bytes[found[3] : found[3] + found[4]])
+            except Corrupt as corrupt:
+                found = ("corrupt",)
+            now = self.head()
+            if not at_or_past(position, now):
+                restarts += 1
+                if restarts > MAX_RESTARTS:
+                    return messages, "outrun", position
+                head, tail = now, self.tail()
+                position = head
+            elif found[0] == "message":
+                messages.append((found[1], found[2], copy))
+                position = found[2]
+            elif found[0] == "tombstone":
+                position = found[1]
+            else:
+                return messages, found[0], position
+        return messages, "outrun", position
+
+    # Who takes part.
+
+    def is_alive(self, attach):
+        """Whether somebody has the token alone."""
+        if self.file is None:
+            return False
+        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, PAGE + 64 * attach, 1, 0)
+        lock = fcntl.fcntl(self.file, fcntl.F_OFD_GETLK, lock)
+        return struct.unpack("hhqqi4x", lock)[0] != fcntl.F_UNLCK
+
+    def participant(self, attach):
+        entry = PAGE + 64 * attach
+        pid, uid = self.halves[entry // 4 + 2], self.halves[entry // 4 + 3]
+        return f"pid {pid} uid {uid} {'alive' if self.is_alive(attach) else 'dead'}"
+
+    def attached(self):
+        entries = range(self.attaches)
+        return [self.participant(i) for i in entries if self.load(PAGE + 64 * i) & 1]
+
+    def holders(self, role, shared, sleepers, tail):
+        """The handles that have a role, and what each is at."""
+        word = self.load(self.control + role)
+        holders = [(word & 0xFFFF) - 1] if word & 0xFFFF else []
+        asleep = self.bits(sleepers)
+        for handle in holders + self.bits(shared):
+            if handle >= self.handles:
+                continue
+            entry = self.handle_table + 256 * handle
+            state = self.load(entry + 136)
+            attach = state >> 8 & 0xFFFF
+            if not state & 1 or attach >= self.attaches or not self.load(PAGE + 64 * attach) & 1:
+                continue
+            text = f"handle {handle} {self.participant(attach)}"
+            if handle in asleep:
+                text += f" sleeps until {self.load(entry + 144)}"
+            intent = self.load(entry)
+            count = intent % 2**25
+            if count:
+                # Of all tickets with these low bits, the one next to tail.
+                ahead = ((intent >> 25) - tail + 2**38) % 2**39 - 2**38
+                first = wrapped(tail + ahead)
+                text += f" announced {first} to {wrapped(first + count)}"
+            yield text
+
+
+def undump(path):
+    """The bytes of a dump: lines of an offset and sixteen bytes; what is left out is zero."""
+    chunks = []
+    with open(path, encoding="ascii") as dump:
+        for line in dump:
+            offset, data = line.split(":")
+            chunks.append((int(offset, 16), bytes.fromhex(data)))
+    last, data = chunks[-1]
+    image = bytearray(last + len(data))
+    for offset, data in chunks:
+        image[offset : offset + len(data)] = data
+    return bytes(image)
+
+
+def listing(segment):
+    yield f"kind {segment.kind}"
+    yield f"capacity {segment.capacity}"
+    if segment.slots:
+        yield f"slots {segment.slots} of {segment.slot_bytes}"
+    if segment.element:
+        yield f"element {segment.element} type {segment.type_id:#x}"
+    yield f"max message {segment.max_message()}"
+    yield f"fences {segment.fences}"
+    yield f"created {segment.created} by {segment.creator}"
+    head, control = segment.head(), segment.control
+    messages, end, position = segment.pending()
+    # What lies behind a ticket in flight is claimed as well.
+    tail = segment.tail() if segment.many_producers() else position
+    yield f"head {head} tail {tail}"
+    tombstones = segment.load(control + 552)
+    received = segment.load(control + 136) if segment.kind == "spsc" else head - tombstones
+    yield f"received {received} tombstones {tombstones}"
+    yield f"resolved {segment.load(control + 544)} repairs {segment.load(control + 536)}"
+    producers, consumers = segment.load(control + 520) >> 16, segment.load(control + 528) >> 16
+    yield f"producers so far {producers} consumers so far {consumers}"
+    yield f"closed {segment.load(control + 512) & 1}"
+    for participant in segment.attached():
+        yield f"attached {participant}"
+    for holder in segment.holders(520, 560, 384, tail):
+        yield f"producer {holder}"
+    for holder in segment.holders(528, 592, 256, tail):
+        yield f"consumer {holder}"
+    for start, stop, data in messages:
+        yield f"message {start} to {stop}: {data.hex()}"
+    yield f"then {end} at {position}"
+
+
+def main():
+    try:
+        print("\n".join(listing(Segment(sys.argv[1]))))
+    except Refused as refused:
+        sys.exit(f"{sys.argv[1]} is no segment that this reader knows: {refused} is wrong")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,153 @@
+//! A reader that was written from the document lists what the library lists.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+use shmring::{Config, Kind, Segment};
+
+use crate::common::{Name, SLOT_KINDS, payload, slots, watchdog};
+use crate::image::path;
+use crate::listing::listing;
+use crate::scenes::{ALL, point};
+
+fn has_python() -> bool {
+    static FOUND: OnceLock<bool> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let version = Command::new("python3").arg("--version").output();
+        version.is_ok_and(|output| output.status.success())
+    })
+}
+
+/// What the reader prints of a file; nothing where there is no Python 3.
+fn read(file: &Path) -> Option<String> {
+    if !has_python() {
+        println!("skipped: there is no python3");
+        return None;
+    }
+    let output = Command::new("python3").arg(path("reader.py")).arg(file).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {errors}", file.display());
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+/// Where the data lies with tables of 64 entries.
+const DEFAULT_DATA: u64 = 28_672;
+
+#[track_caller]
+fn expect_same(name: &Name) {
+    if let Some(read) = read(&name.path()) {
+        assert_eq!(read, listing(name));
+    }
+}
+
+/// Catches a document from which nobody could write a reader.
+#[test]
+fn golden_files_are_read_by_the_document_alone() {
+    for scene in &ALL {
+        if let Some(read) = read(&path(&format!("{}.hex", scene.name))) {
+            let expected = fs::read_to_string(path(&format!("{}.txt", scene.name))).unwrap();
+            assert_eq!(read, expected, "{}", scene.name);
+        }
+    }
+}
+
+/// Catches what only living segments have, and golden ones do not: tokens, other sizes, and
+/// damage.
+#[test]
+fn living_segments_are_read_by_the_document_alone() {
+    let _watchdog = watchdog("living_segments_are_read_by_the_document_alone");
+    for kind in SLOT_KINDS {
+        let name = Name::new();
+        let (segment, mut tx, mut rx) = name.pair_of(&slots(kind, 16, 128));
+        for number in 0..40 {
+            tx.send(&payload(number, number as usize)).unwrap();
+            if number >= 10 {
+                rx.recv().unwrap();
+            }
+        }
+        expect_same(&name);
+        let others: Vec<_> = (0..3).map(|_| segment.producer()).collect();
+        drop(rx);
+        expect_same(&name);
+        drop(others);
+        // The stamp of a position that is not the slot's.
+        name.poke(DEFAULT_DATA + 35 % 16 * 128, 1 << 24 | 1 << 20);
+        if kind == Kind::Mpmc {
+            expect_same(&name);
+            assert!(listing(&name).ends_with("then corrupt at 35\n"));
+        }
+    }
+    let name = Name::new();
+    let (_segment, mut tx, mut rx) = name.pair(1 << 16);
+    for number in 0..300 {
+        tx.send(&payload(number, number as usize * 5)).unwrap();
+        if number >= 20 {
+            rx.recv().unwrap();
+        }
+        if number % 50 == 7 {
+            expect_same(&name);
+        }
+    }
+    let name = Name::new();
+    let segment = name.create(&Config::packed::<[u32; 3]>().slots(64));
+    let mut tx = segment.packed_producer::<[u32; 3]>().unwrap();
+    (0..40).for_each(|number| tx.send(&point(number).0).unwrap());
+    expect_same(&name);
+}
+
+/// Catches a way of looking that shows what was never sent, while others send and receive.
+///
+/// A reader in Python can do so only where the processor keeps loads in order.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn a_ring_in_use_shows_nothing_that_was_not_sent() {
+    let _watchdog = watchdog("a_ring_in_use_shows_nothing_that_was_not_sent");
+    for config in
+        [Config::spsc().capacity_bytes(4096), slots(Kind::Mpmc, 16, 128), slots(Kind::Spmc, 16, 64)]
+    {
+        let name = Name::new();
+        let segment = name.create(&config);
+        let stop = AtomicBool::new(false);
+        let mut shown = 0;
+        thread::scope(|scope| {
+            scope.spawn(|| traffic(&segment, &stop));
+            for _ in 0..6 {
+                let read = read(&name.path()).unwrap_or_default();
+                for line in read.lines().filter(|line| line.starts_with("message")) {
+                    let bytes = line.split_once(": ").unwrap().1;
+                    let text: Vec<u8> = (0..bytes.len() / 2)
+                        .map(|i| u8::from_str_radix(&bytes[i * 2..i * 2 + 2], 16).unwrap())
+                        .collect();
+                    assert_eq!(text, message(text[0]), "{line}");
+                    shown += 1;
+                }
+            }
+            stop.store(true, Ordering::Relaxed);
+        });
+        println!("{shown} messages shown");
+    }
+}
+
+fn message(number: u8) -> Vec<u8> {
+    let mut bytes = payload(number.into(), usize::from(number % 50) + 1);
+    bytes[0] = number;
+    bytes
+}
+
+/// A ring that is mostly full, and moves.
+fn traffic(segment: &Segment, stop: &AtomicBool) {
+    let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    let mut number = 0_u8;
+    while !stop.load(Ordering::Relaxed) {
+        while tx.try_send(&message(number)).is_ok() {
+            number = number.wrapping_add(1);
+        }
+        for _ in 0..3 {
+            rx.recv().unwrap();
+        }
+    }
+}

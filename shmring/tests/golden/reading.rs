@@ -1,0 +1,119 @@
+//! Today's library reads the golden segments, and goes on with them.
+
+use std::fs;
+
+use shmring::{Front, Observer, RecvError, Role, Segment, TryRecvError};
+
+use crate::common::{LONG, Name, watchdog};
+use crate::image::{golden, path, place};
+use crate::listing::listing;
+use crate::scenes::{ALL, Point, point};
+
+fn placed(name: &str) -> (Name, Segment) {
+    let placed = place(&golden(name));
+    let segment = Segment::attach(&placed).unwrap();
+    (placed, segment)
+}
+
+/// Catches facts and messages that are read otherwise than they were.
+#[test]
+fn golden_segments_are_listed_as_they_always_were() {
+    for scene in &ALL {
+        let expected = fs::read_to_string(path(&format!("{}.txt", scene.name))).unwrap();
+        assert_eq!(listing(&place(&golden(scene.name))), expected, "{}", scene.name);
+    }
+}
+
+/// Catches records that are not found behind a pad, the dead that are not cleaned up behind,
+/// and a redelivery that is not told.
+#[test]
+fn records_are_received_and_followed_by_others() {
+    let _watchdog = watchdog("records_are_received_and_followed_by_others");
+    let (name, segment) = placed("spsc");
+    let status = segment.status().unwrap();
+    assert_eq!((status.head, status.tail, status.repairs), (4040, 4152, 2));
+    assert!(status.producers.is_empty() && status.consumers.is_empty());
+    let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    tx.send(b"more").unwrap();
+    drop(tx);
+    let mut received = Vec::new();
+    rx.recv_batch(10, |message| {
+        received.push((message.to_vec(), message.position(), message.is_redelivered()));
+    })
+    .unwrap();
+    let forty = b"forty bytes do not fit before the end...".to_vec();
+    let expected = [
+        (b"short".to_vec(), 4056, true),
+        (forty, 4144, false),
+        (Vec::new(), 4152, false),
+        (b"more".to_vec(), 4168, false),
+    ];
+    assert_eq!(received, expected);
+    assert_eq!(rx.recv(), Err(RecvError::Eof));
+    assert_eq!(Observer::open(&name).unwrap().status().unwrap().messages_received, 8);
+}
+
+/// Catches a tombstone that is delivered, a ticket of the dead that is not closed, and a message
+/// behind it that is lost.
+#[test]
+fn slots_are_received_past_the_tickets_of_the_dead() {
+    let _watchdog = watchdog("slots_are_received_past_the_tickets_of_the_dead");
+    let name = place(&golden("mpmc"));
+    let seen = Observer::open(&name).unwrap().status().unwrap();
+    assert_eq!((seen.front, seen.used_slots), (Front::Message, Some(5)));
+    let tickets: Vec<_> =
+        seen.holders_of(Role::Producer).map(|holder| holder.announced.clone()).collect();
+    assert_eq!(tickets, [Some(10..11), Some(9..10)]);
+
+    let segment = Segment::attach(&name).unwrap();
+    let mut rx = segment.consumer().unwrap();
+    assert_eq!(rx.recv_timeout(LONG).unwrap(), b"six");
+    assert_eq!(rx.recv_timeout(LONG).unwrap(), b"all of the 24 bytes fit.");
+    assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock));
+    assert_eq!(rx.recv_timeout(LONG).unwrap(), b"behind");
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+    let after = segment.status().unwrap();
+    assert_eq!((after.tombstones, after.resolved, after.messages_received), (2, 1, 9));
+    segment.producer().unwrap().send(b"eleven").unwrap();
+    assert_eq!(rx.recv_timeout(LONG).unwrap(), b"eleven");
+}
+
+/// Catches elements in slots that are taken apart, and a ring that is open again.
+#[test]
+fn elements_in_slots_are_received_from_a_closed_ring() {
+    let (_name, segment) = placed("mpsc");
+    assert!(segment.typed_producer::<Point>().is_err() && segment.consumer().is_ok());
+    let mut rx = segment.typed_consumer::<Point>().unwrap();
+    assert_eq!(rx.iter().collect::<Result<Vec<_>, _>>().unwrap(), [point(6), point(7)]);
+}
+
+/// Catches a successor that writes over what its predecessor sent, and an end that was told
+/// and is told again to one who came after it.
+#[test]
+fn a_sole_producer_follows_another_among_slots() {
+    let _watchdog = watchdog("a_sole_producer_follows_another_among_slots");
+    let (_name, segment) = placed("spmc");
+    let mut rx = segment.consumer().unwrap();
+    let mut tx = segment.producer().unwrap();
+    tx.send_batch(&["f", "g"]).unwrap();
+    assert!(tx.try_send(b"no room").is_err());
+    drop(tx);
+    let messages = rx.iter().collect::<Result<Vec<_>, _>>().unwrap();
+    assert_eq!(messages, [b"d", b"e", b"f", b"g"]);
+}
+
+/// Catches elements that are read from the wrong end of the ring.
+#[test]
+fn elements_are_received_around_the_end() {
+    let (_name, segment) = placed("packed");
+    let mut rx = segment.packed_consumer::<Point>().unwrap();
+    let elements = rx.peek(10).unwrap();
+    assert_eq!(
+        (elements.redelivered(), elements.to_vec()),
+        (2, [6, 7, 8, 9, 10].map(point).into())
+    );
+    elements.release();
+    let mut tx = segment.packed_producer::<Point>().unwrap();
+    tx.send(&point(11)).unwrap();
+    assert_eq!(rx.recv().unwrap(), point(11));
+}

@@ -1,0 +1,194 @@
+//! How the golden files were made.
+
+use std::fs;
+use std::ops::Range;
+
+use bytemuck::{Pod, Zeroable};
+use shmring::{Config, Element, Kind, RecvError, Segment, WakeFences};
+
+use crate::common::Name;
+
+/// A segment in a certain state.
+pub(crate) struct Scene {
+    pub(crate) name: &'static str,
+    /// Plays the scene under that name and returns the segment's bytes.
+    pub(crate) make: fn(&Name) -> Vec<u8>,
+    /// What the format leaves to the writer: byte ranges of the file, besides what
+    /// [`normalise`](crate::image::normalise) knows.
+    pub(crate) open: &'static [Range<usize>],
+}
+
+/// Where the parts of all of them lie: two attaches, four handles.
+const HANDLES: usize = 8192;
+const CONTROL: usize = HANDLES + 4 * 256;
+pub(crate) const DATA: usize = 12_288;
+
+/// The intent of a handle whose tickets are published.
+const fn intent(handle: usize) -> Range<usize> {
+    HANDLES + handle * 256..HANDLES + handle * 256 + 8
+}
+
+/// A tail that is a hint.
+const TAIL: Range<usize> = CONTROL..CONTROL + 8;
+
+const fn data(start: usize, end: usize) -> Range<usize> {
+    DATA + start..DATA + end
+}
+
+pub(crate) const ALL: [Scene; 5] = [
+    Scene {
+        name: "spsc",
+        make: spsc,
+        // Free space, and what is behind a payload of five bytes.
+        open: &[TAIL, data(64, 4040), data(4053, 4056)],
+    },
+    Scene {
+        name: "mpmc",
+        make: mpmc,
+        // Slots 3 to 5 are consumed, 6 holds three bytes, 7 none, 0 is full, 1 is in flight, and
+        // 2 holds six bytes.
+        open: &[
+            intent(0),
+            data(40, 64),
+            data(78, 96),
+            data(104, 128),
+            data(136, 160),
+            data(168, 192),
+            data(203, 224),
+            data(232, 256),
+        ],
+    },
+    Scene {
+        name: "mpsc",
+        make: mpsc,
+        // Slots 3 and 0 are consumed, 1 and 2 hold twelve bytes.
+        open: &[intent(0), intent(1), data(8, 24), data(44, 48), data(68, 72), data(80, 96)],
+    },
+    Scene {
+        name: "spmc",
+        make: spmc,
+        // Slots 1 and 2 are consumed, 3 and 0 hold one byte.
+        open: &[TAIL, data(9, 16), data(24, 32), data(40, 48), data(57, 64)],
+    },
+    Scene {
+        name: "packed",
+        make: packed,
+        // Free space, up to the end of the page behind the ring.
+        open: &[data(36, 72), data(96, 4096)],
+    },
+];
+
+fn config(kind: Kind) -> Config {
+    small(Config::new(kind))
+}
+
+fn small(config: Config) -> Config {
+    config.max_attaches(2).max_handles(4).wake_fences(WakeFences::BothSides)
+}
+
+fn bytes(name: &Name) -> Vec<u8> {
+    fs::read(name.path()).unwrap()
+}
+
+/// Records around the end of the ring, with both sides attached, as if both were killed.
+fn spsc(name: &Name) -> Vec<u8> {
+    let here = Segment::create(name, &config(Kind::Spsc).capacity_bytes(4096)).unwrap();
+    let there = Segment::attach(name).unwrap();
+    let (mut tx, mut rx) = (here.producer().unwrap(), there.consumer().unwrap());
+    for message in [&b"one"[..], b"", &[b'x'; 2000], &[b'y'; 2000]] {
+        tx.send(message).unwrap();
+        assert_eq!(rx.recv().unwrap(), message);
+    }
+    tx.send(b"short").unwrap();
+    tx.send(b"forty bytes do not fit before the end...").unwrap();
+    tx.send(b"").unwrap();
+    assert_eq!(rx.peek().unwrap().message().to_vec(), b"short");
+    bytes(name)
+}
+
+/// The second lap of eight slots, with producers that were killed.
+fn mpmc(name: &Name) -> Vec<u8> {
+    let config = config(Kind::Mpmc).slots(8).slot_bytes(32);
+    let here = Segment::create(name, &config).unwrap();
+    let there = Segment::attach(name).unwrap();
+    let (mut tx, mut rx) = (here.producer().unwrap(), here.consumer().unwrap());
+    let mut other = there.producer().unwrap();
+    for number in 0..6 {
+        tx.send(&[number; 7]).unwrap();
+        assert_eq!(rx.recv().unwrap(), [number; 7]);
+    }
+    tx.send(b"six").unwrap();
+    drop(other.reserve(24).unwrap());
+    tx.send(b"all of the 24 bytes fit.").unwrap();
+    let mut open = other.reserve(5).unwrap();
+    open.write_at(0, b"lost?");
+    tx.send(b"behind").unwrap();
+    bytes(name)
+}
+
+/// An element of three numbers.
+#[derive(Clone, Copy, Debug, Pod, Zeroable, PartialEq)]
+#[repr(C)]
+pub(crate) struct Point(pub(crate) [u32; 3]);
+
+impl Element for Point {
+    const TYPE_ID: u64 = 0x50_01;
+}
+
+pub(crate) fn point(number: u32) -> Point {
+    Point([number, number + 1, 0x0100_0000 * number])
+}
+
+/// Elements in slots, two producers, and everyone has left.
+fn mpsc(name: &Name) -> Vec<u8> {
+    let config = config(Kind::Mpsc).slots(4).element::<Point>();
+    let here = Segment::create(name, &config).unwrap();
+    let mut tx = here.typed_producer::<Point>().unwrap();
+    let mut other = tx.try_clone().unwrap();
+    let mut rx = here.typed_consumer::<Point>().unwrap();
+    for number in 0..2 {
+        tx.send(&point(number)).unwrap();
+        other.send(&point(number)).unwrap();
+        assert_eq!(rx.recv_slice(&mut [point(0); 2]).unwrap(), 2);
+    }
+    other.send_slice(&[point(5), point(6)]).unwrap();
+    tx.send(&point(7)).unwrap();
+    assert_eq!(rx.recv().unwrap(), point(5));
+    tx.close();
+    drop((other, rx, here));
+    bytes(name)
+}
+
+/// The messages of a second producer, after the end of the first one's was told.
+fn spmc(name: &Name) -> Vec<u8> {
+    let config = config(Kind::Spmc).slots(4).slot_bytes(16);
+    let here = Segment::create(name, &config).unwrap();
+    let (mut tx, mut rx) = (here.producer().unwrap(), here.consumer().unwrap());
+    let other = rx.try_clone().unwrap();
+    for message in ["a", "", "c"] {
+        tx.send(message.as_bytes()).unwrap();
+        assert_eq!(rx.recv().unwrap(), message.as_bytes());
+    }
+    drop(tx);
+    assert_eq!(rx.recv(), Err(RecvError::Eof));
+    let mut tx = here.producer().unwrap();
+    tx.send_batch(&["d", "e"]).unwrap();
+    drop((tx, other));
+    let left = bytes(name);
+    drop(rx);
+    left
+}
+
+/// Elements that lie around the end of the ring, the first two of them shown.
+fn packed(name: &Name) -> Vec<u8> {
+    let config = small(Config::packed::<Point>()).slots(8);
+    let here = Segment::create(name, &config).unwrap();
+    let mut tx = here.packed_producer::<Point>().unwrap();
+    let mut rx = here.packed_consumer::<Point>().unwrap();
+    tx.send_slice(&[0, 1, 2, 3, 4, 5].map(point)).unwrap();
+    assert_eq!(rx.recv_slice(&mut [point(0); 6]).unwrap(), 6);
+    tx.send_slice(&[6, 7, 8, 9, 10].map(point)).unwrap();
+    assert_eq!(rx.peek(2).unwrap().len(), 2);
+    drop((tx, rx, here));
+    bytes(name)
+}
