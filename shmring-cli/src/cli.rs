@@ -412,6 +412,7 @@ const BENCH_EXAMPLES: &str = "\
 Examples:
   shmring bench quick --html page.html
   shmring bench seed --only \"ping-pong, 8 B, blocking\" --json before.json
+  shmring bench seed --only \"ping-pong, 8 B, blocking\" --json after.json
   shmring bench compare before.json after.json";
 
 #[derive(Debug, Args)]

@@ -98,10 +98,10 @@ A segment that was created and waits for its users is not abandoned, nor is one
 that they left in good order: they may come back to it. `--unattached` removes
 those too. Files that makers left unfinished are removed in any case.
 
-That nobody is attached is proven by the kernel's locks, while nobody can attach;
-nothing is taken from the living, however many run at once. Only what belongs to
-this user is removed. What is damaged, or of another version, is left alone:
-`shmring unlink` removes it.")]
+That nobody is attached is proven by the kernel's locks, while nobody can
+attach; nothing is taken from the living, however many run at once. Only what
+belongs to this user is removed. What is damaged, or of another version, is left
+alone: `shmring unlink` removes it.")]
 pub(crate) struct GcArgs {
     /// Only these segments [default: all]
     #[arg(value_name = "NAME")]
