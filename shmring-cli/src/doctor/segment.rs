@@ -150,14 +150,18 @@ fn participants(name: &str, seen: &Seen) -> Finding {
     if seen.dead.len() > MAX_PIDS {
         pids.push(format!("{} more", seen.dead.len() - MAX_PIDS));
     }
+    let remedy = match seen.alive {
+        0 => "If nobody will, remove the segment and what is in it:",
+        _ => "Nothing need be done; to clean up now:",
+    };
     Finding::new(
         CHECK,
         Note,
         format!("{alive}; died without leaving: pid {}", pids.join(", ")),
         "Their roles are free. Whoever attaches next cleans up behind them, or waits there now.",
     )
-    .remedy("Nothing need be done; to clean up now:")
-    .command(format!("shmring attach {}", quoted(name)))
+    .remedy(remedy)
+    .command(format!("shmring gc {}", quoted(name)))
 }
 
 fn state(name: &str, seen: &Seen) -> Finding {
