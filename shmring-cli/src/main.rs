@@ -3,6 +3,7 @@
 mod attaching;
 mod cli;
 mod command;
+mod describe;
 mod doctor;
 mod facts;
 mod framing;

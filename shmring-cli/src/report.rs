@@ -1,6 +1,7 @@
 //! Facts on stdout: as text for people, as JSON for programs.
 
 use std::io::{ErrorKind, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -64,6 +65,25 @@ pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
+/// A name as an argument that a shell takes for one.
+pub(crate) fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-+,@%".contains(c);
+    if name.chars().all(is_plain) && !name.starts_with('-') {
+        name.to_owned()
+    } else {
+        format!("'/{}'", printable(name).replace('\'', "'\\''"))
+    }
+}
+
+/// A time for people: `200 ms`, `12s`, `3m 5s`.
+pub(crate) fn span(ms: u64) -> String {
+    const EXACT_MS: u64 = 10_000;
+    if ms < EXACT_MS {
+        return format!("{ms} ms");
+    }
+    humantime::format_duration(Duration::from_secs(ms / 1000)).to_string()
+}
+
 /// A name or a message with its control characters shown instead of obeyed.
 pub(crate) fn printable(text: &str) -> String {
     // U+2028, bidirectional overrides and the like rearrange a terminal's line as well.
@@ -111,6 +131,15 @@ mod tests {
         ] {
             assert_eq!(bytes(count), text);
         }
+    }
+
+    // Catches a time whose last digits say nothing.
+    #[test]
+    fn times_for_people() {
+        assert_eq!(span(0), "0 ms");
+        assert_eq!(span(9_999), "9999 ms");
+        assert_eq!(span(12_345), "12s");
+        assert_eq!(span(185_000), "3m 5s");
     }
 
     // Catches a name that could move the cursor or end the line.
