@@ -60,6 +60,17 @@ pub(crate) fn bytes(count: u64) -> String {
     if tenths == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
 }
 
+/// A number in few characters: `999`, `12.3 k`, `1.0 M`.
+pub(crate) fn short(number: u64) -> String {
+    const UNITS: [(&str, f64); 4] = [("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)];
+    let exact = number as f64;
+    // What would be rounded up to the next unit is shown in it.
+    match UNITS.iter().find(|(_, size)| exact >= size * 0.999_95) {
+        Some((unit, size)) => format!("{:.1} {unit}", exact / size),
+        None => number.to_string(),
+    }
+}
+
 /// So many of something that has a plural with s.
 pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
@@ -130,6 +141,22 @@ mod tests {
             (u64::MAX, "16777215.9 TiB"),
         ] {
             assert_eq!(bytes(count), text);
+        }
+    }
+
+    // Catches `1000.0 k` and the like.
+    #[test]
+    fn short_numbers() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1.0 k"),
+            (999_940, "999.9 k"),
+            (999_960, "1.0 M"),
+            (41_200_000, "41.2 M"),
+            (2_000_000_000, "2.0 G"),
+        ] {
+            assert_eq!(short(number), text, "{number}");
         }
     }
 

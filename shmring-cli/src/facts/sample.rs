@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use shmring::{Description, Fault, Observer, Status};
 
-use super::{Facts, HolderFacts, Rates, Scene, StandstillFacts, Subject, Unit};
+use super::{Entry, Facts, HolderFacts, Rates, Scene, StandstillFacts, Subject, Unit};
 
 /// A look at a segment.
 #[derive(Clone, Debug)]
@@ -77,6 +77,15 @@ impl Sample {
 
     pub(crate) fn is_corrupt(&self) -> bool {
         self.standstill.as_ref().is_some_and(|standstill| standstill.kind == "corrupt")
+    }
+}
+
+impl Entry<Sample> {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Sound(sample) => &sample.facts.segment.name,
+            Self::Broken { name, .. } => name,
+        }
     }
 }
 

@@ -145,6 +145,10 @@ fn play(example: &Example) -> Value {
             let _sender = with_sender();
             only_ours(print())
         }
+        "top" => {
+            let _sender = with_sender();
+            only_ours(print())
+        }
         "ls: a damaged segment" => {
             run(&["create", &name.0]).expect_code(0);
             let file = fs::File::options().write(true).open(name.path());
@@ -185,17 +189,10 @@ fn the_examples_are_what_is_printed() {
     let document = document();
     let examples = examples(&document);
     let headings: Vec<_> = examples.iter().map(|example| &*example.heading).collect();
-    let scenes = [
-        "create",
-        "serve",
-        "attach",
-        "ls",
-        "ls: a damaged segment",
-        "stat",
-        "peek",
-        "gc",
-        "doctor",
-    ];
+    let ls = ["ls", "ls: a damaged segment"];
+    let scenes =
+        [&["create", "serve", "attach"], &ls[..], &["stat", "top", "peek", "gc", "doctor"]];
+    let scenes = scenes.concat();
     assert_eq!(headings, scenes);
     for example in examples {
         let printed = play(&example);
