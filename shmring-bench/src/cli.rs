@@ -22,9 +22,9 @@ const BAR: &str = "[{bar:30}] {pos}/{len} {wide_msg}";
 /// What to say below the options.
 pub const AFTER_HELP: &str = "\
 A session says how long it will take before it starts. Interrupted, it prints
-what is complete. `--rounds 1` is a quick look without a spread. Every contender is checked for loss, order and content before
-it is timed; one that fails makes the exit code 1. What the machine lacks is
-listed as skipped, with the reason.";
+what is complete. `--rounds 1` is a quick look without a spread. Every contender
+is checked for loss, order and content before it is timed; one that fails makes
+the exit code 1. What the machine lacks is listed as skipped, with the reason.";
 
 /// What a session's command line holds.
 #[derive(Clone, Debug, Args)]

@@ -140,6 +140,9 @@ pub struct Nature {
     pub numbered: bool,
     /// Whether it is another one with a setting changed: for those who want to know that too.
     pub variant: bool,
+    /// Whether it is another one while somebody looks on, or the twin of such a one that nobody
+    /// looks at: for tables of their own.
+    pub watched: bool,
 }
 
 /// All ways of waiting.
@@ -158,6 +161,7 @@ impl Nature {
             in_place: false,
             numbered: false,
             variant: false,
+            watched: false,
         }
     }
 }

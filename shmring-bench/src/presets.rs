@@ -33,7 +33,9 @@ pub enum Who {
     Named(&'static [&'static str]),
     /// Those of these groups, without variants.
     Groups(&'static [Group]),
-    /// Everybody, variants too.
+    /// These, the others in relation to the first.
+    Beside(&'static [&'static str]),
+    /// Everybody, variants too, but for those that somebody looks at.
     All,
 }
 
@@ -41,17 +43,20 @@ impl Planned {
     /// Whether a contender has a row.
     pub fn has(&self, contender: &Contestant) -> bool {
         let wanted = match self.who {
-            Who::Named(names) => names.contains(&contender.name),
+            Who::Named(names) | Who::Beside(names) => names.contains(&contender.name),
             Who::Groups(groups) => {
                 groups.contains(&contender.nature.group) && !contender.nature.variant
             }
-            Who::All => true,
+            Who::All => !contender.nature.watched,
         };
         wanted && self.scenario.suits(&contender.nature)
     }
 
     /// To whom the others are put in relation.
     pub fn reference(&self) -> Option<&'static str> {
+        if let Who::Beside([first, ..]) = self.who {
+            return Some(first);
+        }
         let Scenario { flow, wait, message_bytes, producers, consumers, .. } = self.scenario;
         Some(match (wait, flow) {
             (Wait::Spin, _) if (producers, consumers) != (1, 1) => "plain mpmc",
@@ -66,11 +71,12 @@ impl Planned {
 }
 
 /// The names of all presets, with what they are for.
-pub const NAMES: [(&str, &str); 5] = [
+pub const NAMES: [(&str, &str); 6] = [
     ("quick", "the rings, a pipe, a Unix socket and a message queue beside the limits; 1 min"),
     ("seed", "the rings beside every mechanism of the kernel; 6 min"),
     ("peers", "the rings beside other projects' (needs the cargo feature `peers`); 4 min"),
     ("goals", "the ratios that the rings are to reach, each told as reached or not; 3 min"),
+    ("watched", "what it costs a ring that somebody looks on; 2 min"),
     ("full", "everything, in every scenario; 20 min"),
 ];
 
@@ -85,6 +91,7 @@ pub fn preset(name: &str) -> Option<Preset> {
             (9, groups(groups_of, peers()))
         }
         "goals" => (15, crate::goals::tables()),
+        "watched" => (9, watched()),
         _ => (5, full().into_iter().map(|scenario| Planned { scenario, who: Who::All }).collect()),
     };
     let costs = ["quick", "seed", "full"].contains(name);
@@ -189,6 +196,34 @@ fn full_waiting(wait: Wait) -> Vec<Scenario> {
     scenarios.extend(between(one.clone()));
     scenarios.extend(between(one.batch(32)));
     scenarios
+}
+
+/// What it costs those who use a ring that somebody looks on.
+fn watched() -> Vec<Planned> {
+    const RECORD: Who = Who::Beside(&[
+        "record ring, unwatched",
+        "record ring, watched at 10 Hz",
+        "record ring, watched at 1 kHz",
+    ]);
+    const PACKED: Who = Who::Beside(&[
+        "packed ring, unwatched",
+        "packed ring, watched at 10 Hz",
+        "packed ring, watched at 1 kHz",
+    ]);
+    const MPMC: Who = Who::Beside(&[
+        "mpmc ring, unwatched",
+        "mpmc ring, watched at 10 Hz",
+        "mpmc ring, watched at 1 kHz",
+    ]);
+    [
+        (Scenario::throughput(8, DEEP), RECORD),
+        (Scenario::throughput(1024, MIB), RECORD),
+        (Scenario::throughput(8, DEEP), PACKED),
+        (Scenario::throughput(8, DEEP), MPMC),
+    ]
+    // Of a second, so that ten looks fall into it.
+    .map(|(scenario, who)| Planned { scenario: Scenario { run_ms: 1000, ..scenario }, who })
+    .into()
 }
 
 /// Short messages in a room for so many, longer ones in a room of bytes that holds a few at least.

@@ -12,7 +12,7 @@ use shmring_bench::cli::{AFTER_HELP, FileCommand, SessionArgs};
 use crate::framing::{Incoming, Outgoing};
 use crate::parse;
 use crate::report;
-pub(crate) use looking::{GcArgs, LsArgs, PeekArgs, StatArgs};
+pub(crate) use looking::{GcArgs, LsArgs, PeekArgs, StatArgs, TopArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout,
@@ -64,6 +64,8 @@ pub(crate) enum Verb {
     Ls(LsArgs),
     /// Tell what goes on in a segment, and why it stands still
     Stat(StatArgs),
+    /// Watch all segments, and one of them in full
+    Top(TopArgs),
     /// Show messages that wait to be received, and leave them there
     Peek(PeekArgs),
     /// Clean up behind the dead, and remove what they abandoned
@@ -412,6 +414,7 @@ const BENCH_EXAMPLES: &str = "\
 Examples:
   shmring bench quick --html page.html
   shmring bench seed --only \"ping-pong, 8 B, blocking\" --json before.json
+  shmring bench seed --only \"ping-pong, 8 B, blocking\" --json after.json
   shmring bench compare before.json after.json";
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 mod attaching;
 mod cli;
 mod command;
+mod describe;
 mod doctor;
 mod facts;
 mod framing;
@@ -19,6 +20,7 @@ mod stop;
 mod style;
 mod table;
 mod terminal;
+mod top;
 
 use std::process::ExitCode;
 
@@ -53,6 +55,7 @@ fn dispatch(verb: Verb) -> Result<(), Stop> {
         Verb::Unlink(args) => command::unlink::run(&args),
         Verb::Ls(args) => command::ls::run(&args),
         Verb::Stat(args) => command::stat::run(&args),
+        Verb::Top(args) => command::top::run(&args),
         Verb::Peek(args) => command::peek::run(&args),
         Verb::Gc(args) => command::gc::run(&args),
         Verb::Doctor(args) => command::doctor::run(&args),

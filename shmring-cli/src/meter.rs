@@ -137,18 +137,7 @@ fn summary(way: Way, moved: Moved, elapsed: Duration) -> String {
 fn rates(moved: Moved, elapsed: Duration) -> String {
     let per_second = |count: u64| count as f64 / elapsed.as_secs_f64().max(1e-9);
     let bytes = report::bytes(per_second(moved.bytes) as u64);
-    format!("{} messages/s, {bytes}/s", short(per_second(moved.messages)))
-}
-
-/// A number in few characters: `999`, `12.3 k`, `1.0 M`.
-fn short(number: f64) -> String {
-    for (unit, size) in [("G", 1e9), ("M", 1e6), ("k", 1e3)] {
-        // What would be rounded up to the next unit is shown in it.
-        if number >= size * 0.999_95 {
-            return format!("{:.1} {unit}", number / size);
-        }
-    }
-    format!("{number:.0}")
+    format!("{} messages/s, {bytes}/s", report::short(per_second(moved.messages) as u64))
 }
 
 /// The line on the terminal, and the thread that draws it. Gone when it is dropped.
@@ -276,21 +265,5 @@ mod tests {
         meter.started = earlier(&meter);
         meter.waited();
         assert!(meter.started.elapsed() >= long);
-    }
-
-    // Catches `1000.0 k` and the like.
-    #[test]
-    fn short_numbers() {
-        for (number, text) in [
-            (0.0, "0"),
-            (999.4, "999"),
-            (1000.0, "1.0 k"),
-            (999_940.0, "999.9 k"),
-            (999_960.0, "1.0 M"),
-            (41_200_000.0, "41.2 M"),
-            (2e9, "2.0 G"),
-        ] {
-            assert_eq!(short(number), text, "{number}");
-        }
     }
 }

@@ -63,6 +63,16 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{error}; expected a time such as 250ms, 5s or 1m 30s"))
 }
 
+/// A time from one look to the next.
+pub(crate) fn pace(text: &str) -> Result<Duration, String> {
+    const LEAST: Duration = Duration::from_millis(10);
+    const MOST: Duration = Duration::from_secs(3600);
+    match duration(text)? {
+        pace if (LEAST..=MOST).contains(&pace) => Ok(pace),
+        _ => Err("expected a time from 10ms to 1h".to_owned()),
+    }
+}
+
 /// Permission bits in octal: `0600`, `660`, `0o640`.
 pub(crate) fn mode(text: &str) -> Result<u32, String> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
@@ -140,6 +150,10 @@ mod tests {
         assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
         for text in ["", "5", "s", "-1s", "5 parsecs"] {
             assert!(duration(text).is_err(), "{text}");
+        }
+        assert_eq!(pace("100ms"), Ok(Duration::from_millis(100)));
+        for text in ["0s", "9ms", "2h", "1"] {
+            assert!(pace(text).is_err(), "{text}");
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Facts on stdout: as text for people, as JSON for programs.
 
 use std::io::{ErrorKind, Write};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -59,9 +60,39 @@ pub(crate) fn bytes(count: u64) -> String {
     if tenths == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
 }
 
+/// A number in few characters: `999`, `12.3 k`, `1.0 M`.
+pub(crate) fn short(number: u64) -> String {
+    const UNITS: [(&str, f64); 4] = [("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)];
+    let exact = number as f64;
+    // What would be rounded up to the next unit is shown in it.
+    match UNITS.iter().find(|(_, size)| exact >= size * 0.999_95) {
+        Some((unit, size)) => format!("{:.1} {unit}", exact / size),
+        None => number.to_string(),
+    }
+}
+
 /// So many of something that has a plural with s.
 pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+/// A name as an argument that a shell takes for one.
+pub(crate) fn quoted(name: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-+,@%".contains(c);
+    if name.chars().all(is_plain) && !name.starts_with('-') {
+        name.to_owned()
+    } else {
+        format!("'/{}'", printable(name).replace('\'', "'\\''"))
+    }
+}
+
+/// A time for people: `200 ms`, `12s`, `3m 5s`.
+pub(crate) fn span(ms: u64) -> String {
+    const EXACT_MS: u64 = 10_000;
+    if ms < EXACT_MS {
+        return format!("{ms} ms");
+    }
+    humantime::format_duration(Duration::from_secs(ms / 1000)).to_string()
 }
 
 /// A name or a message with its control characters shown instead of obeyed.
@@ -111,6 +142,31 @@ mod tests {
         ] {
             assert_eq!(bytes(count), text);
         }
+    }
+
+    // Catches `1000.0 k` and the like.
+    #[test]
+    fn short_numbers() {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1.0 k"),
+            (999_940, "999.9 k"),
+            (999_960, "1.0 M"),
+            (41_200_000, "41.2 M"),
+            (2_000_000_000, "2.0 G"),
+        ] {
+            assert_eq!(short(number), text, "{number}");
+        }
+    }
+
+    // Catches a time whose last digits say nothing.
+    #[test]
+    fn times_for_people() {
+        assert_eq!(span(0), "0 ms");
+        assert_eq!(span(9_999), "9999 ms");
+        assert_eq!(span(12_345), "12s");
+        assert_eq!(span(185_000), "3m 5s");
     }
 
     // Catches a name that could move the cursor or end the line.

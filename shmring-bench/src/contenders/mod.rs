@@ -7,12 +7,14 @@ mod packed_ring;
 mod peers;
 mod rings;
 pub mod variants;
+pub mod watched;
 
 use crate::contestant::Contestant;
 use crate::limits;
 
 pub use byte_ring::ByteRing;
 pub use packed_ring::PackedRing;
+pub use watched::Under;
 
 /// shmring's record ring.
 pub const RECORD_RING: Contestant = Contestant::of::<ByteRing<variants::Record>>();
@@ -60,6 +62,15 @@ const OWN: &[Contestant] = &[
     Contestant::of::<ByteRing<variants::MpscBoth>>(),
     Contestant::of::<ByteRing<variants::SpmcBorrowed>>(),
     Contestant::of::<ByteRing<variants::SpmcBoth>>(),
+    Contestant::of::<Under<watched::RecordUnwatched>>(),
+    Contestant::of::<Under<watched::RecordSeldom>>(),
+    Contestant::of::<Under<watched::RecordOften>>(),
+    Contestant::of::<Under<watched::PackedUnwatched>>(),
+    Contestant::of::<Under<watched::PackedSeldom>>(),
+    Contestant::of::<Under<watched::PackedOften>>(),
+    Contestant::of::<Under<watched::MpmcUnwatched>>(),
+    Contestant::of::<Under<watched::MpmcSeldom>>(),
+    Contestant::of::<Under<watched::MpmcOften>>(),
     PIPE,
     Contestant::of::<kernel::Fifo>(),
     Contestant::of::<kernel::SocketPair>(),

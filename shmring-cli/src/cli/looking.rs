@@ -53,6 +53,39 @@ pub(crate) struct StatArgs {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  shmring top
+  shmring top -d 200ms
+  shmring top --once
+  shmring top --once -d 2s --json | jq -r '.segments[] | select(.standstill).name'
+
+Keys: up and down, Enter for one segment in full and Esc to go back, / to show
+only names with a text in them, a column's first letter (as capital) to sort by
+it, + and - to look less or more often, q to quit, ? for all of them.
+
+MSGS/S are messages received. IN and OUT are bytes of the ring that were filled
+and freed, with what a ring has besides its messages. States: moving; in flight
+and full (somebody waits); not taken and empty (nobody does); corrupt and broken
+(it has to be made anew); idle, abandoned and closed as `shmring ls` has them.
+
+Nothing is joined and nothing is written, so that those who use a ring do not
+notice being watched.")]
+pub(crate) struct TopArgs {
+    /// How long it is from one look to the next
+    #[arg(
+        short = 'd', long, value_name = "DURATION", default_value = "1s", value_parser = parse::pace
+    )]
+    pub(crate) interval: Duration,
+    /// Print one table and end; needs no terminal
+    #[arg(long)]
+    pub(crate) once: bool,
+    /// Print JSON
+    #[arg(long, requires = "once")]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
   shmring peek prices
   shmring peek prices -n 1 --hex
   shmring peek prices -n 1000 --json | jq -r '.messages[].text'
@@ -98,10 +131,10 @@ A segment that was created and waits for its users is not abandoned, nor is one
 that they left in good order: they may come back to it. `--unattached` removes
 those too. Files that makers left unfinished are removed in any case.
 
-That nobody is attached is proven by the kernel's locks, while nobody can attach;
-nothing is taken from the living, however many run at once. Only what belongs to
-this user is removed. What is damaged, or of another version, is left alone:
-`shmring unlink` removes it.")]
+That nobody is attached is proven by the kernel's locks, while nobody can
+attach; nothing is taken from the living, however many run at once. Only what
+belongs to this user is removed. What is damaged, or of another version, is left
+alone: `shmring unlink` removes it.")]
 pub(crate) struct GcArgs {
     /// Only these segments [default: all]
     #[arg(value_name = "NAME")]

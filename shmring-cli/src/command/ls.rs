@@ -5,7 +5,7 @@ use shmring::AttachError;
 
 use crate::attaching::looking;
 use crate::cli::LsArgs;
-use crate::facts::{Facts, brief};
+use crate::facts::{Entry, Facts, brief};
 use crate::report;
 use crate::stop::{Exit, Stop, say};
 use crate::table;
@@ -15,14 +15,7 @@ const MAX_PIDS: usize = 3;
 
 #[derive(Serialize)]
 struct Listing {
-    segments: Vec<Entry>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum Entry {
-    Sound(Box<Facts>),
-    Broken { name: String, state: &'static str, error: String },
+    segments: Vec<Entry<Facts>>,
 }
 
 pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
@@ -36,15 +29,14 @@ pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
 }
 
 /// What there is to say about `name`; nothing if it vanished meanwhile.
-fn look(name: String) -> Option<Entry> {
-    let broken = |name, error: String| Some(Entry::Broken { name, state: "broken", error });
+fn look(name: String) -> Option<Entry<Facts>> {
     match looking().observe(&name) {
-        Ok(observer) => match observer.status() {
-            Ok(status) => Some(Entry::Sound(Box::new(Facts::of(observer.description(), &status)))),
-            Err(fault) => broken(name, fault.to_string()),
-        },
+        Ok(observer) => Some(match observer.status() {
+            Ok(status) => Entry::Sound(Box::new(Facts::of(observer.description(), &status))),
+            Err(fault) => Entry::broken(&name, fault),
+        }),
         Err(AttachError::NotFound { .. }) => None,
-        Err(error) => broken(name, error.to_string()),
+        Err(error) => Some(Entry::broken(&name, error)),
     }
 }
 
@@ -66,7 +58,7 @@ fn text(listing: &Listing) -> String {
     table::layout(header, right, &rows)
 }
 
-fn row(entry: &Entry) -> [String; 10] {
+fn row(entry: &Entry<Facts>) -> [String; 10] {
     match entry {
         Entry::Sound(facts) => {
             let Facts { segment, status } = &**facts;

@@ -14,4 +14,5 @@ pub(crate) mod recv;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod stat;
+pub(crate) mod top;
 pub(crate) mod unlink;

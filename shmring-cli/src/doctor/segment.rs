@@ -5,7 +5,7 @@ use shmring::{AttachError, WakeFences};
 use super::Finding;
 use super::Level::{Note, Problem, Warning};
 use super::patient::{LeftBehind, Look, Patient, Seen, SegmentFile};
-use crate::report::{bytes, printable};
+use crate::report::{bytes, printable, quoted};
 use crate::stop::{Exit, attach_exit, fault_exit};
 
 /// More pids than this are counted instead of named.
@@ -33,16 +33,6 @@ pub(super) fn checks(patient: &Patient, has_global_barrier: bool) -> Vec<Finding
     }
     checks.push(name(&patient.name, patient.file.is_some(), &patient.left_behind));
     checks
-}
-
-/// A name as an argument that a shell takes for one.
-fn quoted(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-+,@%".contains(c);
-    if name.chars().all(is_plain) && !name.starts_with('-') {
-        name.to_owned()
-    } else {
-        format!("'/{}'", name.replace('\'', "'\\''"))
-    }
 }
 
 fn header(patient: &Patient) -> Finding {
@@ -150,14 +140,18 @@ fn participants(name: &str, seen: &Seen) -> Finding {
     if seen.dead.len() > MAX_PIDS {
         pids.push(format!("{} more", seen.dead.len() - MAX_PIDS));
     }
+    let remedy = match seen.alive {
+        0 => "If nobody will, remove the segment and what is in it:",
+        _ => "Nothing need be done; to clean up now:",
+    };
     Finding::new(
         CHECK,
         Note,
         format!("{alive}; died without leaving: pid {}", pids.join(", ")),
         "Their roles are free. Whoever attaches next cleans up behind them, or waits there now.",
     )
-    .remedy("Nothing need be done; to clean up now:")
-    .command(format!("shmring attach {}", quoted(name)))
+    .remedy(remedy)
+    .command(format!("shmring gc {}", quoted(name)))
 }
 
 fn state(name: &str, seen: &Seen) -> Finding {

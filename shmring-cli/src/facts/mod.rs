@@ -2,7 +2,10 @@
 
 mod participant;
 mod rates;
+mod sample;
 mod standstill;
+
+use std::fmt::Display;
 
 use serde::Serialize;
 use shmring::{Description, ElementType, Participant, Status};
@@ -10,7 +13,9 @@ use shmring::{Description, ElementType, Participant, Status};
 use crate::report;
 pub(crate) use participant::{HolderFacts, ParticipantFacts, brief};
 pub(crate) use rates::Rates;
-pub(crate) use standstill::{Scene, StandstillFacts, Unit};
+pub(crate) use sample::{Look, Past, Sample};
+use standstill::Scene;
+pub(crate) use standstill::{StandstillFacts, Subject, Unit};
 
 /// All there is to tell about a segment.
 #[derive(Debug, Serialize)]
@@ -27,6 +32,20 @@ impl Facts {
             segment: SegmentFacts::of(description),
             status: StatusFacts::of(description, status),
         }
+    }
+}
+
+/// A segment in a list: what there is to tell about it, or why that is nothing.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Entry<T> {
+    Sound(Box<T>),
+    Broken { name: String, state: &'static str, error: String },
+}
+
+impl<T> Entry<T> {
+    pub(crate) fn broken(name: &str, error: impl Display) -> Self {
+        Self::Broken { name: name.to_owned(), state: "broken", error: error.to_string() }
     }
 }
 

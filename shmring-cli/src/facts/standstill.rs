@@ -1,8 +1,11 @@
 //! Why a ring stands still, in words: what is seen, who could end it, and how.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use shmring::{Kind, Role, Standstill, Status};
 
+use super::sample::millis;
 use super::{HolderFacts, ParticipantFacts};
 use crate::report;
 
@@ -59,25 +62,31 @@ impl StandstillFacts {
     }
 }
 
-/// A ring that stands still.
-pub(crate) struct Scene<'a> {
-    pub(crate) status: &'a Status,
-    /// What verbs are given to mean the segment.
+/// How a segment is meant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subject<'a> {
+    /// What verbs are given to mean it.
     pub(crate) target: &'a str,
     /// Whether that is a name, which it could be removed by.
     pub(crate) is_named: bool,
-    pub(crate) unit: Unit,
-    /// How long was looked.
-    pub(crate) sample_ms: u64,
+}
+
+/// A ring that stands still.
+pub(super) struct Scene<'a> {
+    pub(super) status: &'a Status,
+    pub(super) subject: Subject<'a>,
+    pub(super) unit: Unit,
+    /// How long it was seen to.
+    pub(super) at_least: Duration,
 }
 
 impl Scene<'_> {
-    pub(crate) fn explain(&self, standstill: &Standstill) -> StandstillFacts {
-        let Self { status, target, is_named, unit, sample_ms } = *self;
+    pub(super) fn explain(&self, standstill: &Standstill) -> StandstillFacts {
+        let Self { status, subject: Subject { target, is_named }, unit, at_least } = *self;
         let mut facts = StandstillFacts {
             kind: "empty",
             position: status.head,
-            at_least_ms: sample_ms,
+            at_least_ms: millis(at_least),
             tickets: None,
             why: Vec::new(),
             remedy: Vec::new(),
@@ -134,7 +143,7 @@ impl Scene<'_> {
                 true => "a consumer closes the ticket as soon as one receives".to_owned(),
                 false => format!(
                     "the next consumer closes the ticket when it receives: `shmring recv {}`",
-                    self.target
+                    self.subject.target
                 ),
             });
         } else {
@@ -164,7 +173,7 @@ impl Scene<'_> {
     }
 
     fn nobody_receives(&self, facts: &mut StandstillFacts) {
-        let (status, target) = (self.status, self.target);
+        let (status, target) = (self.status, self.subject.target);
         if self.holders(Role::Consumer, "receives nothing", facts) {
             return;
         }
@@ -176,10 +185,10 @@ impl Scene<'_> {
     }
 
     fn nobody_sends(&self, facts: &mut StandstillFacts) {
-        let (status, target) = (self.status, self.target);
+        let (status, target) = (self.status, self.subject.target);
         if status.closed {
             facts.say("it was closed for good, so nothing comes any more");
-            if self.is_named {
+            if self.subject.is_named {
                 facts.do_this(format!("`shmring create {target} --recreate` makes a new one"));
             }
             return;
@@ -207,8 +216,8 @@ impl Scene<'_> {
             }
         }
         if holders.iter().any(|holder| !holder.participant.alive) {
-            let gc = match self.is_named {
-                true => format!(", or by `shmring gc {}`", self.target),
+            let gc = match self.subject.is_named {
+                true => format!(", or by `shmring gc {}`", self.subject.target),
                 false => String::new(),
             };
             facts.do_this(format!("the dead are cleaned up behind by the next to attach{gc}"));

@@ -19,7 +19,8 @@ fn options(verb: &str) -> Vec<String> {
 #[test]
 fn the_help_lists_verbs_and_options() {
     let verbs = verbs();
-    for verb in ["create", "attach", "send", "recv", "unlink", "ls", "doctor", "demo", "man"] {
+    for verb in ["create", "attach", "send", "recv", "unlink", "ls", "top", "doctor", "demo", "man"]
+    {
         assert!(verbs.iter().any(|listed| listed == verb), "{verb}: {verbs:?}");
     }
     for (verb, option) in [
@@ -28,6 +29,7 @@ fn the_help_lists_verbs_and_options() {
         ("unlink", "--stale"),
         ("doctor", "--json"),
         ("attach", "--wait"),
+        ("top", "--once"),
         ("ls", "--color"),
     ] {
         assert!(options(verb).iter().any(|listed| listed == option), "{verb} {option}");

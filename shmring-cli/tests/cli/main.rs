@@ -22,5 +22,6 @@ mod signals;
 mod stat;
 mod stats;
 mod support;
+mod top;
 mod transfer;
 mod truncated;

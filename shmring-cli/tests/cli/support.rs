@@ -169,6 +169,11 @@ pub(crate) fn start(args: &[&str]) -> Running {
     Running::spawn(shmring(args).stdin(Stdio::piped()))
 }
 
+pub(crate) fn signal_to(pid: u32, signal: Signal) {
+    let pid = i32::try_from(pid).expect("a pid");
+    kill(Pid::from_raw(pid), signal).expect("kill");
+}
+
 /// A process that does not outlive its test.
 pub(crate) struct Running {
     pub(crate) child: Child,
@@ -184,8 +189,7 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.pid()).expect("a pid");
-        kill(Pid::from_raw(pid), signal).expect("kill");
+        signal_to(self.pid(), signal);
     }
 
     /// Returns when it stands still.

@@ -9,3 +9,4 @@ mod demo;
 mod pipes;
 mod progress;
 mod terminal;
+mod top;

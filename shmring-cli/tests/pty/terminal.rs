@@ -11,18 +11,22 @@
 //! ```
 
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::Signal;
 use nix::sys::termios::{LocalFlags, tcgetattr};
 use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
 use vt100::{Color, Parser, Screen};
 
-use crate::support::{eventually, eventually_or, in_time};
+use crate::support::{eventually, eventually_or, in_time, signal_to};
 
 /// What every terminal had once, and what is promised to do.
 const ROWS: u16 = 24;
@@ -77,14 +81,19 @@ impl Setup {
         let (pty, pts) = open().expect("a terminal");
         pty.resize(Size::new(self.rows, self.columns)).expect("resize");
         let child = self.command.spawn(pts).expect("spawn");
+        // One that does not tell its size has one all the same.
+        let (rows, columns) = match (self.rows, self.columns) {
+            (0, 0) => (ROWS, COLUMNS),
+            size => size,
+        };
         let shown = Arc::new(Mutex::new(Shown {
-            parser: Parser::new(self.rows, self.columns, 0),
+            parser: Parser::new(rows, columns, 0),
             bytes: Vec::new(),
         }));
-        let (pty, reader) = (Arc::new(pty), Arc::clone(&shown));
-        let source = Arc::clone(&pty);
-        let reader = thread::spawn(move || show(&source, &reader));
-        Terminal { pty, child, shown, reader: Some(reader) }
+        let (pty, reading) = (Arc::new(pty), Arc::new(AtomicU8::new(Reading::On as u8)));
+        let (source, out, how) = (Arc::clone(&pty), Arc::clone(&shown), Arc::clone(&reading));
+        let reader = thread::spawn(move || show(&source, &out, &how));
+        Terminal { pty, child, shown, reading, reader: Some(reader) }
     }
 }
 
@@ -94,11 +103,31 @@ struct Shown {
     bytes: Vec<u8>,
 }
 
+/// What a terminal does with what is written to it.
+enum Reading {
+    /// It shows it.
+    On,
+    /// It leaves it where it is.
+    Paused,
+    /// It is closed.
+    Over,
+}
+
 /// Shows what is written, until nobody has the terminal open any more.
-fn show(mut pty: &Pty, shown: &Mutex<Shown>) {
+fn show(mut pty: &Pty, shown: &Mutex<Shown>, reading: &AtomicU8) {
+    const PATIENCE_MS: u8 = 10;
     let mut buffer = [0; 4096];
-    // Then reading fails.
-    while let Ok(count @ 1..) = pty.read(&mut buffer) {
+    let is = |how: Reading| reading.load(Ordering::Relaxed) == how as u8;
+    while !is(Reading::Over) {
+        let mut fds = [PollFd::new(pty.as_fd(), PollFlags::POLLIN)];
+        if is(Reading::Paused) || poll(&mut fds, PATIENCE_MS) == Ok(0) {
+            thread::sleep(Duration::from_millis(1));
+            continue;
+        }
+        // Reading fails when nobody is there.
+        let Ok(count @ 1..) = pty.read(&mut buffer) else {
+            return;
+        };
         let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.parser.process(&buffer[..count]);
         shown.bytes.extend(&buffer[..count]);
@@ -110,6 +139,7 @@ pub(crate) struct Terminal {
     pty: Arc<Pty>,
     child: Child,
     shown: Arc<Mutex<Shown>>,
+    reading: Arc<AtomicU8>,
     reader: Option<JoinHandle<()>>,
 }
 
@@ -121,6 +151,40 @@ impl Terminal {
     /// Types. `\x03` is Ctrl-C, `\x04` Ctrl-D, `\x13` and `\x11` stop and start the output.
     pub(crate) fn keys(&self, keys: &str) {
         (&*self.pty).write_all(keys.as_bytes()).expect("a terminal that takes keys");
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        signal_to(self.pid(), signal);
+    }
+
+    /// Shows nothing, as after something else has drawn on it.
+    pub(crate) fn clear(&self) {
+        self.with(|shown| shown.parser.process(b"\x1b[2J"));
+    }
+
+    /// Takes nothing more of what is written, as if it had crashed or its line had.
+    pub(crate) fn stand_still(&self) {
+        self.reading.store(Reading::Paused as u8, Ordering::Relaxed);
+    }
+
+    /// Waits for the end of the program, while the terminal may stand still; then it no longer
+    /// does.
+    pub(crate) fn wait_for_end(&mut self) {
+        eventually("the end of a program", || self.child.try_wait().expect("wait").is_some());
+        self.reading.store(Reading::On as u8, Ordering::Relaxed);
+    }
+
+    /// Closes the terminal, as whoever closes its window does; how the program ends then.
+    pub(crate) fn close(mut self) -> ExitStatus {
+        self.reading.store(Reading::Over as u8, Ordering::Relaxed);
+        let reader = self.reader.take().expect("a reader");
+        in_time("the end of the reader", move || reader.join().expect("a reader"));
+        let Self { pty, child, .. } = &mut self;
+        // The last one who has it.
+        let (closed, _) = open().expect("a terminal");
+        drop(std::mem::replace(pty, Arc::new(closed)));
+        eventually("the end of a program", || child.try_wait().expect("wait").is_some());
+        child.wait().expect("wait")
     }
 
     /// Gives the terminal another size, as whoever drags its window does.
@@ -151,7 +215,7 @@ impl Terminal {
     }
 
     /// Whether keys are shown and come by the line, as a shell expects.
-    fn is_cooked(&self) -> bool {
+    pub(crate) fn is_cooked(&self) -> bool {
         let flags = tcgetattr(&*self.pty).expect("tcgetattr").local_flags;
         flags.contains(LocalFlags::ICANON | LocalFlags::ECHO | LocalFlags::ISIG)
     }
@@ -202,12 +266,18 @@ impl Ended {
         self
     }
 
+    #[track_caller]
+    pub(crate) fn expect_cooked(self) -> Self {
+        assert!(self.is_cooked, "keys are not as they were");
+        self
+    }
+
     /// The terminal is as a shell expects it: nothing is left of what was drawn but whole
     /// lines, the cursor is shown and at the start of a line, and keys are as they were.
     #[track_caller]
     pub(crate) fn expect_clean(self) -> Self {
-        let screen = &self.screen;
-        assert!(self.is_cooked, "keys are not as they were");
+        let this = self.expect_cooked();
+        let screen = &this.screen;
         assert!(!screen.hide_cursor(), "the cursor is hidden");
         assert!(!screen.alternate_screen(), "the other screen is shown");
         assert!(!screen.bracketed_paste() && !screen.application_cursor(), "keys mean otherwise");
@@ -218,6 +288,6 @@ impl Ended {
         let (row, column) = screen.cursor_position();
         let before = screen.rows(0, column).nth(usize::from(row)).unwrap_or_default();
         assert!(before.is_empty() || before == "^C", "{before:?} is left before the cursor");
-        self
+        this
     }
 }

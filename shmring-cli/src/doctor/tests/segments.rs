@@ -115,7 +115,18 @@ fn memory_that_was_given_back() {
 // Catches the dead, the closed and the abandoned passing for well.
 #[test]
 fn states() {
-    differing(|seen| seen.dead = vec![7, 8], "participants", Note, &["pid 7, 8", "roles are free"]);
+    differing(
+        |seen| seen.dead = vec![7, 8],
+        "participants",
+        Note,
+        &["pid 7, 8", "roles are free", "Nothing need be done", "shmring gc prices"],
+    );
+    differing(
+        |seen| (seen.alive, seen.dead) = (0, vec![7]),
+        "participants",
+        Note,
+        &["nobody is attached", "what is in it", "shmring gc prices"],
+    );
     differing(|seen| seen.dead = (1..=9).collect(), "participants", Note, &["6, 3 more"]);
     differing(|seen| seen.is_closed = true, "state", Note, &["closed", "--recreate"]);
     differing(

@@ -1,0 +1,94 @@
+//! A segment over a short time: what two looks saw, and what happened in between.
+
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+use shmring::{Description, Fault, Observer, Status};
+
+use super::{Entry, Facts, HolderFacts, Rates, Scene, StandstillFacts, Subject, Unit};
+
+/// A look at a segment.
+#[derive(Clone, Debug)]
+pub(crate) struct Look {
+    pub(crate) status: Status,
+    pub(crate) at: Instant,
+}
+
+impl Look {
+    pub(crate) fn at(observer: &Observer) -> Result<Self, Fault> {
+        Ok(Self { status: observer.status()?, at: Instant::now() })
+    }
+
+    fn since(&self, earlier: &Self) -> Duration {
+        self.at.saturating_duration_since(earlier.at)
+    }
+}
+
+/// What came before a look.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Past<'a> {
+    /// The look before it.
+    pub(crate) last: &'a Look,
+    /// The earliest one since which the ring stands still; the last if it does not.
+    pub(crate) still: &'a Look,
+}
+
+/// A segment, and what happened in it since the last look.
+#[derive(Debug, Serialize)]
+pub(crate) struct Sample {
+    #[serde(flatten)]
+    pub(crate) facts: Facts,
+    /// Producers and consumers, with what each is at.
+    pub(crate) holders: Vec<HolderFacts>,
+    /// How long was looked.
+    pub(crate) sample_ms: u64,
+    /// Absent if that was no time at all.
+    pub(crate) rates: Option<Rates>,
+    /// Absent if something was received in that time, or there was none.
+    pub(crate) standstill: Option<StandstillFacts>,
+    #[serde(skip)]
+    pub(crate) unit: Unit,
+}
+
+impl Sample {
+    pub(crate) fn of(
+        description: &Description,
+        subject: Subject<'_>,
+        now: &Look,
+        past: Option<Past<'_>>,
+    ) -> Self {
+        let Look { status, .. } = now;
+        let unit = Unit::of(description.kind);
+        let elapsed = past.map_or(Duration::ZERO, |past| now.since(past.last));
+        let explain = |past: Past<'_>| {
+            let standstill = status.standstill_since(&past.still.status)?;
+            let scene = Scene { status, subject, unit, at_least: now.since(past.still) };
+            Some(scene.explain(&standstill))
+        };
+        Self {
+            facts: Facts::of(description, status),
+            holders: status.holders.iter().map(HolderFacts::of).collect(),
+            sample_ms: millis(elapsed),
+            rates: past.and_then(|past| Rates::of(&past.last.status, status, elapsed)),
+            standstill: past.and_then(explain),
+            unit,
+        }
+    }
+
+    pub(crate) fn is_corrupt(&self) -> bool {
+        self.standstill.as_ref().is_some_and(|standstill| standstill.kind == "corrupt")
+    }
+}
+
+impl Entry<Sample> {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Sound(sample) => &sample.facts.segment.name,
+            Self::Broken { name, .. } => name,
+        }
+    }
+}
+
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,118 @@
+//! A live table of all segments.
+//!
+//! Threads tell what happens (`sources`: keys, signals, looks at the segments), in one small
+//! enum (`event`). One thread takes it into the state (`state`), a pure function of the events,
+//! and draws that (`draw`), a pure function of the state. `screen` is what is done to the
+//! terminal, and undone however all this ends.
+
+mod columns;
+mod draw;
+mod event;
+mod guard;
+mod keys;
+mod screen;
+mod sources;
+mod state;
+mod theme;
+mod watch;
+
+use std::io;
+use std::iter;
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, Signal, raise};
+use ratatui::termion::terminal_size;
+
+pub(crate) use columns::Column;
+use event::{Action, Event};
+use guard::guarded;
+use screen::{Screen, Tty};
+use state::State;
+use theme::Theme;
+pub(crate) use watch::Watch;
+
+use crate::stop::{Exit, Stop};
+
+/// Events that may wait for the screen's thread. Who tells more waits, so that a terminal that
+/// stands still does not make this process grow.
+const MAX_EVENTS: usize = 64;
+
+/// Shows the table until somebody ends it.
+pub(crate) fn show(interval: Duration) -> Result<(), Stop> {
+    if terminal_size().map_err(terminal)?.0 == 0 {
+        let message = "the terminal does not tell its size; `stty rows 24 columns 80` sets it";
+        return Err(Stop::new(Exit::Failed, message));
+    }
+    let tty = Tty::open().map_err(terminal)?;
+    let (events, happened) = sync_channel(MAX_EVENTS);
+    let (paces, asked) = channel();
+    // Before the screen is there, lest a signal leaves it behind.
+    let clone = tty.try_clone().map_err(terminal)?;
+    let _signals = sources::Signals::take(clone, events.clone()).map_err(terminal)?;
+    let shown = guarded(|| {
+        let clone = tty.try_clone()?;
+        let screen = Screen::new(tty)?;
+        sources::keys(clone, events.clone())?;
+        sources::looks(interval, asked, events)?;
+        run(screen, State::new(interval), &happened, &paces)
+    });
+    match shown {
+        Ok(Ok(end)) => end,
+        Ok(Err(error)) => Err(terminal(error)),
+        Err(mistake) => Err(Stop::new(Exit::Failed, mistake)),
+    }
+}
+
+/// What there is to say when the terminal fails.
+fn terminal(error: io::Error) -> Stop {
+    // As it does when it is gone, of which a signal may tell later.
+    if error.raw_os_error() == Some(Errno::EIO as i32) {
+        return Stop::Signal(Signal::SIGHUP as i32);
+    }
+    Stop::new(Exit::Failed, format!("the terminal: {error}"))
+}
+
+/// Takes events in and shows what comes of them. What it returns is how all this ends.
+fn run(
+    mut screen: Screen,
+    mut state: State,
+    happened: &Receiver<Event>,
+    paces: &Sender<Duration>,
+) -> io::Result<Result<(), Stop>> {
+    let theme = Theme::of_terminal();
+    loop {
+        screen.draw(&mut state, theme)?;
+        let Ok(first) = happened.recv() else {
+            return Ok(Ok(()));
+        };
+        // What else has come is shown together with it.
+        for event in iter::once(first).chain(happened.try_iter().take(MAX_EVENTS)) {
+            match state.handle(event) {
+                None => {}
+                Some(Action::Quit) => return Ok(Ok(())),
+                Some(Action::Die(signal)) => return Ok(Err(Stop::Signal(signal as i32))),
+                Some(Action::Fail(why)) => return Ok(Err(Stop::new(Exit::Failed, why))),
+                Some(Action::Suspend) => suspend(&mut screen)?,
+                Some(Action::Restore) => screen.restore()?,
+                // Without the thread that looks there is an event that tells so.
+                Some(Action::Every(interval)) => drop(paces.send(interval)),
+            }
+        }
+    }
+}
+
+/// Stands still as Ctrl-Z lets everybody, and returns when somebody lets the process go on. Where
+/// nobody could, the kernel does not stop it.
+fn suspend(screen: &mut Screen) -> io::Result<()> {
+    screen.leave()?;
+    let stop = SigSet::from(Signal::SIGTSTP);
+    stop.thread_unblock()?;
+    raise(Signal::SIGTSTP)?;
+    stop.thread_block()?;
+    screen.restore()
+}
+
+#[cfg(test)]
+mod fixture;

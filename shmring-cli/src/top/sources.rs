@@ -1,0 +1,144 @@
+//! The threads that tell what happens. Each ends when nobody listens any more.
+
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::AsFd;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, poll};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+use signal_hook::low_level::emulate_default_handler;
+
+use super::event::Event;
+use super::guard::guarded;
+use super::keys::{is_unfinished, parse};
+use super::screen::Tty;
+use super::watch::Watch;
+
+/// The first rates come soon, however seldom is looked later.
+const FIRST_INTERVAL: Duration = Duration::from_millis(200);
+/// More than enough to tidy up.
+const GRACE: Duration = Duration::from_secs(1);
+/// More than anybody types at once.
+const KEY_BYTES: usize = 1024;
+/// How long the rest of a sequence may take. Esc by itself is noticed so much later.
+const SPLIT_MS: u8 = 30;
+
+/// Signals that end this process.
+const FATAL: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
+const OTHERS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH];
+
+/// Looks at all segments, every so often as `paces` says.
+pub(super) fn looks(
+    interval: Duration,
+    paces: Receiver<Duration>,
+    events: SyncSender<Event>,
+) -> io::Result<()> {
+    let failures = events.clone();
+    let run = move || {
+        let (mut watch, mut interval) = (Watch::default(), interval);
+        let mut pause = interval.min(FIRST_INTERVAL);
+        loop {
+            let began = Instant::now();
+            if events.send(Event::Looked(watch.look())).is_err() {
+                return;
+            }
+            loop {
+                match paces.recv_timeout(pause.saturating_sub(began.elapsed())) {
+                    Ok(pace) => (interval, pause) = (pace, pace),
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
+            }
+            pause = interval;
+        }
+    };
+    spawn("looks", move || {
+        if let Err(why) = guarded(run) {
+            let _ = failures.send(Event::Failed(why));
+        }
+    })
+}
+
+/// Reads keys.
+pub(super) fn keys(tty: Tty, events: SyncSender<Event>) -> io::Result<()> {
+    spawn("keys", move || {
+        // Without more the terminal is gone.
+        while let Ok(bytes @ [_, ..]) = read(tty.file(), &mut [0; KEY_BYTES]) {
+            for key in parse(bytes) {
+                if events.send(Event::Key(key)).is_err() {
+                    return;
+                }
+            }
+        }
+        let _ = events.send(Event::Closed);
+    })
+}
+
+/// What was typed, whole sequences of it if they come in time.
+fn read<'a>(mut file: &File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
+    let mut filled = 0;
+    loop {
+        match file.read(&mut buffer[filled..]) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+            Ok(0) => break,
+            Ok(count) => filled += count,
+        }
+        let mut fds = [PollFd::new(file.as_fd(), PollFlags::POLLIN)];
+        if filled == buffer.len()
+            || !is_unfinished(&buffer[..filled])
+            || poll(&mut fds, SPLIT_MS) != Ok(1)
+        {
+            break;
+        }
+    }
+    Ok(&buffer[..filled])
+}
+
+/// Signals as events. Dropped, it lets them through again.
+#[derive(Debug)]
+pub(super) struct Signals {
+    before: SigSet,
+}
+
+impl Signals {
+    /// Holds them back in this thread and those that it starts later, and waits for them in one
+    /// of those.
+    pub(super) fn take(tty: Tty, events: SyncSender<Event>) -> io::Result<Self> {
+        let set = SigSet::from_iter(FATAL.into_iter().chain(OTHERS));
+        let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let held = Self { before };
+        spawn("signals", move || {
+            while let Ok(signal) = set.wait() {
+                // Where so many events wait that there is no room, nobody takes any.
+                let _ = events.try_send(Event::Signal(signal));
+                if FATAL.contains(&signal) {
+                    end_soon(&tty, signal);
+                }
+            }
+        })?;
+        Ok(held)
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        // It was the mask before, so the kernel takes it.
+        let _ = self.before.thread_set_mask();
+    }
+}
+
+/// Ends the process by the signal, a while after it came, whatever the others are stuck in: a
+/// terminal may take nothing any more.
+fn end_soon(tty: &Tty, signal: Signal) {
+    thread::sleep(GRACE);
+    let _ = tty.give_back();
+    let _ = emulate_default_handler(signal as i32);
+}
+
+fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    thread::Builder::new().name(format!("shmring-{name}")).spawn(work).map(drop)
+}

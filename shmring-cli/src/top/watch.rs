@@ -1,0 +1,182 @@
+//! Looks at all segments, again and again. Nothing is joined and nothing stored: each look
+//! opens a segment for reading and leaves it, so one that goes is not held on to.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use shmring::{AttachError, Description};
+
+use crate::attaching::looking;
+use crate::facts::{Entry, Look, Past, Sample, Subject};
+use crate::report;
+
+/// What was seen of each segment at earlier looks.
+#[derive(Debug, Default)]
+pub(crate) struct Watch {
+    seen: BTreeMap<String, Seen>,
+}
+
+#[derive(Debug)]
+struct Seen {
+    identity: Identity,
+    last: Look,
+    /// The earliest look since which the ring stands still.
+    still: Look,
+}
+
+/// What tells a segment from one that has its name later.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    created: SystemTime,
+    creator_pid: u32,
+    total_bytes: u64,
+}
+
+impl Identity {
+    fn of(description: &Description) -> Self {
+        let Description { created, creator_pid, total_bytes, .. } = *description;
+        Self { created, creator_pid, total_bytes }
+    }
+}
+
+impl Watch {
+    /// All segments, sorted by name, each since the last look at it.
+    ///
+    /// # Errors
+    /// If shared memory cannot be listed.
+    pub(crate) fn look(&mut self) -> Result<Vec<Entry<Sample>>, String> {
+        let names = shmring::list().map_err(|error| error.to_string())?;
+        let mut before = std::mem::take(&mut self.seen);
+        Ok(names.into_iter().filter_map(|name| self.sample(&name, before.remove(&name))).collect())
+    }
+
+    /// What there is to say about a segment; nothing if it vanished meanwhile.
+    fn sample(&mut self, name: &str, before: Option<Seen>) -> Option<Entry<Sample>> {
+        let observer = match looking().observe(name) {
+            Ok(observer) => observer,
+            Err(AttachError::NotFound { .. }) => return None,
+            Err(error) => return Some(Entry::broken(name, error)),
+        };
+        let now = match Look::at(&observer) {
+            Ok(now) => now,
+            Err(fault) => return Some(Entry::broken(name, fault)),
+        };
+        let description = observer.description();
+        let identity = Identity::of(description);
+        let before = before.filter(|seen| seen.identity == identity);
+        let still = before.as_ref().and_then(|seen| seen.still_at(&now)).cloned();
+        let past = before.as_ref().map(|Seen { last, .. }| {
+            let still = still.as_ref().unwrap_or(last);
+            Past { last, still }
+        });
+        let subject = Subject { target: &report::quoted(name), is_named: true };
+        let sample = Sample::of(description, subject, &now, past);
+        let still = still.unwrap_or_else(|| now.clone());
+        self.seen.insert(name.to_owned(), Seen { identity, last: now, still });
+        Some(Entry::Sound(Box::new(sample)))
+    }
+}
+
+impl Seen {
+    /// The earliest look since which the ring stands still, if it does.
+    fn still_at(&self, now: &Look) -> Option<&Look> {
+        let stands = |since: &&Look| now.status.standstill_since(&since.status).is_some();
+        [&self.still, &self.last].into_iter().find(stands)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use shmring::{Config, Segment};
+
+    use super::*;
+
+    /// A segment that no other test has, removed at the end of its test.
+    struct Name(String);
+
+    impl Name {
+        fn new(what: &str) -> Self {
+            Self(format!("shmring-top-test-{}-{what}", std::process::id()))
+        }
+
+        fn create(&self) -> Segment {
+            Segment::create(&self.0, &Config::mpmc().slots(8).slot_bytes(64)).expect("a segment")
+        }
+    }
+
+    impl Drop for Name {
+        fn drop(&mut self) {
+            let _ = Segment::unlink(&self.0);
+        }
+    }
+
+    fn look(watch: &mut Watch, name: &Name) -> Option<Entry<Sample>> {
+        let entries = watch.look().expect("a list");
+        let is_it = |entry: &Entry<Sample>| entry.name() == name.0;
+        entries.into_iter().find(is_it)
+    }
+
+    fn sound(entry: Option<Entry<Sample>>) -> Sample {
+        match entry {
+            Some(Entry::Sound(sample)) => *sample,
+            other => panic!("no sound segment: {other:?}"),
+        }
+    }
+
+    // Catches rates of a segment that was there only once, or over another time than between
+    // two looks, and a standstill whose time starts anew at each look.
+    #[test]
+    fn rates_and_standstills_are_between_looks() {
+        let name = Name::new("rates");
+        let segment = name.create();
+        let mut watch = Watch::default();
+        let first = sound(look(&mut watch, &name));
+        assert!(first.rates.is_none() && first.standstill.is_none());
+        segment.producer().expect("a producer").send(b"message").expect("send");
+        let second = sound(look(&mut watch, &name));
+        assert!(second.rates.expect("rates").sent_per_s > 0);
+        assert!(second.standstill.is_none(), "it was not empty before");
+        let still = |watch: &mut Watch| {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+            let sample = sound(look(watch, &name));
+            assert_eq!(sample.rates.expect("rates").sent_per_s, 0);
+            let standstill = sample.standstill.expect("a standstill");
+            assert_eq!(standstill.kind, "not_taken");
+            (standstill.at_least_ms, sample.sample_ms)
+        };
+        let (one, _) = still(&mut watch);
+        let (two, sample) = still(&mut watch);
+        assert!(two >= one + 2 && two >= sample + 2, "{one} {two} {sample}");
+    }
+
+    // Catches what an earlier segment did taken for what its successor does.
+    #[test]
+    fn a_successor_of_the_same_name_is_another_segment() {
+        let name = Name::new("successor");
+        name.create().producer().expect("a producer").send(b"message").expect("send");
+        let mut watch = Watch::default();
+        sound(look(&mut watch, &name));
+        Segment::unlink(&name.0).expect("unlink");
+        assert!(look(&mut watch, &name).is_none());
+        name.create();
+        assert!(sound(look(&mut watch, &name)).rates.is_none());
+        Segment::unlink(&name.0).expect("unlink");
+        name.create();
+        assert!(sound(look(&mut watch, &name)).rates.is_none());
+    }
+
+    // Catches a damaged segment that ends the look, or is passed over.
+    #[test]
+    fn a_damaged_segment_is_told() {
+        let name = Name::new("damaged");
+        drop(name.create());
+        let path = format!("/dev/shm/{}", name.0);
+        std::fs::File::options().write(true).open(path).and_then(|f| f.set_len(8192)).expect("cut");
+        match look(&mut Watch::default(), &name) {
+            Some(Entry::Broken { error, state: "broken", .. }) => {
+                assert!(error.contains("file length"), "{error}");
+            }
+            other => panic!("not broken: {other:?}"),
+        }
+    }
+}
