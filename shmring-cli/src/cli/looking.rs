@@ -149,3 +149,22 @@ pub(crate) struct GcArgs {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring doctor
+  shmring doctor prices
+  shmring doctor --json | jq -r '.groups[].findings[] | select(.level != \"ok\").found'
+
+Each finding has a level: ok; note (good to know); warning (may fail or be slow
+one day); problem (something does not work). A problem makes the code 1. With
+NAME, a segment that is not there makes it 3, one that is damaged or of another
+version 6. Nothing is changed.")]
+pub(crate) struct DoctorArgs {
+    /// Also check the segment of this name
+    pub(crate) name: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}

@@ -294,7 +294,7 @@ fn clean_handle(control: &Control, handle: &Handle, index: usize) {
     control.senders.disarm(index);
     control.roles.vacate(Role::Producer, index);
     control.roles.vacate(Role::Consumer, index);
-    slot::withdraw(&handle.own.intent);
+    slot::intent::withdraw(&handle.own.intent);
 }
 
 /// The handles of an attach.

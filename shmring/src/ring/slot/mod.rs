@@ -36,12 +36,13 @@
 //! the handle, the old owner is dead, or had left with all its tickets closed.
 
 mod consumer;
+pub(crate) mod intent;
 mod producer;
 mod resolve;
 mod stamp;
 
 pub(crate) use consumer::{Consumer, Look};
-pub(crate) use producer::{Producer, withdraw};
+pub(crate) use producer::Producer;
 pub(crate) use resolve::{Resolved, resolve};
 pub(crate) use stamp::MAX_LEN;
 

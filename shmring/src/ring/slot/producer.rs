@@ -1,36 +1,12 @@
 //! Push.
 
+use super::intent::{announcement, withdraw};
 use super::{MAX_TRIES, Ring, stamp};
 use crate::ring::{Corrupt, Place, Refused, at_or_past, refresh_head};
 use crate::sync::{AtomicU64, Ordering, borrowed_fence};
 
 /// A sole producer refreshes its tail hint when it has moved this part of the ring.
 const HINT_PARTS: u64 = 16;
-
-/// An intent names the tickets `first..first + count`: `first mod 2^39 : 39 | count : 25`.
-/// A count of 0 announces nothing.
-const COUNT_BITS: u32 = 25;
-const IDLE: u64 = 0;
-
-#[inline]
-fn announcement(first: u64, count: u64) -> u64 {
-    first << COUNT_BITS | count
-}
-
-/// Whether an intent announces `position`, or one 2^39 positions away: then resolve
-/// waits for nothing, which costs time only.
-pub(super) fn announces(intent: u64, position: u64) -> bool {
-    let count = intent & ((1 << COUNT_BITS) - 1);
-    let distance = (position << COUNT_BITS).wrapping_sub(intent & !((1 << COUNT_BITS) - 1));
-    distance >> COUNT_BITS < count
-}
-
-/// Announces nothing any more.
-pub(crate) fn withdraw(intent: &AtomicU64) {
-    // ORDERING: Release, with the Acquire in resolve: an earlier ticket of this owner
-    // is seen as published by whoever misses its announcement.
-    intent.store(IDLE, Ordering::Release);
-}
 
 /// A producer's private state: nothing in it is ever read from the segment again.
 #[derive(Debug)]

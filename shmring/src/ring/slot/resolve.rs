@@ -1,6 +1,6 @@
 //! Closing the tickets of the dead.
 
-use super::producer::announces;
+use super::intent::announces;
 use super::{Ring, stamp};
 use crate::ring::tables::Handle;
 use crate::ring::{Corrupt, at_or_past};

@@ -8,7 +8,7 @@ use super::shadow::Shadow;
 use crate::error::Role;
 use crate::facts::{Front, Holder, Participant, Status};
 use crate::layout::Shape;
-use crate::ring::slot::Look;
+use crate::ring::slot::{self, Look};
 use crate::ring::tables::Handle;
 use crate::ring::wake::Sleepers;
 use crate::ring::{WORD_BYTES, at_or_past};
@@ -16,8 +16,6 @@ use crate::sync::Ordering;
 
 /// How often others may be faster than a look.
 const MAX_TRIES: u32 = 16;
-/// An intent, as a producer of a slot ring stores it: `first ticket mod 2^39 : 39 | count : 25`.
-const COUNT_BITS: u32 = 25;
 const BITS: usize = u64::BITS as usize;
 
 /// The status of a mapped segment.
@@ -127,16 +125,13 @@ fn is_armed(sleepers: &Sleepers, handle: usize) -> bool {
     word.is_some_and(|word| word.load(Ordering::Relaxed) >> (handle % BITS) & 1 != 0)
 }
 
-/// The tickets that a producer announced last, of those with such numbers the ones next to
-/// `tail`.
+/// The tickets that a producer announced last, if any.
 fn announced(handle: &Handle, tail: u64) -> Option<Range<u64>> {
     // ORDERING: Acquire, with the Release of the announcement. Tail was loaded before: who
     // sees a ticket claimed sees that it was announced.
     let intent = handle.own.intent.load(Ordering::Acquire);
-    let count = intent & ((1 << COUNT_BITS) - 1);
-    let from_tail = (intent & !((1 << COUNT_BITS) - 1)).wrapping_sub(tail << COUNT_BITS);
-    let first = tail.wrapping_add_signed(from_tail.cast_signed() >> COUNT_BITS);
-    (count > 0).then(|| first..first.wrapping_add(count))
+    let tickets = slot::intent::announced(intent, tail);
+    (tickets.start != tickets.end).then_some(tickets)
 }
 
 /// Whether no message fits, as far as can be told.

@@ -1,0 +1,154 @@
+//! What can be typed, and the help that explains it.
+
+mod looking;
+mod making;
+mod measuring;
+mod moving;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::parse;
+use crate::report;
+pub(crate) use looking::{DoctorArgs, GcArgs, LsArgs, PeekArgs, StatArgs, TopArgs};
+pub(crate) use making::{CreateArgs, RingArgs, ServeArgs, UnlinkArgs};
+pub(crate) use measuring::{BenchArgs, DemoArgs};
+pub(crate) use moving::{AttachArgs, RecvArgs, SendArgs};
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout,
+5 peer gone (broken pipe), 6 corrupt or incompatible segment, 7 exists or
+role taken. A transfer that SIGINT or SIGTERM ends dies of that signal after
+tidying up, which a shell shows as 130 or 143.
+
+NAME is the name of a POSIX shared memory object, with or without its leading
+slash. `--socket PATH` instead means what `shmring serve` offers there; no
+server is code 3, and to be refused is code 1. Sizes: 4096, 64K = 64KiB = 65536,
+64KB = 64000, likewise M, G, T. Durations: 250ms, 5s, 1m.
+
+Facts go to stdout, talk to stderr. Colours are for terminals, unless NO_COLOR
+is set. A transfer of more than a second shows how far it is, if stderr is a
+terminal and nobody types or reads the messages there.
+
+Example:
+  shmring create prices
+  seq 1 1000000 | shmring send prices &
+  shmring recv prices | tail -n 1
+  shmring unlink prices";
+
+/// Ring buffers in shared memory: as fast as the cache line allows, with the
+/// manners of a pipe.
+#[derive(Debug, Parser)]
+#[command(name = "shmring", version, after_long_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) color: colorchoice_clap::Color,
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make a segment
+    Create(CreateArgs),
+    /// Make a sealed segment and offer it at a socket to those on a list
+    Serve(ServeArgs),
+    /// Attach to a segment, verify it and describe it, or move stdin or stdout
+    Attach(AttachArgs),
+    /// Send stdin as messages
+    Send(SendArgs),
+    /// Receive messages to stdout, until the stream ends
+    Recv(RecvArgs),
+    /// Remove names; those who are attached go on undisturbed
+    Unlink(UnlinkArgs),
+    /// List segments without joining any
+    Ls(LsArgs),
+    /// Tell what goes on in a segment, and why it stands still
+    Stat(StatArgs),
+    /// Watch all segments, and one of them in full
+    Top(TopArgs),
+    /// Show messages that wait to be received, and leave them there
+    Peek(PeekArgs),
+    /// Clean up behind the dead, and remove what they abandoned
+    Gc(GcArgs),
+    /// Check the machine, and a segment, and say what to do
+    Doctor(DoctorArgs),
+    /// Move 2 GiB between two processes through a ring and through a pipe
+    Demo(DemoArgs),
+    /// Measure the rings beside other mechanisms, or compare and draw what was measured
+    Bench(BenchArgs),
+    /// Print a shell's completions of these verbs and options
+    Completions(CompletionsArgs),
+    /// Write manual pages, one for each verb
+    Man(ManArgs),
+}
+
+/// Which segment.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Target {
+    /// Name of the segment
+    pub(crate) name: Option<String>,
+    /// The segment that `shmring serve` offers at this socket
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+}
+
+impl Target {
+    /// What was typed, for people to type again.
+    pub(crate) fn typed(&self) -> String {
+        let socket = self.socket.as_ref().map(|path| format!("--socket {}", path.display()));
+        report::printable(&socket.or_else(|| self.name.clone()).unwrap_or_default())
+    }
+}
+
+/// How to attach to what, for all verbs that do.
+#[derive(Debug, Args)]
+pub(crate) struct Attaching {
+    #[command(flatten)]
+    pub(crate) target: Target,
+    /// Wait up to this long for the name to appear, or for a server to answer
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) wait: Option<Duration>,
+    /// Refuse a segment, or a server, of any other owner
+    #[arg(long, value_name = "UID")]
+    pub(crate) owner: Option<u32>,
+    /// Attach even if everybody may write to the segment
+    #[arg(long, conflicts_with = "socket")]
+    pub(crate) accept_world_writable: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring completions bash > ~/.local/share/bash-completion/completions/shmring
+  shmring completions zsh > ~/.zfunc/_shmring
+  shmring completions fish > ~/.config/fish/completions/shmring.fish")]
+pub(crate) struct CompletionsArgs {
+    /// For which shell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring man ~/.local/share/man/man1
+  man ~/.local/share/man/man1/shmring-send.1")]
+pub(crate) struct ManArgs {
+    /// An existing directory
+    pub(crate) directory: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches contradictions in the declarations, which clap finds only at run time.
+    #[test]
+    fn declarations_are_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+}

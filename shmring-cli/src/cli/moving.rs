@@ -1,0 +1,146 @@
+//! What can be typed of the verbs that attach to segments and move messages.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::Attaching;
+use crate::framing::{Incoming, Outgoing};
+use crate::parse;
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring attach prices
+  shmring attach prices --wait 5s --json
+  shmring attach --socket prices.socket
+  tail -f log | shmring attach prices --send      # as shmring send prices")]
+pub(crate) struct AttachArgs {
+    #[command(flatten)]
+    pub(crate) attaching: Attaching,
+    /// Join as a producer and send the lines of stdin
+    #[arg(long, conflicts_with_all = ["recv", "json"])]
+    pub(crate) send: bool,
+    /// Join as a consumer and receive lines to stdout
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) recv: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  seq 1 1000000 | shmring send prices
+  shmring send blob --bytes 64K < image.raw
+  tail -f log | shmring send log --timeout 5s
+  seq 1 1000000 | shmring send prices --stats
+  seq 1 9 | shmring send --socket prices.socket
+
+Each line goes as soon as it is complete; lines that are there at once go
+together. A last line without newline is a message too, so `recv` adds the
+newline that was missing. A message that is longer than the ring takes ends
+the transfer with code 1: everything before it is sent, nothing of it is.
+
+The end of stdin ends the stream, where there are several senders that of the
+last one: receivers get what is in the ring and end. With no receiver yet,
+`send` fills the ring, and waits when it is full.")]
+pub(crate) struct SendArgs {
+    #[command(flatten)]
+    pub(crate) attaching: Attaching,
+    #[command(flatten)]
+    framing: SendFraming,
+    /// Give up (code 4) when the ring stays full for this long
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Say on stderr what was sent, and how fast
+    #[arg(long)]
+    pub(crate) stats: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct SendFraming {
+    /// One message per line, without its newline (the default)
+    #[arg(long)]
+    lines: bool,
+    /// Messages of N bytes; the last one may be shorter
+    #[arg(long, value_name = "N", value_parser = parse::chunk_size)]
+    bytes: Option<usize>,
+    /// Messages that have their length in front: u32, little-endian
+    #[arg(long)]
+    length_prefixed: bool,
+}
+
+impl SendArgs {
+    pub(crate) fn framing(&self) -> Incoming {
+        match (self.framing.bytes, self.framing.length_prefixed) {
+            (Some(bytes), _) => Incoming::Chunks(bytes),
+            (None, true) => Incoming::LengthPrefixed,
+            (None, false) => Incoming::Lines,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  shmring recv prices
+  shmring recv blob --raw > image.raw
+  shmring recv jobs --count 1 --timeout 5s
+  shmring recv prices --stats > /dev/null
+  shmring recv --socket prices.socket --wait 5s
+
+Messages leave the ring only after they were written to stdout. A reader that
+stops early ends `recv` with code 0, and what was not written stays in the
+ring for the next one. But a pipe takes in up to 64 KiB that its reader may
+never look at: to take exactly one message use `--count 1`, not `| head -n 1`.
+
+The stream ends when the last sender has gone and its messages are received. A
+receiver that finds neither messages nor senders waits for the next sender, as
+a reader of a FIFO does; `--timeout` bounds that.
+
+Where receivers compete (mpmc, spmc), each message goes to one of them, and has
+to leave the ring before it is written. `recv` takes some, up to 256 and never
+more than `--count`, when stdout has room: if stdout then fails, or `recv` is
+killed, those are lost.")]
+pub(crate) struct RecvArgs {
+    #[command(flatten)]
+    pub(crate) attaching: Attaching,
+    #[command(flatten)]
+    framing: RecvFraming,
+    /// Stop after N messages and leave the rest in the ring
+    #[arg(long, value_name = "N")]
+    pub(crate) count: Option<u64>,
+    /// Give up (code 4) when no message comes for this long
+    #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
+    pub(crate) timeout: Option<Duration>,
+    /// Say on stderr what was received, and how fast
+    #[arg(long)]
+    pub(crate) stats: bool,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct RecvFraming {
+    /// Each message and a newline (the default)
+    #[arg(long)]
+    lines: bool,
+    /// The bytes of the messages and nothing between them
+    #[arg(long)]
+    raw: bool,
+    /// Each message with its length in front: u32, little-endian
+    #[arg(long)]
+    length_prefixed: bool,
+}
+
+impl RecvArgs {
+    pub(crate) fn framing(&self) -> Outgoing {
+        match (self.framing.raw, self.framing.length_prefixed) {
+            (true, _) => Outgoing::Raw,
+            (false, true) => Outgoing::LengthPrefixed,
+            (false, false) => Outgoing::Lines,
+        }
+    }
+}
