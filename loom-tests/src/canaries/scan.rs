@@ -14,7 +14,7 @@ macro_rules! file {
 }
 
 /// Every file of `ring`.
-const FILES: [(&str, &str); 13] = [
+const FILES: [(&str, &str); 14] = [
     file!("mod.rs"),
     file!("packed.rs"),
     file!("record/consumer.rs"),
@@ -22,6 +22,7 @@ const FILES: [(&str, &str); 13] = [
     file!("record/producer.rs"),
     file!("roster.rs"),
     file!("slot/consumer.rs"),
+    file!("slot/intent.rs"),
     file!("slot/mod.rs"),
     file!("slot/producer.rs"),
     file!("slot/resolve.rs"),

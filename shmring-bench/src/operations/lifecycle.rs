@@ -1,39 +1,79 @@
-//! Making and joining segments of 1 MiB.
+//! Making and joining segments of 1 MiB, and going through one for the first time.
 
-use shmring::{Config, Segment};
+use shmring::{Config, Consumer, Producer, Segment};
 
 use super::{Operation, Repeat};
 use crate::contender::BoxError;
 use crate::name::{Name, Named};
 
-/// Each takes some tens of microseconds, most of it in the kernel.
+/// Each takes tens of microseconds at least, most of it in the kernel.
 const MOST: u64 = 64;
+/// Each needs a segment of its own.
+const MOST_LAPS: u64 = 16;
 const NAME_PREFIX: &str = "shmring-bench-operation";
+const CAPACITY_BYTES: u64 = 1 << 20;
+/// Messages of a lap: a page each, less the header.
+const LAP_MESSAGES: u64 = CAPACITY_BYTES / 4096;
+const LAP_MESSAGE_BYTES: usize = 4096 - 8;
 
-pub(super) const ALL: [Operation; 3] = [
-    Operation { verb: "create and unlink", ring: RING, most: MOST, make: || Ok(Box::new(Create)) },
-    Operation { verb: "attach", ring: RING, most: MOST, make: || Ok(Box::new(Attach::new()?)) },
+/// How a segment's memory is to be had.
+type Memory = fn() -> Config;
+
+const RING: &str = "record ring of 1 MiB";
+const PREFAULTED: &str = "record ring of 1 MiB, prefaulted";
+const HUGE_PAGES: &str = "record ring of 1 MiB, huge pages asked for";
+
+pub(super) const ALL: [Operation; 10] = [
+    create(RING, || Ok(Box::new(Create(plain)))),
+    create(PREFAULTED, || Ok(Box::new(Create(prefaulted)))),
+    create(HUGE_PAGES, || Ok(Box::new(Create(huge)))),
+    attach(RING, || Ok(Box::new(Attach::new(plain)?))),
+    attach(PREFAULTED, || Ok(Box::new(Attach::new(prefaulted)?))),
+    attach(HUGE_PAGES, || Ok(Box::new(Attach::new(huge)?))),
+    first_lap(RING, || Ok(Box::new(FirstLap::new(plain)))),
+    first_lap(PREFAULTED, || Ok(Box::new(FirstLap::new(prefaulted)))),
+    first_lap(HUGE_PAGES, || Ok(Box::new(FirstLap::new(huge)))),
     Operation {
         verb: "join as producer",
         ring: RING,
         most: MOST,
-        make: || Ok(Box::new(Join(segment()?))),
+        make: || Ok(Box::new(Join(segment(plain)?))),
     },
 ];
 
-const RING: &str = "record ring of 1 MiB";
+type Make = fn() -> Result<Box<dyn Repeat>, BoxError>;
 
-fn config() -> Config {
-    Config::spsc().capacity_bytes(1 << 20)
+const fn create(ring: &'static str, make: Make) -> Operation {
+    Operation { verb: "create and unlink", ring, most: MOST, make }
 }
 
-fn segment() -> Result<Segment, BoxError> {
+const fn attach(ring: &'static str, make: Make) -> Operation {
+    Operation { verb: "attach", ring, most: MOST, make }
+}
+
+const fn first_lap(ring: &'static str, make: Make) -> Operation {
+    Operation { verb: "first lap, 4 KiB at a time", ring, most: MOST_LAPS, make }
+}
+
+fn plain() -> Config {
+    Config::spsc().capacity_bytes(CAPACITY_BYTES)
+}
+
+fn prefaulted() -> Config {
+    plain().prefault(true)
+}
+
+fn huge() -> Config {
+    plain().huge_pages(true)
+}
+
+fn segment(memory: Memory) -> Result<Segment, BoxError> {
     // Its name is gone at once, and it lives on.
     let name = Name::new(NAME_PREFIX);
-    Ok(Segment::create(&name.0, &config())?)
+    Ok(Segment::create(&name.0, &memory())?)
 }
 
-struct Create;
+struct Create(Memory);
 
 impl Repeat for Create {
     fn ready(&mut self) -> Result<(), BoxError> {
@@ -43,7 +83,7 @@ impl Repeat for Create {
     fn run(&mut self, count: u64) -> Result<(), BoxError> {
         let name = Name::new(NAME_PREFIX);
         for _ in 0..count {
-            drop(Segment::create(&name.0, &config())?);
+            drop(Segment::create(&name.0, &(self.0)())?);
             Segment::unlink(&name.0)?;
         }
         Ok(())
@@ -54,8 +94,8 @@ impl Repeat for Create {
 struct Attach(Named);
 
 impl Attach {
-    fn new() -> Result<Attach, BoxError> {
-        Ok(Attach(Named::create(NAME_PREFIX, &config())?))
+    fn new(memory: Memory) -> Result<Attach, BoxError> {
+        Ok(Attach(Named::create(NAME_PREFIX, &memory())?))
     }
 }
 
@@ -67,6 +107,50 @@ impl Repeat for Attach {
     fn run(&mut self, count: u64) -> Result<(), BoxError> {
         for _ in 0..count {
             drop(Segment::attach(&self.0.name)?);
+        }
+        Ok(())
+    }
+}
+
+/// Messages through rings that nobody has touched.
+struct FirstLap {
+    memory: Memory,
+    untouched: Vec<(Producer, Consumer)>,
+    /// Those that were gone through. Dropped while nobody measures.
+    touched: Vec<(Producer, Consumer)>,
+    message: Vec<u8>,
+    received: Vec<u8>,
+}
+
+impl FirstLap {
+    fn new(memory: Memory) -> FirstLap {
+        let (message, received) = (vec![7; LAP_MESSAGE_BYTES], vec![0; LAP_MESSAGE_BYTES]);
+        FirstLap { memory, untouched: Vec::new(), touched: Vec::new(), message, received }
+    }
+}
+
+impl Repeat for FirstLap {
+    fn ready(&mut self) -> Result<(), BoxError> {
+        if !self.touched.is_empty() && self.received != self.message {
+            return Err("another message was received".into());
+        }
+        self.touched.clear();
+        self.received.fill(0);
+        while self.untouched.len() < MOST_LAPS as usize {
+            let segment = segment(self.memory)?;
+            self.untouched.push((segment.producer()?, segment.consumer()?));
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, count: u64) -> Result<(), BoxError> {
+        for _ in 0..count {
+            let (mut producer, mut consumer) = self.untouched.pop().ok_or("no ring is left")?;
+            for _ in 0..LAP_MESSAGES {
+                producer.send(&self.message)?;
+                consumer.recv_into(&mut self.received)?;
+            }
+            self.touched.push((producer, consumer));
         }
         Ok(())
     }

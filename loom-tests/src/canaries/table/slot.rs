@@ -14,7 +14,7 @@ const TAKE: Site = (
 const TAKE_ALONE: Site = ("slot/consumer.rs", "ring.head.store(to, Ordering::Release);", 1);
 const READ: Site =
     ("slot/mod.rs", "let word = self.slots.stamp(position).load(Ordering::Acquire);", 1);
-const WITHDRAW: Site = ("slot/producer.rs", "intent.store(IDLE, Ordering::Release);", 1);
+const WITHDRAW: Site = ("slot/intent.rs", "intent.store(IDLE, Ordering::Release);", 1);
 const FIRST_HEAD: Site = ("slot/producer.rs", "let head = ring.head.load(Ordering::Acquire);", 1);
 const HEAD: Site = ("slot/producer.rs", "let head = ring.head.load(Ordering::Acquire);", 2);
 const TAIL: Site = ("slot/producer.rs", "let tail = ring.tail.load(Ordering::Acquire);", 1);
