@@ -74,7 +74,7 @@ impl Planned {
 pub const NAMES: [(&str, &str); 6] = [
     ("quick", "the rings, a pipe, a Unix socket and a message queue beside the limits; 1 min"),
     ("seed", "the rings beside every mechanism of the kernel; 6 min"),
-    ("peers", "the rings beside other projects' (needs the cargo feature `peers`); 4 min"),
+    ("peers", "the rings beside other projects' (needs the cargo feature `peers`); 5 min"),
     ("goals", "the ratios that the rings are to reach, each told as reached or not; 3 min"),
     ("watched", "what it costs a ring that somebody looks on; 2 min"),
     ("full", "everything, in every scenario; 20 min"),
@@ -167,6 +167,7 @@ fn peers() -> Vec<Scenario> {
         Scenario::throughput(4 << 10, MIB).in_place(),
     ];
     scenarios.extend(between(Scenario::throughput(8, DEEP)));
+    scenarios.extend(between(Scenario::throughput(8, DEEP).batch(32)));
     scenarios
 }
 

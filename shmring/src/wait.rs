@@ -12,6 +12,13 @@ use crate::sync::{Deadline, spin_loop};
 use crate::sys::{process, refused};
 
 /// How a handle waits.
+///
+/// Who does not block paces himself. A producer before a full ring hopes for some
+/// microseconds that an eighth of it becomes free, and then is content with room for its
+/// message. A consumer that finds nothing again and again, though messages come as fast as
+/// they can, tries to look less often, up to 128 `pause` instructions later (one to six
+/// microseconds), and goes on so while more messages go through that way; where they come
+/// one by one it looks again at once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WaitMode {
     /// Never sleeps. Fastest, and takes a whole CPU while it waits; only if another thread

@@ -1,6 +1,6 @@
 //! What a producer that competes announces before it claims.
 
-use std::ops::Range;
+use core::ops::Range;
 
 use crate::sync::{AtomicU64, Ordering};
 
