@@ -172,19 +172,33 @@ fn total(text: &str) -> Option<u64> {
     text.lines().find_map(|line| line.strip_prefix("totals: "))?.trim().parse().ok()
 }
 
-/// A row for each ring and a column for each verb, and below what only one has.
+/// A row for each ring and a column for each verb; rings that have no verb of the first table have
+/// one of their own.
 pub fn text(result: &Instructions) -> String {
     if let Some(why) = &result.skipped {
         return format!("skipped: {why}\n");
     }
-    let counts = &result.counts;
-    let of_many = |count: &&Count| {
-        counts.iter().any(|other| other.verb == count.verb && other.ring != count.ring)
-    };
-    let (many, single): (Vec<&Count>, Vec<&Count>) = counts.iter().partition(of_many);
-    let (verbs, rings) = (distinct(&many, |it| &it.verb), distinct(&many, |it| &it.ring));
+    let mut text = String::from(
+        "Instructions of the process for each word of 8 bytes, or each call; one thread, nobody\n\
+         asleep. A fence counts as one, whatever it costs; the kernel's do not count.\n",
+    );
+    let mut left: Vec<&Count> = result.counts.iter().collect();
+    while let Some(first) = left.first() {
+        let of_first: Vec<&Count> =
+            left.iter().copied().filter(|count| count.verb == first.verb).collect();
+        let rings = distinct(&of_first, |it| &it.ring);
+        let (here, later): (Vec<&Count>, Vec<&Count>) =
+            left.iter().partition(|count| rings.contains(&&*count.ring));
+        text += &table(&here, &rings);
+        left = later;
+    }
+    text
+}
+
+fn table(counts: &[&Count], rings: &[&str]) -> String {
+    let verbs = distinct(counts, |it| &it.verb);
     let cell = |ring: &str, verb: &str| {
-        let count = many.iter().find(|count| count.ring == ring && count.verb == verb);
+        let count = counts.iter().find(|count| count.ring == ring && count.verb == verb);
         count.map_or(String::new(), |count| format!("{:.1}", count.instructions))
     };
     let head = std::iter::once("").chain(verbs.iter().copied()).map(String::from);
@@ -193,19 +207,7 @@ pub fn text(result: &Instructions) -> String {
         let cells = verbs.iter().map(|verb| cell(ring, verb));
         std::iter::once((*ring).to_owned()).chain(cells).collect()
     }));
-    let single: Vec<[String; 2]> = single
-        .iter()
-        .map(|it| [format!("{}, {}", it.verb, it.ring), format!("{:.1}", it.instructions)])
-        .collect();
-    let tables = [
-        if verbs.is_empty() { String::new() } else { report::table(&rows) },
-        if single.is_empty() { String::new() } else { report::table(&single) },
-    ];
-    format!(
-        "Instructions of the process for each word of 8 bytes, or each call; one thread, nobody\n\
-         asleep. A fence counts as one, whatever it costs; the kernel's do not count.\n{}",
-        tables.concat()
-    )
+    report::table(&rows)
 }
 
 /// What they are called, each once, in their order.

@@ -1,4 +1,5 @@
-//! Making and joining segments of 1 MiB, and going through one for the first time.
+//! Making (and unlinking) and joining segments of 1 MiB with a record ring, and going through one
+//! for the first time.
 
 use shmring::{Config, Consumer, Producer, Segment};
 
@@ -20,8 +21,8 @@ const LAP_MESSAGE_BYTES: usize = 4096 - 8;
 type Memory = fn() -> Config;
 
 const RING: &str = "record ring of 1 MiB";
-const PREFAULTED: &str = "record ring of 1 MiB, prefaulted";
-const HUGE_PAGES: &str = "record ring of 1 MiB, huge pages asked for";
+const PREFAULTED: &str = "1 MiB, prefaulted";
+const HUGE_PAGES: &str = "1 MiB, huge pages";
 
 pub(super) const ALL: [Operation; 10] = [
     create(RING, || Ok(Box::new(Create(plain)))),
@@ -44,7 +45,7 @@ pub(super) const ALL: [Operation; 10] = [
 type Make = fn() -> Result<Box<dyn Repeat>, BoxError>;
 
 const fn create(ring: &'static str, make: Make) -> Operation {
-    Operation { verb: "create and unlink", ring, most: MOST, make }
+    Operation { verb: "create", ring, most: MOST, make }
 }
 
 const fn attach(ring: &'static str, make: Make) -> Operation {
@@ -52,7 +53,7 @@ const fn attach(ring: &'static str, make: Make) -> Operation {
 }
 
 const fn first_lap(ring: &'static str, make: Make) -> Operation {
-    Operation { verb: "first lap, 4 KiB at a time", ring, most: MOST_LAPS, make }
+    Operation { verb: "first lap", ring, most: MOST_LAPS, make }
 }
 
 fn plain() -> Config {
