@@ -56,7 +56,7 @@ impl RecvSide {
             let place = place?;
             visit(seat, place);
             (end, count) = (place.end, count + 1);
-            (count < max && seat.is_clear()).then_some(end)
+            (count < max && seat.is_clear()).then_some(place.end)
         };
         let mut next = (max > 0 && seat.is_clear()).then_some(from);
         match &mut self.ring {
