@@ -9,12 +9,13 @@ use crate::name::{Name, Named};
 
 /// Each takes tens of microseconds at least, most of it in the kernel.
 const MOST: u64 = 64;
-/// Each needs a segment of its own.
-const MOST_LAPS: u64 = 16;
+/// Each needs a segment of its own: 32 MiB in all.
+const MOST_LAPS: u64 = 4;
 const NAME_PREFIX: &str = "shmring-bench-operation";
 const CAPACITY_BYTES: u64 = 1 << 20;
-/// Messages of a lap: a page each, less the header.
-const LAP_MESSAGES: u64 = CAPACITY_BYTES / 4096;
+/// No huge page fits into less than some MiB.
+const LARGE_BYTES: u64 = 8 << 20;
+/// A page each, less the header.
 const LAP_MESSAGE_BYTES: usize = 4096 - 8;
 
 /// How a segment's memory is to be had.
@@ -22,18 +23,20 @@ type Memory = fn() -> Config;
 
 const RING: &str = "record ring of 1 MiB";
 const PREFAULTED: &str = "1 MiB, prefaulted";
-const HUGE_PAGES: &str = "1 MiB, huge pages";
+const LARGE: &str = "8 MiB";
+const LARGE_PREFAULTED: &str = "8 MiB, prefaulted";
+const HUGE_PAGES: &str = "8 MiB, huge pages";
 
 pub(super) const ALL: [Operation; 10] = [
     create(RING, || Ok(Box::new(Create(plain)))),
     create(PREFAULTED, || Ok(Box::new(Create(prefaulted)))),
-    create(HUGE_PAGES, || Ok(Box::new(Create(huge)))),
     attach(RING, || Ok(Box::new(Attach::new(plain)?))),
     attach(PREFAULTED, || Ok(Box::new(Attach::new(prefaulted)?))),
-    attach(HUGE_PAGES, || Ok(Box::new(Attach::new(huge)?))),
-    first_lap(RING, || Ok(Box::new(FirstLap::new(plain)))),
-    first_lap(PREFAULTED, || Ok(Box::new(FirstLap::new(prefaulted)))),
-    first_lap(HUGE_PAGES, || Ok(Box::new(FirstLap::new(huge)))),
+    first_lap(RING, || Ok(Box::new(FirstLap::new(plain, CAPACITY_BYTES)))),
+    first_lap(PREFAULTED, || Ok(Box::new(FirstLap::new(prefaulted, CAPACITY_BYTES)))),
+    first_lap(LARGE, || Ok(Box::new(FirstLap::new(large, LARGE_BYTES)))),
+    first_lap(LARGE_PREFAULTED, || Ok(Box::new(FirstLap::new(large_prefaulted, LARGE_BYTES)))),
+    first_lap(HUGE_PAGES, || Ok(Box::new(FirstLap::new(huge, LARGE_BYTES)))),
     Operation {
         verb: "join as producer",
         ring: RING,
@@ -64,8 +67,16 @@ fn prefaulted() -> Config {
     plain().prefault(true)
 }
 
+fn large() -> Config {
+    plain().capacity_bytes(LARGE_BYTES)
+}
+
+fn large_prefaulted() -> Config {
+    large().prefault(true)
+}
+
 fn huge() -> Config {
-    plain().huge_pages(true)
+    large().huge_pages(true)
 }
 
 fn segment(memory: Memory) -> Result<Segment, BoxError> {
@@ -116,6 +127,7 @@ impl Repeat for Attach {
 /// Messages through rings that nobody has touched.
 struct FirstLap {
     memory: Memory,
+    pages: u64,
     untouched: Vec<(Producer, Consumer)>,
     /// Those that were gone through. Dropped while nobody measures.
     touched: Vec<(Producer, Consumer)>,
@@ -124,9 +136,10 @@ struct FirstLap {
 }
 
 impl FirstLap {
-    fn new(memory: Memory) -> FirstLap {
+    fn new(memory: Memory, capacity_bytes: u64) -> FirstLap {
+        let pages = capacity_bytes / 4096;
         let (message, received) = (vec![7; LAP_MESSAGE_BYTES], vec![0; LAP_MESSAGE_BYTES]);
-        FirstLap { memory, untouched: Vec::new(), touched: Vec::new(), message, received }
+        FirstLap { memory, pages, untouched: Vec::new(), touched: Vec::new(), message, received }
     }
 }
 
@@ -147,7 +160,7 @@ impl Repeat for FirstLap {
     fn run(&mut self, count: u64) -> Result<(), BoxError> {
         for _ in 0..count {
             let (mut producer, mut consumer) = self.untouched.pop().ok_or("no ring is left")?;
-            for _ in 0..LAP_MESSAGES {
+            for _ in 0..self.pages {
                 producer.send(&self.message)?;
                 consumer.recv_into(&mut self.received)?;
             }
