@@ -228,24 +228,27 @@ fn chosen(choices: &str) -> Option<&str> {
 const ENABLED: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 const IN_VAIN: &str = "Asking for them (`--huge-pages`) is in vain. Rings work as well without; \
                        large ones could be somewhat faster with them.";
+/// A ring's memory is allocated through its file, which has no advice.
+const IN_TIME: &str = "Large rings that ask for them (`--huge-pages`) may get them when the kernel \
+                       comes by, with `within_size` at once.";
 
 fn named_huge_pages(mount: &Mount<'_>, shmem_enabled: Option<&str>) -> Finding {
     const CHECK: &str = "huge-pages-named";
     let for_all = shmem_enabled.and_then(chosen).filter(|one| matches!(*one, "deny" | "force"));
     let choice = for_all.or_else(|| mount.option("huge")).unwrap_or("never");
     let found = format!("transparent huge pages for named segments: {choice}");
-    let allow = "Allow those who ask for them:";
+    let allow = "Let files that are large enough have them:";
     match choice {
         "always" | "within_size" | "force" => {
             Finding::ok(CHECK, found, "Large rings get huge pages without asking.")
         }
-        "advise" => Finding::ok(CHECK, found, "Rings get them with `create --huge-pages`."),
-        "deny" => Finding::new(CHECK, Note, found, IN_VAIN)
-            .remedy(allow)
-            .command(format!("echo advise > {ENABLED} && mount -o remount,huge=advise {SHM}")),
+        "advise" => Finding::ok(CHECK, found, IN_TIME),
+        "deny" => Finding::new(CHECK, Note, found, IN_VAIN).remedy(allow).command(format!(
+            "echo within_size >{ENABLED} && mount -o remount,huge=within_size {SHM}"
+        )),
         _ => Finding::new(CHECK, Note, found, IN_VAIN)
             .remedy(allow)
-            .command(format!("mount -o remount,huge=advise {SHM}")),
+            .command(format!("mount -o remount,huge=within_size {SHM}")),
     }
 }
 
@@ -258,9 +261,9 @@ fn sealed_huge_pages(shmem_enabled: Option<&str>) -> Finding {
     let found = format!("transparent huge pages for sealed segments: {choice}");
     match choice {
         "never" | "deny" => Finding::new(CHECK, Note, found, IN_VAIN)
-            .remedy("Allow those who ask for them:")
-            .command(format!("echo advise > {ENABLED}")),
-        "advise" => Finding::ok(CHECK, found, "Rings get them with `serve --huge-pages`."),
+            .remedy("Let files that are large enough have them:")
+            .command(format!("echo within_size >{ENABLED}")),
+        "advise" => Finding::ok(CHECK, found, IN_TIME),
         _ => Finding::ok(CHECK, found, "Large rings get huge pages without asking."),
     }
 }

@@ -169,7 +169,9 @@ impl Config {
         self
     }
 
-    /// Lets each attach ask for huge pages, as far as the system has them.
+    /// Lets each attach ask for huge pages, as far as the system has them. Where it gives
+    /// them to shared memory without being asked, this changes nothing; else they come in
+    /// time, if at all.
     pub fn huge_pages(mut self, huge_pages: bool) -> Self {
         self.set(MEMORY_HUGE_PAGES, huge_pages);
         self

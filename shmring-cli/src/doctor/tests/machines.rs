@@ -158,18 +158,18 @@ fn what_the_kernel_lacks() {
 fn huge_pages() {
     let (named, sealed) = ("huge-pages-named", "huge-pages-sealed");
     let mount = |huge: &str| Some(MOUNTS.replace(",huge=advise", huge));
-    differing(|m| m.mountinfo = mount(""), named, Note, &["never", "remount,huge=advise"]);
+    differing(|m| m.mountinfo = mount(""), named, Note, &["never", "remount,huge=within_size"]);
     differing(|m| m.mountinfo = mount(",huge=always"), named, Ok, &["without asking"]);
     let enabled =
         |choice: &'static str| move |m: &mut Machine| m.shmem_enabled = Some(choice.to_owned());
-    differing(enabled("advise [never] deny"), sealed, Note, &["echo advise", "shmem_enabled"]);
+    differing(enabled("advise [never] deny"), sealed, Note, &["echo within_size", "shmem_enabled"]);
     differing(enabled("[always] never"), sealed, Ok, &["always"]);
     differing(|m| m.shmem_enabled = None, sealed, Note, &["kernel has none"]);
     // It decides for both.
     let mut machine = well();
     enabled("never [deny] force")(&mut machine);
     let groups = examine(&machine);
-    expect(&groups, named, Note, &["deny", "echo advise"]);
+    expect(&groups, named, Note, &["deny", "echo within_size"]);
     expect(&groups, sealed, Note, &["deny"]);
     let pool = "SwapTotal: 0 kB\nHugePages_Total: 512\nHugepagesize: 2048 kB";
     differing(|m| m.meminfo = Some(pool.to_owned()), "huge-page-pool", Note, &["1 GiB"]);
