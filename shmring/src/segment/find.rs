@@ -1,6 +1,7 @@
 //! Finding a segment: from a name to a file whose header was checked.
 
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::time::{Duration, SystemTime};
 
@@ -89,6 +90,20 @@ pub(super) fn is_linked(file: &File, name: &Name) -> Result<bool, AttachError> {
     let stat = file.metadata();
     let stat = stat.map_err(|e| OsError::new("fstat", shm::path(name.as_str()), e));
     Ok(stat.map_err(AttachError::Os)?.nlink() > 0)
+}
+
+/// As [`is_named`], for a name that may be gone.
+///
+/// # Errors
+/// If the file or the name cannot be looked up.
+pub(super) fn is_linked_to(file: &File, name: &str) -> Result<bool, OsError> {
+    let path = shm::path(name);
+    let stat = file.metadata().map_err(|e| OsError::new("fstat", &*path, e))?;
+    match std::fs::symlink_metadata(&path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (stat.dev(), stat.ino())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(OsError::new("stat", path, error)),
+    }
 }
 
 /// Whether the name means the file.

@@ -48,8 +48,8 @@ pub use unlink::Unlinked;
 pub(crate) use view::View;
 
 use crate::error::{
-    AttachError, CreateError, Fault, JoinError, MonitorError, OfferError, ReceiveError, ShareError,
-    UnlinkError,
+    AttachError, CreateError, Fault, JoinError, MonitorError, OfferError, OsError, ReceiveError,
+    ShareError, UnlinkError,
 };
 use crate::facts::{Description, ElementType, Obtained, Status};
 use attach::Attach;
@@ -317,6 +317,15 @@ impl Segment {
         mapping.check()?;
         let status = observe::status(mapping, self.attach.shape(), &self.attach.participants());
         mapping.check().map(|()| status)
+    }
+
+    /// Returns `true` if the segment's name still means it: nobody removed the name, or
+    /// created another segment in its place. A sealed segment has no name.
+    ///
+    /// # Errors
+    /// An [`OsError`] if that cannot be found out.
+    pub fn is_linked(&self) -> Result<bool, OsError> {
+        find::is_linked_to(self.attach.file()?, &self.attach.description.name)
     }
 
     /// # Errors
