@@ -1,20 +1,24 @@
-//! SIGINT and SIGTERM as a flag to look at and a descriptor to poll.
+//! Signals that ask for the end, as a flag to load and a descriptor to poll.
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
-use crate::stop::{Exit, Stop};
+use crate::stop::{Exit, Stop, die_of};
+
+/// The signals that people, terminals and service managers end a process with.
+const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
 /// No wait on a ring is longer than this without a look at the flag.
 pub(crate) const SLICE: Duration = Duration::from_millis(100);
@@ -32,7 +36,9 @@ pub(crate) struct Signals {
 }
 
 impl Signals {
-    /// From now on the signals end what this process does at its next look.
+    /// From now on the signals end what this process does at its next look. One that was
+    /// ignored stays ignored, as `nohup` and shells without job control rely on. A write beyond
+    /// the limit on the size of files fails instead of killing the process.
     pub(crate) fn install() -> Result<Self, Stop> {
         Self::try_install()
             .map_err(|error| Stop::new(Exit::Failed, format!("handling signals: {error}")))
@@ -42,14 +48,17 @@ impl Signals {
         let raised = Arc::new(AtomicUsize::new(0));
         let (pipe, write_end) = UnixStream::pair()?;
         // One that came while its handlers are half in place would be lost.
-        let before = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM])
-            .thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
-        for signal in [SIGINT, SIGTERM] {
+        let before = SigSet::from_iter(ENDING).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let ignored = ignored();
+        let handled = ENDING.map(|signal| signal as i32).into_iter();
+        for signal in handled.filter(|signal| ignored & (1 << (signal - 1)) == 0) {
             // In this order: who finds the pipe readable finds the flag set.
             flag::register_usize(signal, Arc::clone(&raised), signal.unsigned_abs() as usize)?;
             low_level::pipe::register(signal, write_end.try_clone()?)?;
         }
         before.thread_set_mask()?;
+        // The failed write reports it.
+        flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         Ok(Self { raised, pipe })
     }
 
@@ -69,7 +78,7 @@ impl Signals {
             }
             thread::sleep(GRACE);
             let signal = raised.load(Ordering::Relaxed);
-            let _ = low_level::emulate_default_handler(i32::try_from(signal).unwrap_or(SIGTERM));
+            die_of(i32::try_from(signal).unwrap_or(SIGTERM));
         });
     }
 
@@ -105,4 +114,11 @@ impl Signals {
             }
         }
     }
+}
+
+/// The signals that this process ignores, bit n-1 for signal n. None where /proc is missing.
+fn ignored() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }

@@ -2,12 +2,12 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use shmring::{
     AttachError, CollectError, CreateError, Fault, JoinError, OfferError, ReceiveError, UnlinkError,
 };
-use signal_hook::low_level::emulate_default_handler;
+use signal_hook::low_level::{emulate_default_handler, exit};
 
 /// Exit codes that scripts can rely on. 0 is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,10 +176,19 @@ pub(crate) fn exit_code(result: Result<(), Stop>) -> ExitCode {
             ExitCode::from(exit as u8)
         }
         Err(Stop::Signal(signal)) => {
-            // Everything is tidied up. Dying of the signal itself tells a shell
-            // that runs us in a loop to stop too; it reads as 128 + signal.
-            let _ = emulate_default_handler(signal);
-            ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+            // Everything is tidied up.
+            die_of(signal)
         }
     }
+}
+
+/// Ends the process by a signal: a shell that runs it in a loop stops, too. Where that is not
+/// possible the code is the one that a shell shows for the signal.
+pub(crate) fn die_of(signal: i32) -> ! {
+    // The kernel drops signals that the first process of a container sends to itself, and with
+    // them the abort that the emulation falls back to.
+    if process::id() != 1 {
+        let _ = emulate_default_handler(signal);
+    }
+    exit(128 + signal)
 }

@@ -80,8 +80,8 @@ messages. Who is on no list is told so. What counts is the user and the group
 that the kernel names, and users before groups. An observer's `attach` shows
 the segment and can change nothing.
 
-`serve` ends with code 0 on SIGINT or SIGTERM. Those who have the segment then
-go on; it is freed when the last of them ends.")]
+`serve` ends with code 0 on SIGINT, SIGTERM, SIGHUP or SIGQUIT. Those who have
+the segment then go on; it is freed when the last of them ends.")]
 pub(crate) struct ServeArgs {
     /// What descriptions and messages call the segment
     pub(crate) name: String,

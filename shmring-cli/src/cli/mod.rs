@@ -20,8 +20,11 @@ pub(crate) use moving::{AttachArgs, RecvArgs, SendArgs};
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout,
 5 peer gone (broken pipe), 6 corrupt or incompatible segment, 7 exists or
-role taken. A transfer that SIGINT or SIGTERM ends dies of that signal after
-tidying up, which a shell shows as 130 or 143.
+role taken. A transfer that SIGINT, SIGTERM, SIGHUP or SIGQUIT ends dies of
+that signal after tidying up, which a shell shows as 128 plus its number; the
+first process of a container exits with that code. A signal that is ignored at
+the start, as under nohup, stays ignored. A verb that prints does nothing if
+stdout is closed, and exits with code 1.
 
 NAME is the name of a POSIX shared memory object, with or without its leading
 slash. `--socket PATH` instead means what `shmring serve` offers there; no
@@ -29,8 +32,9 @@ server is code 3, and to be refused is code 1. Sizes: 4096, 64K = 64KiB = 65536,
 64KB = 64000, likewise M, G, T. Durations: 250ms, 5s, 1m.
 
 Facts go to stdout, talk to stderr. Colours are for terminals, unless NO_COLOR
-is set. A transfer of more than a second shows how far it is, if stderr is a
-terminal and nobody types or reads the messages there.
+is set. A transfer of more than a second shows how far it is and whether the
+other side is missing, if stderr is a terminal and nobody types or reads the
+messages there.
 
 Example:
   shmring create prices

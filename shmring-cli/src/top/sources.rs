@@ -9,13 +9,13 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, poll};
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
-use signal_hook::low_level::emulate_default_handler;
 
 use super::event::Event;
 use super::guard::guarded;
 use super::keys::{is_unfinished, parse};
 use super::screen::Tty;
 use super::watch::Watch;
+use crate::stop::die_of;
 
 /// The first rates come soon, however seldom is looked later.
 const FIRST_INTERVAL: Duration = Duration::from_millis(200);
@@ -136,7 +136,7 @@ impl Drop for Signals {
 fn end_soon(tty: &Tty, signal: Signal) {
     thread::sleep(GRACE);
     let _ = tty.give_back();
-    let _ = emulate_default_handler(signal as i32);
+    die_of(signal as i32)
 }
 
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> io::Result<()> {

@@ -1,10 +1,17 @@
-//! SIGINT and SIGTERM at any moment: nothing committed is lost, nothing is left.
+//! SIGINT, SIGTERM, SIGHUP and SIGQUIT at any moment: nothing committed is lost, nothing is left.
+
+use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Name, eventually, run_with, seq, start, start_with};
+use crate::support::{
+    Name, Running, eventually, in_shell, run_with, seq, signal_to, start, start_with,
+};
 
-const SIGNALS: [Signal; 2] = [Signal::SIGINT, Signal::SIGTERM];
+pub(crate) const SIGNALS: [Signal; 4] =
+    [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
 // Catches a sender that sleeps through signals in a read, or takes what it has
 // sent back.
@@ -87,5 +94,59 @@ fn a_wait_for_a_name() {
             attach.child.try_wait().expect("wait").is_some()
         });
         attach.end().expect_signal(signal);
+    }
+}
+
+// Catches a receiver that ends with its terminal although `nohup` started it.
+#[test]
+fn a_signal_that_was_ignored_stays_ignored() {
+    let name = Name::with_ring("4K");
+    let mut recv = Running::spawn(&mut in_shell("trap '' HUP", &["recv", &name.0], ""));
+    name.await_role("consumers", recv.pid());
+    recv.signal(Signal::SIGHUP);
+    // It would end at its next look.
+    thread::sleep(Duration::from_millis(300));
+    assert!(recv.child.try_wait().expect("wait").is_none(), "it ended");
+    recv.signal(Signal::SIGTERM);
+    recv.end().expect_signal(Signal::SIGTERM);
+}
+
+/// A command that the kernel treats as the first process of a container, if that is permitted.
+fn container() -> Option<Command> {
+    let unshare = || {
+        let mut command = Command::new("unshare");
+        command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
+        command
+    };
+    let mut works = unshare();
+    works.arg("true").stderr(Stdio::null());
+    works.status().is_ok_and(|status| status.success()).then(unshare)
+}
+
+// Catches a process that cannot die of a signal and crashes instead.
+#[test]
+fn the_first_process_of_a_container_ends_with_the_code_of_the_signal() {
+    let name = Name::with_ring("4K");
+    let missing = Name::new();
+    for args in
+        [&["recv", &name.0][..], &["send", &name.0], &["attach", &missing.0, "--wait", "1h"]]
+    {
+        let Some(mut command) = container() else {
+            println!("skipped: no namespaces are permitted here");
+            return;
+        };
+        command.arg(env!("CARGO_BIN_EXE_shmring")).args(args);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = Running::spawn(&mut command);
+        let children = format!("/proc/{0}/task/{0}/children", running.pid());
+        // Before its handlers are installed the kernel drops the signal.
+        eventually("the end by a signal", || {
+            let first = std::fs::read_to_string(&children).unwrap_or_default();
+            if let Ok(pid) = first.trim().parse() {
+                signal_to(pid, Signal::SIGTERM);
+            }
+            running.child.try_wait().expect("wait").is_some()
+        });
+        running.end().expect_code(128 + Signal::SIGTERM as i32);
     }
 }

@@ -5,11 +5,12 @@ use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -145,6 +146,15 @@ pub(crate) fn shmring(args: &[&str]) -> Command {
     command
 }
 
+/// The command in a shell that runs `setup` first and adds `redirections` to the command.
+pub(crate) fn in_shell(setup: &str, args: &[&str], redirections: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", &format!("{setup}; exec \"$0\" \"$@\" {redirections}")]);
+    command.arg(env!("CARGO_BIN_EXE_shmring")).args(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
 /// Runs to the end without input.
 #[track_caller]
 pub(crate) fn run(args: &[&str]) -> Ended {
@@ -174,6 +184,19 @@ pub(crate) fn signal_to(pid: u32, signal: Signal) {
     kill(Pid::from_raw(pid), signal).expect("kill");
 }
 
+/// Lets signals end what the tests start, also where the tests run in the background or under
+/// `nohup`: a process inherits which signals are ignored.
+#[allow(unsafe_code)]
+pub(crate) fn default_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        for one in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT] {
+            // SAFETY: no handler is installed, and none is replaced.
+            unsafe { signal(one, SigHandler::SigDfl) }.expect("signal");
+        }
+    });
+}
+
 /// A process that does not outlive its test.
 pub(crate) struct Running {
     pub(crate) child: Child,
@@ -181,6 +204,7 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn spawn(command: &mut Command) -> Self {
+        default_signals();
         Self { child: command.spawn().expect("spawn") }
     }
 

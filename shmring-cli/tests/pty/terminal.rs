@@ -26,7 +26,7 @@ use pty_process::Size;
 use pty_process::blocking::{Command, Pty, open};
 use vt100::{Color, Parser, Screen};
 
-use crate::support::{eventually, eventually_or, in_time, signal_to};
+use crate::support::{default_signals, eventually, eventually_or, in_time, signal_to};
 
 /// What every terminal had once, and what is promised to do.
 const ROWS: u16 = 24;
@@ -78,6 +78,7 @@ impl Setup {
     }
 
     pub(crate) fn start(self) -> Terminal {
+        default_signals();
         let (pty, pts) = open().expect("a terminal");
         pty.resize(Size::new(self.rows, self.columns)).expect("resize");
         let child = self.command.spawn(pts).expect("spawn");
