@@ -16,12 +16,14 @@ mod parse;
 mod report;
 mod run;
 mod signals;
+mod stdio;
 mod stop;
 mod style;
 mod table;
 mod terminal;
 mod top;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -35,13 +37,28 @@ fn main() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => {
             cli.color.write_global();
-            stop::exit_code(dispatch(cli.verb))
+            stop::exit_code(check_streams(&cli.verb).and_then(|()| dispatch(cli.verb)))
         }
-        Err(refused) => {
-            // Help and version are data and go to stdout. Nobody may be listening.
+        Err(refused) if refused.use_stderr() => {
+            // Nobody may be listening.
             let _ = refused.print();
             ExitCode::from(u8::try_from(refused.exit_code()).unwrap_or(2))
         }
+        // Help and version are output, as a verb's is.
+        Err(help) => {
+            let print = |()| report::written(help.print().and_then(|()| io::stdout().flush()));
+            stop::exit_code(stdio::check_stdout().and_then(print))
+        }
+    }
+}
+
+/// Refuses to begin what would lose its output or never had an input.
+fn check_streams(verb: &Verb) -> Result<(), Stop> {
+    match verb {
+        Verb::Send(_) => stdio::check_stdin(),
+        Verb::Attach(args) if args.send => stdio::check_stdin(),
+        Verb::Unlink(_) | Verb::Man(_) => Ok(()),
+        _ => stdio::check_stdout(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Facts on stdout: as text for people, as JSON for programs.
 
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -36,7 +36,12 @@ pub(crate) fn print<T: Serialize>(
 /// Writes to stdout, with colours only where they are wanted.
 pub(crate) fn write(text: &str) -> Result<(), Stop> {
     let mut stdout = anstream::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+    written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
+}
+
+/// What a write to stdout means for the verb.
+pub(crate) fn written(result: io::Result<()>) -> Result<(), Stop> {
+    match result {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Stop::OutputClosed),
         Err(error) => Err(Stop::new(Exit::Failed, format!("writing stdout: {error}"))),

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::process::Stdio;
 
-use crate::support::{Name, Running, run, run_with, seq, shmring, start, start_with};
+use crate::support::{
+    Ended, Name, Running, in_shell, run, run_with, seq, shmring, start, start_with,
+};
 
 // Catches a sender that goes on, or ends as if all were well, when its receiver
 // has gone.
@@ -21,7 +23,7 @@ fn a_full_ring_times_out() {
     let name = Name::with_ring("4K");
     let ended = run_with(&["send", &name.0, "--timeout", "50ms"], &seq(1000, 2000)).expect_code(4);
     // Each message takes 16 bytes and one word must stay free.
-    ended.expect_stderr("255 messages were sent");
+    ended.expect_stderr("255 messages were sent").expect_stderr("it has no receiver");
     assert_eq!(name.drain(), seq(1000, 1254));
 }
 
@@ -30,7 +32,7 @@ fn a_full_ring_times_out() {
 fn an_empty_ring_times_out() {
     let name = Name::with_ring("4K");
     let recv = ["recv", &name.0, "--timeout", "50ms"];
-    run(&recv).expect_code(4).expect_stderr("timed out");
+    run(&recv).expect_code(4).expect_stderr("timed out").expect_stderr("it has no sender");
     let mut send = start(&["send", &name.0]);
     send.write(b"one\n");
     name.await_listed("a message", |segment| segment["used_bytes"] != 0);
@@ -100,6 +102,83 @@ fn a_failing_stdout_releases_nothing() {
     let recv = Running::spawn(shmring(&["recv", &name.0]).stdout(full));
     recv.end().expect_code(1).expect_stderr("writing stdout");
     assert_eq!(name.drain(), seq(1, 5));
+}
+
+/// Runs with redirections of a shell.
+fn redirected(args: &[&str], redirections: &str) -> Ended {
+    Running::spawn(&mut in_shell(":", args, redirections)).end()
+}
+
+// Catches messages that go to the /dev/null which the runtime opens in place of a closed
+// stdout, and a stdout that drops what it cannot write.
+#[test]
+fn a_closed_stdout_takes_nothing() {
+    for name in [Name::with_ring("4K"), Name::with_slots("mpmc", "16", "64")] {
+        run_with(&["send", &name.0], &seq(1, 5)).expect_code(0);
+        for verb in [&["recv", &name.0][..], &["attach", "--recv", &name.0]] {
+            redirected(verb, ">&-").expect_code(1).expect_stderr("stdout is closed");
+            redirected(verb, "1< /dev/null").expect_code(1).expect_stderr("stdout is not open");
+        }
+        assert_eq!(name.drain(), seq(1, 5));
+        // It is meant to be lost.
+        run_with(&["send", &name.0], b"one\n").expect_code(0);
+        redirected(&["recv", &name.0], "> /dev/null").expect_code(0);
+    }
+}
+
+// Catches output of any verb that is lost without a word.
+#[test]
+fn a_closed_stdout_is_no_success() {
+    let (name, new) = (Name::with_ring("4K"), Name::new());
+    for args in [
+        &["create", &new.0][..],
+        &["attach", &name.0],
+        &["ls"],
+        &["ls", "--json"],
+        &["stat", &name.0],
+        &["peek", &name.0],
+        &["gc", "--dry-run"],
+        &["completions", "bash"],
+        &["--help"],
+        &["recv", "--help"],
+        &["--version"],
+    ] {
+        for (redirection, why) in
+            [(">&-", "stdout is closed"), ("1< /dev/null", "stdout is not open for writing")]
+        {
+            redirected(args, redirection).expect_code(1).expect_stderr(why);
+        }
+    }
+    assert!(!new.path().exists(), "a segment was made whose facts nobody sees");
+    redirected(&["--help"], "> /dev/full").expect_code(1).expect_stderr("writing stdout");
+    // Those that print nothing need no stdout, and nobody else needs stdin.
+    redirected(&["send", &name.0], ">&- < /dev/null").expect_code(0);
+    redirected(&["ls"], "<&-").expect_code(0);
+    redirected(&["unlink", &name.0], ">&-").expect_code(0);
+}
+
+// Catches /dev/null in place of a closed stdout being told from /dev/null by how it is open:
+// launchers in other languages open it for reading and writing.
+#[test]
+fn a_null_device_is_a_stdout() {
+    for redirection in ["1<> /dev/null", "1>> /dev/null", "> /dev/null"] {
+        redirected(&["ls"], redirection).expect_code(0);
+    }
+}
+
+// Catches a sender that takes a closed stdin for the end of one, and so ends the stream.
+#[test]
+fn a_closed_stdin_is_not_the_end_of_a_stream() {
+    let name = Name::with_ring("4K");
+    for verb in [&["send", &name.0][..], &["attach", "--send", &name.0]] {
+        redirected(verb, "<&-").expect_code(1).expect_stderr("stdin is closed");
+        redirected(verb, "0> /dev/null").expect_code(1).expect_stderr("stdin is not open");
+        // Nobody became a producer.
+        assert_eq!(run(&["stat", &name.0, "--json"]).json()["producers_so_far"], 0);
+        redirected(verb, "0<> /dev/null").expect_code(0);
+        run(&["unlink", &name.0]).expect_code(0);
+        run(&["create", &name.0, "--capacity", "4K"]).expect_code(0);
+    }
 }
 
 // Catches a panic where others would print: nobody listens to either stream.
