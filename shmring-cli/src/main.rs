@@ -22,6 +22,7 @@ mod style;
 mod table;
 mod terminal;
 mod top;
+mod waiting;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

@@ -7,8 +7,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Seek};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -41,6 +41,22 @@ impl Way {
             Self::Out => "received",
         }
     }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(self) -> &'static str {
+        match self {
+            Self::In => "receiver",
+            Self::Out => "sender",
+        }
+    }
+
+    /// What a transfer waits in.
+    fn obstacle(self) -> &'static str {
+        match self {
+            Self::In => "ring full",
+            Self::Out => "ring empty",
+        }
+    }
 }
 
 /// Messages and the bytes in them.
@@ -65,6 +81,8 @@ pub(crate) struct Meter {
 struct Shared {
     messages: AtomicU64,
     bytes: AtomicU64,
+    /// Whether it waits, and nobody has a handle for the other end.
+    lacks_peer: AtomicBool,
 }
 
 impl Shared {
@@ -95,6 +113,29 @@ impl Meter {
         self.moved = moved;
         self.shared.messages.store(moved.messages, Ordering::Relaxed);
         self.shared.bytes.store(moved.bytes, Ordering::Relaxed);
+        self.set_lacks_peer(false);
+    }
+
+    pub(crate) fn way(&self) -> Way {
+        self.way
+    }
+
+    /// Whether there is a line on the terminal.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// Shows, until the next update, whether the transfer waits for somebody to come.
+    pub(crate) fn set_lacks_peer(&self, lacks_peer: bool) {
+        self.shared.lacks_peer.store(lacks_peer, Ordering::Relaxed);
+    }
+
+    /// Reports something to whoever watches, without breaking the line on the terminal.
+    pub(crate) fn say(&self, message: String) {
+        match &self.line {
+            Some(line) => line.say(message),
+            None => say(message),
+        }
     }
 
     /// To be told after each wait: the time before the first message does not count.
@@ -143,7 +184,8 @@ fn rates(moved: Moved, elapsed: Duration) -> String {
 /// The line on the terminal, and the thread that draws it. Gone when it is dropped.
 #[derive(Debug)]
 struct Line {
-    end: Option<Sender<()>>,
+    /// What to report beside the line. Its end is the end of the line.
+    messages: Option<Sender<String>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -155,33 +197,51 @@ impl Line {
         expected_bytes: Option<u64>,
         framing_bytes: u64,
     ) -> Option<Self> {
-        let (end, ended) = mpsc::channel();
+        let (messages, received) = mpsc::channel();
         let draw = move || {
             let mut pace = Pace::new();
-            if ended.recv_timeout(PATIENCE) != Err(RecvTimeoutError::Timeout) {
+            if await_end(&received, PATIENCE, say) {
                 return;
             }
             let bar = bar(expected_bytes);
-            while ended.recv_timeout(REDRAW_INTERVAL) == Err(RecvTimeoutError::Timeout) {
+            let say_above = |message| bar.suspend(|| say(message));
+            while !await_end(&received, REDRAW_INTERVAL, say_above) {
                 let moved = shared.moved();
                 pace.look(moved);
                 if is_in_background() {
                     continue;
                 }
                 bar.set_position(moved.bytes + moved.messages * framing_bytes);
-                bar.set_message(format!("{} {}", way.done(), pace.text(moved)));
+                bar.set_message(pace.text(way, moved, shared.lacks_peer.load(Ordering::Relaxed)));
                 bar.tick();
             }
             bar.finish_and_clear();
         };
         let thread = thread::Builder::new().name("shmring-line".to_owned()).spawn(draw).ok()?;
-        Some(Self { end: Some(end), thread: Some(thread) })
+        Some(Self { messages: Some(messages), thread: Some(thread) })
+    }
+
+    fn say(&self, message: String) {
+        // A thread that panicked shows nothing any more.
+        let _ = self.messages.as_ref().map(|messages| messages.send(message));
+    }
+}
+
+/// Waits so long for the end, reporting meanwhile what is to be reported. Returns whether it
+/// came.
+fn await_end(messages: &Receiver<String>, timeout: Duration, say: impl Fn(String)) -> bool {
+    let deadline = Instant::now() + timeout;
+    loop {
+        match messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(message) => say(message),
+            Err(error) => return error == RecvTimeoutError::Disconnected,
+        }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        drop(self.end.take());
+        drop(self.messages.take());
         // A thread that panicked has ended as well.
         let _ = self.thread.take().map(JoinHandle::join);
     }
@@ -227,8 +287,14 @@ impl Pace {
         (self.since, self.before) = (Instant::now(), moved);
     }
 
-    fn text(&self, moved: Moved) -> String {
-        format!("{}, {}: {}", HumanCount(moved.messages), report::bytes(moved.bytes), self.rates)
+    fn text(&self, way: Way, moved: Moved, lacks_peer: bool) -> String {
+        let Moved { messages, bytes } = moved;
+        let (done, bytes) = (way.done(), report::bytes(bytes));
+        let so_far = format!("{done} {}, {bytes}", HumanCount(messages));
+        if lacks_peer {
+            return format!("{so_far}; {}, no {} yet", way.obstacle(), way.peer());
+        }
+        format!("{so_far}: {}", self.rates)
     }
 }
 

@@ -85,8 +85,9 @@ impl Output {
         Ok(written)
     }
 
-    /// Writes the rest after a signal, as far as the reader takes it soon.
-    pub(crate) fn finish(&mut self, mut written: usize) {
+    /// Writes what is left after a signal, as far as the reader takes it soon. `written` bytes
+    /// went out before; returns how many did in the end.
+    pub(crate) fn finish(&mut self, mut written: usize) -> usize {
         let patience = Patience::new(Some(LINGER));
         while written < self.filled && !patience.is_over() {
             let timeout = PollTimeout::try_from(patience.slice()).unwrap_or(PollTimeout::ZERO);
@@ -97,9 +98,10 @@ impl Output {
             match self.write_some(written, self.filled.min(written + PIECE_BYTES)) {
                 Ok(count) => written += count,
                 // The signal is what is reported.
-                Err(_) => return,
+                Err(_) => return written,
             }
         }
+        written
     }
 
     fn write_some(&mut self, from: usize, to: usize) -> Result<usize, Stop> {

@@ -28,6 +28,8 @@ pub(crate) struct Runs {
     /// Where in the output each message of the run ends.
     ends: Vec<usize>,
     moved: Moved,
+    /// Messages that left the ring and were not written whole.
+    lost: u64,
 }
 
 /// What became of an attempt to move a run.
@@ -53,6 +55,7 @@ impl Runs {
             max_at_risk: (AT_RISK_BYTES / ring.max_message_bytes.max(1)).clamp(1, AT_RISK_MESSAGES),
             ends: Vec::new(),
             moved: Moved::default(),
+            lost: 0,
         })
     }
 
@@ -63,6 +66,11 @@ impl Runs {
     /// What was written so far, in whole messages.
     pub(crate) fn moved(&self) -> Moved {
         self.moved
+    }
+
+    /// How many messages left the ring and were not written, or not to their ends.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
     }
 
     fn count(&mut self, messages: u64, written_bytes: usize) {
@@ -129,9 +137,8 @@ impl Runs {
             Ok(written) => (written, Ok(())),
             Err((written, stop)) => (written, Err(stop.into())),
         };
-        let whole = ends.partition_point(|end| *end <= written);
+        let (whole, written) = whole_messages(ends, written);
         ahead.release_first(whole);
-        let written = ends[..whole].last().copied().unwrap_or(0);
         self.count(whole as u64, written);
         result
     }
@@ -144,25 +151,31 @@ impl Runs {
         timeout: Duration,
         signals: &Signals,
     ) -> Result<(), Halt> {
-        let Self { consumer, framing, output, max_at_risk, .. } = self;
+        let Self { consumer, framing, output, max_at_risk, ends, .. } = self;
         output.await_room(signals)?;
+        ends.clear();
         output.clear();
         let max = usize::try_from(max.min(*max_at_risk)).unwrap_or(usize::MAX);
-        let count =
-            consumer.recv_batch_timeout(max, timeout, |message| copy(message, *framing, output))?;
-        match output.flush(signals) {
-            Ok(written) => {
-                self.count(count as u64, written);
-                Ok(())
-            }
-            Err((written, stop)) => {
-                if matches!(stop, Stop::Signal(_)) {
-                    output.finish(written);
-                }
-                Err(stop.into())
-            }
-        }
+        consumer.recv_batch_timeout(max, timeout, |message| {
+            copy(message, *framing, output);
+            ends.push(output.filled());
+        })?;
+        let (written, result) = match output.flush(signals) {
+            Ok(written) => (written, Ok(())),
+            Err((written, stop @ Stop::Signal(_))) => (output.finish(written), Err(stop.into())),
+            Err((written, stop)) => (written, Err(stop.into())),
+        };
+        let (whole, written) = whole_messages(ends, written);
+        self.lost += (ends.len() - whole) as u64;
+        self.count(whole as u64, written);
+        result
     }
+}
+
+/// How many messages, and the bytes of them, are within the first `written` bytes.
+fn whole_messages(ends: &[usize], written: usize) -> (usize, usize) {
+    let whole = ends.partition_point(|end| *end <= written);
+    (whole, ends[..whole].last().copied().unwrap_or(0))
 }
 
 /// Why a run was not moved.

@@ -45,7 +45,8 @@ the transfer with code 1: everything before it is sent, nothing of it is.
 
 The end of stdin ends the stream, where there are several senders that of the
 last one: receivers get what is in the ring and end. With no receiver yet,
-`send` fills the ring, and waits when it is full.")]
+`send` fills the ring, and waits when it is full. While it waits it reports on
+stderr, once, if the name was removed or means another segment now.")]
 pub(crate) struct SendArgs {
     #[command(flatten)]
     pub(crate) attaching: Attaching,
@@ -99,12 +100,14 @@ never look at: to take exactly one message use `--count 1`, not `| head -n 1`.
 
 The stream ends when the last sender has gone and its messages are received. A
 receiver that finds neither messages nor senders waits for the next sender, as
-a reader of a FIFO does; `--timeout` bounds that.
+a reader of a FIFO does; `--timeout` bounds that. While it waits it reports on
+stderr, once, if the name was removed or means another segment now.
 
 Where receivers compete (mpmc, spmc), each message goes to one of them, and has
 to leave the ring before it is written. `recv` takes some, up to 256 and never
-more than `--count`, when stdout has room: if stdout then fails, or `recv` is
-killed, those are lost.")]
+more than `--count`, when stdout has room. If stdout then fails, or a signal
+ends `recv` and stdout takes nothing for 500 ms, those are lost, and `recv`
+reports how many. SIGKILL loses them without a report.")]
 pub(crate) struct RecvArgs {
     #[command(flatten)]
     pub(crate) attaching: Attaching,

@@ -25,11 +25,13 @@ pub(crate) fn run(args: &AttachArgs) -> Result<(), Stop> {
 fn join(args: &AttachArgs, signals: &Signals) -> Result<(), Stop> {
     let segment = attach(&args.attaching, signals)?;
     announce(&segment);
+    let is_named = args.attaching.target.socket.is_none();
     if args.send {
-        let plan = send::Plan { framing: Incoming::Lines, timeout: None, stats: false };
+        let plan = send::Plan { framing: Incoming::Lines, timeout: None, stats: false, is_named };
         return send::pump(&segment, &plan, signals);
     }
-    let plan = recv::Plan { framing: Outgoing::Lines, count: None, timeout: None, stats: false };
+    let plan =
+        recv::Plan { framing: Outgoing::Lines, count: None, timeout: None, stats: false, is_named };
     recv::pump(&segment, &plan, signals)
 }
 

@@ -8,9 +8,11 @@ use crate::attaching::{Patience, attach};
 use crate::cli::RecvArgs;
 use crate::framing::Outgoing;
 use crate::meter::{Meter, Way};
+use crate::report;
 use crate::run::{Run, Runs};
 use crate::signals::Signals;
-use crate::stop::{Exit, Stop};
+use crate::stop::{Exit, Stop, say};
+use crate::waiting::Waiting;
 
 /// What to receive.
 pub(crate) struct Plan {
@@ -21,6 +23,8 @@ pub(crate) struct Plan {
     pub(crate) timeout: Option<Duration>,
     /// Whether to say what was received.
     pub(crate) stats: bool,
+    /// Whether the segment was attached by its name.
+    pub(crate) is_named: bool,
 }
 
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
@@ -32,6 +36,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
         count: args.count,
         timeout: args.timeout,
         stats: args.stats,
+        is_named: args.attaching.target.socket.is_none(),
     };
     pump(&segment, &plan, &signals)
 }
@@ -42,16 +47,42 @@ pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<
     let _monitor = segment.monitor();
     let mut runs = Runs::new(segment, plan.framing)?;
     let mut meter = Meter::new(Way::Out, runs.output(), plan.framing.overhead_bytes());
-    let result = receive(&mut runs, plan, signals, &mut meter);
+    let mut waiting = Waiting::new(segment, plan.is_named);
+    let result = receive(&mut runs, plan, signals, &mut meter, &mut waiting);
     // Also of a run that failed.
     meter.update(runs.moved());
+    let lost = runs.lost();
     // The stream ends here, whatever the terminal does.
     drop(runs);
     meter.finish(plan.stats);
-    result
+    if lost > 0 {
+        result.map_err(|stop| with_loss(stop, &segment.description().name, lost))
+    } else {
+        result
+    }
 }
 
-fn receive(runs: &mut Runs, plan: &Plan, signals: &Signals, meter: &mut Meter) -> Result<(), Stop> {
+/// Adds to the end of a transfer how many messages left the ring and were not written.
+fn with_loss(stop: Stop, name: &str, lost: u64) -> Stop {
+    let messages = report::count(lost, "message");
+    let were = if lost == 1 { "was" } else { "were" };
+    let loss = format!("{messages} {were} taken from the ring and not written");
+    match stop {
+        Stop::Failed { exit, message } => Stop::new(exit, format!("{message}; {loss}")),
+        stop => {
+            say(format!("{name:?}: {loss}"));
+            stop
+        }
+    }
+}
+
+fn receive(
+    runs: &mut Runs,
+    plan: &Plan,
+    signals: &Signals,
+    meter: &mut Meter,
+    waiting: &mut Waiting<'_>,
+) -> Result<(), Stop> {
     let mut patience = Patience::new(plan.timeout);
     loop {
         let wanted = plan.count.unwrap_or(u64::MAX) - runs.moved().messages;
@@ -69,10 +100,14 @@ fn receive(runs: &mut Runs, plan: &Plan, signals: &Signals, meter: &mut Meter) -
             // Nobody would read the next message: leave it in the ring.
             Run::Nothing if runs.output().is_closed() => return Err(Stop::OutputClosed),
             Run::Nothing if patience.is_over() => {
-                let message = format!("{:?}: {}", runs.name(), RecvError::TimedOut);
+                let why = if waiting.lacks_peer(Way::Out) { "; it has no sender" } else { "" };
+                let message = format!("{:?}: {}{why}", runs.name(), RecvError::TimedOut);
                 return Err(Stop::new(Exit::TimedOut, message));
             }
-            Run::Nothing => meter.waited(),
+            Run::Nothing => {
+                meter.waited();
+                waiting.look(meter);
+            }
         }
     }
 }

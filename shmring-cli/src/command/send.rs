@@ -11,6 +11,7 @@ use crate::input::Input;
 use crate::meter::{Meter, Moved, Way};
 use crate::signals::Signals;
 use crate::stop::{Exit, Stop};
+use crate::waiting::Waiting;
 
 /// A batch has at most this many messages, and this part of the ring's bytes or slots:
 /// so it always fits, whatever the padding, and others work while we fill the next.
@@ -26,7 +27,12 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
     signals.end_soon();
     let segment = attach(&args.attaching, &signals)?;
-    let plan = Plan { framing: args.framing(), timeout: args.timeout, stats: args.stats };
+    let plan = Plan {
+        framing: args.framing(),
+        timeout: args.timeout,
+        stats: args.stats,
+        is_named: args.attaching.target.socket.is_none(),
+    };
     pump(&segment, &plan, &signals)
 }
 
@@ -37,6 +43,8 @@ pub(crate) struct Plan {
     pub(crate) timeout: Option<Duration>,
     /// Whether to say what was sent.
     pub(crate) stats: bool,
+    /// Whether the segment was attached by its name.
+    pub(crate) is_named: bool,
 }
 
 /// Moves stdin to the ring, to the end.
@@ -55,6 +63,7 @@ pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<
         signals,
         sent: Moved::default(),
         meter,
+        waiting: Waiting::new(segment, plan.is_named),
     };
     let larger = if ring.slots.is_some() { "larger slots" } else { "a larger capacity" };
     let result = send_all_of(&mut input, plan.framing, larger, &mut sender);
@@ -113,6 +122,7 @@ struct Sender<'a> {
     signals: &'a Signals,
     sent: Moved,
     meter: Meter,
+    waiting: Waiting<'a>,
 }
 
 impl Sender<'_> {
@@ -186,7 +196,10 @@ impl Sender<'_> {
         loop {
             match self.producer.send_timeout(message, patience.slice()) {
                 Ok(()) => return Ok(1),
-                Err(SendError::TimedOut) if !patience.is_over() => self.signals.check()?,
+                Err(SendError::TimedOut) if !patience.is_over() => {
+                    self.signals.check()?;
+                    self.waiting.look(&self.meter);
+                }
                 Err(error) => return Err(self.failed(error)),
             }
         }
@@ -199,8 +212,14 @@ impl Sender<'_> {
             SendError::TooLong { .. } | SendError::TooMany { .. } => Exit::Failed,
             SendError::Failed(ref fault) => return Stop::fault(self.name, fault),
         };
+        let has_timed_out = matches!(error, SendError::TimedOut);
+        let why = if has_timed_out && self.waiting.lacks_peer(Way::In) {
+            "; it has no receiver"
+        } else {
+            ""
+        };
         let sent = self.sent.messages;
-        Stop::new(exit, format!("{:?}: {error}; {sent} messages were sent", self.name))
+        Stop::new(exit, format!("{:?}: {error}{why}; {sent} messages were sent", self.name))
     }
 }
 

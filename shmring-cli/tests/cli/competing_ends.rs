@@ -7,7 +7,8 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::party::{BATCH, first, ledger, lines_of, whole_lines};
-use crate::support::{Name, Running, run, run_with, shmring, start};
+use crate::signals::SIGNALS;
+use crate::support::{Ended, Name, Running, in_shell, run, run_with, shmring, start};
 
 /// More than a pipe takes in.
 const LINES: u32 = 40_000;
@@ -19,15 +20,27 @@ fn full(kind: &str) -> Name {
     name
 }
 
-/// Checks that all lines are written or still in the ring, but for `max` at most.
+/// Checks that all lines are written or still in the ring, but for `max` at most and as many
+/// as `ended` reports.
 #[track_caller]
-fn expect_lost(name: &Name, written: Vec<u8>, max: usize) {
+fn expect_lost(name: &Name, written: Vec<u8>, max: usize, ended: &Ended) {
     let numbers = ledger(1, &[whole_lines(written), name.drain()]).remove(0);
     let lost = LINES as usize - numbers.len();
     assert!(lost <= max, "{lost} lines are lost");
+    assert_eq!(reported(ended), lost, "{}", ended.stderr);
     if max == 0 {
         assert_eq!(numbers, first(LINES as usize));
     }
+}
+
+/// How many messages are lost by what a receiver says.
+fn reported(ended: &Ended) -> usize {
+    let Some((before, _)) = ended.stderr.split_once(" taken from the ring and not written") else {
+        return 0;
+    };
+    let mut words = before.rsplit(' ');
+    // `... 7 messages were`
+    words.nth(2).expect("a number").parse().expect("a number")
 }
 
 // Catches a timeout that is ignored before the first message, or after it.
@@ -56,7 +69,7 @@ fn a_signal_while_nothing_comes() {
 // Catches messages that a signal drops although their reader is there.
 #[test]
 fn a_signal_while_the_reader_is_slow() {
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    for signal in SIGNALS {
         let name = full("mpmc");
         let mut recv = start(&["recv", &name.0]);
         let start = recv.read(2);
@@ -65,7 +78,8 @@ fn a_signal_while_the_reader_is_slow() {
         recv.signal(signal);
         let ended = recv.end().expect_signal(signal);
         name.expect_left();
-        expect_lost(&name, [start, ended.stdout].concat(), 0);
+        let written = [&start, &*ended.stdout].concat();
+        expect_lost(&name, written, 0, &ended);
     }
 }
 
@@ -73,14 +87,17 @@ fn a_signal_while_the_reader_is_slow() {
 // while its reader stands still.
 #[test]
 fn a_signal_while_the_reader_stands_still() {
-    let name = full("mpmc");
-    let mut recv = start(&["recv", &name.0]);
-    let start = recv.read(2);
-    recv.signal(Signal::SIGTERM);
-    recv.child.wait().expect("wait");
-    let ended = recv.end().expect_signal(Signal::SIGTERM);
-    name.expect_left();
-    expect_lost(&name, [start, ended.stdout].concat(), BATCH);
+    for signal in SIGNALS {
+        let name = full("mpmc");
+        let mut recv = start(&["recv", &name.0]);
+        let start = recv.read(2);
+        recv.signal(signal);
+        recv.child.wait().expect("wait");
+        let ended = recv.end().expect_signal(signal);
+        name.expect_left();
+        let written = [&start, &*ended.stdout].concat();
+        expect_lost(&name, written, BATCH, &ended);
+    }
 }
 
 // Catches a receiver that goes on taking messages that nobody reads.
@@ -110,14 +127,25 @@ fn a_reader_that_leaves_while_nothing_comes() {
     send.end().expect_code(0);
 }
 
-// Catches a receiver that empties the ring onto a full disk.
+// Catches a receiver that empties the ring onto a full disk, or loses a batch without a word.
 #[test]
 fn a_failing_stdout_loses_a_batch_at_most() {
     let name = full("mpmc");
     let full = File::options().write(true).open("/dev/full").expect("/dev/full");
     let recv = Running::spawn(shmring(&["recv", &name.0]).stdout(full));
-    recv.end().expect_code(1).expect_stderr("writing stdout");
-    expect_lost(&name, Vec::new(), BATCH);
+    let ended = recv.end().expect_code(1).expect_stderr("writing stdout");
+    expect_lost(&name, Vec::new(), BATCH, &ended);
+}
+
+// Catches a receiver that the limit on the size of files kills with a batch in its hands.
+#[test]
+fn a_file_that_may_not_grow() {
+    let name = full("mpmc");
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().to_str().expect("a path");
+    let mut recv = in_shell("ulimit -f 1", &["recv", &name.0], &format!("> {path}"));
+    let ended = Running::spawn(&mut recv).end().expect_code(1).expect_stderr("writing stdout");
+    expect_lost(&name, std::fs::read(path).expect("read"), BATCH, &ended);
 }
 
 // Catches a receiver that sits on messages which others could have.

@@ -14,6 +14,7 @@ mod killed;
 mod kinds;
 mod lifecycle;
 mod listing;
+mod lost_name;
 mod party;
 mod peek;
 mod pipe_manners;

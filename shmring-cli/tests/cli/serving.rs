@@ -2,6 +2,8 @@
 
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
@@ -211,4 +213,17 @@ fn the_list_decides() {
     for verb in ["send", "recv"] {
         run_as_nobody(&place.args(verb, &path), b"").expect_code(1).expect_stderr("reading only");
     }
+}
+
+// Catches a segment that never had a name being reported as one that lost it.
+#[test]
+fn a_receiver_of_what_has_no_name_waits_in_silence() {
+    let place = Place::new();
+    let _server = place.serve(&[]);
+    let path = place.text();
+    let recv = start(&place.args("recv", &path));
+    place.await_role("consumers", recv.pid());
+    thread::sleep(Duration::from_millis(300));
+    recv.signal(Signal::SIGTERM);
+    assert_eq!(recv.end().expect_signal(Signal::SIGTERM).stderr, "");
 }

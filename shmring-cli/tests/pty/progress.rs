@@ -169,3 +169,45 @@ fn a_terminal_that_stands_still_holds_up_nothing() {
     terminal.keys("\x11");
     terminal.end().expect_code(0).expect_clean();
 }
+
+// Catches a transfer that waits for ever behind a line which does not say for whom.
+#[test]
+fn a_peer_that_is_missing_is_named() {
+    let name = Name::with_ring("4K");
+    let (terminal, mut input) = sender(&name);
+    input.write_all(&seq(1000, 1999)).expect("write");
+    terminal.wait_for_text("sent 255, 1020 B; ring full, no receiver yet");
+    // Nobody ends it by accident.
+    let recv = start(&["recv", &name.0]);
+    terminal.wait_for_text("sent 1,000, 3.9 KiB: ");
+    drop(input);
+    terminal.end().expect_code(0).expect_clean();
+    assert_eq!(recv.end().expect_code(0).stdout, seq(1000, 1999));
+
+    let (terminal, _output) = receiver(&name);
+    terminal.wait_for_text("received 0, 0 B; ring empty, no sender yet");
+    let mut send = start(&["send", &name.0]);
+    send.write(b"one\n");
+    terminal.wait_for_text("received 1, 3 B: ");
+    send.end().expect_code(0);
+    terminal.end().expect_code(0).expect_clean();
+}
+
+// Catches a report that breaks the line, or is lost behind it.
+#[test]
+fn a_report_beside_the_line() {
+    let name = Name::with_ring("4K");
+    let (terminal, output) = receiver(&name);
+    terminal.wait_for_text("received 0, 0 B; ring empty");
+    std::fs::remove_file(name.path()).expect("unlink");
+    terminal.wait_for("both", |screen| {
+        let text = screen.contents();
+        let lines: Vec<_> = text.lines().collect();
+        lines.iter().any(|line| line.starts_with("shmring: ") && line.contains("was removed"))
+            && lines.iter().filter(|line| line.contains("received 0, ")).count() == 1
+    });
+    terminal.keys("\x03");
+    let ended = terminal.end().expect_signal(Signal::SIGINT).expect_clean();
+    assert!(ended.text().contains("the name was removed"), "{}", ended.text());
+    drop(output);
+}
