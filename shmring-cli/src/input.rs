@@ -20,6 +20,7 @@ pub(crate) struct Input {
     start: usize,
     end: usize,
     at_end: bool,
+    read_bytes: u64,
 }
 
 impl Input {
@@ -27,7 +28,14 @@ impl Input {
     /// bytes from poll.
     pub(crate) fn stdin() -> Result<Self, Stop> {
         let file = io::stdin().as_fd().try_clone_to_owned().map_err(failed)?.into();
-        Ok(Self { file, buffer: vec![0; BUFFER_BYTES], start: 0, end: 0, at_end: false })
+        Ok(Self {
+            file,
+            buffer: vec![0; BUFFER_BYTES],
+            start: 0,
+            end: 0,
+            at_end: false,
+            read_bytes: 0,
+        })
     }
 
     /// What is there.
@@ -38,6 +46,11 @@ impl Input {
     /// Whether nothing will follow what is there.
     pub(crate) fn at_end(&self) -> bool {
         self.at_end
+    }
+
+    /// How many bytes were read so far.
+    pub(crate) fn read_bytes(&self) -> u64 {
+        self.read_bytes
     }
 
     pub(crate) fn consume(&mut self, bytes: usize) {
@@ -54,6 +67,7 @@ impl Input {
                 Ok(0) => self.at_end = true,
                 Ok(count) => {
                     self.end += count;
+                    self.read_bytes += count as u64;
                     return Ok(());
                 }
                 // Somebody else was quicker, or stdin does not block.

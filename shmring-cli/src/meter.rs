@@ -66,6 +66,13 @@ pub(crate) struct Moved {
     pub(crate) bytes: u64,
 }
 
+impl Moved {
+    /// The bytes with `framing_bytes` for each message.
+    pub(crate) fn framed_bytes(self, framing_bytes: u64) -> u64 {
+        self.bytes + self.messages * framing_bytes
+    }
+}
+
 /// Counts what a transfer moved, and shows it.
 #[derive(Debug)]
 pub(crate) struct Meter {
@@ -211,7 +218,7 @@ impl Line {
                 if is_in_background() {
                     continue;
                 }
-                bar.set_position(moved.bytes + moved.messages * framing_bytes);
+                bar.set_position(moved.framed_bytes(framing_bytes));
                 bar.set_message(pace.text(way, moved, shared.lacks_peer.load(Ordering::Relaxed)));
                 bar.tick();
             }

@@ -40,6 +40,18 @@ impl Stop {
         Self::Failed { exit, message: message.into() }
     }
 
+    /// Adds what went missing in a transfer with the ring `name`: to the line for stderr, or as
+    /// one of its own.
+    pub(crate) fn with_loss(self, name: &str, loss: impl Display) -> Self {
+        match self {
+            Self::Failed { exit, message } => Self::new(exit, format!("{message}; {loss}")),
+            stop => {
+                say(format!("{name:?}: {loss}"));
+                stop
+            }
+        }
+    }
+
     /// A fault of the ring `name`.
     pub(crate) fn fault(name: &str, fault: &Fault) -> Self {
         Self::new(fault_exit(fault), format!("{name:?}: {fault}"))

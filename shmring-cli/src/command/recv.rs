@@ -11,7 +11,7 @@ use crate::meter::{Meter, Way};
 use crate::report;
 use crate::run::{Run, Runs};
 use crate::signals::Signals;
-use crate::stop::{Exit, Stop, say};
+use crate::stop::{Exit, Stop};
 use crate::waiting::Waiting;
 
 /// What to receive.
@@ -55,25 +55,13 @@ pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<
     // The stream ends here, whatever the terminal does.
     drop(runs);
     meter.finish(plan.stats);
-    if lost > 0 {
-        result.map_err(|stop| with_loss(stop, &segment.description().name, lost))
-    } else {
-        result
+    if lost == 0 {
+        return result;
     }
-}
-
-/// Adds to the end of a transfer how many messages left the ring and were not written.
-fn with_loss(stop: Stop, name: &str, lost: u64) -> Stop {
-    let messages = report::count(lost, "message");
     let were = if lost == 1 { "was" } else { "were" };
+    let messages = report::count(lost, "message");
     let loss = format!("{messages} {were} taken from the ring and not written");
-    match stop {
-        Stop::Failed { exit, message } => Stop::new(exit, format!("{message}; {loss}")),
-        stop => {
-            say(format!("{name:?}: {loss}"));
-            stop
-        }
-    }
+    result.map_err(|stop| stop.with_loss(&segment.description().name, loss))
 }
 
 fn receive(

@@ -9,6 +9,7 @@ use crate::cli::SendArgs;
 use crate::framing::{Incoming, Splitter, Unfit};
 use crate::input::Input;
 use crate::meter::{Meter, Moved, Way};
+use crate::report::count;
 use crate::signals::Signals;
 use crate::stop::{Exit, Stop};
 use crate::waiting::Waiting;
@@ -67,11 +68,18 @@ pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<
     };
     let larger = if ring.slots.is_some() { "larger slots" } else { "a larger capacity" };
     let result = send_all_of(&mut input, plan.framing, larger, &mut sender);
-    let Sender { producer, meter, .. } = sender;
+    let Sender { producer, meter, sent, .. } = sender;
     // The stream ends here, whatever the terminal does.
     drop(producer);
     meter.finish(plan.stats);
-    result
+    match input.read_bytes().saturating_sub(sent.framed_bytes(plan.framing.overhead_bytes())) {
+        0 => result,
+        unsent => {
+            let were = if unsent == 1 { "was" } else { "were" };
+            let loss = format!("{} of stdin {were} read and not sent", count(unsent, "byte"));
+            result.map_err(|stop| stop.with_loss(&ring.name, loss))
+        }
+    }
 }
 
 fn send_all_of(

@@ -3,6 +3,8 @@
 use std::fs::File;
 use std::process::Stdio;
 
+use nix::sys::signal::Signal;
+
 use crate::support::{
     Ended, Name, Running, in_shell, run, run_with, seq, shmring, start, start_with,
 };
@@ -24,6 +26,28 @@ fn a_full_ring_times_out() {
     let ended = run_with(&["send", &name.0, "--timeout", "50ms"], &seq(1000, 2000)).expect_code(4);
     // Each message takes 16 bytes and one word must stay free.
     ended.expect_stderr("255 messages were sent").expect_stderr("it has no receiver");
+    assert_eq!(name.drain(), seq(1000, 1254));
+}
+
+// Catches a sender that drops what it has read without a word, however it ends.
+#[test]
+fn what_is_read_and_not_sent_is_counted() {
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    std::fs::write(file.path(), seq(1000, 1999)).expect("write");
+    let input = || File::open(file.path()).expect("open");
+    // Of 5000 bytes there is room for 255 messages, from 5 bytes each.
+    let loss = "3725 bytes of stdin were read and not sent";
+
+    let name = Name::with_ring("4K");
+    let args = ["send", &name.0, "--timeout", "50ms"];
+    let send = Running::spawn(shmring(&args).stdin(input()));
+    send.end().expect_code(4).expect_stderr(loss);
+
+    let name = Name::with_ring("4K");
+    let send = Running::spawn(shmring(&["send", &name.0]).stdin(input()));
+    name.await_listed("a full ring", |segment| segment["used_bytes"] == 255 * 16);
+    send.signal(Signal::SIGTERM);
+    send.end().expect_signal(Signal::SIGTERM).expect_stderr(loss);
     assert_eq!(name.drain(), seq(1000, 1254));
 }
 

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::Value;
 
 /// Far more than anything here takes, even on a busy machine.
@@ -194,6 +195,9 @@ pub(crate) fn default_signals() {
             // SAFETY: no handler is installed, and none is replaced.
             unsafe { signal(one, SigHandler::SigDfl) }.expect("signal");
         }
+        // SIGQUIT dumps core, by default into the directory of the tests.
+        let limit = Rlimit { current: Some(0), maximum: getrlimit(Resource::Core).maximum };
+        setrlimit(Resource::Core, limit).expect("setrlimit");
     });
 }
 
