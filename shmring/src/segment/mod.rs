@@ -322,6 +322,23 @@ impl Segment {
     /// Returns `true` if the segment's name still means it: nobody removed the name, or
     /// created another segment in its place. A sealed segment has no name.
     ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name = format!("doc-is-linked-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let old = Segment::create(name, &Config::spsc())?;
+    /// assert!(old.is_linked()?);
+    /// Segment::unlink(name)?;
+    /// assert!(!old.is_linked()?);
+    /// let new = Segment::create(name, &Config::spsc())?;
+    /// assert!(new.is_linked()? && !old.is_linked()?);
+    /// # Segment::unlink(name)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     /// An [`OsError`] if that cannot be found out.
     pub fn is_linked(&self) -> Result<bool, OsError> {
