@@ -191,7 +191,8 @@ fn writable(path: &Path) -> Result<(), Problem> {
 }
 
 fn write(report: &Report, args: &SessionArgs) -> Result<(), BoxError> {
-    let json = serde_json::to_string_pretty(report)? + "\n";
+    // On one line: a session is tens of thousands of numbers.
+    let json = serde_json::to_string(report)? + "\n";
     // What can be read at once comes first, lest a file that cannot be written takes it along.
     let on_stdout = args.json.as_deref() == Some(Path::new("-"));
     print(if on_stdout { json.clone() } else { report::tables(report) }.as_str())?;
@@ -326,6 +327,16 @@ mod tests {
             let said = what.rsplit_once("; ").expect("a time").1.trim_end_matches(" min");
             let said: f64 = said.parse().expect("minutes");
             assert!((0.7..1.3).contains(&(minutes / said)), "{name}: {minutes} min, not {said}");
+        }
+    }
+
+    // Catches committed sessions that `draw` and `compare` cannot read any more.
+    #[test]
+    fn committed_sessions_can_be_read() {
+        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+        for preset in ["seed", "peers", "goals", "watched"] {
+            let report = load(&results.join(preset).with_extension("json"));
+            assert_eq!(report.unwrap_or_else(|error| panic!("{error}")).preset, preset);
         }
     }
 
