@@ -4,11 +4,15 @@ use std::fs;
 use std::io::{self, IsTerminal, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
 
 use crate::contender::BoxError;
 use crate::contenders;
@@ -187,7 +191,8 @@ fn writable(path: &Path) -> Result<(), Problem> {
 }
 
 fn write(report: &Report, args: &SessionArgs) -> Result<(), BoxError> {
-    let json = serde_json::to_string_pretty(report)? + "\n";
+    // On one line: a session is tens of thousands of numbers.
+    let json = serde_json::to_string(report)? + "\n";
     // What can be read at once comes first, lest a file that cannot be written takes it along.
     let on_stdout = args.json.as_deref() == Some(Path::new("-"));
     print(if on_stdout { json.clone() } else { report::tables(report) }.as_str())?;
@@ -244,6 +249,47 @@ pub fn print(text: &str) -> Result<(), BoxError> {
     }
 }
 
+/// Prints a result, as text or as JSON.
+///
+/// # Errors
+/// As [`print()`].
+pub fn print_result<T: Serialize>(
+    result: &T,
+    json: bool,
+    text: fn(&T) -> String,
+) -> Result<(), Problem> {
+    let json = json.then(|| serde_json::to_string_pretty(result)).transpose();
+    let json = json.map_err(|error| Problem::Failed(format!("JSON: {error}")))?;
+    Ok(print(&json.map_or_else(|| text(result), |json| json + "\n"))?)
+}
+
+/// Reports a problem on stderr, after the program's name; returns the exit code.
+pub fn exit_code(program: &str, done: Result<(), Problem>) -> ExitCode {
+    let (what, code) = match done {
+        Ok(()) => return ExitCode::SUCCESS,
+        Err(Problem::Failed(what)) => (what, 1),
+        Err(Problem::Usage(what)) => (what, 2),
+    };
+    // Nobody may be listening.
+    let _ = writeln!(io::stderr(), "{program}: {what}");
+    ExitCode::from(code)
+}
+
+/// Returns a function that breaks once SIGINT or SIGTERM came.
+///
+/// # Errors
+/// If the handlers cannot be installed.
+pub fn until_signal() -> Result<impl FnMut() -> ControlFlow<()>, BoxError> {
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&stop))?;
+    }
+    Ok(move || match stop.load(Ordering::Relaxed) {
+        true => ControlFlow::Break(()),
+        false => ControlFlow::Continue(()),
+    })
+}
+
 /// On stderr; nothing where that is no terminal.
 fn bar() -> ProgressBar {
     if !io::stderr().is_terminal() {
@@ -281,6 +327,16 @@ mod tests {
             let said = what.rsplit_once("; ").expect("a time").1.trim_end_matches(" min");
             let said: f64 = said.parse().expect("minutes");
             assert!((0.7..1.3).contains(&(minutes / said)), "{name}: {minutes} min, not {said}");
+        }
+    }
+
+    // Catches committed sessions that `draw` and `compare` cannot read any more.
+    #[test]
+    fn committed_sessions_can_be_read() {
+        let results = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
+        for preset in ["seed", "peers", "goals", "watched"] {
+            let report = load(&results.join(preset).with_extension("json"));
+            assert_eq!(report.unwrap_or_else(|error| panic!("{error}")).preset, preset);
         }
     }
 

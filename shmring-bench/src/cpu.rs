@@ -109,8 +109,11 @@ fn waited_ns() -> Option<u64> {
     statistics.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// `CLOCK_MONOTONIC`.
-pub(crate) fn now_ns() -> nix::Result<u64> {
+/// Returns the time of `CLOCK_MONOTONIC`, which all processes of the machine share.
+///
+/// # Errors
+/// If the kernel refuses the clock.
+pub fn now_ns() -> nix::Result<u64> {
     let now = clock_gettime(ClockId::CLOCK_MONOTONIC)?;
     Ok(now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64)
 }

@@ -32,26 +32,6 @@ pub enum Error {
         /// How long they were given.
         limit: Duration,
     },
-    /// A measurement of deaths gave no result.
-    Death {
-        /// The case.
-        case: String,
-        /// Which kill of it, from 1; after the last one, the check of what was moved.
-        kill: u32,
-        /// What went wrong.
-        source: Box<Error>,
-    },
-    /// Torture found something wrong.
-    Torture {
-        /// The configuration.
-        setup: String,
-        /// What decides all rounds.
-        seed: u64,
-        /// Which round.
-        round: u32,
-        /// What is wrong.
-        what: String,
-    },
     /// The operating system refused the parent.
     Os {
         /// The call, and what it was for.
@@ -71,15 +51,15 @@ pub enum Error {
 /// A worker process that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerFailure {
-    /// Which worker: `producer`, `consumer`, `probe ping`, `probe echo`, or a party to a
-    /// death.
+    /// Which worker, such as `producer`, `consumer` or `probe ping`.
     pub role: &'static str,
     /// What happened: its own words, or how it ended.
     pub what: String,
 }
 
 impl Error {
-    pub(crate) fn os(what: &'static str) -> impl FnOnce(io::Error) -> Error {
+    /// Returns a function that adds `what` was called, and what for, to an `io::Error`.
+    pub fn os(what: &'static str) -> impl FnOnce(io::Error) -> Error {
         move |source| Error::Os { what, source }
     }
 }
@@ -102,12 +82,6 @@ impl fmt::Display for Error {
             Error::TimedOut { roles, limit } => {
                 write!(f, "no end after {} s from: {}", limit.as_secs(), roles.join(", "))
             }
-            Error::Death { case, kill, source } => write!(f, "{case}, kill {kill}: {source}"),
-            Error::Torture { setup, seed, round, what } => write!(
-                f,
-                "{setup}: {what}; to repeat it, if it does not depend on chance: torture --seed \
-                 {seed} --round {round} --seconds 0"
-            ),
             Error::Os { what, source } => write!(f, "{what}: {source}"),
             Error::Result { role, source } => {
                 write!(f, "the {role}'s result cannot be read: {source}")

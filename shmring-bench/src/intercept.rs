@@ -8,10 +8,8 @@ use crate::contender::{BoxError, Place, Setting};
 use crate::contenders;
 use crate::contestant::Contestant;
 use crate::costs;
-use crate::deaths;
 use crate::probe::bounce;
 use crate::task::Task;
-use crate::torture;
 use crate::worker::{self, Control};
 
 /// Runs a worker and exits, if this process was started as one; returns at once if not. To be
@@ -63,7 +61,5 @@ fn work(
         Task::Costs { names, other } => costs::measure(&names, other, control),
         Task::ProbePing => bounce::ping(fds, control),
         Task::ProbeEcho => bounce::echo(fds, control),
-        Task::Party(part) => deaths::party(&part, fds),
-        Task::Torture(part) => torture::party(&part, fds),
     }
 }

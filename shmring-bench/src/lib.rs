@@ -18,9 +18,8 @@
 //! | [`cli`] | the command line of sessions |
 //! | [`message`], [`mod@transfer`], [`mod@compare`] | mixed messages with checksums, for a demonstration |
 //! | [`operations`], [`instructions`] | single verbs in one process: what is timed and counted |
-//! | [`mod@deaths`] | how soon survivors go on when a process is killed |
-//! | [`mod@torture`] | processes that are killed at random, and an account of every message |
-//! | `worker`, `task`, `intercept` | child processes: how they start, what they are asked, report and end |
+//! | [`worker`], `task`, `intercept` | child processes: how they start, which tasks they get, report and end |
+//! | [`name`], [`random`] | segments for one run; a generator that is the same everywhere |
 //!
 //! A binary that uses this crate calls [`intercept()`] first in `main`.
 //!
@@ -42,7 +41,6 @@ pub mod contenders;
 mod contestant;
 pub mod costs;
 mod cpu;
-pub mod deaths;
 mod error;
 pub mod goals;
 pub mod instructions;
@@ -51,24 +49,24 @@ pub mod limits;
 mod machine;
 pub mod measure;
 pub mod message;
-mod name;
+pub mod name;
 pub mod operations;
 mod options;
 pub mod presets;
 pub mod probe;
-mod random;
+pub mod random;
 pub mod report;
 pub mod results;
 pub mod scenario;
 pub mod session;
 pub mod stats;
 mod task;
-pub mod torture;
 pub mod transfer;
-mod worker;
+pub mod worker;
 
 pub use compare::{Comparison, compare};
 pub use contestant::Contestant;
+pub use cpu::now_ns;
 pub use error::{Error, WorkerFailure};
 pub use intercept::{intercept, intercept_with};
 pub use machine::Machine;

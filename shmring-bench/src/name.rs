@@ -4,15 +4,20 @@ use shmring::{Config, CreateError, Segment};
 
 /// A segment whose name is in the file system until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Named {
-    pub(crate) name: String,
-    pub(crate) segment: Segment,
+pub struct Named {
+    /// The name.
+    pub name: String,
+    /// The segment.
+    pub segment: Segment,
 }
 
 impl Named {
-    /// Makes a segment under a name that begins so and was not used before on this machine, as far
-    /// as anybody can tell: process ids come again, the random part hardly ever does.
-    pub(crate) fn create(prefix: &str, config: &Config) -> Result<Named, CreateError> {
+    /// Creates a segment under an unused name that begins with `prefix`. Process ids come again,
+    /// the random part of the name hardly ever does.
+    ///
+    /// # Errors
+    /// Those of [`Segment::create`].
+    pub fn create(prefix: &str, config: &Config) -> Result<Named, CreateError> {
         let name = unused(prefix);
         let segment = Segment::create(&name, config)?;
         Ok(Named { name, segment })
@@ -28,10 +33,11 @@ pub(crate) fn unused(prefix: &str) -> String {
 
 /// A name for several segments, one after the other: in the file system until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Name(pub(crate) String);
+pub struct Name(pub String);
 
 impl Name {
-    pub(crate) fn new(prefix: &str) -> Name {
+    /// Returns an unused name that begins with `prefix`. Creates no segment.
+    pub fn new(prefix: &str) -> Name {
         Name(unused(prefix))
     }
 }

@@ -1,13 +1,11 @@
-//! What a worker can be asked to do: transfers, sessions, probes, deaths and torture ask it,
+//! What a worker can be asked to do: transfers, sessions and probes ask it,
 //! [`crate::intercept()`] has it done.
 
 use serde::{Deserialize, Serialize};
 
 use crate::contender::Setting;
-use crate::deaths::Part;
 use crate::measure::Order;
 use crate::message::Plan;
-use crate::torture;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
@@ -17,6 +15,4 @@ pub(crate) enum Task {
     Costs { names: Vec<String>, other: Option<usize> },
     ProbePing,
     ProbeEcho,
-    Party(Part),
-    Torture(torture::Part),
 }

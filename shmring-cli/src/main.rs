@@ -33,6 +33,7 @@ use crate::cli::{Cli, Verb};
 use crate::stop::Stop;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "bench")]
     // The demo and the bench start this executable again for each side of a transfer.
     shmring_bench::intercept();
     match Cli::try_parse() {
@@ -77,7 +78,9 @@ fn dispatch(verb: Verb) -> Result<(), Stop> {
         Verb::Peek(args) => command::peek::run(&args),
         Verb::Gc(args) => command::gc::run(&args),
         Verb::Doctor(args) => command::doctor::run(&args),
+        #[cfg(feature = "bench")]
         Verb::Demo(args) => command::demo::run(&args),
+        #[cfg(feature = "bench")]
         Verb::Bench(args) => command::bench::run(&args),
         Verb::Completions(args) => command::completions::run(&args),
         Verb::Man(args) => command::man::run(&args),

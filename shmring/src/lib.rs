@@ -174,6 +174,12 @@
 //! - `iter`: receiving in a `for` loop.
 //! - `sys`: one file for each concern of the operating system.
 
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+compile_error!(
+    "shmring supports 64-bit Linux only: the segments hold 64-bit atomics, and futexes, memfds and \
+     open file description locks are Linux's"
+);
+
 mod consumer;
 mod element;
 pub mod error;

@@ -50,7 +50,7 @@ fn tests_in(text: &str) -> Vec<String> {
 
 fn all_tests() -> HashSet<String> {
     let mut paths = Vec::new();
-    for directory in ["shmring", "shmring-cli", "shmring-bench", "loom-tests"] {
+    for directory in ["shmring", "shmring-cli", "shmring-bench", "shmring-torture", "loom-tests"] {
         collect(&root().join(directory), &mut paths);
     }
     let mut all = HashSet::new();

@@ -127,11 +127,11 @@ impl Generator {
     }
 }
 
-/// Writes the header of a message whose payload is there.
+/// Writes the header of a message whose payload is complete.
 ///
 /// # Panics
 /// If there is no room for the header.
-pub(crate) fn seal(sequence: u64, message: &mut [u8]) {
+pub fn seal(sequence: u64, message: &mut [u8]) {
     let length = message.len() as u32;
     let (header, payload) = message.split_at_mut(HEADER_BYTES);
     header[..8].copy_from_slice(&sequence.to_le_bytes());
@@ -140,8 +140,8 @@ pub(crate) fn seal(sequence: u64, message: &mut [u8]) {
     header[12..].copy_from_slice(&check.to_le_bytes());
 }
 
-/// The sequence number of a message; `None` if it is not as it was sealed.
-pub(crate) fn open(message: &[u8]) -> Option<u64> {
+/// Returns the sequence number of a message, or `None` if a byte differs from what [`seal`] left.
+pub fn open(message: &[u8]) -> Option<u64> {
     let [sequence @ .., l0, l1, l2, l3, c0, c1, c2, c3] = *message.first_chunk::<HEADER_BYTES>()?;
     let sequence = u64::from_le_bytes(sequence);
     let length = u32::from_le_bytes([l0, l1, l2, l3]);

@@ -25,8 +25,8 @@ fn counted(runs: u32, what: &str) -> Option<String> {
     }
 }
 
-/// Aligned columns, the first one to the left.
-pub(crate) fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
+/// Aligns rows in columns, the first one to the left.
+pub fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
     let columns = rows.iter().map(|row| row.as_ref().len()).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.as_ref().get(column));
@@ -48,8 +48,8 @@ pub(crate) fn table<R: AsRef<[String]>>(rows: &[R]) -> String {
     text
 }
 
-/// Lines of at most 90 columns, those after the first indented.
-pub(crate) fn wrapped(line: &str) -> String {
+/// Breaks a line at 90 columns and indents what follows the first.
+pub fn wrapped(line: &str) -> String {
     const COLUMNS: usize = 90;
     let mut text = String::new();
     let mut used = 0;
@@ -69,8 +69,8 @@ pub(crate) fn wrapped(line: &str) -> String {
     text
 }
 
-/// `1234567` as `1,234,567`.
-pub(crate) fn grouped(number: u64) -> String {
+/// Formats `1234567` as `1,234,567`.
+pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

@@ -22,9 +22,9 @@ pub(super) enum Report {
 /// What the parent sends, once, when all workers are ready.
 pub(super) const GO: u8 = b'!';
 
-/// See the module.
+/// The worker's end.
 #[derive(Debug)]
-pub(crate) struct Control {
+pub struct Control {
     socket: UnixStream,
 }
 
@@ -35,14 +35,21 @@ impl Control {
     }
 
     /// Waits at the start line until all workers are there.
-    pub(crate) fn wait_for_start(&mut self) -> io::Result<()> {
+    ///
+    /// # Errors
+    /// If the parent is gone.
+    pub fn wait_for_start(&mut self) -> io::Result<()> {
         self.tell(&Report::Ready)?;
         let mut word = [0];
         self.socket.read_exact(&mut word)?;
         if word == [GO] { Ok(()) } else { Err(io::Error::other("not the word to start")) }
     }
 
-    pub(crate) fn progress(&mut self, bytes: u64) -> io::Result<()> {
+    /// Reports how many bytes were received and verified so far.
+    ///
+    /// # Errors
+    /// If the parent is gone.
+    pub fn progress(&mut self, bytes: u64) -> io::Result<()> {
         self.tell(&Report::Progress(bytes))
     }
 

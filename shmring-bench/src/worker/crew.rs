@@ -29,15 +29,17 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// and whose report comes first is chance.
 const GRACE: Duration = Duration::from_millis(200);
 
-/// Asked whether to go on; is told the bytes received.
-pub(crate) type Tick<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
+/// Returns whether to go on. The argument is the number of bytes received so far.
+pub type Tick<'a> = dyn FnMut(u64) -> ControlFlow<()> + 'a;
 
 /// The workers of one run. Dropped, it kills and reaps those that still run.
-pub(crate) struct Crew {
+#[derive(Debug)]
+pub struct Crew {
     workers: Vec<Worker>,
     bytes_received: u64,
 }
 
+#[derive(Debug)]
 struct Worker {
     role: &'static str,
     child: Child,
@@ -47,6 +49,7 @@ struct Worker {
     state: State,
 }
 
+#[derive(Debug)]
 enum State {
     Starting,
     Ready,
@@ -57,12 +60,17 @@ enum State {
 }
 
 impl Crew {
-    pub(crate) fn new() -> Crew {
+    /// Returns a crew without workers.
+    pub fn new() -> Crew {
         Crew { workers: Vec::new(), bytes_received: 0 }
     }
 
-    /// Starts a worker. It alone inherits `given`, of which the parent keeps nothing.
-    pub(crate) fn start(
+    /// Starts a worker, pinned to `cpu` if there is one. It alone inherits `given`; the parent
+    /// closes its copies.
+    ///
+    /// # Errors
+    /// If the process cannot be started.
+    pub fn start(
         &mut self,
         role: &'static str,
         executable: &Path,
@@ -91,12 +99,18 @@ impl Crew {
     }
 
     /// Waits until every worker stands at the start line.
-    pub(crate) fn wait_ready(&mut self, tick: &mut Tick<'_>) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// If a worker fails or takes too long, or `tick` breaks.
+    pub fn wait_ready(&mut self, tick: &mut Tick<'_>) -> Result<(), Error> {
         self.wait(|state| !matches!(state, State::Starting), START_LIMIT, tick)
     }
 
     /// Lets all workers go, and returns their results in the order in which they were started.
-    pub(crate) fn run(
+    ///
+    /// # Errors
+    /// If a worker fails or takes longer than `limit`, or `tick` breaks.
+    pub fn run(
         mut self,
         limit: Duration,
         tick: &mut Tick<'_>,
@@ -115,15 +129,15 @@ impl Crew {
     }
 
     /// Kills all workers, and does not wait for their end.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         for worker in &mut self.workers {
             // Fails only for a child that was reaped before.
             let _ = worker.child.kill();
         }
     }
 
-    /// Kills all workers and waits for their end; what one of them had failed of before.
-    pub(crate) fn kill_all(mut self) -> Option<String> {
+    /// Kills all workers and waits for their end. Returns the failure that one of them had before.
+    pub fn kill_all(mut self) -> Option<String> {
         self.kill();
         let mut failure = None;
         for mut worker in mem::take(&mut self.workers) {
@@ -142,7 +156,7 @@ impl Crew {
     }
 
     /// Sends a signal to workers that have not ended.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         for worker in &self.workers {
             // It is not reaped before its state tells so, and cannot be another process.
             if !matches!(worker.state, State::Ended(_) | State::Failed(_)) {
@@ -151,8 +165,8 @@ impl Crew {
         }
     }
 
-    /// What a worker has failed of, if one has.
-    pub(crate) fn failure(&mut self) -> Option<String> {
+    /// Returns the failure of a worker, if one failed.
+    pub fn failure(&mut self) -> Option<String> {
         self.workers.iter_mut().find_map(|worker| {
             worker.hear();
             match &worker.state {
@@ -227,6 +241,12 @@ impl Crew {
             }
         }
         Ok(())
+    }
+}
+
+impl Default for Crew {
+    fn default() -> Self {
+        Crew::new()
     }
 }
 

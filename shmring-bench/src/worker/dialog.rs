@@ -15,7 +15,7 @@ const TICK_MS: u8 = 50;
 
 /// One end.
 #[derive(Debug)]
-pub(crate) struct Dialog {
+pub struct Dialog {
     socket: UnixStream,
     /// Received, but not yet a whole line.
     inbox: Vec<u8>,
@@ -23,7 +23,7 @@ pub(crate) struct Dialog {
 
 /// Why nothing was heard.
 #[derive(Debug)]
-pub(crate) enum Silence {
+pub enum Silence {
     /// The other end is closed, or what it says cannot be read.
     Ended,
     /// It said nothing in time.
@@ -33,14 +33,20 @@ pub(crate) enum Silence {
 }
 
 impl Dialog {
-    /// The parent's end, and what a worker is given for its own.
-    pub(crate) fn pair() -> io::Result<(Dialog, OwnedFd)> {
+    /// Returns the parent's end, and the descriptor that the worker inherits for its own.
+    ///
+    /// # Errors
+    /// If there are no descriptors left.
+    pub fn pair() -> io::Result<(Dialog, OwnedFd)> {
         let (ours, theirs) = UnixStream::pair()?;
         Ok((Dialog::over(ours), OwnedFd::from(theirs)))
     }
 
-    /// The worker's end, which it inherited.
-    pub(crate) fn inherited(fds: Vec<OwnedFd>) -> io::Result<Dialog> {
+    /// Returns the worker's end, made of what it inherited.
+    ///
+    /// # Errors
+    /// If it inherited nothing.
+    pub fn inherited(fds: Vec<OwnedFd>) -> io::Result<Dialog> {
         let fd = fds.into_iter().next();
         let fd = fd.ok_or_else(|| io::Error::other("the dialog's socket was not inherited"))?;
         Ok(Dialog::over(UnixStream::from(fd)))
@@ -50,14 +56,21 @@ impl Dialog {
         Dialog { socket, inbox: Vec::new() }
     }
 
-    pub(crate) fn say(&mut self, words: &impl Serialize) -> io::Result<()> {
+    /// Sends a line to the other end.
+    ///
+    /// # Errors
+    /// If the other end is closed.
+    pub fn say(&mut self, words: &impl Serialize) -> io::Result<()> {
         let mut line = serde_json::to_vec(words)?;
         line.push(b'\n');
         self.socket.write_all(&line)
     }
 
-    /// Waits for what the other end says; `None` when it is closed.
-    pub(crate) fn hear<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
+    /// Waits for a line from the other end; returns `None` when that is closed.
+    ///
+    /// # Errors
+    /// If the line is no `T`, or the socket cannot be read.
+    pub fn hear<T: DeserializeOwned>(&mut self) -> io::Result<Option<T>> {
         loop {
             if let Some(line) = self.take_line() {
                 return Ok(Some(serde_json::from_slice(&line)?));
@@ -68,8 +81,11 @@ impl Dialog {
         }
     }
 
-    /// As [`hear`](Self::hear), but not longer than `limit`, and asking `go_on` now and then.
-    pub(crate) fn hear_within<T: DeserializeOwned>(
+    /// As [`hear`](Self::hear), but waits at most `limit`, and calls `go_on` many times a second.
+    ///
+    /// # Errors
+    /// Why there is no line.
+    pub fn hear_within<T: DeserializeOwned>(
         &mut self,
         limit: Duration,
         go_on: &mut dyn FnMut() -> ControlFlow<()>,

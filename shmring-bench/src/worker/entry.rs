@@ -29,9 +29,10 @@ pub(super) struct Job<T> {
     pub(super) fds: Vec<RawFd>,
 }
 
-/// Lets `work` do the task and exits, if this process was started as a worker; returns at once if
-/// not.
-pub(crate) fn serve<T: DeserializeOwned>(
+/// Lets `work` do the task and exits, if this process was started as a worker. Returns at once if
+/// not. The host's own tasks have a type of their own: a process that was started for one does
+/// not understand the other's, and reports that.
+pub fn serve<T: DeserializeOwned>(
     work: impl FnOnce(T, Vec<OwnedFd>, &mut Control) -> Result<Value, BoxError>,
 ) {
     let mut args = std::env::args_os().skip(1);

@@ -16,7 +16,7 @@ mod dialog;
 mod entry;
 mod fds;
 
-pub(crate) use control::Control;
-pub(crate) use crew::{Crew, Tick};
-pub(crate) use dialog::{Dialog, Silence};
-pub(crate) use entry::serve;
+pub use control::Control;
+pub use crew::{Crew, Tick};
+pub use dialog::{Dialog, Silence};
+pub use entry::serve;

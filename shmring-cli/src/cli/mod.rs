@@ -2,6 +2,7 @@
 
 mod looking;
 mod making;
+#[cfg(feature = "bench")]
 mod measuring;
 mod moving;
 
@@ -14,6 +15,7 @@ use crate::parse;
 use crate::report;
 pub(crate) use looking::{DoctorArgs, GcArgs, LsArgs, PeekArgs, StatArgs, TopArgs};
 pub(crate) use making::{CreateArgs, RingArgs, ServeArgs, UnlinkArgs};
+#[cfg(feature = "bench")]
 pub(crate) use measuring::{BenchArgs, DemoArgs};
 pub(crate) use moving::{AttachArgs, RecvArgs, SendArgs};
 
@@ -80,8 +82,10 @@ pub(crate) enum Verb {
     /// Check the machine, and a segment, and say what to do
     Doctor(DoctorArgs),
     /// Move 2 GiB between two processes through a ring and through a pipe
+    #[cfg(feature = "bench")]
     Demo(DemoArgs),
     /// Measure the rings beside other mechanisms, or compare and draw what was measured
+    #[cfg(feature = "bench")]
     Bench(BenchArgs),
     /// Print a shell's completions of these verbs and options
     Completions(CompletionsArgs),

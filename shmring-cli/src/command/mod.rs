@@ -1,9 +1,11 @@
 //! One file per subcommand.
 
 pub(crate) mod attach;
+#[cfg(feature = "bench")]
 pub(crate) mod bench;
 pub(crate) mod completions;
 pub(crate) mod create;
+#[cfg(feature = "bench")]
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod gc;

@@ -190,7 +190,7 @@ fn whom_to_trust() {
 // Catches a help text that is an error, or talk instead of data.
 #[test]
 fn help_and_version() {
-    for verb in ["create", "attach", "send", "recv", "unlink", "ls", "stat", "peek", "gc", "demo"] {
+    for verb in ["create", "attach", "send", "recv", "unlink", "ls", "stat", "peek", "gc", "man"] {
         let help = run(&[verb, "--help"]).expect_code(0);
         assert!(help.text().contains("Example"), "{verb}");
     }

@@ -1,8 +1,10 @@
 //! The `shmring` binary as a shell sees it: real processes, real shared memory.
 
+#[cfg(feature = "bench")]
 mod bench;
 mod competing;
 mod competing_ends;
+#[cfg(feature = "bench")]
 mod demo;
 mod doctor;
 mod exit_codes;

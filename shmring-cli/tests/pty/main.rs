@@ -5,6 +5,7 @@
 mod support;
 
 mod colors;
+#[cfg(feature = "bench")]
 mod demo;
 mod pipes;
 mod progress;

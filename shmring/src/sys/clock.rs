@@ -35,9 +35,9 @@ impl Deadline {
     pub(crate) fn timespec(self) -> libc::timespec {
         let seconds = self.at_ns / NANOS_PER_SECOND;
         let nanos = self.at_ns % NANOS_PER_SECOND;
-        // 2^64 ns are 585 years, so both fit where a time_t has 32 bits or more,
-        // and the kernel takes a deadline of centuries for what it is.
-        libc::timespec { tv_sec: seconds as libc::time_t, tv_nsec: nanos as libc::c_long }
+        // 2^64 ns are 585 years, so that no sign is lost. `time_t` and `c_long` are `i64` on
+        // 64-bit Linux.
+        libc::timespec { tv_sec: seconds.cast_signed(), tv_nsec: nanos.cast_signed() }
     }
 }
 

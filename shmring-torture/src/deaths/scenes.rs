@@ -8,8 +8,8 @@ use shmring::Role;
 use super::orders::Order;
 use super::stage::{Done, Party, Stage};
 use super::{Case, Scene};
-use crate::Error;
-use crate::random::Random;
+use shmring_bench::Error;
+use shmring_bench::random::Random;
 
 /// Messages that a victim moves before it is killed.
 const BEFORE: u64 = 3;

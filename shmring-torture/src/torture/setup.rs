@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use shmring::{Config, Kind, Role, WaitMode, WakeFences};
 
-use crate::random::{Random, mix};
+use shmring_bench::random::{Random, mix};
 
 /// What a packed ring holds: a sealed message.
 pub(super) type Element = [u64; 4];

@@ -5,19 +5,20 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::Command;
 
-use shmring_bench::deaths::{self, deaths};
-use shmring_bench::{Error, Options};
+use shmring_bench::{Error as Harness, Options};
+use shmring_torture::Error;
+use shmring_torture::deaths::{self, deaths};
 
 const KILLS: u32 = 3;
 
 fn executable() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_shmring-bench"))
+    PathBuf::from(env!("CARGO_BIN_EXE_shmring-torture"))
 }
 
 fn options(test: &str) -> Options {
     Options {
         executable: executable(),
-        segment_prefix: format!("bench-deaths-{test}"),
+        segment_prefix: format!("torture-deaths-{test}"),
         ..Options::default()
     }
 }
@@ -53,7 +54,7 @@ fn it_can_be_stopped_in_the_middle() {
         asked += 1;
         if asked > 50 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+    assert!(matches!(stopped, Err(Error::Harness(Harness::Stopped))), "{stopped:?}");
     assert_eq!(left_in_shared_memory(&options.segment_prefix), [] as [&str; 0]);
 }
 
@@ -62,7 +63,7 @@ fn it_can_be_stopped_in_the_middle() {
 fn nothing_to_measure_is_refused() {
     for (cases, kills) in [(&deaths::ALL[..0], 1), (&deaths::ALL[..], 0)] {
         let refused = deaths(cases, &options("none"), kills, &mut || ControlFlow::Continue(()));
-        assert!(matches!(refused, Err(Error::Options { .. })), "{refused:?}");
+        assert!(matches!(refused, Err(Error::Harness(Harness::Options { .. }))), "{refused:?}");
     }
 }
 

@@ -31,7 +31,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use party::{Part, run as party};
 pub use report::text;
 
-use crate::{Error, Options};
+use shmring_bench::Options;
+
+use crate::Error;
 use setup::Setup;
 use verify::Account;
 
@@ -131,17 +133,17 @@ enum Trouble {
     /// Something is wrong with what is tortured.
     Defect(String),
     /// It could not be gone through.
-    Failed(Error),
+    Failed(shmring_bench::Error),
 }
 
-impl From<Error> for Trouble {
-    fn from(error: Error) -> Self {
+impl From<shmring_bench::Error> for Trouble {
+    fn from(error: shmring_bench::Error) -> Self {
         Trouble::Failed(error)
     }
 }
 
 /// Goes through rounds until the time is over. `go_on` is asked many times a second; when it breaks,
-/// all workers are killed, the segment is removed, and the call returns [`Error::Stopped`]. Of
+/// all workers are killed, the segment is removed, and the call returns [`shmring_bench::Error::Stopped`]. Of
 /// `options`, the executable and the prefix count.
 pub fn torture(rounds: &Rounds, options: &Options, go_on: &mut GoOn<'_>) -> Result<Torture, Error> {
     let begin = Instant::now();
@@ -157,16 +159,16 @@ pub fn torture(rounds: &Rounds, options: &Options, go_on: &mut GoOn<'_>) -> Resu
             skipped += 1;
             if skipped > MAX_SKIPPED {
                 let what = format!("no round's description contains {:?}", rounds.only);
-                return Err(Error::Options { what });
+                return Err(shmring_bench::Error::Options { what }.into());
             }
             continue;
         }
         skipped = 0;
         round::run(&setup, options, &mut torture.tally, go_on).map_err(
             |trouble| match trouble {
-                Trouble::Failed(error) => error,
+                Trouble::Failed(error) => error.into(),
                 Trouble::Defect(what) => {
-                    Error::Torture { setup: setup.to_string(), seed: rounds.seed, round, what }
+                    Error::Defect { setup: setup.to_string(), seed: rounds.seed, round, what }
                 }
             },
         )?;

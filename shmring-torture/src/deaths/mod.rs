@@ -23,8 +23,10 @@ pub(crate) use orders::Part;
 pub(crate) use party::run as party;
 pub use report::text;
 
-use crate::stats::Percentiles;
-use crate::{Error, Options};
+use shmring_bench::stats::Percentiles;
+use shmring_bench::{Error as Harness, Options};
+
+use crate::Error;
 use orders::Order;
 use scenes::Cast;
 use stage::{GoOn, Stage};
@@ -254,7 +256,7 @@ impl fmt::Display for Warning {
 }
 
 /// Kills so many processes in each case. `go_on` is asked several times a second; when it breaks,
-/// all parties are killed, the segment is removed, and the call returns [`Error::Stopped`]. Of
+/// all parties are killed, the segment is removed, and the call returns [`Harness::Stopped`]. Of
 /// `options`, the executable, the prefix and the seed count.
 pub fn deaths(
     cases: &[Case],
@@ -264,7 +266,7 @@ pub fn deaths(
 ) -> Result<Deaths, Error> {
     if cases.is_empty() || kills == 0 {
         let what = String::from("there is nothing to measure: no cases, or no kills");
-        return Err(Error::Options { what });
+        return Err(Harness::Options { what }.into());
     }
     let mut figures = Vec::new();
     for case in cases {
@@ -281,8 +283,8 @@ fn measure(
 ) -> Result<Figures, Error> {
     let at = |kill| {
         move |source| match source {
-            Error::Stopped => Error::Stopped,
-            source => Error::Death { case: case.to_string(), kill, source: Box::new(source) },
+            Harness::Stopped => Error::from(Harness::Stopped),
+            source => Error::Death { case: case.to_string(), kill, source },
         }
     };
     let mut waited_ms = Vec::new();
@@ -293,7 +295,7 @@ fn measure(
         waited_ms.push(cast.kill().map_err(at(kill))? as f64 / 1e6);
     }
     cast.close_the_books(kills).map_err(at(kills))?;
-    let nothing = || Error::Options { what: String::from("there were no kills") };
+    let nothing = || Harness::Options { what: String::from("there were no kills") };
     Ok(Figures {
         case: case.to_string(),
         ring: case.kind.to_string(),

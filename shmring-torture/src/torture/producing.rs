@@ -7,8 +7,8 @@ use shmring::{Producer, Segment, SendError, TrySendError, bytemuck, packed};
 use super::ledger::Wish;
 use super::party::{Next, Party};
 use super::setup::Element;
-use crate::contender::BoxError;
-use crate::message::{self, HEADER_BYTES};
+use shmring_bench::contender::BoxError;
+use shmring_bench::message::{self, HEADER_BYTES};
 
 /// Longer messages would only be fewer.
 const MAX_BYTES: usize = 16 << 10;

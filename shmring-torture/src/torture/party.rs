@@ -11,10 +11,10 @@ use shmring::{JoinError, Kind, Segment};
 use super::ledger::{Entry, Ledger, MessageId, State, Told, Wish};
 use super::setup::Waits;
 use super::{consuming, producing};
-use crate::contender::BoxError;
-use crate::cpu::now_ns;
-use crate::message;
-use crate::random::Random;
+use shmring_bench::contender::BoxError;
+use shmring_bench::message;
+use shmring_bench::now_ns;
+use shmring_bench::random::Random;
 
 /// How often a worker that stands by asks for its role.
 const ROLE_POLL: Duration = Duration::from_micros(300);

@@ -1,7 +1,7 @@
 //! The account as text.
 
 use super::Torture;
-use crate::report::{grouped, table, wrapped};
+use shmring_bench::report::{grouped, table, wrapped};
 
 /// A table and how to see it again, in at most 100 columns.
 pub fn text(torture: &Torture) -> String {

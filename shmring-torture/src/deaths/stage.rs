@@ -7,11 +7,11 @@ use shmring::{Config, Kind, Status};
 
 use super::orders::{Answer, Order, Part};
 use super::{Case, LIMIT, Waits};
-use crate::cpu::now_ns;
-use crate::name::Named;
-use crate::task::Task;
-use crate::worker::{Crew, Dialog, Silence};
-use crate::{Error, Options};
+use crate::intercept::Task;
+use shmring_bench::name::Named;
+use shmring_bench::now_ns;
+use shmring_bench::worker::{Crew, Dialog, Silence};
+use shmring_bench::{Error, Options, WorkerFailure};
 
 /// Of slot rings. Few, so that messages lap the ring many times in a case.
 const SLOTS: u64 = 16;
@@ -139,6 +139,6 @@ impl Party {
     }
 
     pub(super) fn failed(&self, what: String) -> Error {
-        Error::Workers(vec![crate::WorkerFailure { role: self.role, what }])
+        Error::Workers(vec![WorkerFailure { role: self.role, what }])
     }
 }

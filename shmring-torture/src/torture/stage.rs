@@ -11,10 +11,10 @@ use super::party::Part;
 use super::setup::Setup;
 use super::verify::{Books, Receiver, Sender};
 use super::{Tally, Trouble};
-use crate::Options;
-use crate::random::mix;
-use crate::task::Task;
-use crate::worker::Crew;
+use crate::intercept::Task;
+use shmring_bench::random::mix;
+use shmring_bench::worker::Crew;
+use shmring_bench::{Error, Options};
 
 /// A worker, alive or not yet found to have left. Dropped, it is killed and reaped.
 pub(super) struct Worker {
@@ -93,7 +93,7 @@ impl<'a> Stage<'a> {
     pub(super) fn start(&mut self, seat: usize, wish: Wish) -> Result<(), Trouble> {
         let (role, incarnation) = (self.role(seat), self.incarnations + 1);
         self.incarnations = incarnation;
-        let (ledger, fd) = Ledger::new().map_err(crate::Error::os("making a ledger"))?;
+        let (ledger, fd) = Ledger::new().map_err(Error::os("making a ledger"))?;
         ledger.ask(wish);
         let part = Part {
             segment: self.name.to_owned(),

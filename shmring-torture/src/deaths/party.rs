@@ -9,9 +9,9 @@ use shmring::{Consumer, JoinError, Producer, RecvError, Segment, SendError, TryS
 
 use super::orders::{Answer, Order, Part};
 use super::{LIMIT, ROLE_POLL};
-use crate::contender::BoxError;
-use crate::cpu::now_ns;
-use crate::worker::Dialog;
+use shmring_bench::contender::BoxError;
+use shmring_bench::now_ns;
+use shmring_bench::worker::Dialog;
 
 /// Bytes of a message: its number, and the same twice more, changed.
 pub(super) const MESSAGE_BYTES: usize = 24;

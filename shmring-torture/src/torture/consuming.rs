@@ -9,7 +9,7 @@ use shmring::{
 use super::ledger::{MAX_ENTRIES, Told, Wish};
 use super::party::{Next, Party};
 use super::setup::Element;
-use crate::contender::BoxError;
+use shmring_bench::contender::BoxError;
 
 /// A buffer that takes every message.
 const BUFFER_BYTES: usize = 64 << 10;

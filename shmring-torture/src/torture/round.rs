@@ -11,9 +11,9 @@ use super::setup::{Element, Setup};
 use super::stage::Stage;
 use super::verify::{Books, verify};
 use super::{GoOn, Tally, Trouble};
-use crate::Options;
-use crate::name::Name;
-use crate::random::Random;
+use shmring_bench::name::Name;
+use shmring_bench::random::Random;
+use shmring_bench::{Error, Options};
 
 /// How often the parent looks.
 const TICK: Duration = Duration::from_micros(300);
@@ -233,7 +233,7 @@ impl Life<'_, '_> {
     /// Looks after everyone, for a moment.
     fn tick(&mut self, closed: bool) -> Result<(), Trouble> {
         if (self.go_on)() == ControlFlow::Break(()) {
-            return Err(Trouble::Failed(crate::Error::Stopped));
+            return Err(Trouble::Failed(Error::Stopped));
         }
         sleep(TICK);
         self.stage.go_on(false);

@@ -6,18 +6,19 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-use shmring_bench::torture::{Rounds, Torture, torture};
-use shmring_bench::{Error, Options};
+use shmring_bench::{Error as Harness, Options};
+use shmring_torture::Error;
+use shmring_torture::torture::{Rounds, Torture, torture};
 
 const SEED: u64 = 1;
 const TIME: Duration = Duration::from_secs(5);
 
 fn executable() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_shmring-bench"))
+    PathBuf::from(env!("CARGO_BIN_EXE_shmring-torture"))
 }
 
 fn options(test: &str) -> Options {
-    let segment_prefix = format!("bench-torture-{test}");
+    let segment_prefix = format!("torture-random-{test}");
     Options { executable: executable(), segment_prefix, ..Options::default() }
 }
 
@@ -53,7 +54,7 @@ fn it_can_be_stopped_in_the_middle() {
         asked += 1;
         if asked > 50 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    assert!(matches!(stopped, Err(Error::Stopped)), "{stopped:?}");
+    assert!(matches!(stopped, Err(Error::Harness(Harness::Stopped))), "{stopped:?}");
     assert_eq!(left_in_shared_memory(&options.segment_prefix), [] as [&str; 0]);
 }
 
@@ -63,7 +64,7 @@ fn no_rounds_are_refused() {
     let refused = torture(&rounds("a ring of salt", TIME), &options("none"), &mut || {
         ControlFlow::Continue(())
     });
-    assert!(matches!(refused, Err(Error::Options { .. })), "{refused:?}");
+    assert!(matches!(refused, Err(Error::Harness(Harness::Options { .. }))), "{refused:?}");
 }
 
 // Catches options that are not heeded, and JSON that is not the result.

@@ -1,7 +1,7 @@
 //! The measurement as text.
 
 use super::{Deaths, Figures};
-use crate::report::{grouped, table, wrapped};
+use shmring_bench::report::{grouped, table, wrapped};
 
 /// A table and what to know about it, in at most 100 columns.
 pub fn text(deaths: &Deaths) -> String {
@@ -45,7 +45,7 @@ fn notes(deaths: &Deaths) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::deaths::{Waits, warnings};
-    use crate::stats::Percentiles;
+    use shmring_bench::stats::Percentiles;
 
     fn deaths(max: f64) -> Deaths {
         let figures = Figures {
