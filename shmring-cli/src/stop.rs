@@ -61,7 +61,7 @@ impl Stop {
 pub(crate) fn fault_exit(fault: &Fault) -> Exit {
     match fault {
         Fault::Corrupt(_) | Fault::Truncated => Exit::Corrupt,
-        Fault::Forked | Fault::SleepRefused { .. } => Exit::Failed,
+        Fault::Forked | Fault::SleepRefused { .. } | Fault::ProbeRefused { .. } => Exit::Failed,
     }
 }
 

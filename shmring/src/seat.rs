@@ -38,11 +38,12 @@ impl Seat {
         let shared = view.shape().kind().shares(role);
         let handles = view.handles();
         let claim = || tables::claim_handle(handles, attach.index());
-        let handle = claim().or_else(|| {
+        let mut handle = claim();
+        if handle.is_none() {
             // The dead may have some.
-            attach.sweep();
-            claim()
-        });
+            attach.sweep().map_err(JoinError::Failed)?;
+            handle = claim();
+        }
         let Some(handle) = handle else {
             return Err(JoinError::TableFull { handles: handles.len() });
         };
@@ -75,7 +76,7 @@ impl Seat {
             return Ok(());
         }
         // The holder may be dead.
-        attach.sweep();
+        attach.sweep().map_err(JoinError::Failed)?;
         if claim() {
             return Ok(());
         }

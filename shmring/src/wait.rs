@@ -99,7 +99,7 @@ impl Wait {
         }
         if slice.passed() {
             // The other side may have died without a word.
-            view.attach().sweep();
+            view.attach().sweep()?;
         }
         Ok(!deadline.passed() || ready())
     }

@@ -9,7 +9,7 @@ use super::mapping::Mapping;
 use super::name::Name;
 use super::observe::Participants;
 use super::options::AttachOptions;
-use crate::error::{AttachError, OsError};
+use crate::error::{AttachError, Fault, OsError};
 use crate::facts::{Description, Obtained, Participant, WakeFences};
 use crate::layout::{Geometry, Shape};
 use crate::ring::roster;
@@ -100,7 +100,8 @@ impl Attach {
             entry.pid_namespace.store(process::pid_namespace(), Ordering::Relaxed);
             entry.activate();
         }
-        self.sweep();
+        // Whoever waits is told of a failure.
+        let _ = self.sweep();
         self
     }
 
@@ -144,8 +145,12 @@ impl Attach {
 
     /// Cleans up behind all attaches whose processes died, and wakes everyone who
     /// may have waited for them.
-    pub(crate) fn sweep(&self) {
+    ///
+    /// # Errors
+    /// [`Fault::ProbeRefused`] if this process cannot check who is alive.
+    pub(crate) fn sweep(&self) -> Result<(), Fault> {
         self.sweep_through(&self.probe);
+        Ok(())
     }
 
     /// As [`sweep`](Self::sweep), through a description of the caller's.
