@@ -80,6 +80,7 @@ pub(crate) fn attach_exit(error: &AttachError) -> Exit {
         | AttachError::Busy { .. }
         | AttachError::TableFull { .. }
         | AttachError::NoBarrier { .. }
+        | AttachError::NoTokens { .. }
         | AttachError::Os(_) => Exit::Failed,
     }
 }

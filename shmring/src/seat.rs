@@ -80,10 +80,11 @@ impl Seat {
         if claim() {
             return Ok(());
         }
+        let participant = |index| attach.participant(index).map_err(JoinError::Failed);
         let holder = match roles.tenure(self.role) {
             Tenure::Held { handle, .. } => {
                 let holder = self.view.handles().get(handle).and_then(|handle| handle.attach());
-                holder.and_then(|index| attach.participant(index))
+                holder.map(participant).transpose()?.flatten()
             }
             Tenure::Never | Tenure::Vacant { .. } => None,
         };
