@@ -85,9 +85,7 @@ impl Drop for Monitor {
 /// What a watch that was refused is reported as.
 fn refused(error: OsError, attach: &Attach) -> MonitorError {
     match Errno::from_raw(error.errno()) {
-        Errno::EACCES | Errno::EPERM => {
-            MonitorError::Denied { name: attach.description.name.clone() }
-        }
+        Errno::EACCES => MonitorError::Denied { name: attach.description.name.clone() },
         _ => MonitorError::Os(error),
     }
 }

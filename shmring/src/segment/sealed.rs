@@ -130,7 +130,7 @@ impl Attach {
             return Err(ShareError::NotSealed { name: name() });
         }
         self.reopen(writable).map_err(|error| match Errno::from_raw(error.errno()) {
-            Errno::EACCES | Errno::EPERM => ShareError::Denied { name: name() },
+            Errno::EACCES => ShareError::Denied { name: name() },
             _ => ShareError::Os(error),
         })
     }
