@@ -25,10 +25,9 @@ use crate::sys::{membarrier, process, shm, token};
 const MAX_REPLACED: u32 = 16;
 /// One look at the table may miss an entry whose token another process tries.
 const TABLE_PASSES: u32 = 3;
-/// The most looks at some attaches that it takes to check all, and the fewest attaches of
-/// each: some 10 us.
-const PORTIONS: usize = 16;
-const PORTION_MIN: usize = 16;
+/// How many attaches a look checks that must not take long: some 16 us. A table has up to
+/// 256, so that 16 looks come to all.
+const PORTION: usize = 16;
 
 /// One mapping of a segment in this process, entered in its attach table.
 #[derive(Debug)]
@@ -189,11 +188,9 @@ impl Attach {
     /// As [`sweep`](Self::sweep), but checks a few attaches only, for callers that are in a
     /// hurry: they come to all in at most 16 calls.
     pub(crate) fn sweep_some(&self) -> Result<(), Fault> {
-        let attaches = self.mapping.attaches().len();
-        let portion = attaches.div_ceil(PORTIONS).max(PORTION_MIN);
         let start = self.next_look.load(Ordering::Relaxed);
         let sweep = Sweep::new(&self.mapping, &self.probe, self.geometry, Some(self.index));
-        let checked = sweep.and_then(|sweep| sweep.portion(start, portion)).map_err(refused)?;
+        let checked = sweep.and_then(|sweep| sweep.portion(start, PORTION)).map_err(refused)?;
         self.next_look.store(start.wrapping_add(checked), Ordering::Relaxed);
         Ok(())
     }
