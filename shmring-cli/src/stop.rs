@@ -73,7 +73,7 @@ impl Stop {
 pub(crate) fn fault_exit(fault: &Fault) -> Exit {
     match fault {
         Fault::Corrupt(_) | Fault::Truncated => Exit::Corrupt,
-        Fault::Forked | Fault::SleepRefused { .. } => Exit::Failed,
+        Fault::Forked | Fault::SleepRefused { .. } | Fault::ProbeRefused { .. } => Exit::Failed,
     }
 }
 
@@ -92,6 +92,7 @@ pub(crate) fn attach_exit(error: &AttachError) -> Exit {
         | AttachError::Busy { .. }
         | AttachError::TableFull { .. }
         | AttachError::NoBarrier { .. }
+        | AttachError::NoTokens { .. }
         | AttachError::Os(_) => Exit::Failed,
     }
 }

@@ -38,11 +38,12 @@ impl Seat {
         let shared = view.shape().kind().shares(role);
         let handles = view.handles();
         let claim = || tables::claim_handle(handles, attach.index());
-        let handle = claim().or_else(|| {
+        let mut handle = claim();
+        if handle.is_none() {
             // The dead may have some.
-            attach.sweep();
-            claim()
-        });
+            attach.sweep().map_err(JoinError::Failed)?;
+            handle = claim();
+        }
         let Some(handle) = handle else {
             return Err(JoinError::TableFull { handles: handles.len() });
         };
@@ -75,14 +76,15 @@ impl Seat {
             return Ok(());
         }
         // The holder may be dead.
-        attach.sweep();
+        attach.sweep().map_err(JoinError::Failed)?;
         if claim() {
             return Ok(());
         }
+        let participant = |index| attach.participant(index).map_err(JoinError::Failed);
         let holder = match roles.tenure(self.role) {
             Tenure::Held { handle, .. } => {
                 let holder = self.view.handles().get(handle).and_then(|handle| handle.attach());
-                holder.and_then(|index| attach.participant(index))
+                holder.map(participant).transpose()?.flatten()
             }
             Tenure::Never | Tenure::Vacant { .. } => None,
         };

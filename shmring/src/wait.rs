@@ -99,7 +99,10 @@ impl Wait {
         }
         if slice.passed() {
             // The other side may have died without a word.
-            view.attach().sweep();
+            match self.mode {
+                WaitMode::Spin => view.attach().sweep_some()?,
+                WaitMode::Adaptive | WaitMode::Block => view.attach().sweep()?,
+            }
         }
         Ok(!deadline.passed() || ready())
     }

@@ -44,6 +44,7 @@ fn child_entry() {
             say("stopped");
         }
         "fork" => fork(&segment),
+        "change-user" => change_user(&segment),
         _ => panic!("no part {part}"),
     }
 }
@@ -70,6 +71,40 @@ fn fork(segment: &Segment) {
     pause();
     // SAFETY: the child was not waited for.
     unsafe { libc::kill(child, libc::SIGKILL) };
+}
+
+/// Becomes nobody before and after a monitor was started.
+fn change_user(segment: &Segment) {
+    let monitor = (segment.monitor().unwrap(), segment.consumer().unwrap());
+    // SAFETY: changes this process's own identity.
+    unsafe {
+        assert_eq!(libc::setgroups(0, std::ptr::null()), 0);
+        assert_eq!((libc::setgid(65_534), libc::setuid(65_534)), (0, 0));
+    }
+    let refused = segment.monitor().unwrap_err();
+    assert!(matches!(refused, MonitorError::Denied { .. }), "{refused:?}");
+    say(refused);
+    pause();
+    drop(monitor);
+}
+
+/// Catches a monitor that does not outlast a change of the user, and an error that does not
+/// say why there is none afterwards.
+#[test]
+fn a_monitor_is_started_before_the_user_changes() {
+    let _watchdog = watchdog("a_monitor_is_started_before_the_user_changes");
+    if !common::is_root() {
+        println!("skipped: only root can become another user");
+        return;
+    }
+    let (name, segment) = created();
+    drop(segment);
+    let mut child = child::start("change-user", &[&name]);
+    let said = child.hear();
+    assert!(said.contains("start the monitor before"), "{said}");
+    one_dies(&name);
+    child.go();
+    child.wait();
 }
 
 fn start(part: &str, name: &Name, says: &str) -> Part {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Fault, Role};
-use crate::facts::{ElementType, Kind, Participant};
+use crate::facts::{ElementType, Kind, Participant, ProcessState};
 
 /// Why a segment gave no handle.
 #[derive(Debug)]
@@ -54,6 +54,13 @@ impl fmt::Display for JoinError {
                 write!(f, "the ring has a {role} already")?;
                 if let Some(holder) = holder {
                     write!(f, ": {holder}")?;
+                }
+                let process = holder.as_ref().and_then(Participant::process);
+                if process.is_some_and(|process| process.state == ProcessState::DumpingCore) {
+                    return f.write_str(
+                        ", which crashed and counts as alive until the kernel has written its \
+                         core file; wait for that",
+                    );
                 }
                 write!(f, "; let it leave first, or create the ring of a kind with several")
             }

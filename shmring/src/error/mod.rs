@@ -79,6 +79,16 @@ pub enum Fault {
         /// What the system answered.
         errno: i32,
     },
+    /// This process cannot check whether its peers are alive, so a wait for a dead one could
+    /// be endless: it closed the descriptors of the segment and cannot reopen it, or a filter
+    /// refuses the call. Verbs that do not wait go on working, except behind a message that
+    /// its producer has not finished. Attach anew.
+    ProbeRefused {
+        /// The call.
+        call: &'static str,
+        /// What the system answered.
+        errno: i32,
+    },
 }
 
 impl fmt::Display for Fault {
@@ -91,6 +101,14 @@ impl fmt::Display for Fault {
             Self::SleepRefused { call, errno } => {
                 let source = io::Error::from_raw_os_error(*errno);
                 write!(f, "waiting takes the system call {call}, which is refused: {source}")
+            }
+            Self::ProbeRefused { call, errno } => {
+                let source = io::Error::from_raw_os_error(*errno);
+                write!(
+                    f,
+                    "cannot check whether peers are alive: {call} failed: {source}; keep the \
+                     descriptors of the segment open and allow the call, or attach anew"
+                )
             }
             Self::Truncated => {
                 f.write_str("somebody cut the segment's file short; unlink it and create it anew")

@@ -11,6 +11,12 @@ use super::{Fault, OsError};
 pub enum MonitorError {
     /// The segment cannot be used any more.
     Failed(Fault),
+    /// This process may not open the segment any more. It may have been allowed to when it
+    /// attached, as another user.
+    Denied {
+        /// The segment's name.
+        name: String,
+    },
     /// The system refuses: it has no inotify or no `close_range` (Linux 5.9), or a limit
     /// such as `fs.inotify.max_user_instances` is reached.
     Os(OsError),
@@ -20,6 +26,11 @@ impl fmt::Display for MonitorError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Failed(fault) => fault.fmt(f),
+            Self::Denied { name } => write!(
+                f,
+                "permission to open {name:?} again denied; if this process changes its user, \
+                 start the monitor before; the dead are noticed more slowly"
+            ),
             Self::Os(error) => write!(f, "{error}; the dead are noticed more slowly"),
         }
     }
@@ -29,6 +40,7 @@ impl std::error::Error for MonitorError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Failed(fault) => Some(fault),
+            Self::Denied { .. } => None,
             Self::Os(error) => Some(error),
         }
     }

@@ -15,6 +15,12 @@ pub enum ShareError {
     },
     /// Nothing can be done with this attach any more.
     Failed(Fault),
+    /// This process may not open the segment any more. It may have been allowed to when it
+    /// attached, as another user.
+    Denied {
+        /// The segment's name.
+        name: String,
+    },
     /// A call failed.
     Os(OsError),
 }
@@ -26,6 +32,11 @@ impl fmt::Display for ShareError {
                 write!(f, "{name:?} is not sealed; create it sealed, or share its name")
             }
             Self::Failed(fault) => fault.fmt(f),
+            Self::Denied { name } => write!(
+                f,
+                "permission to open {name:?} again denied; pass it on as the user who owns it, \
+                 before this process changes its user"
+            ),
             Self::Os(error) => error.fmt(f),
         }
     }
@@ -34,7 +45,7 @@ impl fmt::Display for ShareError {
 impl std::error::Error for ShareError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::NotSealed { .. } => None,
+            Self::NotSealed { .. } | Self::Denied { .. } => None,
             Self::Failed(fault) => Some(fault),
             Self::Os(error) => Some(error),
         }

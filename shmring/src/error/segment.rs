@@ -103,6 +103,12 @@ pub enum AttachError {
         /// The segment's name.
         name: String,
     },
+    /// The file system of the segment releases a lock while a mapping still has the file, as
+    /// overlayfs does: the living would be taken for dead.
+    NoTokens {
+        /// The segment's name.
+        name: String,
+    },
     /// The segment belongs to another user than the one asked for.
     WrongOwner {
         /// The segment's name.
@@ -181,6 +187,11 @@ pub enum AttachError {
 impl fmt::Display for AttachError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoTokens { name } => write!(
+                f,
+                "the file system of {name:?} does not keep locks for what is mapped, so nobody \
+                 could tell who is alive; mount a tmpfs at /dev/shm"
+            ),
             Self::Name(error) => error.fmt(f),
             Self::NotFound { name } => write!(f, "there is no segment {name:?}; create it first"),
             Self::TimedOut { name } => {

@@ -244,6 +244,8 @@ impl From<RecvError> for io::Error {
 fn fault_kind(fault: Fault) -> io::ErrorKind {
     match fault {
         Fault::Corrupt(_) | Fault::Truncated => io::ErrorKind::InvalidData,
-        Fault::Forked | Fault::SleepRefused { .. } => io::ErrorKind::Unsupported,
+        Fault::Forked | Fault::SleepRefused { .. } | Fault::ProbeRefused { .. } => {
+            io::ErrorKind::Unsupported
+        }
     }
 }

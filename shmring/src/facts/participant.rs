@@ -84,6 +84,9 @@ pub enum ProcessState {
     Stopped,
     /// A debugger stopped it.
     Traced,
+    /// It crashed, and the kernel writes its memory to a core file. It counts as alive until
+    /// that is done.
+    DumpingCore,
     /// It has ended, and nobody has asked how.
     Zombie,
     /// Something else, in the kernel's letter.
@@ -113,6 +116,7 @@ impl fmt::Display for ProcessState {
             Self::Blocked => "blocked",
             Self::Stopped => "stopped",
             Self::Traced => "traced",
+            Self::DumpingCore => "dumping core",
             Self::Zombie => "zombie",
             Self::Other(_) => "unknown",
         })

@@ -1,6 +1,7 @@
 //! Attaching: from a name to a mapping that this process is known to hold.
 
 use std::fs::File;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::find::{Found, find, is_linked};
@@ -9,14 +10,14 @@ use super::mapping::Mapping;
 use super::name::Name;
 use super::observe::Participants;
 use super::options::AttachOptions;
-use crate::error::{AttachError, OsError};
+use crate::error::{AttachError, Fault, OsError};
 use crate::facts::{Description, Obtained, Participant, WakeFences};
 use crate::layout::{Geometry, Shape};
-use crate::ring::roster;
+use crate::ring::{roster, tables};
 use crate::sync::Ordering;
 use crate::sys::descriptor::Descriptor;
 use crate::sys::fork::ForksHeld;
-use crate::sys::token::Probe;
+use crate::sys::token::{Look, Origin, Probe};
 use crate::sys::watch::{Stop, Watch};
 use crate::sys::{membarrier, process, shm, token};
 
@@ -24,6 +25,9 @@ use crate::sys::{membarrier, process, shm, token};
 const MAX_REPLACED: u32 = 16;
 /// One look at the table may miss an entry whose token another process tries.
 const TABLE_PASSES: u32 = 3;
+/// How many attaches a look checks that must not take long: some 16 us. A table has up to
+/// 256, so that 16 looks come to all.
+const PORTION: usize = 16;
 
 /// One mapping of a segment in this process, entered in its attach table.
 #[derive(Debug)]
@@ -36,6 +40,8 @@ pub(crate) struct Attach {
     pub(super) obtained: Obtained,
     /// An open of the file for one who watches it, where this process may not open it.
     for_watch: Mutex<Option<Descriptor>>,
+    /// The entry at which the next look at some of them begins.
+    next_look: AtomicUsize,
 }
 
 impl Attach {
@@ -61,7 +67,7 @@ impl Attach {
     /// Maps the segment and takes a token, which from then on only the mapping holds: a
     /// child forked off before that would keep it. The caller has the lifecycle lock, or
     /// the segment has no name yet.
-    pub(super) fn hold(found: Found, guard: bool, _forks: &ForksHeld) -> Result<Self, AttachError> {
+    pub(super) fn hold(found: Found, guard: bool, forks: &ForksHeld) -> Result<Self, AttachError> {
         let Found { file, header, description, mut more } = found;
         let geometry = header.geometry;
         if header.fences == WakeFences::SleepersOnly {
@@ -70,23 +76,39 @@ impl Attach {
                 source,
             })?;
         }
-        let holder = match more.pop() {
-            Some(holder) => holder,
-            None => shm::reopen(&file, true).map_err(AttachError::Os)?,
+        let private = |file| Descriptor::private(file, forks).map_err(AttachError::Os);
+        // What was opened before forks were held off, a fork child may have.
+        let reopen = || shm::reopen(&file, true).map_err(AttachError::Os);
+        let (holder, for_probe) = match more.pop() {
+            Some(holder) => (holder, file),
+            None => (reopen()?, reopen()?),
         };
-        let for_watch = more.pop().map(Descriptor::new).transpose().map_err(AttachError::Os)?;
+        let for_watch = more.pop().map(private).transpose()?;
         let mut mapping = Mapping::new(&holder, geometry, true).map_err(AttachError::Os)?;
         if guard {
             mapping.guard(&holder, true).map_err(AttachError::Os)?;
         }
-        let probe = Probe::new(file).map_err(AttachError::Os)?;
+        let probe = Probe::new(private(for_probe)?);
         let Some(index) = take_token(&holder, &mapping, &probe, geometry)? else {
             let attaches = geometry.attaches as usize;
             return Err(AttachError::TableFull { name: description.name, attaches });
         };
-        let obtained = Obtained::default();
-        let for_watch = Mutex::new(for_watch);
-        Ok(Self { mapping, probe, geometry, index, description, obtained, for_watch })
+        drop(holder);
+        let byte = geometry.map().attach(index);
+        if !probe.look().and_then(|look| look.is_alive(byte)).map_err(AttachError::Os)? {
+            return Err(AttachError::NoTokens { name: description.name });
+        }
+        let origin = Origin::new(&description.name, mapping.pages(), true);
+        Ok(Self {
+            mapping,
+            probe: probe.reopened_by(origin),
+            geometry,
+            index,
+            description,
+            obtained: Obtained::default(),
+            for_watch: Mutex::new(for_watch),
+            next_look: AtomicUsize::new(0),
+        })
     }
 
     /// Makes itself known, after asking for what `memory` says of the segment's pages,
@@ -100,7 +122,8 @@ impl Attach {
             entry.pid_namespace.store(process::pid_namespace(), Ordering::Relaxed);
             entry.activate();
         }
-        self.sweep();
+        // Whoever waits is told of a failure.
+        let _ = self.sweep();
         self
     }
 
@@ -109,8 +132,9 @@ impl Attach {
     pub(super) fn check_whole(&self, name: &Name) -> Result<(), AttachError> {
         self.mapping.check().map_err(|_| {
             let (name, what) = (name.to_owned(), "file length");
-            let stat = self.probe.intact().and_then(|file| file.metadata().ok());
-            let found = stat.map_or(0, |stat| stat.len());
+            let os = |error| OsError::new("fstat", "the segment", error);
+            let found = self.ask(|file| file.metadata().map_err(os));
+            let found = found.map_or(0, |stat| stat.len());
             AttachError::CorruptHeader { name, what, found }
         })
     }
@@ -136,41 +160,66 @@ impl Attach {
 
     /// Whether the attach of that index may still write to the segment. One that the
     /// table does not have cannot be told to be dead.
-    pub(crate) fn is_alive(&self, index: usize) -> bool {
-        index == self.index
-            || index >= self.mapping.attaches().len()
-            || self.probe.is_alive(self.geometry.map().attach(index))
+    ///
+    /// # Errors
+    /// [`Fault::ProbeRefused`] if this process cannot check it.
+    pub(crate) fn is_alive(&self, index: usize) -> Result<bool, Fault> {
+        if index == self.index || index >= self.mapping.attaches().len() {
+            return Ok(true);
+        }
+        let byte = self.geometry.map().attach(index);
+        self.probe.look().and_then(|look| look.is_alive(byte)).map_err(refused)
     }
 
-    /// Cleans up behind all attaches whose processes died, and wakes everyone who
-    /// may have waited for them.
-    pub(crate) fn sweep(&self) {
-        self.sweep_through(&self.probe);
+    /// Reaps all attaches whose processes died, and wakes everyone who may have waited for
+    /// them.
+    ///
+    /// # Errors
+    /// [`Fault::ProbeRefused`] if this process cannot check who is alive.
+    pub(crate) fn sweep(&self) -> Result<(), Fault> {
+        self.sweep_through(&self.probe)
     }
 
     /// As [`sweep`](Self::sweep), through a description of the caller's.
-    pub(super) fn sweep_through(&self, probe: &Probe) {
-        sweep(&self.mapping, probe, self.geometry, Some(self.index));
+    pub(super) fn sweep_through(&self, probe: &Probe) -> Result<(), Fault> {
+        sweep(&self.mapping, probe, self.geometry, Some(self.index)).map_err(refused)
     }
 
-    /// A watch on the segment's file.
+    /// As [`sweep`](Self::sweep), but checks a few attaches only, for callers that are in a
+    /// hurry: they come to all in at most 16 calls.
+    pub(crate) fn sweep_some(&self) -> Result<(), Fault> {
+        let start = self.next_look.load(Ordering::Relaxed);
+        let sweep = Sweep::new(&self.mapping, &self.probe, self.geometry, Some(self.index));
+        let checked = sweep.and_then(|sweep| sweep.portion(start, PORTION)).map_err(refused)?;
+        self.next_look.store(start.wrapping_add(checked), Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// A watch on the segment's file. Meanwhile forks are held off.
     pub(super) fn watch(&self) -> Result<(Watch, Stop), OsError> {
         let mut given = self.for_watch.lock().unwrap_or_else(PoisonError::into_inner);
         match given.take().and_then(Descriptor::into_file) {
             Some(file) => Watch::new(file),
-            None => Watch::new(shm::reopen(self.file()?, true)?),
+            None => Watch::new(self.reopen(true)?),
         }
     }
 
-    /// The segment's file, through the open that belongs to this attach.
-    pub(super) fn file(&self) -> Result<&File, OsError> {
-        let closed = || OsError::new("fstat", "the segment", std::io::ErrorKind::NotFound);
-        self.probe.intact().ok_or_else(closed)
+    /// Opens the segment's file once more.
+    pub(super) fn reopen(&self, writable: bool) -> Result<File, OsError> {
+        shm::reopen(self.probe.look()?.file()?, writable)
+    }
+
+    /// Asks something of the segment's file.
+    pub(super) fn ask<R>(
+        &self,
+        question: impl FnOnce(&File) -> Result<R, OsError>,
+    ) -> Result<R, OsError> {
+        question(self.probe.look()?.file()?)
     }
 
     /// Who is in the entry of that index.
-    pub(crate) fn participant(&self, index: usize) -> Option<Participant> {
-        self.participants().get(index)
+    pub(crate) fn participant(&self, index: usize) -> Result<Option<Participant>, Fault> {
+        self.participants().get(index).map_err(refused)
     }
 
     /// Who is in which entry.
@@ -201,32 +250,95 @@ fn take_token(
     for _ in 0..TABLE_PASSES {
         for (index, entry) in mapping.attaches().iter().enumerate() {
             let byte = geometry.map().attach(index);
-            if entry.is_active() || !token::try_exclusive(holder, byte).map_err(AttachError::Os)? {
-                continue;
-            }
-            if !entry.is_active() {
+            let take = || token::try_exclusive(holder, byte);
+            if take_entry(entry, take, || token::release(holder, byte)).map_err(AttachError::Os)? {
                 return Ok(Some(index));
             }
-            // Somebody came and died in between.
-            token::release(holder, byte).map_err(AttachError::Os)?;
         }
-        sweep(mapping, probe, geometry, None);
+        sweep(mapping, probe, geometry, None).map_err(AttachError::Os)?;
     }
     Ok(None)
 }
 
-/// Cleans up behind the dead, for the attach `me` or for one that is none (yet).
-pub(super) fn sweep(mapping: &Mapping, probe: &Probe, geometry: Geometry, me: Option<usize>) {
-    let (control, handles) = (mapping.control(), mapping.handles());
-    for (index, entry) in mapping.attaches().iter().enumerate() {
-        if Some(index) == me || !entry.is_active() {
-            continue;
+/// Takes the token of an entry that nobody is in. Returns whether it has.
+fn take_entry(
+    entry: &tables::Attach,
+    take: impl FnOnce() -> Result<bool, OsError>,
+    release: impl FnOnce() -> Result<(), OsError>,
+) -> Result<bool, OsError> {
+    if entry.is_active() || !take()? {
+        return Ok(false);
+    }
+    if entry.is_active() {
+        // Somebody came and died in between.
+        release()?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Reaps the dead, for the attach `me` or for one that is none (yet).
+pub(super) fn sweep(
+    mapping: &Mapping,
+    probe: &Probe,
+    geometry: Geometry,
+    me: Option<usize>,
+) -> Result<(), OsError> {
+    let all = mapping.attaches().len();
+    Sweep::new(mapping, probe, geometry, me)?.portion(0, all).map(|_| ())
+}
+
+/// A look at the attaches of a segment.
+struct Sweep<'a> {
+    mapping: &'a Mapping,
+    look: Look<'a>,
+    geometry: Geometry,
+    me: Option<usize>,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(
+        mapping: &'a Mapping,
+        probe: &'a Probe,
+        geometry: Geometry,
+        me: Option<usize>,
+    ) -> Result<Self, OsError> {
+        Ok(Self { mapping, look: probe.look()?, geometry, me })
+    }
+
+    /// Checks up to `max` of the attaches that are in use, from the entry `start` on, and
+    /// reaps those that are dead. Returns how many entries that came to.
+    fn portion(&self, start: usize, max: usize) -> Result<usize, OsError> {
+        let attaches = self.mapping.attaches();
+        let mut checked = 0_usize;
+        for offset in 0..attaches.len() {
+            if checked == max {
+                return Ok(offset);
+            }
+            let index = start.wrapping_add(offset).checked_rem(attaches.len()).unwrap_or(0);
+            let Some(entry) = attaches.get(index).filter(|entry| entry.is_active()) else {
+                continue;
+            };
+            if Some(index) != self.me {
+                checked = checked.saturating_add(1);
+                self.check(index, entry)?;
+            }
         }
+        Ok(attaches.len())
+    }
+
+    fn check(&self, index: usize, entry: &tables::Attach) -> Result<(), OsError> {
+        let byte = self.geometry.map().attach(index);
+        // To lock the entries of the living costs more, and each of them is looked at.
+        if self.look.seems_alive(byte)? {
+            return Ok(());
+        }
+        let (control, handles) = (self.mapping.control(), self.mapping.handles());
         let clean = || {
             // Its owner may have left properly in between.
             if entry.is_active() {
                 roster::clean_attach(control, handles, index);
-                mapping.wake_all();
+                self.mapping.wake_all();
             }
         };
         let free = || {
@@ -235,6 +347,15 @@ pub(super) fn sweep(mapping: &Mapping, probe: &Probe, geometry: Geometry, me: Op
                 entry.free();
             }
         };
-        probe.clean_up(geometry.map().attach(index), clean, free);
+        self.look.clean_up(byte, clean, free)
     }
 }
+
+/// What a wait that cannot check who is alive ends with.
+pub(super) fn refused(error: OsError) -> Fault {
+    Fault::ProbeRefused { call: error.call, errno: error.errno() }
+}
+
+#[cfg(test)]
+#[path = "attach_tests.rs"]
+mod tests;

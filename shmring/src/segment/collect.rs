@@ -23,8 +23,9 @@ use super::unlink::remove;
 use crate::error::{AttachError, CollectError, OsError};
 use crate::facts::{Description, Status};
 use crate::layout::Geometry;
+use crate::sys::descriptor::Descriptor;
 use crate::sys::token::Probe;
-use crate::sys::{shm, token};
+use crate::sys::{fork, shm, token};
 
 /// Cleans up behind the dead in segments that others use, and removes those that were
 /// abandoned: that nobody is attached to, and that somebody died in since the last time that
@@ -133,7 +134,10 @@ impl Collector {
         let fate = self.fate(&status, place.is_in_use()?, is_own);
         match fate {
             Fate::Kept => {}
-            Fate::Cleaned => sweep(&place.mapping, &place.probe, place.geometry, None),
+            Fate::Cleaned => {
+                sweep(&place.mapping, &place.probe, place.geometry, None)
+                    .map_err(AttachError::Os)?;
+            }
             Fate::Removed | Fate::RemovedUnattached => {
                 remove(&name).map_err(CollectError::Unlink)?;
             }
@@ -203,8 +207,10 @@ impl Place {
         if how.guard {
             mapping.guard(&file, !how.dry_run).map_err(AttachError::Os)?;
         }
-        let os = |error| AttachError::Os(OsError::new("dup", "the segment", error));
-        let probe = Probe::new(file.try_clone().map_err(os)?).map_err(AttachError::Os)?;
+        let forks = fork::hold().map_err(AttachError::Os)?;
+        // A fork child may have the file as it was opened, and would keep locks of it.
+        let own = shm::reopen(&file, !how.dry_run).and_then(|own| Descriptor::private(own, &forks));
+        let probe = Probe::new(own.map_err(AttachError::Os)?);
         Ok(Self { file, mapping, probe, geometry, description })
     }
 
@@ -216,7 +222,7 @@ impl Place {
     fn status(&self) -> Result<Status, CollectError> {
         let participants = Participants::new(&self.mapping, &self.probe, self.geometry);
         let status = status(&self.mapping, self.geometry.shape, &participants);
-        self.mapping.check().map(|()| status).map_err(CollectError::Failed)
+        self.mapping.check().and(status).map_err(CollectError::Failed)
     }
 }
 

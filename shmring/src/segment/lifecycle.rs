@@ -9,7 +9,7 @@ use super::name::Name;
 use crate::error::{AttachError, OsError};
 use crate::sync::Deadline;
 use crate::sys::fork::{self, ForksHeld};
-use crate::sys::token;
+use crate::sys::{shm, token};
 
 /// The byte that the lock is on. Behind it are the tokens.
 const BYTE: u64 = 0;
@@ -22,11 +22,11 @@ pub(super) fn is_in_use(file: &File) -> Result<bool, OsError> {
     token::is_held_from(file, BYTE + 1)
 }
 
-/// The lock, which is given back when this is dropped. Until then no thread of this
-/// process forks: the child would keep the lock if this process died.
+/// The lock, which is given back when this is dropped. Until then no thread of this process
+/// forks. The lock belongs to an open of the file that was made for it meanwhile: no fork
+/// child has that open, and so none keeps the lock if this process dies.
 #[derive(Debug)]
 pub(super) struct LifecycleLock {
-    /// Means what the lock was taken through.
     file: File,
     pub(super) forks: ForksHeld,
 }
@@ -34,28 +34,28 @@ pub(super) struct LifecycleLock {
 impl LifecycleLock {
     /// For one who attaches, or removes the name whoever is attached.
     pub(super) fn shared(file: &File, name: &Name) -> Result<Self, AttachError> {
-        Self::take(file, name, token::try_shared)
+        Self::take(file, name, false, token::try_shared)
     }
 
     /// For one who replaces the segment, or removes its name because nobody is attached.
     pub(super) fn exclusive(file: &File, name: &Name) -> Result<Self, AttachError> {
-        Self::take(file, name, token::try_exclusive)
+        Self::take(file, name, true, token::try_exclusive)
     }
 
     fn take(
         file: &File,
         name: &Name,
+        writable: bool,
         attempt: impl Fn(&File, u64) -> Result<bool, OsError>,
     ) -> Result<Self, AttachError> {
-        let os = |error| AttachError::Os(OsError::new("dup", "the segment", error));
-        let file = file.try_clone().map_err(os)?;
         let deadline = Deadline::after(TIMEOUT);
         loop {
             let forks = fork::hold().map_err(AttachError::Os)?;
-            if attempt(&file, BYTE).map_err(AttachError::Os)? {
-                return Ok(Self { file, forks });
+            let own = shm::reopen(file, writable).map_err(AttachError::Os)?;
+            if attempt(&own, BYTE).map_err(AttachError::Os)? {
+                return Ok(Self { file: own, forks });
             }
-            drop(forks);
+            drop((own, forks));
             if deadline.passed() {
                 return Err(AttachError::Busy { name: name.to_owned() });
             }
@@ -71,3 +71,7 @@ impl Drop for LifecycleLock {
         let _ = token::release(&self.file, BYTE);
     }
 }
+
+#[cfg(test)]
+#[path = "lifecycle_tests.rs"]
+mod tests;

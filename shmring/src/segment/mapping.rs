@@ -8,13 +8,14 @@
 
 use std::fs::File;
 use std::mem::ManuallyDrop;
+use std::ops::Range;
 use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
 use crate::error::{Fault, OsError};
 use crate::facts::Obtained;
-use crate::layout::{Geometry, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT};
+use crate::layout::{Geometry, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT, PAGE_BYTES};
 use crate::ring::tables::{Attach, Handle};
 use crate::ring::{Control, WORD_BYTES, wake};
 use crate::sync::{AtomicU32, AtomicU64};
@@ -103,6 +104,13 @@ impl Mapping {
             Guard::new(start..start.saturating_add(self.map.len()), writable, &self.sentinel)?;
         self.guarded = Some(Guarded { guard, anchor });
         Ok(())
+    }
+
+    /// The addresses of the pages of the first mapping.
+    pub(super) fn pages(&self) -> Range<usize> {
+        let start = self.map.as_ptr().addr();
+        let len = self.map.len().next_multiple_of(PAGE_BYTES as usize);
+        start..start.saturating_add(len)
     }
 
     /// # Errors

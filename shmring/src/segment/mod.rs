@@ -316,7 +316,7 @@ impl Segment {
         let mapping = self.attach.mapping();
         mapping.check()?;
         let status = observe::status(mapping, self.attach.shape(), &self.attach.participants());
-        mapping.check().map(|()| status)
+        mapping.check().and(status)
     }
 
     /// Returns `true` if the segment's name still means it: nobody removed the name, or

@@ -5,10 +5,13 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 use super::attach::Attach;
 use crate::error::{MonitorError, OsError};
+use crate::sys::descriptor::Descriptor;
+use crate::sys::fork;
 use crate::sys::token::Probe;
 use crate::sys::watch::{self, Stop, Watch};
 
@@ -33,7 +36,10 @@ pub struct Monitor {
 impl Monitor {
     pub(super) fn start(attach: Arc<Attach>) -> Result<Self, MonitorError> {
         attach.mapping().check().map_err(MonitorError::Failed)?;
-        let (watch, stop) = attach.watch().map_err(MonitorError::Os)?;
+        // A fork child would keep the watch's open of the file, and with it the locks that
+        // the thread takes, until the thread alone has it.
+        let _forks = fork::hold().map_err(MonitorError::Os)?;
+        let (watch, stop) = attach.watch().map_err(|error| refused(error, &attach))?;
         let numbers = watch.numbers();
         let (ready, started) = mpsc::sync_channel(1);
         let thread = spawn({
@@ -41,7 +47,8 @@ impl Monitor {
             move || {
                 let probe = watch::leave_descriptor_table(numbers)
                     .and_then(|()| watch.file())
-                    .and_then(Probe::new);
+                    .and_then(Descriptor::new)
+                    .map(Probe::new);
                 let (probe, result) = match probe {
                     Ok(probe) => (Some(probe), Ok(())),
                     Err(error) => (None, Err(error)),
@@ -75,6 +82,14 @@ impl Drop for Monitor {
     }
 }
 
+/// What a watch that was refused is reported as.
+fn refused(error: OsError, attach: &Attach) -> MonitorError {
+    match Errno::from_raw(error.errno()) {
+        Errno::EACCES => MonitorError::Denied { name: attach.description.name.clone() },
+        _ => MonitorError::Os(error),
+    }
+}
+
 /// Starts a thread that handles no signals but those of its own faults: the kernel ends a
 /// process that blocks them.
 fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OsError> {
@@ -97,12 +112,13 @@ fn run(watch: &Watch, attach: &Attach, probe: &Probe) {
     while watch.wait() {
         let mut settle = SETTLE_MIN;
         for _ in 0..SETTLE_TIMES {
-            attach.sweep_through(probe);
+            // A failure is temporary, or the waiters find it, too.
+            let _ = attach.sweep_through(probe);
             if !watch.pause(settle) {
                 return;
             }
             settle = settle.saturating_mul(2);
         }
-        attach.sweep_through(probe);
+        let _ = attach.sweep_through(probe);
     }
 }

@@ -128,7 +128,8 @@ impl Offer {
     /// # Errors
     /// [`OfferError::Os`] if this process can take no connection for the moment: calling
     /// again is right. [`OfferError::Share`] if nothing can be done with the segment any
-    /// more.
+    /// more, or if this process may not open it any more, as after a change of its user; the
+    /// client is told that the server failed.
     pub fn answer(&mut self, timeout: Duration) -> Result<Option<Visit>, OfferError> {
         self.attach
             .mapping()
@@ -148,7 +149,12 @@ impl Offer {
             return Ok(None);
         };
         let peer = socket::peer(&connection).map_err(OfferError::Os)?;
-        let outcome = self.decide(&connection, peer).unwrap_or_else(Outcome::Failed);
+        let outcome = match self.decide(&connection, peer) {
+            Ok(outcome) => outcome,
+            // Nor will it be given to anybody else.
+            Err(error @ ShareError::Denied { .. }) => return Err(OfferError::Share(error)),
+            Err(error) => Outcome::Failed(into_os(error)),
+        };
         if let Outcome::Given(_) = outcome {
             self.open.push(Open { connection, uid: peer.uid });
         }
@@ -156,16 +162,18 @@ impl Offer {
     }
 
     /// Tells a client what it is given, and gives it.
-    fn decide(&mut self, connection: &OwnedFd, peer: Peer) -> Result<Outcome, OsError> {
+    fn decide(&mut self, connection: &OwnedFd, peer: Peer) -> Result<Outcome, ShareError> {
         let Some(access) = self.list.access(peer.uid, peer.gid) else {
-            return self.tell(connection, peer, Verdict::NotListed).map(|()| Outcome::NotListed);
+            let told = self.tell(connection, peer, Verdict::NotListed);
+            return told.map(|()| Outcome::NotListed).map_err(ShareError::Os);
         };
         if !self.has_room(peer.uid) {
-            return self.tell(connection, peer, Verdict::Busy).map(|()| Outcome::Busy);
+            let told = self.tell(connection, peer, Verdict::Busy);
+            return told.map(|()| Outcome::Busy).map_err(ShareError::Os);
         }
         // A child forked off meanwhile would keep what is to be the client's alone, and
         // with it the client's token.
-        let _forks = fork::hold()?;
+        let _forks = fork::hold().map_err(ShareError::Os)?;
         let verdict = match access {
             Access::ReadWrite => Verdict::ReadWrite,
             Access::ReadOnly => Verdict::ReadOnly,
@@ -178,12 +186,13 @@ impl Offer {
                 Err(error) => {
                     // It may be gone, which is what the first error then says.
                     let _ = self.tell(connection, peer, Verdict::Failed);
-                    Err(error)
+                    Err(ShareError::Os(error))
                 }
             },
             Err(error) => {
-                self.tell(connection, peer, Verdict::Failed)?;
-                Err(into_os(error))
+                // As above.
+                let _ = self.tell(connection, peer, Verdict::Failed);
+                Err(error)
             }
         }
     }

@@ -125,10 +125,13 @@ impl Attach {
     /// A new open of the segment's file, to be passed to another process.
     pub(super) fn share(&self, writable: bool) -> Result<File, ShareError> {
         self.mapping().check().map_err(ShareError::Failed)?;
-        let file = self.file().map_err(ShareError::Os)?;
-        if memfd::missing_seal(file).map_err(ShareError::Os)?.is_some() {
-            return Err(ShareError::NotSealed { name: self.description.name.clone() });
+        let name = || self.description.name.clone();
+        if self.ask(memfd::missing_seal).map_err(ShareError::Os)?.is_some() {
+            return Err(ShareError::NotSealed { name: name() });
         }
-        shm::reopen(file, writable).map_err(ShareError::Os)
+        self.reopen(writable).map_err(|error| match Errno::from_raw(error.errno()) {
+            Errno::EACCES => ShareError::Denied { name: name() },
+            _ => ShareError::Os(error),
+        })
     }
 }

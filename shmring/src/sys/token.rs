@@ -14,15 +14,23 @@
 //! second description.
 
 use std::fs::File;
-use std::os::fd::AsFd;
-use std::sync::{Mutex, PoisonError};
+use std::ops::Range;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::{Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::libc;
+use nix::sys::stat::Mode;
+use rustix::io::fcntl_dupfd_cloexec;
 
-use super::descriptor::Descriptor;
+use super::descriptor::{Descriptor, Identity};
+use super::fork::{self, ForksHeld};
+use super::shm;
 use crate::error::OsError;
+
+/// The first descriptor behind the standard streams.
+const FIRST_FREE: RawFd = 3;
 
 fn lock_of(kind: libc::c_int, from: u64, len: u64) -> libc::flock {
     libc::flock {
@@ -75,61 +83,166 @@ fn conflicts(file: &File, mut lock: libc::flock) -> Result<bool, OsError> {
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
 
-/// The description through which a segment's tokens are looked at. Where it cannot be
-/// made sure of, nobody counts as dead.
+/// How to open a segment's file once more when the program has closed the descriptors that
+/// this library had.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Where the file was found, if it has a name, and where the kernel shows what is mapped,
+    /// to those who may administer the system.
+    paths: Vec<String>,
+    writable: bool,
+}
+
+impl Origin {
+    /// Of the file that is mapped at `range`, and perhaps has that name.
+    pub(crate) fn new(name: &str, range: Range<usize>, writable: bool) -> Self {
+        let mapped = format!("/proc/self/map_files/{:x}-{:x}", range.start, range.end);
+        Self { paths: vec![shm::path(name), mapped], writable }
+    }
+
+    /// The first of its paths that can be opened and means the file of that identity.
+    fn open(&self, identity: &Identity, forks: &ForksHeld) -> Option<Descriptor> {
+        let access = if self.writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
+        let flags = access | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+        self.paths.iter().find_map(|path| {
+            let file = open(path.as_str(), flags, Mode::empty()).ok()?;
+            // A program that closed the standard streams expects their numbers to be free.
+            let file = match file.as_raw_fd() {
+                0..FIRST_FREE => fcntl_dupfd_cloexec(&file, FIRST_FREE).ok()?,
+                _ => file,
+            };
+            let file = Descriptor::private(File::from(file), forks).ok()?;
+            file.identity().is_same_file(identity).then_some(file)
+        })
+    }
+}
+
+/// The description through which a segment's tokens are looked at.
+///
+/// Where the descriptor was closed, it is opened anew; where that cannot be done, and for
+/// whatever else cannot be asked, there is an error, and nobody counts as alive or dead.
 #[derive(Debug)]
 pub(crate) struct Probe {
-    file: Descriptor,
+    file: RwLock<Descriptor>,
+    origin: Option<Origin>,
     /// Held while cleaning: threads share the description, so its locks do not keep
     /// them apart.
     cleaning: Mutex<()>,
 }
 
 impl Probe {
-    pub(crate) fn new(file: File) -> Result<Self, OsError> {
-        Ok(Self { file: Descriptor::new(file)?, cleaning: Mutex::new(()) })
+    pub(crate) fn new(file: Descriptor) -> Self {
+        Self { file: RwLock::new(file), origin: None, cleaning: Mutex::new(()) }
     }
 
+    /// One that is opened anew where the program closes its descriptor.
+    pub(crate) fn reopened_by(self, origin: Origin) -> Self {
+        Self { origin: Some(origin), ..self }
+    }
+
+    /// Makes sure of the descriptor, for a look at some tokens.
+    ///
+    /// # Errors
+    /// If that cannot be done, and the file cannot be opened anew.
+    pub(crate) fn look(&self) -> Result<Look<'_>, OsError> {
+        let file = self.read();
+        match file.intact() {
+            Ok(_) => return Ok(Look { file, cleaning: &self.cleaning }),
+            Err(error) if error.errno() == Errno::EBADF as i32 => {}
+            Err(error) => return Err(error),
+        }
+        drop(file);
+        self.renew()?;
+        let file = self.read();
+        file.intact()?;
+        Ok(Look { file, cleaning: &self.cleaning })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Descriptor> {
+        self.file.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the file anew, unless another thread has.
+    #[cold]
+    fn renew(&self) -> Result<(), OsError> {
+        // Before the lock on the descriptor, which others take while they hold forks off.
+        let forks = fork::hold()?;
+        let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
+        let Err(lost) = file.intact() else {
+            return Ok(());
+        };
+        let Some(origin) = &self.origin else {
+            return Err(lost);
+        };
+        *file = origin.open(file.identity(), &forks).ok_or(lost)?;
+        Ok(())
+    }
+}
+
+/// A look at tokens, through a descriptor that was made sure of when it began.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    file: RwLockReadGuard<'a, Descriptor>,
+    cleaning: &'a Mutex<()>,
+}
+
+impl Look<'_> {
     /// The file, if the descriptor still means it.
-    pub(crate) fn intact(&self) -> Option<&File> {
+    pub(crate) fn file(&self) -> Result<&File, OsError> {
         self.file.intact()
     }
 
-    /// Whether the token at `byte` has an owner, as far as can be told.
-    pub(crate) fn is_alive(&self, byte: u64) -> bool {
-        let owned = self.intact().map(|file| is_owned(file, byte));
-        !(matches!(owned, Some(Ok(false))) && self.intact().is_some())
+    /// Whether the token at `byte` has an owner.
+    pub(crate) fn is_alive(&self, byte: u64) -> Result<bool, OsError> {
+        let owned = is_owned(self.file()?, byte)?;
+        self.file().map(|_| owned)
     }
 
-    /// Gives a lock back that was taken through the file, here or before.
-    pub(crate) fn release(&self, byte: u64) -> Result<(), OsError> {
-        self.intact().map_or(Ok(()), |file| release(file, byte))
+    /// As [`is_alive`](Self::is_alive), in one system call: an answer of no is to be checked.
+    pub(crate) fn seems_alive(&self, byte: u64) -> Result<bool, OsError> {
+        is_owned(self.file.unchecked(), byte)
     }
 
     /// If the token at `byte` has no owner: runs `clean`, perhaps beside other processes,
     /// and then `free`, unless others are still cleaning. Meanwhile it gets no new owner.
-    /// Does nothing if it has an owner, or if that cannot be told.
-    pub(crate) fn clean_up(&self, byte: u64, clean: impl Fn(), free: impl FnOnce()) {
-        let Some(file) = self.intact() else {
-            return;
+    /// Does nothing if it has an owner.
+    ///
+    /// # Errors
+    /// If that cannot be found out. Some of it may have been done.
+    pub(crate) fn clean_up(
+        &self,
+        byte: u64,
+        clean: impl Fn(),
+        free: impl FnOnce(),
+    ) -> Result<(), OsError> {
+        let locked = |take: fn(&File, u64) -> Result<bool, OsError>| {
+            let taken = take(self.file()?, byte)?;
+            self.file().map(|_| taken)
         };
-        let locked =
-            |result: Result<bool, OsError>| result.unwrap_or(false) && self.intact().is_some();
+        // A failure to release leaves a lock that ends with this attach.
+        let release = || self.file().and_then(|file| release(file, byte));
         let _alone = self.cleaning.lock().unwrap_or_else(PoisonError::into_inner);
-        if locked(try_shared(file, byte)) {
-            clean();
-            if locked(try_exclusive(file, byte)) {
-                free();
-            } else {
-                // Of several who meet here, the last to give its share back frees.
-                let _ = self.release(byte);
-                if locked(try_exclusive(file, byte)) {
-                    clean();
-                    free();
-                }
+        let cleaned = locked(try_shared).and_then(|is_dead| {
+            if !is_dead {
+                return Ok(());
             }
-        }
-        // A failure leaves a lock that ends with this attach.
-        let _ = self.release(byte);
+            clean();
+            if locked(try_exclusive)? {
+                free();
+                return Ok(());
+            }
+            // Of several who meet here, the last to give its share back frees.
+            release()?;
+            if locked(try_exclusive)? {
+                clean();
+                free();
+            }
+            Ok(())
+        });
+        cleaned.and(release())
     }
 }
+
+#[cfg(test)]
+#[path = "token_tests.rs"]
+mod tests;

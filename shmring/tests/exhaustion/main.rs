@@ -10,6 +10,7 @@
 mod common;
 
 mod limits;
+mod probes;
 mod refusals;
 
 use common::child;
@@ -25,6 +26,7 @@ fn child_entry() {
             "unlocked" => limits::no_locked_memory(&args),
             "threads" => limits::no_more_threads(&args),
             "no-sleep" => refusals::no_sleep(&args),
+            "no-probe" => probes::no_probe(&args),
             "no-calls" => refusals::no_calls(&args),
             "no-call" => refusals::no_call(&args),
             _ => panic!("no part {part}"),

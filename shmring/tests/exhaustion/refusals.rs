@@ -17,7 +17,7 @@ const JUMP_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 
 /// From now on the calling thread gets an error for a system call.
-fn refuse(number: libc::c_long, errno: i32) {
+pub(crate) fn refuse(number: libc::c_long, errno: i32) {
     let statement = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
     let mut program = [
         LOAD_NUMBER,
@@ -39,7 +39,7 @@ fn set_filter(program: &mut [libc::sock_filter]) {
 }
 
 /// Whether the kernel has filters; most have.
-fn has_filters() -> bool {
+pub(crate) fn has_filters() -> bool {
     let has = fs::exists("/proc/sys/kernel/seccomp/actions_avail").unwrap_or(false);
     if !has {
         println!("skipped: this kernel has no filters of system calls");

@@ -23,6 +23,7 @@ fn child_entry() {
         Some((part, args)) => match part.as_str() {
             "exhausted" => clients::exhausted(&args),
             "offer" => offers::offer(&args),
+            "offer-and-change" => offers::offer_and_change(&args),
             "guest" => users::guest(&args),
             "observe" => users::observe(&args),
             "no-proc" => users::no_proc(&args),

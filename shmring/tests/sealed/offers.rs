@@ -13,8 +13,8 @@ use shmring::{
 use shmring::{Outcome, ShareError};
 
 use crate::common::child::{self, pause, say};
-use crate::common::{LONG, Name, SHORT, eventually, watchdog};
-use crate::support::{NOBODY, Server, Socket, sealed, smallest};
+use crate::common::{LONG, Name, SHORT, eventually, is_root, watchdog};
+use crate::support::{NOBODY, Server, Socket, become_nobody, sealed, smallest};
 
 /// Catches a segment that is not given, is another one, or whose takers do not see each
 /// other live and die.
@@ -173,4 +173,41 @@ fn a_server_is_waited_for_as_long_as_asked() {
             if (expected, found) == (me + 1, me)),
         "{error:?}"
     );
+}
+
+/// In a child: offers a segment, becomes another user, and answers.
+pub(crate) fn offer_and_change(args: &[String]) {
+    let segment = sealed();
+    let list = AllowList::new().uid(0);
+    let mut offer = segment.offer(&args[0], &list).unwrap();
+    become_nobody();
+    say("offers");
+    let error = loop {
+        match offer.answer(LONG) {
+            Ok(None) => {}
+            Ok(Some(visit)) => panic!("{visit}"),
+            Err(error) => break error,
+        }
+    };
+    let is_denied = matches!(&error, OfferError::Share(ShareError::Denied { .. }));
+    assert!(is_denied, "{error:?}");
+    say(error);
+}
+
+/// Catches a server that gives to nobody any more since it became another user, and goes on
+/// as if nothing were wrong.
+#[test]
+fn who_changes_its_user_is_told_that_it_gives_to_nobody() {
+    let _watchdog = watchdog("who_changes_its_user_is_told_that_it_gives_to_nobody");
+    if !is_root() {
+        println!("skipped: only root can become another user");
+        return;
+    }
+    let path = Socket::new();
+    let mut server = child::start("offer-and-change", &[path.text()]);
+    assert_eq!(server.hear(), "offers");
+    let refused = Segment::receive(&path);
+    assert!(matches!(refused, Err(ReceiveError::ServerFailed { .. })), "{refused:?}");
+    let said = server.hear();
+    assert!(said.contains("before this process changes its user"), "{said}");
 }

@@ -8,7 +8,7 @@ use shmring::{Config, Kind, RecvError, Segment};
 
 use crate::common::child::{self, Part, pause, say};
 use crate::common::{LONG, Name, eventually, slots, watchdog};
-use crate::scene::{Orphans, fork_sleeper};
+use crate::scene::{Orphans, descriptors, fork_sleeper};
 
 /// Where the attach table begins, and how far its entries are apart; the first byte of each
 /// is its token.
@@ -28,20 +28,30 @@ pub(crate) fn reserve(args: &[String]) {
 }
 
 /// In a child: shares the token of the entry that the second argument names when its owner
-/// is dead, as cleaners do, and gets no further.
+/// is dead, as cleaners do, and gets no further. The third argument says through which open
+/// of the file.
 pub(crate) fn share_token(args: &[String]) {
+    let before = descriptors();
     let _segment = Segment::attach(&args[0]).unwrap();
+    let own = descriptors().into_iter().filter(|number| !before.contains(number));
+    let own: Vec<_> = own.collect();
+    assert_eq!(own.len(), 1);
     say("attached");
     pause();
     let path = Name::of(args[0].clone());
     let file = OpenOptions::new().read(true).write(true).open(path.path()).unwrap();
     forget(path);
+    let (number, kind) = match &*args[2] {
+        "another" => (file.as_raw_fd(), libc::F_RDLCK),
+        "shares" => (own[0], libc::F_RDLCK),
+        _ => (own[0], libc::F_WRLCK),
+    };
     // SAFETY: a lock of zeros is a valid one.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
-    (lock.l_type, lock.l_start, lock.l_len) = (libc::F_RDLCK as i16, token(&args[1]), 1);
+    (lock.l_type, lock.l_start, lock.l_len) = (kind as i16, token(&args[1]), 1);
     eventually("the owner is dead", || {
         // SAFETY: locks a byte through a descriptor of this process; the lock is valid.
-        let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) };
+        let result = unsafe { libc::fcntl(number, libc::F_OFD_SETLK, &raw const lock) };
         (result == 0).then_some(())
     });
     // It has the description, and the lock with it, when this process is dead.
@@ -63,10 +73,10 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(config: &Config, part: &str) -> Self {
+    fn new(config: &Config, part: &str, how: &str) -> Self {
         let name = Name::new();
         let segment = name.create(&config.clone().max_attaches(ATTACHES));
-        let mut cleaner = child::start("share-token", &[&name, "2"]);
+        let mut cleaner = child::start("share-token", &[&name, "2", how]);
         assert_eq!(cleaner.hear(), "attached");
         let mut holder = child::start(part, &[&name]);
         holder.hear();
@@ -113,7 +123,7 @@ impl Scene {
 fn a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others() {
     let _watchdog = watchdog("a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others");
     for stopped in [true, false] {
-        let mut scene = Scene::new(&Config::spsc().capacity_bytes(4096), "hold");
+        let mut scene = Scene::new(&Config::spsc().capacity_bytes(4096), "hold", "another");
         let mut rx = scene.segment.consumer().unwrap();
         let orphan = scene.get_stuck(stopped);
         assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
@@ -129,7 +139,7 @@ fn a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others() {
 fn a_cleaner_that_is_stuck_keeps_no_position_from_others() {
     let _watchdog = watchdog("a_cleaner_that_is_stuck_keeps_no_position_from_others");
     for stopped in [true, false] {
-        let mut scene = Scene::new(&slots(Kind::Mpsc, 8, 64), "reserve");
+        let mut scene = Scene::new(&slots(Kind::Mpsc, 8, 64), "reserve", "another");
         let segment = &scene.segment;
         let (mut rx, mut tx) = (segment.consumer().unwrap(), segment.producer().unwrap());
         tx.send(b"after").unwrap();
@@ -141,5 +151,21 @@ fn a_cleaner_that_is_stuck_keeps_no_position_from_others() {
         assert!(scene.segment.consumer().is_err());
         assert_eq!(scene.segment.status().unwrap().producers.len(), 1);
         scene.assert_entry_is_kept_for(stopped, orphan);
+    }
+}
+
+/// Catches a cleaner's lock that its fork child keeps when it is killed halfway: the dead
+/// would look alive, or keep its entry, for as long as the child lives.
+#[test]
+fn a_cleaner_that_is_killed_leaves_no_lock_to_its_children() {
+    let _watchdog = watchdog("a_cleaner_that_is_killed_leaves_no_lock_to_its_children");
+    for how in ["shares", "alone"] {
+        let config = Config::spsc().capacity_bytes(4096);
+        let mut scene = Scene::new(&config, "hold", how);
+        let mut rx = scene.segment.consumer().unwrap();
+        let orphan = scene.get_stuck(false);
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof), "{how}");
+        eventually("the entries are free", || (scene.room() == 2).then_some(()));
+        orphan.assert_alive();
     }
 }

@@ -8,6 +8,9 @@
 mod common;
 
 mod cleaners;
+mod closed;
+mod cores;
+mod crowd;
 mod descriptors;
 mod forks;
 mod names;
@@ -18,6 +21,7 @@ mod scene;
 mod states;
 mod strangers;
 mod sweepers;
+mod systems;
 mod windows;
 
 use common::child;
@@ -30,6 +34,11 @@ fn child_entry() {
         Some((part, args)) => match part.as_str() {
             "hold" => scene::hold(&args),
             "close" => descriptors::close(&args),
+            "wait-closed" => closed::wait_closed(&args),
+            "send-closed" => closed::send_closed(&args),
+            "hold-consumer" => closed::hold_consumer(&args),
+            "crash" => cores::crash(&args),
+            "elsewhere" => systems::elsewhere(&args),
             "duplicate" => descriptors::duplicate(&args),
             "renumber" => renumbered::renumber(&args),
             "attach-again" => renumbered::attach_again(&args),

@@ -13,7 +13,7 @@ use crate::scene::{Scene, hold};
 
 const NOBODY: u32 = 65_534;
 
-fn become_nobody() {
+pub(crate) fn become_nobody() {
     // SAFETY: changes this process's own identity.
     unsafe {
         assert_eq!(libc::setgroups(0, ptr::null()), 0);

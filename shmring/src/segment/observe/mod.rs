@@ -17,8 +17,9 @@ use super::options::AttachOptions;
 use crate::error::{AttachError, Fault, OsError, ReceiveError};
 use crate::facts::{Description, Status};
 use crate::layout::Geometry;
+use crate::sys::descriptor::Descriptor;
 use crate::sys::shm;
-use crate::sys::token::Probe;
+use crate::sys::token::{Origin, Probe};
 
 pub(super) use participants::Participants;
 pub(super) use status::status;
@@ -92,7 +93,9 @@ impl Observer {
         if options.guard {
             mapping.guard(&found.file, false).map_err(AttachError::Os)?;
         }
-        let probe = Probe::new(found.file).map_err(AttachError::Os)?;
+        let probe = Probe::new(Descriptor::new(found.file).map_err(AttachError::Os)?);
+        let origin = Origin::new(&found.description.name, mapping.pages(), false);
+        let probe = probe.reopened_by(origin);
         Ok(Self { mapping, probe, geometry, description: found.description })
     }
 
@@ -108,7 +111,7 @@ impl Observer {
     pub fn status(&self) -> Result<Status, Fault> {
         self.mapping.check()?;
         let participants = Participants::new(&self.mapping, &self.probe, self.geometry);
-        let status = status(&self.mapping, self.geometry.shape, &participants);
+        let status = status(&self.mapping, self.geometry.shape, &participants)?;
         self.mapping.check().map(|()| status)
     }
 }

@@ -1,11 +1,12 @@
 //! Who is in the attach table, and what /proc knows of them.
 
 use super::super::mapping::Mapping;
+use crate::error::OsError;
 use crate::facts::{Participant, PidNamespace, Process, ProcessState};
 use crate::layout::Geometry;
 use crate::sync::Ordering;
 use crate::sys::process;
-use crate::sys::token::Probe;
+use crate::sys::token::{Look, Probe};
 
 /// The attach table, as one who looks at it from this process sees it.
 #[derive(Debug)]
@@ -23,20 +24,28 @@ impl<'a> Participants<'a> {
     }
 
     /// Who is in the entry of that index.
-    pub(crate) fn get(&self, index: usize) -> Option<Participant> {
-        let entry = self.mapping.attaches().get(index)?;
-        entry.is_active().then(|| Participant {
+    pub(crate) fn get(&self, index: usize) -> Result<Option<Participant>, OsError> {
+        self.look_up(&self.probe.look()?, index)
+    }
+
+    fn look_up(&self, look: &Look<'_>, index: usize) -> Result<Option<Participant>, OsError> {
+        let Some(entry) = self.mapping.attaches().get(index).filter(|entry| entry.is_active())
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Participant {
             pid: entry.pid.load(Ordering::Relaxed),
             pid_namespace: self.compare(entry.pid_namespace.load(Ordering::Relaxed)),
             uid: entry.uid.load(Ordering::Relaxed),
-            alive: self.probe.is_alive(self.geometry.map().attach(index)),
+            alive: look.is_alive(self.geometry.map().attach(index))?,
             start_ticks: entry.start_ticks.load(Ordering::Relaxed),
-        })
+        }))
     }
 
     /// Who is in each entry.
-    pub(super) fn all(&self) -> Vec<Option<Participant>> {
-        (0..self.mapping.attaches().len()).map(|index| self.get(index)).collect()
+    pub(super) fn all(&self) -> Result<Vec<Option<Participant>>, OsError> {
+        let look = self.probe.look()?;
+        (0..self.mapping.attaches().len()).map(|index| self.look_up(&look, index)).collect()
     }
 
     fn compare(&self, namespace: u64) -> PidNamespace {
@@ -60,7 +69,10 @@ impl Participant {
             return None;
         }
         let found = process::of_pid(self.pid)?;
-        let state = ProcessState::of_letter(found.state);
+        let state = match process::is_dumping_core(self.pid) {
+            true => ProcessState::DumpingCore,
+            false => ProcessState::of_letter(found.state),
+        };
         (found.start_ticks == self.start_ticks).then_some(Process { command: found.command, state })
     }
 }

@@ -86,8 +86,8 @@ impl Observer {
     /// See [`PeekError`].
     pub fn peek(&self, max_messages: usize, max_bytes: usize) -> Result<Peeked, PeekError> {
         self.mapping.check().map_err(PeekError::Failed)?;
-        let closed = || OsError::new("pread", "the segment", ErrorKind::NotFound);
-        let file = self.probe.intact().ok_or_else(|| PeekError::Os(closed()))?;
+        let look = self.probe.look().map_err(PeekError::Os)?;
+        let file = look.file().map_err(PeekError::Os)?;
         let copier = Copier { file, data: self.geometry.map().data, max_bytes };
         let shape = self.geometry.shape;
         let most = shape.slots().unwrap_or(shape.capacity_bytes() / WORD_BYTES);

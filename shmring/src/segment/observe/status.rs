@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::super::attach::refused;
 use super::super::mapping::Mapping;
 use super::participants::Participants;
 use super::shadow::Shadow;
-use crate::error::Role;
+use crate::error::{Fault, Role};
 use crate::facts::{Front, Holder, Participant, Status};
 use crate::layout::Shape;
 use crate::ring::slot::{self, Look};
@@ -19,14 +20,21 @@ const MAX_TRIES: u32 = 16;
 const BITS: usize = u64::BITS as usize;
 
 /// The status of a mapped segment.
-pub(crate) fn status(mapping: &Mapping, shape: Shape, participants: &Participants<'_>) -> Status {
+///
+/// # Errors
+/// [`Fault::ProbeRefused`] if this process cannot check who is alive.
+pub(crate) fn status(
+    mapping: &Mapping,
+    shape: Shape,
+    participants: &Participants<'_>,
+) -> Result<Status, Fault> {
     let control = mapping.control();
     let roles = &control.roles;
     let shadow = Shadow::new(mapping, shape);
     // Before the handles: who sees a ticket claimed sees it announced.
     let Positions { head, used, messages_received, front } = positions(&shadow);
     let tail = head.wrapping_add(used);
-    let everyone = participants.all();
+    let everyone = participants.all().map_err(refused)?;
     let holders = [Role::Producer, Role::Consumer].into_iter().flat_map(|role| {
         let everyone = &everyone;
         let holder = move |index| holder(mapping, everyone, role, index, tail);
@@ -37,7 +45,7 @@ pub(crate) fn status(mapping: &Mapping, shape: Shape, participants: &Participant
         let theirs = holders.iter().filter(move |holder| holder.role == role);
         theirs.map(|holder| holder.participant.clone()).collect()
     };
-    Status {
+    Ok(Status {
         head,
         tail,
         front,
@@ -57,7 +65,7 @@ pub(crate) fn status(mapping: &Mapping, shape: Shape, participants: &Participant
         sleepers: control.senders.count().saturating_add(control.receivers.count()),
         attached: everyone.iter().flatten().cloned().collect(),
         holders,
-    }
+    })
 }
 
 struct Positions {

@@ -1,5 +1,6 @@
 //! Looking: where the next message is, and what to do when there is none.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use super::{RecvSide, Ring, Stuck};
@@ -177,14 +178,20 @@ impl RecvSide {
 
     fn resolve(&mut self, position: u64) -> Result<(), Fault> {
         let view = &self.seat.view;
-        let is_alive = |attach| view.attach().is_alive(attach);
+        let refused = Cell::new(None);
+        let is_alive = |attach| {
+            view.attach().is_alive(attach).unwrap_or_else(|fault| {
+                refused.set(Some(fault));
+                true
+            })
+        };
         match slot::resolve(view.slot(), view.handles(), position, is_alive) {
             // Others may be stuck here as well.
             Ok(Resolved::Closed) => self.seat.notify_own(position.wrapping_add(1)),
             Ok(_) => {}
             Err(corrupt) => return Err(self.seat.poison(corrupt)),
         }
-        Ok(())
+        refused.get().map_or(Ok(()), Err)
     }
 
     /// Tells an empty ring from an ended one. Only a look at the ring after the
