@@ -471,7 +471,8 @@ fn take_in_place(
         visit(&message);
         batch.look_through(max, visit);
     }
-    Ok(batch.release())
+    // The caller's code ran, and may have forked.
+    batch.release_or_forked()
 }
 
 #[inline]

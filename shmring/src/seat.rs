@@ -9,7 +9,7 @@ use crate::ring::tables;
 use crate::ring::wake::{self, WakerFence};
 use crate::segment::View;
 use crate::sync::{AtomicU64, Deadline};
-use crate::wait::{Patience, Wait, WaitMode};
+use crate::wait::{Crowd, Patience, Wait, WaitMode};
 
 /// A handle and its role, held until this is dropped.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(crate) struct Seat {
     /// Whether this handle waited beside others, and owes them a look for more.
     waited: Cell<bool>,
     patience: Cell<Patience>,
+    crowd: Cell<Crowd>,
     waker_fence: WakerFence,
 }
 
@@ -54,6 +55,7 @@ impl Seat {
             shared,
             waited: Cell::new(false),
             patience: Cell::new(Patience::NONE),
+            crowd: Cell::new(Crowd::UNKNOWN),
             waker_fence: attach.fences().of_waker(shared),
             view,
         };
@@ -143,7 +145,15 @@ impl Seat {
 
     fn to_wait(&self, need: u64) -> Wait {
         self.waited.set(self.shared);
-        Wait { role: self.role, handle: self.handle, mode: self.mode, need }
+        self.crowd.set(self.crowd.get().renewed(&self.view));
+        let crowded = self.crowd.get().crowded;
+        Wait { role: self.role, handle: self.handle, mode: self.mode, crowded, need }
+    }
+
+    /// Whether a wait begins with looks at the ring, rather than with sleep.
+    #[inline]
+    pub(crate) fn spins(&self) -> bool {
+        self.mode != WaitMode::Block && !self.crowd.get().crowded
     }
 
     /// Waits for the other side to reach `need`; see [`Wait::until`].
@@ -216,7 +226,9 @@ impl Drop for Seat {
         if self.is_forked() {
             return;
         }
-        roster::release_handle(self.view.control(), self.view.handles(), self.handle);
-        self.view.attach().mapping().wake_all();
+        let control = self.view.control();
+        if roster::release_handle(control, self.view.handles(), self.handle) {
+            self.view.attach().mapping().wake_all();
+        }
     }
 }

@@ -37,7 +37,7 @@ impl RecvSide {
 
     /// Looks for a message for a few microseconds, at the pace that suits.
     fn glance(&mut self) {
-        if self.seat.is_forked() || self.has_message() || !self.seat.mode.looks() {
+        if self.seat.is_forked() || self.has_message() || !self.seat.spins() {
             return;
         }
         wait::pause(self.pace.lag(self.progress(), clock::now_ns));
