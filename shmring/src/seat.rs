@@ -8,6 +8,8 @@ use crate::ring::roster::{self, Tenure};
 use crate::ring::tables;
 use crate::ring::wake::{self, WakerFence};
 use crate::segment::View;
+#[cfg(test)]
+use crate::sync::Ordering;
 use crate::sync::{AtomicU64, Deadline};
 use crate::wait::{Crowd, Patience, Wait, WaitMode};
 
@@ -230,5 +232,31 @@ impl Drop for Seat {
         if roster::release_handle(control, self.view.handles(), self.handle) {
             self.view.attach().mapping().wake_all();
         }
+    }
+}
+
+#[cfg(test)]
+impl Seat {
+    fn bit(&self) -> (&AtomicU64, u64) {
+        let bits = &self.view.sleepers(self.role).bits;
+        (&bits[self.handle / 64], 1 << (self.handle % 64))
+    }
+
+    /// Sets this handle's bit, as if it slept until the other side reaches `need`.
+    pub(crate) fn arm(&self, need: u64) {
+        let (word, bit) = self.bit();
+        self.view.handles()[self.handle].need.store(need, Ordering::Relaxed);
+        word.fetch_or(bit, Ordering::Relaxed);
+    }
+
+    /// Whether nobody has taken the bit.
+    pub(crate) fn is_armed(&self) -> bool {
+        let (word, bit) = self.bit();
+        word.load(Ordering::Relaxed) & bit != 0
+    }
+
+    /// When this handle looks for the dead.
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience.get()
     }
 }

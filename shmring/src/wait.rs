@@ -91,6 +91,12 @@ impl Patience {
         Self { need, slice, look: look.min(latest).min(own), latest }
     }
 
+    /// Whether the dead were looked for since the last wait began.
+    #[cfg(test)]
+    pub(crate) fn has_looked(self) -> bool {
+        self != Self::NONE && self.look == Deadline::NEVER
+    }
+
     /// After a look for the dead.
     fn looked(self) -> Self {
         let slice = (self.slice * 2).min(SLICE_MAX);

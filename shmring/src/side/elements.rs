@@ -137,7 +137,7 @@ impl SendElements {
     }
 
     #[cold]
-    fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
+    pub(super) fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
         let (ring, roles) = (self.seat.view.packed(), &self.seat.view.control().roles);
         let plenty = wait::plenty(need, ring.slots());
         if self.seat.spins() && wait::glance_sparsely(|| ring.has_room(plenty)) {
@@ -282,7 +282,7 @@ impl RecvElements {
     }
 
     #[cold]
-    fn await_element(&mut self, deadline: Deadline) -> Result<(), RecvError> {
+    pub(super) fn await_element(&mut self, deadline: Deadline) -> Result<(), RecvError> {
         let (ring, roles) = (self.seat.view.packed(), &self.seat.view.control().roles);
         let ready = || self.ring.has_elements(ring) || self.producers.ended(roles).is_some();
         let need = self.ring.head().wrapping_add(1);

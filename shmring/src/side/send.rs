@@ -269,7 +269,7 @@ impl SendSide {
     }
 
     #[cold]
-    fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
+    pub(super) fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
         self.hint();
         let (view, roles) = (&self.seat.view, &self.seat.view.control().roles);
         let has_room = |need| match &self.ring {

@@ -82,7 +82,7 @@ impl RecvSide {
     }
 
     #[cold]
-    fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
+    pub(in crate::side) fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
         let view = &self.seat.view;
         let has_message = || self.has_message();
         // Any commit moves the tail past head.
