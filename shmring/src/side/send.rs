@@ -248,12 +248,24 @@ impl SendSide {
         count: usize,
         deadline: Deadline,
     ) -> Result<Place, SendError> {
+        self.retry_by(deadline, |side| {
+            let granted = side.grant(len, count);
+            side.pass_on();
+            granted
+        })
+    }
+
+    /// Repeats an attempt, with waits for room in between. After the deadline it is made once
+    /// more at most.
+    pub(super) fn retry_by<R>(
+        &mut self,
+        deadline: Deadline,
+        mut attempt: impl FnMut(&mut Self) -> Result<R, Stop>,
+    ) -> Result<R, SendError> {
         let mut waited = false;
         loop {
-            let granted = self.grant(len, count);
-            self.pass_on();
-            match granted {
-                Ok(place) => return Ok(place),
+            match attempt(self) {
+                Ok(granted) => return Ok(granted),
                 Err(Stop::Full { .. }) if waited && deadline.passed() => {
                     return Err(SendError::TimedOut);
                 }
@@ -365,8 +377,6 @@ impl SendSide {
                 ring.stage(self.seat.view.record(), place, message.len() as u64);
             }
         }
-        // The caller's code ran, and may have forked.
-        self.seat.check().map_err(TrySendError::from)?;
         if let Ring::Record(ring) = &mut self.ring {
             ring.publish(self.seat.view.record());
             self.seat.notify_consumers(ring.tail());

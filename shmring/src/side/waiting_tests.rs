@@ -4,9 +4,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use super::send::Stop;
 use super::{RecvElements, RecvSide, SendElements, SendSide};
-use crate::error::{RecvError, SendError, TryRecvError};
+use crate::error::{RecvError, Role, SendError, TryRecvError, TrySendError};
 use crate::grant::copy;
+use crate::ring::tables;
 use crate::sync::{Deadline, Ordering};
 use crate::wait::WaitMode;
 use crate::{Config, Segment};
@@ -48,6 +50,98 @@ fn send(side: &mut SendSide, message: &[u8]) {
 /// A wait that is over before it begins, after which a handle owes a look for more.
 fn wait_in_vain(seat: &crate::seat::Seat) {
     assert_eq!(seat.wait(0, Deadline::NEVER, || true), Ok(true));
+}
+
+/// Catches a message that wakes nobody: one sent the shortest way or another, or a batch.
+#[test]
+fn messages_wake_a_receiver() {
+    let verbs: [fn(&mut SendSide); 3] = [
+        |tx| {
+            // The first one finds out how much room there is.
+            send(tx, b"x");
+            assert!(tx.send_plainly(b"x"));
+        },
+        |tx| send(tx, b"x"),
+        |tx| {
+            let batch = [b"x".as_slice(); 2];
+            let grant = |side: &mut SendSide, len, count| Ok(side.grant(len, count)?);
+            tx.send_all::<TrySendError>(batch.into_iter(), grant).unwrap();
+        },
+    ];
+    for config in [Config::spsc(), Config::spmc().slots(4), Config::mpmc().slots(4)] {
+        for (index, verb) in verbs.into_iter().enumerate() {
+            let segment = segment(&config);
+            let (mut tx, rx) = (sender(&segment), receiver(&segment));
+            // Only the last message is far enough for it.
+            rx.seat.arm(if index == 1 { 1 } else { 2 });
+            verb(&mut tx);
+            assert!(!rx.seat.is_armed(), "{config:?} {index}");
+        }
+    }
+}
+
+/// Catches room that wakes nobody: of a message taken the shortest way or another.
+#[test]
+fn room_wakes_a_sender() {
+    let verbs: [fn(&mut RecvSide); 2] = [
+        |rx| assert!(rx.take_plainly(|_, _| true)),
+        |rx| assert_eq!(rx.try_take(1, |_, _, _| Ok(())), Ok(1)),
+    ];
+    for config in [Config::spsc(), Config::spmc().slots(4), Config::mpmc().slots(4)] {
+        for (index, verb) in verbs.into_iter().enumerate() {
+            let segment = segment(&config);
+            let (mut tx, mut rx) = (sender(&segment), receiver(&segment));
+            send(&mut tx, b"x");
+            tx.seat.arm(1);
+            verb(&mut rx);
+            assert!(!tx.seat.is_armed(), "{config:?} {index}");
+        }
+    }
+}
+
+/// Catches elements, and room for them, that wake nobody.
+#[test]
+fn packed_rings_wake_the_other_side() {
+    let segment = segment(&Config::packed::<u64>().slots(4));
+    let mut tx = SendElements::join(segment.view()).unwrap();
+    let mut rx = RecvElements::join(segment.view()).unwrap();
+    rx.seat.arm(1);
+    assert!(tx.grant(1, 1).is_ok());
+    tx.publish(1);
+    assert!(!rx.seat.is_armed());
+    tx.seat.arm(1);
+    rx.next(1).unwrap();
+    rx.take(1);
+    assert!(!tx.seat.is_armed());
+}
+
+/// Catches a role that is given up, by its owner or behind a dead one, and wakes nobody; and
+/// one that was not given up and wakes everybody.
+#[test]
+fn a_role_that_is_given_up_wakes_everyone() {
+    for (config, sole) in [(Config::spsc(), true), (Config::mpmc(), false)] {
+        let segment = segment(&config);
+        let (tx, rx) = (sender(&segment), receiver(&segment));
+        let view = segment.view();
+        rx.seat.arm(1 << 40);
+        // Refused, or dropped at once.
+        assert_eq!(SendSide::join(segment.view()).is_err(), sole);
+        assert_eq!(rx.seat.is_armed(), sole);
+        rx.seat.arm(1 << 40);
+        drop(tx);
+        assert!(!rx.seat.is_armed(), "left without a word");
+
+        // An entry whose token nobody has is a dead one's.
+        let dead = view.attach().mapping().attaches().len() - 1;
+        view.attach().mapping().attaches()[dead].activate();
+        let handle = tables::claim_handle(view.handles(), dead).unwrap();
+        let roles = &view.control().roles;
+        assert!(roles.claim(Role::Producer, handle));
+        rx.seat.arm(1 << 40);
+        view.attach().sweep();
+        assert!(!roles.holders(Role::Producer).any(|holder| holder == handle));
+        assert!(!rx.seat.is_armed(), "cleaned up without a word");
+    }
 }
 
 /// Catches a receiver that keeps a wake to itself: after a wait, whichever verb it uses.
@@ -252,27 +346,21 @@ fn a_message_that_somebody_else_took_is_not_too_small() {
     assert_eq!(&bytes, b"long");
 }
 
-/// Catches attempts to send that go on after the deadline, while others take what room there
-/// is: here one who keeps a message in the ring always, so that a batch for all of it never
-/// fits. A pause of that one lets a wait end by the clock, so a round in which there was none
-/// must show it.
+/// Catches attempts to send that go on after the deadline, where others take what room there
+/// is and each wait ends at once, and a deadline that leaves no attempt after the wait.
 #[test]
-fn a_busy_ring_does_not_keep_a_sender_beyond_its_deadline() {
-    let segment = slots();
-    let (mut busy, mut rx, mut tx) = (sender(&segment), receiver(&segment), sender(&segment));
-    send(&mut busy, b"always");
-    let done = std::sync::atomic::AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !done.load(Ordering::Relaxed) {
-                send(&mut busy, b"always");
-                rx.try_take(1, |_, _, _| Ok(())).unwrap();
-            }
-        });
-        for _ in 0..50 {
-            let sent = tx.grant_by(1, 4, past());
-            assert_eq!(sent.unwrap_err(), SendError::TimedOut);
+fn one_attempt_to_send_follows_the_deadline() {
+    for config in [Config::spsc(), Config::mpmc()] {
+        let segment = segment(&config);
+        let (mut tx, _rx) = (sender(&segment), receiver(&segment));
+        for (enough, expected) in [(10, Err(SendError::TimedOut)), (2, Ok(()))] {
+            let mut attempts = 0;
+            let result = tx.retry_by(past(), |_| {
+                attempts += 1;
+                // Head has come so far.
+                if attempts < enough { Err(Stop::Full { need: 0 }) } else { Ok(()) }
+            });
+            assert_eq!((result, attempts), (expected, 2));
         }
-        done.store(true, Ordering::Relaxed);
-    });
+    }
 }
