@@ -25,7 +25,8 @@ const MAX_SHARED_BATCH: usize = 256;
 ///
 /// Verbs that begin with `try_` return at once; `_timeout` ones wait for a message up to a
 /// timeout, the others as long as it takes. None makes a system call unless it has to sleep,
-/// or a producer sleeps that it wakes.
+/// or a producer sleeps that it wakes. The `try_` ones do not look for the dead: poll beside a
+/// [`Monitor`](crate::Monitor), or call a `_timeout` one now and then.
 ///
 /// The stream ends when the ring is empty and was closed, or its last producer has gone.
 /// A consumer that was told so is told again until another producer joins; a consumer
@@ -471,7 +472,8 @@ fn take_in_place(
         visit(&message);
         batch.look_through(max, visit);
     }
-    Ok(batch.release())
+    // The caller's code ran, and may have forked.
+    batch.release_or_forked()
 }
 
 #[inline]

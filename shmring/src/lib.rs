@@ -108,9 +108,15 @@
 //!
 //! A process that is killed leaves nothing half done: a message is there or it is not, its
 //! role can be taken over, and what it had claimed and not sent is passed over. Only the
-//! kernel's word makes it dead, never a clock. Who waits for it notices within 100 ms, who
-//! spins within 1 ms, and everybody at once if a [`Monitor`] runs anywhere
-//! ([`Segment::monitor`]).
+//! kernel's word makes it dead, never a clock. A waiter that sleeps notices within 100 ms,
+//! whatever interrupts it, one that spins within 1 ms, and everybody at once if a [`Monitor`]
+//! runs anywhere ([`Segment::monitor`]).
+//!
+//! Verbs that begin with `try_` do not look for the dead. A program that only polls with them
+//! sees neither the end of the stream nor a broken pipe when the other side is killed, until
+//! somebody else cleans up. Run a [`Monitor`] beside such a program, or let it call a
+//! `_timeout` verb now and then, with a timeout of zero if it must not wait: that one looks
+//! for the dead whenever a look is due.
 //!
 //! One message, or batch, is then in doubt, as it is with a pipe:
 //!

@@ -19,14 +19,17 @@ use crate::wait::WaitMode;
 ///
 /// Verbs that begin with `try_` return at once; `_timeout` ones wait for room up to a
 /// timeout, the others as long as it takes. None makes a system call unless it has to sleep,
-/// or a consumer sleeps that it wakes.
+/// or a consumer sleeps that it wakes. The `try_` ones do not look for the dead: poll beside a
+/// [`Monitor`](crate::Monitor), or call a `_timeout` one now and then.
 ///
 /// Dropping the last producer ends the stream: consumers get what was sent, then
 /// the end of the stream, until another producer joins.
 ///
 /// Where producers compete, a message that is being sent holds back those that others
 /// send after it, until it is complete. A producer that dies meanwhile is found out; one
-/// that is stopped there is waited for, as nothing can take its stores back.
+/// that is stopped there is waited for, as nothing can take its stores back. So is one that
+/// is stopped when it has only announced a ticket, if another producer claimed that ticket and
+/// died: which of the two has it cannot be told.
 #[derive(Debug)]
 pub struct Producer {
     side: SendSide,

@@ -8,8 +8,10 @@ use crate::ring::roster::{self, Tenure};
 use crate::ring::tables;
 use crate::ring::wake::{self, WakerFence};
 use crate::segment::View;
+#[cfg(test)]
+use crate::sync::Ordering;
 use crate::sync::{AtomicU64, Deadline};
-use crate::wait::{Patience, Wait, WaitMode};
+use crate::wait::{Crowd, Patience, Wait, WaitMode};
 
 /// A handle and its role, held until this is dropped.
 #[derive(Debug)]
@@ -24,6 +26,7 @@ pub(crate) struct Seat {
     /// Whether this handle waited beside others, and owes them a look for more.
     waited: Cell<bool>,
     patience: Cell<Patience>,
+    crowd: Cell<Crowd>,
     waker_fence: WakerFence,
 }
 
@@ -55,6 +58,7 @@ impl Seat {
             shared,
             waited: Cell::new(false),
             patience: Cell::new(Patience::NONE),
+            crowd: Cell::new(Crowd::UNKNOWN),
             waker_fence: attach.fences().of_waker(shared),
             view,
         };
@@ -145,7 +149,15 @@ impl Seat {
 
     fn to_wait(&self, need: u64) -> Wait {
         self.waited.set(self.shared);
-        Wait { role: self.role, handle: self.handle, mode: self.mode, need }
+        self.crowd.set(self.crowd.get().renewed(&self.view));
+        let crowded = self.crowd.get().crowded;
+        Wait { role: self.role, handle: self.handle, mode: self.mode, crowded, need }
+    }
+
+    /// Whether a wait begins with looks at the ring, rather than with sleep.
+    #[inline]
+    pub(crate) fn spins(&self) -> bool {
+        self.mode != WaitMode::Block && !self.crowd.get().crowded
     }
 
     /// Waits for the other side to reach `need`; see [`Wait::until`].
@@ -218,7 +230,35 @@ impl Drop for Seat {
         if self.is_forked() {
             return;
         }
-        roster::release_handle(self.view.control(), self.view.handles(), self.handle);
-        self.view.attach().mapping().wake_all();
+        let control = self.view.control();
+        if roster::release_handle(control, self.view.handles(), self.handle) {
+            self.view.attach().mapping().wake_all();
+        }
+    }
+}
+
+#[cfg(test)]
+impl Seat {
+    fn bit(&self) -> (&AtomicU64, u64) {
+        let bits = &self.view.sleepers(self.role).bits;
+        (&bits[self.handle / 64], 1 << (self.handle % 64))
+    }
+
+    /// Sets this handle's bit, as if it slept until the other side reaches `need`.
+    pub(crate) fn arm(&self, need: u64) {
+        let (word, bit) = self.bit();
+        self.view.handles()[self.handle].need.store(need, Ordering::Relaxed);
+        word.fetch_or(bit, Ordering::Relaxed);
+    }
+
+    /// Whether nobody has taken the bit.
+    pub(crate) fn is_armed(&self) -> bool {
+        let (word, bit) = self.bit();
+        word.load(Ordering::Relaxed) & bit != 0
+    }
+
+    /// When this handle looks for the dead.
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience.get()
     }
 }

@@ -23,6 +23,16 @@ pub(crate) fn no_fence() {
     compiler_fence(Ordering::SeqCst);
 }
 
+/// Comes between a producer's acquire of head and its stores to the space before it, for
+/// observers, which cannot store: one that has loaded what was stored there, and fences, then
+/// loads a head past it, and so knows that what it copied may be torn. Wants a Release fence,
+/// as C++ and Rust define it; no machine known needs it. A model checker's version, which has
+/// no observers, is empty.
+#[inline(always)]
+pub(crate) fn reuse_fence() {
+    fence(Ordering::Release);
+}
+
 /// A rule of the algorithm that is a comparison: the value that it is given. A model
 /// checker's version can say `false` instead, to see that a model needs the rule.
 #[inline(always)]

@@ -6,23 +6,28 @@ use std::thread;
 use std::time::Duration;
 
 use crate::error::{Fault, Role};
+use crate::ring::tables::Attach;
 use crate::ring::wake;
 use crate::segment::View;
-use crate::sync::{Deadline, spin_loop};
-use crate::sys::{process, refused};
+use crate::sync::{Deadline, Ordering, spin_loop};
+use crate::sys::{affinity, process, refused};
 
 /// How a handle waits.
 ///
-/// Who does not block paces himself. A producer before a full ring hopes for some
-/// microseconds that an eighth of it becomes free, and then is content with room for its
-/// message. A consumer that finds nothing again and again, though messages come as fast as
-/// they can, tries to look less often, up to 128 `pause` instructions later (one to six
-/// microseconds), and goes on so while more messages go through that way; where they come
-/// one by one it looks again at once.
+/// `Spin` and `Adaptive` back off under load. A producer before a full ring spins for some
+/// microseconds until an eighth of it is free, and then waits for room for its message only.
+/// A consumer that repeatedly finds nothing, though messages come as fast as they can, tries
+/// to look less often, up to 128 `pause` instructions later (one to six microseconds), and
+/// continues so while that moves more messages; where they come one by one it looks at once.
+///
+/// A handle whose thread, and every process attached, may run on one and the same CPU only
+/// does not spin: `Adaptive` sleeps at once, and `Spin` yields that CPU, and after some yields
+/// sleeps 50 us at a time, as a yield does not let a thread of lower priority run. A change of
+/// affinity takes effect within 100 ms of waiting.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WaitMode {
-    /// Never sleeps. Fastest, and takes a whole CPU while it waits; only if another thread
-    /// is to run on that CPU, it gives way after some tens of microseconds.
+    /// Spins. Fastest, and uses a whole CPU while it waits; yields to another thread that is
+    /// to run on that CPU after some tens of microseconds.
     Spin,
     /// Spins for some tens of microseconds, then sleeps in the kernel.
     #[default]
@@ -39,32 +44,63 @@ const SPINS_PER_CLOCK: u32 = 256;
 /// Looks at the ring before one who spins lets another have the CPU, if there is one: some
 /// 25 us, of which the system call takes one part in a hundred.
 const SPINS_PER_YIELD: u32 = 1024;
+/// The same where the peer can only run on this CPU, and the yields after which each is
+/// followed by a sleep.
+const SPINS_PER_YIELD_CROWDED: u32 = 8;
+const YIELDS_CROWDED: u32 = 4;
+const SLEEP_CROWDED: Duration = Duration::from_micros(50);
 /// Pauses between two looks of one who is not in a hurry.
 const SPINS_SPARSE: u32 = 8;
 /// A producer of a full ring first waits for this part of it to be free.
 const PLENTY_PARTS: u64 = 8;
-/// The first sleep of a wait, and the longest: each is twice as long as the one before. A
-/// waker killed between publish and wake, or an owner killed while it holds a role, so
-/// costs about as long as the wait has lasted, and at most the longest sleep.
+/// The time until the dead are looked for: in a wait for something new, and at most. It
+/// doubles with each look. A waker killed between publish and wake, or an owner killed while
+/// it holds a role, so costs about as long as the wait has lasted, and at most the longest.
 const SLICE_MIN: Duration = Duration::from_millis(2);
 const SLICE_MAX: Duration = Duration::from_millis(100);
-/// How often one who spins looks after the dead: the CPU is its own anyway.
+/// The same for one who spins: the CPU is its own anyway.
 const SLICE_SPINNING: Duration = Duration::from_millis(1);
+/// How long it holds that there is no other CPU for the peer, and that there is.
+const CROWDED_FOR: Duration = Duration::from_millis(10);
+const ROOMY_FOR: Duration = Duration::from_millis(100);
 
-/// How long a handle has waited for the same thing.
-#[derive(Clone, Copy, Debug)]
+/// When a handle that waits looks for the dead. It is kept from wait to wait: a signal, a
+/// wake meant for others or the end of a short timeout ends a sleep, and must not put the
+/// look off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Patience {
     need: u64,
     slice: Duration,
+    /// The next look in the wait for `need`.
+    look: Deadline,
+    /// The next look, whatever is waited for until then. Never before the first wait.
+    latest: Deadline,
 }
 
 impl Patience {
-    pub(crate) const NONE: Self = Self { need: 0, slice: Duration::ZERO };
+    pub(crate) const NONE: Self =
+        Self { need: 0, slice: SLICE_MIN, look: Deadline::NEVER, latest: Deadline::NEVER };
 
-    /// After another wait, for `need`.
-    fn once_more(self, need: u64) -> Self {
-        let slice = if need == self.need { self.slice * 2 } else { Duration::ZERO };
-        Self { need, slice: slice.clamp(SLICE_MIN, SLICE_MAX) }
+    /// At the start of another wait, for `need`. No look that is due is put off.
+    fn once_more(self, need: u64, mode: WaitMode) -> Self {
+        let (slice, look) =
+            if need == self.need { (self.slice, self.look) } else { (SLICE_MIN, self.latest) };
+        let latest = self.latest.min(Deadline::after(SLICE_MAX));
+        let spinning = mode == WaitMode::Spin;
+        let own = Deadline::after(if spinning { SLICE_SPINNING } else { slice });
+        Self { need, slice, look: look.min(latest).min(own), latest }
+    }
+
+    /// Whether the dead were looked for since the last wait began.
+    #[cfg(test)]
+    pub(crate) fn has_looked(self) -> bool {
+        self != Self::NONE && self.look == Deadline::NEVER
+    }
+
+    /// After a look for the dead.
+    fn looked(self) -> Self {
+        let slice = (self.slice * 2).min(SLICE_MAX);
+        Self { slice, look: Deadline::NEVER, latest: Deadline::NEVER, ..self }
     }
 }
 
@@ -74,13 +110,16 @@ pub(crate) struct Wait {
     pub(crate) role: Role,
     pub(crate) handle: usize,
     pub(crate) mode: WaitMode,
+    /// Whether spinning could only keep the other side from running.
+    pub(crate) crowded: bool,
     /// The position of the other side that ends the wait.
     pub(crate) need: u64,
 }
 
 impl Wait {
-    /// Waits until `ready`, someone wakes the handle, or a slice of time is over, after
-    /// which it cleans up behind the dead; whether there is time left to try again.
+    /// Waits until `ready`, someone wakes the handle, a signal comes, or the next look for the
+    /// dead is due, after which it cleans up behind them; whether there is time left to try
+    /// again.
     ///
     /// # Errors
     /// [`Fault::SleepRefused`], rather than to go on without sleep.
@@ -91,18 +130,18 @@ impl Wait {
         deadline: Deadline,
         ready: impl Fn() -> bool,
     ) -> Result<bool, Fault> {
-        patience.set(patience.get().once_more(self.need));
-        let slice = if self.mode == WaitMode::Spin { SLICE_SPINNING } else { patience.get().slice };
-        let slice = Deadline::after(slice).min(deadline);
-        if self.rest(view, slice, &ready)? {
+        let next = patience.get().once_more(self.need, self.mode);
+        patience.set(next);
+        if self.rest(view, next.look.min(deadline), &ready)? {
             return Ok(true);
         }
-        if slice.passed() {
+        if next.look.passed() {
             // The other side may have died without a word.
             match self.mode {
                 WaitMode::Spin => view.attach().sweep_some()?,
                 WaitMode::Adaptive | WaitMode::Block => view.attach().sweep()?,
             }
+            patience.set(next.looked());
         }
         Ok(!deadline.passed() || ready())
     }
@@ -123,10 +162,11 @@ impl Wait {
     fn rest(self, view: &View, slice: Deadline, ready: &impl Fn() -> bool) -> Result<bool, Fault> {
         let spins = match self.mode {
             WaitMode::Block => 0,
-            WaitMode::Adaptive if is_single_cpu() => 0,
+            WaitMode::Adaptive if self.crowded => 0,
             WaitMode::Adaptive => ADAPTIVE_SPINS,
             WaitMode::Spin => u32::MAX,
         };
+        let spins_per_yield = if self.crowded { SPINS_PER_YIELD_CROWDED } else { SPINS_PER_YIELD };
         for spin in 1..=spins {
             if ready() {
                 return Ok(true);
@@ -135,9 +175,15 @@ impl Wait {
             if spin % SPINS_PER_CLOCK == 0 && slice.passed() {
                 break;
             }
-            if spin % SPINS_PER_YIELD == 0 {
+            if spin % spins_per_yield == 0 {
                 // The one it waits for may be waiting for this CPU.
                 thread::yield_now();
+                if self.crowded && spin / spins_per_yield > YIELDS_CROWDED {
+                    thread::sleep(SLEEP_CROWDED);
+                    if slice.passed() {
+                        break;
+                    }
+                }
             }
         }
         if self.mode != WaitMode::Spin {
@@ -153,13 +199,6 @@ impl Wait {
             }
             _ => Ok(is_ready),
         }
-    }
-}
-
-impl WaitMode {
-    /// Whether a wait begins with looks at the ring, rather than with sleep.
-    pub(crate) fn looks(self) -> bool {
-        self != Self::Block && !is_single_cpu()
     }
 }
 
@@ -199,8 +238,43 @@ pub(crate) fn pause(pauses: u32) {
     (0..pauses).for_each(|_| spin_loop());
 }
 
-/// Whether spinning could only keep the other side from running.
-fn is_single_cpu() -> bool {
+/// Whether spinning could only keep the other side from running, and when to ask again: an
+/// affinity may change, and a peer come.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Crowd {
+    pub(crate) crowded: bool,
+    due: Option<Deadline>,
+}
+
+impl Crowd {
+    pub(crate) const UNKNOWN: Self = Self { crowded: false, due: None };
+
+    /// What holds now, as far as it was not found out lately.
+    pub(crate) fn renewed(self, view: &View) -> Self {
+        if self.due.is_some_and(|due| !due.passed()) {
+            return self;
+        }
+        let crowded = is_crowded(view);
+        let due = Deadline::after(if crowded { CROWDED_FOR } else { ROOMY_FOR });
+        Self { crowded, due: Some(due) }
+    }
+}
+
+/// Returns `true` if this thread, and every thread of each process attached, may run on one
+/// and the same CPU only, as far as /proc says.
+fn is_crowded(view: &View) -> bool {
     static SINGLE: OnceLock<bool> = OnceLock::new();
-    *SINGLE.get_or_init(|| process::online_cpus() == 1)
+    if *SINGLE.get_or_init(|| process::online_cpus() == 1) {
+        return true;
+    }
+    let Some(cpu) = affinity::only_cpu() else {
+        return false;
+    };
+    let entries = view.attach().mapping().attaches();
+    let namespace = |entry: &Attach| entry.pid_namespace.load(Ordering::Relaxed);
+    let own = entries.get(view.attach().index()).map(namespace);
+    entries.iter().filter(|entry| entry.is_active()).all(|entry| {
+        own == Some(namespace(entry))
+            && affinity::is_confined(entry.pid.load(Ordering::Relaxed), cpu)
+    })
 }

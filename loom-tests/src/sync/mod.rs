@@ -73,6 +73,10 @@ pub(crate) fn borrowed_fence() {
 /// What keeps only a compiler from reordering.
 pub(crate) fn no_fence() {}
 
+/// What orders a producer's stores for observers, of which no model has one; a touched fence
+/// that is not SeqCst would give the rest more than it has.
+pub(crate) fn reuse_fence() {}
+
 /// Makes all threads fence; always possible.
 #[track_caller]
 pub(crate) fn barrier() -> bool {

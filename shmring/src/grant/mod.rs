@@ -23,7 +23,7 @@ pub(crate) use elements::{
 };
 pub(crate) use scratch::Scratch;
 
-use crate::error::TryRecvError;
+use crate::error::{Fault, TryRecvError};
 use crate::ring::Place;
 use crate::seat::Seat;
 use crate::side::{RecvSide, SendSide};
@@ -384,6 +384,15 @@ impl<'a> Lookahead<'a> {
         }
         self.side.take(self.end, self.messages);
         self.messages as usize
+    }
+
+    /// As [`release`](Self::release).
+    ///
+    /// # Errors
+    /// [`Fault::Forked`] in a fork child.
+    #[inline]
+    pub(crate) fn release_or_forked(self) -> Result<usize, TryRecvError> {
+        if self.side.seat.is_forked() { Err(Fault::Forked.into()) } else { Ok(self.release()) }
     }
 
     /// Consumes the first `count` of the messages that were looked at, and leaves the

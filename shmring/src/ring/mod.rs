@@ -52,7 +52,7 @@ pub(crate) mod wake;
 
 use core::fmt;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, reuse_fence};
 
 /// Bytes in a ring word, the unit of alignment for records.
 pub(crate) const WORD_BYTES: u64 = 8;
@@ -199,6 +199,7 @@ fn refresh_head(head: &AtomicU64, cached: u64, tail: u64) -> Result<u64, Corrupt
     if found.wrapping_sub(cached) > tail.wrapping_sub(cached) {
         return Err(Corrupt { what: "head", position: tail, found });
     }
+    reuse_fence();
     Ok(found)
 }
 

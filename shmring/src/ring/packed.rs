@@ -12,7 +12,7 @@
 //! before head does. A successor starts where the shared positions are.
 
 use super::{Control, Corrupt, Refused, at_or_past, refresh_head};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, reuse_fence};
 
 /// One ring's shared words, as both sides see them.
 #[derive(Clone, Copy)]
@@ -95,6 +95,7 @@ impl Producer {
         // ORDERING: Acquire, with the Release in Consumer::release (I4): space before
         // this head is overwritten without another look at it.
         let head = ring.head.load(Ordering::Acquire);
+        reuse_fence();
         // ORDERING: Relaxed. The role's claim orders this after the predecessor.
         let tail = ring.tail.load(Ordering::Relaxed);
         check_window(head, tail, ring.slots)?;

@@ -150,10 +150,11 @@ impl Roles {
     }
 
     /// Gives a role up if the handle holds it; by the handle's owner, or by the
-    /// cleaner of its attach.
-    pub(crate) fn vacate(&self, role: Role, handle: usize) {
+    /// cleaner of its attach. Returns `true` if it held the role.
+    pub(crate) fn vacate(&self, role: Role, handle: usize) -> bool {
         let (members, bit) = handle_bit(self.members(role), handle);
-        if members.load(Ordering::Relaxed) & bit != 0 {
+        let is_member = members.load(Ordering::Relaxed) & bit != 0;
+        if is_member {
             // ORDERING: Release, with the Acquire in member: who sees the role vacant
             // sees everything that was sent.
             members.fetch_and(!bit, Ordering::Release);
@@ -172,7 +173,9 @@ impl Roles {
                 Ordering::Release,
                 Ordering::Relaxed,
             );
+            return true;
         }
+        is_member
     }
 
     /// Who has a role. What a holder did before it gave the role up is visible
@@ -236,10 +239,11 @@ impl Roles {
     /// Whether the ring is open and has a consumer, as far as one look at few words tells.
     #[inline]
     pub(crate) fn takes_messages(&self) -> bool {
-        // ORDERING: Relaxed. Nothing is used that anyone wrote before a consumer came.
+        // ORDERING: Relaxed. Nothing is used that anyone wrote before a consumer came, or
+        // before the ring was closed.
         let sole = self.consumer.load(Ordering::Relaxed) & HANDLE_MASK;
         let held = || sole != 0 || self.consumers.iter().any(|w| w.load(Ordering::Relaxed) != 0);
-        !self.is_closed() && held()
+        self.flags.load(Ordering::Relaxed) & CLOSED == 0 && held()
     }
 
     /// How many producers there have been, if none of them can commit another
@@ -280,21 +284,26 @@ impl Roles {
 }
 
 /// Gives up everything that a handle has, in the order that keeps a held role on
-/// a held handle; by its owner.
-pub(crate) fn release_handle(control: &Control, handles: &[Handle], index: usize) {
-    if let Some(handle) = handles.get(index) {
-        clean_handle(control, handle, index);
-        handle.free();
-    }
+/// a held handle; by its owner. Returns `true` if a role was among it: others may wait for
+/// that, and the caller wakes them.
+pub(crate) fn release_handle(control: &Control, handles: &[Handle], index: usize) -> bool {
+    let Some(handle) = handles.get(index) else {
+        return false;
+    };
+    let held = clean_handle(control, handle, index);
+    handle.free();
+    held
 }
 
-/// Gives up what a handle has that others may wait for. Every step is idempotent.
-fn clean_handle(control: &Control, handle: &Handle, index: usize) {
+/// Gives up what a handle has that others may wait for. Every step is idempotent. Returns
+/// `true` if a role was among it.
+fn clean_handle(control: &Control, handle: &Handle, index: usize) -> bool {
     control.receivers.disarm(index);
     control.senders.disarm(index);
-    control.roles.vacate(Role::Producer, index);
-    control.roles.vacate(Role::Consumer, index);
+    let sent = control.roles.vacate(Role::Producer, index);
+    let received = control.roles.vacate(Role::Consumer, index);
     slot::intent::withdraw(&handle.own.intent);
+    sent || received
 }
 
 /// The handles of an attach.

@@ -108,7 +108,7 @@ pub(crate) fn sleep(
     let (word, bit) = handle_bit(&sleepers.bits, me);
     handle.need.store(need, Ordering::Relaxed);
     let seen = handle.park.load(Ordering::Relaxed);
-    // ORDERING: Release, with the Acquire of the fetch_and in each_armed: the park
+    // ORDERING: Release, with the Acquire half of the fetch_and in each_armed: the park
     // word is read before anyone can move it for this sleep.
     word.fetch_or(bit, Ordering::Release);
     // Either the check below sees what the waker published, or the waker sees the bit
@@ -217,8 +217,10 @@ fn each_armed(
                     continue;
                 };
                 let (_, bit) = handle_bit(&sleepers.bits, me);
-                // ORDERING: Acquire, with the Release of the fetch_or in sleep.
-                let take = || word.fetch_and(!bit, Ordering::Acquire) & bit != 0;
+                // ORDERING: Acquire, with the Release of the fetch_or in sleep. Release,
+                // with the fetch_and in disarm and the fence in pass_on after it: a sleeper
+                // whose bit was taken sees what it was taken for, or hands nothing off.
+                let take = || word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
                 if visit(handle, &take) {
                     return;
                 }

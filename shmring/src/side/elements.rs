@@ -137,10 +137,10 @@ impl SendElements {
     }
 
     #[cold]
-    fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
+    pub(super) fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
         let (ring, roles) = (self.seat.view.packed(), &self.seat.view.control().roles);
         let plenty = wait::plenty(need, ring.slots());
-        if self.seat.mode.looks() && wait::glance_sparsely(|| ring.has_room(plenty)) {
+        if self.seat.spins() && wait::glance_sparsely(|| ring.has_room(plenty)) {
             return Ok(());
         }
         let ready = || ring.has_room(need) || self.consumers.refusal(roles).is_some();
@@ -244,7 +244,7 @@ impl RecvElements {
         if there > 0 && (!self.pace.lags() || there >= self.stretch(ring.slots())) {
             return;
         }
-        if !self.seat.mode.looks() {
+        if !self.seat.spins() {
             return;
         }
         let now = Progress {
@@ -282,7 +282,7 @@ impl RecvElements {
     }
 
     #[cold]
-    fn await_element(&mut self, deadline: Deadline) -> Result<(), RecvError> {
+    pub(super) fn await_element(&mut self, deadline: Deadline) -> Result<(), RecvError> {
         let (ring, roles) = (self.seat.view.packed(), &self.seat.view.control().roles);
         let ready = || self.ring.has_elements(ring) || self.producers.ended(roles).is_some();
         let need = self.ring.head().wrapping_add(1);

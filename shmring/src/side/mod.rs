@@ -5,6 +5,8 @@
 mod elements;
 mod recv;
 mod send;
+#[cfg(test)]
+mod waiting_tests;
 
 pub(crate) use elements::{RecvElements, SendElements};
 pub(crate) use recv::RecvSide;

@@ -104,7 +104,9 @@ impl SendSide {
 
     #[cold]
     fn abandon_tickets(&mut self) {
+        // A fork child may get here after a panic: the tickets are its parent's.
         if let Ring::Slot(ring) = &mut self.ring
+            && !self.seat.is_forked()
             && ring.abandon(self.seat.view.slot())
         {
             self.seat.notify_consumers(ring.published());
@@ -246,12 +248,24 @@ impl SendSide {
         count: usize,
         deadline: Deadline,
     ) -> Result<Place, SendError> {
+        self.retry_by(deadline, |side| {
+            let granted = side.grant(len, count);
+            side.pass_on();
+            granted
+        })
+    }
+
+    /// Repeats an attempt, with waits for room in between. After the deadline it is made once
+    /// more at most.
+    pub(super) fn retry_by<R>(
+        &mut self,
+        deadline: Deadline,
+        mut attempt: impl FnMut(&mut Self) -> Result<R, Stop>,
+    ) -> Result<R, SendError> {
         let mut waited = false;
         loop {
-            let granted = self.grant(len, count);
-            self.pass_on();
-            match granted {
-                Ok(place) => return Ok(place),
+            match attempt(self) {
+                Ok(granted) => return Ok(granted),
                 Err(Stop::Full { .. }) if waited && deadline.passed() => {
                     return Err(SendError::TimedOut);
                 }
@@ -267,7 +281,7 @@ impl SendSide {
     }
 
     #[cold]
-    fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
+    pub(super) fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
         self.hint();
         let (view, roles) = (&self.seat.view, &self.seat.view.control().roles);
         let has_room = |need| match &self.ring {
@@ -279,7 +293,7 @@ impl SendSide {
             Ring::Slot(_) => view.slot().slots(),
         };
         let plenty = wait::plenty(need, capacity);
-        if self.seat.mode.looks() && wait::glance_sparsely(|| has_room(plenty)) {
+        if self.seat.spins() && wait::glance_sparsely(|| has_room(plenty)) {
             return Ok(());
         }
         let ready = || has_room(need) || self.consumers.refusal(roles).is_some();
@@ -377,7 +391,9 @@ impl SendSide {
         &mut self,
         messages: &mut impl Iterator<Item = &'m [u8]>,
     ) -> Option<&'m [u8]> {
-        let plain = self.is_plain();
+        if !self.is_plain() {
+            return messages.next();
+        }
         let view = &self.seat.view;
         let Ring::Record(ring) = &mut self.ring else {
             return None;
@@ -390,7 +406,9 @@ impl SendSide {
                 break None;
             };
             let len = message.len() as u64;
-            let Some(place) = staged.reserve_plainly(records, len).filter(|_| plain) else {
+            // The caller's code returned the message, and may have forked.
+            let place = staged.reserve_plainly(records, len).filter(|_| view.is_open());
+            let Some(place) = place else {
                 break Some(message);
             };
             copy::store(view.payload(place), message);
@@ -426,11 +444,17 @@ impl SendSide {
         // The messages are those of the first pass, or the rest of the tickets are
         // given up below and by the next verb.
         for message in messages.take(count) {
+            // The caller's code returned the message, and may have forked.
+            if !view.is_open() {
+                break;
+            }
             let len = message.len().min(longest);
             copy::store(view.payload(publishing.place(len as u64)), &message[..len]);
             publishing.publish(len as u64);
         }
         drop(publishing);
+        self.seat.check().map_err(TrySendError::from)?;
+        ring.hint_if_due(slots);
         self.seat.notify_consumers(ring.published());
         self.abandon();
         Ok(())

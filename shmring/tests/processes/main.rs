@@ -5,11 +5,14 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod callback_forks;
 mod collecting;
 mod death;
 mod forks;
+mod interrupted;
 mod load;
 mod long_stop;
+mod one_cpu;
 mod packed;
 mod races;
 mod ring_forks;
@@ -51,6 +54,12 @@ fn child_entry() {
             "fork" => forks::fork(&args),
             "fork-with-grants" => forks::fork_with_grants(&args),
             "fork-holding" => forks::fork_holding(&args),
+            "fork-sending" => callback_forks::sending(&args),
+            "fork-receiving" => callback_forks::receiving(&args),
+            "fork-others" => callback_forks::others(&args),
+            "interrupted-hold" => interrupted::hold(&args),
+            "one-cpu" => one_cpu::measure(&args),
+            "one-cpu-first" => one_cpu::measure_first(&args),
             _ => panic!("no part {part}"),
         },
     }

@@ -21,4 +21,5 @@ mod streams;
 mod typed;
 mod verbs;
 mod waits;
+mod wakes;
 mod ways;

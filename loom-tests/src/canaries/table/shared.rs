@@ -77,11 +77,18 @@ const BARRIER: Site = ("wake.rs", "WakeFences::SleepersOnly => barrier(),", 1);
 
 const ARM: Site = ("wake.rs", "word.fetch_or(bit, Ordering::Release);", 1);
 const DISARM: Site =
-    ("wake.rs", "let take = || word.fetch_and(!bit, Ordering::Acquire) & bit != 0;", 1);
+    ("wake.rs", "let take = || word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;", 1);
 
 pub(super) const ALLOWED: &[Allowed] = &[
     allowed(ARM, Relaxed, LOAD_BUFFERING),
-    allowed(DISARM, Relaxed, LOAD_BUFFERING),
+    allowed(DISARM, NoAcquire, LOAD_BUFFERING),
+    allowed(
+        DISARM,
+        NoRelease,
+        "carries what was published to a sleeper whose bit was taken, where wakers have no \
+         fence; here each thread fences after the store, at somebody's barrier, and loom orders \
+         those fences all the same",
+    ),
     allowed(
         ("wake.rs", FENCE, 3),
         NoFence,

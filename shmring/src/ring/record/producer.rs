@@ -2,7 +2,7 @@
 
 use super::{KIND_DATA, KIND_PAD, Ring, check_head, encode, max_len, record_bytes};
 use crate::ring::{Corrupt, LINE_BYTES, Place, Refused, WORD_BYTES, at_or_past, refresh_head};
-use crate::sync::{Ordering, rule};
+use crate::sync::{Ordering, reuse_fence, rule};
 
 /// The producer refreshes its tail hint when it has moved this part of the ring, ...
 const HINT_PARTS: u64 = 16;
@@ -45,6 +45,7 @@ impl Producer {
         // ORDERING: Acquire, with the Release in Consumer::release (I4): space
         // before this head is overwritten without another look at it.
         let head = ring.head.load(Ordering::Acquire);
+        reuse_fence();
         check_head(head)?;
         let tail = ring.scan(head)?;
         Ok(Self {
@@ -66,11 +67,13 @@ impl Producer {
     /// `Full` if the consumer has to release first, `Corrupt` if head lies
     /// outside the window (I1).
     pub(crate) fn reserve(&mut self, ring: Ring<'_>, len: u64) -> Result<Place, Refused> {
+        if let Some(place) = self.reserve_plainly(ring, len) {
+            return Ok(place);
+        }
         let capacity = ring.words.capacity();
         if len > max_len(capacity) {
             return Err(Refused::TooLong);
         }
-        self.cleared = self.tail;
         if self.tail.wrapping_sub(self.hinted) >= hint_bytes(capacity) {
             self.hint(ring);
         }
@@ -105,7 +108,8 @@ impl Producer {
     /// into.
     #[inline(always)]
     pub(crate) fn reserve_plainly(&mut self, ring: Ring<'_>, len: u64) -> Option<Place> {
-        // What is written there need not come to be a record.
+        // What is written there need not come to be a record. Every grant comes by here, but
+        // for those of `begin`, which clears itself what is not.
         self.cleared = self.tail;
         self.plain_place(ring, len)
     }
@@ -236,7 +240,6 @@ impl Producer {
             self.end = self.tail;
             self.limit = self.tail;
         }
-        self.cleared = self.tail;
     }
 
     /// Tells observers where the tail is.

@@ -3,7 +3,7 @@
 use super::intent::{announcement, withdraw};
 use super::{MAX_TRIES, Ring, stamp};
 use crate::ring::{Corrupt, Place, Refused, at_or_past, refresh_head};
-use crate::sync::{AtomicU64, Ordering, borrowed_fence};
+use crate::sync::{AtomicU64, Ordering, borrowed_fence, reuse_fence};
 
 /// A sole producer refreshes its tail hint when it has moved this part of the ring.
 const HINT_PARTS: u64 = 16;
@@ -31,6 +31,7 @@ impl Producer {
     pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
         // ORDERING: Acquire, with the Release in Consumer::take (I4), as in claim.
         let head = ring.head.load(Ordering::Acquire);
+        reuse_fence();
         let tail = if ring.many.producers { head } else { ring.scan(head)? };
         Ok(Self { next: tail, end: tail, head_cache: head, hinted: tail })
     }
@@ -124,6 +125,7 @@ impl Producer {
         }
         // ORDERING: Acquire, with the Release in Consumer::take (I4).
         let head = ring.head.load(Ordering::Acquire);
+        reuse_fence();
         if !at_or_past(head, self.head_cache) {
             return Err(Refused::Corrupt(Corrupt { what: "head", position: tail, found: head }));
         }
@@ -153,9 +155,11 @@ impl Producer {
     #[inline]
     pub(crate) fn publish(&mut self, ring: Ring<'_>, len: u64) {
         self.publishing(ring).publish(len);
+        self.hint_if_due(ring);
     }
 
-    /// For the messages of several open tickets, one after the other.
+    /// For the messages of several open tickets, one after the other;
+    /// [`hint_if_due`](Self::hint_if_due) comes after it.
     #[inline(always)]
     pub(crate) fn publishing<'p, 'a>(&'p mut self, ring: Ring<'a>) -> Publishing<'p, 'a> {
         Publishing { next: self.next, producer: self, ring }
@@ -188,6 +192,16 @@ impl Producer {
         if !ring.many.producers {
             self.hinted = self.next;
             ring.tail.store(self.next, Ordering::Relaxed);
+        }
+    }
+
+    /// The same, if the last time is long ago. Not by [`Publishing`] when it is dropped: that
+    /// may happen in a fork child, which has no ring.
+    #[inline(always)]
+    pub(crate) fn hint_if_due(&mut self, ring: Ring<'_>) {
+        let unhinted = self.next.wrapping_sub(self.hinted);
+        if !ring.many.producers && unhinted >= ring.slots().div_ceil(HINT_PARTS) {
+            self.hint(ring);
         }
     }
 
@@ -227,11 +241,6 @@ impl Publishing<'_, '_> {
 impl Drop for Publishing<'_, '_> {
     #[inline(always)]
     fn drop(&mut self) {
-        let Self { producer, ring, next } = self;
-        producer.next = *next;
-        let unhinted = next.wrapping_sub(producer.hinted);
-        if !ring.many.producers && unhinted >= ring.slots().div_ceil(HINT_PARTS) {
-            producer.hint(*ring);
-        }
+        self.producer.next = self.next;
     }
 }

@@ -9,6 +9,22 @@ use super::{
 };
 use crate::ring::roster::{clean_attach, free_handles};
 
+/// Catches a look ahead without the bound of a lap: a peer that forges one stamp after the
+/// other would keep it going for ever.
+#[test]
+fn nobody_looks_a_lap_ahead() {
+    for many in ALL {
+        for slots in [1, 4] {
+            let memory = Memory::new(many, slots, 1, 0);
+            memory.set_tail(slots);
+            let consumer = memory.consumer();
+            memory.stamp(slots).store(published(slots, 1), RELAXED);
+            assert_eq!(consumer.look_ahead_plainly(memory.ring(), slots), None);
+            assert_eq!(consumer.look_ahead(memory.ring(), slots), Ok(None));
+        }
+    }
+}
+
 /// A position where a ring is likely to be, or anything.
 fn position(near: u64) -> impl Strategy<Value = u64> {
     prop_oneof![

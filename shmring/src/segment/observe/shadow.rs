@@ -68,9 +68,9 @@ impl<'a> Shadow<'a> {
     /// Whether what was read before, at `position` and behind it, is what a consumer would
     /// have read: none has passed the position since, so nothing of it was overwritten.
     pub(super) fn is_intact(&self, position: u64) -> bool {
-        // ORDERING: Acquire, before the load: who overwrote something saw a head past it
-        // first, and whoever read what was written there does so too. As nothing can be
-        // stored here, this relies on stores being seen by all processors at once.
+        // ORDERING: Acquire, before the load, with reuse_fence: who overwrote something saw a
+        // head past it first and fenced, and whoever read what was written there and fences
+        // sees that head too.
         fence(Ordering::Acquire);
         at_or_past(position, self.real.consumer.head.load(Ordering::Relaxed))
     }

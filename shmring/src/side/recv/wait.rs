@@ -37,7 +37,7 @@ impl RecvSide {
 
     /// Looks for a message for a few microseconds, at the pace that suits.
     fn glance(&mut self) {
-        if self.seat.is_forked() || self.has_message() || !self.seat.mode.looks() {
+        if self.seat.is_forked() || self.has_message() || !self.seat.spins() {
             return;
         }
         wait::pause(self.pace.lag(self.progress(), clock::now_ns));
@@ -82,7 +82,7 @@ impl RecvSide {
     }
 
     #[cold]
-    fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
+    pub(in crate::side) fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
         let view = &self.seat.view;
         let has_message = || self.has_message();
         // Any commit moves the tail past head.

@@ -1,0 +1,54 @@
+//! The CPUs that threads may run on.
+
+use std::fs;
+
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
+
+/// The CPU of the calling thread, if its affinity allows only one.
+pub(crate) fn only_cpu() -> Option<usize> {
+    only(0)
+}
+
+/// Returns `true` if every thread of a process may run on `cpu` only; `false` where the
+/// system does not say.
+pub(crate) fn is_confined(pid: u32, cpu: usize) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
+    let mut ids = threads.flatten().filter_map(|thread| thread.file_name().to_str()?.parse().ok());
+    ids.all(|id| only(id) == Some(cpu))
+}
+
+/// The one CPU that a thread may run on; 0 is the calling thread.
+fn only(thread: libc::pid_t) -> Option<usize> {
+    let set = sched_getaffinity(Pid::from_raw(thread)).ok()?;
+    let mut allowed = (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false));
+    let first = allowed.next()?;
+    allowed.next().is_none().then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a confinement that is seen where there is none, or taken for that of one
+    /// thread, and one to another CPU.
+    #[test]
+    fn a_process_is_confined_if_all_its_threads_are() {
+        let pid = std::process::id();
+        let confined = std::thread::spawn(move || {
+            let mut one = CpuSet::new();
+            let allowed = sched_getaffinity(Pid::from_raw(0)).unwrap();
+            let cpu = (0..CpuSet::count()).find(|&cpu| allowed.is_set(cpu).unwrap()).unwrap();
+            one.set(cpu).unwrap();
+            nix::sched::sched_setaffinity(Pid::from_raw(0), &one).unwrap();
+            assert_eq!(only_cpu(), Some(cpu));
+            assert!(!is_confined(pid, cpu + 1));
+            is_confined(pid, cpu)
+        });
+        let all = only_cpu().is_some();
+        assert_eq!(confined.join().unwrap(), all);
+        assert!(!is_confined(u32::MAX, 0));
+    }
+}
