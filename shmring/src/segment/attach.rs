@@ -9,6 +9,7 @@ use super::mapping::Mapping;
 use super::name::Name;
 use super::observe::Participants;
 use super::options::AttachOptions;
+use super::use_marks::UseMarks;
 use crate::error::{AttachError, OsError};
 use crate::facts::{Description, Obtained, Participant, WakeFences};
 use crate::layout::{Geometry, Shape};
@@ -36,6 +37,7 @@ pub(crate) struct Attach {
     pub(super) obtained: Obtained,
     /// An open of the file for one who watches it, where this process may not open it.
     for_watch: Mutex<Option<Descriptor>>,
+    use_marks: UseMarks,
 }
 
 impl Attach {
@@ -52,6 +54,9 @@ impl Attach {
             let memory = found.header.memory;
             let attach = Self::hold(found, options.guard, &lock.forks)?;
             drop(lock);
+            if options.dump {
+                attach.mapping.include_in_dumps();
+            }
             let attach = attach.enter(memory);
             return attach.check_whole(name).map(|()| Arc::new(attach));
         }
@@ -86,13 +91,20 @@ impl Attach {
         };
         let obtained = Obtained::default();
         let for_watch = Mutex::new(for_watch);
-        Ok(Self { mapping, probe, geometry, index, description, obtained, for_watch })
+        let use_marks = UseMarks::default();
+        Ok(Self { mapping, probe, geometry, index, description, obtained, for_watch, use_marks })
     }
 
     /// Makes itself known, after asking for what `memory` says of the segment's pages,
     /// and cleans up behind the dead.
-    pub(super) fn enter(mut self, memory: u64) -> Self {
-        self.obtained = self.mapping.advise(memory);
+    pub(super) fn enter(self, memory: u64) -> Self {
+        self.enter_reporting(memory, &|_| ())
+    }
+
+    /// As [`enter`](Self::enter); calls `report` with the bytes prefaulted so far, every now
+    /// and then.
+    pub(super) fn enter_reporting(mut self, memory: u64, report: &dyn Fn(u64)) -> Self {
+        self.obtained = self.mapping.advise(memory, report);
         if let Some(entry) = self.mapping.attaches().get(self.index) {
             entry.pid.store(std::process::id(), Ordering::Relaxed);
             entry.uid.store(nix::unistd::geteuid().as_raw(), Ordering::Relaxed);
@@ -145,12 +157,18 @@ impl Attach {
     /// Cleans up behind all attaches whose processes died, and wakes everyone who
     /// may have waited for them.
     pub(crate) fn sweep(&self) {
+        self.use_marks.renew(|| self.probe.intact());
         self.sweep_through(&self.probe);
     }
 
     /// As [`sweep`](Self::sweep), through a description of the caller's.
     pub(super) fn sweep_through(&self, probe: &Probe) {
         sweep(&self.mapping, probe, self.geometry, Some(self.index));
+    }
+
+    /// Marks the segment's file as used, when a handle joins or the attach ends.
+    pub(crate) fn mark_used(&self) {
+        self.use_marks.set_now(self.probe.intact());
     }
 
     /// A watch on the segment's file.
@@ -187,6 +205,7 @@ impl Drop for Attach {
         if let Some(entry) = self.mapping.attaches().get(self.index) {
             entry.free();
         }
+        self.mark_used();
         // Unmapping releases the token.
     }
 }

@@ -1,6 +1,7 @@
 //! The operating system: one file per concern, each function one call with a
 //! typed error that says what failed on what.
 
+pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod descriptor;
 pub(crate) mod fork;
