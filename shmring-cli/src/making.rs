@@ -1,10 +1,14 @@
 //! Making segments: from what was typed to a configuration, and what came of it.
 
-use serde::Serialize;
-use shmring::{Config, Segment};
+use std::time::{Duration, Instant};
 
-use crate::cli::RingArgs;
+use indicatif::ProgressBar;
+use serde::Serialize;
+use shmring::{Config, Segment, WakeFences};
+
+use crate::cli::{Fences, RingArgs};
 use crate::facts::SegmentFacts;
+use crate::terminal::{draw_target, style};
 
 /// A segment as it was made.
 #[derive(Debug, Serialize)]
@@ -37,7 +41,48 @@ pub(crate) fn config(ring: &RingArgs) -> Config {
     if let Some(bytes) = ring.slot_bytes {
         config = config.slot_bytes(bytes);
     }
+    if let Some(attachments) = ring.max_attachments {
+        config = config.max_attaches(attachments);
+    }
+    if let Some(handles) = ring.max_handles {
+        config = config.max_handles(handles);
+    }
+    if let Some(fences) = ring.wake_fences {
+        config = config.wake_fences(match fences {
+            Fences::BothSides => WakeFences::BothSides,
+            Fences::SleepersOnly => WakeFences::SleepersOnly,
+        });
+    }
     config.prefault(ring.prefault).lock(ring.lock).huge_pages(ring.huge_pages)
+}
+
+/// A segment that is made sooner shows nothing.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How far the making of a segment is: a bar on the terminal, gone when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Progress(ProgressBar);
+
+impl Progress {
+    /// Shows it of the segment that `config` becomes.
+    pub(crate) fn of(config: Config) -> (Self, Config) {
+        let style = style("allocating {bytes} of {total_bytes} [{bar:20}] {percent:>3}%");
+        let bar = ProgressBar::with_draw_target(None, draw_target()).with_style(style);
+        let (shown, started) = (bar.clone(), Instant::now());
+        let config = config.on_progress(move |done_bytes, total_bytes| {
+            if started.elapsed() >= PATIENCE {
+                shown.set_length(total_bytes);
+                shown.set_position(done_bytes);
+            }
+        });
+        (Self(bar), config)
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 impl Made {

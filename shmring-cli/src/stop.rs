@@ -89,6 +89,7 @@ pub(crate) fn attach_exit(error: &AttachError) -> Exit {
         AttachError::Denied { .. }
         | AttachError::WrongOwner { .. }
         | AttachError::WorldWritable { .. }
+        | AttachError::Leased { .. }
         | AttachError::Busy { .. }
         | AttachError::TableFull { .. }
         | AttachError::NoBarrier { .. }
@@ -140,9 +141,12 @@ impl From<CreateError> for Stop {
             CreateError::Name(_) | CreateError::Config(_) => Exit::Usage,
             CreateError::Exists { .. } | CreateError::InUse { .. } => Exit::Taken,
             CreateError::Attach(attach) => attach_exit(attach),
-            CreateError::Denied { .. } | CreateError::NoSpace { .. } | CreateError::Os(_) => {
-                Exit::Failed
-            }
+            CreateError::Denied { .. }
+            | CreateError::NoSpace { .. }
+            | CreateError::NoInodes { .. }
+            | CreateError::NoMemory { .. }
+            | CreateError::FileSizeLimit { .. }
+            | CreateError::Os(_) => Exit::Failed,
         };
         Self::new(exit, error.to_string())
     }
@@ -156,6 +160,7 @@ impl From<UnlinkError> for Stop {
                 let message = format!("{error}; `shmring ls` lists what there is");
                 return Self::new(Exit::NoSegment, message);
             }
+            UnlinkError::NotASegment { .. } => Exit::Corrupt,
             UnlinkError::Attach(attach) => attach_exit(attach),
             UnlinkError::Denied { .. } | UnlinkError::Os(_) => Exit::Failed,
         };

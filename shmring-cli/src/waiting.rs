@@ -2,9 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use shmring::{AttachError, Segment};
+use shmring::{NameState, Segment};
 
-use crate::attaching::looking;
 use crate::meter::{Meter, Way};
 
 /// Checks cost system calls, some for each attachment.
@@ -31,17 +30,20 @@ impl<'a> Waiting<'a> {
         }
         self.checked = Some(Instant::now());
         // A check that fails says nothing about the name; the next one may succeed.
-        if self.is_named && matches!(self.segment.is_linked(), Ok(false)) {
+        if self.is_named
+            && let Ok(state @ (NameState::Removed | NameState::Replaced)) =
+                self.segment.name_state()
+        {
             self.is_named = false;
-            meter.say(self.lost_name(meter.way()));
+            meter.say(self.lost_name(state, meter.way()));
         }
         if meter.is_shown() {
             meter.set_lacks_peer(self.lacks_peer(meter.way()));
         }
     }
 
-    /// Returns `true` if nobody has a handle for the other end. A ring that cannot be read is reported by
-    /// the transfer itself.
+    /// Returns `true` if nobody has a handle for the other end. A ring that cannot be read is
+    /// reported by the transfer itself.
     pub(crate) fn lacks_peer(&self, way: Way) -> bool {
         self.segment.status().is_ok_and(|status| match way {
             Way::In => status.consumers.is_empty(),
@@ -49,11 +51,11 @@ impl<'a> Waiting<'a> {
         })
     }
 
-    fn lost_name(&self, way: Way) -> String {
+    fn lost_name(&self, state: NameState, way: Way) -> String {
         let name = &self.segment.description().name;
         let peer = way.peer();
-        match looking().observe(name) {
-            Err(AttachError::NotFound { .. }) => {
+        match state {
+            NameState::Removed => {
                 format!("{name:?}: the name was removed; no new {peer} can attach to this ring")
             }
             _ => format!(

@@ -222,8 +222,8 @@ pub use facts::{
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{
-    Access, AllowList, AttachOptions, Collected, Collector, Config, Fate, Monitor, Observer, Offer,
-    Outcome, PeekEnd, Peeked, Pending, Segment, Unlinked, Visit, list,
+    Access, AllowList, AttachOptions, Collected, Collector, Config, Fate, Monitor, NameState,
+    Observer, Offer, Outcome, PeekEnd, Peeked, Pending, Segment, Unlinked, Visit, list,
 };
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;

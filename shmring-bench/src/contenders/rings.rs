@@ -20,7 +20,9 @@ pub(super) fn prepare(setting: &Setting, config: Config) -> Result<Prepared, Box
 /// Tells what the machine lacks from what goes wrong.
 fn unless_lacking(error: CreateError) -> BoxError {
     match error {
-        CreateError::NoSpace { .. } | CreateError::Attach(AttachError::NoBarrier { .. }) => {
+        CreateError::NoSpace { .. }
+        | CreateError::NoMemory { .. }
+        | CreateError::Attach(AttachError::NoBarrier { .. }) => {
             Unavailable(error.to_string()).into()
         }
         error => error.into(),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use shmring::Kind;
 
 use crate::parse;
@@ -39,6 +39,15 @@ pub(crate) struct CreateArgs {
     pub(crate) json: bool,
 }
 
+/// Who pays for the fences of wake-ups.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Fences {
+    /// Senders and sleepers, by an instruction each
+    BothSides,
+    /// Only a sleeper, by a system call
+    SleepersOnly,
+}
+
 /// What a new ring is like.
 #[derive(Debug, Args)]
 pub(crate) struct RingArgs {
@@ -56,6 +65,17 @@ pub(crate) struct RingArgs {
     /// [default: 256]
     #[arg(long, value_name = "BYTES", value_parser = parse::size)]
     pub(crate) slot_bytes: Option<u64>,
+    /// How many processes can be attached at once, 1 to 256 [default: 64]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_attachments: Option<u64>,
+    /// How many producers and consumers there can be at once, 1 to 256 [default: 64]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_handles: Option<u64>,
+    /// Which side pays for the fence that keeps wake-ups from being lost: both, where a
+    /// process that attaches may not call membarrier [default: sleepers-only, where the
+    /// machine has membarrier]
+    #[arg(long, value_name = "SIDES")]
+    pub(crate) wake_fences: Option<Fences>,
     /// Fault all pages in at attach, if possible
     #[arg(long)]
     pub(crate) prefault: bool,
@@ -113,11 +133,17 @@ Examples:
 Every name is tried. A name that does not exist makes the code 3. Without
 `--stale` a ring loses its name while it is in use: those attached go on, and
 nobody can join them. With it a segment in use stays as it is, which makes the
-code 7. Who attaches meanwhile is first, or finds no such name.")]
+code 7. A process that attaches meanwhile is first, or finds no such name.
+
+A damaged segment, or one of another version, is removed like any other. A file
+that is not a segment stays, which makes the code 6; `--force` removes it, too.")]
 pub(crate) struct UnlinkArgs {
     /// Only segments that nobody is attached to, sound or damaged
     #[arg(long)]
     pub(crate) stale: bool,
+    /// Remove the name even if its file is not a segment
+    #[arg(long, conflicts_with = "stale")]
+    pub(crate) force: bool,
     /// Names of the segments
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::parse;
 use crate::report;
 pub(crate) use looking::{DoctorArgs, GcArgs, LsArgs, PeekArgs, StatArgs, TopArgs};
-pub(crate) use making::{CreateArgs, RingArgs, ServeArgs, UnlinkArgs};
+pub(crate) use making::{CreateArgs, Fences, RingArgs, ServeArgs, UnlinkArgs};
 #[cfg(feature = "bench")]
 pub(crate) use measuring::{BenchArgs, DemoArgs};
 pub(crate) use moving::{AttachArgs, RecvArgs, SendArgs};

@@ -5,7 +5,7 @@ use shmring::{AttachError, AttachOptions, Config, CreateError, Description, Segm
 
 use crate::cli::CreateArgs;
 use crate::facts::SegmentFacts;
-use crate::making::{self, Made};
+use crate::making::{self, Made, Progress};
 use crate::report;
 use crate::stop::{Exit, Stop};
 
@@ -28,7 +28,7 @@ pub(crate) fn run(args: &CreateArgs) -> Result<(), Stop> {
 
 /// The segment, and whether it was there already.
 fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
-    let config = config(args);
+    let (_progress, config) = Progress::of(config(args));
     if args.recreate {
         return Ok((Segment::recreate(&args.name, &config)?, false));
     }

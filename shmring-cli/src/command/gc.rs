@@ -98,6 +98,7 @@ impl SegmentFate {
         let Collected { description, status, fate: done } = collected;
         let (fate, because) = match done {
             Fate::Kept => ("kept", None),
+            Fate::KeptUnread => ("kept", Some("unread")),
             Fate::Cleaned => ("cleaned", None),
             Fate::Removed => ("removed", Some("abandoned")),
             Fate::RemovedUnattached => ("removed", Some("unattached")),
@@ -131,6 +132,9 @@ impl SegmentFate {
         let (clean, remove) = verbs(dry_run);
         match self.done {
             Fate::Kept => String::new(),
+            Fate::KeptUnread => {
+                format!("kept {name}: {} unread in it\n", used(self.used_slots, self.used_bytes))
+            }
             Fate::Cleaned => format!("{clean} up in {name} behind {dead}\n"),
             Fate::Removed => format!("{remove} {name}: abandoned by {dead}{lost}\n"),
             Fate::RemovedUnattached => format!("{remove} {name}: unattached{lost}\n"),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use shmring::{AllowList, Offer, OfferError, Segment};
 
 use crate::cli::ServeArgs;
-use crate::making::{self, Made};
+use crate::making::{self, Made, Progress};
 use crate::report;
 use crate::signals::Signals;
 use crate::stop::{Stop, say};
@@ -25,7 +25,9 @@ struct Served {
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
-    let segment = Segment::create_sealed(&args.name, &making::config(&args.ring).guard(true))?;
+    let (progress, config) = Progress::of(making::config(&args.ring).guard(true));
+    let segment = Segment::create_sealed(&args.name, &config)?;
+    drop(progress);
     let mut offer = segment.offer(&args.socket, &list(args))?;
     // Where it cannot be had, peers notice each other's deaths a little later.
     let _monitor = segment.monitor();

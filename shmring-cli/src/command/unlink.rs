@@ -1,6 +1,6 @@
 //! `shmring unlink`: removes names.
 
-use shmring::{Participant, Segment, Unlinked};
+use shmring::{Participant, Segment, UnlinkError, Unlinked};
 
 use crate::cli::UnlinkArgs;
 use crate::stop::{Exit, Stop, say};
@@ -8,7 +8,11 @@ use crate::stop::{Exit, Stop, say};
 pub(crate) fn run(args: &UnlinkArgs) -> Result<(), Stop> {
     let mut first_failure = Ok(());
     for name in &args.names {
-        let result = if args.stale { unlink_stale(name) } else { unlink(name) };
+        let result = match args {
+            UnlinkArgs { stale: true, .. } => unlink_stale(name),
+            UnlinkArgs { force: true, .. } => Segment::unlink_forced(name).map_err(Stop::from),
+            _ => unlink(name),
+        };
         if let Err(Stop::Failed { exit, message }) = result {
             say(message);
             // The first failure's code counts; each was reported.
@@ -19,7 +23,15 @@ pub(crate) fn run(args: &UnlinkArgs) -> Result<(), Stop> {
 }
 
 fn unlink(name: &str) -> Result<(), Stop> {
-    Ok(Segment::unlink(name)?)
+    match Segment::unlink(name) {
+        Err(UnlinkError::NotASegment { name, why }) => {
+            let message = format!(
+                "{name:?} is no shmring segment: {why}; it stays. `--force` removes any file"
+            );
+            Err(Stop::new(Exit::Corrupt, message))
+        }
+        result => Ok(result?),
+    }
 }
 
 fn unlink_stale(name: &str) -> Result<(), Stop> {

@@ -152,13 +152,17 @@ fn unlink_stale_removes_what_nobody_uses() {
     assert!(!used.path().exists());
 }
 
-// Catches the removal of what is no segment.
+// Catches the removal of what is no segment, and a file that cannot be removed at all.
 #[test]
-fn unlink_stale_leaves_foreign_files_alone() {
+fn unlink_leaves_foreign_files_alone() {
     let foreign = Name::new();
     fs::write(foreign.path(), vec![0; 10_000]).expect("write");
     run(&["unlink", "--stale", &foreign.0]).expect_code(6).expect_stderr("no shmring segment");
+    run(&["unlink", &foreign.0]).expect_code(6).expect_stderr("--force");
     assert!(foreign.path().exists());
+    run(&["unlink", "--stale", "--force", &foreign.0]).expect_code(2);
+    run(&["unlink", "--force", &foreign.0]).expect_code(0);
+    assert!(!foreign.path().exists());
 }
 
 // Catches a wait that does not end when the name appears.
@@ -186,4 +190,26 @@ fn attach_describes() {
     assert_eq!(facts["max_message_bytes"], 2032);
     assert_eq!(facts["used_bytes"], 16);
     assert_eq!(facts["producers"].as_array().map(Vec::len), Some(0));
+}
+
+// Catches an error that advises what the tool cannot do.
+#[test]
+fn create_can_do_what_errors_advise() {
+    let name = Name::new();
+    let options = ["--max-attachments", "1", "--max-handles", "1", "--wake-fences", "both-sides"];
+    run(&[&["create", &name.0], &options[..]].concat()).expect_code(0);
+    let recv = start(&["recv", &name.0]);
+    name.await_role("consumers", recv.pid());
+    run(&["attach", &name.0]).expect_code(1).expect_stderr("create --max-attachments");
+    drop(recv);
+    run(&["create", &name.0, "--recreate", "--max-attachments", "2", "--max-handles", "1"])
+        .expect_code(0);
+    let recv = start(&["recv", &name.0]);
+    name.await_role("consumers", recv.pid());
+    run(&["send", &name.0]).expect_code(1).expect_stderr("create --max-handles");
+    drop(recv);
+    for (option, value) in [("--max-attachments", "257"), ("--wake-fences", "none")] {
+        run(&["create", &Name::new().0, option, value]).expect_code(2);
+    }
+    run(&["create", ".shmring-1-2"]).expect_code(2).expect_stderr("unfinished");
 }

@@ -211,3 +211,24 @@ fn a_report_beside_the_line() {
     assert!(ended.text().contains("the name was removed"), "{}", ended.text());
     drop(output);
 }
+
+/// Kilobytes of memory that are available.
+fn available_kib() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+// Catches seconds of silence while a large ring is made, and a bar that stays on the terminal.
+#[test]
+fn a_large_ring_that_is_made() {
+    // So large that it takes longer than nothing is shown.
+    if available_kib().is_none_or(|kib| kib < 6 << 20) {
+        return println!("skipped: too little memory for a large ring");
+    }
+    let name = Name::new();
+    let create = ["create", &name.0, "--capacity", "4G", "--prefault"];
+    let ended = Setup::shmring(&create).start().end().expect_code(0).expect_clean();
+    assert!(String::from_utf8_lossy(&ended.bytes).contains("allocating"), "nothing was shown");
+    assert!(!ended.text().contains("allocating"), "{}", ended.text());
+}

@@ -15,6 +15,11 @@ pub enum NameError {
     InnerSlash,
     /// It holds a NUL byte.
     Nul,
+    /// Segments that are being created have such names until they are complete.
+    Reserved {
+        /// What those names start with.
+        prefix: &'static str,
+    },
     /// It is longer than the system allows.
     TooLong {
         /// Bytes in the name, without the leading slash.
@@ -33,6 +38,10 @@ impl fmt::Display for NameError {
                 f.write_str("a segment name may start with a slash but not hold another one")
             }
             Self::Nul => f.write_str("a segment name cannot hold a NUL byte"),
+            Self::Reserved { prefix } => write!(
+                f,
+                "a segment name cannot start with {prefix:?}, as those of unfinished segments do"
+            ),
             Self::TooLong { len, max } => {
                 write!(f, "the segment name has {len} bytes, at most {max} are possible")
             }

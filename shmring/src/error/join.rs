@@ -77,7 +77,8 @@ impl fmt::Display for JoinError {
             Self::TableFull { handles } => {
                 write!(
                     f,
-                    "all {handles} handles of the segment are in use; create it with more of them"
+                    "all {handles} handles of the segment are in use; create it with more \
+                     (`max_handles`, `create --max-handles`)"
                 )
             }
             Self::Failed(fault) => fault.fmt(f),

@@ -1,6 +1,7 @@
 //! Errors of the verbs that make, find and remove segments.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use super::{ConfigError, NameError, OsError};
 use crate::facts::Participant;
@@ -38,6 +39,32 @@ pub enum CreateError {
         /// Bytes that are free in shared memory.
         free_bytes: u64,
     },
+    /// Shared memory has no room for another file, however short.
+    NoInodes {
+        /// The segment's name.
+        name: String,
+    },
+    /// The machine, or the control group of this process, has too little memory left: to take
+    /// so much would end this process or another one.
+    NoMemory {
+        /// The segment's name.
+        name: String,
+        /// Bytes that the segment takes.
+        needed_bytes: u64,
+        /// Bytes of memory that are left, and of swap.
+        free_bytes: u64,
+        /// The directory of the control group with that limit; `None` is the machine.
+        group: Option<PathBuf>,
+    },
+    /// This process may not make so large a file (`RLIMIT_FSIZE`, `ulimit -f`).
+    FileSizeLimit {
+        /// The segment's name.
+        name: String,
+        /// Bytes that the segment takes.
+        needed_bytes: u64,
+        /// The limit, in bytes.
+        max_bytes: u64,
+    },
     /// The new segment could not be attached, or the old one not examined.
     Attach(AttachError),
     /// A call failed.
@@ -66,6 +93,27 @@ impl fmt::Display for CreateError {
                 f,
                 "{name:?} needs {needed_bytes} bytes but shared memory has {free_bytes} left; \
                  choose a smaller capacity or enlarge /dev/shm"
+            ),
+            Self::NoInodes { name } => write!(
+                f,
+                "no inode is left in /dev/shm for {name:?}; remove files there, or remount it \
+                 with a larger nr_inodes"
+            ),
+            Self::NoMemory { name, needed_bytes, free_bytes, group: None } => write!(
+                f,
+                "{name:?} needs {needed_bytes} bytes but the machine has {free_bytes} of memory \
+                 and swap left; choose a smaller capacity"
+            ),
+            Self::NoMemory { name, needed_bytes, free_bytes, group: Some(group) } => write!(
+                f,
+                "{name:?} needs {needed_bytes} bytes but the memory limit of the control group \
+                 {} leaves {free_bytes}; choose a smaller capacity or raise the limit",
+                group.display()
+            ),
+            Self::FileSizeLimit { name, needed_bytes, max_bytes } => write!(
+                f,
+                "{name:?} needs {needed_bytes} bytes but this process may make files of \
+                 {max_bytes} at most; choose a smaller capacity or raise the limit (ulimit -f)"
             ),
             Self::Attach(error) => error.fmt(f),
             Self::Os(error) => error.fmt(f),
@@ -160,6 +208,11 @@ pub enum AttachError {
         /// What the segment says.
         found: u64,
     },
+    /// Another process holds a lease on the segment's file, which keeps others from opening it.
+    Leased {
+        /// The segment's name.
+        name: String,
+    },
     /// Another process creates, attaches to or replaces the segment and does not finish.
     Busy {
         /// The segment's name.
@@ -224,16 +277,23 @@ impl fmt::Display for AttachError {
                 f,
                 "{name:?} is corrupt: its {what} is {found:#x}; unlink it and create it anew"
             ),
+            Self::Leased { name } => write!(
+                f,
+                "another process holds a lease on the file of {name:?} (fcntl F_SETLEASE); \
+                 let it release the lease, or end it"
+            ),
             Self::Busy { name } => {
                 write!(f, "{name:?} is being created or replaced by a process that does not finish")
             }
             Self::TableFull { name, attaches } => write!(
                 f,
-                "{name:?} has all its {attaches} attaches in use; create it with more of them"
+                "all {attaches} attachments of {name:?} are in use; create it with more \
+                 (`max_attaches`, `create --max-attachments`)"
             ),
             Self::NoBarrier { name, source } => write!(
                 f,
-                "{name:?} cannot be used here: {source}; create it with wake fences on both sides"
+                "{name:?} cannot be used here: {source}; create it with wake fences on both \
+                 sides (`create --wake-fences both-sides`)"
             ),
             Self::Os(error) => error.fmt(f),
         }
@@ -264,7 +324,14 @@ pub enum UnlinkError {
         /// The segment's name.
         name: String,
     },
-    /// What has the name could not be examined, or is no segment.
+    /// The name is that of another file.
+    NotASegment {
+        /// The name.
+        name: String,
+        /// What shows it.
+        why: &'static str,
+    },
+    /// What has the name could not be examined.
     Attach(AttachError),
     /// A call failed.
     Os(OsError),
@@ -277,6 +344,9 @@ impl fmt::Display for UnlinkError {
             Self::NotFound { name } => write!(f, "there is no segment {name:?}"),
             Self::Denied { name } => {
                 write!(f, "permission to remove {name:?} denied; only its owner can")
+            }
+            Self::NotASegment { name, why } => {
+                write!(f, "{name:?} is no shmring segment: {why}; only a forced unlink removes it")
             }
             Self::Attach(error) => error.fmt(f),
             Self::Os(error) => error.fmt(f),

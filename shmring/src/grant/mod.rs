@@ -60,8 +60,9 @@ impl<'a> Reservation<'a> {
         self.side.payload(self.place)
     }
 
-    /// Copies `bytes` to `offset` bytes from the start. What was never written
-    /// holds bytes of earlier messages.
+    /// Copies `bytes` to `offset` bytes from the start. What was never written holds bytes of
+    /// earlier messages: commit no more than was written, with
+    /// [`commit_len`](Self::commit_len).
     ///
     /// # Panics
     /// If the bytes do not fit.
@@ -80,8 +81,9 @@ impl<'a> Reservation<'a> {
         self.words().as_ptr().cast_mut().cast()
     }
 
-    /// Makes the message visible. What was written happens before what the consumer
-    /// reads.
+    /// Makes all that was reserved visible as the message. What was written happens before
+    /// what the consumer reads. Bytes that were not written are those of earlier messages,
+    /// whoever was meant to read them.
     #[inline]
     pub fn commit(self) {
         let len = self.len();

@@ -10,6 +10,7 @@ use super::mapping::Mapping;
 use super::name::Name;
 use super::observe::Participants;
 use super::options::AttachOptions;
+use super::use_marks::UseMarks;
 use crate::error::{AttachError, Fault, OsError};
 use crate::facts::{Description, Obtained, Participant, WakeFences};
 use crate::layout::{Geometry, Shape};
@@ -42,6 +43,7 @@ pub(crate) struct Attach {
     for_watch: Mutex<Option<Descriptor>>,
     /// The entry at which the next look at some of them begins.
     next_look: AtomicUsize,
+    use_marks: UseMarks,
 }
 
 impl Attach {
@@ -58,6 +60,9 @@ impl Attach {
             let memory = found.header.memory;
             let attach = Self::hold(found, options.guard, &lock.forks)?;
             drop(lock);
+            if options.dump {
+                attach.mapping.include_in_dumps();
+            }
             let attach = attach.enter(memory);
             return attach.check_whole(name).map(|()| Arc::new(attach));
         }
@@ -108,13 +113,20 @@ impl Attach {
             obtained: Obtained::default(),
             for_watch: Mutex::new(for_watch),
             next_look: AtomicUsize::new(0),
+            use_marks: UseMarks::default(),
         })
     }
 
     /// Makes itself known, after asking for what `memory` says of the segment's pages,
     /// and cleans up behind the dead.
-    pub(super) fn enter(mut self, memory: u64) -> Self {
-        self.obtained = self.mapping.advise(memory);
+    pub(super) fn enter(self, memory: u64) -> Self {
+        self.enter_reporting(memory, &|_| ())
+    }
+
+    /// As [`enter`](Self::enter); calls `report` with the bytes prefaulted so far, every now
+    /// and then.
+    pub(super) fn enter_reporting(mut self, memory: u64, report: &dyn Fn(u64)) -> Self {
+        self.obtained = self.mapping.advise(memory, report);
         if let Some(entry) = self.mapping.attaches().get(self.index) {
             entry.pid.store(std::process::id(), Ordering::Relaxed);
             entry.uid.store(nix::unistd::geteuid().as_raw(), Ordering::Relaxed);
@@ -177,6 +189,7 @@ impl Attach {
     /// # Errors
     /// [`Fault::ProbeRefused`] if this process cannot check who is alive.
     pub(crate) fn sweep(&self) -> Result<(), Fault> {
+        self.use_marks.renew(|| self.touch());
         self.sweep_through(&self.probe)
     }
 
@@ -193,6 +206,16 @@ impl Attach {
         let checked = sweep.and_then(|sweep| sweep.portion(start, PORTION)).map_err(refused)?;
         self.next_look.store(start.wrapping_add(checked), Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Marks the segment's file as used, when a handle joins or the attach ends.
+    pub(crate) fn mark_used(&self) {
+        self.use_marks.set_now(|| self.touch());
+    }
+
+    fn touch(&self) {
+        // A process that may not, as another user with a descriptor only, leaves it to others.
+        let _ = self.probe.look().and_then(|look| shm::touch(look.file()?));
     }
 
     /// A watch on the segment's file. Meanwhile forks are held off.
@@ -236,6 +259,7 @@ impl Drop for Attach {
         if let Some(entry) = self.mapping.attaches().get(self.index) {
             entry.free();
         }
+        self.mark_used();
         // Unmapping releases the token.
     }
 }

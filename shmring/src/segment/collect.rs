@@ -3,6 +3,7 @@
 //! A segment is *abandoned* if nobody is attached to it, and somebody was who died without
 //! leaving, and whom nobody cleaned up behind. One that was created and waits for its first
 //! user is not, nor is one that its users left in good order: they may come back to it.
+//! An abandoned segment with unread messages stays, unless asked for: messages are data.
 //!
 //! That nobody is attached is proven by the tokens, under the lifecycle lock, which who
 //! attaches has to share. The lock is held until the name is gone, and who removes a name
@@ -13,11 +14,11 @@ use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
 
 use super::attach::sweep;
-use super::find::{Found, find, is_named};
+use super::find::{Found, examine, find, is_named};
 use super::lifecycle::{LifecycleLock, is_in_use};
 use super::mapping::Mapping;
 use super::name::Name;
-use super::observe::{Participants, status};
+use super::observe::{Participants, has_unread, status};
 use super::options::AttachOptions;
 use super::unlink::remove;
 use crate::error::{AttachError, CollectError, OsError};
@@ -32,8 +33,8 @@ use crate::sys::{fork, shm, token};
 /// anybody attached.
 ///
 /// It takes nothing from the living, whatever other collectors, creators and attachers do
-/// meanwhile. Only segments of this process's own user are removed, and messages in them are
-/// lost. Where a service is to find its messages again after a crash, it has to be back first.
+/// meanwhile. Only segments of this process's own user are removed, and none that holds unread
+/// messages, unless [`unread`](Self::unread) asks for it.
 ///
 /// ```
 /// use shmring::{Collector, Config, Fate, Segment};
@@ -56,6 +57,7 @@ use crate::sys::{fork, shm, token};
 pub struct Collector {
     dry_run: bool,
     unattached: bool,
+    unread: bool,
     guard: bool,
 }
 
@@ -76,6 +78,8 @@ pub enum Fate {
     /// Nothing: everybody in it is alive, or it waits for whoever comes, or it is another
     /// user's.
     Kept,
+    /// Nothing: it would have been removed, but holds messages that nobody has received.
+    KeptUnread,
     /// The dead are cleaned up behind, as by anyone who attaches.
     Cleaned,
     /// Its name is removed: it was abandoned.
@@ -103,6 +107,13 @@ impl Collector {
         self
     }
 
+    /// Removes also segments that hold messages which nobody has received. The messages are
+    /// lost.
+    pub fn unread(mut self, unread: bool) -> Self {
+        self.unread = unread;
+        self
+    }
+
     /// Outlives that somebody cuts a segment's file short meanwhile; see
     /// [`AttachOptions::guard`].
     pub fn guard(mut self, guard: bool) -> Self {
@@ -122,8 +133,8 @@ impl Collector {
         let place = Place::new(found, *self)?;
         let status = place.status()?;
         // The lock decides; asking first keeps it from those who attach to what stays.
-        let fate = self.fate(&status, place.is_in_use()?, is_own);
-        if self.dry_run || fate == Fate::Kept {
+        let fate = self.fate(&place, &status, is_own)?;
+        if self.dry_run || matches!(fate, Fate::Kept | Fate::KeptUnread) {
             return Ok(Collected { description: place.description, status, fate });
         }
         let _lock = LifecycleLock::exclusive(&place.file, &name)?;
@@ -131,9 +142,9 @@ impl Collector {
             return Err(AttachError::NotFound { name: name.to_owned() }.into());
         }
         let status = place.status()?;
-        let fate = self.fate(&status, place.is_in_use()?, is_own);
+        let fate = self.fate(&place, &status, is_own)?;
         match fate {
-            Fate::Kept => {}
+            Fate::Kept | Fate::KeptUnread => {}
             Fate::Cleaned => {
                 sweep(&place.mapping, &place.probe, place.geometry, None)
                     .map_err(AttachError::Os)?;
@@ -145,14 +156,15 @@ impl Collector {
         Ok(Collected { description: place.description, status, fate })
     }
 
-    fn fate(self, status: &Status, in_use: bool, is_own: bool) -> Fate {
+    fn fate(self, place: &Place, status: &Status, is_own: bool) -> Result<Fate, CollectError> {
         let has_dead = status.attached.iter().any(|participant| !participant.alive);
-        match (in_use || !is_own, has_dead) {
+        let removed = match (place.is_in_use()? || !is_own, has_dead) {
             (false, true) => Fate::Removed,
             (false, false) if self.unattached => Fate::RemovedUnattached,
-            (true, true) => Fate::Cleaned,
-            _ => Fate::Kept,
-        }
+            (true, true) => return Ok(Fate::Cleaned),
+            _ => return Ok(Fate::Kept),
+        };
+        Ok(if !self.unread && place.has_unread()? { Fate::KeptUnread } else { removed })
     }
 
     /// Removes what makers left who died before they gave a segment its name, where the system
@@ -165,9 +177,10 @@ impl Collector {
         Ok(names.filter(|name| self.is_unfinished(name).unwrap_or(false)).collect())
     }
 
-    /// Whether the maker of that temporary name left it; it is removed then.
+    /// Whether the maker of that temporary name left it; it is removed then. One that is in use
+    /// under no other name, or holds messages, is no unfinished segment, whatever it is called.
     fn is_unfinished(self, name: &str) -> Result<bool, CollectError> {
-        let name = Name::new(name).map_err(AttachError::Name)?;
+        let name = Name::of_unfinished(name);
         let file = shm::open_existing(name.as_str(), !self.dry_run).map_err(AttachError::Os)?;
         let is_ours = |stat: Metadata| stat.is_file() && is_own(stat.uid());
         if !file.metadata().is_ok_and(is_ours) {
@@ -175,14 +188,31 @@ impl Collector {
         }
         if self.dry_run {
             let owned = token::is_owned(&file, shm::MAKER_BYTE).map_err(AttachError::Os)?;
-            return Ok(!owned);
+            return Ok(!owned && !self.is_ring(&file, &name)?);
         }
         // Whoever removes the name has this lock, so it means the file until it is gone.
         let free = token::try_exclusive(&file, shm::MAKER_BYTE).map_err(AttachError::Os)?;
-        if !free || !is_named(&file, &name) {
+        if !free || !is_named(&file, &name) || self.is_ring(&file, &name)? {
             return Ok(false);
         }
         remove(&name).map(|()| true).map_err(CollectError::Unlink)
+    }
+
+    /// Whether a file with a temporary name is a ring that somebody uses or used.
+    fn is_ring(self, file: &File, name: &Name) -> Result<bool, CollectError> {
+        let os = |call| move |error| AttachError::Os(OsError::new(call, "the segment", error));
+        if file.metadata().map_err(os("fstat"))?.nlink() > 1 {
+            // It has got its own name as well.
+            return Ok(false);
+        }
+        if is_in_use(file).map_err(AttachError::Os)? {
+            return Ok(true);
+        }
+        let file = file.try_clone().map_err(os("dup"))?;
+        match examine(file, name, &shm::path(name.as_str())) {
+            Ok(found) => Place::new(found, self)?.has_unread(),
+            Err(_) => Ok(false),
+        }
     }
 }
 
@@ -217,6 +247,12 @@ impl Place {
     /// Whether anybody is attached.
     fn is_in_use(&self) -> Result<bool, CollectError> {
         is_in_use(&self.file).map_err(|error| AttachError::Os(error).into())
+    }
+
+    /// Whether it holds messages that nobody has received. Only of a segment not in use.
+    fn has_unread(&self) -> Result<bool, CollectError> {
+        let has_unread = has_unread(&self.mapping, self.geometry.shape);
+        self.mapping.check().map(|()| has_unread).map_err(CollectError::Failed)
     }
 
     fn status(&self) -> Result<Status, CollectError> {

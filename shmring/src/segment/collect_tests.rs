@@ -12,7 +12,7 @@ fn collectors_leave_makers_their_temporary_names() {
     let path = shm::path(&temporary);
     let maker = thread::spawn(|| {
         for _ in 0..1000 {
-            let made = Unnamed::with_temporary_name().unwrap();
+            let made = Unnamed::with_temporary_name("made").unwrap();
             thread::yield_now();
             assert_eq!(made.file().metadata().unwrap().nlink(), 1, "its name was removed");
         }

@@ -1,5 +1,8 @@
 //! What a new segment is to be like.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::element::Element;
 use crate::error::ConfigError;
 use crate::facts::{ElementType, Kind};
@@ -50,8 +53,20 @@ pub struct Config {
     pub(super) memory: u64,
     pub(super) fences: Option<WakeFences>,
     pub(super) guard: bool,
+    pub(super) dump: bool,
     max_attaches: u64,
     max_handles: u64,
+    on_progress: Option<OnProgress>,
+}
+
+/// What is called while a segment is being made.
+#[derive(Clone)]
+struct OnProgress(Arc<dyn Fn(u64, u64) + Send + Sync>);
+
+impl fmt::Debug for OnProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnProgress")
+    }
 }
 
 impl Config {
@@ -67,6 +82,8 @@ impl Config {
             memory: 0,
             fences: None,
             guard: false,
+            dump: false,
+            on_progress: None,
             max_attaches: DEFAULT_ENTRIES,
             max_handles: DEFAULT_ENTRIES,
         }
@@ -182,6 +199,29 @@ impl Config {
     pub fn guard(mut self, guard: bool) -> Self {
         self.guard = guard;
         self
+    }
+
+    /// Lets core files of the creator have the ring, as
+    /// [`AttachOptions::dump`](crate::AttachOptions::dump) does. It is not recorded in the segment.
+    pub fn dump(mut self, dump: bool) -> Self {
+        self.dump = dump;
+        self
+    }
+
+    /// Calls `report` with the bytes done and the bytes to do, again and again while the segment
+    /// is being made. Each byte counts once when it is allocated, and once more if it is
+    /// prefaulted. Gigabytes take seconds.
+    pub fn on_progress(mut self, report: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(OnProgress(Arc::new(report)));
+        self
+    }
+
+    /// Reports how many bytes were allocated and prefaulted, of a segment of `total_bytes`.
+    pub(super) fn report(&self, done_bytes: u64, total_bytes: u64) {
+        if let Some(OnProgress(report)) = &self.on_progress {
+            let times = if self.memory & MEMORY_PREFAULT == 0 { 1 } else { 2 };
+            report(done_bytes, total_bytes.saturating_mul(times));
+        }
     }
 
     fn set(&mut self, bit: u64, on: bool) {

@@ -22,7 +22,7 @@ use crate::error::{AttachError, CreateError, OsError, UnlinkError};
 use crate::layout::Header;
 use crate::ring::wake::WakeFences;
 use crate::sys::shm::{self, Unnamed};
-use crate::sys::{fork, membarrier};
+use crate::sys::{cgroup, fork, membarrier, memfd};
 
 /// How often others may be faster before a replacement gives up.
 const MAX_RACES: u32 = 16;
@@ -42,19 +42,33 @@ pub(super) fn create(name: &Name, config: &Config) -> Result<Arc<Attach>, Create
 fn link(unnamed: &Unnamed, name: &Name) -> Result<(), CreateError> {
     unnamed.link(name.as_str()).map_err(|error| match Errno::from_raw(error.errno()) {
         Errno::EEXIST => CreateError::Exists { name: name.to_owned() },
+        Errno::ENOSPC if shm::is_out_of_inodes() => CreateError::NoInodes { name: name.to_owned() },
         _ => CreateError::Os(error),
     })
+}
+
+/// What an error means of a file that was to be made: it needs an inode, and no space yet.
+fn no_room(error: OsError, name: &Name, header: &Header) -> CreateError {
+    match Errno::from_raw(error.errno()) {
+        Errno::ENOSPC if shm::is_out_of_inodes() => CreateError::NoInodes { name: name.to_owned() },
+        Errno::ENOSPC => CreateError::NoSpace {
+            name: name.to_owned(),
+            needed_bytes: header.geometry.map().total_bytes,
+            free_bytes: 0,
+        },
+        _ => CreateError::Os(error),
+    }
 }
 
 /// Makes a complete segment without a name, with this process attached.
 fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attach), CreateError> {
     let header = header(config)?;
-    let unnamed = Unnamed::new(name.as_str()).map_err(CreateError::Os)?;
+    let unnamed = Unnamed::new(name.as_str()).map_err(|error| no_room(error, name, &header))?;
     let object = shm::path(name.as_str());
     let free_bytes = shm::free_bytes(unnamed.file(), name.as_str()).map_err(CreateError::Os)?;
     let file = unnamed.file().try_clone();
     let file = file.map_err(|e| CreateError::Os(OsError::new("dup", &object, e)))?;
-    fill(&file, name, &Room { object: &object, free_bytes }, config.mode, &header)?;
+    fill(&file, name, &Room { object: &object, free_bytes, mode: config.mode }, config, &header)?;
     Ok((unnamed, enter(file, name, config, config.mode, header)?))
 }
 
@@ -83,7 +97,14 @@ pub(super) fn enter(
     let forks = fork::hold().map_err(CreateError::Os)?;
     let attach = Attach::hold(found, config.guard, &forks);
     drop(forks);
-    Ok(attach.map_err(CreateError::Attach)?.enter(config.memory))
+    let attach = attach.map_err(CreateError::Attach)?;
+    if config.dump {
+        attach.mapping().include_in_dumps();
+    }
+    let allocated_bytes = attach.description.total_bytes;
+    Ok(attach.enter_reporting(config.memory, &|prefaulted_bytes| {
+        config.report(allocated_bytes.saturating_add(prefaulted_bytes), allocated_bytes);
+    }))
 }
 
 /// What costs wakers least, as far as this machine has it.
@@ -96,6 +117,8 @@ pub(super) struct Room<'a> {
     /// What errors call the file.
     pub(super) object: &'a str,
     pub(super) free_bytes: u64,
+    /// The permission bits that the file gets.
+    pub(super) mode: u32,
 }
 
 /// Gives the file its memory, its header and its mode. Everything behind the
@@ -104,17 +127,19 @@ pub(super) fn fill(
     file: &File,
     name: &Name,
     room: &Room<'_>,
-    mode: u32,
+    config: &Config,
     header: &Header,
 ) -> Result<(), CreateError> {
-    let Room { object, free_bytes } = *room;
+    let Room { object, free_bytes, mode } = *room;
     let needed_bytes = header.geometry.map().total_bytes;
     let no_space = || CreateError::NoSpace { name: name.to_owned(), needed_bytes, free_bytes };
     // Asking first keeps a hopeless request from filling the memory of others.
     if needed_bytes > free_bytes {
         return Err(no_space());
     }
-    shm::allocate(file, object, needed_bytes).map_err(|error| {
+    check_limits(name, needed_bytes)?;
+    let report = |done_bytes| config.report(done_bytes, needed_bytes);
+    shm::allocate(file, object, needed_bytes, &report).map_err(|error| {
         match Errno::from_raw(error.errno()) {
             Errno::ENOSPC => no_space(),
             _ => CreateError::Os(error),
@@ -123,6 +148,28 @@ pub(super) fn fill(
     file.write_all_at(&header.encode(), 0)
         .map_err(|error| CreateError::Os(OsError::new("pwrite", object, error)))?;
     shm::set_mode(file, object, mode).map_err(CreateError::Os)
+}
+
+/// # Errors
+/// The limit that so large a segment would break: the kernel ends a process that goes beyond,
+/// or another one in the same group.
+fn check_limits(name: &Name, needed_bytes: u64) -> Result<(), CreateError> {
+    let name = || name.to_owned();
+    let max_bytes = shm::max_file_bytes();
+    if needed_bytes > max_bytes {
+        return Err(CreateError::FileSizeLimit { name: name(), needed_bytes, max_bytes });
+    }
+    let free_bytes = memfd::free_bytes();
+    if needed_bytes > free_bytes {
+        return Err(CreateError::NoMemory { name: name(), needed_bytes, free_bytes, group: None });
+    }
+    match cgroup::room() {
+        Some(cgroup::Room { free_bytes, group }) if needed_bytes > free_bytes => {
+            let group = Some(group);
+            Err(CreateError::NoMemory { name: name(), needed_bytes, free_bytes, group })
+        }
+        _ => Ok(()),
+    }
 }
 
 fn now_ns() -> u64 {
@@ -162,6 +209,9 @@ fn take_name(name: &Name) -> Result<(), CreateError> {
         Ok(()) | Err(UnlinkError::NotFound { .. }) => Ok(()),
         Err(UnlinkError::Denied { name }) => Err(CreateError::Denied { name }),
         Err(UnlinkError::Name(error)) => Err(CreateError::Name(error)),
+        Err(UnlinkError::NotASegment { name, why }) => {
+            Err(CreateError::Attach(AttachError::NotASegment { name, why }))
+        }
         Err(UnlinkError::Attach(error)) => Err(CreateError::Attach(error)),
         Err(UnlinkError::Os(error)) => Err(CreateError::Os(error)),
     }

@@ -11,7 +11,7 @@ use super::name::Name;
 use crate::error::{AttachError, OsError};
 use crate::facts::Description;
 use crate::layout::{BadHeader, Header, MAGIC, PAGE_BYTES};
-use crate::sys::shm;
+use crate::sys::{memfd, shm};
 
 /// A file that was found to hold a segment.
 #[derive(Debug)]
@@ -25,18 +25,47 @@ pub(super) struct Found {
 
 /// Opens a segment and checks all of its header, before anything is mapped.
 pub(super) fn find(name: &Name, writable: bool) -> Result<Found, AttachError> {
+    examine(open(name, writable)?, name, &shm::path(name.as_str()))
+}
+
+/// Opens what has the name.
+pub(super) fn open(name: &Name, writable: bool) -> Result<File, AttachError> {
     let not_a_segment = |why| AttachError::NotASegment { name: name.to_owned(), why };
-    let file =
-        shm::open_existing(name.as_str(), writable).map_err(|error| {
-            match Errno::from_raw(error.errno()) {
-                Errno::ENOENT => AttachError::NotFound { name: name.to_owned() },
-                Errno::EACCES | Errno::EPERM => AttachError::Denied { name: name.to_owned() },
-                Errno::ELOOP => not_a_segment("it is a symbolic link"),
-                Errno::EISDIR | Errno::ENXIO | Errno::EINVAL => not_a_segment("it is not a file"),
-                _ => AttachError::Os(error),
-            }
-        })?;
-    examine(file, name, &shm::path(name.as_str()))
+    shm::open_existing(name.as_str(), writable).map_err(|error| {
+        match Errno::from_raw(error.errno()) {
+            Errno::ENOENT => AttachError::NotFound { name: name.to_owned() },
+            Errno::EACCES | Errno::EPERM => AttachError::Denied { name: name.to_owned() },
+            Errno::ELOOP => not_a_segment("it is a symbolic link"),
+            Errno::EISDIR | Errno::ENXIO | Errno::EINVAL => not_a_segment("it is not a file"),
+            // Segments are opened without waiting, and nothing else makes that fail so.
+            Errno::EAGAIN => AttachError::Leased { name: name.to_owned() },
+            _ => AttachError::Os(error),
+        }
+    })
+}
+
+/// # Errors
+/// What shows that the file is not a segment. A segment may be damaged, be of another version,
+/// or come from a machine of the other byte order.
+pub(super) fn segment_or_not(file: &File, name: &Name) -> Result<(), AttachError> {
+    let not_a_segment = |why| Err(AttachError::NotASegment { name: name.to_owned(), why });
+    let os = |call| move |e| AttachError::Os(OsError::new(call, shm::path(name.as_str()), e));
+    if !file.metadata().map_err(os("fstat"))?.is_file() {
+        return not_a_segment("it is not a file");
+    }
+    let mut magic = [0; 8];
+    match file.read_exact_at(&mut magic, 0) {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            return not_a_segment("it is too short for a header");
+        }
+        Err(error) => return Err(os("pread")(error)),
+    }
+    let magic = u64::from_ne_bytes(magic);
+    if magic == MAGIC || magic == MAGIC.swap_bytes() {
+        return Ok(());
+    }
+    not_a_segment("it does not start with the magic")
 }
 
 /// Checks all of the header of what errors call `object`, before anything is mapped.
@@ -92,25 +121,39 @@ pub(super) fn is_linked(file: &File, name: &Name) -> Result<bool, AttachError> {
     Ok(stat.map_err(AttachError::Os)?.nlink() > 0)
 }
 
-/// As [`is_named`], for a name that may be gone.
-///
-/// # Errors
-/// If the file or the name cannot be looked up.
-pub(super) fn is_linked_to(file: &File, name: &str) -> Result<bool, OsError> {
-    let path = shm::path(name);
-    let stat = file.metadata().map_err(|e| OsError::new("fstat", &*path, e))?;
-    match std::fs::symlink_metadata(&path) {
-        Ok(named) => Ok((named.dev(), named.ino()) == (stat.dev(), stat.ino())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(OsError::new("stat", path, error)),
-    }
-}
-
 /// Whether the name means the file.
 pub(super) fn is_named(file: &File, name: &Name) -> bool {
     let identity = |stat: std::fs::Metadata| (stat.dev(), stat.ino());
     let named = std::fs::symlink_metadata(shm::path(name.as_str())).map(identity).ok();
     named.is_some() && named == file.metadata().map(identity).ok()
+}
+
+/// What the name of a segment refers to, as seen by a process that is attached to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameState {
+    /// The segment itself.
+    Current,
+    /// Nothing: the name was removed.
+    Removed,
+    /// Another file: the name was removed, and then given to that one.
+    Replaced,
+    /// The segment is sealed and never had a name.
+    Unnamed,
+}
+
+/// What the name of the segment in `file` refers to.
+pub(super) fn name_state(file: &File, name: &str) -> Result<NameState, OsError> {
+    let identity = |stat: &std::fs::Metadata| (stat.dev(), stat.ino());
+    let own = file.metadata().map_err(|e| OsError::new("fstat", shm::path(name), e))?;
+    if own.nlink() == 0 && memfd::label(file).is_some() {
+        return Ok(NameState::Unnamed);
+    }
+    match std::fs::symlink_metadata(shm::path(name)) {
+        Ok(stat) if identity(&stat) == identity(&own) => Ok(NameState::Current),
+        Ok(_) => Ok(NameState::Replaced),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(NameState::Removed),
+        Err(error) => Err(OsError::new("lstat", shm::path(name), error)),
+    }
 }
 
 /// Whether the object of that name starts as segments do, of whatever version.

@@ -22,6 +22,9 @@ use crate::sync::{AtomicU32, AtomicU64};
 use crate::sys::sentinel::Sentinel;
 use crate::sys::sigbus::Guard;
 
+/// Bytes that are faulted in between two reports.
+const PREFAULT_CHUNK_BYTES: usize = 16 << 20;
+
 /// Where the parts of a mapped segment are. Valid as long as the mapping is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Parts {
@@ -72,6 +75,9 @@ impl Mapping {
         let mapped = if writable { options.map_raw(file) } else { options.map_raw_read_only(file) };
         let mapped = mapped.map_err(error("mmap"))?;
         mapped.advise(Advice::DontFork).map_err(error("madvise(MADV_DONTFORK)"))?;
+        // Messages are for peers, not for core files. Kernels leave out files that have a name
+        // in any case, but a name may be removed at any time. Best effort.
+        let _ = mapped.advise(Advice::DontDump);
         let sentinel = Sentinel::new()?;
 
         let part = |offset: u64| {
@@ -125,12 +131,29 @@ impl Mapping {
         if self.is_forked() { Fault::Forked } else { Fault::Truncated }
     }
 
+    /// Lets core files have the mapping, as far as the system includes such.
+    pub(super) fn include_in_dumps(&self) {
+        // Where that fails, it was not left out either.
+        let _ = self.map.advise(Advice::DoDump);
+    }
+
+    /// Faults all pages in, a chunk at a time; whether that worked.
+    fn prefault(&self, report: &dyn Fn(u64)) -> bool {
+        let len = self.map.len();
+        (0..len).step_by(PREFAULT_CHUNK_BYTES).all(|from| {
+            let chunk = PREFAULT_CHUNK_BYTES.min(len.saturating_sub(from));
+            let done = self.map.advise_range(Advice::PopulateWrite, from, chunk).is_ok();
+            report(from.saturating_add(chunk) as u64);
+            done
+        })
+    }
+
     /// Asks for what the header wants of memory; best effort.
-    pub(crate) fn advise(&self, memory: u64) -> Obtained {
+    pub(crate) fn advise(&self, memory: u64, report: &dyn Fn(u64)) -> Obtained {
         let wanted = |bit: u64, ask: &dyn Fn() -> bool| (memory & bit != 0).then(ask);
         Obtained {
             huge_pages: wanted(MEMORY_HUGE_PAGES, &|| self.map.advise(Advice::HugePage).is_ok()),
-            prefault: wanted(MEMORY_PREFAULT, &|| self.map.advise(Advice::PopulateWrite).is_ok()),
+            prefault: wanted(MEMORY_PREFAULT, &|| self.prefault(report)),
             lock: wanted(MEMORY_LOCK, &|| self.map.lock().is_ok()),
         }
     }

@@ -30,6 +30,7 @@ mod options;
 mod receive;
 mod sealed;
 mod unlink;
+mod use_marks;
 mod view;
 
 use std::os::fd::OwnedFd;
@@ -40,6 +41,7 @@ use std::time::Duration;
 pub use allow::{Access, AllowList};
 pub use collect::{Collected, Collector, Fate};
 pub use config::Config;
+pub use find::NameState;
 pub use monitor::Monitor;
 pub use observe::{Observer, PeekEnd, Peeked, Pending, list};
 pub use offer::{Offer, Outcome, Visit};
@@ -261,13 +263,24 @@ impl Segment {
         Self { attach }
     }
 
-    /// Removes a name. Those attached go on undisturbed; the memory is freed when
-    /// the last of them detaches. Waits up to 2 s for one who replaces the segment.
+    /// Removes the name of a segment: sound, damaged or of another version. Those attached go
+    /// on undisturbed; the memory is freed when the last of them detaches. Waits up to 2 s for
+    /// a process that replaces the segment.
+    ///
+    /// # Errors
+    /// [`UnlinkError::NotASegment`] if the name is that of another file, which stays; see
+    /// [`UnlinkError`] for the others.
+    pub fn unlink(name: &str) -> Result<(), UnlinkError> {
+        unlink::unlink(&Name::new(name).map_err(UnlinkError::Name)?)
+    }
+
+    /// Removes a name in shared memory, as [`unlink`](Self::unlink) does, but also that of a
+    /// file that is not a segment. Whoever uses that file may lose data.
     ///
     /// # Errors
     /// See [`UnlinkError`].
-    pub fn unlink(name: &str) -> Result<(), UnlinkError> {
-        unlink::unlink(&Name::new(name).map_err(UnlinkError::Name)?)
+    pub fn unlink_forced(name: &str) -> Result<(), UnlinkError> {
+        unlink::unlink_forced(&Name::new(name).map_err(UnlinkError::Name)?)
     }
 
     /// Removes the name of a segment that nobody is attached to, damaged or not. Messages
@@ -292,7 +305,7 @@ impl Segment {
     /// ```
     ///
     /// # Errors
-    /// [`UnlinkError::Attach`] if the name means something else than a segment; else as for
+    /// [`UnlinkError::NotASegment`] if the name is that of another file; else as for
     /// [`unlink`](Self::unlink).
     pub fn unlink_stale(name: &str) -> Result<Unlinked, UnlinkError> {
         unlink::unlink_stale(&Name::new(name).map_err(UnlinkError::Name)?)
@@ -301,6 +314,33 @@ impl Segment {
     /// What the segment is.
     pub fn description(&self) -> &Description {
         &self.attach.description
+    }
+
+    /// Returns what the segment's name refers to by now. Whoever attaches to a name that was
+    /// removed and made anew gets another ring: who is attached to the old one may wait there
+    /// for ever. A few system calls.
+    ///
+    /// ```
+    /// use shmring::{Config, NameState, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name = format!("doc-name-state-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let segment = Segment::create(name, &Config::spsc())?;
+    /// assert_eq!(segment.name_state()?, NameState::Current);
+    /// Segment::unlink(name)?;
+    /// assert_eq!(segment.name_state()?, NameState::Removed);
+    /// let other = Segment::create(name, &Config::spsc())?;
+    /// assert_eq!(segment.name_state()?, NameState::Replaced);
+    /// # Segment::unlink(name)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// If the name cannot be looked up, or this process has closed the segment's descriptor.
+    pub fn name_state(&self) -> Result<NameState, OsError> {
+        self.attach.ask(|file| find::name_state(file, &self.attach.description.name))
     }
 
     /// What this attach got of what the segment's creator asked for.
@@ -319,32 +359,6 @@ impl Segment {
         mapping.check().and(status)
     }
 
-    /// Returns `true` if the segment's name still means it: nobody removed the name, or
-    /// created another segment in its place. A sealed segment has no name.
-    ///
-    /// ```
-    /// use shmring::{Config, Segment};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let name = format!("doc-is-linked-{}", std::process::id());
-    /// # let name = name.as_str();
-    /// let old = Segment::create(name, &Config::spsc())?;
-    /// assert!(old.is_linked()?);
-    /// Segment::unlink(name)?;
-    /// assert!(!old.is_linked()?);
-    /// let new = Segment::create(name, &Config::spsc())?;
-    /// assert!(new.is_linked()? && !old.is_linked()?);
-    /// # Segment::unlink(name)?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// An [`OsError`] if that cannot be found out.
-    pub fn is_linked(&self) -> Result<bool, OsError> {
-        find::is_linked_to(self.attach.file()?, &self.attach.description.name)
-    }
-
     /// # Errors
     /// [`JoinError::WrongType`] if the ring does not hold what a handle is for; `None`
     /// is bytes.
@@ -355,6 +369,9 @@ impl Segment {
 
     /// A handle's way into the segment.
     pub(crate) fn view(&self) -> View {
+        if !self.attach.mapping().is_forked() {
+            self.attach.mark_used();
+        }
         View::new(Arc::clone(&self.attach))
     }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::error::NameError;
+use crate::sys::shm::RESERVED_PREFIX;
 
 /// The longest name that a file can have (NAME_MAX).
 const MAX_NAME_BYTES: usize = 255;
@@ -25,11 +26,19 @@ impl Name {
             "." | ".." => Err(NameError::Dot),
             _ if name.contains('/') => Err(NameError::InnerSlash),
             _ if name.contains('\0') => Err(NameError::Nul),
+            _ if name.starts_with(RESERVED_PREFIX) => {
+                Err(NameError::Reserved { prefix: RESERVED_PREFIX })
+            }
             _ if name.len() > MAX_NAME_BYTES => {
                 Err(NameError::TooLong { len: name.len(), max: MAX_NAME_BYTES })
             }
             _ => Ok(Self(name.to_owned())),
         }
+    }
+
+    /// The temporary name of a segment that is being created, which [`new`](Self::new) refuses.
+    pub(crate) fn of_unfinished(name: &str) -> Self {
+        Self(name.to_owned())
     }
 
     /// What a segment is called that has no name.

@@ -42,6 +42,7 @@ pub struct AttachOptions {
     pub(super) owner: Option<u32>,
     accept_world_writable: bool,
     pub(super) guard: bool,
+    pub(super) dump: bool,
     pub(super) timeout: Option<Duration>,
 }
 
@@ -79,12 +80,24 @@ impl AttachOptions {
     ///
     /// Costs nothing per message, and a few microseconds at attach. It is off unless asked
     /// for since it puts a handler for SIGBUS in place, which there is only one of in a
-    /// process, and which stays. Faults at other addresses are passed on to the handler
-    /// that was there before. A handler that is put in place later must pass on faults
+    /// process, and which stays. The library that this code is linked into stays with it, also
+    /// after `dlclose`. Faults at other addresses are passed on to the handler that was there
+    /// before. A handler that is put in place later must pass on faults
     /// that it does not know, and no thread may block SIGBUS. At most 1024 attaches of a
     /// process can be guarded at once.
     pub fn guard(mut self, guard: bool) -> Self {
         self.guard = guard;
+        self
+    }
+
+    /// Lets core files of this process have the ring with its messages. Which mappings get into
+    /// a core file is up to `/proc/PID/coredump_filter` as well: unless changed, it includes
+    /// segments without a name, and leaves out those with one.
+    ///
+    /// Unless set, the ring is left out (`MADV_DONTDUMP`): it may be large, and its messages may
+    /// be nobody else's business.
+    pub fn dump(mut self, dump: bool) -> Self {
+        self.dump = dump;
         self
     }
 

@@ -47,8 +47,9 @@ pub(super) fn create(label: &Name, config: &Config) -> Result<Arc<Attach>, Creat
     let file = memfd::create(label.as_str()).map_err(CreateError::Os)?;
     let mode = config.mode | READABLE;
     let object = memfd::object(label.as_str());
-    let room = Room { object: &object, free_bytes: memfd::free_bytes() };
-    fill(&file, label, &room, mode, &header)?;
+    // The file system of these files has no limit of its own.
+    let room = Room { object: &object, free_bytes: u64::MAX, mode };
+    fill(&file, label, &room, config, &header)?;
     memfd::seal(&file, label.as_str()).map_err(CreateError::Os)?;
     enter(file, label, config, mode, header).map(Arc::new)
 }
@@ -76,6 +77,9 @@ pub(super) fn hold(
     let memory = found.header.memory;
     let attach = Attach::hold(found, options.guard, &forks)?;
     drop(forks);
+    if options.dump {
+        attach.mapping().include_in_dumps();
+    }
     let attach = attach.enter(memory);
     attach.check_whole(name).map(|()| Arc::new(attach))
 }

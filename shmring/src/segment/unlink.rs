@@ -1,10 +1,11 @@
 //! Removing names: of any segment, or only of one that nobody uses.
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 
 use nix::errno::Errno;
 
-use super::find::{find, is_named};
+use super::find::{find, is_named, open, segment_or_not};
 use super::lifecycle::{LifecycleLock, is_in_use};
 use super::name::Name;
 use super::observe::Observer;
@@ -27,23 +28,49 @@ pub enum Unlinked {
     },
 }
 
-/// Removes the name of a segment. Those attached go on.
+/// Removes the name of a segment: sound, damaged or of another version. Those attached go
+/// on. The name of any other file stays.
 pub(super) fn unlink(name: &Name) -> Result<(), UnlinkError> {
-    let _lock = shared_lock(name);
-    remove(name)
-}
-
-/// Keeps the name from being removed by one who has proven the segment unused, and given
-/// to another segment, in one moment. Whoever cannot have the lock does without it.
-fn shared_lock(name: &Name) -> Option<LifecycleLock> {
     for _ in 0..MAX_RACES {
-        let file = open_any(name, false).ok()?;
-        let lock = LifecycleLock::shared(&file, name).ok()?;
+        let file = open_to_remove(name)?;
+        // Keeps the name from being removed by a process that has proven the segment unused,
+        // and given to another segment, in one moment. Without the lock the removal goes on:
+        // the name of a segment that another process does not let go of can be removed, too.
+        let _lock = LifecycleLock::shared(&file, name).ok();
         if is_named(&file, name) {
-            return Some(lock);
+            return remove(name);
         }
     }
-    None
+    Err(UnlinkError::Attach(AttachError::Busy { name: name.to_owned() }))
+}
+
+/// Removes a name, whatever file has it.
+pub(super) fn unlink_forced(name: &Name) -> Result<(), UnlinkError> {
+    match unlink(name) {
+        Err(UnlinkError::NotASegment { .. } | UnlinkError::Attach(_) | UnlinkError::Os(_)) => {
+            remove(name)
+        }
+        result => result,
+    }
+}
+
+/// Opens a file that is a segment, in whatever state.
+fn open_to_remove(name: &Name) -> Result<File, UnlinkError> {
+    let file = match open(name, false) {
+        Ok(file) => file,
+        Err(AttachError::Denied { .. }) if owns(name) => {
+            let why = "its mode does not let its owner read it";
+            return Err(UnlinkError::NotASegment { name: name.to_owned(), why });
+        }
+        Err(error) => return Err(refused(error)),
+    };
+    segment_or_not(&file, name).map_err(refused)?;
+    Ok(file)
+}
+
+fn owns(name: &Name) -> bool {
+    let stat = std::fs::symlink_metadata(shm::path(name.as_str()));
+    stat.is_ok_and(|stat| stat.uid() == nix::unistd::geteuid().as_raw())
 }
 
 /// Removes the name of a segment that nobody is attached to, damaged or not.
@@ -71,6 +98,7 @@ fn refused(error: AttachError) -> UnlinkError {
     match error {
         AttachError::NotFound { name } => UnlinkError::NotFound { name },
         AttachError::Denied { name } => UnlinkError::Denied { name },
+        AttachError::NotASegment { name, why } => UnlinkError::NotASegment { name, why },
         AttachError::Os(error) => UnlinkError::Os(error),
         other => UnlinkError::Attach(other),
     }

@@ -6,7 +6,7 @@
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 
 use super::clock::Deadline;
-use super::socket;
+use super::{shm, socket};
 use crate::error::OsError;
 use crate::sync::{AtomicU64, Ordering};
 
@@ -88,16 +88,18 @@ impl Listener {
 struct Temporary {
     socket: OwnedFd,
     path: PathBuf,
+    /// What the path goes through, if it does.
+    _directory: Option<File>,
 }
 
 impl Temporary {
     fn bind(beside: &Path, mode: u32) -> Result<Self, Refused> {
         let mut attempt = 0;
         loop {
-            let path = temporary_path(beside);
+            let (path, directory) = temporary_path(beside)?;
             match socket::bind(&path) {
                 Ok(socket) => {
-                    let this = Self { socket, path };
+                    let this = Self { socket, path, _directory: directory };
                     // Nobody can connect before it listens.
                     fs::set_permissions(&this.path, Permissions::from_mode(mode))
                         .map_err(failed("chmod", beside))?;
@@ -118,11 +120,29 @@ impl Drop for Temporary {
     }
 }
 
-/// A name in the same directory that no living process has.
-fn temporary_path(beside: &Path) -> PathBuf {
+/// A path in the same directory that no living process has. It may be longer than the path
+/// that is wanted, which may be as long as a socket's can be: then it goes through a descriptor
+/// of the directory.
+fn temporary_path(beside: &Path) -> Result<(PathBuf, Option<File>), Refused> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    beside.with_file_name(format!(".shmring-{}-{number}", std::process::id()))
+    let name = format!(".shmring-{}-{number}", std::process::id());
+    let path = beside.with_file_name(&name);
+    if socket::check_path(&path).is_ok() {
+        return Ok((path, None));
+    }
+    let parent = directory_of(beside);
+    let flags = libc::O_PATH | libc::O_DIRECTORY;
+    let directory = File::options().read(true).custom_flags(flags).open(parent);
+    let directory = directory.map_err(failed("open", parent))?;
+    Ok((PathBuf::from(shm::proc_path(&directory)).join(name), Some(directory)))
+}
+
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
 }
 
 /// Removes what is left of a listener that is gone.
@@ -150,10 +170,7 @@ struct DirectoryLock(File);
 
 impl DirectoryLock {
     fn new(path: &Path) -> Result<Self, Refused> {
-        let directory = match path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
+        let directory = directory_of(path);
         let file = File::open(directory).map_err(failed("open", directory))?;
         let deadline = Deadline::after(LOCK_TIMEOUT);
         loop {
@@ -189,5 +206,38 @@ fn is_stale(path: &Path) -> Result<bool, Refused> {
         // Also one that is too busy, or speaks otherwise, listens.
         Ok(_) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(Refused::InUse),
         Err(errno) => Err(failed("connect", path)(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel has room for; with a zero behind it that is one byte less.
+    const MAX_PATH_BYTES: usize = 108;
+
+    // Catches a path that is refused, as one beside it would be too long; and leftovers.
+    #[test]
+    fn the_longest_path_is_one() {
+        let directory = std::env::temp_dir().join(format!("shmring-long-{}", std::process::id()));
+        for (name_bytes, path_bytes) in [(1, MAX_PATH_BYTES), (20, 107), (40, 97), (5, 100)] {
+            let filler = path_bytes - 2 - name_bytes - directory.as_os_str().len();
+            let deep = directory.join("d".repeat(filler));
+            fs::create_dir_all(&deep).unwrap();
+            let path = deep.join("s".repeat(name_bytes));
+            assert_eq!(path.as_os_str().len(), path_bytes);
+            for _ in 0..2 {
+                let listener = Listener::new(&path, 0o600).unwrap();
+                socket::connect(&path).unwrap();
+                assert!(matches!(Listener::new(&path, 0o600), Err(Refused::InUse)));
+                assert_eq!(fs::read_dir(&deep).unwrap().count(), 1, "something is left");
+                // The next one replaces it.
+                drop(listener);
+            }
+            fs::remove_file(&path).unwrap();
+            let too_long = deep.join("s".repeat(name_bytes + MAX_PATH_BYTES + 1 - path_bytes));
+            assert!(matches!(Listener::new(&too_long, 0o600), Err(Refused::Os(_))));
+        }
+        fs::remove_dir_all(directory).unwrap();
     }
 }

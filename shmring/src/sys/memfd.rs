@@ -72,6 +72,11 @@ pub(crate) fn label(file: &File) -> Option<String> {
     Some(label.strip_suffix(after).unwrap_or(label).to_owned())
 }
 
+/// Bytes of swap that are free.
+pub(crate) fn free_swap_bytes() -> u64 {
+    field_of(&fs::read_to_string("/proc/meminfo").unwrap_or_default(), "SwapFree:").unwrap_or(0)
+}
+
 /// Bytes that the machine could give without ending anybody for it; `u64::MAX` where that
 /// is not told. The file system of these files has no limit of its own.
 pub(crate) fn free_bytes() -> u64 {
@@ -79,14 +84,17 @@ pub(crate) fn free_bytes() -> u64 {
 }
 
 fn free_of(meminfo: &str) -> u64 {
-    let kib = |field: &str| {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(field))?;
-        line.split_whitespace().next()?.parse::<u64>().ok()
-    };
-    let Some(memory) = kib("MemAvailable:") else {
+    let Some(memory) = field_of(meminfo, "MemAvailable:") else {
         return u64::MAX;
     };
-    memory.saturating_add(kib("SwapFree:").unwrap_or(0)).saturating_mul(1024)
+    memory.saturating_add(field_of(meminfo, "SwapFree:").unwrap_or(0))
+}
+
+/// The bytes that a field of /proc/meminfo tells.
+fn field_of(meminfo: &str, field: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(field))?;
+    let kib = line.split_whitespace().next()?.parse::<u64>().ok()?;
+    Some(kib.saturating_mul(1024))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! typed error that says what failed on what.
 
 pub(crate) mod affinity;
+pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod descriptor;
 pub(crate) mod fork;

@@ -8,8 +8,9 @@ use std::os::unix::fs::MetadataExt;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, FallocateFlags, OFlag, fallocate, open};
 use nix::sys::mman::{shm_open, shm_unlink};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{Mode, fchmod};
-use nix::sys::statvfs::fstatvfs;
+use nix::sys::statvfs::{fstatvfs, statvfs};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::token;
@@ -69,22 +70,27 @@ pub(crate) struct Unnamed {
 impl Unnamed {
     /// Makes an empty object. Where the file system has no unnamed files, it gets
     /// a temporary name.
+    ///
+    /// What errors name is the object that is to have `name`.
     pub(crate) fn new(name: &str) -> Result<Self, OsError> {
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         match open(DIRECTORY, flags, Mode::S_IRUSR | Mode::S_IWUSR) {
             Ok(fd) => Ok(Self { file: File::from(fd), temporary: None }),
-            // What kernels and file systems without O_TMPFILE answer.
-            Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT) => Self::with_temporary_name(),
-            Err(errno) => Err(failed("open(O_TMPFILE) for", name)(errno)),
+            // What kernels and file systems without O_TMPFILE answer, and security modules
+            // that do not allow it.
+            Err(
+                Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EACCES | Errno::EPERM,
+            ) => Self::with_temporary_name(name),
+            Err(errno) => Err(failed("open(O_TMPFILE)", name)(errno)),
         }
     }
 
     /// Makes an empty object under a name that nobody else uses.
-    pub(crate) fn with_temporary_name() -> Result<Self, OsError> {
+    pub(crate) fn with_temporary_name(name: &str) -> Result<Self, OsError> {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR;
         let mut attempt = 0_u32;
         loop {
-            let temporary = format!("{TEMPORARY_PREFIX}{}-{attempt}", std::process::id());
+            let temporary = format!("{RESERVED_PREFIX}{}-{attempt}", std::process::id());
             match shm_open(temporary.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR) {
                 Ok(fd) => {
                     let file = File::from(fd);
@@ -98,11 +104,12 @@ impl Unnamed {
                     }
                 }
                 Err(Errno::EEXIST) => {}
-                Err(errno) => return Err(failed("shm_open", &temporary)(errno)),
+                Err(errno) => return Err(failed("shm_open", name)(errno)),
             }
             attempt += 1;
             if attempt > MAX_TEMPORARY_NAMES {
-                return Err(failed("shm_open", &temporary)(Errno::EEXIST));
+                let taken = "all temporary names of this process are taken; collect them";
+                return Err(OsError::new("shm_open", path(name), io::Error::other(taken)));
             }
         }
     }
@@ -132,8 +139,9 @@ impl Drop for Unnamed {
     }
 }
 
-/// What temporary names start with; the maker's pid and a number follow.
-const TEMPORARY_PREFIX: &str = ".shmring-";
+/// What temporary names start with; the maker's pid and a number follow. No other segment has
+/// such a name.
+pub(crate) const RESERVED_PREFIX: &str = ".shmring-";
 /// Leftovers of crashed makers with the same pid that are stepped over.
 const MAX_TEMPORARY_NAMES: u32 = 1000;
 /// The byte that the maker of an object with a temporary name has a lock on, until it has
@@ -142,20 +150,63 @@ pub(crate) const MAKER_BYTE: u64 = 1;
 
 /// Whether a name is one that a maker gives an object for the time being.
 pub(crate) fn is_temporary(name: &str) -> bool {
-    let numbers = name.strip_prefix(TEMPORARY_PREFIX).and_then(|rest| rest.split_once('-'));
+    let numbers = name.strip_prefix(RESERVED_PREFIX).and_then(|rest| rest.split_once('-'));
     numbers.is_some_and(|(pid, number)| pid.parse::<u32>().is_ok() && number.parse::<u32>().is_ok())
 }
 
 /// Gives an object all its memory now, so that no store can meet a full tmpfs
 /// later. What was reserved stays until the last user of the object goes.
-pub(crate) fn allocate(file: &File, object: &str, bytes: u64) -> Result<(), OsError> {
-    let len = i64::try_from(bytes).unwrap_or(i64::MAX);
-    loop {
-        match fallocate(file.as_fd(), FallocateFlags::empty(), 0, len) {
-            Err(Errno::EINTR) => {}
-            result => return result.map_err(failed_on("fallocate", object)),
+///
+/// Calls `report` with the bytes that it has so far, every now and then.
+pub(crate) fn allocate(
+    file: &File,
+    object: &str,
+    bytes: u64,
+    report: &dyn Fn(u64),
+) -> Result<(), OsError> {
+    let step = |from: u64, len: u64| {
+        let [from, len] = [from, len].map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX));
+        fallocate(file.as_fd(), FallocateFlags::empty(), from, len)
+    };
+    in_chunks(bytes, step, report).map_err(failed_on("fallocate", object))
+}
+
+/// Bytes that are allocated by one call: a huge page of most machines.
+const MAX_CHUNK_BYTES: u64 = 2 << 20;
+const MIN_CHUNK_BYTES: u64 = 4096;
+
+/// Allocates in chunks. A call that a signal interrupts keeps nothing of what it allocated,
+/// so the next one tries less: however often signals come, it gets to the end.
+fn in_chunks(
+    bytes: u64,
+    step: impl Fn(u64, u64) -> Result<(), Errno>,
+    report: &dyn Fn(u64),
+) -> Result<(), Errno> {
+    let (mut done, mut chunk) = (0, MAX_CHUNK_BYTES);
+    while done < bytes {
+        // Up to the next multiple, so that large chunks start where huge pages do.
+        let len = (chunk - done % chunk).min(bytes - done);
+        match step(done, len) {
+            Ok(()) => {
+                done += len;
+                chunk = (chunk * 2).min(MAX_CHUNK_BYTES);
+                report(done);
+            }
+            Err(Errno::EINTR) => chunk = (chunk / 2).max(MIN_CHUNK_BYTES),
+            Err(errno) => return Err(errno),
         }
     }
+    Ok(())
+}
+
+/// The largest file that this process may make. To go beyond it is a signal.
+pub(crate) fn max_file_bytes() -> u64 {
+    getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(now, _)| now)
+}
+
+/// Whether the file system has no room for another file or name, however short.
+pub(crate) fn is_out_of_inodes() -> bool {
+    statvfs(DIRECTORY).is_ok_and(|stat| stat.files() > 0 && stat.files_available() == 0)
 }
 
 /// Bytes that are free in the tmpfs; `u64::MAX` where it has no limit.
@@ -189,4 +240,45 @@ pub(crate) fn names() -> Result<Vec<String>, OsError> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+/// Moves the time of the last change to now, so that those who remove what nobody uses for
+/// long see that it is used. Stores into a mapping do not move it.
+pub(crate) fn touch(file: &File) -> Result<(), OsError> {
+    let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
+    let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
+    rustix::fs::futimens(file, &times)
+        .map_err(|errno| OsError::new("futimens", "the segment", errno))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    // Catches an allocation that starts over at each signal, and so never ends where signals
+    // come faster than it does; and gaps or overlaps.
+    #[test]
+    fn an_interrupted_allocation_gets_to_its_end() {
+        let bytes = 10 * MAX_CHUNK_BYTES + 12_288;
+        for pages_between_signals in [1, 3, 100, 100_000] {
+            let (calls, reported) = (RefCell::new(Vec::new()), Cell::new(0));
+            let step = |from, len: u64| {
+                if len / 4096 > pages_between_signals {
+                    return Err(Errno::EINTR);
+                }
+                calls.borrow_mut().push((from, len));
+                Ok(())
+            };
+            in_chunks(bytes, step, &|done| reported.set(done)).unwrap();
+            let end = calls.borrow().iter().fold(0, |end, (from, len)| {
+                assert_eq!(end, *from);
+                end + len
+            });
+            assert_eq!((end, reported.get()), (bytes, bytes), "{pages_between_signals}");
+        }
+        let refused = in_chunks(bytes, |_, _| Err(Errno::ENOSPC), &|_| ());
+        assert_eq!(refused, Err(Errno::ENOSPC));
+    }
 }

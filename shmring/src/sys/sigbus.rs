@@ -10,7 +10,7 @@
 
 #![allow(unsafe_code)]
 
-use std::ffi::c_void;
+use std::ffi::{CStr, c_void};
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
@@ -177,9 +177,47 @@ impl Mapped {
     }
 }
 
+/// Keeps the code of the handler in memory for good. It may be part of a library that the
+/// program opened with `dlopen` and closes again; the handler stays.
+fn pin() -> Result<(), OsError> {
+    let library_of = |address: *const c_void| {
+        let mut library = MaybeUninit::<libc::Dl_info>::uninit();
+        // SAFETY: any address may be asked about; the facts are written if it is known.
+        let found = unsafe { libc::dladdr(address, library.as_mut_ptr()) } != 0;
+        // SAFETY: the call succeeded.
+        found.then(|| unsafe { library.assume_init() })
+    };
+    let handler = handle as extern "C" fn(_, _, _) as *const c_void;
+    // Nothing knows of a program without shared libraries, and nothing closes it.
+    let Some(library) = library_of(handler) else {
+        return Ok(());
+    };
+    // SAFETY: reads a value that the kernel gave the program.
+    let program = unsafe { libc::getauxval(libc::AT_PHDR) };
+    let program = library_of(ptr::with_exposed_provenance(program as usize));
+    if program.is_some_and(|program| program.dli_fbase == library.dli_fbase) {
+        return Ok(());
+    }
+    let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+    // SAFETY: the name is a string of the loader's; the library is loaded, so none of its code
+    // runs. The handle is never closed.
+    if unsafe { libc::dlopen(library.dli_fname, flags) }.is_null() {
+        // SAFETY: as above.
+        let name = unsafe { CStr::from_ptr(library.dli_fname) }.to_string_lossy().into_owned();
+        let refused = io::Error::other("the library cannot be kept loaded");
+        return Err(OsError::new("dlopen(RTLD_NODELETE)", name, refused));
+    }
+    Ok(())
+}
+
 /// Puts the handler in place, once for the process.
 fn install() -> Result<(), OsError> {
     static INSTALLED: OnceLock<Result<(), Errno>> = OnceLock::new();
+    static PINNED: OnceLock<()> = OnceLock::new();
+    if PINNED.get().is_none() {
+        pin()?;
+        let _ = PINNED.set(());
+    }
     let installed = INSTALLED.get_or_init(|| {
         let page_bytes = sysconf(SysconfVar::PAGE_SIZE).ok().flatten();
         let page_bytes = page_bytes.and_then(|bytes| u64::try_from(bytes).ok());

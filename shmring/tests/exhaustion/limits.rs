@@ -194,3 +194,27 @@ fn without_threads_there_is_no_monitor() {
     let name = Name::new();
     assert_eq!(child::start("threads", &[&name]).finish(), ["told"]);
 }
+
+/// In a child: may make files of one MiB at most.
+pub(crate) fn small_files(args: &[String]) {
+    set_limit(libc::RLIMIT_FSIZE, 1 << 20);
+    let large = Config::spsc().capacity_bytes(1 << 20);
+    for made in [Segment::create(&args[0], &large), Segment::create_sealed("sealed", &large)] {
+        match made.unwrap_err() {
+            CreateError::FileSizeLimit { needed_bytes, max_bytes, .. } => {
+                assert_eq!((needed_bytes, max_bytes), ((1 << 20) + 28_672, 1 << 20));
+            }
+            error => panic!("{error}"),
+        }
+    }
+    Segment::create(&args[0], &Config::spsc().capacity_bytes(1 << 19)).unwrap();
+    say("refused, made");
+}
+
+/// Catches a process that the kernel ends, by SIGXFSZ, for a segment that is too large.
+#[test]
+fn a_limit_of_file_sizes_is_an_error() {
+    let _watchdog = watchdog("a_limit_of_file_sizes_is_an_error");
+    let name = Name::new();
+    assert_eq!(child::start("file-size", &[&name]).finish(), ["refused, made"]);
+}

@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod groups;
 mod limits;
 mod probes;
 mod refusals;
@@ -25,6 +26,10 @@ fn child_entry() {
             "addresses" => limits::few_addresses(&args),
             "unlocked" => limits::no_locked_memory(&args),
             "threads" => limits::no_more_threads(&args),
+            "group" => groups::limited(&args),
+            "file-size" => limits::small_files(&args),
+            "second-way" => refusals::second_way(&args),
+            "no-wipe" => refusals::no_wipe(&args),
             "no-sleep" => refusals::no_sleep(&args),
             "no-probe" => probes::no_probe(&args),
             "no-calls" => refusals::no_calls(&args),

@@ -14,6 +14,7 @@ use crate::common::{LONG, Name, slots, watchdog};
 /// What a program of the filter does: load, compare, return (`linux/bpf_common.h`).
 const LOAD_NUMBER: libc::sock_filter = libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
 const JUMP_EQUAL: u16 = 0x15;
+const JUMP_ANY_BIT: u16 = 0x45;
 const RETURN: u16 = 0x06;
 
 /// From now on the calling thread gets an error for a system call.
@@ -26,6 +27,22 @@ pub(crate) fn refuse(number: libc::c_long, errno: i32) {
         statement(RETURN, 0, libc::SECCOMP_RET_ALLOW),
     ];
     set_filter(&mut program);
+}
+
+/// From now on the calling thread gets an error for a system call with such an argument: one
+/// that equals `value`, or has any of its bits.
+fn refuse_some(number: libc::c_long, argument: u32, how: u16, value: u32, errno: i32) {
+    let statement = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+    // The number, the architecture and the instruction come first (`linux/seccomp.h`).
+    let low_half = 16 + 8 * argument + if cfg!(target_endian = "big") { 4 } else { 0 };
+    set_filter(&mut [
+        LOAD_NUMBER,
+        statement(JUMP_EQUAL, 3, number as u32),
+        statement(LOAD_NUMBER.code, 0, low_half),
+        statement(how, 1, value),
+        statement(RETURN, 0, libc::SECCOMP_RET_ERRNO | errno as u32),
+        statement(RETURN, 0, libc::SECCOMP_RET_ALLOW),
+    ]);
 }
 
 fn set_filter(program: &mut [libc::sock_filter]) {
@@ -280,4 +297,75 @@ fn what_need_not_wait_makes_no_system_call() {
         let status = child::start("no-calls", &[&name, "and one"]).wait();
         assert_eq!(status.signal(), Some(libc::SIGSYS), "the filter does nothing");
     }
+}
+
+/// In a child: makes a segment where files without a name are refused.
+pub(crate) fn second_way(args: &[String]) {
+    let unnamed = (libc::O_TMPFILE & !libc::O_DIRECTORY) as u32;
+    refuse_some(libc::SYS_openat, 2, JUMP_ANY_BIT, unnamed, args[1].parse().unwrap());
+    say(match Segment::create(&args[0], &Config::spsc().capacity_bytes(4096)) {
+        Ok(_) => "made".to_owned(),
+        Err(error) => error.to_string(),
+    });
+}
+
+/// Catches a security module that keeps segments from being made though there is another way,
+/// and an error that names what the user does not know.
+#[test]
+fn where_unnamed_files_are_refused_there_is_a_second_way() {
+    let _watchdog = watchdog("where_unnamed_files_are_refused_there_is_a_second_way");
+    if !has_filters() {
+        return;
+    }
+    let errnos = [libc::EACCES, libc::EPERM, libc::EOPNOTSUPP, libc::EISDIR, libc::ENOENT];
+    for errno in errnos {
+        let name = Name::new();
+        let said = child::start("second-way", &[&name, &errno.to_string()]).finish();
+        assert_eq!(said, ["made"], "{errno}");
+        assert_eq!(Segment::attach(&name).unwrap().status().unwrap().attached.len(), 1);
+    }
+    let name = Name::new();
+    let said = child::start("second-way", &[&name, &libc::ENOMEM.to_string()]).finish();
+    let start = format!("open(O_TMPFILE) of /dev/shm/{}: ", &*name);
+    assert!(said[0].starts_with(&start), "{said:?}");
+}
+
+/// In a child: forks where the kernel does not empty pages of the child.
+pub(crate) fn no_wipe(args: &[String]) {
+    let wipe = libc::MADV_WIPEONFORK as u32;
+    refuse_some(libc::SYS_madvise, 2, JUMP_EQUAL, wipe, libc::EINVAL);
+    for round in 0..3 {
+        let segment = Segment::attach(&args[0]).unwrap();
+        let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+        tx.send(b"before").unwrap();
+        // SAFETY: the child makes no call that needs other threads.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let refused = tx.try_send(b"x") == Err(TrySendError::Failed(Fault::Forked))
+                && rx.try_recv() == Err(TryRecvError::Failed(Fault::Forked))
+                && segment.status().is_err();
+            drop((tx, rx, segment));
+            // SAFETY: ends the child.
+            unsafe { libc::_exit(i32::from(!refused)) };
+        }
+        let mut status = 0;
+        // SAFETY: waits for the child.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        assert_eq!(status, 0, "the child, round {round}");
+        assert_eq!(rx.recv().unwrap(), b"before");
+    }
+    say("forked");
+}
+
+/// Catches segments that cannot be used at all where pages are not emptied, as under gVisor,
+/// and fork children that take their parent's handles for their own.
+#[test]
+fn without_emptied_pages_forks_are_noticed() {
+    let _watchdog = watchdog("without_emptied_pages_forks_are_noticed");
+    if !has_filters() {
+        return;
+    }
+    let name = Name::new();
+    drop(name.create(&Config::spsc().capacity_bytes(4096)));
+    assert_eq!(child::start("no-wipe", &[&name]).finish(), ["forked"]);
 }

@@ -8,20 +8,28 @@ use std::thread;
 
 use nix::fcntl::{FcntlArg, fcntl};
 use shmring::{
-    AttachError, CollectError, Collected, Collector, Config, CreateError, Fate, RecvError, Segment,
+    AttachError, CollectError, Collected, Collector, Config, CreateError, Fate, Front, Kind,
+    RecvError, Segment,
 };
 
 use crate::common::child::{self, Part, pause, say};
-use crate::common::{Name, eventually, is_root, watchdog};
+use crate::common::{Name, eventually, is_root, slots, watchdog};
 
+/// Where the handle table starts in a segment with 64 attaches.
+const HANDLES: u64 = 8192;
 const NOBODY: u32 = 65_534;
 
 fn collect(collector: Collector, name: &Name) -> Collected {
     collector.collect(name).unwrap()
 }
 
+/// What would become of it, messages or not: if abandoned, or if only unattached.
 fn fates(name: &Name) -> [Fate; 2] {
-    let dry = Collector::new().dry_run(true);
+    fates_with(Collector::new().unread(true), name)
+}
+
+fn fates_with(collector: Collector, name: &Name) -> [Fate; 2] {
+    let dry = collector.dry_run(true);
     [dry, dry.unattached(true)].map(|collector| collect(collector, name).fate)
 }
 
@@ -69,16 +77,76 @@ fn only_what_the_dead_left_is_garbage() {
     eventually("it was left in good order", || (fates(&name)[0] == Fate::Kept).then_some(()));
 
     die_in(&name);
-    let looked = collect(Collector::new().dry_run(true), &name);
+    let unread = Collector::new().unread(true);
+    let looked = collect(unread.dry_run(true), &name);
     assert_eq!(looked.fate, Fate::Removed);
     assert!(name.path().exists(), "a look removed it");
-    let done = collect(Collector::new().guard(true), &name);
+    let done = collect(unread.guard(true), &name);
     assert_eq!((done.fate, done.status.attached), (Fate::Removed, looked.status.attached));
     assert_eq!(done.description.name, *name);
     assert!(done.status.used_bytes > 0, "what was lost is told");
     assert!(!name.path().exists());
     let gone = Collector::new().collect(&name).unwrap_err();
     assert!(matches!(gone, CollectError::Attach(AttachError::NotFound { .. })), "{gone:?}");
+}
+
+/// Catches messages that nobody has received being removed without a word: also one that is
+/// not at head, behind a ticket of the dead. A ticket without a message is no reason to stay.
+#[test]
+fn unread_messages_stay_unless_asked_for() {
+    let _watchdog = watchdog("unread_messages_stay_unless_asked_for");
+    let plain = |name: &Name| fates_with(Collector::new(), name);
+    for config in [Config::spsc().capacity_bytes(4096), slots(Kind::Mpmc, 16, 256)] {
+        let name = Name::new();
+        let segment = name.create(&config);
+        segment.producer().unwrap().send(b"data").unwrap();
+        drop(segment);
+        eventually("nobody is attached", || {
+            (plain(&name) == [Fate::Kept, Fate::KeptUnread]).then_some(())
+        });
+        die_in(&name);
+        eventually("it is kept", || {
+            (plain(&name) == [Fate::KeptUnread, Fate::KeptUnread]).then_some(())
+        });
+        let kept = collect(Collector::new(), &name);
+        assert_eq!(kept.fate, Fate::KeptUnread);
+        assert!(kept.status.used_bytes > 0 && name.path().exists());
+        let mut rx = Segment::attach(&name).unwrap().consumer().unwrap();
+        assert_eq!(rx.recv().unwrap(), b"data");
+        while rx.try_recv().is_ok() {}
+        drop(rx);
+        eventually("it is empty", || {
+            (plain(&name) == [Fate::Kept, Fate::RemovedUnattached]).then_some(())
+        });
+    }
+    let name = Name::new();
+    drop(name.create(&slots(Kind::Mpmc, 8, 64)));
+    // As left by a sender that died with a ticket: tail is past a slot without a stamp.
+    let (tail, data) = (HANDLES + 64 * 256, HANDLES + 64 * 256 + 4096);
+    name.poke(tail, 1);
+    assert_eq!(plain(&name), [Fate::Kept, Fate::RemovedUnattached]);
+    name.poke(tail, 2);
+    name.poke(data + 64, 2 << 24 | 1 << 20 | 3);
+    let status = collect(Collector::new().dry_run(true), &name).status;
+    assert_eq!((status.front, status.used_slots), (Front::InFlight { position: 0 }, Some(2)));
+    assert_eq!(plain(&name), [Fate::Kept, Fate::KeptUnread]);
+}
+
+/// Catches a ring that is taken for an unfinished segment, as it has a name of theirs.
+#[test]
+fn a_ring_with_a_temporary_name_is_not_unfinished() {
+    let _watchdog = watchdog("a_ring_with_a_temporary_name_is_not_unfinished");
+    let (name, odd) = (Name::new(), Name::of(format!(".shmring-{}-902", std::process::id())));
+    let segment = name.create(&Config::spsc().capacity_bytes(4096));
+    fs::rename(name.path(), odd.path()).unwrap();
+    let is_collected =
+        |collector: Collector| collector.collect_unfinished().unwrap().contains(&odd.to_string());
+    let stays = || !is_collected(Collector::new().dry_run(true)) && !is_collected(Collector::new());
+    assert!(stays() && odd.path().exists(), "it is in use");
+    segment.producer().unwrap().send(b"data").unwrap();
+    drop(segment);
+    assert!(stays() && odd.path().exists(), "it holds a message");
+    assert!(!shmring::list().unwrap().contains(&odd.to_string()));
 }
 
 /// Catches dead participants that stay, and survivors who are not told, or are cleaned up

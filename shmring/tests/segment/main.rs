@@ -16,6 +16,7 @@ mod standing;
 mod system;
 mod tables;
 mod unlink;
+mod uses;
 mod wrap;
 
 use common::child;
@@ -28,6 +29,7 @@ fn child_entry() {
         Some((part, args)) => match part.as_str() {
             "other-user" => system::other_user(&args),
             "full" => system::full(),
+            "inodes" => system::no_inodes(),
             "umask" => permissions::umask(&args),
             "leave" => permissions::leave(&args),
             "replace" => permissions::replace(&args),

@@ -29,6 +29,8 @@ fn bad_names_are_refused_by_every_verb() {
         ("../tmp/x", NameError::InnerSlash),
         ("a\0b", NameError::Nul),
         (&long, too_long),
+        (".shmring-1-2", NameError::Reserved { prefix: ".shmring-" }),
+        ("/.shmring-x", NameError::Reserved { prefix: ".shmring-" }),
     ];
     for (name, expected) in cases {
         let create = Segment::create(name, &smallest()).unwrap_err();

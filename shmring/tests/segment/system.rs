@@ -1,5 +1,6 @@
 //! Other users, a narrow umask, a full /dev/shm: in child processes.
 
+use std::ffi::CStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::ptr;
@@ -95,8 +96,36 @@ fn a_full_shared_memory_refuses_a_segment() {
     assert_eq!(said, ["refused", "made", "refused", "made", "raced"]);
 }
 
-/// In the child: a /dev/shm of its own, of one MiB.
-pub(crate) fn full() {
+/// Catches a shared memory without inodes that is taken for one without space.
+#[test]
+fn without_inodes_that_is_what_is_said() {
+    let _watchdog = watchdog("without_inodes_that_is_what_is_said");
+    let said = child::start("inodes", &[]).finish();
+    if said[0].starts_with("skipped") {
+        return println!("{}", said[0]);
+    }
+    assert_eq!(said, ["said"]);
+}
+
+/// In the child: a /dev/shm of its own, with few inodes.
+pub(crate) fn no_inodes() {
+    if !mount(c"size=64m,nr_inodes=20") {
+        return;
+    }
+    for number in 0..21 {
+        match Segment::create(&number.to_string(), &Config::spsc().capacity_bytes(4096)) {
+            Ok(_) => assert!(number < 20),
+            Err(error @ CreateError::NoInodes { .. }) => {
+                assert!(error.to_string().contains("nr_inodes"), "{error}");
+                return say("said");
+            }
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+/// In a child: mounts a /dev/shm of its own, or says why it cannot.
+fn mount(options: &CStr) -> bool {
     // SAFETY: gives this thread a mount namespace of its own; the strings are valid.
     let mounted = unsafe {
         libc::unshare(libc::CLONE_NEWNS) == 0
@@ -112,11 +141,18 @@ pub(crate) fn full() {
                 c"/dev/shm".as_ptr(),
                 c"tmpfs".as_ptr(),
                 0,
-                c"size=1m".as_ptr().cast(),
+                options.as_ptr().cast(),
             ) == 0
     };
     if !mounted {
         say(format!("skipped: no mount namespace: {}", std::io::Error::last_os_error()));
+    }
+    mounted
+}
+
+/// In the child: a /dev/shm of its own, of one MiB.
+pub(crate) fn full() {
+    if !mount(c"size=1m") {
         return;
     }
     let attempt = |name: &str, capacity: u64| match Segment::create(

@@ -9,6 +9,8 @@ use shmring::{AttachError, Config, Segment, UnlinkError, Unlinked};
 
 use crate::common::{Name, SHORT, eventually, watchdog};
 
+const MAGIC: u64 = u64::from_le_bytes(*b"shmring\0");
+
 fn smallest() -> Config {
     Config::spsc().capacity_bytes(4096)
 }
@@ -64,11 +66,59 @@ fn what_is_no_segment_is_left_alone() {
     std::os::unix::fs::symlink(file.path(), link.path()).unwrap();
     fs::create_dir(directory.path()).unwrap();
     for name in [&file, &link, &directory] {
-        let refused = Segment::unlink_stale(name).unwrap_err();
-        let expected = matches!(refused, UnlinkError::Attach(AttachError::NotASegment { .. }));
-        assert!(expected, "{refused:?}");
-        assert!(fs::symlink_metadata(name.path()).is_ok());
+        for refused in
+            [Segment::unlink_stale(name), Segment::unlink(name).map(|()| Unlinked::Removed)]
+        {
+            let refused = refused.unwrap_err();
+            assert!(matches!(refused, UnlinkError::NotASegment { .. }), "{refused:?}");
+            assert!(fs::symlink_metadata(name.path()).is_ok());
+        }
     }
+    for name in [&link, &file] {
+        Segment::unlink_forced(name).unwrap();
+        assert!(fs::symlink_metadata(name.path()).is_err());
+    }
+    let gone = Segment::unlink_forced(&file).unwrap_err();
+    assert!(matches!(gone, UnlinkError::NotFound { .. }), "{gone:?}");
+    Segment::unlink_forced(&directory).unwrap_err();
+}
+
+/// Catches a segment that the plain verb takes for a foreign file, as it is damaged, of
+/// another version or from another machine.
+#[test]
+fn every_segment_can_be_removed() {
+    let versions = [(0, MAGIC.swap_bytes()), (8, 99), (16, 99), (4088, 99)];
+    for (offset, word) in versions {
+        let name = Name::new();
+        drop(name.create(&smallest()));
+        name.poke(offset, word);
+        assert!(Segment::attach(&name).is_err());
+        Segment::unlink(&name).unwrap();
+        assert!(!name.path().exists());
+    }
+    let cut = Name::new();
+    drop(cut.create(&smallest()));
+    OpenOptions::new().write(true).open(cut.path()).unwrap().set_len(100).unwrap();
+    Segment::unlink(&cut).unwrap();
+}
+
+/// Catches a lease on the file that is reported as a temporary lack of something.
+#[test]
+fn a_leased_file_is_named_as_such() {
+    let name = Name::new();
+    drop(name.create(&smallest()));
+    let file = File::open(name.path()).unwrap();
+    // SAFETY: asks for a lease on a file that is open.
+    let leased = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETLEASE, libc::F_RDLCK) };
+    if leased != 0 {
+        return println!("skipped: this file system has no leases");
+    }
+    // The kernel tells the holder of the lease by SIGIO, unless it is ignored.
+    // SAFETY: the signal has no other use here.
+    unsafe { libc::signal(libc::SIGIO, libc::SIG_IGN) };
+    let refused = Segment::attach(&name).unwrap_err();
+    assert!(matches!(&refused, AttachError::Leased { name: n } if *n == *name), "{refused:?}");
+    assert!(refused.to_string().contains("lease"), "{refused}");
 }
 
 /// Holds the lock of one who replaces or removes the segment, as another process would.

@@ -1,6 +1,6 @@
 //! The guard's handler beside the program's own.
 
-use std::ffi::{c_int, c_void};
+use std::ffi::{CString, c_char, c_int, c_void};
 use std::fs::OpenOptions;
 use std::os::unix::process::ExitStatusExt;
 use std::ptr;
@@ -208,4 +208,40 @@ fn a_process_has_a_bounded_number_of_guards() {
         return;
     }
     assert_eq!(said, ["refused"]);
+}
+
+/// In a child: guards a segment through a library that it closes, and faults.
+pub(crate) fn plugin(args: &[String]) {
+    handle_with(with_facts as extern "C" fn(_, _, _) as usize, libc::SA_SIGINFO);
+    let [path, name] = [&args[0], &args[1]].map(|arg| CString::new(arg.as_str()).unwrap());
+    // What the library has for a thread goes with the thread.
+    let used = std::thread::spawn(move || {
+        // SAFETY: the library has such a function, and is not used after it is closed.
+        unsafe {
+            let library = libc::dlopen(path.as_ptr(), libc::RTLD_NOW | libc::RTLD_LOCAL);
+            assert!(!library.is_null(), "build it first: cargo build -p shmring --examples");
+            let function = libc::dlsym(library, c"use_guarded".as_ptr());
+            assert!(!function.is_null());
+            let function: extern "C" fn(*const c_char) -> bool = std::mem::transmute(function);
+            let used = function(name.as_ptr());
+            assert_eq!(libc::dlclose(library), 0);
+            used
+        }
+    });
+    assert!(used.join().unwrap());
+    assert_eq!(fault(missing_page(0)), 1, "the program's own fault");
+    say("done");
+}
+
+/// Catches a handler whose code is gone when the next fault comes.
+#[test]
+fn the_handler_outlives_the_library_that_it_came_with() {
+    let _watchdog = watchdog("the_handler_outlives_the_library_that_it_came_with");
+    // Cargo builds it with the examples, before it runs tests.
+    let test = std::env::current_exe().unwrap();
+    let path = test.parent().unwrap().parent().unwrap().join("examples/libguarding_plugin.so");
+    let name = Name::new();
+    drop(name.create(&Config::spsc().capacity_bytes(4096)));
+    let said = child::start("plugin", &[path.to_str().unwrap(), &name]).finish();
+    assert_eq!(said, ["done"]);
 }

@@ -24,6 +24,7 @@ fn child_entry() {
             "receive" => peers::receive(&args),
             "handlers" => handlers::handlers(&args),
             "fork" => handlers::in_a_fork_child(&args),
+            "plugin" => handlers::plugin(&args),
             "many" => handlers::many(&args),
             "default" => handlers::default(&args),
             _ => panic!("no part {part}"),

@@ -22,7 +22,7 @@ use crate::sys::shm;
 use crate::sys::token::{Origin, Probe};
 
 pub(super) use participants::Participants;
-pub(super) use status::status;
+pub(super) use status::{has_unread, status};
 
 /// A look at a segment from outside: it takes no part, stores nothing, and needs
 /// only permission to read. Whoever uses the segment is not slowed down by more than a look at
@@ -117,10 +117,11 @@ impl Observer {
 }
 
 /// The names of all segments in shared memory, sound or damaged, that this
-/// process may read.
+/// process may read; not those of segments that are being created.
 ///
 /// # Errors
 /// If shared memory cannot be listed.
 pub fn list() -> Result<Vec<String>, OsError> {
-    Ok(shm::names()?.into_iter().filter(|name| has_magic(name)).collect())
+    let is_segment = |name: &String| !shm::is_temporary(name) && has_magic(name);
+    Ok(shm::names()?.into_iter().filter(is_segment).collect())
 }
