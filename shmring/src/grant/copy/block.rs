@@ -2,16 +2,16 @@
 
 #![allow(unsafe_code)]
 
-pub(crate) use machine::{AVAILABLE, copy};
+pub(crate) use inner::{AVAILABLE, copy};
 
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-mod machine {
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod inner {
     use std::arch::asm;
+
+    use super::super::machine::{self, SHORT_MAX};
 
     pub(crate) const AVAILABLE: bool = true;
 
-    /// Bytes of a short copy.
-    const SHORT_MAX: usize = 128;
     const PIECE: usize = 16;
 
     /// Copies `len` bytes, at least 16.
@@ -27,7 +27,7 @@ mod machine {
             unsafe { copy_short(from, to, len) }
         } else {
             // SAFETY: as for this function.
-            unsafe { copy_long(from, to, len) }
+            unsafe { machine::copy(from, to, len) }
         }
     }
 
@@ -55,6 +55,7 @@ mod machine {
     /// `from` is valid for reads and `to` for writes of 16 bytes; see [`copy`].
     #[inline(always)]
     unsafe fn move_piece(from: *const u8, to: *mut u8) {
+        #[cfg(target_arch = "x86_64")]
         // SAFETY: as the caller promises.
         unsafe {
             asm!(
@@ -66,58 +67,23 @@ mod machine {
                 options(nostack, preserves_flags),
             );
         }
-    }
-
-    /// # Safety
-    /// As for [`copy`].
-    unsafe fn copy_long(from: *const u8, to: *mut u8, len: usize) {
-        // SAFETY: 64, then 16 bytes at a time, stays below `len`; the last 16 bytes
-        // end exactly at `len`, which is at least 16.
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as the caller promises.
         unsafe {
             asm!(
-                "sub {len}, 64",
-                "jb 3f",
-                "2:",
-                "movups {a}, [{from}]",
-                "movups {b}, [{from} + 16]",
-                "movups {c}, [{from} + 32]",
-                "movups {d}, [{from} + 48]",
-                "movups [{to}], {a}",
-                "movups [{to} + 16], {b}",
-                "movups [{to} + 32], {c}",
-                "movups [{to} + 48], {d}",
-                "add {from}, 64",
-                "add {to}, 64",
-                "sub {len}, 64",
-                "jae 2b",
-                "3:",
-                "add {len}, 48",
-                "js 5f",
-                "4:",
-                "movups {a}, [{from}]",
-                "movups [{to}], {a}",
-                "add {from}, 16",
-                "add {to}, 16",
-                "sub {len}, 16",
-                "jns 4b",
-                "5:",
-                "movups {a}, [{from} + {len}]",
-                "movups [{to} + {len}], {a}",
-                from = inout(reg) from => _,
-                to = inout(reg) to => _,
-                len = inout(reg) len => _,
-                a = out(xmm_reg) _,
-                b = out(xmm_reg) _,
-                c = out(xmm_reg) _,
-                d = out(xmm_reg) _,
-                options(nostack),
+                "ldr {piece:q}, [{from}]",
+                "str {piece:q}, [{to}]",
+                from = in(reg) from,
+                to = in(reg) to,
+                piece = out(vreg) _,
+                options(nostack, preserves_flags),
             );
         }
     }
 }
 
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
-mod machine {
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+mod inner {
     pub(crate) const AVAILABLE: bool = false;
 
     /// # Safety

@@ -9,6 +9,8 @@
 
 mod block;
 mod elements;
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod machine;
 mod words;
 
 use crate::sync::{AtomicU64, Ordering};
@@ -21,6 +23,14 @@ const WORD: usize = 8;
 /// 6.1 for loading); a loop of fewer words over a length that the compiler knows is a few
 /// instructions.
 const BLOCK_MIN: usize = 32;
+
+/// Describes how this process copies messages of more than 128 bytes, and why so.
+pub fn copy_routine() -> String {
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+    return machine::plan().to_string();
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+    return format!("8-byte words ({})", std::env::consts::ARCH);
+}
 
 /// Stores `bytes` at the start of `words`, which hold at least as many. The rest of
 /// the last word it touches may become anything.
