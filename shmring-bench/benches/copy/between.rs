@@ -1,5 +1,5 @@
 //! Each routine's curve for messages that cross from one CPU to another: a producer copies
-//! them into a ring, a consumer out of it, both by the same routine. What is copied was
+//! them into a ring, a consumer out of it, by the same routine or by those chosen. What is copied was
 //! written by the other CPU just before, or is to be taken from it; no buffer is warm but the
 //! private ones. Records lie as in a record ring: a word in front, no alignment beyond words.
 
@@ -13,7 +13,7 @@ use std::time::Instant;
 use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::Pid;
 
-use crate::machine::{self, ROUTINES};
+use crate::machine::{self, ROUTINES, Routine};
 
 const LENS: [usize; 13] =
     [136, 256, 512, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 16_384, 65_536, 262_144];
@@ -91,7 +91,7 @@ impl Ring {
     }
 
     /// Returns when the second lap began: the first one maps the pages.
-    fn produce(&self, copy: Copy<'_>) -> Result<Instant, Box<dyn Error + Send + Sync>> {
+    fn produce(&self, store: Copy<'_>) -> Result<Instant, Box<dyn Error + Send + Sync>> {
         let message = Memory::new(self.len + 64).map_err(|error| error.to_string())?;
         let (mut released, mut start) = (0, Instant::now());
         for position in 0..self.messages {
@@ -103,14 +103,14 @@ impl Ring {
                 spin_loop();
             }
             // 16 bytes behind a page, as large allocations lie.
-            copy(message.at(16, self.len), self.place(position), self.len);
+            store(message.at(16, self.len), self.place(position), self.len);
             self.tail.0.store(position + 1, Ordering::Release);
         }
         Ok(start)
     }
 
     /// Returns when the last message had been copied.
-    fn consume(&self, copy: Copy<'_>) -> Result<Instant, Box<dyn Error + Send + Sync>> {
+    fn consume(&self, load: Copy<'_>) -> Result<Instant, Box<dyn Error + Send + Sync>> {
         let message = Memory::new(self.len + 64).map_err(|error| error.to_string())?;
         let mut published = 0;
         for position in 0..self.messages {
@@ -118,23 +118,51 @@ impl Ring {
                 published = self.tail.0.load(Ordering::Acquire);
                 spin_loop();
             }
-            copy(self.place(position), message.at(16, self.len), self.len);
+            load(self.place(position), message.at(16, self.len), self.len);
             self.head.0.store(position + 1, Ordering::Release);
         }
         Ok(Instant::now())
     }
 }
 
-/// Billions of bytes a second in one round.
-fn round(copy: Copy<'_>, room: usize, len: usize, cpus: [usize; 2]) -> Result<f64, Box<dyn Error>> {
-    let ring = Ring::new(room, len)?;
-    let (start, stop) = thread::scope(|scope| {
-        let consumer = scope.spawn(|| pin(cpus[1]).and_then(|()| ring.consume(copy)));
-        let start = pin(cpus[0]).and_then(|()| ring.produce(copy));
-        (start, consumer.join().unwrap_or_else(|_| Err("the consumer panicked".into())))
-    });
-    let seconds = stop?.duration_since(start?).as_secs_f64();
-    Ok((ring.messages - ring.slots) as f64 * len as f64 / 1e9 / seconds)
+/// A column.
+struct Contender {
+    name: &'static str,
+    store: Box<dyn Fn(*const u8, *mut u8, usize) + Sync>,
+    load: Box<dyn Fn(*const u8, *mut u8, usize) + Sync>,
+}
+
+#[allow(unsafe_code)]
+impl Contender {
+    fn both(routine: &'static Routine) -> Contender {
+        let by = |routine: &'static Routine| {
+            // SAFETY: `Ring` gives places of `len` bytes each, all lengths are above SHORT_MAX.
+            Box::new(move |from: *const u8, to: *mut u8, len| unsafe {
+                (routine.copy)(to.cast(), from.cast(), len);
+            })
+        };
+        Contender { name: routine.name, store: by(routine), load: by(routine) }
+    }
+
+    fn chosen() -> Contender {
+        // SAFETY: as above.
+        let store = |from: *const u8, to: *mut u8, len| unsafe { machine::store(from, to, len) };
+        // SAFETY: as above.
+        let load = |from: *const u8, to: *mut u8, len| unsafe { machine::load(from, to, len) };
+        Contender { name: "as chosen", store: Box::new(store), load: Box::new(load) }
+    }
+
+    /// Billions of bytes a second in one round.
+    fn round(&self, room: usize, len: usize, cpus: [usize; 2]) -> Result<f64, Box<dyn Error>> {
+        let ring = Ring::new(room, len)?;
+        let (start, stop) = thread::scope(|scope| {
+            let consumer = scope.spawn(|| pin(cpus[1]).and_then(|()| ring.consume(&self.load)));
+            let start = pin(cpus[0]).and_then(|()| ring.produce(&self.store));
+            (start, consumer.join().unwrap_or_else(|_| Err("the consumer panicked".into())))
+        });
+        let seconds = stop?.duration_since(start?).as_secs_f64();
+        Ok((ring.messages - ring.slots) as f64 * len as f64 / 1e9 / seconds)
+    }
 }
 
 /// Two CPUs on which this process may run: the first and the last.
@@ -150,42 +178,55 @@ fn pin(cpu: usize) -> Result<(), Box<dyn Error + Send + Sync>> {
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
+/// How long a line takes from one CPU to the other, in nanoseconds.
+fn line_ns(cpus: [usize; 2]) -> Result<f64, Box<dyn Error>> {
+    const TRIPS: u64 = 5000;
+    let line = Word::default();
+    let turn = |first: u64| {
+        for trip in 0..TRIPS {
+            while line.0.load(Ordering::Acquire) != 2 * trip + first {
+                spin_loop();
+            }
+            line.0.store(2 * trip + first + 1, Ordering::Release);
+        }
+    };
+    let start = thread::scope(|scope| {
+        let other = scope.spawn(|| pin(cpus[1]).map(|()| turn(1)));
+        let start = pin(cpus[0]).map(|()| Instant::now());
+        turn(0);
+        other.join().unwrap_or_else(|_| Err("the other thread panicked".into())).and(start)
+    });
+    Ok(start?.elapsed().as_secs_f64() * 1e9 / (2 * TRIPS) as f64)
+}
+
 /// Prints a table for each room: a row for each length, a column for each routine.
-#[allow(unsafe_code)]
 pub(crate) fn draw() -> Result<(), Box<dyn Error>> {
     let Some(cpus) = cpus()? else {
         println!("between: skipped, as there are no two CPUs");
         return Ok(());
     };
-    println!("copies between CPUs {} and {}, GB/s; this process copies by", cpus[0], cpus[1]);
-    println!("{}", machine::plan());
-    let mut contenders: Vec<(&str, Box<dyn Fn(*const u8, *mut u8, usize) + Sync>)> = Vec::new();
-    for routine in ROUTINES.iter().filter(|routine| (routine.is_available)()) {
-        // SAFETY: `Ring` gives places of `len` bytes each, all lengths are above SHORT_MAX.
-        let copy = move |from: *const u8, to: *mut u8, len| unsafe {
-            (routine.copy)(to.cast(), from.cast(), len);
-        };
-        contenders.push((routine.name, Box::new(copy)));
-    }
-    // SAFETY: as above.
-    let chosen = |from: *const u8, to: *mut u8, len| unsafe { machine::copy(from, to, len) };
-    contenders.push(("as chosen", Box::new(chosen)));
+    println!("Copies between CPUs {} and {}: GB/s, median and middle half.", cpus[0], cpus[1]);
+    println!("Chosen here: {}.", machine::plan());
+    let available = ROUTINES.iter().filter(|routine| (routine.is_available)());
+    let mut contenders: Vec<Contender> =
+        available.map(|routine| Contender::both(routine)).collect();
+    contenders.push(Contender::chosen());
     for room in ROOMS {
-        print!("\n{:>14}", format!("{} MiB", room >> 20));
-        contenders.iter().for_each(|(name, _)| print!("  {name:>24}"));
+        print!("\n{:>10}  {:>7}", format!("{} MiB", room >> 20), "a line");
+        contenders.iter().for_each(|contender| print!("  {:>23}", contender.name));
         println!();
         for len in LENS {
+            print!("{len:>10}  {:>7}", format!("{:.0} ns", line_ns(cpus)?));
             let mut speeds = vec![Vec::new(); contenders.len()];
             for _ in 0..ROUNDS {
-                for ((_, copy), speeds) in contenders.iter().zip(&mut speeds) {
-                    speeds.push(round(copy, room, len, cpus)?);
+                for (contender, speeds) in contenders.iter().zip(&mut speeds) {
+                    speeds.push(contender.round(room, len, cpus)?);
                 }
             }
-            print!("{len:>14}");
             for mut speeds in speeds {
                 speeds.sort_by(f64::total_cmp);
                 let [q1, median, q3] = [1, 2, 3].map(|part| speeds[part * ROUNDS / 4]);
-                print!("  {:>24}", format!("{median:.2} ({q1:.2}..{q3:.2})"));
+                print!("  {:>23}", format!("{median:.2} ({q1:.2}..{q3:.2})"));
             }
             println!();
         }

@@ -90,7 +90,12 @@ pub(crate) fn compare(criterion: &mut Criterion) {
                     };
                     // SAFETY: `next` leaves `len` bytes of the ring behind its position, and
                     // the message has as many.
-                    unsafe { block::copy(from.cast_const(), to, len) }
+                    unsafe {
+                        match case {
+                            Case::Load => block::load(from.cast_const(), to, len),
+                            Case::Store | Case::StoreFresh => block::store(from, to, len),
+                        }
+                    }
                 });
             });
         }

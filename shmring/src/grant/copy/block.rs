@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-pub(crate) use inner::{AVAILABLE, copy};
+pub(crate) use inner::{AVAILABLE, load, store};
 
 #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
 mod inner {
@@ -14,20 +14,35 @@ mod inner {
 
     const PIECE: usize = 16;
 
-    /// Copies `len` bytes, at least 16.
+    /// Copies `len` bytes, at least 16, to the shared side.
     ///
     /// # Safety
     /// `from` is valid for reads and `to` for writes of `len` bytes, and they do not
     /// overlap. Others may access the shared side meanwhile: to the compiler this is
     /// a black box, and to the machine every load and store in it is defined.
     #[inline(always)]
-    pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    pub(crate) unsafe fn store(from: *const u8, to: *mut u8, len: usize) {
         if len <= SHORT_MAX {
             // SAFETY: as for this function.
             unsafe { copy_short(from, to, len) }
         } else {
             // SAFETY: as for this function.
-            unsafe { machine::copy(from, to, len) }
+            unsafe { machine::store(from, to, len) }
+        }
+    }
+
+    /// Copies `len` bytes, at least 16, from the shared side.
+    ///
+    /// # Safety
+    /// As for [`store`].
+    #[inline(always)]
+    pub(crate) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
+        if len <= SHORT_MAX {
+            // SAFETY: as for this function.
+            unsafe { copy_short(from, to, len) }
+        } else {
+            // SAFETY: as for this function.
+            unsafe { machine::load(from, to, len) }
         }
     }
 
@@ -36,7 +51,7 @@ mod inner {
     /// follow one another.
     ///
     /// # Safety
-    /// As for [`copy`].
+    /// As for [`store`].
     #[inline(always)]
     unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
         // SAFETY: from `len` - 16 on there are 16 bytes, and so there are from each smaller
@@ -52,7 +67,7 @@ mod inner {
     }
 
     /// # Safety
-    /// `from` is valid for reads and `to` for writes of 16 bytes; see [`copy`].
+    /// `from` is valid for reads and `to` for writes of 16 bytes; see [`store`].
     #[inline(always)]
     unsafe fn move_piece(from: *const u8, to: *mut u8) {
         #[cfg(target_arch = "x86_64")]
@@ -88,5 +103,9 @@ mod inner {
 
     /// # Safety
     /// Never called where it is not available.
-    pub(crate) unsafe fn copy(_: *const u8, _: *mut u8, _: usize) {}
+    pub(crate) unsafe fn store(_: *const u8, _: *mut u8, _: usize) {}
+
+    /// # Safety
+    /// Never called where it is not available.
+    pub(crate) unsafe fn load(_: *const u8, _: *mut u8, _: usize) {}
 }

@@ -41,7 +41,7 @@ pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
         word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
     } else if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
         // SAFETY: both sides are valid for the length, and at least BLOCK_MIN long.
-        unsafe { block::copy(bytes.as_ptr(), words.as_ptr().cast_mut().cast(), bytes.len()) };
+        unsafe { block::store(bytes.as_ptr(), words.as_ptr().cast_mut().cast(), bytes.len()) };
     } else {
         words::store(words, bytes);
     }
@@ -55,7 +55,7 @@ pub(crate) fn load(words: &[AtomicU64], bytes: &mut [u8]) {
         *whole = word.load(Ordering::Relaxed).to_ne_bytes();
     } else if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
         // SAFETY: both sides are valid for the length, and at least BLOCK_MIN long.
-        unsafe { block::copy(words.as_ptr().cast(), bytes.as_mut_ptr(), bytes.len()) };
+        unsafe { block::load(words.as_ptr().cast(), bytes.as_mut_ptr(), bytes.len()) };
     } else {
         words::load(words, bytes);
     }

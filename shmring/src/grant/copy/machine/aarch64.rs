@@ -3,7 +3,7 @@
 use core::arch::naked_asm;
 use core::ffi::c_void;
 
-use super::{LIBC, Plan, Routine};
+use super::{Choice, LIBC, Plan, Routine};
 
 pub(super) static ROUTINES: &[&Routine] = &[&PAIRS_32, &LIBC];
 
@@ -16,9 +16,8 @@ static PAIRS_32: Routine = Routine {
 
 /// libc knows which CPUs have wider registers, or instructions for copying.
 pub(super) static PLANS: [Plan; 1] = [Plan {
-    medium: &PAIRS_32,
-    long: &LIBC,
-    long_min: 4096,
+    store: Choice { medium: &PAIRS_32, long: &LIBC, long_min: 4096 },
+    load: Choice { medium: &PAIRS_32, long: &LIBC, long_min: 4096 },
     reason: "a CPU that was not measured",
 }];
 

@@ -46,14 +46,23 @@ pub(crate) struct Routine {
     aliases: bool,
 }
 
-/// The routines by length.
-#[derive(Debug)]
-pub(crate) struct Plan {
+/// Routines by length.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Choice {
     medium: &'static Routine,
     long: &'static Routine,
     /// The first length for `long`.
     long_min: usize,
-    /// The CPUs that it is for, and on what evidence.
+}
+
+/// How a process copies.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// From private bytes to shared words.
+    store: Choice,
+    /// From shared words to private bytes.
+    load: Choice,
+    /// The CPUs that it is for.
     reason: &'static str,
 }
 
@@ -75,23 +84,34 @@ const NONE: usize = usize::MAX;
 const ALIAS_MAX: usize = 32;
 const PAGE: usize = 4096;
 
-impl Plan {
+impl Choice {
+    /// One routine for all lengths.
+    const fn always(routine: &'static Routine) -> Choice {
+        Choice { medium: routine, long: routine, long_min: usize::MAX }
+    }
+
     /// The routine for `len` bytes.
     #[inline(always)]
-    pub(crate) fn routine(&self, from: *const u8, to: *mut u8, len: usize) -> &'static Routine {
+    fn routine(&self, from: *const u8, to: *mut u8, len: usize) -> &'static Routine {
         let behind = to.addr().wrapping_sub(from.addr()) % PAGE;
         let is_slow = self.long.aliases && behind.wrapping_sub(1) < ALIAS_MAX;
         if len < self.long_min || is_slow { self.medium } else { self.long }
     }
 }
 
-impl fmt::Display for Plan {
+impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} from {} bytes on", self.medium.name, SHORT_MAX + 1)?;
         if self.long_min < usize::MAX {
             write!(f, ", {} from {} bytes on", self.long.name, self.long_min)?;
         }
-        write!(f, " ({})", self.reason)
+        Ok(())
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "stores by {}; loads by {}; for {}", self.store, self.load, self.reason)
     }
 }
 
@@ -112,14 +132,25 @@ fn choose() -> &'static Plan {
     &arch::PLANS[index]
 }
 
-/// Copies `len` bytes, more than [`SHORT_MAX`].
+/// Copies `len` bytes, more than [`SHORT_MAX`], to the shared side.
 ///
 /// # Safety
 /// `from` is valid for reads and `to` for writes of `len` bytes, and they do not overlap.
 #[inline(never)]
-pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
-    let routine = plan().routine(from, to, len);
+pub(crate) unsafe fn store(from: *const u8, to: *mut u8, len: usize) {
+    let routine = plan().store.routine(from, to, len);
     // SAFETY: as the caller promises; the plan holds only what the CPU has.
+    unsafe { (routine.copy)(to.cast(), from.cast(), len) };
+}
+
+/// Copies `len` bytes, more than [`SHORT_MAX`], from the shared side.
+///
+/// # Safety
+/// As for [`store`].
+#[inline(never)]
+pub(crate) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
+    let routine = plan().load.routine(from, to, len);
+    // SAFETY: as in `store`.
     unsafe { (routine.copy)(to.cast(), from.cast(), len) };
 }
 

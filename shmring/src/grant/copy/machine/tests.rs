@@ -2,7 +2,7 @@
 
 use core::ptr;
 
-use super::{ALIAS_MAX, PAGE, Plan, ROUTINES, Routine, SHORT_MAX, arch, copy, plan};
+use super::{ALIAS_MAX, Choice, PAGE, ROUTINES, Routine, SHORT_MAX, arch, load, plan, store};
 
 /// Memory between two pages that nobody may access.
 struct Guarded {
@@ -106,7 +106,7 @@ fn available() -> impl Iterator<Item = &'static Routine> {
 
 /// The lengths around which plans change their routine, multiples of all block sizes.
 fn edges() -> impl Iterator<Item = usize> {
-    [512, 1024, 2048, 4096, 8192].into_iter().flat_map(|edge| [edge - 1, edge, edge + 1])
+    [512, 1024, 2048, 4096, 16_384].into_iter().flat_map(|edge| [edge - 1, edge, edge + 1])
 }
 
 /// Catches bytes that are lost, moved, written beside the destination, or touched beyond
@@ -131,7 +131,7 @@ fn every_routine_is_exact_at_every_length() {
 /// Catches a routine that is right only for some alignments.
 #[test]
 fn every_routine_is_exact_at_every_alignment() {
-    let mut pair = Pair::new(4 * PAGE);
+    let mut pair = Pair::new(5 * PAGE);
     for routine in available() {
         for len in
             [129, 160, 191, 192, 193, 255, 256, 257, 320, 383, 385].into_iter().chain(edges())
@@ -161,42 +161,53 @@ fn every_routine_copies_long_messages() {
 /// shared side and to it.
 #[test]
 fn the_chosen_plan_is_exact_around_its_thresholds() {
-    let mut pair = Pair::new(4 * PAGE);
+    let mut pair = Pair::new(5 * PAGE);
     for len in (SHORT_MAX + 1..SHORT_MAX + 140).chain(edges()) {
         // SAFETY: as in `check_at_edges`.
-        let copy = |from: *const u8, to: *mut u8| unsafe { copy(from, to, len) };
-        for (from, to) in [(0, 0), (0, 8), (8, 0), (16, 8), (8, 16), (24, 64), (0, 4 * PAGE - len)]
-        {
-            pair.check("plan", &copy, from, to, len);
+        let store = |from: *const u8, to: *mut u8| unsafe { store(from, to, len) };
+        // SAFETY: as in `check_at_edges`.
+        let load = |from: *const u8, to: *mut u8| unsafe { load(from, to, len) };
+        let end = pair.source.len - len;
+        for (from, to) in [(0, 0), (0, 8), (8, 0), (16, 8), (8, 16), (24, 64), (0, end), (end, 0)] {
+            pair.check("store", &store, from, to, len);
+            pair.check("load", &load, from, to, len);
         }
     }
 }
 
-/// Catches a plan whose description is not what it does.
+/// Catches a choice whose description is not what it does.
 #[test]
-fn plans_take_the_routine_that_they_name() {
-    let at = |offset: usize| ptr::without_provenance_mut::<u8>((1 << 20) + offset);
-    let takes = |plan: &Plan, to, len| plan.routine(at(0), at(to), len).name;
+fn choices_take_the_routine_that_they_name() {
     for plan in &arch::PLANS {
-        let (medium, long) = (plan.medium.name, plan.long.name);
         let text = plan.to_string();
-        assert!(text.starts_with(medium) && text.ends_with(&format!("({})", plan.reason)));
-        assert_eq!(takes(plan, 0, SHORT_MAX + 1), medium);
-        if plan.long_min == usize::MAX {
-            assert_eq!(takes(plan, 0, 1 << 30), medium);
-            continue;
-        }
-        assert!(text.contains(&format!("{long} from {} bytes on", plan.long_min)), "{text}");
-        assert_eq!(takes(plan, 0, plan.long_min - 1), medium);
-        assert_eq!(takes(plan, 0, plan.long_min), long);
-        // The destination follows the source closely, modulo a page.
-        for behind in 1..=ALIAS_MAX {
-            let expected = if plan.long.aliases { medium } else { long };
-            assert_eq!(takes(plan, behind, plan.long_min), expected);
-            assert_eq!(takes(plan, 7 * PAGE + behind, plan.long_min), expected);
-        }
-        assert_eq!(takes(plan, ALIAS_MAX + 1, plan.long_min), long);
-        assert_eq!(takes(plan, PAGE - 8, plan.long_min), long);
+        assert!(text.contains(&plan.store.to_string()) && text.contains(&plan.load.to_string()));
+        assert!(text.ends_with(plan.reason));
+        check_choice(&plan.store);
+        check_choice(&plan.load);
     }
     assert!(ptr::eq(plan(), plan()), "chosen once");
+}
+
+fn check_choice(choice: &Choice) {
+    let at = |offset: usize| ptr::without_provenance_mut::<u8>((1 << 20) + offset);
+    let takes = |to, len| choice.routine(at(0), at(to), len).name;
+    let (medium, long) = (choice.medium.name, choice.long.name);
+    let text = choice.to_string();
+    assert!(text.starts_with(&format!("{medium} from 129 bytes on")), "{text}");
+    assert_eq!(takes(0, SHORT_MAX + 1), medium);
+    if choice.long_min == usize::MAX {
+        assert_eq!(takes(0, 1 << 30), medium);
+        return;
+    }
+    assert!(text.ends_with(&format!("{long} from {} bytes on", choice.long_min)), "{text}");
+    assert_eq!(takes(0, choice.long_min - 1), medium);
+    assert_eq!(takes(0, choice.long_min), long);
+    // The destination follows the source closely, modulo a page.
+    for behind in 1..=ALIAS_MAX {
+        let expected = if choice.long.aliases { medium } else { long };
+        assert_eq!(takes(behind, choice.long_min), expected);
+        assert_eq!(takes(7 * PAGE + behind, choice.long_min), expected);
+    }
+    assert_eq!(takes(ALIAS_MAX + 1, choice.long_min), long);
+    assert_eq!(takes(PAGE - 8, choice.long_min), long);
 }

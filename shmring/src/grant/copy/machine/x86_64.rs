@@ -5,7 +5,7 @@ use core::arch::x86_64::{__cpuid, __cpuid_count, __get_cpuid_max};
 use core::ffi::c_void;
 use std::arch::is_x86_feature_detected;
 
-use super::{LIBC, Plan, Routine};
+use super::{Choice, LIBC, Plan, Routine};
 
 pub(super) static ROUTINES: &[&Routine] = &[&BLOCKS_16, &BLOCKS_32, &LINES_64, &STRING, &LIBC];
 
@@ -32,34 +32,35 @@ const ZEN_4: usize = 2;
 const ZEN_3: usize = 3;
 const OTHER: usize = 4;
 
-/// Which plan is for which CPU, and what it was measured with, is in the table of
-/// shmring-bench/PERFORMANCE.md.
+/// `rep movsb` spares the reads for ownership of whole lines on Zen 5. On Zen 4 it is the faster
+/// way to load what lies in another CPU's caches, and the slower one where both share a cache,
+/// for less than 16 KiB. shmring-bench/PERFORMANCE.md has the figures.
 pub(super) static PLANS: [Plan; 5] = [
     Plan {
-        medium: &LINES_64,
-        long: &STRING,
-        long_min: 2048,
+        store: Choice { medium: &LINES_64, long: &STRING, long_min: 2048 },
+        load: Choice { medium: &LINES_64, long: &STRING, long_min: 2048 },
         reason: "AMD family 26 or later with AVX-512 and fast short rep movsb",
     },
     Plan {
-        medium: &BLOCKS_32,
-        long: &STRING,
-        long_min: 2048,
+        store: Choice { medium: &BLOCKS_32, long: &STRING, long_min: 2048 },
+        load: Choice { medium: &BLOCKS_32, long: &STRING, long_min: 2048 },
         reason: "AMD family 26 or later with AVX and fast short rep movsb",
     },
     Plan {
-        medium: &LINES_64,
-        long: &STRING,
-        long_min: 8192,
+        store: Choice::always(&LINES_64),
+        load: Choice { medium: &LINES_64, long: &STRING, long_min: 16_384 },
         reason: "AMD family 25 with AVX-512 and enhanced rep movsb",
     },
     Plan {
-        medium: &BLOCKS_16,
-        long: &BLOCKS_16,
-        long_min: usize::MAX,
+        store: Choice::always(&BLOCKS_16),
+        load: Choice::always(&BLOCKS_16),
         reason: "AMD family 25 without AVX-512",
     },
-    Plan { medium: &BLOCKS_16, long: &LIBC, long_min: 4096, reason: "a CPU that was not measured" },
+    Plan {
+        store: Choice { medium: &BLOCKS_16, long: &LIBC, long_min: 4096 },
+        load: Choice { medium: &BLOCKS_16, long: &LIBC, long_min: 4096 },
+        reason: "a CPU that was not measured",
+    },
 ];
 
 /// What the choice depends on.
@@ -338,7 +339,7 @@ mod tests {
                     has_avx512: has(4),
                 };
                 let plan = &PLANS[choose_for(cpu)];
-                for routine in [plan.medium, plan.long] {
+                for routine in [plan.store, plan.load].iter().flat_map(|it| [it.medium, it.long]) {
                     let needs = |other: &Routine| std::ptr::eq(routine, other);
                     assert!(!needs(&BLOCKS_32) || cpu.has_avx, "{cpu:?}");
                     assert!(!needs(&LINES_64) || cpu.has_avx512, "{cpu:?}");
@@ -372,6 +373,8 @@ mod tests {
     #[test]
     fn this_cpu_has_what_its_plan_needs() {
         let plan = super::super::plan();
-        assert!((plan.medium.is_available)() && (plan.long.is_available)(), "{plan}");
+        for choice in [plan.store, plan.load] {
+            assert!((choice.medium.is_available)() && (choice.long.is_available)(), "{plan}");
+        }
     }
 }
