@@ -69,7 +69,7 @@ pub use contestant::Contestant;
 pub use cpu::now_ns;
 pub use error::{Error, WorkerFailure};
 pub use intercept::{intercept, intercept_with};
-pub use machine::Machine;
+pub use machine::{CpuModel, Machine};
 pub use options::{Options, Progress, Watch};
 pub use probe::{Placement, Probe, probe};
 pub use transfer::{Transfer, transfer};

@@ -53,7 +53,8 @@ fn table(scenario: Scenario) -> Table {
 /// A report in which nothing is missing.
 pub(crate) fn whole() -> Report {
     let words = || Some("words".to_owned());
-    let machine = Machine { governor: words(), commit: words(), ..Machine::this() };
+    let cpu_model = Some(CpuModel { family: 25, model: 17, stepping: 1 });
+    let machine = Machine { cpu_model, governor: words(), commit: words(), ..Machine::this() };
     let cost = CostRow {
         cost: "clock".to_owned(),
         about: "it ticks".to_owned(),

@@ -219,6 +219,8 @@ pub use facts::{
     Description, ElementType, Front, Holder, Kind, Obtained, Participant, PidNamespace, Process,
     ProcessState, Standstill, Status, WakeFences,
 };
+#[doc(hidden)]
+pub use grant::copy_routine;
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{

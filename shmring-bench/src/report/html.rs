@@ -38,7 +38,7 @@ pub fn html(report: &Report) -> String {
         page,
         "<p class=\"dim\">{} CPUs of {}{kind} · Linux {} · {} · commit {} · {} of {} rounds</p>",
         machine.cpus,
-        escaped(&machine.cpu),
+        escaped(&machine.processor()),
         escaped(&machine.kernel),
         escaped(&machine.date),
         escaped(machine.commit.as_deref().unwrap_or("unknown")),

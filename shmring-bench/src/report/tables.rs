@@ -16,7 +16,11 @@ pub fn tables(report: &Report) -> String {
     let commit = machine.commit.as_deref().unwrap_or("unknown");
     let mut text = wrapped(&format!(
         "{}: {} CPUs of {}{kind}; Linux {}; {}; commit {commit}.",
-        report.preset, machine.cpus, machine.cpu, machine.kernel, machine.date
+        report.preset,
+        machine.cpus,
+        machine.processor(),
+        machine.kernel,
+        machine.date
     ));
     let done = match (report.rounds_done, report.rounds) {
         (done, all) if done < all => format!("{done} of {all} rounds, as it was interrupted"),

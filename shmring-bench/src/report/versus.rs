@@ -33,7 +33,11 @@ pub fn versus(first: &Report, second: &Report) -> String {
         commit(second),
         commit(first)
     ));
-    if first.machine.cpu != second.machine.cpu || first.machine.kernel != second.machine.kernel {
+    let (machine, other) = (&first.machine, &second.machine);
+    // Sessions from before it was recorded have no model.
+    let is_other_model =
+        machine.cpu_model.zip(other.cpu_model).is_some_and(|(first, second)| first != second);
+    if machine.cpu != other.cpu || machine.kernel != other.kernel || is_other_model {
         text.push_str("Warning: they were not measured on the same machine and kernel.\n");
     }
     let mut both = 0;

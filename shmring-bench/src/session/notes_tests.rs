@@ -10,6 +10,7 @@ use crate::results::Run;
 fn machine() -> Machine {
     Machine {
         cpu: String::new(),
+        cpu_model: None,
         cpus: 2,
         virtual_machine: false,
         governor: Some("performance".to_owned()),

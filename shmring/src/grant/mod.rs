@@ -16,6 +16,7 @@ mod scratch;
 
 use std::fmt;
 
+pub use copy::copy_routine;
 pub use elements::{Elements, Space};
 pub(crate) use elements::{
     load as load_elements, load_one as load_element, store as store_elements,

@@ -2,32 +2,47 @@
 
 #![allow(unsafe_code)]
 
-pub(crate) use machine::{AVAILABLE, copy};
+pub(crate) use inner::{AVAILABLE, load, store};
 
-#[cfg(all(target_arch = "x86_64", not(miri)))]
-mod machine {
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod inner {
     use std::arch::asm;
+
+    use super::super::machine::{self, SHORT_MAX};
 
     pub(crate) const AVAILABLE: bool = true;
 
-    /// Bytes of a short copy.
-    const SHORT_MAX: usize = 128;
     const PIECE: usize = 16;
 
-    /// Copies `len` bytes, at least 16.
+    /// Copies `len` bytes, at least 16, to the shared side.
     ///
     /// # Safety
     /// `from` is valid for reads and `to` for writes of `len` bytes, and they do not
     /// overlap. Others may access the shared side meanwhile: to the compiler this is
     /// a black box, and to the machine every load and store in it is defined.
     #[inline(always)]
-    pub(crate) unsafe fn copy(from: *const u8, to: *mut u8, len: usize) {
+    pub(crate) unsafe fn store(from: *const u8, to: *mut u8, len: usize) {
         if len <= SHORT_MAX {
             // SAFETY: as for this function.
             unsafe { copy_short(from, to, len) }
         } else {
             // SAFETY: as for this function.
-            unsafe { copy_long(from, to, len) }
+            unsafe { machine::store(from, to, len) }
+        }
+    }
+
+    /// Copies `len` bytes, at least 16, from the shared side.
+    ///
+    /// # Safety
+    /// As for [`store`].
+    #[inline(always)]
+    pub(crate) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
+        if len <= SHORT_MAX {
+            // SAFETY: as for this function.
+            unsafe { copy_short(from, to, len) }
+        } else {
+            // SAFETY: as for this function.
+            unsafe { machine::load(from, to, len) }
         }
     }
 
@@ -36,7 +51,7 @@ mod machine {
     /// follow one another.
     ///
     /// # Safety
-    /// As for [`copy`].
+    /// As for [`store`].
     #[inline(always)]
     unsafe fn copy_short(from: *const u8, to: *mut u8, len: usize) {
         // SAFETY: from `len` - 16 on there are 16 bytes, and so there are from each smaller
@@ -52,9 +67,10 @@ mod machine {
     }
 
     /// # Safety
-    /// `from` is valid for reads and `to` for writes of 16 bytes; see [`copy`].
+    /// `from` is valid for reads and `to` for writes of 16 bytes; see [`store`].
     #[inline(always)]
     unsafe fn move_piece(from: *const u8, to: *mut u8) {
+        #[cfg(target_arch = "x86_64")]
         // SAFETY: as the caller promises.
         unsafe {
             asm!(
@@ -66,61 +82,30 @@ mod machine {
                 options(nostack, preserves_flags),
             );
         }
-    }
-
-    /// # Safety
-    /// As for [`copy`].
-    unsafe fn copy_long(from: *const u8, to: *mut u8, len: usize) {
-        // SAFETY: 64, then 16 bytes at a time, stays below `len`; the last 16 bytes
-        // end exactly at `len`, which is at least 16.
+        #[cfg(target_arch = "aarch64")]
+        // SAFETY: as the caller promises.
         unsafe {
             asm!(
-                "sub {len}, 64",
-                "jb 3f",
-                "2:",
-                "movups {a}, [{from}]",
-                "movups {b}, [{from} + 16]",
-                "movups {c}, [{from} + 32]",
-                "movups {d}, [{from} + 48]",
-                "movups [{to}], {a}",
-                "movups [{to} + 16], {b}",
-                "movups [{to} + 32], {c}",
-                "movups [{to} + 48], {d}",
-                "add {from}, 64",
-                "add {to}, 64",
-                "sub {len}, 64",
-                "jae 2b",
-                "3:",
-                "add {len}, 48",
-                "js 5f",
-                "4:",
-                "movups {a}, [{from}]",
-                "movups [{to}], {a}",
-                "add {from}, 16",
-                "add {to}, 16",
-                "sub {len}, 16",
-                "jns 4b",
-                "5:",
-                "movups {a}, [{from} + {len}]",
-                "movups [{to} + {len}], {a}",
-                from = inout(reg) from => _,
-                to = inout(reg) to => _,
-                len = inout(reg) len => _,
-                a = out(xmm_reg) _,
-                b = out(xmm_reg) _,
-                c = out(xmm_reg) _,
-                d = out(xmm_reg) _,
-                options(nostack),
+                "ldr {piece:q}, [{from}]",
+                "str {piece:q}, [{to}]",
+                from = in(reg) from,
+                to = in(reg) to,
+                piece = out(vreg) _,
+                options(nostack, preserves_flags),
             );
         }
     }
 }
 
-#[cfg(not(all(target_arch = "x86_64", not(miri))))]
-mod machine {
+#[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+mod inner {
     pub(crate) const AVAILABLE: bool = false;
 
     /// # Safety
     /// Never called where it is not available.
-    pub(crate) unsafe fn copy(_: *const u8, _: *mut u8, _: usize) {}
+    pub(crate) unsafe fn store(_: *const u8, _: *mut u8, _: usize) {}
+
+    /// # Safety
+    /// Never called where it is not available.
+    pub(crate) unsafe fn load(_: *const u8, _: *mut u8, _: usize) {}
 }

@@ -21,7 +21,7 @@ pub(crate) fn store_elements<T: Element>(words: &[AtomicU64], first: usize, elem
     let to: *mut u8 = unsafe { words.as_ptr().cast_mut().cast::<u8>().add(offset) };
     if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
         // SAFETY: both sides are valid for the length, which is at least BLOCK_MIN.
-        unsafe { block::copy(bytes.as_ptr(), to, bytes.len()) };
+        unsafe { block::store(bytes.as_ptr(), to, bytes.len()) };
         return;
     }
     macro_rules! store_as {
@@ -56,7 +56,7 @@ pub(crate) fn load_elements<T: Element>(words: &[AtomicU64], first: usize, eleme
     let from: *mut u8 = unsafe { words.as_ptr().cast_mut().cast::<u8>().add(offset) };
     if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
         // SAFETY: both sides are valid for the length, which is at least BLOCK_MIN.
-        unsafe { block::copy(from, bytes.as_mut_ptr(), bytes.len()) };
+        unsafe { block::load(from, bytes.as_mut_ptr(), bytes.len()) };
         return;
     }
     macro_rules! load_as {

@@ -9,6 +9,8 @@
 
 mod block;
 mod elements;
+#[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+mod machine;
 mod words;
 
 use crate::sync::{AtomicU64, Ordering};
@@ -22,6 +24,14 @@ const WORD: usize = 8;
 /// instructions.
 const BLOCK_MIN: usize = 32;
 
+/// Describes how this process copies messages of more than 128 bytes, and why so.
+pub fn copy_routine() -> String {
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+    return machine::plan().to_string();
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+    return format!("8-byte words ({})", std::env::consts::ARCH);
+}
+
 /// Stores `bytes` at the start of `words`, which hold at least as many. The rest of
 /// the last word it touches may become anything.
 #[inline(always)]
@@ -31,7 +41,7 @@ pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
         word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
     } else if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
         // SAFETY: both sides are valid for the length, and at least BLOCK_MIN long.
-        unsafe { block::copy(bytes.as_ptr(), words.as_ptr().cast_mut().cast(), bytes.len()) };
+        unsafe { block::store(bytes.as_ptr(), words.as_ptr().cast_mut().cast(), bytes.len()) };
     } else {
         words::store(words, bytes);
     }
@@ -45,7 +55,7 @@ pub(crate) fn load(words: &[AtomicU64], bytes: &mut [u8]) {
         *whole = word.load(Ordering::Relaxed).to_ne_bytes();
     } else if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
         // SAFETY: both sides are valid for the length, and at least BLOCK_MIN long.
-        unsafe { block::copy(words.as_ptr().cast(), bytes.as_mut_ptr(), bytes.len()) };
+        unsafe { block::load(words.as_ptr().cast(), bytes.as_mut_ptr(), bytes.len()) };
     } else {
         words::load(words, bytes);
     }

@@ -1,24 +1,13 @@
-//! From which length on a block of machine code copies faster than a loop over words:
-//! `cargo bench -p shmring-bench --bench copy`.
-//!
-//! The very files of `shmring` are compiled here, as only the choice between them is
-//! visible from outside. The shared side is a ring of slots, larger than the first-level
-//! cache, so that the copies do not always meet the same lines.
-
-#[path = "../../shmring/src/grant/copy/block.rs"]
-mod block;
-#[path = "../../shmring/src/grant/copy/words.rs"]
-mod words;
-
-/// What the copy routines import.
-mod sync {
-    pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
-}
+//! From which length on a block of machine code copies faster than a loop over words, on one
+//! CPU. The shared side is a ring of slots, larger than the first-level cache, so that the
+//! copies do not always meet the same lines.
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use sync::AtomicU64;
+use criterion::{BenchmarkId, Criterion};
+
+use crate::sync::AtomicU64;
+use crate::{block, words};
 
 const RING_WORDS: usize = 1 << 15;
 /// Lengths in bytes, around where the two cross and far beyond.
@@ -60,14 +49,15 @@ fn bytes(message: &mut [u64]) -> &mut [u8] {
     unsafe { std::slice::from_raw_parts_mut(message.as_mut_ptr().cast(), message.len() * 8) }
 }
 
+/// Prints what criterion has to say.
 #[allow(unsafe_code)]
-fn compare(criterion: &mut Criterion) {
+pub(crate) fn compare(criterion: &mut Criterion) {
     let ring: Vec<AtomicU64> = (0..RING_WORDS as u64).map(AtomicU64::new).collect();
     let mut message = vec![7; 512];
     for (name, case) in
         [("store", Case::Store), ("store fresh", Case::StoreFresh), ("load", Case::Load)]
     {
-        let mut group = criterion.benchmark_group(name);
+        let mut group = criterion.benchmark_group(format!("short {name}"));
         for len in LENS {
             let message = &mut message[..len / 8];
             let mut position = 0;
@@ -100,13 +90,15 @@ fn compare(criterion: &mut Criterion) {
                     };
                     // SAFETY: `next` leaves `len` bytes of the ring behind its position, and
                     // the message has as many.
-                    unsafe { block::copy(from.cast_const(), to, len) }
+                    unsafe {
+                        match case {
+                            Case::Load => block::load(from.cast_const(), to, len),
+                            Case::Store | Case::StoreFresh => block::store(from, to, len),
+                        }
+                    }
                 });
             });
         }
         group.finish();
     }
 }
-
-criterion_group!(benches, compare);
-criterion_main!(benches);
