@@ -4,11 +4,16 @@ use proptest::prelude::*;
 
 use super::{header, page, set_word, sign, word_of};
 use crate::error::ConfigError;
-use crate::facts::{ElementType, Kind};
+use crate::facts::{ElementType, Kind, TypeName};
 use crate::layout::{BadHeader, Geometry, Header, LAYOUT_HASH, MAGIC, MAX_SLOT_BYTES, Shape, many};
 
 const SLOT_KINDS: [Kind; 3] = [Kind::Mpmc, Kind::Mpsc, Kind::Spmc];
-const TICK: ElementType = ElementType { size_bytes: 24, align_bytes: 8, type_id: 0x7469_636B };
+const TICK: ElementType = ElementType {
+    size_bytes: 24,
+    align_bytes: 8,
+    type_id: 0x7469_636B,
+    name: TypeName::new("Tick"),
+};
 
 fn slots(kind: Kind, slots: u64, slot_bytes: u64, element: Option<ElementType>) -> Geometry {
     let shape = Shape::Slots { kind, slots, slot_bytes, element };
@@ -20,7 +25,7 @@ fn packed(slots: u64, element: ElementType) -> Geometry {
 }
 
 fn of_size(size_bytes: u64, align_bytes: u64) -> ElementType {
-    ElementType { size_bytes, align_bytes, type_id: 7 }
+    ElementType { size_bytes, align_bytes, type_id: 7, name: TypeName::UNKNOWN }
 }
 
 /// Catches a bound of the number of slots that is off by one, or another for one kind.
@@ -281,9 +286,13 @@ fn a_header_of_another_kind_is_refused_or_that_kind() {
 fn shape() -> impl Strategy<Value = Shape> {
     let count = prop_oneof![8 => (0_u32..25).prop_map(|shift| 1 << shift), 1 => 0_u64..100];
     let slot_bytes = prop_oneof![8 => (2_u64..200).prop_map(|words| 8 * words), 1 => 0_u64..4096];
-    let element = (0_u32..5, 0_u64..20, any::<u64>()).prop_map(|(shift, times, type_id)| {
-        ElementType { size_bytes: times << shift, align_bytes: 1 << shift, type_id }
-    });
+    let element =
+        (0_u32..5, 0_u64..20, any::<u64>()).prop_map(|(shift, times, type_id)| ElementType {
+            size_bytes: times << shift,
+            align_bytes: 1 << shift,
+            type_id,
+            name: TypeName::UNKNOWN.followed_by_number(type_id),
+        });
     let typed = proptest::option::of(element.clone());
     prop_oneof![
         (11_u32..34).prop_map(|shift| Shape::Records { capacity_bytes: 1 << shift }),

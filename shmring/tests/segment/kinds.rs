@@ -4,7 +4,6 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
-use bytemuck::{Pod, Zeroable};
 use shmring::{
     AttachError, Config, ConfigError, CreateError, Element, ElementType, Kind, Observer, Segment,
     TryRecvError,
@@ -14,22 +13,14 @@ use crate::common::child::{self, say};
 use crate::common::{Name, SLOT_KINDS, eventually, slots, watchdog};
 
 /// An element of 12 bytes.
-#[derive(Clone, Copy, Pod, Zeroable)]
+#[derive(Clone, Copy, Element)]
 #[repr(C)]
 struct Odd([u32; 3]);
 
-impl Element for Odd {
-    const TYPE_ID: u64 = 0xABCD;
-}
-
 /// An element of no size.
-#[derive(Clone, Copy, Pod, Zeroable)]
+#[derive(Clone, Copy, Element)]
 #[repr(C)]
 struct Nothing;
-
-impl Element for Nothing {
-    const TYPE_ID: u64 = 1;
-}
 
 fn refusal(name: &Name, config: &Config) -> ConfigError {
     let from_size = config.rounded_capacity_bytes().unwrap_err();
@@ -166,9 +157,10 @@ fn kinds_are_read_as_they_are_written() {
 }
 
 fn facts(description: &shmring::Description) -> String {
-    let element = description
-        .element
-        .map(|ElementType { size_bytes, align_bytes, type_id }| (size_bytes, align_bytes, type_id));
+    let element =
+        description.element.map(|ElementType { size_bytes, align_bytes, type_id, name }| {
+            (size_bytes, align_bytes, type_id, name)
+        });
     format!(
         "{} {:?} {:?} {element:?} {} {} {}",
         description.kind,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bytemuck::{Pod, Zeroable};
+use bytemuck::Pod;
 use shmring::{
     Config, Consumer, Element, Front, Kind, Observer, PeekEnd, Peeked, Producer, Role, Segment,
     packed,
@@ -83,18 +83,14 @@ fn as_much_as_is_asked_for() {
 }
 
 /// An element of a size that no word has.
-#[derive(Clone, Copy, Pod, Zeroable, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Element)]
 #[repr(C)]
 struct Odd([u8; 3]);
-
-impl Element for Odd {
-    const TYPE_ID: u64 = 0x0DD;
-}
 
 /// Catches elements that are read across each other, or from the wrong end of the ring.
 #[test]
 fn elements_of_any_size() {
-    fn check<T: Element + PartialEq>(make: impl Fn(u64) -> T) {
+    fn check<T: Element + Pod + PartialEq>(make: impl Fn(u64) -> T) {
         let name = Name::new();
         let segment = name.create(&Config::packed::<T>().slots(8));
         let mut tx: packed::Producer<T> = segment.packed_producer().unwrap();
