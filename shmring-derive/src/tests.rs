@@ -32,6 +32,23 @@ fn what_has_no_fixed_layout_is_refused() {
     }
 }
 
+/// Catches padding that is found without saying where: the compiler shows these words, at the field.
+#[test]
+fn padding_is_named_after_the_field_beside_it() {
+    let source = "#[repr(C)] struct Trade { size: u32, r#type: f64, #[doc = \"\"] side: u8 }";
+    let tokens = derive(&parse_str(source).unwrap()).unwrap().to_string();
+    for words in [
+        "`Trade` has padding before its field `size`",
+        "`Trade` has padding before its field `type`",
+        "`Trade` has padding before its field `side`",
+        "`Trade` has padding after its field `side`",
+    ] {
+        assert!(tokens.contains(words), "{words}: {tokens}");
+    }
+    let tokens = derive(&parse_str("#[repr(C)] struct Pair(u8, u16);").unwrap()).unwrap();
+    assert!(tokens.to_string().contains("`Pair` has padding before its field `1`"));
+}
+
 /// Catches a representation that is not found among others.
 #[test]
 fn representations_may_stand_among_others() {

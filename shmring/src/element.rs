@@ -27,6 +27,26 @@ use crate::ring::Corrupt;
 ///     price: f64, // `Trade` has padding before its field `price`
 /// }
 /// ```
+///
+/// Behind the last field as well, and where a nested struct, an array or an argument brings it:
+///
+/// ```compile_fail
+/// #[derive(Clone, Copy, shmring::Element)]
+/// #[repr(C)]
+/// struct Trade {
+///     price: f64,
+///     size: u32, // `Trade` has padding after its field `size`
+/// }
+/// ```
+///
+/// ```compile_fail
+/// # use shmring::Config;
+/// #[derive(Clone, Copy, shmring::Element)]
+/// #[repr(C)]
+/// struct Pair<A: Copy, B: Copy>(A, B);
+///
+/// let _ = Config::packed::<Pair<u8, u16>>(); // `Pair` has padding before its field `1`
+/// ```
 pub use shmring_derive::Element;
 
 /// A type whose values a ring holds as they lie in memory.

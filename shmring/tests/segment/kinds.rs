@@ -277,7 +277,7 @@ fn fields_of_slots_and_elements_are_checked() {
     let word = |index: usize| u64::from_ne_bytes(sound[8 * index..][..8].try_into().unwrap());
     let file = OpenOptions::new().write(true).open(name.path()).unwrap();
     // Every word that says something of the kind, the slots or the element.
-    let told = [2, 8, 24, 12, 4, 0xABCD];
+    let told = [2, 8, 24, 12, 4, Odd::TYPE_ID];
     let places: Vec<usize> = (3..511).filter(|&index| told.contains(&word(index))).collect();
     assert!(places.len() >= told.len(), "{places:?}");
     for index in places {

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use bytemuck::Pod;
+use bytemuck::{Pod, Zeroable};
 use shmring::{
     Config, Consumer, Element, Front, Kind, Observer, PeekEnd, Peeked, Producer, Role, Segment,
     packed,
@@ -83,7 +83,7 @@ fn as_much_as_is_asked_for() {
 }
 
 /// An element of a size that no word has.
-#[derive(Clone, Copy, Debug, PartialEq, Element)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable, Element)]
 #[repr(C)]
 struct Odd([u8; 3]);
 
