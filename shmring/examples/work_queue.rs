@@ -45,7 +45,6 @@ fn supervise(jobs: &str, results: &str) -> Result<(), Box<dyn Error>> {
     let mut acknowledged = acknowledged.typed_consumer::<Done>()?;
     let start = || Command::new(env::current_exe()?).args([jobs, results]).spawn();
     let mut workers = [start()?, start()?, start()?];
-
     let mut open: BTreeSet<Job> = (0..JOBS).collect();
     open.iter().try_for_each(|job| queue.send(job))?;
     let (mut deaths, mut again) = (0, 0);

@@ -189,7 +189,12 @@ fn check_words(geometry: Geometry, kind: u64, capacity: u64, total: u64, last: [
     let words: Vec<u64> = (0..17).map(|index| word_of(&page, index)).collect();
     let first = [MAGIC, 3, LAYOUT_HASH, total, kind, 1, capacity, 3, 5, 5, 1_234_567_890, 4321];
     assert_eq!(words, [&first[..], &last[..]].concat());
-    assert!((17..511).all(|index| word_of(&page, index) == 0));
+    let mut name = *b"Tick\0\0\0\0";
+    if geometry.shape.element().is_none_or(|element| element.type_id != TICK.type_id) {
+        name = [0; 8];
+    }
+    assert_eq!(word_of(&page, 17), u64::from_ne_bytes(name));
+    assert!((18..511).all(|index| word_of(&page, index) == 0));
 }
 
 /// Catches a word that is believed because the checksum is right, or ignored because the
@@ -202,6 +207,7 @@ fn a_signed_header_with_a_wrong_word_is_refused() {
     let plain = slots(Kind::Mpmc, 8, 40, None);
     let typed = slots(Kind::Spmc, 8, 40, Some(TICK));
     let packed = packed(8, TICK);
+    let tick = u64::from_ne_bytes(*b"Tick\0\0\0\0");
     let cases = [
         (record, 12, 1, unused(1)),
         (record, 13, 16, unused(16)),
@@ -242,7 +248,12 @@ fn a_signed_header_with_a_wrong_word_is_refused() {
         (packed, 14, u64::MAX, corrupt("geometry", 192)),
         (packed, 15, 0, corrupt("geometry", 192)),
         (packed, 15, 16, corrupt("geometry", 192)),
-        (packed, 17, 1, unused(1)),
+        // Names where there is no type, and what is no name.
+        (record, 17, 1, unused(1)),
+        (plain, 20, 1, unused(1)),
+        (typed, 17, 0xFF, unused(0xFF)),
+        (packed, 18, 1, unused(tick)),
+        (packed, 21, 1, unused(1)),
         (plain, 510, 1, unused(1)),
     ];
     for (geometry, index, value, expected) in cases {

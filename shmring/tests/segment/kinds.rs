@@ -200,7 +200,7 @@ fn another_process_sees_what_was_made() {
         .zip(&configs)
         .map(|(name, config)| facts(name.create(config).description()))
         .collect();
-    let odd = "Some((12, 4, 43981))";
+    let odd = format!("Some((12, 4, {}, \"Odd\"))", Odd::TYPE_ID);
     assert_eq!(made[0], "mpmc Some(128) Some(104) None 13312 96 45056");
     assert_eq!(made[4], format!("mpsc Some(8) Some(24) {odd} 192 16 32768"));
     assert_eq!(made[9], format!("packed Some(1024) Some(12) {odd} 12288 12 40960"));

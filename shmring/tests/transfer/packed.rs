@@ -280,6 +280,7 @@ fn packed_handles_are_for_packed_rings_of_their_type() {
         records.create(&Config::spsc().capacity_bytes(4096)),
     ] {
         let text = text(segment.packed_producer::<u8>().map(|_| ()).unwrap_err(), true);
-        assert_eq!(text, "the ring holds bytes, not type 0x101 of 1 bytes, aligned to 1");
+        let start = "the ring holds bytes, not `u8` (1 bytes aligned to 1, type id 0x101); ";
+        assert!(text.starts_with(start), "{text}");
     }
 }
