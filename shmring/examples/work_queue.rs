@@ -9,7 +9,7 @@ use std::process::{Command, id};
 use std::{collections::BTreeSet, env, error::Error, time::Duration};
 
 use nix::sys::signal::{Signal, raise};
-use shmring::{Config, Observer, RecvError, Segment, bytemuck::pod_read_unaligned};
+use shmring::{Config, Observer, Pending, RecvError, Segment};
 
 const JOBS: u64 = 200;
 type Job = u64;
@@ -45,7 +45,6 @@ fn supervise(jobs: &str, results: &str) -> Result<(), Box<dyn Error>> {
     let mut acknowledged = acknowledged.typed_consumer::<Done>()?;
     let start = || Command::new(env::current_exe()?).args([jobs, results]).spawn();
     let mut workers = [start()?, start()?, start()?];
-
     let mut open: BTreeSet<Job> = (0..JOBS).collect();
     open.iter().try_for_each(|job| queue.send(job))?;
     let (mut deaths, mut again) = (0, 0);
@@ -66,7 +65,8 @@ fn supervise(jobs: &str, results: &str) -> Result<(), Box<dyn Error>> {
         if deaths > before {
             // An observer sees what nobody has taken yet, and takes nothing.
             let waiting = Observer::open(jobs)?.peek(usize::MAX, size_of::<Job>())?.messages;
-            let waiting = waiting.iter().map(|job| pod_read_unaligned(&job.bytes)).collect();
+            let job = |job: &Pending| Ok(Job::from_ne_bytes(job.bytes[..].try_into()?));
+            let waiting = waiting.iter().map(job).collect::<Result<_, Box<dyn Error>>>()?;
             let lost: Vec<_> = open.difference(&waiting).collect();
             lost.iter().try_for_each(|job| queue.send(job))?;
             again += lost.len();

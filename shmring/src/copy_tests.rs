@@ -1,9 +1,10 @@
 //! The copy routines against a model of plain bytes.
 
+use bytemuck::Pod;
 use proptest::prelude::*;
 
 use super::{extract, load, load_elements, patch, store, store_elements};
-use crate::element::Element;
+use crate::element::{Element, Unchecked};
 use crate::grant::Scratch;
 use crate::ring::Place;
 use crate::sync::{AtomicU64, Ordering};
@@ -122,7 +123,7 @@ fn private_bytes_may_lie_at_any_address() {
 }
 
 /// Elements at an offset among others of their type, stored and loaded.
-fn check_elements<T: Element>(first: usize, count: usize) {
+fn check_elements<T: Element + Pod>(first: usize, count: usize) {
     let size = size_of::<T>();
     let (offset, len) = (first * size, count * size);
     let mut expected = background(offset, len);
@@ -136,7 +137,7 @@ fn check_elements<T: Element>(first: usize, count: usize) {
     // With neighbours, which a load must leave as they are.
     let mut loaded = vec![T::zeroed(); count + 2];
     bytemuck::cast_slice_mut(&mut loaded).copy_from_slice(&pattern(len + 2 * size, 17));
-    load_elements(&words, first, &mut loaded[1..=count]);
+    load_elements(&words, first, Unchecked::of(&mut loaded[1..=count]).unwrap());
     let mut expected = pattern(len + 2 * size, 17);
     expected[size..size + len].copy_from_slice(&pattern(len, 13));
     let found: &[u8] = bytemuck::cast_slice(&loaded);
@@ -144,7 +145,7 @@ fn check_elements<T: Element>(first: usize, count: usize) {
 }
 
 /// Up to where the block of machine code has copied several rounds.
-fn check_each<T: Element>() {
+fn check_each<T: Element + Pod>() {
     for first in 0..=17 {
         for count in (0..=220 / size_of::<T>()).chain([300 / size_of::<T>()]) {
             check_elements::<T>(first, count);

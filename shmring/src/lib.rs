@@ -207,17 +207,18 @@ mod sys;
 pub mod typed;
 mod wait;
 
-pub use bytemuck;
 pub use consumer::Consumer;
 pub use element::Element;
+#[doc(hidden)]
+pub use element::{Id as __Id, field_is_valid as __field_is_valid};
 pub use error::{
     AttachError, CollectError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError,
     NameError, OfferError, OsError, PeekError, ReceiveError, RecvError, Role, SendError,
-    ShareError, TryRecvError, TrySendError, UnlinkError,
+    ShareError, TryRecvError, TrySendError, UnlinkError, WrongType,
 };
 pub use facts::{
     Description, ElementType, Front, Holder, Kind, Obtained, Participant, PidNamespace, Process,
-    ProcessState, Standstill, Status, WakeFences,
+    ProcessState, Standstill, Status, TypeName, WakeFences,
 };
 #[doc(hidden)]
 pub use grant::copy_routine;

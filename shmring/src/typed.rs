@@ -21,17 +21,17 @@
 //! ```
 
 use std::marker::PhantomData;
+use std::slice::{from_mut, from_ref};
 use std::time::Duration;
 
-use bytemuck::{bytes_of, bytes_of_mut};
-
-use crate::element::Element;
+use crate::element::{Element, Unchecked, bytes_of};
 use crate::error::{Corrupt, JoinError, RecvError, SendError, TryRecvError, TrySendError};
 use crate::grant::copy;
 use crate::iter::until_end;
+use crate::ring::Place;
 use crate::segment::Segment;
 use crate::side::RecvSide;
-use crate::sync::Deadline;
+use crate::sync::{AtomicU64, Deadline};
 use crate::wait::WaitMode;
 
 /// A producer of messages of one type; otherwise as [`Producer`](crate::Producer).
@@ -78,7 +78,7 @@ impl<T: Element> Producer<T> {
     /// See [`TrySendError`]; nothing is visible then.
     #[inline]
     pub fn try_send(&mut self, element: &T) -> Result<(), TrySendError> {
-        self.bytes.try_send(bytes_of(element))
+        self.bytes.try_send(bytes_of(from_ref(element)))
     }
 
     /// Sends a message; waits for room as long as it takes.
@@ -87,7 +87,7 @@ impl<T: Element> Producer<T> {
     /// See [`SendError`]; nothing is visible then.
     #[inline]
     pub fn send(&mut self, element: &T) -> Result<(), SendError> {
-        self.bytes.send(bytes_of(element))
+        self.bytes.send(bytes_of(from_ref(element)))
     }
 
     /// Sends a message; waits for room up to `timeout`.
@@ -95,7 +95,7 @@ impl<T: Element> Producer<T> {
     /// # Errors
     /// See [`SendError`]; nothing is visible then.
     pub fn send_timeout(&mut self, element: &T, timeout: Duration) -> Result<(), SendError> {
-        self.bytes.send_timeout(bytes_of(element), timeout)
+        self.bytes.send_timeout(bytes_of(from_ref(element)), timeout)
     }
 
     /// Sends all messages if there is room for all now, with no other producer's between
@@ -104,7 +104,7 @@ impl<T: Element> Producer<T> {
     /// # Errors
     /// See [`TrySendError`]; nothing is visible then.
     pub fn try_send_slice(&mut self, elements: &[T]) -> Result<(), TrySendError> {
-        self.bytes.try_send_all(elements.iter().map(bytes_of))
+        self.bytes.try_send_all(elements.iter().map(|element| bytes_of(from_ref(element))))
     }
 
     /// As [`try_send_slice`](Self::try_send_slice), but waits for room.
@@ -112,7 +112,10 @@ impl<T: Element> Producer<T> {
     /// # Errors
     /// See [`SendError`]; nothing is visible then.
     pub fn send_slice(&mut self, elements: &[T]) -> Result<(), SendError> {
-        self.bytes.send_all_by(elements.iter().map(bytes_of), Deadline::NEVER)
+        self.bytes.send_all_by(
+            elements.iter().map(|element| bytes_of(from_ref(element))),
+            Deadline::NEVER,
+        )
     }
 
     /// As [`try_send_slice`](Self::try_send_slice), but waits for room up to `timeout`.
@@ -124,7 +127,10 @@ impl<T: Element> Producer<T> {
         elements: &[T],
         timeout: Duration,
     ) -> Result<(), SendError> {
-        self.bytes.send_all_by(elements.iter().map(bytes_of), Deadline::after(timeout))
+        self.bytes.send_all_by(
+            elements.iter().map(|element| bytes_of(from_ref(element))),
+            Deadline::after(timeout),
+        )
     }
 
     /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.
@@ -165,11 +171,10 @@ impl<T: Element> Consumer<T> {
     /// See [`TryRecvError`].
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        let mut element = [T::zeroed()];
-        if !take_plainly(self.bytes.side(), &mut element) {
-            take(self.bytes.side(), &mut element)?;
+        match take_plainly(self.bytes.side()) {
+            Some(element) => Ok(element),
+            None => take_one(self.bytes.side()),
         }
-        Ok(element[0])
     }
 
     /// Receives the next message; waits for one as long as it takes.
@@ -191,11 +196,10 @@ impl<T: Element> Consumer<T> {
 
     #[inline]
     fn recv_by(&mut self, deadline: Deadline) -> Result<T, RecvError> {
-        let mut element = [T::zeroed()];
-        if !take_plainly(self.bytes.side(), &mut element) {
-            self.recv_slice_by(&mut element, deadline)?;
+        match take_plainly(self.bytes.side()) {
+            Some(element) => Ok(element),
+            None => self.bytes.side().retry_by(deadline, take_one),
         }
-        Ok(element[0])
     }
 
     /// All messages up to the end of the stream, for a `for` loop; see
@@ -254,16 +258,26 @@ impl<T: Element> Consumer<T> {
     }
 }
 
-/// Takes one message, if nothing stands in the way that has to be looked into; whether it did.
+/// Takes one message, if nothing stands in the way that has to be looked into.
 #[inline(always)]
-fn take_plainly<T: Element>(side: &mut RecvSide, element: &mut [T; 1]) -> bool {
-    side.take_plainly(|place, words| {
-        let fits = place.len == T::TYPE.size_bytes;
-        if fits {
-            copy::load(words, bytes_of_mut(&mut element[0]));
-        }
-        fits
-    })
+fn take_plainly<T: Element>(side: &mut RecvSide) -> Option<T> {
+    let mut element = None;
+    let taken = side.take_plainly(|place, words| {
+        element = load(place, words).ok();
+        element.is_some()
+    });
+    if taken { element } else { None }
+}
+
+#[inline]
+fn take_one<T: Element>(side: &mut RecvSide) -> Result<T, TryRecvError> {
+    let mut element = None;
+    take_each(side, 1, |_, place, words| {
+        element = Some(load(place, words)?);
+        Ok(())
+    })?;
+    // The one message that was taken was loaded.
+    element.ok_or(TryRecvError::Empty)
 }
 
 #[inline]
@@ -271,21 +285,64 @@ fn take<T: Element>(side: &mut RecvSide, elements: &mut [T]) -> Result<usize, Tr
     if elements.is_empty() {
         return Ok(0);
     }
+    take_each(side, elements.len(), |index, place, words| {
+        load_into(place, words, &mut elements[index])
+    })
+}
+
+/// Takes up to `max` messages that `load` could load. One that it could not ends a batch before
+/// it; if it is the first, it is damage.
+#[inline]
+fn take_each(
+    side: &mut RecvSide,
+    max: usize,
+    mut load: impl FnMut(usize, Place, &[AtomicU64]) -> Result<(), Corrupt>,
+) -> Result<usize, TryRecvError> {
     let mut odd = None;
-    let taken = side.try_take(elements.len(), |index, place, words| {
-        if place.len != T::TYPE.size_bytes {
-            odd = (index == 0).then_some(place);
-            return Err(TryRecvError::TooSmall { len: place.len as usize });
-        }
-        copy::load(words, bytes_of_mut(&mut elements[index]));
-        Ok(())
+    let taken = side.try_take(max, |index, place, words| {
+        load(index, place, words).map_err(|corrupt| {
+            odd = (index == 0).then_some(corrupt);
+            // Returned only for the first, and only if no other consumer took it meanwhile.
+            TryRecvError::TooSmall { len: place.len as usize }
+        })
     });
     match (taken, odd) {
-        (Err(TryRecvError::TooSmall { .. }), Some(place)) => {
-            let what = "the length of an element";
-            let corrupt = Corrupt { what, position: place.start, found: place.len };
-            Err(side.poison(corrupt).into())
-        }
+        (Err(TryRecvError::TooSmall { .. }), Some(corrupt)) => Err(side.poison(corrupt).into()),
         (taken, _) => taken,
     }
+}
+
+/// # Errors
+/// [`Corrupt`] if the message is no value of the type.
+#[inline(always)]
+fn load<T: Element>(place: Place, words: &[AtomicU64]) -> Result<T, Corrupt> {
+    check_len::<T>(place)?;
+    let mut element = Unchecked::zeroed();
+    copy::load(words, Unchecked::bytes_mut(from_mut(&mut element)));
+    element.check(place.start)
+}
+
+/// As [`load`], into an element that is there, which stays as it is if that fails.
+#[inline(always)]
+fn load_into<T: Element>(
+    place: Place,
+    words: &[AtomicU64],
+    element: &mut T,
+) -> Result<(), Corrupt> {
+    if let Some(element) = Unchecked::of(from_mut(element)) {
+        check_len::<T>(place)?;
+        copy::load(words, Unchecked::bytes_mut(element));
+    } else {
+        *element = load(place, words)?;
+    }
+    Ok(())
+}
+
+#[inline(always)]
+fn check_len<T: Element>(place: Place) -> Result<(), Corrupt> {
+    if place.len == T::TYPE.size_bytes {
+        return Ok(());
+    }
+    let what = "the length of an element";
+    Err(Corrupt { what, position: place.start, found: place.len })
 }

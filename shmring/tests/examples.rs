@@ -10,7 +10,7 @@ const EXAMPLES: [(&str, &str, &str); 5] = [
     ("embedded", "", " samples sent, all received; then: the ring was closed"),
     ("frames", "200 frames of 1 MiB, ", ""),
     ("hello", "process ", ""),
-    ("market_data", "240000 quotes from 3 feeds, last prices of 12 instruments", ""),
+    ("market_data", "240000 quotes from 3 feeds, 24 last bids and asks", ""),
     ("work_queue", "200 jobs done, none lost: ", " jobs given out again"),
 ];
 /// So that they can be read at a glance.

@@ -1,6 +1,6 @@
 //! shmring's packed ring of fixed-size elements, which here are arrays of words.
 
-use shmring::bytemuck::{self, Pod};
+use bytemuck::Pod;
 use shmring::{Config, Element, WakeFences, packed};
 
 use super::rings;

@@ -1,11 +1,10 @@
 //! Buffers that start at a cache line.
 
-use shmring::bytemuck::{self, Pod, Zeroable};
+use bytemuck::{Pod, Zeroable};
 
 use super::content;
 
 #[derive(Clone, Copy, Pod, Zeroable)]
-#[bytemuck(crate = "shmring::bytemuck")]
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 

@@ -134,7 +134,7 @@ impl Ends for Words {
     #[inline(always)]
     fn peek(&mut self) -> Result<u64, BoxError> {
         let elements = self.consumer.try_peek(1)?;
-        let word = elements.get(0).ok_or("a peek at nothing")?;
+        let word = elements.get(0)?.ok_or("a peek at nothing")?;
         elements.release();
         Ok(word)
     }

@@ -131,17 +131,21 @@ pub(crate) struct ElementFacts {
     align_bytes: u64,
     /// Hexadecimal, as programs write it: many who read JSON keep no 64-bit numbers.
     type_id: String,
+    /// The type's name, if its creator knew it.
+    type_name: Option<String>,
 }
 
 impl ElementFacts {
     fn of(element: ElementType) -> Self {
-        let ElementType { size_bytes, align_bytes, type_id } = element;
-        Self { size_bytes, align_bytes, type_id: format!("{type_id:#x}") }
+        let ElementType { size_bytes, align_bytes, type_id, name } = element;
+        let type_name = (!name.is_unknown()).then(|| name.to_string());
+        Self { size_bytes, align_bytes, type_id: format!("{type_id:#x}"), type_name }
     }
 
     fn summary(&self) -> String {
-        let Self { size_bytes, align_bytes, type_id } = self;
-        format!("elements of type {type_id}, {size_bytes} bytes aligned to {align_bytes}")
+        let Self { size_bytes, align_bytes, type_id, type_name } = self;
+        let name = type_name.as_ref().map_or(String::new(), |name| format!("`{name}`, "));
+        format!("elements of type {name}{type_id}, {size_bytes} bytes aligned to {align_bytes}")
     }
 }
 

@@ -243,13 +243,14 @@ fn rings_of_elements() {
     for (name, slot_bytes) in [(&packed, 8), (&slots, 16)] {
         let size = format!("8 slots of {slot_bytes} bytes");
         let text = run(&["attach", &name.0]).expect_code(0).text();
-        expect_parts(&text, &[&size, "elements of type 0x108, 8 bytes aligned to 8"]);
+        expect_parts(&text, &[&size, "elements of type `u64`, 0x108, 8 bytes aligned to 8"]);
         for facts in [name.facts(), name.listed().expect("the segment")] {
             assert_eq!(facts["slot_bytes"], slot_bytes);
             let element = &facts["element"];
             assert_eq!(element["size_bytes"], 8);
             assert_eq!(element["align_bytes"], 8);
             assert_eq!(element["type_id"], "0x108");
+            assert_eq!(element["type_name"], "u64");
         }
     }
     expect_parts(&row(&packed), &["packed", "8 x 8 B"]);

@@ -2,9 +2,7 @@
 
 use std::thread::yield_now;
 
-use shmring::{
-    Consumer, Message, RecvError, Segment, TryRecvError, bytemuck, bytemuck::Zeroable, packed,
-};
+use shmring::{Consumer, Message, RecvError, Segment, TryRecvError, packed};
 
 use super::ledger::{MAX_ENTRIES, Told, Wish};
 use super::party::{Next, Party};
@@ -210,7 +208,7 @@ fn receive_elements(
 ) -> Result<Got, BoxError> {
     let (most, patience) = (1 + party.random.below(MOST), party.patience());
     let most = if verb == 1 { 1 } else { most };
-    let mut elements = [Element::zeroed(); MOST];
+    let mut elements = [Element::default(); MOST];
     party.ledger.open(most, false);
     let received = match verb {
         0 => rx.try_recv_slice(&mut elements[..most]).map_err(|error| match error {
@@ -247,7 +245,7 @@ fn peek_elements(
     };
     let again = elements.redelivered();
     // As many as were asked for at most: what is shown has been bounded.
-    for (index, element) in elements.to_vec().iter().enumerate() {
+    for (index, element) in elements.to_vec()?.iter().enumerate() {
         party.enter(bytemuck::bytes_of(element), told(index < again))?;
     }
     party.linger();

@@ -2,7 +2,7 @@
 
 use std::thread::yield_now;
 
-use shmring::{Producer, Segment, SendError, TrySendError, bytemuck, packed};
+use shmring::{Producer, Segment, SendError, TrySendError, packed};
 
 use super::ledger::Wish;
 use super::party::{Next, Party};

@@ -24,13 +24,8 @@ pub enum JoinError {
         /// What would have such a handle.
         wanted: &'static str,
     },
-    /// The ring holds something else.
-    WrongType {
-        /// What the ring holds; `None` is bytes.
-        found: Option<ElementType>,
-        /// What the handle is for; `None` is bytes.
-        wanted: Option<ElementType>,
-    },
+    /// The ring holds values of another type.
+    WrongType(Box<WrongType>),
     /// As many handles as the segment has room for are in use.
     TableFull {
         /// How many that is.
@@ -38,6 +33,33 @@ pub enum JoinError {
     },
     /// Nothing can be done with this attach any more.
     Failed(Fault),
+}
+
+/// A ring's type and another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WrongType {
+    /// What the ring holds; `None` is bytes.
+    pub found: Option<ElementType>,
+    /// What the handle is for; `None` is bytes.
+    pub wanted: Option<ElementType>,
+}
+
+impl fmt::Display for WrongType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { found, wanted } = self;
+        let describe = |element: &Option<ElementType>| {
+            element.map_or("bytes".to_owned(), |element| element.to_string())
+        };
+        write!(f, "the ring holds {}, not {}", describe(found), describe(wanted))?;
+        match (found, wanted) {
+            (None, _) => f.write_str("; use a handle for bytes, or create the ring for the type"),
+            (_, None) => f.write_str("; use a handle for that type"),
+            (Some(found), Some(wanted)) if found.name == wanted.name => {
+                f.write_str("; the two programs declare the type differently: compare its fields")
+            }
+            _ => f.write_str("; use a handle for that type, or create the ring for the other"),
+        }
+    }
 }
 
 impl JoinError {
@@ -68,12 +90,7 @@ impl fmt::Display for JoinError {
             Self::WrongKind { kind, wanted } => {
                 write!(f, "the ring is of kind {kind}, and this takes {wanted}")
             }
-            Self::WrongType { found, wanted } => {
-                let name = |element: &Option<ElementType>| {
-                    element.map_or("bytes".to_owned(), |element| element.to_string())
-                };
-                write!(f, "the ring holds {}, not {}", name(found), name(wanted))
-            }
+            Self::WrongType(types) => types.fmt(f),
             Self::TableFull { handles } => {
                 write!(
                     f,

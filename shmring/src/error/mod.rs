@@ -17,7 +17,7 @@ mod transfer;
 
 pub use collect::CollectError;
 pub use config::{ConfigError, NameError};
-pub use join::JoinError;
+pub use join::{JoinError, WrongType};
 pub use monitor::MonitorError;
 pub use offer::{OfferError, ReceiveError, ShareError};
 pub use peek::PeekError;

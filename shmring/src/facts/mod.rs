@@ -2,6 +2,7 @@
 
 mod participant;
 mod status;
+mod type_name;
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,6 +10,7 @@ use std::time::SystemTime;
 
 pub use participant::{Holder, Participant, PidNamespace, Process, ProcessState};
 pub use status::{Front, Standstill, Status};
+pub use type_name::TypeName;
 
 use crate::ring::roster::Role;
 pub use crate::ring::wake::WakeFences;
@@ -76,14 +78,29 @@ pub struct ElementType {
     pub size_bytes: u64,
     /// What an element's address is a multiple of, in bytes.
     pub align_bytes: u64,
-    /// What the program calls the type; see [`Element`](crate::Element).
+    /// Names the type with its layout; see [`Element`](crate::Element).
     pub type_id: u64,
+    /// The name of the type.
+    pub name: TypeName,
+}
+
+impl ElementType {
+    /// Returns `true` if both are one type: of the same size, alignment and id.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let key = |element: &Self| (element.size_bytes, element.align_bytes, element.type_id);
+        key(self) == key(other)
+    }
 }
 
 impl fmt::Display for ElementType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { size_bytes, align_bytes, type_id } = self;
-        write!(f, "type {type_id:#x} of {size_bytes} bytes, aligned to {align_bytes}")
+        let Self { size_bytes, align_bytes, type_id, name } = self;
+        if name.is_unknown() {
+            f.write_str("elements ")?;
+        } else {
+            write!(f, "`{name}` ")?;
+        }
+        write!(f, "({size_bytes} bytes aligned to {align_bytes}, type id {type_id:#x})")
     }
 }
 

@@ -5,12 +5,12 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::slice::from_ref;
+use std::slice::{from_mut, from_ref};
 
 use super::copy;
-use crate::element::Element;
+use crate::element::{Element, Unchecked};
 use crate::ring::packed::Span;
-use crate::ring::{LINE_BYTES, WORD_BYTES};
+use crate::ring::{Corrupt, LINE_BYTES, WORD_BYTES};
 use crate::segment::View;
 use crate::side::{RecvElements, SendElements};
 use crate::sync::Ordering;
@@ -27,9 +27,40 @@ pub(crate) fn store<T: Element>(view: &View, span: Span, at: usize, elements: &[
     }
 }
 
-/// Loads `elements` from the `at`-th of a span on, which is as long.
+/// Loads `elements` from the `at`-th of a span on, which is as long. Returns how many of them, from
+/// the first on, are values; the others stay as they are.
+///
+/// # Errors
+/// [`Corrupt`] if the first is no value.
 #[inline]
-pub(crate) fn load<T: Element>(view: &View, span: Span, at: usize, elements: &mut [T]) {
+pub(crate) fn load<T: Element>(
+    view: &View,
+    span: Span,
+    at: usize,
+    elements: &mut [T],
+) -> Result<usize, Corrupt> {
+    match Unchecked::of(elements) {
+        Some(elements) => load_unchecked(view, span, at, elements),
+        None => return load_checked(view, rest(span, at, elements.len()), elements),
+    }
+    Ok(elements.len())
+}
+
+/// As [`load`], one by one, for types of which some bytes are no value.
+fn load_checked<T: Element>(view: &View, span: Span, elements: &mut [T]) -> Result<usize, Corrupt> {
+    for (index, element) in elements.iter_mut().enumerate() {
+        match load_one(view, span.start.wrapping_add(index as u64)) {
+            Ok(value) => *element = value,
+            Err(corrupt) if index == 0 => return Err(corrupt),
+            Err(_) => return Ok(index),
+        }
+    }
+    Ok(elements.len())
+}
+
+/// Loads the bytes of `elements` from the `at`-th of a span on, which is as long.
+#[inline]
+fn load_unchecked<T: Element>(view: &View, span: Span, at: usize, elements: &mut [Unchecked<T>]) {
     let span = rest(span, at, elements.len());
     let (first, before_end, _) = view.packed().split(span);
     let (head, tail) = elements.split_at_mut(before_end.min(elements.len()));
@@ -60,11 +91,14 @@ pub(crate) fn touch<T: Element>(view: &View, position: u64) {
 }
 
 /// Loads the one element of a position.
+///
+/// # Errors
+/// [`Corrupt`] if it is no value.
 #[inline]
-pub(crate) fn load_one<T: Element>(view: &View, position: u64) -> T {
-    let mut element = [T::zeroed()];
-    copy::load_elements(view.words(), view.packed().slot(position), &mut element);
-    element[0]
+pub(crate) fn load_one<T: Element>(view: &View, position: u64) -> Result<T, Corrupt> {
+    let mut element = Unchecked::zeroed();
+    copy::load_elements(view.words(), view.packed().slot(position), from_mut(&mut element));
+    element.check(position)
 }
 
 /// `count` elements of a span from the `at`-th on.
@@ -136,7 +170,8 @@ impl<'a, T: Element> Space<'a, T> {
     }
 
     /// Makes all elements visible at once. What was never written holds elements of
-    /// earlier laps.
+    /// earlier laps, or zeros, which need not be a value of the type: the consumer then fails with
+    /// [`Corrupt`].
     pub fn commit(self) {
         let count = self.len();
         self.commit_first(count);
@@ -190,33 +225,47 @@ impl<'a, T: Element> Elements<'a, T> {
         self.span.count as usize
     }
 
-    /// A copy of one element; `None` if there are not as many, and in a fork child.
-    pub fn get(&self, index: usize) -> Option<T> {
-        let mut element = [T::zeroed()];
-        (self.read_at(index, &mut element) == 1).then_some(element[0])
+    /// Copies one element; `None` if there are not as many, and in a fork child.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if the element is no value. It stays the first that is not released, so that
+    /// the next verb that receives it fails too.
+    pub fn get(&self, index: usize) -> Result<Option<T>, Corrupt> {
+        if index >= self.len() || self.side.seat.is_forked() {
+            return Ok(None);
+        }
+        load_one(&self.side.seat.view, self.span.start.wrapping_add(index as u64)).map(Some)
     }
 
     /// Copies elements from the index `at` on, and returns how many: fewer than asked for
-    /// where there are no more.
-    pub fn read_at(&self, at: usize, elements: &mut [T]) -> usize {
+    /// where there are no more, and where one is no value.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if the first of them is no value.
+    pub fn read_at(&self, at: usize, elements: &mut [T]) -> Result<usize, Corrupt> {
         let count = elements.len().min(self.len().saturating_sub(at));
         if count == 0 || self.side.seat.is_forked() {
-            return 0;
+            return Ok(0);
         }
-        load(&self.side.seat.view, self.span, at, &mut elements[..count]);
-        count
+        load(&self.side.seat.view, self.span, at, &mut elements[..count])
     }
 
-    /// Copies of all elements.
-    pub fn to_vec(&self) -> Vec<T> {
-        let mut elements = vec![T::zeroed(); self.len()];
-        let count = self.read_at(0, &mut elements);
-        elements.truncate(count);
-        elements
+    /// Copies all elements; none in a fork child.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if one of them is no value.
+    pub fn to_vec(&self) -> Result<Vec<T>, Corrupt> {
+        if self.side.seat.is_forked() {
+            return Ok(Vec::new());
+        }
+        let mut elements: Vec<_> = (0..self.len()).map(|_| Unchecked::zeroed()).collect();
+        load_unchecked(&self.side.seat.view, self.span, 0, &mut elements);
+        let positions = (0..).map(|index| self.span.start.wrapping_add(index));
+        elements.into_iter().zip(positions).map(|(element, at)| element.check(at)).collect()
     }
 
     /// The two pieces, each as its first element and how many there are; valid until the
-    /// release, but not in a fork child.
+    /// release, but not in a fork child. Nobody checked that the elements are values.
     pub fn as_ptrs(&self) -> [(*const T, usize); 2] {
         parts::<T>(&self.side.seat.view, self.span)
             .map(|(first, count)| (first.cast_const(), count))
@@ -224,20 +273,29 @@ impl<'a, T: Element> Elements<'a, T> {
 
     /// The two pieces in place.
     ///
+    /// # Errors
+    /// [`Corrupt`] if an element is no value. Each one is checked, at each call, unless any bytes
+    /// are a value of the type.
+    ///
     /// # Safety
     /// No process may write to the elements before the slices are gone: well-behaved
     /// peers do not, a hostile one could. This process is not a fork child of the one
     /// that received the elements, and becomes none before the slices are gone.
-    pub unsafe fn as_slices(&self) -> (&[T], &[T]) {
+    pub unsafe fn as_slices(&self) -> Result<(&[T], &[T]), Corrupt> {
+        if !T::ALWAYS_VALID {
+            for index in 0..self.span.count {
+                load_one::<T>(&self.side.seat.view, self.span.start.wrapping_add(index))?;
+            }
+        }
         let [(first, before_end), (start, after)] = self.as_ptrs();
         // SAFETY: the elements lie inside the mapping, aligned as the type is since the
-        // data starts at a page, and any bytes are an element; the rest is the caller's
-        // promise.
+        // data starts at a page, and are values: any bytes are, or these were checked and, by
+        // the caller's promise, nobody writes to them since.
         unsafe {
-            (
+            Ok((
                 std::slice::from_raw_parts(first, before_end),
                 std::slice::from_raw_parts(start, after),
-            )
+            ))
         }
     }
 

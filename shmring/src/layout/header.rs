@@ -6,7 +6,7 @@ use super::{
     KIND_PACKED, KIND_SPMC, KIND_SPSC, LAYOUT_HASH, MAGIC, MEMORY_ALL, PAGE_BYTES, VERSION,
     fnv_step,
 };
-use crate::facts::{ElementType, Kind};
+use crate::facts::{ElementType, Kind, TypeName};
 use crate::ring::wake::WakeFences;
 
 const HEADER_WORDS: usize = PAGE_BYTES as usize / 8;
@@ -31,6 +31,8 @@ mod word {
     pub(super) const ELEMENT_BYTES: usize = 14;
     pub(super) const ELEMENT_ALIGN: usize = 15;
     pub(super) const TYPE_ID: usize = 16;
+    /// And the three words behind it.
+    pub(super) const TYPE_NAME: usize = 17;
     pub(super) const CHECKSUM: usize = super::HEADER_WORDS - 1;
 }
 
@@ -79,6 +81,7 @@ impl Header {
             words[word::ELEMENT_BYTES] = element.size_bytes;
             words[word::ELEMENT_ALIGN] = element.align_bytes;
             words[word::TYPE_ID] = element.type_id;
+            words[word::TYPE_NAME..][..4].copy_from_slice(&element.name.to_words());
         }
         words[word::CHECKSUM] = checksum(&words);
         words
@@ -174,10 +177,14 @@ fn shape(words: &[u64; HEADER_WORDS]) -> Result<Shape, BadHeader> {
     let found = words[word::KIND];
     let kind = Kind::ALL.into_iter().find(|kind| kind_number(*kind) == found);
     let (slots, slot_bytes) = (words[word::SLOTS], words[word::SLOT_BYTES]);
+    let mut name = [0; 4];
+    name.copy_from_slice(&words[word::TYPE_NAME..][..4]);
     let element = ElementType {
         size_bytes: words[word::ELEMENT_BYTES],
         align_bytes: words[word::ELEMENT_ALIGN],
         type_id: words[word::TYPE_ID],
+        // What is not a name is not as this build would write it, which `decode` finds.
+        name: TypeName::from_words(name).unwrap_or(TypeName::UNKNOWN),
     };
     match kind {
         Some(Kind::Spsc) => Ok(Shape::Records { capacity_bytes: words[word::CAPACITY_BYTES] }),

@@ -4,11 +4,16 @@ use proptest::prelude::*;
 
 use super::{header, page, set_word, sign, word_of};
 use crate::error::ConfigError;
-use crate::facts::{ElementType, Kind};
+use crate::facts::{ElementType, Kind, TypeName};
 use crate::layout::{BadHeader, Geometry, Header, LAYOUT_HASH, MAGIC, MAX_SLOT_BYTES, Shape, many};
 
 const SLOT_KINDS: [Kind; 3] = [Kind::Mpmc, Kind::Mpsc, Kind::Spmc];
-const TICK: ElementType = ElementType { size_bytes: 24, align_bytes: 8, type_id: 0x7469_636B };
+const TICK: ElementType = ElementType {
+    size_bytes: 24,
+    align_bytes: 8,
+    type_id: 0x7469_636B,
+    name: TypeName::new("Tick"),
+};
 
 fn slots(kind: Kind, slots: u64, slot_bytes: u64, element: Option<ElementType>) -> Geometry {
     let shape = Shape::Slots { kind, slots, slot_bytes, element };
@@ -20,7 +25,7 @@ fn packed(slots: u64, element: ElementType) -> Geometry {
 }
 
 fn of_size(size_bytes: u64, align_bytes: u64) -> ElementType {
-    ElementType { size_bytes, align_bytes, type_id: 7 }
+    ElementType { size_bytes, align_bytes, type_id: 7, name: TypeName::UNKNOWN }
 }
 
 /// Catches a bound of the number of slots that is off by one, or another for one kind.
@@ -184,7 +189,9 @@ fn check_words(geometry: Geometry, kind: u64, capacity: u64, total: u64, last: [
     let words: Vec<u64> = (0..17).map(|index| word_of(&page, index)).collect();
     let first = [MAGIC, 3, LAYOUT_HASH, total, kind, 1, capacity, 3, 5, 5, 1_234_567_890, 4321];
     assert_eq!(words, [&first[..], &last[..]].concat());
-    assert!((17..511).all(|index| word_of(&page, index) == 0));
+    let name = geometry.shape.element().map_or([0; 4], |element| element.name.to_words());
+    assert_eq!([17, 18, 19, 20].map(|index| word_of(&page, index)), name);
+    assert!((21..511).all(|index| word_of(&page, index) == 0));
 }
 
 /// Catches a word that is believed because the checksum is right, or ignored because the
@@ -197,6 +204,7 @@ fn a_signed_header_with_a_wrong_word_is_refused() {
     let plain = slots(Kind::Mpmc, 8, 40, None);
     let typed = slots(Kind::Spmc, 8, 40, Some(TICK));
     let packed = packed(8, TICK);
+    let tick = u64::from_ne_bytes(*b"Tick\0\0\0\0");
     let cases = [
         (record, 12, 1, unused(1)),
         (record, 13, 16, unused(16)),
@@ -237,7 +245,12 @@ fn a_signed_header_with_a_wrong_word_is_refused() {
         (packed, 14, u64::MAX, corrupt("geometry", 192)),
         (packed, 15, 0, corrupt("geometry", 192)),
         (packed, 15, 16, corrupt("geometry", 192)),
-        (packed, 17, 1, unused(1)),
+        // Names where there is no type, and what is no name.
+        (record, 17, 1, unused(1)),
+        (plain, 20, 1, unused(1)),
+        (typed, 17, 0xFF, unused(0xFF)),
+        (packed, 18, 1, unused(tick)),
+        (packed, 21, 1, unused(1)),
         (plain, 510, 1, unused(1)),
     ];
     for (geometry, index, value, expected) in cases {
@@ -281,9 +294,13 @@ fn a_header_of_another_kind_is_refused_or_that_kind() {
 fn shape() -> impl Strategy<Value = Shape> {
     let count = prop_oneof![8 => (0_u32..25).prop_map(|shift| 1 << shift), 1 => 0_u64..100];
     let slot_bytes = prop_oneof![8 => (2_u64..200).prop_map(|words| 8 * words), 1 => 0_u64..4096];
-    let element = (0_u32..5, 0_u64..20, any::<u64>()).prop_map(|(shift, times, type_id)| {
-        ElementType { size_bytes: times << shift, align_bytes: 1 << shift, type_id }
-    });
+    let element =
+        (0_u32..5, 0_u64..20, any::<u64>()).prop_map(|(shift, times, type_id)| ElementType {
+            size_bytes: times << shift,
+            align_bytes: 1 << shift,
+            type_id,
+            name: TypeName::UNKNOWN.followed_by_number(type_id),
+        });
     let typed = proptest::option::of(element.clone());
     prop_oneof![
         (11_u32..34).prop_map(|shift| Shape::Records { capacity_bytes: 1 << shift }),

@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::element::Element;
-use crate::error::{JoinError, RecvError, TryRecvError};
+use crate::error::{Corrupt, JoinError, RecvError, TryRecvError};
 use crate::grant::{Elements, load_element, load_elements};
 use crate::iter::until_end;
 use crate::ring::packed::Span;
@@ -48,7 +48,7 @@ impl<T: Element> Consumer<T> {
     #[inline(always)]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         match self.side.next_plainly(1) {
-            Some(span) => Ok(self.take_one(span)),
+            Some(span) => self.take_one(span),
             None => self.try_recv_otherwise(),
         }
     }
@@ -56,7 +56,7 @@ impl<T: Element> Consumer<T> {
     #[inline(never)]
     fn try_recv_otherwise(&mut self) -> Result<T, TryRecvError> {
         let span = self.side.next(1)?;
-        Ok(self.take_one(span))
+        self.take_one(span)
     }
 
     /// Receives the next element; waits for one as long as it takes.
@@ -66,7 +66,7 @@ impl<T: Element> Consumer<T> {
     #[inline(always)]
     pub fn recv(&mut self) -> Result<T, RecvError> {
         match self.side.next_plainly(1) {
-            Some(span) => Ok(self.take_one(span)),
+            Some(span) => Ok(self.take_one(span)?),
             None => self.recv_otherwise(),
         }
     }
@@ -74,7 +74,7 @@ impl<T: Element> Consumer<T> {
     #[inline(never)]
     fn recv_otherwise(&mut self) -> Result<T, RecvError> {
         let span = self.side.next_by(1, Deadline::NEVER)?;
-        Ok(self.take_one(span))
+        Ok(self.take_one(span)?)
     }
 
     /// Receives the next element; waits for one up to `timeout`.
@@ -83,7 +83,7 @@ impl<T: Element> Consumer<T> {
     /// See [`RecvError`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
         let span = self.side.next_by(1, Deadline::after(timeout))?;
-        Ok(self.take_one(span))
+        Ok(self.take_one(span)?)
     }
 
     /// All elements up to the end of the stream, for a `for` loop; see
@@ -93,10 +93,20 @@ impl<T: Element> Consumer<T> {
     }
 
     #[inline(always)]
-    fn take_one(&mut self, span: Span) -> T {
-        let element = load_element(&self.side.seat.view, span.start);
-        self.side.take(1);
-        element
+    fn take_one(&mut self, span: Span) -> Result<T, TryRecvError> {
+        match load_element(&self.side.seat.view, span.start) {
+            Ok(element) => {
+                self.side.take(1);
+                Ok(element)
+            }
+            Err(corrupt) => Err(self.poison(corrupt)),
+        }
+    }
+
+    /// Ends the use of this side: an element is no value of its type.
+    #[cold]
+    fn poison(&mut self, corrupt: Corrupt) -> TryRecvError {
+        self.side.seat.poison(corrupt).into()
     }
 
     /// Receives as many elements as there are and fit into `elements`, at once, if one is
@@ -110,7 +120,7 @@ impl<T: Element> Consumer<T> {
             return Ok(0);
         }
         let span = self.side.next(elements.len())?;
-        Ok(self.take(span, elements))
+        self.take(span, elements)
     }
 
     /// As [`try_recv_slice`](Self::try_recv_slice), but waits for the first element.
@@ -145,15 +155,19 @@ impl<T: Element> Consumer<T> {
             return Ok(0);
         }
         let span = self.side.next_by(elements.len(), deadline)?;
-        Ok(self.take(span, elements))
+        Ok(self.take(span, elements)?)
     }
 
     #[inline]
-    fn take(&mut self, span: Span, elements: &mut [T]) -> usize {
+    fn take(&mut self, span: Span, elements: &mut [T]) -> Result<usize, TryRecvError> {
         let count = elements.len().min(span.count as usize);
-        load_elements(&self.side.seat.view, span, 0, &mut elements[..count]);
-        self.side.take(count as u64);
-        count
+        match load_elements(&self.side.seat.view, span, 0, &mut elements[..count]) {
+            Ok(count) => {
+                self.side.take(count as u64);
+                Ok(count)
+            }
+            Err(corrupt) => Err(self.poison(corrupt)),
+        }
     }
 
     /// Looks at up to `max` elements in place, as many as there are, if one is there.

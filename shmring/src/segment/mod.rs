@@ -51,7 +51,7 @@ pub(crate) use view::View;
 
 use crate::error::{
     AttachError, CreateError, Fault, JoinError, MonitorError, OfferError, OsError, ReceiveError,
-    ShareError, UnlinkError,
+    ShareError, UnlinkError, WrongType,
 };
 use crate::facts::{Description, ElementType, Obtained, Status};
 use attach::Attach;
@@ -364,7 +364,15 @@ impl Segment {
     /// is bytes.
     pub(crate) fn check_type(&self, wanted: Option<ElementType>) -> Result<(), JoinError> {
         let found = self.attach.shape().element();
-        if found == wanted { Ok(()) } else { Err(JoinError::WrongType { found, wanted }) }
+        let fits = match (&found, &wanted) {
+            (Some(found), Some(wanted)) => found.is_same(wanted),
+            (None, None) => true,
+            _ => false,
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(JoinError::WrongType(Box::new(WrongType { found, wanted })))
     }
 
     /// A handle's way into the segment.

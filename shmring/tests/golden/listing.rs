@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::UNIX_EPOCH;
 
-use shmring::{Holder, Observer, Participant, PeekEnd, Role, WakeFences};
+use shmring::{ElementType, Holder, Observer, Participant, PeekEnd, Role, WakeFences};
 
 pub(crate) fn listing(name: &str) -> String {
     let mut text = String::new();
@@ -35,7 +35,8 @@ fn write_to(text: &mut String, observer: &Observer) -> fmt::Result {
         writeln!(text, "slots {slots} of {slot_bytes}")?;
     }
     if let Some(element) = is.element {
-        writeln!(text, "element {} type {:#x}", element.size_bytes, element.type_id)?;
+        let ElementType { size_bytes, type_id, name, .. } = element;
+        writeln!(text, "element {size_bytes} type {type_id:#x} {name}")?;
     }
     let fences = match is.wake_fences {
         WakeFences::BothSides => "both sides",

@@ -100,10 +100,13 @@ class Segment:
         self.created, self.creator = header[10:12]
         self.slots, self.slot_bytes = header[12:14]
         self.element, align, self.type_id = header[14:17]
+        name = b"".join(word.to_bytes(8, "little") for word in header[17:21])
+        self.type_name = name.rstrip(b"\0").decode()
+        check("\0" not in self.type_name, "the type name")
         check(1 <= self.attaches <= 256 and 1 <= self.handles <= 256, "a table")
         if self.kind == "spsc":
             check(is_power_of_two(self.capacity) and 2**12 <= self.capacity <= 2**33, "capacity")
-            check(not any(header[12:17]), "a word that is not used")
+            check(not any(header[12:21]), "a word that is not used")
         else:
             check(is_power_of_two(self.slots) and self.slots <= 2**24, "slots")
             check(self.capacity == self.slots * self.slot_bytes <= 2**33, "capacity")
@@ -116,10 +119,10 @@ class Segment:
                 fits = is_power_of_two(align) and self.element % align == 0
                 check(fits and 1 <= self.element <= room, "the element")
             else:
-                check(not any(header[14:17]), "a word that is not used")
+                check(not any(header[14:21]), "a word that is not used")
         check(header[9] < 8, "the memory word")
         check(self.creator < 2**32, "the creator")
-        check(not any(header[17:511]), "a word that is not used")
+        check(not any(header[21:511]), "a word that is not used")
         self.handle_table = up(PAGE + 64 * self.attaches)
         self.control = self.handle_table + 256 * self.handles
         self.data = up(self.control + 640)
@@ -310,7 +313,7 @@ def listing(segment):
     if segment.slots:
         yield f"slots {segment.slots} of {segment.slot_bytes}"
     if segment.element:
-        yield f"element {segment.element} type {segment.type_id:#x}"
+        yield f"element {segment.element} type {segment.type_id:#x} {segment.type_name}"
     yield f"max message {segment.max_message()}"
     yield f"fences {segment.fences}"
     yield f"created {segment.created} by {segment.creator}"

@@ -109,7 +109,7 @@ fn elements_are_received_around_the_end() {
     let mut rx = segment.packed_consumer::<Point>().unwrap();
     let elements = rx.peek(10).unwrap();
     assert_eq!(
-        (elements.redelivered(), elements.to_vec()),
+        (elements.redelivered(), elements.to_vec().unwrap()),
         (2, [6, 7, 8, 9, 10].map(point).into())
     );
     elements.release();

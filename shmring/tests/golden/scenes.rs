@@ -3,7 +3,6 @@
 use std::fs;
 use std::ops::Range;
 
-use bytemuck::{Pod, Zeroable};
 use shmring::{Config, Element, Kind, RecvError, Segment, WakeFences};
 
 use crate::common::Name;
@@ -127,13 +126,9 @@ fn mpmc(name: &Name) -> Vec<u8> {
 }
 
 /// An element of three numbers.
-#[derive(Clone, Copy, Debug, Pod, Zeroable, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Element)]
 #[repr(C)]
 pub(crate) struct Point(pub(crate) [u32; 3]);
-
-impl Element for Point {
-    const TYPE_ID: u64 = 0x50_01;
-}
 
 pub(crate) fn point(number: u32) -> Point {
     Point([number, number + 1, 0x0100_0000 * number])

@@ -12,6 +12,7 @@ pub(crate) fn configs() -> Vec<Config> {
         Config::spsc().capacity_bytes(4096),
         Config::packed::<u64>().slots(64),
         Config::packed::<[u8; 3]>().slots(64),
+        Config::packed::<[bool; 3]>().slots(64),
         slots(Kind::Mpmc, 16, 64).element::<u64>(),
         slots(Kind::Mpmc, 1, 16),
     ];

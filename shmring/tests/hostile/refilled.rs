@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use shmring::{Kind, RecvError, TryRecvError, bytemuck};
+use shmring::{Kind, RecvError, TryRecvError};
 
 use crate::common::{MODES, Name, slots, watchdog};
 

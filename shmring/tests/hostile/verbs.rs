@@ -46,6 +46,7 @@ pub(crate) fn all(name: &str, random: &mut Random, verbs: usize) {
     typed(&segment, random, verbs);
     packed::<u64>(&segment, random, verbs);
     packed::<[u8; 3]>(&segment, random, verbs);
+    packed::<[bool; 3]>(&segment, random, verbs);
     let _ = segment.status();
     if random.below(4) == 0 {
         segment.close();
@@ -125,10 +126,10 @@ fn typed(segment: &Segment, random: &mut Random, verbs: usize) {
     }
 }
 
-fn packed<T: Element>(segment: &Segment, random: &mut Random, verbs: usize) {
+fn packed<T: Element + Default>(segment: &Segment, random: &mut Random, verbs: usize) {
     let mut producer = segment.packed_producer::<T>();
     let mut consumer = segment.packed_consumer::<T>();
-    let some = vec![T::zeroed(); 100];
+    let some = vec![T::default(); 100];
     for _ in 0..verbs {
         if let Ok(producer) = &mut producer {
             let count = random.below(some.len());

@@ -202,7 +202,7 @@ impl Rx {
             }
             Self::Numbers(rx) => {
                 let elements = rx.peek(1)?;
-                elements.get(0);
+                elements.get(0).unwrap();
                 elements.release();
             }
         }

@@ -79,7 +79,7 @@ fn a_million_elements_arrive() {
                             1
                         }),
                         1 => rx.peek(9).map(|ahead| {
-                            let count = ahead.read_at(0, &mut some);
+                            let count = ahead.read_at(0, &mut some).unwrap();
                             ahead.release();
                             count
                         }),
@@ -199,7 +199,7 @@ fn a_killed_consumer_leaves_the_elements_that_it_did_not_release() {
         let mut rx = eventually("the role is free", || segment.packed_consumer::<Element>().ok());
         let again = rx.peek(9).unwrap();
         assert_eq!((again.len(), again.redelivered()), (8, 4));
-        assert_eq!(again.to_vec(), elements(3..11));
+        assert_eq!(again.to_vec().unwrap(), elements(3..11));
         again.release();
         tx.send(&element(11)).unwrap();
         assert_eq!(rx.recv(), Ok(element(11)));

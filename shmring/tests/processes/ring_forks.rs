@@ -114,12 +114,12 @@ pub(crate) fn fork_packed(args: &[String]) {
     say(format!("write {}", in_fork(|| space.as_mut().unwrap().write(0, u64::MAX))));
     say(format!("commit {}", in_fork(|| space.take().unwrap().commit())));
     let status = in_fork(|| {
-        assert!(ahead.as_ref().unwrap().get(0).is_none());
-        assert!(ahead.as_ref().unwrap().to_vec().is_empty());
+        assert!(ahead.as_ref().unwrap().get(0).unwrap().is_none());
+        assert!(ahead.as_ref().unwrap().to_vec().unwrap().is_empty());
     });
     say(format!("read {status}"));
     say(format!("release {}", in_fork(|| ahead.take().unwrap().release())));
-    assert_eq!(ahead.unwrap().to_vec(), [1, 2, 3]);
+    assert_eq!(ahead.unwrap().to_vec().unwrap(), [1, 2, 3]);
     let mut space = space.unwrap();
     space.write_slice(0, &[4, 5]);
     space.commit();

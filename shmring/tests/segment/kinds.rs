@@ -4,7 +4,6 @@
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 
-use bytemuck::{Pod, Zeroable};
 use shmring::{
     AttachError, Config, ConfigError, CreateError, Element, ElementType, Kind, Observer, Segment,
     TryRecvError,
@@ -14,22 +13,14 @@ use crate::common::child::{self, say};
 use crate::common::{Name, SLOT_KINDS, eventually, slots, watchdog};
 
 /// An element of 12 bytes.
-#[derive(Clone, Copy, Pod, Zeroable)]
+#[derive(Clone, Copy, Element)]
 #[repr(C)]
 struct Odd([u32; 3]);
 
-impl Element for Odd {
-    const TYPE_ID: u64 = 0xABCD;
-}
-
 /// An element of no size.
-#[derive(Clone, Copy, Pod, Zeroable)]
+#[derive(Clone, Copy, Element)]
 #[repr(C)]
 struct Nothing;
-
-impl Element for Nothing {
-    const TYPE_ID: u64 = 1;
-}
 
 fn refusal(name: &Name, config: &Config) -> ConfigError {
     let from_size = config.rounded_capacity_bytes().unwrap_err();
@@ -166,9 +157,10 @@ fn kinds_are_read_as_they_are_written() {
 }
 
 fn facts(description: &shmring::Description) -> String {
-    let element = description
-        .element
-        .map(|ElementType { size_bytes, align_bytes, type_id }| (size_bytes, align_bytes, type_id));
+    let element =
+        description.element.map(|ElementType { size_bytes, align_bytes, type_id, name }| {
+            (size_bytes, align_bytes, type_id, name)
+        });
     format!(
         "{} {:?} {:?} {element:?} {} {} {}",
         description.kind,
@@ -208,7 +200,7 @@ fn another_process_sees_what_was_made() {
         .zip(&configs)
         .map(|(name, config)| facts(name.create(config).description()))
         .collect();
-    let odd = "Some((12, 4, 43981))";
+    let odd = format!("Some((12, 4, {}, \"Odd\"))", Odd::TYPE_ID);
     assert_eq!(made[0], "mpmc Some(128) Some(104) None 13312 96 45056");
     assert_eq!(made[4], format!("mpsc Some(8) Some(24) {odd} 192 16 32768"));
     assert_eq!(made[9], format!("packed Some(1024) Some(12) {odd} 12288 12 40960"));
@@ -285,7 +277,7 @@ fn fields_of_slots_and_elements_are_checked() {
     let word = |index: usize| u64::from_ne_bytes(sound[8 * index..][..8].try_into().unwrap());
     let file = OpenOptions::new().write(true).open(name.path()).unwrap();
     // Every word that says something of the kind, the slots or the element.
-    let told = [2, 8, 24, 12, 4, 0xABCD];
+    let told = [2, 8, 24, 12, 4, Odd::TYPE_ID];
     let places: Vec<usize> = (3..511).filter(|&index| told.contains(&word(index))).collect();
     assert!(places.len() >= told.len(), "{places:?}");
     for index in places {

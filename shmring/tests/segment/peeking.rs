@@ -83,18 +83,14 @@ fn as_much_as_is_asked_for() {
 }
 
 /// An element of a size that no word has.
-#[derive(Clone, Copy, Pod, Zeroable, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable, Element)]
 #[repr(C)]
 struct Odd([u8; 3]);
-
-impl Element for Odd {
-    const TYPE_ID: u64 = 0x0DD;
-}
 
 /// Catches elements that are read across each other, or from the wrong end of the ring.
 #[test]
 fn elements_of_any_size() {
-    fn check<T: Element + PartialEq>(make: impl Fn(u64) -> T) {
+    fn check<T: Element + Pod + PartialEq>(make: impl Fn(u64) -> T) {
         let name = Name::new();
         let segment = name.create(&Config::packed::<T>().slots(8));
         let mut tx: packed::Producer<T> = segment.packed_producer().unwrap();

@@ -6,9 +6,11 @@
 mod common;
 
 mod batches;
+mod derived;
 mod elements;
 mod ends;
 mod grants;
+mod invalid;
 mod packed;
 mod packed_grants;
 mod packed_waits;

@@ -1,5 +1,6 @@
 //! The verbs of packed rings.
 
+use bytemuck::Pod;
 use shmring::{
     Config, Element, JoinError, Kind, RecvError, Role, Segment, SendError, TryRecvError,
     TrySendError, packed,
@@ -19,7 +20,7 @@ pub(crate) fn ring<T: Element>(
 
 /// Sends and receives elements of a type in each way, over several laps: single ones, and
 /// slices of all lengths from all places in the ring.
-fn round_trips<T: Element>() {
+fn round_trips<T: Element + Pod>() {
     for count in [1, 2, 8, 64] {
         let name = Name::new();
         let (segment, mut tx, mut rx) = ring::<T>(&name, count);
@@ -56,8 +57,8 @@ fn round_trips<T: Element>() {
                         4 => rx.try_peek(9).unwrap(),
                         _ => rx.peek_timeout(0, SHORT).unwrap(),
                     };
-                    let element = ahead.get(0).unwrap();
-                    assert!(ahead.get(1).is_none());
+                    let element = ahead.get(0).unwrap().unwrap();
+                    assert!(ahead.get(1).unwrap().is_none());
                     ahead.release();
                     element
                 }
@@ -247,7 +248,7 @@ fn packed_handles_are_for_packed_rings_of_their_type() {
         segment.producer().map(|_| ()).err(),
     ] {
         let text = text(refused.unwrap(), true);
-        assert!(text.contains("holds type 0x7469636b0001 of 24 bytes, aligned to 8"), "{text}");
+        assert!(text.contains(&format!("holds {}, not ", Tick::TYPE)), "{text}");
     }
     for refused in [
         segment.typed_producer::<Tick>().map(|_| ()).err(),
@@ -279,6 +280,7 @@ fn packed_handles_are_for_packed_rings_of_their_type() {
         records.create(&Config::spsc().capacity_bytes(4096)),
     ] {
         let text = text(segment.packed_producer::<u8>().map(|_| ()).unwrap_err(), true);
-        assert_eq!(text, "the ring holds bytes, not type 0x101 of 1 bytes, aligned to 1");
+        let start = "the ring holds bytes, not `u8` (1 bytes aligned to 1, type id 0x101); ";
+        assert!(text.starts_with(start), "{text}");
     }
 }

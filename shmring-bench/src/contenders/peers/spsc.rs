@@ -5,7 +5,7 @@
 use std::hint::spin_loop;
 use std::marker::PhantomData;
 
-use shmring::bytemuck::{self, Pod};
+use bytemuck::Pod;
 
 use super::values::{self, Value, wrong_length};
 use super::warmed;

@@ -4,7 +4,7 @@
 use std::mem::MaybeUninit;
 use std::slice;
 
-use shmring::bytemuck::{self, Pod, Zeroable};
+use bytemuck::{Pod, Zeroable};
 
 use crate::contender::{BoxError, Sizes};
 
@@ -29,7 +29,6 @@ pub(super) type Words = [u64; 7];
 
 /// 64 bytes, a cache line.
 #[derive(Clone, Copy, Pod, Zeroable)]
-#[bytemuck(crate = "shmring::bytemuck")]
 #[repr(C, align(64))]
 pub(super) struct Line([u64; 8]);
 

@@ -3,14 +3,14 @@
 #![allow(unsafe_code)]
 
 use super::{BLOCK_MIN, WORD, block, load, store};
-use crate::element::Element;
+use crate::element::{Element, Unchecked, bytes_of};
 use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 /// Stores `elements` from the element of index `first` on into `words`, which reach as
 /// far.
 #[inline]
 pub(crate) fn store_elements<T: Element>(words: &[AtomicU64], first: usize, elements: &[T]) {
-    let bytes: &[u8] = bytemuck::cast_slice(elements);
+    let bytes = bytes_of(elements);
     let offset = first * size_of::<T>();
     debug_assert!(offset + bytes.len() <= words.len() * WORD);
     if size_of::<T>().is_multiple_of(WORD) {
@@ -44,8 +44,12 @@ pub(crate) fn store_elements<T: Element>(words: &[AtomicU64], first: usize, elem
 
 /// Loads `elements` from the element of index `first` on of `words`, which reach as far.
 #[inline]
-pub(crate) fn load_elements<T: Element>(words: &[AtomicU64], first: usize, elements: &mut [T]) {
-    let bytes: &mut [u8] = bytemuck::cast_slice_mut(elements);
+pub(crate) fn load_elements<T: Element>(
+    words: &[AtomicU64],
+    first: usize,
+    elements: &mut [Unchecked<T>],
+) {
+    let bytes = Unchecked::bytes_mut(elements);
     let offset = first * size_of::<T>();
     debug_assert!(offset + bytes.len() <= words.len() * WORD);
     if size_of::<T>().is_multiple_of(WORD) {
