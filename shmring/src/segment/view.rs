@@ -64,8 +64,14 @@ impl View {
     /// one load.
     #[inline(always)]
     pub(crate) fn is_open(&self) -> bool {
+        sentinel::is_whole(self.sentinel())
+    }
+
+    /// The word that [`is_open`](Self::is_open) loads, for loops that ask each time.
+    #[inline(always)]
+    pub(crate) fn sentinel(&self) -> &AtomicU32 {
         // SAFETY: `attach` keeps the sentinel, and a static word is always there.
-        sentinel::is_whole(unsafe { self.sentinel.as_ref() })
+        unsafe { self.sentinel.as_ref() }
     }
 
     /// From now on [`is_open`](Self::is_open) says no.

@@ -8,6 +8,7 @@ use crate::ring::{Place, Refused, record, slot};
 use crate::seat::Seat;
 use crate::segment::View;
 use crate::sync::{AtomicU64, Deadline};
+use crate::sys::sentinel::is_whole;
 use crate::wait;
 
 /// The ring, as a producer plays it.
@@ -398,7 +399,7 @@ impl SendSide {
         let Ring::Record(ring) = &mut self.ring else {
             return None;
         };
-        let records = view.record();
+        let (records, sentinel) = (view.record(), view.sentinel());
         // In registers: stores to the ring wait the longer, the more others are between them.
         let mut staged = ring.clone();
         let left = loop {
@@ -407,8 +408,10 @@ impl SendSide {
             };
             let len = message.len() as u64;
             // The caller's code returned the message, and may have forked.
-            let place = staged.reserve_plainly(records, len).filter(|_| view.is_open());
-            let Some(place) = place else {
+            if !is_whole(sentinel) {
+                break Some(message);
+            }
+            let Some(place) = staged.reserve_plainly(records, len) else {
                 break Some(message);
             };
             copy::store(view.payload(place), message);
@@ -440,12 +443,13 @@ impl SendSide {
         };
         let view = &self.seat.view;
         let slots = view.slot();
+        let sentinel = view.sentinel();
         let mut publishing = ring.publishing(slots);
         // The messages are those of the first pass, or the rest of the tickets are
         // given up below and by the next verb.
         for message in messages.take(count) {
             // The caller's code returned the message, and may have forked.
-            if !view.is_open() {
+            if !is_whole(sentinel) {
                 break;
             }
             let len = message.len().min(longest);
