@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::*;
 use crate::contender::{Room, Wait};
 use crate::contenders;
+use crate::machine::CpuModel;
 use crate::presets;
 use crate::scenario::Flow;
 

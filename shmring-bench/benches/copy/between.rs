@@ -26,6 +26,9 @@ const ROUND_BYTES: usize = 24 << 20;
 const HEADER: usize = 8;
 const PAGE: usize = 4096;
 
+/// What went wrong.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
+
 /// A way to copy.
 type Copy<'a> = &'a (dyn Fn(*const u8, *mut u8, usize) + Sync);
 
@@ -46,7 +49,7 @@ unsafe impl Sync for Memory {}
 
 #[allow(unsafe_code)]
 impl Memory {
-    fn new(len: usize) -> Result<Memory, Box<dyn Error>> {
+    fn new(len: usize) -> Result<Memory, Failure> {
         let layout = Layout::from_size_align(len, PAGE)?;
         // SAFETY: the length is not 0.
         Ok(Memory { start: unsafe { alloc_zeroed(layout) }, layout })
@@ -78,7 +81,7 @@ struct Ring {
 }
 
 impl Ring {
-    fn new(room: usize, len: usize) -> Result<Ring, Box<dyn Error>> {
+    fn new(room: usize, len: usize) -> Result<Ring, Failure> {
         let slots = (room / (len + HEADER)) as u64;
         let messages = (ROUND_BYTES / len).max(2 * slots as usize) as u64;
         let (head, tail) = Default::default();
@@ -91,8 +94,8 @@ impl Ring {
     }
 
     /// Returns when the second lap began: the first one maps the pages.
-    fn produce(&self, store: Copy<'_>) -> Result<Instant, Box<dyn Error + Send + Sync>> {
-        let message = Memory::new(self.len + 64).map_err(|error| error.to_string())?;
+    fn produce(&self, store: Copy<'_>) -> Result<Instant, Failure> {
+        let message = Memory::new(self.len + 64)?;
         let (mut released, mut start) = (0, Instant::now());
         for position in 0..self.messages {
             if position == self.slots {
@@ -110,8 +113,8 @@ impl Ring {
     }
 
     /// Returns when the last message had been copied.
-    fn consume(&self, load: Copy<'_>) -> Result<Instant, Box<dyn Error + Send + Sync>> {
-        let message = Memory::new(self.len + 64).map_err(|error| error.to_string())?;
+    fn consume(&self, load: Copy<'_>) -> Result<Instant, Failure> {
+        let message = Memory::new(self.len + 64)?;
         let mut published = 0;
         for position in 0..self.messages {
             while position == published {
@@ -153,7 +156,7 @@ impl Contender {
     }
 
     /// Billions of bytes a second in one round.
-    fn round(&self, room: usize, len: usize, cpus: [usize; 2]) -> Result<f64, Box<dyn Error>> {
+    fn round(&self, room: usize, len: usize, cpus: [usize; 2]) -> Result<f64, Failure> {
         let ring = Ring::new(room, len)?;
         let (start, stop) = thread::scope(|scope| {
             let consumer = scope.spawn(|| pin(cpus[1]).and_then(|()| ring.consume(&self.load)));
@@ -166,20 +169,20 @@ impl Contender {
 }
 
 /// Two CPUs on which this process may run: the first and the last.
-fn cpus() -> Result<Option<[usize; 2]>, Box<dyn Error>> {
+fn cpus() -> Result<Option<[usize; 2]>, Failure> {
     let set = sched_getaffinity(Pid::from_raw(0))?;
     let mut allowed = (0..CpuSet::count()).filter(|cpu| set.is_set(*cpu).unwrap_or(false));
     Ok(allowed.next().zip(allowed.next_back()).map(|(first, last)| [first, last]))
 }
 
-fn pin(cpu: usize) -> Result<(), Box<dyn Error + Send + Sync>> {
+fn pin(cpu: usize) -> Result<(), Failure> {
     let mut set = CpuSet::new();
     set.set(cpu)?;
     Ok(sched_setaffinity(Pid::from_raw(0), &set)?)
 }
 
 /// How long a line takes from one CPU to the other, in nanoseconds.
-fn line_ns(cpus: [usize; 2]) -> Result<f64, Box<dyn Error>> {
+fn line_ns(cpus: [usize; 2]) -> Result<f64, Failure> {
     const TRIPS: u64 = 5000;
     let line = Word::default();
     let turn = |first: u64| {
@@ -200,7 +203,7 @@ fn line_ns(cpus: [usize; 2]) -> Result<f64, Box<dyn Error>> {
 }
 
 /// Prints a table for each room: a row for each length, a column for each routine.
-pub(crate) fn draw() -> Result<(), Box<dyn Error>> {
+pub(crate) fn draw() -> Result<(), Failure> {
     let Some(cpus) = cpus()? else {
         println!("between: skipped, as there are no two CPUs");
         return Ok(());

@@ -22,7 +22,7 @@ mod sync {
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> Result<(), between::Failure> {
     let part = std::env::args().skip(1).find(|word| !word.starts_with('-')).unwrap_or_default();
     if "between".starts_with(&part) {
         between::draw()?;

@@ -87,6 +87,7 @@ pub(crate) struct Machine {
     pub(super) clock_source: Text,
     pub(super) cpus: usize,
     pub(super) cpu_max: Text,
+    pub(super) copy_routine: String,
     pub(super) has_logind: bool,
     /// Those with less weight first.
     pub(super) logind_configs: Vec<String>,
@@ -132,6 +133,7 @@ impl Machine {
             clock_source: read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             cpu_max: group_file(&cgroup, "cpu.max"),
+            copy_routine: shmring::copy_routine(),
             // Where systemd is what started the system.
             has_logind: fs::exists("/run/systemd/system").unwrap_or(false),
             logind_configs: logind_configs(),

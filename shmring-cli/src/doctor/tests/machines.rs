@@ -49,6 +49,7 @@ fn well() -> Machine {
         clock_source: text("tsc"),
         cpus: 8,
         cpu_max: text("max 100000"),
+        copy_routine: "stores by blocks".to_owned(),
         has_logind: false,
         logind_configs: Vec::new(),
         status: text("CapEff:\t0000000000000000\nSeccomp:\t0\n"),

@@ -1,5 +1,8 @@
 //! Every routine that this CPU has, between guard pages; and which one a plan takes.
 
+// A benchmark that compiles this directory has `cfg(test)` and no tests.
+#![allow(dead_code, unused_imports)]
+
 use core::ptr;
 
 use super::{ALIAS_MAX, Choice, PAGE, ROUTINES, Routine, SHORT_MAX, arch, load, plan, store};

@@ -306,6 +306,9 @@ pub(super) unsafe extern "C" fn libc(
 
 #[cfg(test)]
 mod tests {
+    // As in the tests of the module above.
+    #![allow(dead_code, unused_imports)]
+
     use super::*;
 
     const ZEN_5_CPU: Cpu = Cpu {
