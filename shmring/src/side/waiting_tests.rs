@@ -138,7 +138,7 @@ fn a_role_that_is_given_up_wakes_everyone() {
         let roles = &view.control().roles;
         assert!(roles.claim(Role::Producer, handle));
         rx.seat.arm(1 << 40);
-        view.attach().sweep();
+        view.attach().sweep().unwrap();
         assert!(!roles.holders(Role::Producer).any(|holder| holder == handle));
         assert!(!rx.seat.is_armed(), "cleaned up without a word");
     }

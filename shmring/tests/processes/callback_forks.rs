@@ -254,7 +254,7 @@ pub(crate) fn others(args: &[String]) {
             fork();
             space.write_slice(0, &[4, 5]);
             space.commit();
-            let shown = ahead.to_vec();
+            let shown = ahead.to_vec().unwrap();
             ahead.release();
             let next = rx.iter().next();
             (first, shown, next, rx.recv_slice(&mut [0; 2]), tx.send_slice(&[6]))
