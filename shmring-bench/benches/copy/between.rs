@@ -160,12 +160,17 @@ impl Contender {
         let ring = Ring::new(room, len)?;
         let (start, stop) = thread::scope(|scope| {
             let consumer = scope.spawn(|| pin(cpus[1]).and_then(|()| ring.consume(&self.load)));
-            let start = pin(cpus[0]).and_then(|()| ring.produce(&self.store));
-            (start, consumer.join().unwrap_or_else(|_| Err("the consumer panicked".into())))
+            let producer = scope.spawn(|| pin(cpus[0]).and_then(|()| ring.produce(&self.store)));
+            (joined(producer), joined(consumer))
         });
         let seconds = stop?.duration_since(start?).as_secs_f64();
         Ok((ring.messages - ring.slots) as f64 * len as f64 / 1e9 / seconds)
     }
+}
+
+/// Both ends have threads of their own: one that is pinned passes its CPU on to its children.
+fn joined<T>(thread: thread::ScopedJoinHandle<'_, Result<T, Failure>>) -> Result<T, Failure> {
+    thread.join().unwrap_or_else(|_| Err("a thread panicked".into()))
 }
 
 /// Two CPUs on which this process may run: the first and the last.
@@ -195,9 +200,12 @@ fn line_ns(cpus: [usize; 2]) -> Result<f64, Failure> {
     };
     let start = thread::scope(|scope| {
         let other = scope.spawn(|| pin(cpus[1]).map(|()| turn(1)));
-        let start = pin(cpus[0]).map(|()| Instant::now());
-        turn(0);
-        other.join().unwrap_or_else(|_| Err("the other thread panicked".into())).and(start)
+        let one = scope.spawn(|| {
+            let start = pin(cpus[0]).map(|()| Instant::now());
+            turn(0);
+            start
+        });
+        joined(other).and(joined(one))
     });
     Ok(start?.elapsed().as_secs_f64() * 1e9 / (2 * TRIPS) as f64)
 }

@@ -86,6 +86,7 @@ const PAGE: usize = 4096;
 
 impl Choice {
     /// One routine for all lengths.
+    #[cfg(target_arch = "x86_64")]
     const fn always(routine: &'static Routine) -> Choice {
         Choice { medium: routine, long: routine, long_min: usize::MAX }
     }
