@@ -4,7 +4,9 @@ use shmring::{AttachError, WakeFences};
 
 use super::Finding;
 use super::Level::{Note, Problem, Warning};
-use super::patient::{LeftBehind, Look, Patient, Seen, SegmentFile};
+use super::machine::User;
+use super::patient::{Look, Patient, Seen, SegmentFile};
+use crate::facts::StandstillFacts;
 use crate::report::{bytes, printable, quoted};
 use crate::stop::{Exit, attach_exit, fault_exit};
 
@@ -15,7 +17,10 @@ impl Patient {
     /// What the shell is told if the segment is not sound.
     pub(crate) fn failure(&self) -> Option<Exit> {
         match &self.look {
-            Look::Seen(_) => None,
+            Look::Seen(seen) => {
+                let kind = seen.standstill.as_ref().map(|standstill| standstill.kind);
+                (kind == Some("corrupt")).then_some(Exit::Corrupt)
+            }
             Look::Refused(error) => Some(attach_exit(error)),
             Look::Faulty(fault) => Some(fault_exit(fault)),
         }
@@ -29,6 +34,7 @@ pub(super) fn checks(patient: &Patient, has_global_barrier: bool) -> Vec<Finding
     }
     if let Look::Seen(seen) = &patient.look {
         checks.extend([participants(&patient.name, seen), state(&patient.name, seen)]);
+        checks.push(progress(seen.standstill.as_ref()));
         checks.extend([fences(seen.wake_fences, has_global_barrier), losses(seen)]);
     }
     checks.push(name(&patient.name, patient.file.is_some(), &patient.left_behind));
@@ -136,12 +142,12 @@ fn participants(name: &str, seen: &Seen) -> Finding {
         let means = "Nobody died without leaving, or was cleaned up after.";
         return Finding::ok(CHECK, alive, means);
     }
-    let mut pids: Vec<_> = seen.dead.iter().take(MAX_PIDS).map(u32::to_string).collect();
+    let mut pids: Vec<_> = seen.dead.iter().take(MAX_PIDS).cloned().collect();
     if seen.dead.len() > MAX_PIDS {
         pids.push(format!("{} more", seen.dead.len() - MAX_PIDS));
     }
     let remedy = match seen.alive {
-        0 => "If nobody will, remove the segment and what is in it:",
+        0 => "If nobody will, remove the segment (add --unread if messages in it may be lost):",
         _ => "Nothing need be done; to clean up now:",
     };
     Finding::new(
@@ -183,6 +189,25 @@ fn state(name: &str, seen: &Seen) -> Finding {
     .command(format!("shmring unlink --stale {}", quoted(name)))
 }
 
+/// Whether the ring moves, and what `shmring stat` says if it does not.
+fn progress(standstill: Option<&StandstillFacts>) -> Finding {
+    const CHECK: &str = "progress";
+    let Some(standstill) = standstill else {
+        return Finding::ok(CHECK, "the ring moves", "Messages were received meanwhile.");
+    };
+    let (why, remedy) = (standstill.why.join("; "), standstill.remedy.join("; "));
+    let (level, means) = match (standstill.is_stuck(), standstill.is_hindered) {
+        (true, _) => (Problem, "Somebody waits, and nothing goes on until that ends."),
+        (false, true) => (Warning, "Whoever waits for that process waits until it goes on."),
+        (false, false) => {
+            return Finding::ok(CHECK, format!("the ring is at rest: {why}"), "It can go on.");
+        }
+    };
+    let remedy = if remedy.is_empty() { "See what it does.".to_owned() } else { remedy + "." };
+    let found = format!("the ring stands still: {why}");
+    Finding::new(CHECK, level, found, means).remedy(remedy)
+}
+
 fn fences(fences: WakeFences, has_global_barrier: bool) -> Finding {
     const CHECK: &str = "wake-fences";
     if fences != WakeFences::SleepersOnly {
@@ -213,7 +238,13 @@ fn losses(seen: &Seen) -> Finding {
     )
 }
 
-fn name(name: &str, exists: bool, left_behind: &[LeftBehind]) -> Finding {
+/// Some of them, in words.
+pub(super) fn shown(users: &[User]) -> String {
+    let show = |who: &User| format!("pid {} ({})", who.pid, printable(&who.command));
+    users.iter().take(MAX_PIDS).map(show).collect::<Vec<_>>().join(", ")
+}
+
+fn name(name: &str, exists: bool, left_behind: &[User]) -> Finding {
     const CHECK: &str = "name";
     if left_behind.is_empty() {
         return Finding::ok(
@@ -222,14 +253,12 @@ fn name(name: &str, exists: bool, left_behind: &[LeftBehind]) -> Finding {
             "All who use the name mean the same segment.",
         );
     }
-    let show = |who: &LeftBehind| format!("pid {} ({})", who.pid, printable(&who.command));
-    let who: Vec<_> = left_behind.iter().take(MAX_PIDS).map(show).collect();
     let other =
         if exists { "those who attach now get another one" } else { "nobody can join them" };
     Finding::new(
         CHECK,
         Warning,
-        format!("a segment that lost the name is still used by {}", who.join(", ")),
+        format!("a segment that lost the name is still used by {}", shown(left_behind)),
         format!("It was unlinked while they were attached: {other}."),
     )
     .remedy(format!("End or restart them, so that all meet in one {}.", printable(name)))

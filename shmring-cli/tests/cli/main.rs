@@ -5,6 +5,7 @@ mod competing;
 mod competing_ends;
 mod demo;
 mod doctor;
+mod elsewhere;
 mod exit_codes;
 mod gc;
 mod help;

@@ -3,6 +3,8 @@
 //! A segment is *abandoned* if nobody is attached to it, and somebody was who died without
 //! leaving, and whom nobody cleaned up behind. One that was created and waits for its first
 //! user is not, nor is one that its users left in good order: they may come back to it.
+//! Messages that nobody received are data: a segment that holds some is kept, abandoned or
+//! not, unless the caller asks for it.
 //!
 //! That nobody is attached is proven by the tokens, under the lifecycle lock, which who
 //! attaches has to share. The lock is held until the name is gone, and who removes a name
@@ -17,7 +19,7 @@ use super::find::{Found, find, is_named};
 use super::lifecycle::{LifecycleLock, is_in_use};
 use super::mapping::Mapping;
 use super::name::Name;
-use super::observe::{Participants, status};
+use super::observe::{Participants, has_unread, status};
 use super::options::AttachOptions;
 use super::unlink::remove;
 use crate::error::{AttachError, CollectError, OsError};
@@ -31,8 +33,8 @@ use crate::sys::{shm, token};
 /// anybody attached.
 ///
 /// It takes nothing from the living, whatever other collectors, creators and attachers do
-/// meanwhile. Only segments of this process's own user are removed, and messages in them are
-/// lost. Where a service is to find its messages again after a crash, it has to be back first.
+/// meanwhile. It removes only segments of this process's own user. It keeps a segment that
+/// holds messages which nobody received, unless [`unread`](Self::unread) is set.
 ///
 /// ```
 /// use shmring::{Collector, Config, Fate, Segment};
@@ -55,6 +57,7 @@ use crate::sys::{shm, token};
 pub struct Collector {
     dry_run: bool,
     unattached: bool,
+    unread: bool,
     guard: bool,
 }
 
@@ -75,6 +78,8 @@ pub enum Fate {
     /// Nothing: everybody in it is alive, or it waits for whoever comes, or it is another
     /// user's.
     Kept,
+    /// Nothing: it would have been removed, but it holds messages that nobody received.
+    KeptUnread,
     /// The dead are cleaned up behind, as by anyone who attaches.
     Cleaned,
     /// Its name is removed: it was abandoned.
@@ -102,6 +107,12 @@ impl Collector {
         self
     }
 
+    /// Removes also segments that hold messages which nobody received. The messages are lost.
+    pub fn unread(mut self, unread: bool) -> Self {
+        self.unread = unread;
+        self
+    }
+
     /// Outlives that somebody cuts a segment's file short meanwhile; see
     /// [`AttachOptions::guard`].
     pub fn guard(mut self, guard: bool) -> Self {
@@ -121,8 +132,8 @@ impl Collector {
         let place = Place::new(found, *self)?;
         let status = place.status()?;
         // The lock decides; asking first keeps it from those who attach to what stays.
-        let fate = self.fate(&status, place.is_in_use()?, is_own);
-        if self.dry_run || fate == Fate::Kept {
+        let fate = self.fate(&place, &status, is_own)?;
+        if self.dry_run || matches!(fate, Fate::Kept | Fate::KeptUnread) {
             return Ok(Collected { description: place.description, status, fate });
         }
         let _lock = LifecycleLock::exclusive(&place.file, &name)?;
@@ -130,9 +141,9 @@ impl Collector {
             return Err(AttachError::NotFound { name: name.to_owned() }.into());
         }
         let status = place.status()?;
-        let fate = self.fate(&status, place.is_in_use()?, is_own);
+        let fate = self.fate(&place, &status, is_own)?;
         match fate {
-            Fate::Kept => {}
+            Fate::Kept | Fate::KeptUnread => {}
             Fate::Cleaned => sweep(&place.mapping, &place.probe, place.geometry, None),
             Fate::Removed | Fate::RemovedUnattached => {
                 remove(&name).map_err(CollectError::Unlink)?;
@@ -141,14 +152,19 @@ impl Collector {
         Ok(Collected { description: place.description, status, fate })
     }
 
-    fn fate(self, status: &Status, in_use: bool, is_own: bool) -> Fate {
+    fn fate(self, place: &Place, status: &Status, is_own: bool) -> Result<Fate, CollectError> {
         let has_dead = status.attached.iter().any(|participant| !participant.alive);
-        match (in_use || !is_own, has_dead) {
+        let fate = match (place.is_in_use()? || !is_own, has_dead) {
             (false, true) => Fate::Removed,
             (false, false) if self.unattached => Fate::RemovedUnattached,
             (true, true) => Fate::Cleaned,
             _ => Fate::Kept,
+        };
+        let removes = matches!(fate, Fate::Removed | Fate::RemovedUnattached);
+        if removes && !self.unread && place.has_unread()? {
+            return Ok(Fate::KeptUnread);
         }
+        Ok(fate)
     }
 
     /// Removes what makers left who died before they gave a segment its name, where the system
@@ -211,6 +227,12 @@ impl Place {
     /// Whether anybody is attached.
     fn is_in_use(&self) -> Result<bool, CollectError> {
         is_in_use(&self.file).map_err(|error| AttachError::Os(error).into())
+    }
+
+    /// Whether the ring holds messages that nobody received, as far as can be read.
+    fn has_unread(&self) -> Result<bool, CollectError> {
+        let unread = has_unread(&self.mapping, self.geometry.shape);
+        self.mapping.check().map(|()| unread).map_err(CollectError::Failed)
     }
 
     fn status(&self) -> Result<Status, CollectError> {
