@@ -1,7 +1,7 @@
 //! `shmring gc`: cleans up behind the dead, and removes what they abandoned.
 
 use serde::Serialize;
-use shmring::{AttachError, CollectError, Collected, Collector, Fate};
+use shmring::{AttachError, CollectError, Collected, Collector, Fate, Fault};
 
 use crate::cli::GcArgs;
 use crate::facts::{ParticipantFacts, used};
@@ -52,8 +52,16 @@ pub(crate) fn run(args: &GcArgs) -> Result<(), Stop> {
             Err(error) if all && is_nothing_of_ours(&error) => {}
             Err(error) => {
                 let tolerable = all && is_left_alone(&error);
+                let is_corrupt = matches!(error, CollectError::Failed(Fault::Corrupt(_)));
                 if let Stop::Failed { exit, message } = error.into() {
-                    say(message);
+                    let quoted = report::quoted(&name);
+                    match is_corrupt {
+                        true => say(format_args!(
+                            "{name:?}: {message}; `shmring gc --unread {quoted}` removes it if \
+                             nobody is attached"
+                        )),
+                        false => say(message),
+                    }
                     if !tolerable {
                         // The first failure's code counts; each was reported.
                         first_failure = first_failure.and(Err(Stop::Reported(exit)));
@@ -94,7 +102,7 @@ fn is_left_alone(error: &CollectError) -> bool {
             AttachError::Incompatible { .. }
                 | AttachError::CorruptHeader { .. }
                 | AttachError::NotASegment { .. }
-        )
+        ) | CollectError::Failed(Fault::Corrupt(_))
     )
 }
 

@@ -33,6 +33,8 @@ pub(super) struct SegmentFile {
     pub(super) mode: u32,
     pub(super) total_bytes: u64,
     pub(super) allocated_bytes: u64,
+    /// Whether this process may look.
+    pub(super) is_readable: bool,
     /// Whether this process may join.
     pub(super) is_writable: bool,
 }
@@ -83,6 +85,7 @@ fn file(name: &str) -> Option<SegmentFile> {
         total_bytes: stat.len(),
         // Of 512 bytes, whatever the file system's are.
         allocated_bytes: stat.blocks().saturating_mul(512),
+        is_readable: access(path.as_str(), AccessFlags::R_OK).is_ok(),
         is_writable: access(path.as_str(), AccessFlags::R_OK | AccessFlags::W_OK).is_ok(),
     })
 }

@@ -91,6 +91,17 @@ fn owner(file: &SegmentFile, uid: u32) -> Finding {
     const EVERYBODY_WRITES: u32 = 0o002;
     let whose = if file.owner_uid == uid { "this user" } else { "another user" };
     let found = format!("it belongs to uid {} ({whose}), mode {:04o}", file.owner_uid, file.mode);
+    if !file.is_readable {
+        return Finding::new(
+            CHECK,
+            Warning,
+            found,
+            "This user may neither read nor write it, so it cannot join or look; `shmring ls` \
+             does not list it.",
+        )
+        .remedy("Let its owner widen the mode, or create it with a wider one:")
+        .command("shmring create NAME --mode 0660");
+    }
     if !file.is_writable {
         return Finding::new(
             CHECK,
@@ -203,7 +214,7 @@ fn progress(standstill: Option<&StandstillFacts>) -> Finding {
             return Finding::ok(CHECK, format!("the ring is at rest: {why}"), "It can go on.");
         }
     };
-    let remedy = if remedy.is_empty() { "See what it does.".to_owned() } else { remedy + "." };
+    let remedy = if remedy.is_empty() { "See what it does.".to_owned() } else { sentence(&remedy) };
     let found = format!("the ring stands still: {why}");
     Finding::new(CHECK, level, found, means).remedy(remedy)
 }
@@ -224,7 +235,8 @@ fn fences(fences: WakeFences, has_global_barrier: bool) -> Finding {
 
 fn losses(seen: &Seen) -> Finding {
     const CHECK: &str = "losses";
-    if seen.tombstones == 0 && seen.repairs == 0 {
+    let died = seen.repairs + seen.dead.len() as u64;
+    if seen.tombstones == 0 && died == 0 {
         return Finding::ok(CHECK, "nobody has died in it", "No message is in doubt.");
     }
     Finding::new(
@@ -232,10 +244,17 @@ fn losses(seen: &Seen) -> Finding {
         Note,
         format!(
             "{} died in it so far, {} slots were passed without a message",
-            seen.repairs, seen.tombstones
+            died, seen.tombstones
         ),
         "Of each process that died, one message or batch is in doubt; of others none is.",
     )
+}
+
+/// With a capital letter and a full stop.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
 }
 
 /// Some of them, in words.

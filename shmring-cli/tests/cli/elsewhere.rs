@@ -47,8 +47,11 @@ fn segments_that_lost_their_names() {
     let text = run(&["ls"]).expect_code(0).text();
     let row = text.lines().find(|row| row.starts_with(&name.0)).expect("a row");
     assert!(row.ends_with("deleted") && row.contains(&recv.pid().to_string()), "{row}");
-    let doctor = run(&["doctor", "--json"]).expect_code(0).text();
-    assert!(doctor.contains(&format!("{} (", name.0)), "{doctor}");
+    let doctor = run(&["doctor", &name.0, "--json"]).expect_code(3).text();
+    let by =
+        format!("a segment that lost the name is still used by pid {} (shmring)\"", recv.pid());
+    assert!(doctor.contains(&by), "{doctor}");
+    assert!(doctor.contains("segments lost their names and are in use: "), "{doctor}");
 
     // Its successor has the name.
     run(&["create", &name.0]).expect_code(0);

@@ -1,6 +1,7 @@
 //! `gc`: what the dead left goes, and nothing else.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
@@ -93,6 +94,18 @@ fn it_does_what_it_can() {
     assert_eq!(ended.stderr.lines().count(), 2, "{}", ended.stderr);
     ended.expect_stderr(&missing.0).expect_stderr("unlink it");
     assert!(damaged.path().exists() && !abandoned.path().exists());
+
+    // Whether messages wait in a corrupt ring cannot be told.
+    let corrupt = Name::with_ring("4K");
+    run_with(&["send", &corrupt.0], b"a line\n").expect_code(0);
+    let file = fs::File::options().write(true).open(corrupt.path()).expect("open");
+    // The header of the first record; see the layout.
+    file.write_all_at(&[0xAB; 8], 28_672).expect("write");
+    let gc = ["gc", "--unattached", &corrupt.0];
+    run(&gc).expect_code(6).expect_stderr("--unread");
+    assert!(corrupt.path().exists());
+    run(&[&gc[..], &["--unread"]].concat()).expect_code(0);
+    assert!(!corrupt.path().exists());
 }
 
 // Catches a ticket that nobody published, and that keeps a segment for ever, and messages behind

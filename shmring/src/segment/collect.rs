@@ -22,7 +22,7 @@ use super::name::Name;
 use super::observe::{Participants, has_unread, status};
 use super::options::AttachOptions;
 use super::unlink::remove;
-use crate::error::{AttachError, CollectError, OsError};
+use crate::error::{AttachError, CollectError, Fault, OsError};
 use crate::facts::{Description, Status};
 use crate::layout::Geometry;
 use crate::sys::token::Probe;
@@ -107,7 +107,8 @@ impl Collector {
         self
     }
 
-    /// Removes also segments that hold messages which nobody received. The messages are lost.
+    /// Removes also segments that hold messages which nobody received, and corrupt ones. The
+    /// messages are lost.
     pub fn unread(mut self, unread: bool) -> Self {
         self.unread = unread;
         self
@@ -229,10 +230,11 @@ impl Place {
         is_in_use(&self.file).map_err(|error| AttachError::Os(error).into())
     }
 
-    /// Whether the ring holds messages that nobody received, as far as can be read.
+    /// Whether the ring holds messages that nobody received.
     fn has_unread(&self) -> Result<bool, CollectError> {
         let unread = has_unread(&self.mapping, self.geometry.shape);
-        self.mapping.check().map(|()| unread).map_err(CollectError::Failed)
+        self.mapping.check().map_err(CollectError::Failed)?;
+        unread.map_err(|corrupt| CollectError::Failed(Fault::Corrupt(corrupt)))
     }
 
     fn status(&self) -> Result<Status, CollectError> {

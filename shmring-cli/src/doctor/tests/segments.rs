@@ -47,6 +47,7 @@ fn well() -> Patient {
             mode: 0o600,
             total_bytes: 1 << 20,
             allocated_bytes: 1 << 20,
+            is_readable: true,
             is_writable: true,
         }),
         look: Look::Seen(seen()),
@@ -119,6 +120,7 @@ fn who_may_use_it() {
     let other = |file: &mut SegmentFile| (file.owner_uid, file.mode) = (0, 0o660);
     with_file(other, "owner", Ok, &["uid 0", "another user"]);
     with_file(|file| file.is_writable = false, "owner", Warning, &["cannot join", "--mode"]);
+    with_file(|file| file.is_readable = false, "owner", Warning, &["neither read", "--mode"]);
     with_file(|file| file.mode = 0o666, "owner", Warning, &["Everybody", "chmod 0660"]);
 }
 
@@ -157,6 +159,11 @@ fn states() {
         &["nobody uses it", "2 KiB", "unlink --stale prices"],
     );
     differing(|seen| seen.repairs = 3, "losses", Note, &["3 died"]);
+    // Whom nobody has cleaned up behind yet.
+    let mut dead = seen();
+    (dead.repairs, dead.dead) = (1, vec!["7".to_owned(), "8".to_owned()]);
+    let patient = Patient { look: Look::Seen(dead), ..well() };
+    expect(&examined(&patient, true), "losses", Note, &["3 died"]);
     let fences = |patient: &Patient, barrier, level| {
         expect(&examined(patient, barrier), "wake-fences", level, &["fence"]);
     };

@@ -58,7 +58,9 @@ pub fn list_deleted() -> Result<Vec<Deleted>, OsError> {
     let directory = fs::metadata(shm::DIRECTORY)
         .map_err(|error| OsError::new("stat", shm::DIRECTORY, error))?;
     let mut finder = Finder { device: directory.dev(), found: BTreeMap::new() };
-    for pid in inspect::pids() {
+    // This process first: what the search opens is not its use.
+    let own = std::process::id();
+    for pid in std::iter::once(own).chain(inspect::pids().filter(|pid| *pid != own)) {
         finder.descriptors(pid);
         finder.mappings(pid);
     }

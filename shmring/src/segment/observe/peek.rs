@@ -101,28 +101,30 @@ impl Observer {
     }
 }
 
-/// Whether a ring that nobody uses holds a message that nobody received. `true` also where
-/// that cannot be told, as in a corrupt ring.
-pub(in crate::segment) fn has_unread(mapping: &Mapping, shape: Shape) -> bool {
+/// Whether a ring that nobody uses holds a message that nobody received.
+///
+/// # Errors
+/// `Corrupt` where a consumer would find that.
+pub(in crate::segment) fn has_unread(mapping: &Mapping, shape: Shape) -> Result<bool, Corrupt> {
     let shadow = Shadow::new(mapping, shape);
     let (head, (used, _)) = (shadow.head(), shadow.observe());
     let end = head.wrapping_add(used);
     // Each look ends the loop or passes one position, of which a ring has no more than this.
     for _ in 0..=shape.slots().unwrap_or(0) {
-        match shadow.look() {
-            Ok(Look::Empty) => return false,
+        match shadow.look()? {
+            Look::Empty => return Ok(false),
             // Nobody is left to publish it; behind it there may be messages.
-            Ok(Look::InFlight { position }) => {
+            Look::InFlight { position } => {
                 let next = position.wrapping_add(1);
                 if at_or_past(next, end) {
-                    return false;
+                    return Ok(false);
                 }
                 shadow.put_head(next);
             }
-            Ok(Look::Message(_) | Look::Outrun) | Err(_) => return true,
+            Look::Message(_) | Look::Outrun => return Ok(true),
         }
     }
-    true
+    Ok(true)
 }
 
 /// The way from head to tail.
