@@ -158,10 +158,18 @@ impl Group {
     }
 }
 
+/// Thaws the group when it is dropped.
+struct Frozen<'a>(&'a Group);
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let ([_, thaw], file) = self.0.control();
+        let _ = fs::write(file, thaw);
+    }
+}
+
 impl Drop for Group {
     fn drop(&mut self) {
-        let ([_, thaw], file) = self.control();
-        let _ = fs::write(file, thaw);
         for _ in 0..500 {
             if fs::remove_dir(&self.0).is_ok() {
                 return;
@@ -187,6 +195,8 @@ fn a_process_that_is_frozen() {
             continue;
         }
         let ([freeze, thaw], file) = group.control();
+        // Thaws before the receiver is dropped: a frozen process cannot be killed.
+        let frozen = Frozen(&group);
         fs::write(&file, freeze).expect("freeze");
         run_with(&["send", &name.0], b"a line\n").expect_code(0);
         eventually("a frozen process", || stat(&name)["consumers"][0]["process_state"] == "frozen");
@@ -198,7 +208,7 @@ fn a_process_that_is_frozen() {
         );
         let doctor = run(&["doctor", &name.0, "--json"]).expect_code(0).text();
         assert!(doctor.contains("frozen by its control group"), "{doctor}");
-        fs::write(&file, thaw).expect("thaw");
+        drop(frozen);
         assert_eq!(recv.end().expect_code(0).stdout, b"a line\n");
     }
 }
