@@ -45,7 +45,7 @@ pub(crate) fn participants(sample: &Sample) -> String {
         .map(|holder| row(&holder.role, &holder.participant, does(holder, sample)))
         .collect();
     let has_handle =
-        |one: &ParticipantFacts| holders.iter().any(|holder| holder.participant.pid == one.pid);
+        |one: &ParticipantFacts| holders.iter().any(|holder| holder.participant.is(one));
     let others = attached.iter().filter(|one| !has_handle(one));
     rows.extend(others.map(|one| row("-", one, "-".to_owned())));
     table::layout(header, [false, true, false, true, false, false], &rows)
@@ -55,7 +55,7 @@ fn row(role: &str, participant: &ParticipantFacts, does: String) -> [String; 6] 
     let command = participant.command.as_deref().map_or_else(|| "-".to_owned(), report::printable);
     [
         role.to_owned(),
-        participant.pid.to_string(),
+        participant.number(),
         command,
         participant.uid.to_string(),
         participant.life(),

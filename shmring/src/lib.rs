@@ -149,9 +149,9 @@
 //! # Looking on, and cleaning up
 //!
 //! An [`Observer`] sees what goes on in a segment ([`Status`]) and which messages wait
-//! ([`Observer::peek`]), and takes no part. [`list`] names all segments. A [`Collector`]
-//! removes what the dead have left and nobody came back to. The program `shmring` does all of
-//! that in a shell.
+//! ([`Observer::peek`]), and takes no part. [`list`] names all segments, [`list_deleted`] finds
+//! those that lost their names and are still in use. A [`Collector`] removes what the dead have
+//! left and nobody came back to. The program `shmring` does all of that in a shell.
 //!
 //! # How it is built
 //!
@@ -225,8 +225,9 @@ pub use grant::copy_routine;
 pub use grant::{Lookahead, Message, Peek, Reservation};
 pub use producer::Producer;
 pub use segment::{
-    Access, AllowList, AttachOptions, Collected, Collector, Config, Fate, Monitor, NameState,
-    Observer, Offer, Outcome, PeekEnd, Peeked, Pending, Segment, Unlinked, Visit, list,
+    Access, AllowList, AttachOptions, Collected, Collector, Config, Deleted, Fate, Monitor,
+    NameState, Observer, Offer, Outcome, PeekEnd, Peeked, Pending, Segment, Unlinked, Visit, list,
+    list_deleted,
 };
 pub use stream::{Reader, Writer};
 pub use wait::WaitMode;

@@ -14,9 +14,14 @@ Examples:
   shmring ls --json | jq -r '.segments[] | select(.state == \"idle\").name'
 
 States: open (someone is attached), idle (nobody is), abandoned (nobody is, and
-someone died in it), closed (for good), broken (with what is wrong). A
-participant that died without leaving is marked dead. Other files in /dev/shm
-are not listed.")]
+someone died in it), closed (for good), broken (with what is wrong), deleted
+(the name was removed while processes use it; their memory is still taken). A
+participant that died without leaving is marked dead. A pid is the one here; one
+of another pid namespace that cannot be seen from here is marked `(other ns)`.
+Other files in /dev/shm are not listed.
+
+Deleted segments are found through the processes that use them, of which /proc
+shows a user its own, and root all.")]
 pub(crate) struct LsArgs {
     /// Print JSON
     #[arg(long)]
@@ -36,9 +41,10 @@ between. If nothing was received in that time it says why, who could end that
 and how: a stopped process is named with the `kill -CONT` that lets it go on.
 Since when the ring has stood still before the first look, nothing tells.
 
-A process counts as dead if the kernel says so, and only then. Commands and what
-processes do are read from /proc, for processes of this pid namespace. A ring
-that is corrupt makes the code 6.")]
+A process counts as dead if the kernel says so, and only then: one that dumps
+core is alive until the core file is written. Commands and what processes do
+are read from /proc, for processes that it shows. A ring that is corrupt makes
+the code 6.")]
 pub(crate) struct StatArgs {
     #[command(flatten)]
     pub(crate) target: Target,
@@ -65,7 +71,7 @@ it, + and - to look less or more often, q to quit, ? for all of them.
 MSGS/S are messages received. IN and OUT are bytes of the ring that were filled
 and freed, with what a ring has besides its messages. States: moving; in flight
 and full (somebody waits); not taken and empty (nobody does); corrupt and broken
-(it has to be made anew); idle, abandoned and closed as `shmring ls` has them.
+(it has to be made anew); idle, abandoned, closed and deleted as in `shmring ls`.
 
 Nothing is joined and nothing is written, so that those who use a ring do not
 notice being watched.")]
@@ -120,12 +126,14 @@ Examples:
   shmring gc --dry-run
   shmring gc
   shmring gc prices orders
-  shmring gc --unattached --json
+  shmring gc --unattached --unread --json
 
 Cleans up behind the dead in segments that others use, as anyone does who
 attaches, and removes what was abandoned: a segment that nobody is attached to
-and that somebody died in since the last one attached. Messages in it are lost,
-so where a service is to find its messages again after a crash, start it first.
+and that somebody died in since the last one attached.
+
+A segment that holds messages which nobody received is kept and named, unless
+`--unread` is given: then the messages are lost.
 
 A segment that was created and waits for its users is not abandoned, nor is one
 that they left in good order: they may come back to it. `--unattached` removes
@@ -145,6 +153,9 @@ pub(crate) struct GcArgs {
     /// Remove all segments that nobody is attached to
     #[arg(long)]
     pub(crate) unattached: bool,
+    /// Remove also segments with messages that nobody received
+    #[arg(long)]
+    pub(crate) unread: bool,
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -160,7 +171,11 @@ Examples:
 Each finding has a level: ok; note (good to know); warning (may fail or be slow
 one day); problem (something does not work). A problem makes the code 1. With
 NAME, a segment that is not there makes it 3, one that is damaged or of another
-version 6. Nothing is changed.")]
+version 6.
+
+It tries a ring: makes a segment of a few pages, has a child send a message
+through it, kills the child, waits until its death is seen, and removes the
+segment. Nothing else is changed.")]
 pub(crate) struct DoctorArgs {
     /// Also check the segment of this name
     pub(crate) name: Option<String>,

@@ -35,7 +35,7 @@ impl Diagnosis {
 
 pub(crate) fn run(args: &DoctorArgs) -> Result<(), Stop> {
     let machine = Machine::read();
-    let patient = args.name.as_deref().map(Patient::read);
+    let patient = args.name.as_deref().map(|name| Patient::read(name, &machine));
     let mut groups = examine(&machine);
     groups.extend(patient.as_ref().map(|patient| examine_segment(patient, &machine)));
     let diagnosis = Diagnosis::of(args.name.clone(), groups);

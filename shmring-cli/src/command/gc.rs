@@ -1,7 +1,7 @@
 //! `shmring gc`: cleans up behind the dead, and removes what they abandoned.
 
 use serde::Serialize;
-use shmring::{AttachError, CollectError, Collected, Collector, Fate};
+use shmring::{AttachError, CollectError, Collected, Collector, Fate, Fault};
 
 use crate::cli::GcArgs;
 use crate::facts::{ParticipantFacts, used};
@@ -23,7 +23,8 @@ struct SegmentFate {
     name: String,
     /// `kept`, `cleaned` or `removed`.
     fate: &'static str,
-    /// Why it was removed: `abandoned` or `unattached`. Absent if it was not.
+    /// Why it was removed: `abandoned` or `unattached`; or why it was kept, though it was one of
+    /// those: `unread`. Absent otherwise.
     because: Option<&'static str>,
     attached_alive: u64,
     dead: Vec<ParticipantFacts>,
@@ -35,7 +36,11 @@ struct SegmentFate {
 }
 
 pub(crate) fn run(args: &GcArgs) -> Result<(), Stop> {
-    let collector = Collector::new().dry_run(args.dry_run).unattached(args.unattached).guard(true);
+    let collector = Collector::new()
+        .dry_run(args.dry_run)
+        .unattached(args.unattached)
+        .unread(args.unread)
+        .guard(true);
     let os = |error: shmring::OsError| Stop::new(Exit::Failed, error.to_string());
     let all = args.names.is_empty();
     let names = if all { shmring::list().map_err(os)? } else { args.names.clone() };
@@ -47,8 +52,16 @@ pub(crate) fn run(args: &GcArgs) -> Result<(), Stop> {
             Err(error) if all && is_nothing_of_ours(&error) => {}
             Err(error) => {
                 let tolerable = all && is_left_alone(&error);
+                let is_corrupt = matches!(error, CollectError::Failed(Fault::Corrupt(_)));
                 if let Stop::Failed { exit, message } = error.into() {
-                    say(message);
+                    let quoted = report::quoted(&name);
+                    match is_corrupt {
+                        true => say(format_args!(
+                            "{name:?}: {message}; `shmring gc --unread {quoted}` removes it if \
+                             nobody is attached"
+                        )),
+                        false => say(message),
+                    }
                     if !tolerable {
                         // The first failure's code counts; each was reported.
                         first_failure = first_failure.and(Err(Stop::Reported(exit)));
@@ -89,7 +102,7 @@ fn is_left_alone(error: &CollectError) -> bool {
             AttachError::Incompatible { .. }
                 | AttachError::CorruptHeader { .. }
                 | AttachError::NotASegment { .. }
-        )
+        ) | CollectError::Failed(Fault::Corrupt(_))
     )
 }
 
@@ -120,20 +133,31 @@ impl SegmentFate {
         self.done == Fate::Kept
     }
 
-    /// A line for people; none if nothing was done.
+    /// A line for people; none if there is nothing to say.
     fn line(&self, dry_run: bool) -> String {
         let name = report::printable(&self.name);
-        let dead: Vec<_> = self.dead.iter().map(|one| one.pid.to_string()).collect();
+        let dead: Vec<_> = self.dead.iter().map(ParticipantFacts::number).collect();
         let dead = dead.join(", ");
+        let amount = used(self.used_slots, self.used_bytes);
         let lost = match self.used_bytes {
             0 => String::new(),
-            bytes => format!(", with {} in it", used(self.used_slots, bytes)),
+            _ => format!(", with {amount} in it"),
         };
         let (clean, remove) = verbs(dry_run);
         match self.done {
             Fate::Kept => String::new(),
             Fate::KeptUnread => {
-                format!("kept {name}: {} unread in it\n", used(self.used_slots, self.used_bytes))
+                let keep = if dry_run { "would keep" } else { "kept" };
+                let why = if dead.is_empty() {
+                    "unattached".to_owned()
+                } else {
+                    format!("abandoned by {dead}")
+                };
+                let command = report::quoted(&self.name);
+                format!(
+                    "{keep} {name}: {why}, with {amount} that nobody received; `shmring recv \
+                     {command}` receives it, `shmring gc --unread {command}` removes it\n"
+                )
             }
             Fate::Cleaned => format!("{clean} up in {name} behind {dead}\n"),
             Fate::Removed => format!("{remove} {name}: abandoned by {dead}{lost}\n"),

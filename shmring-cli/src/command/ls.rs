@@ -5,7 +5,7 @@ use shmring::AttachError;
 
 use crate::attaching::looking;
 use crate::cli::LsArgs;
-use crate::facts::{Entry, Facts, brief};
+use crate::facts::{Entry, Facts, brief, open_deleted};
 use crate::report;
 use crate::stop::{Exit, Stop, say};
 use crate::table;
@@ -16,12 +16,22 @@ const MAX_PIDS: usize = 3;
 #[derive(Serialize)]
 struct Listing {
     segments: Vec<Entry<Facts>>,
+    /// Those that lost their names and are in use.
+    deleted: Vec<Entry<Facts>>,
 }
 
 pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
     let names = shmring::list().map_err(|error| Stop::new(Exit::Failed, error.to_string()))?;
-    let listing = Listing { segments: names.into_iter().filter_map(look).collect() };
-    if listing.segments.is_empty() && !args.json {
+    let deleted = open_deleted(&names).into_iter().filter_map(|(label, observer)| {
+        let observer = observer.ok()?;
+        // What cannot be read any more is no segment that anybody could use.
+        let status = observer.status().ok()?;
+        let facts = Facts::of(observer.description(), &status).deleted(label);
+        Some(Entry::Sound(Box::new(facts)))
+    });
+    let deleted = deleted.collect();
+    let listing = Listing { segments: names.into_iter().filter_map(look).collect(), deleted };
+    if listing.segments.is_empty() && listing.deleted.is_empty() && !args.json {
         say("no segments");
         return Ok(());
     }
@@ -54,7 +64,7 @@ fn text(listing: &Listing) -> String {
         "STATE",
     ];
     let right = [false, false, true, true, true, true, true, true, true, false];
-    let rows: Vec<_> = listing.segments.iter().map(row).collect();
+    let rows: Vec<_> = listing.segments.iter().chain(&listing.deleted).map(row).collect();
     table::layout(header, right, &rows)
 }
 

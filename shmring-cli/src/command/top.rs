@@ -22,6 +22,8 @@ const NO_COLOR: &str = "NO_COLOR";
 #[derive(Serialize)]
 struct Top {
     segments: Vec<Entry<Sample>>,
+    /// Those that lost their names and are in use.
+    deleted: Vec<Entry<Sample>>,
 }
 
 pub(crate) fn run(args: &TopArgs) -> Result<(), Stop> {
@@ -56,8 +58,9 @@ fn once(interval: Duration, json: bool) -> Result<(), Stop> {
     let mut look = || watch.look().map_err(|error| Stop::new(Exit::Failed, error));
     look()?;
     thread::sleep(interval);
-    let top = Top { segments: look()? };
-    if top.segments.is_empty() && !json {
+    let (deleted, segments) = look()?.into_iter().partition(Entry::is_deleted);
+    let top = Top { segments, deleted };
+    if top.segments.is_empty() && top.deleted.is_empty() && !json {
         say("no segments");
         return Ok(());
     }
@@ -71,7 +74,7 @@ fn text(top: &Top) -> String {
         }
         _ => column.cell(entry),
     };
-    let rows: Vec<_> =
-        top.segments.iter().map(|entry| Column::ALL.map(|column| cell(column, entry))).collect();
+    let entries = top.segments.iter().chain(&top.deleted);
+    let rows: Vec<_> = entries.map(|entry| Column::ALL.map(|column| cell(column, entry))).collect();
     table::layout(Column::ALL.map(Column::header), Column::ALL.map(Column::is_number), &rows)
 }

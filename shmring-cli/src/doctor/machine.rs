@@ -13,6 +13,8 @@ use rustix::process::{Resource, getrlimit};
 use rustix::thread::futex;
 use rustix::thread::{ClockId, MembarrierCommand, membarrier_query};
 
+use super::trial;
+
 pub(super) const SHM: &str = "/dev/shm";
 
 /// Where a `logind.conf` can be, and directories of more of them. Later ones win, and a
@@ -63,6 +65,21 @@ pub(super) struct MemoryGroup {
     pub(super) statistics: String,
 }
 
+/// A segment that lost its name and is in use.
+#[derive(Clone, Debug)]
+pub(super) struct Deleted {
+    pub(super) name: String,
+    pub(super) allocated_bytes: u64,
+    pub(super) users: Vec<User>,
+}
+
+/// A process that uses a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct User {
+    pub(super) pid: u32,
+    pub(super) command: String,
+}
+
 /// A machine, as this process sees it.
 #[derive(Clone, Debug)]
 pub(crate) struct Machine {
@@ -71,6 +88,10 @@ pub(crate) struct Machine {
     pub(super) directory: Option<Directory>,
     pub(super) unnamed_file: Attempt,
     pub(super) locks: Attempt,
+    pub(super) has_proc: bool,
+    pub(super) trial: trial::Outcome,
+    /// Segments that lost their names and are in use.
+    pub(super) deleted: Vec<Deleted>,
     pub(super) meminfo: Text,
     pub(super) shmem_enabled: Text,
 
@@ -109,6 +130,10 @@ impl Machine {
             directory: directory(),
             unnamed_file,
             locks,
+            has_proc: fs::exists("/proc/thread-self/fd").unwrap_or(false),
+            // Before the trial, which makes a segment and removes it.
+            deleted: deleted(),
+            trial: trial::run(),
             meminfo: read("/proc/meminfo"),
             shmem_enabled: read("/sys/kernel/mm/transparent_hugepage/shmem_enabled"),
             locked_memory: limit(Resource::Memlock),
@@ -143,6 +168,20 @@ impl Machine {
             memory_groups: memory_groups(&cgroup),
         }
     }
+}
+
+fn deleted() -> Vec<Deleted> {
+    let user = |pid: u32| {
+        let command = read(&format!("/proc/{pid}/comm")).unwrap_or_default();
+        User { pid, command }
+    };
+    let of = |one: shmring::Deleted| Deleted {
+        name: one.name,
+        allocated_bytes: one.allocated_bytes,
+        users: one.pids.into_iter().map(user).collect(),
+    };
+    // Without a directory there are none, which is said elsewhere.
+    shmring::list_deleted().unwrap_or_default().into_iter().map(of).collect()
 }
 
 fn read(path: &str) -> Text {

@@ -2,24 +2,34 @@
 
 use super::Finding;
 use super::Level::{Note, Problem, Warning};
-use super::machine::{Attempt, Directory, Machine, SHM};
-use crate::report::bytes;
+use super::machine::{Attempt, Deleted, Directory, Machine, SHM};
+use super::segment::shown;
+use super::trial;
+use crate::report::{bytes, printable};
 
 /// What a container's shared memory has unless it is asked for more.
 const CONTAINER_DEFAULT_BYTES: u64 = 64 << 20;
 /// Less than a segment of the default size takes, with its tables.
 const SMALLEST_USEFUL_BYTES: u64 = 5 << 18;
+/// More segments that lost their names than this are counted instead of named.
+const MAX_DELETED: usize = 4;
 /// Less than a few of them.
 const SCARCE_BYTES: u64 = 16 << 20;
 
 pub(super) fn checks(machine: &Machine) -> Vec<Finding> {
     let mount = machine.mountinfo.as_deref().and_then(Mount::of_shared_memory);
     let directory = machine.directory.as_ref();
-    let mut checks = vec![mounted(mount.as_ref(), directory.is_some())];
+    let is_known = machine.mountinfo.is_some();
+    let mut checks = vec![mounted(mount.as_ref(), directory.is_some(), is_known)];
     if let Some(directory) = directory {
         checks.extend([access(directory), space(directory), files(directory)]);
     }
     checks.extend([unnamed_files(&machine.unnamed_file), locks(&machine.locks)]);
+    checks.extend([
+        proc(machine.has_proc),
+        trial::check(&machine.trial),
+        deleted(&machine.deleted),
+    ]);
     if let Some(mount) = &mount {
         checks.push(named_huge_pages(mount, machine.shmem_enabled.as_deref()));
     }
@@ -60,7 +70,12 @@ impl<'a> Mount<'a> {
     }
 }
 
-fn mounted(mount: Option<&Mount<'_>>, exists: bool) -> Finding {
+/// Adds the command that mounts a tmpfs.
+pub(super) fn mount_tmpfs(finding: Finding, remedy: &str) -> Finding {
+    finding.remedy(remedy).command(format!("mount -t tmpfs -o mode=1777 tmpfs {SHM}"))
+}
+
+fn mounted(mount: Option<&Mount<'_>>, exists: bool, is_known: bool) -> Finding {
     const CHECK: &str = "shm-mount";
     match mount {
         _ if !exists => Finding::new(
@@ -71,14 +86,16 @@ fn mounted(mount: Option<&Mount<'_>>, exists: bool) -> Finding {
         )
         .remedy("Mount a tmpfs there:")
         .command(format!("mkdir -p {SHM} && mount -t tmpfs -o mode=1777 tmpfs {SHM}")),
-        None => Finding::new(
-            CHECK,
-            Warning,
-            format!("{SHM} is a directory of some other file system"),
-            "If that is on a disk, what is sent may be written there, which is slow.",
-        )
-        .remedy("Mount a tmpfs there:")
-        .command(format!("mount -t tmpfs -o mode=1777 tmpfs {SHM}")),
+        None if !is_known => Finding::unknown(CHECK, "the list of mounts"),
+        None => mount_tmpfs(
+            Finding::new(
+                CHECK,
+                Warning,
+                format!("{SHM} is a directory of some other file system"),
+                "If that is on a disk, what is sent may be written there, which is slow.",
+            ),
+            "Mount a tmpfs there:",
+        ),
         Some(mount) if mount.option("ro").is_some() => Finding::new(
             CHECK,
             Problem,
@@ -87,17 +104,27 @@ fn mounted(mount: Option<&Mount<'_>>, exists: bool) -> Finding {
         )
         .remedy("Mount it for writing:")
         .command(format!("mount -o remount,rw {SHM}")),
-        Some(mount) if !matches!(mount.file_system, "tmpfs" | "ramfs") => Finding::new(
+        Some(mount) if mount.file_system == "ramfs" => mount_tmpfs(
+            Finding::new(
+                CHECK,
+                Problem,
+                format!("{SHM} is a ramfs"),
+                "It cannot set memory aside for a file (fallocate), so no named segment can be made.",
+            ),
+            "Mount a tmpfs there:",
+        ),
+        Some(mount) if mount.file_system != "tmpfs" => mount_tmpfs(
+            Finding::new(
+                CHECK,
+                Warning,
+                format!("{SHM} is a file system of the type {}", mount.file_system),
+                "Rings are made for tmpfs. On a disk, what is sent is written there.",
+            ),
+            "Mount a tmpfs there:",
+        ),
+        Some(_) => Finding::ok(
             CHECK,
-            Warning,
-            format!("{SHM} is a file system of the type {}", mount.file_system),
-            "Rings are made for tmpfs. On a disk, what is sent is written there.",
-        )
-        .remedy("Mount a tmpfs there:")
-        .command(format!("mount -t tmpfs -o mode=1777 tmpfs {SHM}")),
-        Some(mount) => Finding::ok(
-            CHECK,
-            format!("{SHM} is a {}, mounted for writing", mount.file_system),
+            format!("{SHM} is a tmpfs, mounted for writing"),
             "Named segments are files there.",
         ),
     }
@@ -217,6 +244,49 @@ fn locks(attempt: &Attempt) -> Finding {
         )
         .remedy("Use Linux 4.14 or later, not a sandbox that imitates it."),
     }
+}
+
+fn proc(has_proc: bool) -> Finding {
+    const CHECK: &str = "proc";
+    if has_proc {
+        return Finding::ok(CHECK, "there is /proc", "A file can be opened once more through it.");
+    }
+    Finding::new(
+        CHECK,
+        Problem,
+        "there is no /proc",
+        "No segment can be made or attached: a file is opened once more through it.",
+    )
+    .remedy("Mount it:")
+    .command("mount -t proc proc /proc")
+}
+
+fn deleted(deleted: &[Deleted]) -> Finding {
+    const CHECK: &str = "deleted-segments";
+    if deleted.is_empty() {
+        return Finding::ok(
+            CHECK,
+            "no segment that lost its name is known to be in use",
+            "What /dev/shm lists is all that segments take.",
+        );
+    }
+    let show = |one: &Deleted| {
+        let users = shown(&one.users);
+        format!("{} ({}, used by {users})", printable(&one.name), bytes(one.allocated_bytes))
+    };
+    let mut which: Vec<_> = deleted.iter().take(MAX_DELETED).map(show).collect();
+    if deleted.len() > MAX_DELETED {
+        which.push(format!("{} more", deleted.len() - MAX_DELETED));
+    }
+    Finding::new(
+        CHECK,
+        Warning,
+        format!("segments lost their names and are in use: {}", which.join(", ")),
+        "Their memory is taken and nobody can join them. It is free when the last of these \
+         processes has ended.",
+    )
+    .remedy("End or restart those processes; this lists what there is:")
+    .command("shmring ls")
 }
 
 /// The choice in brackets: `always [madvise] never`.

@@ -8,6 +8,7 @@ mod machine;
 mod memory;
 mod patient;
 mod segment;
+mod trial;
 
 use serde::Serialize;
 

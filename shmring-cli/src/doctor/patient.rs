@@ -2,11 +2,18 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::thread;
+use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access, geteuid};
 use shmring::{AttachError, AttachOptions, Fault, Participant, WakeFences};
 
-use super::machine::SHM;
+use super::machine::{Deleted, Machine, SHM, User};
+use crate::facts::{self, ParticipantFacts, Past, Sample, StandstillFacts, Subject};
+use crate::report;
+
+/// How long to look whether the ring moves: as long as `shmring stat`.
+const INTERVAL: Duration = Duration::from_millis(200);
 
 /// A segment, as this process sees it.
 #[derive(Debug)]
@@ -16,7 +23,7 @@ pub(crate) struct Patient {
     pub(super) file: Option<SegmentFile>,
     pub(super) look: Look,
     /// Who still uses a segment that had the name before and lost it.
-    pub(super) left_behind: Vec<LeftBehind>,
+    pub(super) left_behind: Vec<User>,
 }
 
 /// The file that has the name.
@@ -26,6 +33,8 @@ pub(super) struct SegmentFile {
     pub(super) mode: u32,
     pub(super) total_bytes: u64,
     pub(super) allocated_bytes: u64,
+    /// Whether this process may look.
+    pub(super) is_readable: bool,
     /// Whether this process may join.
     pub(super) is_writable: bool,
 }
@@ -46,28 +55,23 @@ pub(super) struct Seen {
     pub(super) is_closed: bool,
     pub(super) used_bytes: u64,
     pub(super) alive: usize,
-    /// Their pids.
-    pub(super) dead: Vec<u32>,
+    /// Their pids, in words.
+    pub(super) dead: Vec<String>,
     pub(super) tombstones: u64,
     pub(super) repairs: u64,
-}
-
-/// A process that uses a segment without a name.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct LeftBehind {
-    pub(super) pid: u32,
-    pub(super) command: String,
+    /// Why nothing was received meanwhile, as `shmring stat` has it.
+    pub(super) standstill: Option<StandstillFacts>,
 }
 
 impl Patient {
-    pub(crate) fn read(name: &str) -> Self {
+    pub(crate) fn read(name: &str, machine: &Machine) -> Self {
         let name = name.strip_prefix('/').unwrap_or(name);
         Self {
             name: name.to_owned(),
             uid: geteuid().as_raw(),
             file: file(name),
             look: look(name),
-            left_behind: left_behind(name),
+            left_behind: left_behind(name, &machine.deleted),
         }
     }
 }
@@ -81,6 +85,7 @@ fn file(name: &str) -> Option<SegmentFile> {
         total_bytes: stat.len(),
         // Of 512 bytes, whatever the file system's are.
         allocated_bytes: stat.blocks().saturating_mul(512),
+        is_readable: access(path.as_str(), AccessFlags::R_OK).is_ok(),
         is_writable: access(path.as_str(), AccessFlags::R_OK | AccessFlags::W_OK).is_ok(),
     })
 }
@@ -91,42 +96,37 @@ fn look(name: &str) -> Look {
         Ok(observer) => observer,
         Err(error) => return Look::Refused(error),
     };
-    let status = match observer.status() {
-        Ok(status) => status,
+    let sample = || {
+        let before = facts::Look::at(&observer)?;
+        thread::sleep(INTERVAL);
+        Ok((before, facts::Look::at(&observer)?))
+    };
+    let (before, now) = match sample() {
+        Ok(looks) => looks,
         Err(fault) => return Look::Faulty(fault),
     };
+    let status = &now.status;
     let (alive, dead): (Vec<&Participant>, _) =
         status.attached.iter().partition(|participant| participant.alive);
     let description = observer.description();
+    let subject = Subject { target: &report::quoted(name), is_named: true };
+    let past = Past { last: &before, still: &before };
+    let sample = Sample::of(description, subject, &now, Some(past));
     Look::Seen(Seen {
         wake_fences: description.wake_fences,
         kind: description.kind.to_string(),
         is_closed: status.closed,
         used_bytes: status.used_bytes,
         alive: alive.len(),
-        dead: dead.iter().map(|participant| participant.pid).collect(),
+        dead: dead.iter().map(|one| ParticipantFacts::of(one).number()).collect(),
         tombstones: status.tombstones,
         repairs: status.repairs,
+        standstill: sample.standstill,
     })
 }
 
-/// Looks through the mappings of all processes that this one may look into.
-fn left_behind(name: &str) -> Vec<LeftBehind> {
-    let pids = fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = pids.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let of = |pid: u32| {
-        let maps = fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
-        let command = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        uses_removed(&maps, name)
-            .then(|| LeftBehind { pid, command: command.trim_end().to_owned() })
-    };
-    pids.filter_map(of).collect()
-}
-
-/// Whether a process of these mappings uses a segment that had the name and lost it. One
-/// that made it shows no name there, unless it attached as others do.
-pub(super) fn uses_removed(maps: &str, name: &str) -> bool {
-    // As the kernel writes it.
-    let path = format!("{SHM}/{} (deleted)", name.replace('\n', "\\012"));
-    maps.lines().any(|line| line.split_once('/').is_some_and(|(_, rest)| rest == &path[1..]))
+/// Who uses a segment that had the name and lost it.
+fn left_behind(name: &str, deleted: &[Deleted]) -> Vec<User> {
+    let had_it = deleted.iter().filter(|one| one.name == name);
+    had_it.flat_map(|one| one.users.iter().cloned()).collect()
 }

@@ -4,7 +4,9 @@ use shmring::{AttachError, WakeFences};
 
 use super::Finding;
 use super::Level::{Note, Problem, Warning};
-use super::patient::{LeftBehind, Look, Patient, Seen, SegmentFile};
+use super::machine::User;
+use super::patient::{Look, Patient, Seen, SegmentFile};
+use crate::facts::StandstillFacts;
 use crate::report::{bytes, printable, quoted};
 use crate::stop::{Exit, attach_exit, fault_exit};
 
@@ -15,7 +17,10 @@ impl Patient {
     /// What the shell is told if the segment is not sound.
     pub(crate) fn failure(&self) -> Option<Exit> {
         match &self.look {
-            Look::Seen(_) => None,
+            Look::Seen(seen) => {
+                let kind = seen.standstill.as_ref().map(|standstill| standstill.kind);
+                (kind == Some("corrupt")).then_some(Exit::Corrupt)
+            }
             Look::Refused(error) => Some(attach_exit(error)),
             Look::Faulty(fault) => Some(fault_exit(fault)),
         }
@@ -29,6 +34,7 @@ pub(super) fn checks(patient: &Patient, has_global_barrier: bool) -> Vec<Finding
     }
     if let Look::Seen(seen) = &patient.look {
         checks.extend([participants(&patient.name, seen), state(&patient.name, seen)]);
+        checks.push(progress(seen.standstill.as_ref()));
         checks.extend([fences(seen.wake_fences, has_global_barrier), losses(seen)]);
     }
     checks.push(name(&patient.name, patient.file.is_some(), &patient.left_behind));
@@ -85,6 +91,17 @@ fn owner(file: &SegmentFile, uid: u32) -> Finding {
     const EVERYBODY_WRITES: u32 = 0o002;
     let whose = if file.owner_uid == uid { "this user" } else { "another user" };
     let found = format!("it belongs to uid {} ({whose}), mode {:04o}", file.owner_uid, file.mode);
+    if !file.is_readable {
+        return Finding::new(
+            CHECK,
+            Warning,
+            found,
+            "This user may neither read nor write it, so it cannot join or look; `shmring ls` \
+             does not list it.",
+        )
+        .remedy("Let its owner widen the mode, or create it with a wider one:")
+        .command("shmring create NAME --mode 0660");
+    }
     if !file.is_writable {
         return Finding::new(
             CHECK,
@@ -136,12 +153,12 @@ fn participants(name: &str, seen: &Seen) -> Finding {
         let means = "Nobody died without leaving, or was cleaned up after.";
         return Finding::ok(CHECK, alive, means);
     }
-    let mut pids: Vec<_> = seen.dead.iter().take(MAX_PIDS).map(u32::to_string).collect();
+    let mut pids: Vec<_> = seen.dead.iter().take(MAX_PIDS).cloned().collect();
     if seen.dead.len() > MAX_PIDS {
         pids.push(format!("{} more", seen.dead.len() - MAX_PIDS));
     }
     let remedy = match seen.alive {
-        0 => "If nobody will, remove the segment and what is in it:",
+        0 => "If nobody will, remove the segment (add --unread if messages in it may be lost):",
         _ => "Nothing need be done; to clean up now:",
     };
     Finding::new(
@@ -183,6 +200,25 @@ fn state(name: &str, seen: &Seen) -> Finding {
     .command(format!("shmring unlink --stale {}", quoted(name)))
 }
 
+/// Whether the ring moves, and what `shmring stat` says if it does not.
+fn progress(standstill: Option<&StandstillFacts>) -> Finding {
+    const CHECK: &str = "progress";
+    let Some(standstill) = standstill else {
+        return Finding::ok(CHECK, "the ring moves", "Messages were received meanwhile.");
+    };
+    let (why, remedy) = (standstill.why.join("; "), standstill.remedy.join("; "));
+    let (level, means) = match (standstill.is_stuck(), standstill.is_hindered) {
+        (true, _) => (Problem, "Somebody waits, and nothing goes on until that ends."),
+        (false, true) => (Warning, "Whoever waits for that process waits until it goes on."),
+        (false, false) => {
+            return Finding::ok(CHECK, format!("the ring is at rest: {why}"), "It can go on.");
+        }
+    };
+    let remedy = if remedy.is_empty() { "See what it does.".to_owned() } else { sentence(&remedy) };
+    let found = format!("the ring stands still: {why}");
+    Finding::new(CHECK, level, found, means).remedy(remedy)
+}
+
 fn fences(fences: WakeFences, has_global_barrier: bool) -> Finding {
     const CHECK: &str = "wake-fences";
     if fences != WakeFences::SleepersOnly {
@@ -199,7 +235,8 @@ fn fences(fences: WakeFences, has_global_barrier: bool) -> Finding {
 
 fn losses(seen: &Seen) -> Finding {
     const CHECK: &str = "losses";
-    if seen.tombstones == 0 && seen.repairs == 0 {
+    let died = seen.repairs + seen.dead.len() as u64;
+    if seen.tombstones == 0 && died == 0 {
         return Finding::ok(CHECK, "nobody has died in it", "No message is in doubt.");
     }
     Finding::new(
@@ -207,13 +244,26 @@ fn losses(seen: &Seen) -> Finding {
         Note,
         format!(
             "{} died in it so far, {} slots were passed without a message",
-            seen.repairs, seen.tombstones
+            died, seen.tombstones
         ),
         "Of each process that died, one message or batch is in doubt; of others none is.",
     )
 }
 
-fn name(name: &str, exists: bool, left_behind: &[LeftBehind]) -> Finding {
+/// With a capital letter and a full stop.
+fn sentence(words: &str) -> String {
+    let mut letters = words.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).chain(['.']).collect()
+}
+
+/// Some of them, in words.
+pub(super) fn shown(users: &[User]) -> String {
+    let show = |who: &User| format!("pid {} ({})", who.pid, printable(&who.command));
+    users.iter().take(MAX_PIDS).map(show).collect::<Vec<_>>().join(", ")
+}
+
+fn name(name: &str, exists: bool, left_behind: &[User]) -> Finding {
     const CHECK: &str = "name";
     if left_behind.is_empty() {
         return Finding::ok(
@@ -222,14 +272,12 @@ fn name(name: &str, exists: bool, left_behind: &[LeftBehind]) -> Finding {
             "All who use the name mean the same segment.",
         );
     }
-    let show = |who: &LeftBehind| format!("pid {} ({})", who.pid, printable(&who.command));
-    let who: Vec<_> = left_behind.iter().take(MAX_PIDS).map(show).collect();
     let other =
         if exists { "those who attach now get another one" } else { "nobody can join them" };
     Finding::new(
         CHECK,
         Warning,
-        format!("a segment that lost the name is still used by {}", who.join(", ")),
+        format!("a segment that lost the name is still used by {}", shown(left_behind)),
         format!("It was unlinked while they were attached: {other}."),
     )
     .remedy(format!("End or restart them, so that all meet in one {}.", printable(name)))

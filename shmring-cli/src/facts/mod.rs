@@ -1,5 +1,6 @@
 //! What can be told about a segment, as data: it becomes JSON as it stands.
 
+mod deleted;
 mod participant;
 mod rates;
 mod sample;
@@ -11,6 +12,7 @@ use serde::Serialize;
 use shmring::{Description, ElementType, Participant, Status};
 
 use crate::report;
+pub(crate) use deleted::open_deleted;
 pub(crate) use participant::{HolderFacts, ParticipantFacts, brief};
 pub(crate) use rates::Rates;
 pub(crate) use sample::{Look, Past, Sample};
@@ -18,7 +20,7 @@ use standstill::Scene;
 pub(crate) use standstill::{StandstillFacts, Subject, Unit};
 
 /// All there is to tell about a segment.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Facts {
     #[serde(flatten)]
     pub(crate) segment: SegmentFacts,
@@ -33,10 +35,17 @@ impl Facts {
             status: StatusFacts::of(description, status),
         }
     }
+
+    /// Those of a segment that lost its name.
+    pub(crate) fn deleted(mut self, label: String) -> Self {
+        self.segment.name = label;
+        self.status.state = State::Deleted;
+        self
+    }
 }
 
 /// A segment in a list: what there is to tell about it, or why that is nothing.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Entry<T> {
     Sound(Box<T>),
@@ -50,7 +59,7 @@ impl<T> Entry<T> {
 }
 
 /// What never changes about a segment.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct SegmentFacts {
     pub(crate) name: String,
     pub(crate) kind: String,
@@ -125,7 +134,7 @@ impl SegmentFacts {
 }
 
 /// The type of a ring's elements.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct ElementFacts {
     size_bytes: u64,
     align_bytes: u64,
@@ -150,7 +159,7 @@ impl ElementFacts {
 }
 
 /// How a segment is being used at the moment.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct StatusFacts {
     pub(crate) state: State,
     /// The next position to consume, in bytes of a record ring, else in slots.
@@ -193,6 +202,8 @@ pub(crate) enum State {
     Abandoned,
     /// For good.
     Closed,
+    /// Its name was removed while somebody uses it.
+    Deleted,
 }
 
 impl State {
@@ -212,6 +223,7 @@ impl State {
             Self::Idle => "idle",
             Self::Abandoned => "abandoned",
             Self::Closed => "closed",
+            Self::Deleted => "deleted",
         }
     }
 }

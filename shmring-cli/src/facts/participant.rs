@@ -1,5 +1,7 @@
 //! Who uses a segment.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 use shmring::{Holder, Participant, PidNamespace, Process, ProcessState};
 
@@ -13,10 +15,15 @@ pub(crate) struct ParticipantFacts {
     pub(crate) alive: bool,
     /// Where the pid counts: `ours`, `other` or `unknown`.
     pub(crate) pid_namespace: &'static str,
+    /// The process as numbered in this command's pid namespace. Absent where it cannot see it.
+    pub(crate) local_pid: Option<u32>,
     /// Absent where this process cannot see it.
     pub(crate) command: Option<String>,
     /// What it does: `running`, `sleeping`, `stopped` and so on.
     pub(crate) process_state: Option<String>,
+    /// The file of the control group that froze it.
+    #[serde(skip)]
+    pub(crate) frozen_by: Option<PathBuf>,
 }
 
 impl ParticipantFacts {
@@ -24,25 +31,44 @@ impl ParticipantFacts {
         let Participant { pid, uid, alive, .. } = *participant;
         // A process that lives on without the segment is not the one that was in it.
         let process = participant.process().filter(|_| alive);
-        let (command, process_state) =
-            process.map(|Process { command, state }| (command, state.to_string())).unzip();
         let pid_namespace = match participant.pid_namespace {
             PidNamespace::Ours => "ours",
             PidNamespace::Other => "other",
             PidNamespace::Unknown => "unknown",
         };
-        Self { pid, uid, alive, pid_namespace, command, process_state }
+        let (mut local_pid, mut command, mut process_state, mut frozen_by) = <_>::default();
+        if let Some(Process { pid, command: its, state, frozen_by: file }) = process {
+            (local_pid, command) = (Some(pid), Some(its));
+            (process_state, frozen_by) = (Some(state.to_string()), file);
+        }
+        Self { pid, uid, alive, pid_namespace, local_pid, command, process_state, frozen_by }
     }
 
     fn brief(&self) -> String {
-        let Self { pid, alive, .. } = self;
-        if *alive { pid.to_string() } else { format!("{pid} dead") }
+        let number = self.number();
+        if self.alive { number } else { format!("{number} dead") }
+    }
+
+    /// Its pid here or, where that is not known, the other one with a mark: here it means
+    /// another process, or none.
+    pub(crate) fn number(&self) -> String {
+        match (self.local_pid, self.pid_namespace) {
+            (Some(pid), _) => pid.to_string(),
+            (None, "other") => format!("{} (other ns)", self.pid),
+            (None, _) => self.pid.to_string(),
+        }
+    }
+
+    /// Whether both are the same process, as far as can be told.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        let key = |one: &Self| (one.pid, one.pid_namespace, one.local_pid);
+        key(self) == key(other)
     }
 
     /// As a sentence names it.
     pub(crate) fn named(&self) -> String {
         match &self.command {
-            Some(command) => format!("process {} ({})", self.pid, report::printable(command)),
+            Some(command) => format!("process {} ({})", self.number(), report::printable(command)),
             None if self.pid_namespace == "other" => {
                 format!("process {} of another pid namespace", self.pid)
             }
@@ -60,15 +86,8 @@ impl ParticipantFacts {
         words.join(", ")
     }
 
-    pub(crate) fn is_stopped(&self) -> bool {
-        self.is(ProcessState::Stopped)
-    }
-
-    pub(crate) fn is_traced(&self) -> bool {
-        self.is(ProcessState::Traced)
-    }
-
-    fn is(&self, state: ProcessState) -> bool {
+    /// Whether it is alive and in that state.
+    pub(crate) fn is_in(&self, state: ProcessState) -> bool {
         self.alive && self.process_state.as_deref() == Some(&*state.to_string())
     }
 }
@@ -131,12 +150,33 @@ mod tests {
             uid: 0,
             alive: pid != 2,
             pid_namespace: "ours",
+            local_pid: None,
             command: None,
             process_state: None,
+            frozen_by: None,
         };
         let them: Vec<_> = (1..=5).map(one).collect();
         assert_eq!(brief(&[], 3), "-");
         assert_eq!(brief(&them[..3], 3), "1, 2 dead, 3");
         assert_eq!(brief(&them, 3), "1, 2 dead, 3, +2");
+    }
+
+    // Catches a pid of another namespace that looks like one of ours.
+    #[test]
+    fn pids_of_other_namespaces() {
+        let one = |local_pid| ParticipantFacts {
+            pid: 7,
+            uid: 0,
+            alive: true,
+            pid_namespace: "other",
+            local_pid,
+            command: local_pid.map(|_| "feed".to_owned()),
+            process_state: None,
+            frozen_by: None,
+        };
+        assert_eq!(brief(&[one(None), one(Some(4711))], 3), "7 (other ns), 4711");
+        assert_eq!(one(None).named(), "process 7 of another pid namespace");
+        assert_eq!(one(Some(4711)).named(), "process 4711 (feed)");
+        assert!(!one(None).is(&one(Some(4711))));
     }
 }

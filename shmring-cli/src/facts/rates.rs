@@ -9,7 +9,7 @@ use super::Unit;
 use crate::report;
 
 /// What came and went in a second, as far as a short sample tells.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Rates {
     /// How far tail moved, in bytes of a record ring, else in slots.
     pub(crate) sent_per_s: u64,

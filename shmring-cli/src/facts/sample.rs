@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use shmring::{Description, Fault, Observer, Status};
 
-use super::{Entry, Facts, HolderFacts, Rates, Scene, StandstillFacts, Subject, Unit};
+use super::{Entry, Facts, HolderFacts, Rates, Scene, StandstillFacts, State, Subject, Unit};
 
 /// A look at a segment.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ pub(crate) struct Past<'a> {
 }
 
 /// A segment, and what happened in it since the last look.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct Sample {
     #[serde(flatten)]
     pub(crate) facts: Facts,
@@ -81,6 +81,10 @@ impl Sample {
 }
 
 impl Entry<Sample> {
+    pub(crate) fn is_deleted(&self) -> bool {
+        matches!(self, Self::Sound(sample) if sample.facts.status.state == State::Deleted)
+    }
+
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Sound(sample) => &sample.facts.segment.name,

@@ -1,9 +1,10 @@
 //! Why a ring stands still, in words: what is seen, who could end it, and how.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
-use shmring::{Kind, Role, Standstill, Status};
+use shmring::{Kind, ProcessState, Role, Standstill, Status};
 
 use super::sample::millis;
 use super::{HolderFacts, ParticipantFacts};
@@ -31,7 +32,7 @@ impl Unit {
 }
 
 /// Why nothing was received in a sample.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct StandstillFacts {
     /// `in_flight`, `full`, `not_taken`, `empty` or `corrupt`.
     pub(crate) kind: &'static str,
@@ -45,6 +46,9 @@ pub(crate) struct StandstillFacts {
     pub(crate) why: Vec<String>,
     /// What ends it.
     pub(crate) remedy: Vec<String>,
+    /// Whether somebody was stopped who could go on.
+    #[serde(skip)]
+    pub(crate) is_hindered: bool,
 }
 
 impl StandstillFacts {
@@ -90,6 +94,7 @@ impl Scene<'_> {
             tickets: None,
             why: Vec::new(),
             remedy: Vec::new(),
+            is_hindered: false,
         };
         match standstill {
             Standstill::InFlight { position, tickets } => {
@@ -160,7 +165,7 @@ impl Scene<'_> {
         if !owner.alive {
             return facts.say(format!("{named} has the ticket and is dead"));
         }
-        if stopped(owner, "has the ticket", facts) {
+        if hindered(owner, "has the ticket", facts) {
             return;
         }
         match &owner.process_state {
@@ -177,10 +182,7 @@ impl Scene<'_> {
         if self.holders(Role::Consumer, "receives nothing", facts) {
             return;
         }
-        match status.consumers_so_far {
-            0 => facts.say("no consumer has come yet"),
-            count => facts.say(format!("{} came and left", report::count(count, "consumer"))),
-        }
+        facts.say(gone(status, status.consumers_so_far, Role::Consumer));
         facts.do_this(format!("receive: `shmring recv {target}`"));
     }
 
@@ -196,10 +198,7 @@ impl Scene<'_> {
         if self.holders(Role::Producer, "sends nothing", facts) {
             return;
         }
-        match status.producers_so_far {
-            0 => facts.say("no producer has come yet"),
-            count => facts.say(format!("{} came and left", report::count(count, "producer"))),
-        }
+        facts.say(gone(status, status.producers_so_far, Role::Producer));
         facts.do_this(format!("send: `shmring send {target}`"));
     }
 
@@ -210,7 +209,7 @@ impl Scene<'_> {
             let has = format!("has a {role}");
             if !participant.alive {
                 facts.say(format!("{} {has} and is dead", participant.named()));
-            } else if !stopped(participant, &has, facts) {
+            } else if !hindered(participant, &has, facts) {
                 let state = participant.process_state.as_deref().unwrap_or("alive");
                 facts.say(format!("{} {has}, is {state} and {what}", participant.named()));
             }
@@ -230,17 +229,71 @@ impl Scene<'_> {
     }
 }
 
-/// Whether it is stopped; says so and what helps.
-fn stopped(participant: &ParticipantFacts, has: &str, facts: &mut StandstillFacts) -> bool {
-    let (named, pid) = (participant.named(), participant.pid);
-    if participant.is_stopped() {
+fn processes(count: u64) -> String {
+    if count == 1 { "1 process".to_owned() } else { format!("{count} processes") }
+}
+
+/// That nobody has a role, and how those who had it ended, as far as the counters tell: they do
+/// not tell which role the dead had.
+fn gone(status: &Status, so_far: u64, role: Role) -> String {
+    let died = match status.repairs {
+        0 => String::new(),
+        count => format!("; {} died in this ring so far", processes(count)),
+    };
+    match so_far {
+        0 => format!("no {role} has come yet"),
+        1 => format!("1 {role} was here and is gone{died}"),
+        count => format!("{count} {role}s were here and are gone{died}"),
+    }
+}
+
+/// Whether something holds it up; says what, and what helps.
+fn hindered(participant: &ParticipantFacts, has: &str, facts: &mut StandstillFacts) -> bool {
+    let named = participant.named();
+    let pid = participant.number();
+    if participant.is_in(ProcessState::Stopped) {
         facts.say(format!("{named} {has} and is stopped"));
         facts.do_this(format!("`kill -CONT {pid}` lets it go on"));
-    } else if participant.is_traced() {
+    } else if participant.is_in(ProcessState::Traced) {
         facts.say(format!("{named} {has} and is stopped by a debugger"));
         facts.do_this(format!("the debugger of process {pid} lets it go on"));
+    } else if participant.is_in(ProcessState::Frozen) {
+        facts.say(format!("{named} {has} and is frozen by its control group"));
+        let file = participant.frozen_by.as_deref().unwrap_or(Path::new("cgroup.freeze"));
+        facts.do_this(format!("`{}` lets it go on", thaw(file)));
+    } else if participant.is_in(ProcessState::DumpingCore) {
+        facts.say(format!(
+            "{named} {has}, was killed and counts as alive until its core file is written"
+        ));
+        facts.do_this(format!("wait for that, or `kill -KILL {pid}` cuts the core file short"));
     } else {
         return false;
     }
+    facts.is_hindered = true;
     true
+}
+
+/// A command that lets the processes of a frozen control group go on.
+fn thaw(file: &Path) -> String {
+    let word = if file.ends_with("freezer.state") { "THAWED" } else { "0" };
+    let path = report::printable(&file.to_string_lossy());
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,@%:".contains(c);
+    match path.chars().all(is_plain) {
+        true => format!("echo {word} > {path}"),
+        false => format!("echo {word} > '{}'", path.replace('\'', "'\\''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Catches the word of the other hierarchy, and a path that a shell splits.
+    #[test]
+    fn commands_that_thaw() {
+        let file = Path::new("/sys/fs/cgroup/a/cgroup.freeze");
+        assert_eq!(thaw(file), "echo 0 > /sys/fs/cgroup/a/cgroup.freeze");
+        let file = Path::new("/sys/fs/cgroup/freezer/a b/freezer.state");
+        assert_eq!(thaw(file), "echo THAWED > '/sys/fs/cgroup/freezer/a b/freezer.state'");
+    }
 }

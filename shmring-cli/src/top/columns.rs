@@ -177,6 +177,7 @@ impl Standing {
         let (word, tone) = match (sample.facts.status.state, kind) {
             (_, Some("corrupt")) => ("corrupt", Tone::Bad),
             (State::Abandoned, _) => ("abandoned", Tone::Stuck),
+            (State::Deleted, _) => ("deleted", Tone::Stuck),
             (state @ (State::Closed | State::Idle), _) => (state.name(), Tone::Unused),
             (State::Open, Some("in_flight")) => ("in flight", Tone::Stuck),
             (State::Open, Some("full")) => ("full", Tone::Stuck),

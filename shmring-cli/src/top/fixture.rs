@@ -15,8 +15,10 @@ pub(crate) fn participant(pid: u32, alive: bool) -> ParticipantFacts {
         uid: 1000,
         alive,
         pid_namespace: "ours",
+        local_pid: alive.then_some(pid),
         command: alive.then(|| "feed".to_owned()),
         process_state: alive.then(|| "sleeping".to_owned()),
+        frozen_by: None,
     }
 }
 
@@ -101,6 +103,7 @@ pub(crate) fn still(name: &str, kind: &'static str, state: State) -> Entry<Sampl
         tickets: None,
         why: vec!["position 100 is claimed and not published, and 3 slots behind it wait".into()],
         remedy: vec!["`kill -CONT 11` lets it go on".into()],
+        is_hindered: false,
     };
     let rates = Some(Rates { sent_per_s: 0, received_per_s: 0, messages_received_per_s: 0 });
     let mut sample = Sample { rates, standstill: Some(standstill), ..sample_of(name) };

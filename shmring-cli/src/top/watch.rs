@@ -2,19 +2,31 @@
 //! opens a segment for reading and leaves it, so one that goes is not held on to.
 
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
-use shmring::{AttachError, Description};
+use shmring::{AttachError, Description, Observer};
 
 use crate::attaching::looking;
-use crate::facts::{Entry, Look, Past, Sample, Subject};
+use crate::facts::{Entry, Look, Past, Sample, Subject, open_deleted};
 use crate::report;
 
 /// What was seen of each segment at earlier looks.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     seen: BTreeMap<String, Seen>,
+    deleted: Deleted,
 }
+
+/// Segments that lost their names, as they were at the last search.
+#[derive(Debug, Default)]
+struct Deleted {
+    entries: Vec<Entry<Sample>>,
+    /// When the next search may begin: each goes through all processes.
+    not_before: Option<Instant>,
+}
+
+/// How much longer the pause after a search is than the search.
+const PAUSE_PER_SEARCH: u32 = 20;
 
 #[derive(Debug)]
 struct Seen {
@@ -47,7 +59,22 @@ impl Watch {
     pub(crate) fn look(&mut self) -> Result<Vec<Entry<Sample>>, String> {
         let names = shmring::list().map_err(|error| error.to_string())?;
         let mut before = std::mem::take(&mut self.seen);
-        Ok(names.into_iter().filter_map(|name| self.sample(&name, before.remove(&name))).collect())
+        let began = Instant::now();
+        let is_due = self.deleted.not_before.is_none_or(|then| began >= then);
+        let deleted = if is_due { open_deleted(&names) } else { Vec::new() };
+        let cost = began.elapsed();
+        let mut entries: Vec<_> =
+            names.into_iter().filter_map(|name| self.sample(&name, before.remove(&name))).collect();
+        if is_due {
+            let sample = |(label, observer): (String, Result<Observer, _>)| {
+                sample_deleted(label, &observer.ok()?)
+            };
+            let deleted = deleted.into_iter().filter_map(sample).collect();
+            let not_before = Instant::now().checked_add(cost.saturating_mul(PAUSE_PER_SEARCH));
+            self.deleted = Deleted { entries: deleted, not_before };
+        }
+        entries.extend(self.deleted.entries.iter().cloned());
+        Ok(entries)
     }
 
     /// What there is to say about a segment; nothing if it vanished meanwhile.
@@ -75,6 +102,16 @@ impl Watch {
         self.seen.insert(name.to_owned(), Seen { identity, last: now, still });
         Some(Entry::Sound(Box::new(sample)))
     }
+}
+
+/// What there is to say about a segment that lost its name. Why it stands still is not:
+/// nobody can join it.
+fn sample_deleted(label: String, observer: &Observer) -> Option<Entry<Sample>> {
+    let now = Look::at(observer).ok()?;
+    let subject = Subject { target: &label, is_named: false };
+    let mut sample = Sample::of(observer.description(), subject, &now, None);
+    sample.facts = sample.facts.deleted(label.clone());
+    Some(Entry::Sound(Box::new(sample)))
 }
 
 impl Seen {

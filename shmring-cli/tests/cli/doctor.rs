@@ -1,10 +1,12 @@
 //! `doctor`: what it says of this machine, and what codes a script gets.
 
 use std::fs::{self, File};
+use std::process::{Command, Stdio};
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::support::{Name, run, run_with, start};
+use crate::support::{Name, Running, run, run_with, start, start_with};
 
 /// What one check says in the JSON.
 fn said(facts: &Value, check: &str) -> Value {
@@ -21,7 +23,7 @@ fn a_machine_that_works() {
     let facts = run(&["doctor", "--json"]).expect_code(0).json();
     assert_eq!(facts["problems"], 0);
     let level = |check| said(&facts, check)["level"].as_str().expect("a level").to_owned();
-    for check in ["shm-access", "unnamed-files", "ofd-locks", "kernel"] {
+    for check in ["shm-access", "unnamed-files", "ofd-locks", "proc", "trial", "kernel"] {
         assert_eq!(level(check), "ok", "{check}");
     }
     for check in ["shm-space", "memlock", "message-queues", "membarrier", "futex-waitv", "ptrace"] {
@@ -35,6 +37,72 @@ fn a_machine_that_works() {
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     assert!(text.ends_with("notes\n") || text.ends_with("note\n"), "{text}");
     assert!(!text.contains('\x1b'), "{text:?}");
+}
+
+/// What `doctor` says in a mount namespace that a script spoils first; `None` where that takes
+/// rights that this test does not have.
+fn on_a_machine(script: &str) -> Option<(Option<i32>, String)> {
+    let mut command = Command::new("unshare");
+    let script = format!("{{ {script}; }} || exit 99; exec \"$0\" doctor");
+    command.args(["--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_shmring")]);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let ended = Running::spawn(&mut command).end();
+    if ended.stderr.contains("not permitted") || ended.status.code() == Some(99) {
+        eprintln!("not tested: {script}: {}", ended.stderr);
+        return None;
+    }
+    Some((ended.status.code(), ended.text()))
+}
+
+// Catches a machine on which no ring works and that has no problems.
+#[test]
+fn machines_that_do_not_work() {
+    for (script, words) in [
+        ("mount -t ramfs x /dev/shm", ["is a ramfs", "a segment cannot be made"]),
+        ("umount -l /proc", ["there is no /proc", "a segment cannot be made"]),
+        ("mount -t tmpfs -o ro x /dev/shm", ["reading only", "a segment cannot be made"]),
+    ] {
+        let Some((code, text)) = on_a_machine(script) else { continue };
+        assert_eq!(code, Some(1), "{script}: {text}");
+        for word in words {
+            assert!(text.contains(word), "{script}: {text}");
+        }
+    }
+}
+
+// Catches a file system on which the death of a process is not seen and that passes for one
+// that rings work on.
+#[test]
+fn shared_memory_on_a_disk() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let script = format!("mount --bind {} /dev/shm", directory.path().display());
+    let Some((code, text)) = on_a_machine(&script) else { return };
+    let works = text.contains("its killed sender was noticed");
+    let fails = text.contains("the death of a process is not seen");
+    assert_eq!((works, fails), (code == Some(0), code == Some(1)), "{code:?} {text}");
+    assert_eq!(fs::read_dir(directory.path()).expect("it").count(), 0, "it leaves something");
+}
+
+// Catches a full ring whose only receiver is stopped and that has no problems.
+#[test]
+fn a_ring_that_stands_still() {
+    let name = Name::with_ring("4K");
+    let recv = start(&["recv", &name.0]);
+    name.await_role("consumers", recv.pid());
+    recv.stop();
+    let send = start_with(&["send", &name.0], b"a line of some length\n".repeat(1000));
+    name.await_listed("a full ring", |segment| segment["full"] == true);
+    let facts = run(&["doctor", &name.0, "--json"]).expect_code(1).json();
+    let finding = said(&facts, "progress");
+    assert_eq!(finding["level"], "problem");
+    assert!(finding["found"].as_str().is_some_and(|found| found.contains("is stopped")));
+    let remedy = format!("`kill -CONT {}`", recv.pid());
+    assert!(finding["remedy"].as_str().is_some_and(|said| said.contains(&remedy)), "{finding}");
+    recv.signal(Signal::SIGCONT);
+    send.end().expect_code(0);
+    recv.end().expect_code(0);
+    let facts = run(&["doctor", &name.0, "--json"]).expect_code(0).json();
+    assert_eq!(said(&facts, "progress")["level"], "ok");
 }
 
 // Catches a code that does not tell what a segment's is.

@@ -1,10 +1,12 @@
 //! `gc`: what the dead left goes, and nothing else.
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
 
+use crate::holder::hold;
 use crate::support::{Name, Running, end_all, run, run_with, shmring, start};
 
 /// A sender that was killed in the segment.
@@ -24,17 +26,29 @@ fn what_was_abandoned_is_removed() {
         run_with(&["send", &name.0], b"lost\n").expect_code(0);
         let pid = die_in(&name);
         let amount = if name.listed().expect("it")["slots"].is_null() { "16 B" } else { "1 slot" };
+        // Unread messages are data.
+        for options in [&["gc"][..], &["gc", "--unattached"]] {
+            let kept = run(&[options, &[&name.0]].concat()).expect_code(0).text();
+            let told =
+                format!("kept {}: abandoned by {pid}, with {amount} that nobody received", name.0);
+            assert!(kept.starts_with(&told) && kept.contains("--unread"), "{kept}");
+        }
+        let kept = run(&["gc", "--json", &name.0]).expect_code(0).json();
+        let kept = &kept["segments"][0];
+        assert_eq!((&kept["fate"], &kept["because"]), (&"kept".into(), &"unread".into()));
+        assert_eq!(name.listed().expect("it")["state"], "abandoned");
+
         let told = format!("remove {}: abandoned by {pid}, with {amount} in it\n", name.0);
-        let dry = run(&["gc", "--dry-run", &name.0]).expect_code(0).text();
+        let dry = run(&["gc", "--dry-run", "--unread", &name.0]).expect_code(0).text();
         assert_eq!(dry, format!("would {told}"));
-        let dry = run(&["gc", "--dry-run", "--json", &name.0]).expect_code(0).json();
+        let dry = run(&["gc", "--dry-run", "--unread", "--json", &name.0]).expect_code(0).json();
         assert_eq!(
             (&dry["dry_run"], &dry["segments"][0]["fate"]),
             (&true.into(), &"removed".into())
         );
         assert_eq!(dry["segments"][0]["dead"][0]["pid"], pid);
         assert!(name.path().exists());
-        let done = run(&["gc", &name.0]).expect_code(0).text();
+        let done = run(&["gc", "--unread", &name.0]).expect_code(0).text();
         assert_eq!(done, told.replace("remove", "removed"));
         assert!(!name.path().exists());
         run(&["gc", &name.0]).expect_code(3).expect_stderr(&name.0);
@@ -80,6 +94,35 @@ fn it_does_what_it_can() {
     assert_eq!(ended.stderr.lines().count(), 2, "{}", ended.stderr);
     ended.expect_stderr(&missing.0).expect_stderr("unlink it");
     assert!(damaged.path().exists() && !abandoned.path().exists());
+
+    // Whether messages wait in a corrupt ring cannot be told.
+    let corrupt = Name::with_ring("4K");
+    run_with(&["send", &corrupt.0], b"a line\n").expect_code(0);
+    let file = fs::File::options().write(true).open(corrupt.path()).expect("open");
+    // The header of the first record; see the layout.
+    file.write_all_at(&[0xAB; 8], 28_672).expect("write");
+    let gc = ["gc", "--unattached", &corrupt.0];
+    run(&gc).expect_code(6).expect_stderr("--unread");
+    assert!(corrupt.path().exists());
+    run(&[&gc[..], &["--unread"]].concat()).expect_code(0);
+    assert!(!corrupt.path().exists());
+}
+
+// Catches a ticket that nobody published, and that keeps a segment for ever, and messages behind
+// one that go with it.
+#[test]
+fn only_messages_keep_a_segment() {
+    let (alone, before) =
+        (Name::with_slots("mpmc", "16", "64"), Name::with_slots("mpmc", "16", "64"));
+    let (first, second) = (hold(&alone), hold(&before));
+    run_with(&["send", &before.0], b"behind\n").expect_code(0);
+    for holder in [first, second] {
+        holder.signal(Signal::SIGKILL);
+        holder.end().expect_signal(Signal::SIGKILL);
+    }
+    run(&["gc", &alone.0, &before.0]).expect_code(0);
+    assert!(!alone.path().exists() && before.path().exists());
+    assert_eq!(before.drain(), b"behind\n");
 }
 
 // Catches collectors that stop at each other, or remove one segment twice.
@@ -131,9 +174,9 @@ fn after_many_deaths_shared_memory_is_as_before() {
         # Some were refused a role that another had.
         kill -KILL "${killed[@]}" 2> /dev/null
         wait
-        "$0" gc --dry-run | sort
-        "$0" gc > /dev/null & "$0" gc > /dev/null & "$0" gc > /dev/null & wait
-        "$0" gc > /dev/null
+        "$0" gc --unread --dry-run | sort
+        "$0" gc --unread > /dev/null & "$0" gc --unread > /dev/null & "$0" gc > /dev/null & wait
+        "$0" gc --unread > /dev/null
         diff <(echo "$before") <(ls -A /dev/shm) && echo as before
     "#;
     let Some(said) = in_own_memory(script) else {

@@ -102,6 +102,9 @@ fn play(example: &Example) -> Value {
     let only_ours = |mut listing: Value| {
         let segments = listing["segments"].as_array_mut().expect("segments");
         segments.retain(|segment| segment["name"] == name.0.as_str());
+        if let Some(deleted) = listing["deleted"].as_array_mut() {
+            deleted.retain(|segment| segment["name"] == name.0.as_str());
+        }
         listing
     };
     // The others differ from machine to machine.

@@ -7,6 +7,7 @@ mod competing_ends;
 #[cfg(feature = "bench")]
 mod demo;
 mod doctor;
+mod elsewhere;
 mod exit_codes;
 mod gc;
 mod help;

@@ -45,7 +45,10 @@ fn a_ring_at_rest() {
         let text = run(&["stat", &name.0, "--interval", "20ms"]).expect_code(0).text();
         let fill = if is_slots { "2 of 16 slots, 12%" } else { "32 B of 4 KiB, 0%" };
         expect_parts(&text, &[&name.0, fill, "2 messages to be received", "idle", "0600"]);
-        expect_parts(&text, &["nobody receives", "1 consumer came and left", "shmring recv"]);
+        expect_parts(
+            &text,
+            &["nobody receives", "1 consumer was here and is gone", "shmring recv"],
+        );
     }
 }
 
@@ -190,7 +193,10 @@ fn nobody_sends() {
     let text = stat(&name).expect_code(0).text();
     expect_parts(&text, &["is dead", "shmring gc", "abandoned"]);
     run(&["attach", &name.0]).expect_code(0);
-    expect_parts(&stat(&name).expect_code(0).text(), &["1 producer came and left"]);
+    expect_parts(
+        &stat(&name).expect_code(0).text(),
+        &["1 producer was here and is gone; 1 process died in this ring so far"],
+    );
 }
 
 // Catches a corrupt ring that ends with code 0, or without telling where and what.

@@ -12,7 +12,9 @@ pub enum CollectError {
     Attach(AttachError),
     /// The name of an abandoned segment could not be removed.
     Unlink(UnlinkError),
-    /// Somebody cut the segment's file short meanwhile.
+    /// Somebody cut the segment's file short meanwhile, or the ring is corrupt, so that it
+    /// cannot be told whether messages wait in it. [`Collector::unread`](crate::Collector::unread)
+    /// removes the latter.
     Failed(Fault),
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use crate::ring::roster::Role;
 
@@ -32,6 +33,8 @@ pub struct Participant {
     pub alive: bool,
     /// Clock ticks after boot at which the process started; 0 where it could not tell.
     pub(crate) start_ticks: u64,
+    /// Inode number of its pid namespace; 0 where it could not tell.
+    pub(crate) namespace: u64,
 }
 
 impl fmt::Display for Participant {
@@ -64,11 +67,16 @@ pub struct Holder {
 /// What /proc tells of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
+    /// Its pid here: in the pid namespace of the process that looks.
+    pub pid: u32,
     /// The name of its command, as the kernel keeps it: at most 15 bytes, of the process's
     /// own choice.
     pub command: String,
     /// What its first thread does.
     pub state: ProcessState,
+    /// The file of a control group that froze it, `cgroup.freeze` or, in the old hierarchy,
+    /// `freezer.state`.
+    pub frozen_by: Option<PathBuf>,
 }
 
 /// What a process does.
@@ -84,6 +92,8 @@ pub enum ProcessState {
     Stopped,
     /// A debugger stopped it.
     Traced,
+    /// Its control group is frozen.
+    Frozen,
     /// It crashed, and the kernel writes its memory to a core file. It counts as alive until
     /// that is done.
     DumpingCore,
@@ -116,6 +126,7 @@ impl fmt::Display for ProcessState {
             Self::Blocked => "blocked",
             Self::Stopped => "stopped",
             Self::Traced => "traced",
+            Self::Frozen => "frozen",
             Self::DumpingCore => "dumping core",
             Self::Zombie => "zombie",
             Self::Other(_) => "unknown",

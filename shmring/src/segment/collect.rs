@@ -3,7 +3,8 @@
 //! A segment is *abandoned* if nobody is attached to it, and somebody was who died without
 //! leaving, and whom nobody cleaned up behind. One that was created and waits for its first
 //! user is not, nor is one that its users left in good order: they may come back to it.
-//! An abandoned segment with unread messages stays, unless asked for: messages are data.
+//! Messages that nobody received are data: a segment that holds some is kept, abandoned or
+//! not, unless the caller asks for it.
 //!
 //! That nobody is attached is proven by the tokens, under the lifecycle lock, which who
 //! attaches has to share. The lock is held until the name is gone, and who removes a name
@@ -21,7 +22,7 @@ use super::name::Name;
 use super::observe::{Participants, has_unread, status};
 use super::options::AttachOptions;
 use super::unlink::remove;
-use crate::error::{AttachError, CollectError, OsError};
+use crate::error::{AttachError, CollectError, Fault, OsError};
 use crate::facts::{Description, Status};
 use crate::layout::Geometry;
 use crate::sys::descriptor::Descriptor;
@@ -33,8 +34,8 @@ use crate::sys::{fork, shm, token};
 /// anybody attached.
 ///
 /// It takes nothing from the living, whatever other collectors, creators and attachers do
-/// meanwhile. Only segments of this process's own user are removed, and none that holds unread
-/// messages, unless [`unread`](Self::unread) asks for it.
+/// meanwhile. It removes only segments of this process's own user. It keeps a segment that
+/// holds messages which nobody received, unless [`unread`](Self::unread) is set.
 ///
 /// ```
 /// use shmring::{Collector, Config, Fate, Segment};
@@ -78,7 +79,7 @@ pub enum Fate {
     /// Nothing: everybody in it is alive, or it waits for whoever comes, or it is another
     /// user's.
     Kept,
-    /// Nothing: it would have been removed, but holds messages that nobody has received.
+    /// Nothing: it would have been removed, but it holds messages that nobody received.
     KeptUnread,
     /// The dead are cleaned up behind, as by anyone who attaches.
     Cleaned,
@@ -107,8 +108,8 @@ impl Collector {
         self
     }
 
-    /// Removes also segments that hold messages which nobody has received. The messages are
-    /// lost.
+    /// Removes also segments that hold messages which nobody received, and corrupt ones. The
+    /// messages are lost.
     pub fn unread(mut self, unread: bool) -> Self {
         self.unread = unread;
         self
@@ -158,13 +159,17 @@ impl Collector {
 
     fn fate(self, place: &Place, status: &Status, is_own: bool) -> Result<Fate, CollectError> {
         let has_dead = status.attached.iter().any(|participant| !participant.alive);
-        let removed = match (place.is_in_use()? || !is_own, has_dead) {
+        let fate = match (place.is_in_use()? || !is_own, has_dead) {
             (false, true) => Fate::Removed,
             (false, false) if self.unattached => Fate::RemovedUnattached,
-            (true, true) => return Ok(Fate::Cleaned),
-            _ => return Ok(Fate::Kept),
+            (true, true) => Fate::Cleaned,
+            _ => Fate::Kept,
         };
-        Ok(if !self.unread && place.has_unread()? { Fate::KeptUnread } else { removed })
+        let removes = matches!(fate, Fate::Removed | Fate::RemovedUnattached);
+        if removes && !self.unread && place.has_unread()? {
+            return Ok(Fate::KeptUnread);
+        }
+        Ok(fate)
     }
 
     /// Removes what makers left who died before they gave a segment its name, where the system
@@ -249,10 +254,11 @@ impl Place {
         is_in_use(&self.file).map_err(|error| AttachError::Os(error).into())
     }
 
-    /// Whether it holds messages that nobody has received. Only of a segment not in use.
+    /// Whether the ring holds messages that nobody received.
     fn has_unread(&self) -> Result<bool, CollectError> {
-        let has_unread = has_unread(&self.mapping, self.geometry.shape);
-        self.mapping.check().map(|()| has_unread).map_err(CollectError::Failed)
+        let unread = has_unread(&self.mapping, self.geometry.shape);
+        self.mapping.check().map_err(CollectError::Failed)?;
+        unread.map_err(|corrupt| CollectError::Failed(Fault::Corrupt(corrupt)))
     }
 
     fn status(&self) -> Result<Status, CollectError> {

@@ -43,7 +43,7 @@ pub use collect::{Collected, Collector, Fate};
 pub use config::Config;
 pub use find::NameState;
 pub use monitor::Monitor;
-pub use observe::{Observer, PeekEnd, Peeked, Pending, list};
+pub use observe::{Deleted, Observer, PeekEnd, Peeked, Pending, list, list_deleted};
 pub use offer::{Offer, Outcome, Visit};
 pub use options::AttachOptions;
 pub use unlink::Unlinked;

@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod descriptor;
 pub(crate) mod fork;
 pub(crate) mod futex;
+pub(crate) mod inspect;
 pub(crate) mod listener;
 pub(crate) mod membarrier;
 pub(crate) mod memfd;

@@ -21,16 +21,6 @@ pub(crate) fn of_pid(pid: u32) -> Option<Stat> {
     stat(&format!("/proc/{pid}/stat"))
 }
 
-/// Whether the kernel writes a core file of the process; false where /proc does not tell,
-/// as before Linux 4.15.
-pub(crate) fn is_dumping_core(pid: u32) -> bool {
-    fs::read(format!("/proc/{pid}/status")).is_ok_and(|status| says_dumping(&status))
-}
-
-fn says_dumping(status: &[u8]) -> bool {
-    status.split(|&byte| byte == b'\n').any(|line| line == b"CoreDumping:\t1")
-}
-
 /// Clock ticks after boot at which this process started, or 0 where /proc does
 /// not tell. With the pid it names a process even after the pid was reused.
 pub(crate) fn start_ticks() -> u64 {

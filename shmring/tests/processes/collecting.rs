@@ -51,7 +51,7 @@ fn die_in(name: &Name) {
 }
 
 /// Catches garbage that is made of a segment in use, of one that waits for its users, or of
-/// one that they left in good order; and an abandoned one that is not found, or is removed
+/// one that they left in good order; messages that nobody received and that go; and an abandoned one that is not found, or is removed
 /// though only a look was asked for.
 #[test]
 fn only_what_the_dead_left_is_garbage() {
@@ -77,11 +77,16 @@ fn only_what_the_dead_left_is_garbage() {
     eventually("it was left in good order", || (fates(&name)[0] == Fate::Kept).then_some(()));
 
     die_in(&name);
-    let unread = Collector::new().unread(true);
-    let looked = collect(unread.dry_run(true), &name);
+    for collector in [Collector::new(), Collector::new().unattached(true)] {
+        let kept = collect(collector, &name);
+        assert_eq!(kept.fate, Fate::KeptUnread);
+        assert!(kept.status.attached.iter().any(|one| !one.alive), "it is as it was");
+    }
+    let all = Collector::new().unread(true);
+    let looked = collect(all.dry_run(true), &name);
     assert_eq!(looked.fate, Fate::Removed);
     assert!(name.path().exists(), "a look removed it");
-    let done = collect(unread.guard(true), &name);
+    let done = collect(all.guard(true), &name);
     assert_eq!((done.fate, done.status.attached), (Fate::Removed, looked.status.attached));
     assert_eq!(done.description.name, *name);
     assert!(done.status.used_bytes > 0, "what was lost is told");

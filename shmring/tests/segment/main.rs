@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod deleted;
 mod files;
 mod kinds;
 mod names;

@@ -2,7 +2,7 @@
 
 use super::super::Level::{self, Note, Ok, Problem, Warning};
 use super::super::examine;
-use super::super::machine::{Directory, Limit, Machine, MemoryGroup, Queues};
+use super::super::machine::{Deleted, Directory, Limit, Machine, MemoryGroup, Queues, User};
 use super::{assert_proper, expect};
 
 const GIB: u64 = 1 << 30;
@@ -28,6 +28,9 @@ fn well() -> Machine {
         }),
         unnamed_file: Result::Ok(()),
         locks: Result::Ok(()),
+        has_proc: true,
+        trial: Result::Ok(std::time::Duration::from_millis(3)),
+        deleted: Vec::new(),
         meminfo: text(
             "MemTotal: 100 kB\nSwapTotal: 0 kB\nHugePages_Total: 0\nHugepagesize: 2048 kB",
         ),
@@ -109,9 +112,42 @@ fn where_shared_memory_is() {
         Warning,
         &["ext4"],
     );
+    differing(
+        |m| m.mountinfo = mounts("tmpfs tmpfs rw,huge", "ramfs x rw,huge"),
+        check,
+        Problem,
+        &["ramfs", "fallocate", "mount -t tmpfs"],
+    );
+    differing(|m| m.mountinfo = None, check, Note, &["cannot be read"]);
     // What is mounted last is what is seen.
     let twice = "25 22 0:23 / /dev/shm ro - ext4 x rw\n".to_owned() + MOUNTS;
     differing(|m| m.mountinfo = Some(twice), check, Ok, &["tmpfs"]);
+}
+
+// Catches a machine whose parts are all well and on which no ring works.
+#[test]
+fn a_ring_that_was_tried() {
+    use super::super::trial::Step;
+    let failed = |step, why: &str| (step, why.to_owned());
+    let (create, death) = (failed(Step::Create, "fallocate"), failed(Step::Death, "10s"));
+    differing(|m| m.trial = Err(create), "trial", Problem, &["fallocate", "mount -t tmpfs"]);
+    differing(|m| m.trial = Err(death), "trial", Problem, &["death", "role is never free"]);
+    differing(|m| m.has_proc = false, "proc", Problem, &["mount -t proc"]);
+}
+
+// Catches memory that is gone from `df` and that nobody accounts for.
+#[test]
+fn segments_that_lost_their_names() {
+    let user = |pid| User { pid, command: "old\x1b[2J".to_owned() };
+    let one = |name: &str| Deleted {
+        name: name.to_owned(),
+        allocated_bytes: 64 << 20,
+        users: vec![user(42), user(43)],
+    };
+    let words = ["prices (64 MiB, used by pid 42 (old\\u{1b}[2J), pid 43", "shmring ls"];
+    differing(|m| m.deleted = vec![one("prices")], "deleted-segments", Warning, &words);
+    let many = |m: &mut Machine| m.deleted = (0..6).map(|_| one("prices")).collect();
+    differing(many, "deleted-segments", Warning, &["2 more"]);
 }
 
 // Catches a full, small or closed directory that passes for a good one.

@@ -3,9 +3,11 @@
 use shmring::{AttachError, Corrupt, Fault, WakeFences};
 
 use super::super::Level::{self, Note, Ok, Problem, Warning};
-use super::super::patient::{LeftBehind, Look, Patient, Seen, SegmentFile, uses_removed};
+use super::super::machine::User;
+use super::super::patient::{Look, Patient, Seen, SegmentFile};
 use super::super::{Group, segment};
 use super::{assert_proper, expect};
+use crate::facts::StandstillFacts;
 use crate::stop::Exit;
 
 fn seen() -> Seen {
@@ -18,7 +20,21 @@ fn seen() -> Seen {
         dead: Vec::new(),
         tombstones: 0,
         repairs: 0,
+        standstill: None,
     }
+}
+
+/// A ring that stands still.
+fn standing(kind: &'static str, why: &str, is_hindered: bool) -> Option<StandstillFacts> {
+    Some(StandstillFacts {
+        kind,
+        position: 0,
+        at_least_ms: 200,
+        tickets: None,
+        why: vec![why.to_owned()],
+        remedy: vec!["`kill -CONT 7` lets it go on".to_owned()],
+        is_hindered,
+    })
 }
 
 /// A segment that nothing is to be said about.
@@ -31,6 +47,7 @@ fn well() -> Patient {
             mode: 0o600,
             total_bytes: 1 << 20,
             allocated_bytes: 1 << 20,
+            is_readable: true,
             is_writable: true,
         }),
         look: Look::Seen(seen()),
@@ -103,6 +120,7 @@ fn who_may_use_it() {
     let other = |file: &mut SegmentFile| (file.owner_uid, file.mode) = (0, 0o660);
     with_file(other, "owner", Ok, &["uid 0", "another user"]);
     with_file(|file| file.is_writable = false, "owner", Warning, &["cannot join", "--mode"]);
+    with_file(|file| file.is_readable = false, "owner", Warning, &["neither read", "--mode"]);
     with_file(|file| file.mode = 0o666, "owner", Warning, &["Everybody", "chmod 0660"]);
 }
 
@@ -116,18 +134,23 @@ fn memory_that_was_given_back() {
 #[test]
 fn states() {
     differing(
-        |seen| seen.dead = vec![7, 8],
+        |seen| seen.dead = vec!["7".to_owned(), "8".to_owned()],
         "participants",
         Note,
         &["pid 7, 8", "roles are free", "Nothing need be done", "shmring gc prices"],
     );
     differing(
-        |seen| (seen.alive, seen.dead) = (0, vec![7]),
+        |seen| (seen.alive, seen.dead) = (0, vec!["7 (other ns)".to_owned()]),
         "participants",
         Note,
-        &["nobody is attached", "what is in it", "shmring gc prices"],
+        &["nobody is attached", "pid 7 (other ns)", "--unread", "shmring gc prices"],
     );
-    differing(|seen| seen.dead = (1..=9).collect(), "participants", Note, &["6, 3 more"]);
+    differing(
+        |seen| seen.dead = (1..=9).map(|pid| pid.to_string()).collect(),
+        "participants",
+        Note,
+        &["6, 3 more"],
+    );
     differing(|seen| seen.is_closed = true, "state", Note, &["closed", "--recreate"]);
     differing(
         |seen| (seen.alive, seen.used_bytes) = (0, 2048),
@@ -136,6 +159,11 @@ fn states() {
         &["nobody uses it", "2 KiB", "unlink --stale prices"],
     );
     differing(|seen| seen.repairs = 3, "losses", Note, &["3 died"]);
+    // Whom nobody has cleaned up behind yet.
+    let mut dead = seen();
+    (dead.repairs, dead.dead) = (1, vec!["7".to_owned(), "8".to_owned()]);
+    let patient = Patient { look: Look::Seen(dead), ..well() };
+    expect(&examined(&patient, true), "losses", Note, &["3 died"]);
     let fences = |patient: &Patient, barrier, level| {
         expect(&examined(patient, barrier), "wake-fences", level, &["fence"]);
     };
@@ -143,6 +171,34 @@ fn states() {
     fences(&well(), false, Problem);
     let look = Look::Seen(Seen { wake_fences: WakeFences::BothSides, ..seen() });
     fences(&Patient { look, ..well() }, false, Ok);
+}
+
+// Catches a ring that stands still and passes for well, and one at rest that does not.
+#[test]
+fn rings_that_stand_still() {
+    let check = "progress";
+    let stuck = |kind, words: &[&str]| {
+        differing(
+            |seen| seen.standstill = standing(kind, "it is full", true),
+            check,
+            Problem,
+            words,
+        );
+    };
+    stuck("full", &["stands still: it is full", "kill -CONT 7"]);
+    stuck("in_flight", &["goes on"]);
+    differing(|seen| seen.standstill = standing("full", "", false), check, Problem, &[]);
+    differing(|seen| seen.standstill = standing("empty", "", true), check, Warning, &["kill"]);
+    differing(
+        |seen| seen.standstill = standing("not_taken", "x", false),
+        check,
+        Ok,
+        &["at rest: x"],
+    );
+    let look = Look::Seen(Seen { standstill: standing("corrupt", "bad", false), ..seen() });
+    let patient = Patient { look, ..well() };
+    assert_eq!(patient.failure(), Some(Exit::Corrupt));
+    expect(&examined(&patient, true), check, Problem, &["bad"]);
 }
 
 // Catches a name in a command that a shell takes for an option, a list or worse.
@@ -158,14 +214,7 @@ fn names_are_quoted() {
 // Catches a process that goes on alone in a segment that nobody can find any more.
 #[test]
 fn segments_that_lost_the_name() {
-    let left_behind = vec![LeftBehind { pid: 42, command: "old\x1b[2J".to_owned() }];
+    let left_behind = vec![User { pid: 42, command: "old\x1b[2J".to_owned() }];
     let patient = Patient { left_behind, ..well() };
     expect(&examined(&patient, true), "name", Warning, &["pid 42 (old\\u{1b}[2J)", "another one"]);
-
-    let maps = "7f00-7f01 rw-s 00000000 00:17 12 /dev/shm/prices (deleted)\n";
-    assert!(uses_removed(maps, "prices"));
-    assert!(!uses_removed(maps, "price"));
-    assert!(!uses_removed(maps, "prices2"));
-    assert!(!uses_removed("7f00-7f01 rw-s 0 00:17 12 /dev/shm/prices\n", "prices"));
-    assert!(uses_removed("7f00-7f01 rw-s 0 00:17 12 /dev/shm/a\\012b (deleted)\n", "a\nb"));
 }

@@ -3,11 +3,13 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+mod deleted;
 mod participants;
 mod peek;
 mod shadow;
 mod status;
 
+pub use deleted::{Deleted, list_deleted};
 pub use peek::{PeekEnd, Peeked, Pending};
 
 use super::find::{Found, find, has_magic};
@@ -22,7 +24,8 @@ use crate::sys::shm;
 use crate::sys::token::{Origin, Probe};
 
 pub(super) use participants::Participants;
-pub(super) use status::{has_unread, status};
+pub(super) use peek::has_unread;
+pub(super) use status::status;
 
 /// A look at a segment from outside: it takes no part, stores nothing, and needs
 /// only permission to read. Whoever uses the segment is not slowed down by more than a look at

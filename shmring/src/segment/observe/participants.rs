@@ -5,8 +5,8 @@ use crate::error::OsError;
 use crate::facts::{Participant, PidNamespace, Process, ProcessState};
 use crate::layout::Geometry;
 use crate::sync::Ordering;
-use crate::sys::process;
 use crate::sys::token::{Look, Probe};
+use crate::sys::{inspect, process};
 
 /// The attach table, as one who looks at it from this process sees it.
 #[derive(Debug)]
@@ -39,6 +39,7 @@ impl<'a> Participants<'a> {
             uid: entry.uid.load(Ordering::Relaxed),
             alive: look.is_alive(self.geometry.map().attach(index))?,
             start_ticks: entry.start_ticks.load(Ordering::Relaxed),
+            namespace: entry.pid_namespace.load(Ordering::Relaxed),
         }))
     }
 
@@ -59,20 +60,33 @@ impl<'a> Participants<'a> {
 }
 
 impl Participant {
-    /// What /proc tells of the process at this time; `None` if its pid counts in another
-    /// namespace, or no process has that pid and started when the participant did.
+    /// Returns what /proc tells of the process at this time. `None` if it shows no process of
+    /// that pid and pid namespace that started when the participant did.
     ///
     /// For people to read: it does not tell who is alive. A process may live on without the
     /// segment, for instance as another program.
     pub fn process(&self) -> Option<Process> {
-        if self.pid_namespace == PidNamespace::Other || self.start_ticks == 0 {
+        let Self { namespace, start_ticks, .. } = *self;
+        if start_ticks == 0 {
             return None;
         }
-        let found = process::of_pid(self.pid)?;
-        let state = match process::is_dumping_core(self.pid) {
-            true => ProcessState::DumpingCore,
-            false => ProcessState::of_letter(found.state),
+        let pid = match self.pid_namespace {
+            PidNamespace::Other => inspect::local_pid(namespace, self.pid, start_ticks)?,
+            PidNamespace::Ours | PidNamespace::Unknown => self.pid,
         };
-        (found.start_ticks == self.start_ticks).then_some(Process { command: found.command, state })
+        let found = process::of_pid(pid)?;
+        if !inspect::started_at(pid, found.start_ticks, start_ticks) {
+            return None;
+        }
+        let mut state = ProcessState::of_letter(found.state);
+        let mut frozen_by = None;
+        if inspect::is_dumping_core(pid) {
+            state = ProcessState::DumpingCore;
+        } else if matches!(state, ProcessState::Sleeping | ProcessState::Blocked) {
+            // What the kernel shows of a frozen process.
+            frozen_by = inspect::frozen_by(pid);
+            state = if frozen_by.is_some() { ProcessState::Frozen } else { state };
+        }
+        Some(Process { pid, command: found.command, state, frozen_by })
     }
 }

@@ -7,8 +7,10 @@ use std::os::unix::fs::FileExt;
 use super::Observer;
 use super::shadow::Shadow;
 use crate::error::{Fault, OsError, PeekError};
+use crate::layout::Shape;
 use crate::ring::slot::Look;
-use crate::ring::{Corrupt, Place, WORD_BYTES};
+use crate::ring::{Corrupt, Place, WORD_BYTES, at_or_past};
+use crate::segment::mapping::Mapping;
 
 /// How often consumers may take what was being copied before a look gives up.
 const MAX_MISSES: u32 = 1000;
@@ -97,6 +99,32 @@ impl Observer {
         self.mapping.check().map_err(PeekError::Failed)?;
         result
     }
+}
+
+/// Whether a ring that nobody uses holds a message that nobody received.
+///
+/// # Errors
+/// `Corrupt` where a consumer would find that.
+pub(in crate::segment) fn has_unread(mapping: &Mapping, shape: Shape) -> Result<bool, Corrupt> {
+    let shadow = Shadow::new(mapping, shape);
+    let (head, (used, _)) = (shadow.head(), shadow.observe());
+    let end = head.wrapping_add(used);
+    // Each look ends the loop or passes one position, of which a ring has no more than this.
+    for _ in 0..=shape.slots().unwrap_or(0) {
+        match shadow.look()? {
+            Look::Empty => return Ok(false),
+            // Nobody is left to publish it; behind it there may be messages.
+            Look::InFlight { position } => {
+                let next = position.wrapping_add(1);
+                if at_or_past(next, end) {
+                    return Ok(false);
+                }
+                shadow.put_head(next);
+            }
+            Look::Message(_) | Look::Outrun => return Ok(true),
+        }
+    }
+    Ok(true)
 }
 
 /// The way from head to tail.

@@ -68,21 +68,6 @@ pub(crate) fn status(
     })
 }
 
-/// Whether a receiver that comes now, with nobody else attached, gets a message. Tickets that
-/// dead senders left open hold none, but there may be messages behind them. One behind a
-/// damaged position counts for nothing, as no receiver gets it.
-pub(crate) fn has_unread(mapping: &Mapping, shape: Shape) -> bool {
-    let shadow = Shadow::new(mapping, shape);
-    for _ in 0..=shape.slots().unwrap_or(1) {
-        match shadow.look() {
-            Ok(Look::Message(_) | Look::Outrun) => return true,
-            Ok(Look::Empty) | Err(_) => return false,
-            Ok(Look::InFlight { position }) => shadow.put_head(position.wrapping_add(1)),
-        }
-    }
-    false
-}
-
 struct Positions {
     head: u64,
     used: u64,
