@@ -149,7 +149,9 @@ impl Seat {
 
     fn to_wait(&self, need: u64) -> Wait {
         self.waited.set(self.shared);
-        self.crowd.set(self.crowd.get().renewed(&self.view));
+        if self.mode != WaitMode::Block {
+            self.crowd.set(self.crowd.get().renewed(&self.view));
+        }
         let crowded = self.crowd.get().crowded;
         Wait { role: self.role, handle: self.handle, mode: self.mode, crowded, need }
     }

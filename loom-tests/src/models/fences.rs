@@ -233,25 +233,25 @@ fn dead_waker_sleepers(kill_at: u64) {
 
 models! {
     ONE_AND_ONE_BOTH: one_and_one_both_bound_2, bound 2, at least 2000, runs one_and_one_both;
-    ONE_AND_ONE_BORROWED: one_and_one_borrowed_bound_2, bound 2, at least 4500, runs one_and_one_borrowed;
-    ONE_AND_ONE_SLEEPERS: one_and_one_sleepers_bound_2, bound 2, at least 4200, runs one_and_one_sleepers;
+    ONE_AND_ONE_BORROWED: one_and_one_borrowed_bound_2, bound 2, at least 4400, runs one_and_one_borrowed;
+    ONE_AND_ONE_SLEEPERS: one_and_one_sleepers_bound_2, bound 2, at least 4000, runs one_and_one_sleepers;
     SPACE_BOTH: space_both_bound_2, bound 2, at least 1600, runs space_both;
-    SPACE_BORROWED: space_borrowed_bound_2, bound 2, at least 4100, runs space_borrowed;
+    SPACE_BORROWED: space_borrowed_bound_2, bound 2, at least 4000, runs space_borrowed;
     SPACE_SLEEPERS: space_sleepers_bound_2, bound 2, at least 3400, runs space_sleepers;
     ONE_AND_TWO_BOTH: one_and_two_both_bound_1, bound 1, at least 570, runs one_and_two_both;
-    ONE_AND_TWO_BORROWED: one_and_two_borrowed_bound_1, bound 1, at least 2700, runs one_and_two_borrowed;
+    ONE_AND_TWO_BORROWED: one_and_two_borrowed_bound_1, bound 1, at least 2100, runs one_and_two_borrowed;
     ONE_AND_TWO_SLEEPERS: one_and_two_sleepers_bound_1, bound 1, at least 260, runs one_and_two_sleepers;
     TWO_AND_ONE_BOTH: two_and_one_both_bound_1, bound 1, at least 570, runs two_and_one_both;
-    TWO_AND_ONE_BORROWED: two_and_one_borrowed_bound_1, bound 1, at least 1400, runs two_and_one_borrowed;
-    TWO_AND_ONE_SLEEPERS: two_and_one_sleepers_bound_1, bound 1, at least 630, runs two_and_one_sleepers;
+    TWO_AND_ONE_BORROWED: two_and_one_borrowed_bound_1, bound 1, at least 1300, runs two_and_one_borrowed;
+    TWO_AND_ONE_SLEEPERS: two_and_one_sleepers_bound_1, bound 1, at least 620, runs two_and_one_sleepers;
     TWO_AND_TWO_BOTH: two_and_two_both_bound_1, bound 1, at least 23000, runs two_and_two_both;
-    TWO_AND_TWO_BORROWED: two_and_two_borrowed_bound_1, bound 1, at least 160000, runs two_and_two_borrowed;
-    TWO_AND_TWO_SLEEPERS: two_and_two_sleepers_bound_1, bound 1, at least 3000, runs two_and_two_sleepers;
+    TWO_AND_TWO_BORROWED: two_and_two_borrowed_bound_1, bound 1, at least 110000, runs two_and_two_borrowed;
+    TWO_AND_TWO_SLEEPERS: two_and_two_sleepers_bound_1, bound 1, at least 2900, runs two_and_two_sleepers;
     DEAD_SLEEPER_BOTH: dead_sleeper_both_bound_1, bound 1, at least 28000, kills dead_sleeper_both;
-    DEAD_SLEEPER_BORROWED: dead_sleeper_borrowed_bound_1, bound 1, at least 120000, kills dead_sleeper_borrowed;
-    DEAD_SLEEPER_SLEEPERS: dead_sleeper_sleepers_bound_1, bound 1, at least 18000, kills dead_sleeper_sleepers;
+    DEAD_SLEEPER_BORROWED: dead_sleeper_borrowed_bound_1, bound 1, at least 96000, kills dead_sleeper_borrowed;
+    DEAD_SLEEPER_SLEEPERS: dead_sleeper_sleepers_bound_1, bound 1, at least 16000, kills dead_sleeper_sleepers;
     DEAD_WAKER_BOTH: dead_waker_both_bound_1, bound 1, at least 340, kills dead_waker_both;
-    DEAD_WAKER_BORROWED: dead_waker_borrowed_bound_1, bound 1, at least 840, kills dead_waker_borrowed;
+    DEAD_WAKER_BORROWED: dead_waker_borrowed_bound_1, bound 1, at least 830, kills dead_waker_borrowed;
     DEAD_WAKER_SLEEPERS: dead_waker_sleepers_bound_1, bound 1, at least 680, kills dead_waker_sleepers;
 }
 

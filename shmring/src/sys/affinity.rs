@@ -1,9 +1,13 @@
 //! The CPUs that threads may run on.
 
+#![allow(unsafe_code)]
+
 use std::fs;
 
-use nix::sched::{CpuSet, sched_getaffinity};
-use nix::unistd::Pid;
+use nix::libc;
+
+/// CPUs that a kernel can have, on all architectures that Linux supports.
+const MAX_CPUS: usize = 8192;
 
 /// The CPU of the calling thread, if its affinity allows only one.
 pub(crate) fn only_cpu() -> Option<usize> {
@@ -22,14 +26,29 @@ pub(crate) fn is_confined(pid: u32, cpu: usize) -> bool {
 
 /// The one CPU that a thread may run on; 0 is the calling thread.
 fn only(thread: libc::pid_t) -> Option<usize> {
-    let set = sched_getaffinity(Pid::from_raw(thread)).ok()?;
-    let mut allowed = (0..CpuSet::count()).filter(|&cpu| set.is_set(cpu).unwrap_or(false));
-    let first = allowed.next()?;
-    allowed.next().is_none().then_some(first)
+    let mut words = [0_u64; MAX_CPUS / 64];
+    // SAFETY: the call fills the words that it is given, as far as the kernel has CPUs, and
+    // returns how many bytes that were.
+    let filled = unsafe {
+        libc::syscall(
+            libc::SYS_sched_getaffinity,
+            thread,
+            size_of_val(&words),
+            (&raw mut words).cast::<libc::c_void>(),
+        )
+    };
+    if filled <= 0 || words.iter().map(|word| word.count_ones()).sum::<u32>() != 1 {
+        return None;
+    }
+    let index = words.iter().position(|&word| word != 0)?;
+    Some(index * 64 + words[index].trailing_zeros() as usize)
 }
 
 #[cfg(test)]
 mod tests {
+    use nix::sched::{CpuSet, sched_getaffinity};
+    use nix::unistd::Pid;
+
     use super::*;
 
     /// Catches a confinement that is seen where there is none, or taken for that of one
