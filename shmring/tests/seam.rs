@@ -5,16 +5,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The files of `src` with unsafe code, in order.
-const UNSAFE_FILES: [&str; 15] = [
+const UNSAFE_FILES: [&str; 20] = [
     "element.rs",
     "grant/copy/block.rs",
     "grant/copy/elements.rs",
+    "grant/copy/machine/aarch64.rs",
+    "grant/copy/machine/mod.rs",
+    "grant/copy/machine/x86_64.rs",
     "grant/copy/mod.rs",
     "grant/elements.rs",
     "grant/mod.rs",
     "segment/mapping.rs",
     "segment/view.rs",
+    "sys/affinity.rs",
     "sys/clock.rs",
+    "sys/descriptor.rs",
     "sys/fork.rs",
     "sys/futex.rs",
     "sys/membarrier.rs",
@@ -83,14 +88,16 @@ fn assert_none(found: Vec<String>, rule: &str) {
 #[test]
 fn atomics_come_through_the_seam() {
     let mut found = Vec::new();
-    for source in sources().iter().filter(|source| source.path != "sync.rs") {
+    // The bench of copies compiles the machine's routines without the rest of the library.
+    let free = ["sync.rs", "grant/copy/machine/mod.rs"];
+    for source in sources().iter().filter(|source| !free.contains(&&*source.path)) {
         for (index, code) in source.code_lines() {
             if code.contains("sync::atomic") || code.contains("atomic::") {
                 found.push(source.at(index));
             }
         }
     }
-    assert_none(found, "atomics are named only in sync.rs");
+    assert_none(found, "atomics are named only in sync.rs and in the routines that copy");
 }
 
 /// Catches an algorithm that needs an operating system, a heap, or a layer above.

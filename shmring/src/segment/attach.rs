@@ -1,7 +1,6 @@
 //! Attaching: from a name to a mapping that this process is known to hold.
 
 use std::fs::File;
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::find::{Found, find, is_linked};
@@ -15,7 +14,7 @@ use crate::error::{AttachError, Fault, OsError};
 use crate::facts::{Description, Obtained, Participant, WakeFences};
 use crate::layout::{Geometry, Shape};
 use crate::ring::{roster, tables};
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 use crate::sys::descriptor::Descriptor;
 use crate::sys::fork::ForksHeld;
 use crate::sys::token::{Look, Origin, Probe};
@@ -42,7 +41,7 @@ pub(crate) struct Attach {
     /// An open of the file for one who watches it, where this process may not open it.
     for_watch: Mutex<Option<Descriptor>>,
     /// The entry at which the next look at some of them begins.
-    next_look: AtomicUsize,
+    next_look: AtomicU64,
     use_marks: UseMarks,
 }
 
@@ -112,7 +111,7 @@ impl Attach {
             description,
             obtained: Obtained::default(),
             for_watch: Mutex::new(for_watch),
-            next_look: AtomicUsize::new(0),
+            next_look: AtomicU64::new(0),
             use_marks: UseMarks::default(),
         })
     }
@@ -201,10 +200,10 @@ impl Attach {
     /// As [`sweep`](Self::sweep), but checks a few attaches only, for callers that are in a
     /// hurry: they come to all in at most 16 calls.
     pub(crate) fn sweep_some(&self) -> Result<(), Fault> {
-        let start = self.next_look.load(Ordering::Relaxed);
+        let start = self.next_look.load(Ordering::Relaxed) as usize;
         let sweep = Sweep::new(&self.mapping, &self.probe, self.geometry, Some(self.index));
         let checked = sweep.and_then(|sweep| sweep.portion(start, PORTION)).map_err(refused)?;
-        self.next_look.store(start.wrapping_add(checked), Ordering::Relaxed);
+        self.next_look.store(start.wrapping_add(checked) as u64, Ordering::Relaxed);
         Ok(())
     }
 

@@ -1,5 +1,7 @@
 //! The routines for 64-bit ARM.
 
+#![allow(unsafe_code)]
+
 use core::arch::naked_asm;
 use core::ffi::c_void;
 

@@ -156,4 +156,5 @@ pub(crate) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
 }
 
 #[cfg(test)]
+#[path = "machine_tests.rs"]
 mod tests;

@@ -1,5 +1,7 @@
 //! The routines for x86-64.
 
+#![allow(unsafe_code)]
+
 use core::arch::naked_asm;
 use core::arch::x86_64::{__cpuid, __cpuid_count, __get_cpuid_max};
 use core::ffi::c_void;
