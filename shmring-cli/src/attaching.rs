@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use shmring::{
-    AttachError, AttachOptions, Description, Fault, Observer, ReceiveError, Segment, Status,
+    AttachError, AttachOptions, Fault, Observer, ReceiveError, Segment, SegmentInfo, Status,
 };
 
 use crate::cli::{Attaching, Target};
@@ -26,19 +26,19 @@ pub(crate) fn attach(how: &Attaching, signals: &Signals) -> Result<Segment, Stop
 }
 
 /// What a segment is, and what goes on in it, as far as the segment can be read.
-pub(crate) type Look = (Description, Result<Status, Fault>);
+pub(crate) type Look = (SegmentInfo, Result<Status, Fault>);
 
 /// Attaches as the command line says, and looks. Who may only look does that.
 pub(crate) fn look(how: &Attaching, signals: &Signals) -> Result<Look, Stop> {
     let Some(path) = &how.target.socket else {
         let segment = attach(how, signals)?;
-        return Ok((segment.description().clone(), segment.status()));
+        return Ok((segment.info().clone(), segment.status()));
     };
     let attempt = |options: &AttachOptions| match options.receive(path) {
-        Ok(segment) => Ok((segment.description().clone(), segment.status())),
+        Ok(segment) => Ok((segment.info().clone(), segment.status())),
         Err(ReceiveError::ReadOnly { .. }) => {
             let observer = options.receive_to_observe(path)?;
-            Ok((observer.description().clone(), observer.status()))
+            Ok((observer.info().clone(), observer.status()))
         }
         Err(error) => Err(error),
     };

@@ -87,13 +87,13 @@ impl Drop for Progress {
 
 impl Made {
     pub(crate) fn of(segment: &Segment, ring: &RingArgs) -> Self {
-        let description = segment.description();
+        let description = segment.info();
         let obtained = segment.obtained();
         let rounded = |asked: Option<u64>, made| asked.filter(|asked| Some(*asked) != made);
         Self {
-            rounded_up_from_bytes: rounded(ring.capacity, Some(description.capacity_bytes)),
-            rounded_up_from_slots: rounded(ring.slots, description.slots),
-            rounded_up_from_slot_bytes: rounded(ring.slot_bytes, description.slot_bytes),
+            rounded_up_from_bytes: rounded(ring.capacity, Some(description.ring().capacity_bytes)),
+            rounded_up_from_slots: rounded(ring.slots, description.ring().slots),
+            rounded_up_from_slot_bytes: rounded(ring.slot_bytes, description.ring().slot_bytes),
             segment: SegmentFacts::of(description),
             memory: Memory {
                 prefault: obtained.prefault,

@@ -46,13 +46,14 @@ pub(crate) enum Run {
 impl Runs {
     /// Joins the ring as a consumer and takes over stdout.
     pub(crate) fn new(segment: &Segment, framing: Outgoing) -> Result<Self, Stop> {
-        let ring = segment.description();
+        let ring = segment.info();
         Ok(Self {
             name: ring.name.clone(),
             consumer: segment.consumer().map_err(|error| Stop::join(&ring.name, &error))?,
             framing,
             output: Output::stdout()?,
-            max_at_risk: (AT_RISK_BYTES / ring.max_message_bytes.max(1)).clamp(1, AT_RISK_MESSAGES),
+            max_at_risk: (AT_RISK_BYTES / ring.ring().max_message_bytes.max(1))
+                .clamp(1, AT_RISK_MESSAGES),
             ends: Vec::new(),
             moved: Moved::default(),
             lost: 0,

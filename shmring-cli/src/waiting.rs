@@ -46,13 +46,13 @@ impl<'a> Waiting<'a> {
     /// reported by the transfer itself.
     pub(crate) fn lacks_peer(&self, way: Way) -> bool {
         self.segment.status().is_ok_and(|status| match way {
-            Way::In => status.consumers.is_empty(),
-            Way::Out => status.producers.is_empty(),
+            Way::In => status.ring().consumers.is_empty(),
+            Way::Out => status.ring().producers.is_empty(),
         })
     }
 
     fn lost_name(&self, state: NameState, way: Way) -> String {
-        let name = &self.segment.description().name;
+        let name = &self.segment.info().name;
         let peer = way.peer();
         match state {
             NameState::Removed => {

@@ -43,7 +43,7 @@ fn control(name: &str) -> Result<(), Box<dyn Error>> {
     segment.close();
     let mut left = false;
     while !left {
-        left = segment.status()?.producers.is_empty();
+        left = segment.status()?.ring().producers.is_empty();
         samples += consumer.iter().filter(Result::is_ok).count();
         thread::sleep(CYCLE);
     }
@@ -57,7 +57,7 @@ fn sense(name: &str) -> Result<(), Box<dyn Error>> {
     let mut controller = Command::new(env::current_exe()?).arg(name).spawn()?;
     let mut producer = segment.producer()?;
     // Before, SIGTERM would just kill it.
-    while segment.status()?.consumers.is_empty() && controller.try_wait()?.is_none() {
+    while segment.status()?.ring().consumers.is_empty() && controller.try_wait()?.is_none() {
         thread::sleep(CYCLE);
     }
     let mut sent = 0_u64;
@@ -73,7 +73,7 @@ fn sense(name: &str) -> Result<(), Box<dyn Error>> {
     };
     drop(producer);
     assert!(controller.wait()?.success());
-    assert_eq!((end, segment.status()?.messages_received), (SendError::Closed, sent));
+    assert_eq!((end, segment.status()?.ring().messages_received), (SendError::Closed, sent));
     println!("{sent} samples sent, all received; then: {end}");
     Ok(())
 }

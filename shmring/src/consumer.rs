@@ -53,7 +53,7 @@ impl Segment {
     /// # Errors
     /// [`JoinError::RoleTaken`] names the living holder of a sole role.
     pub fn consumer(&self) -> Result<Consumer, JoinError> {
-        Consumer::new(RecvSide::join(self.view())?)
+        Consumer::new(RecvSide::join(self.view()?)?)
     }
 }
 

@@ -217,8 +217,8 @@ pub use error::{
     ShareError, TryRecvError, TrySendError, UnlinkError, WrongType,
 };
 pub use facts::{
-    Description, ElementType, Front, Holder, Kind, Obtained, Participant, PidNamespace, Process,
-    ProcessState, Standstill, Status, TypeName, WakeFences,
+    ElementType, Front, Holder, Kind, Obtained, Participant, PidNamespace, Process, ProcessState,
+    RingInfo, RingStatus, SegmentInfo, Standstill, Status, TypeName, WakeFences,
 };
 #[doc(hidden)]
 pub use grant::copy_routine;

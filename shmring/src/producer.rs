@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::{JoinError, SendError, TrySendError};
 use crate::grant::Reservation;
 use crate::ring::Place;
-use crate::segment::Segment;
+use crate::segment::{Segment, View};
 use crate::side::SendSide;
 use crate::sync::Deadline;
 use crate::wait::WaitMode;
@@ -45,14 +45,13 @@ impl Segment {
     /// [`JoinError::RoleTaken`] names the living holder of a sole role;
     /// [`JoinError::WrongType`] if the ring is for elements of one type.
     pub fn producer(&self) -> Result<Producer, JoinError> {
-        self.check_type(None)?;
-        Producer::join(self)
+        Producer::join(self.view_of(None)?)
     }
 }
 
 impl Producer {
-    pub(crate) fn join(segment: &Segment) -> Result<Self, JoinError> {
-        let side = SendSide::join(segment.view())?;
+    pub(crate) fn join(view: View) -> Result<Self, JoinError> {
+        let side = SendSide::join(view)?;
         Ok(Self { side, not_sync: PhantomData })
     }
 

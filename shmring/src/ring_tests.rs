@@ -24,6 +24,7 @@ const RELAXED: Ordering = Ordering::Relaxed;
 struct Memory {
     control: Box<Control>,
     words: Vec<AtomicU64>,
+    align: u64,
 }
 
 impl std::fmt::Debug for Memory {
@@ -55,15 +56,20 @@ fn handles(count: usize) -> Vec<Handle> {
 impl Memory {
     /// An empty ring at position `start`.
     fn new(capacity: u64, start: u64) -> Self {
+        Self::aligned(capacity, start, 8)
+    }
+
+    /// The same with records at multiples of `align` bytes.
+    fn aligned(capacity: u64, start: u64, align: u64) -> Self {
         let words = (0..capacity / 8).map(|_| AtomicU64::new(0)).collect();
-        let memory = Self { control: control(), words };
+        let memory = Self { control: control(), words, align };
         memory.control.producer.tail.store(start, RELAXED);
         memory.set_head(start);
         memory
     }
 
     fn ring(&self) -> Ring<'_> {
-        Ring::new(&self.control, Words::new(&self.words))
+        Ring::new(&self.control, Words::new(&self.words), self.align)
     }
 
     fn capacity(&self) -> u64 {

@@ -40,7 +40,7 @@ impl Seat {
         }
         let shared = view.shape().kind().shares(role);
         let handles = view.handles();
-        let claim = || tables::claim_handle(handles, attach.index());
+        let claim = || tables::claim_handle(handles, attach.index(), view.ring());
         let mut handle = claim();
         if handle.is_none() {
             // The dead may have some.
@@ -222,7 +222,8 @@ impl Seat {
     /// Closes the ring for good and wakes everyone.
     pub(crate) fn close(&self) {
         if self.check().is_ok() {
-            self.view.attach().mapping().close();
+            self.view.control().roles.close();
+            self.view.control().wake_all(self.view.handles());
         }
     }
 }
@@ -234,7 +235,7 @@ impl Drop for Seat {
         }
         let control = self.view.control();
         if roster::release_handle(control, self.view.handles(), self.handle) {
-            self.view.attach().mapping().wake_all();
+            control.wake_all(self.view.handles());
         }
     }
 }

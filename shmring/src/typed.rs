@@ -48,8 +48,8 @@ impl Segment {
     /// [`JoinError::WrongType`] if the ring is for another type, or for none; else as
     /// for [`producer`](Self::producer).
     pub fn typed_producer<T: Element>(&self) -> Result<Producer<T>, JoinError> {
-        self.check_type(Some(T::TYPE))?;
-        Ok(Producer { bytes: crate::Producer::join(self)?, element: PhantomData })
+        let bytes = crate::Producer::join(self.view_of(Some(T::TYPE))?)?;
+        Ok(Producer { bytes, element: PhantomData })
     }
 
     /// Joins a slot ring as a consumer of messages of one type.
@@ -58,7 +58,7 @@ impl Segment {
     /// [`JoinError::WrongType`] if the ring is for another type, or for none; else as
     /// for [`consumer`](Self::consumer).
     pub fn typed_consumer<T: Element>(&self) -> Result<Consumer<T>, JoinError> {
-        self.check_type(Some(T::TYPE))?;
+        self.view_of(Some(T::TYPE))?;
         Ok(Consumer { bytes: self.consumer()?, element: PhantomData })
     }
 }

@@ -45,7 +45,7 @@ fn sleepers_are_woken_with_all_fences() {
             let (there, back) = (Name::new(), Name::new());
             let config = Config::new(kind).wake_fences(fences);
             let segments = [there.create(&config), back.create(&config)];
-            assert_eq!(segments[0].description().wake_fences, fences);
+            assert_eq!(segments[0].info().wake_fences, fences);
             let mut child = child::start("echo", &[&there, &back]);
             assert_eq!(child.hear(), "ready");
             let mut tx = segments[0].producer().unwrap();
@@ -104,7 +104,7 @@ fn without_membarrier(args: &[String]) {
     assert!(matches!(error, CreateError::Attach(AttachError::NoBarrier { .. })), "{error}");
     assert!(!name.path().exists(), "left behind");
     let (segment, mut tx, mut rx) = name.pair_of(&Config::mpmc());
-    assert_eq!(segment.description().wake_fences, WakeFences::Borrowed);
+    assert_eq!(segment.info().wake_fences, WakeFences::Borrowed);
     tx.send(b"works").unwrap();
     assert_eq!(rx.recv().unwrap(), b"works");
 }
@@ -116,7 +116,7 @@ fn a_process_without_barriers_is_refused() {
     let _watchdog = watchdog("a_process_without_barriers_is_refused");
     let name = Name::new();
     let segment = name.create(&Config::spsc());
-    assert_eq!(segment.description().wake_fences, WakeFences::SleepersOnly, "this machine's best");
+    assert_eq!(segment.info().wake_fences, WakeFences::SleepersOnly, "this machine's best");
     child::start("without-membarrier", &[&name]).finish();
 }
 

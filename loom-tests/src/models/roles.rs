@@ -21,7 +21,7 @@ fn two_claimants() {
     let claim = |attach: usize| {
         let world = world.clone();
         move || {
-            let handle = tables::claim_handle(&world.handles, attach).expect("a handle is free");
+            let handle = tables::claim_handle(&world.handles, attach, 0).expect("a handle is free");
             let won = world.roles().claim(Role::Producer, handle);
             if !won {
                 let Tenure::Held { handle, claims: 1 } = world.roles().tenure(Role::Producer)
@@ -45,7 +45,7 @@ fn two_claim_one_handle() {
     let world = World::new(0);
     let claim = |attach: usize| {
         let world = world.clone();
-        move || tables::claim_handle(&world.handles[..1], attach).is_some()
+        move || tables::claim_handle(&world.handles[..1], attach, 0).is_some()
     };
     let other = thread::spawn(claim(1));
     let won = claim(0)();
@@ -59,7 +59,7 @@ fn two_claim_one_handle() {
 /// stays. Would catch a store of the old owner that comes after the new one's.
 fn free_then_claim() {
     let world = World::new(0);
-    let old = tables::claim_handle(&world.handles[..1], 0).expect("the handle is free");
+    let old = tables::claim_handle(&world.handles[..1], 0, 0).expect("the handle is free");
     let leaver = thread::spawn({
         let world = world.clone();
         move || {
@@ -68,7 +68,7 @@ fn free_then_claim() {
         }
     });
     let new = loop {
-        match tables::claim_handle(&world.handles[..1], 1) {
+        match tables::claim_handle(&world.handles[..1], 1, 0) {
             Some(new) => break new,
             None => thread::yield_now(),
         }

@@ -121,7 +121,7 @@ fn holder_has_a_handle() {
     let joining = thread::spawn({
         let world = world.clone();
         move || {
-            let handle = tables::claim_handle(&world.handles, 1).expect("a handle is free");
+            let handle = tables::claim_handle(&world.handles, 1, 0).expect("a handle is free");
             world.roles().join(Role::Producer, handle);
         }
     });

@@ -9,7 +9,7 @@ use crate::name::Named;
 pub(super) fn prepare(setting: &Setting, config: Config) -> Result<Prepared, BoxError> {
     let named =
         Named::create(&setting.name_prefix, &config.prefault(true)).map_err(unless_lacking)?;
-    let capacity_bytes = named.segment.description().capacity_bytes;
+    let capacity_bytes = named.segment.info().ring().capacity_bytes;
     Ok(Prepared {
         address: named.name.clone(),
         names: Box::new(named),

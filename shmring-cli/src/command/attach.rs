@@ -36,7 +36,7 @@ fn join(args: &AttachArgs, signals: &Signals) -> Result<(), Stop> {
 }
 
 fn announce(segment: &Segment) {
-    let facts = SegmentFacts::of(segment.description());
+    let facts = SegmentFacts::of(segment.info());
     say(format_args!("attached to {}: {}", report::printable(&facts.name), facts.summary()));
 }
 

@@ -1,7 +1,7 @@
 //! `shmring create`: makes a segment and prints what it made.
 
 use serde::Serialize;
-use shmring::{AttachError, AttachOptions, Config, CreateError, Description, Segment};
+use shmring::{AttachError, AttachOptions, Config, CreateError, Segment, SegmentInfo};
 
 use crate::cli::CreateArgs;
 use crate::facts::SegmentFacts;
@@ -42,7 +42,7 @@ fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
         let open = args.mode.is_some_and(|mode| mode & 0o002 != 0);
         match AttachOptions::new().accept_world_writable(open).attach(&args.name) {
             Ok(segment) => {
-                check_compatible(args, &config, segment.description())?;
+                check_compatible(args, &config, segment.info())?;
                 return Ok((segment, true));
             }
             // Unlinked in between.
@@ -60,14 +60,14 @@ fn config(args: &CreateArgs) -> Config {
 
 /// Whether an existing segment is what was asked for: a ring of bytes. What was not
 /// asked for may be as it likes.
-fn check_compatible(args: &CreateArgs, config: &Config, found: &Description) -> Result<(), Stop> {
+fn check_compatible(args: &CreateArgs, config: &Config, found: &SegmentInfo) -> Result<(), Stop> {
     let capacity = config.rounded_capacity_bytes().ok();
     let (slots, slot_bytes) = config.rounded_slots().ok().flatten().unzip();
-    let is_so = args.ring.kind == found.kind
-        && found.element.is_none()
-        && (args.ring.capacity.is_none() || capacity == Some(found.capacity_bytes))
-        && (args.ring.slots.is_none() || slots == found.slots)
-        && (args.ring.slot_bytes.is_none() || slot_bytes == found.slot_bytes)
+    let is_so = args.ring.kind == found.ring().kind
+        && found.ring().element.is_none()
+        && (args.ring.capacity.is_none() || capacity == Some(found.ring().capacity_bytes))
+        && (args.ring.slots.is_none() || slots == found.ring().slots)
+        && (args.ring.slot_bytes.is_none() || slot_bytes == found.ring().slot_bytes)
         && args.mode.is_none_or(|asked| asked == found.mode);
     if is_so {
         return Ok(());

@@ -108,7 +108,7 @@ fn is_left_alone(error: &CollectError) -> bool {
 
 impl SegmentFate {
     fn of(collected: &Collected) -> Self {
-        let Collected { description, status, fate: done } = collected;
+        let Collected { info, status, fate: done } = collected;
         let (fate, because) = match done {
             Fate::Kept => ("kept", None),
             Fate::KeptUnread => ("kept", Some("unread")),
@@ -118,13 +118,13 @@ impl SegmentFate {
         };
         let (alive, dead): (Vec<_>, Vec<_>) = status.attached.iter().partition(|one| one.alive);
         Self {
-            name: description.name.clone(),
+            name: info.name.clone(),
             fate,
             because,
             attached_alive: alive.len() as u64,
             dead: dead.into_iter().map(ParticipantFacts::of).collect(),
-            used_bytes: status.used_bytes,
-            used_slots: status.used_slots,
+            used_bytes: status.ring().used_bytes,
+            used_slots: status.ring().used_slots,
             done: *done,
         }
     }

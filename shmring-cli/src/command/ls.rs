@@ -26,7 +26,7 @@ pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
         let observer = observer.ok()?;
         // What cannot be read any more is no segment that anybody could use.
         let status = observer.status().ok()?;
-        let facts = Facts::of(observer.description(), &status).deleted(label);
+        let facts = Facts::of(observer.info(), &status).deleted(label);
         Some(Entry::Sound(Box::new(facts)))
     });
     let deleted = deleted.collect();
@@ -42,7 +42,7 @@ pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
 fn look(name: String) -> Option<Entry<Facts>> {
     match looking().observe(&name) {
         Ok(observer) => Some(match observer.status() {
-            Ok(status) => Entry::Sound(Box::new(Facts::of(observer.description(), &status))),
+            Ok(status) => Entry::Sound(Box::new(Facts::of(observer.info(), &status))),
             Err(fault) => Entry::broken(&name, fault),
         }),
         Err(AttachError::NotFound { .. }) => None,

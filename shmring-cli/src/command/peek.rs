@@ -47,7 +47,7 @@ struct EndFacts {
 
 pub(crate) fn run(args: &PeekArgs) -> Result<(), Stop> {
     let observer = observe(&args.target)?;
-    let name = &observer.description().name;
+    let name = &observer.info().name;
     let max_bytes = usize::try_from(args.bytes).unwrap_or(usize::MAX);
     let peeked = observer.peek(args.messages, max_bytes).map_err(|error| match error {
         PeekError::Failed(fault) => Stop::fault(name, &fault),

@@ -61,7 +61,7 @@ pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<
     let were = if lost == 1 { "was" } else { "were" };
     let messages = report::count(lost, "message");
     let loss = format!("{messages} {were} taken from the ring and not written");
-    result.map_err(|stop| stop.with_loss(&segment.description().name, loss))
+    result.map_err(|stop| stop.with_loss(&segment.info().name, loss))
 }
 
 fn receive(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shmring::{Description, Producer, Segment, SendError, TrySendError};
+use shmring::{Producer, Segment, SegmentInfo, SendError, TrySendError};
 
 use crate::attaching::{Patience, attach};
 use crate::cli::SendArgs;
@@ -50,7 +50,7 @@ pub(crate) struct Plan {
 
 /// Moves stdin to the ring, to the end.
 pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
-    let ring = segment.description();
+    let ring = segment.info();
     // Where it cannot be had, the death of the last receiver is noticed a little later.
     let _monitor = segment.monitor();
     let producer = segment.producer().map_err(|error| Stop::join(&ring.name, &error))?;
@@ -66,7 +66,7 @@ pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<
         meter,
         waiting: Waiting::new(segment, plan.is_named),
     };
-    let larger = if ring.slots.is_some() { "larger slots" } else { "a larger capacity" };
+    let larger = if ring.ring().slots.is_some() { "larger slots" } else { "a larger capacity" };
     let result = send_all_of(&mut input, plan.framing, larger, &mut sender);
     let Sender { producer, meter, sent, .. } = sender;
     // The stream ends here, whatever the terminal does.
@@ -113,11 +113,11 @@ struct Batch {
 }
 
 impl Batch {
-    fn of(ring: &Description) -> Self {
+    fn of(ring: &SegmentInfo) -> Self {
         let part = |whole: u64| usize::try_from(whole / BATCH_PARTS).unwrap_or(usize::MAX).max(1);
-        match ring.slots {
+        match ring.ring().slots {
             Some(slots) => Self { messages: part(slots).min(BATCH_MESSAGES), bytes: usize::MAX },
-            None => Self { messages: BATCH_MESSAGES, bytes: part(ring.capacity_bytes) },
+            None => Self { messages: BATCH_MESSAGES, bytes: part(ring.ring().capacity_bytes) },
         }
     }
 }

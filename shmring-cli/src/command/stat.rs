@@ -47,7 +47,7 @@ impl Waiting {
 
 pub(crate) fn run(args: &StatArgs) -> Result<(), Stop> {
     let observer = observe(&args.target)?;
-    let description = observer.description();
+    let description = observer.info();
     let look = || Look::at(&observer).map_err(|fault| Stop::fault(&description.name, &fault));
     let before = look()?;
     thread::sleep(args.interval);

@@ -108,18 +108,18 @@ fn look(name: &str) -> Look {
     let status = &now.status;
     let (alive, dead): (Vec<&Participant>, _) =
         status.attached.iter().partition(|participant| participant.alive);
-    let description = observer.description();
+    let description = observer.info();
     let subject = Subject { target: &report::quoted(name), is_named: true };
     let past = Past { last: &before, still: &before };
     let sample = Sample::of(description, subject, &now, Some(past));
     Look::Seen(Seen {
         wake_fences: description.wake_fences,
-        kind: description.kind.to_string(),
-        is_closed: status.closed,
-        used_bytes: status.used_bytes,
+        kind: description.ring().kind.to_string(),
+        is_closed: status.ring().closed,
+        used_bytes: status.ring().used_bytes,
         alive: alive.len(),
         dead: dead.iter().map(|one| ParticipantFacts::of(one).number()).collect(),
-        tombstones: status.tombstones,
+        tombstones: status.ring().tombstones,
         repairs: status.repairs,
         standstill: sample.standstill,
     })

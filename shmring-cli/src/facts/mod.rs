@@ -9,7 +9,7 @@ mod standstill;
 use std::fmt::Display;
 
 use serde::Serialize;
-use shmring::{Description, ElementType, Participant, Status};
+use shmring::{ElementType, Participant, SegmentInfo, Status};
 
 use crate::report;
 pub(crate) use deleted::open_deleted;
@@ -29,7 +29,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    pub(crate) fn of(description: &Description, status: &Status) -> Self {
+    pub(crate) fn of(description: &SegmentInfo, status: &Status) -> Self {
         Self {
             segment: SegmentFacts::of(description),
             status: StatusFacts::of(description, status),
@@ -80,15 +80,15 @@ pub(crate) struct SegmentFacts {
 }
 
 impl SegmentFacts {
-    pub(crate) fn of(description: &Description) -> Self {
+    pub(crate) fn of(description: &SegmentInfo) -> Self {
         Self {
             name: description.name.clone(),
-            kind: description.kind.to_string(),
-            capacity_bytes: description.capacity_bytes,
-            slots: description.slots,
-            slot_bytes: description.slot_bytes,
-            element: description.element.map(ElementFacts::of),
-            max_message_bytes: description.max_message_bytes,
+            kind: description.ring().kind.to_string(),
+            capacity_bytes: description.ring().capacity_bytes,
+            slots: description.ring().slots,
+            slot_bytes: description.ring().slot_bytes,
+            element: description.ring().element.map(ElementFacts::of),
+            max_message_bytes: description.ring().max_message_bytes,
             total_bytes: description.total_bytes,
             mode: format!("{:04o}", description.mode),
             owner_uid: description.owner_uid,
@@ -209,7 +209,7 @@ pub(crate) enum State {
 impl State {
     pub(crate) fn of(status: &Status) -> Self {
         let mut alive = status.attached.iter().map(|participant| participant.alive);
-        match (status.closed, status.attached.is_empty()) {
+        match (status.ring().closed, status.attached.is_empty()) {
             (true, _) => Self::Closed,
             (false, true) => Self::Idle,
             (false, false) if alive.any(|alive| alive) => Self::Open,
@@ -229,25 +229,25 @@ impl State {
 }
 
 impl StatusFacts {
-    fn of(description: &Description, status: &Status) -> Self {
+    fn of(description: &SegmentInfo, status: &Status) -> Self {
         let facts = |them: &[Participant]| them.iter().map(ParticipantFacts::of).collect();
         Self {
             state: State::of(status),
-            head: status.head,
-            tail: status.tail,
-            used_bytes: status.used_bytes,
-            used_slots: status.used_slots,
-            fill_percent: percent(status.used_bytes, description.capacity_bytes),
-            full: status.full,
-            messages_received: status.messages_received,
-            tombstones: status.tombstones,
-            resolved: status.resolved,
+            head: status.ring().head,
+            tail: status.ring().tail,
+            used_bytes: status.ring().used_bytes,
+            used_slots: status.ring().used_slots,
+            fill_percent: percent(status.ring().used_bytes, description.ring().capacity_bytes),
+            full: status.ring().full,
+            messages_received: status.ring().messages_received,
+            tombstones: status.ring().tombstones,
+            resolved: status.ring().resolved,
             repairs: status.repairs,
-            producers_so_far: status.producers_so_far,
-            consumers_so_far: status.consumers_so_far,
-            sleepers: status.sleepers,
-            producers: facts(&status.producers),
-            consumers: facts(&status.consumers),
+            producers_so_far: status.ring().producers_so_far,
+            consumers_so_far: status.ring().consumers_so_far,
+            sleepers: status.ring().sleepers,
+            producers: facts(&status.ring().producers),
+            consumers: facts(&status.ring().consumers),
             attached_alive: status.attached.iter().filter(|one| one.alive).count() as u64,
             attached: facts(&status.attached),
         }

@@ -23,9 +23,12 @@ impl Rates {
     pub(crate) fn of(before: &Status, after: &Status, elapsed: Duration) -> Option<Self> {
         let rate = |before: u64, after: u64| per_second(after.wrapping_sub(before), elapsed);
         Some(Self {
-            sent_per_s: rate(before.tail, after.tail)?,
-            received_per_s: rate(before.head, after.head)?,
-            messages_received_per_s: rate(before.messages_received, after.messages_received)?,
+            sent_per_s: rate(before.ring().tail, after.ring().tail)?,
+            received_per_s: rate(before.ring().head, after.ring().head)?,
+            messages_received_per_s: rate(
+                before.ring().messages_received,
+                after.ring().messages_received,
+            )?,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use shmring::{Description, Fault, Observer, Status};
+use shmring::{Fault, Observer, SegmentInfo, Status};
 
 use super::{Entry, Facts, HolderFacts, Rates, Scene, StandstillFacts, State, Subject, Unit};
 
@@ -52,22 +52,22 @@ pub(crate) struct Sample {
 
 impl Sample {
     pub(crate) fn of(
-        description: &Description,
+        description: &SegmentInfo,
         subject: Subject<'_>,
         now: &Look,
         past: Option<Past<'_>>,
     ) -> Self {
         let Look { status, .. } = now;
-        let unit = Unit::of(description.kind);
+        let unit = Unit::of(description.ring().kind);
         let elapsed = past.map_or(Duration::ZERO, |past| now.since(past.last));
         let explain = |past: Past<'_>| {
-            let standstill = status.standstill_since(&past.still.status)?;
+            let standstill = status.ring().standstill_since(past.still.status.ring())?;
             let scene = Scene { status, subject, unit, at_least: now.since(past.still) };
             Some(scene.explain(&standstill))
         };
         Self {
             facts: Facts::of(description, status),
-            holders: status.holders.iter().map(HolderFacts::of).collect(),
+            holders: status.ring().holders.iter().map(HolderFacts::of).collect(),
             sample_ms: millis(elapsed),
             rates: past.and_then(|past| Rates::of(&past.last.status, status, elapsed)),
             standstill: past.and_then(explain),

@@ -89,7 +89,7 @@ impl Scene<'_> {
         let Self { status, subject: Subject { target, is_named }, unit, at_least } = *self;
         let mut facts = StandstillFacts {
             kind: "empty",
-            position: status.head,
+            position: status.ring().head,
             at_least_ms: millis(at_least),
             tickets: None,
             why: Vec::new(),
@@ -110,7 +110,7 @@ impl Scene<'_> {
             }
             Standstill::NotTaken => {
                 facts.kind = "not_taken";
-                let amount = unit.amount(status.tail.wrapping_sub(status.head));
+                let amount = unit.amount(status.ring().tail.wrapping_sub(status.ring().head));
                 facts.say(format!("{amount} wait to be received, and nobody receives"));
                 self.nobody_receives(&mut facts);
             }
@@ -131,7 +131,7 @@ impl Scene<'_> {
     }
 
     fn in_flight(&self, position: u64, tickets: &[HolderFacts], facts: &mut StandstillFacts) {
-        let behind = self.status.tail.wrapping_sub(position).wrapping_sub(1);
+        let behind = self.status.ring().tail.wrapping_sub(position).wrapping_sub(1);
         let behind = match behind {
             0 => String::new(),
             _ => format!(", and {} behind it wait", self.unit.amount(behind)),
@@ -182,13 +182,13 @@ impl Scene<'_> {
         if self.holders(Role::Consumer, "receives nothing", facts) {
             return;
         }
-        facts.say(gone(status, status.consumers_so_far, Role::Consumer));
+        facts.say(gone(status, status.ring().consumers_so_far, Role::Consumer));
         facts.do_this(format!("receive: `shmring recv {target}`"));
     }
 
     fn nobody_sends(&self, facts: &mut StandstillFacts) {
         let (status, target) = (self.status, self.subject.target);
-        if status.closed {
+        if status.ring().closed {
             facts.say("it was closed for good, so nothing comes any more");
             if self.subject.is_named {
                 facts.do_this(format!("`shmring create {target} --recreate` makes a new one"));
@@ -198,13 +198,13 @@ impl Scene<'_> {
         if self.holders(Role::Producer, "sends nothing", facts) {
             return;
         }
-        facts.say(gone(status, status.producers_so_far, Role::Producer));
+        facts.say(gone(status, status.ring().producers_so_far, Role::Producer));
         facts.do_this(format!("send: `shmring send {target}`"));
     }
 
     /// Those who could go on and do not, if there are any.
     fn holders(&self, role: Role, what: &str, facts: &mut StandstillFacts) -> bool {
-        let holders: Vec<_> = self.status.holders_of(role).map(HolderFacts::of).collect();
+        let holders: Vec<_> = self.status.ring().holders_of(role).map(HolderFacts::of).collect();
         for HolderFacts { participant, .. } in &holders {
             let has = format!("has a {role}");
             if !participant.alive {
@@ -225,7 +225,7 @@ impl Scene<'_> {
     }
 
     fn has_living_consumer(&self) -> bool {
-        self.status.consumers.iter().any(|consumer| consumer.alive)
+        self.status.ring().consumers.iter().any(|consumer| consumer.alive)
     }
 }
 

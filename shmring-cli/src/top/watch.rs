@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
 
-use shmring::{AttachError, Description, Observer};
+use shmring::{AttachError, Observer, SegmentInfo};
 
 use crate::attaching::looking;
 use crate::facts::{Entry, Look, Past, Sample, Subject, open_deleted};
@@ -45,8 +45,8 @@ struct Identity {
 }
 
 impl Identity {
-    fn of(description: &Description) -> Self {
-        let Description { created, creator_pid, total_bytes, .. } = *description;
+    fn of(description: &SegmentInfo) -> Self {
+        let SegmentInfo { created, creator_pid, total_bytes, .. } = *description;
         Self { created, creator_pid, total_bytes }
     }
 }
@@ -88,7 +88,7 @@ impl Watch {
             Ok(now) => now,
             Err(fault) => return Some(Entry::broken(name, fault)),
         };
-        let description = observer.description();
+        let description = observer.info();
         let identity = Identity::of(description);
         let before = before.filter(|seen| seen.identity == identity);
         let still = before.as_ref().and_then(|seen| seen.still_at(&now)).cloned();
@@ -109,7 +109,7 @@ impl Watch {
 fn sample_deleted(label: String, observer: &Observer) -> Option<Entry<Sample>> {
     let now = Look::at(observer).ok()?;
     let subject = Subject { target: &label, is_named: false };
-    let mut sample = Sample::of(observer.description(), subject, &now, None);
+    let mut sample = Sample::of(observer.info(), subject, &now, None);
     sample.facts = sample.facts.deleted(label.clone());
     Some(Entry::Sound(Box::new(sample)))
 }
@@ -117,7 +117,8 @@ fn sample_deleted(label: String, observer: &Observer) -> Option<Entry<Sample>> {
 impl Seen {
     /// The earliest look since which the ring stands still, if it does.
     fn still_at(&self, now: &Look) -> Option<&Look> {
-        let stands = |since: &&Look| now.status.standstill_since(&since.status).is_some();
+        let stands =
+            |since: &&Look| now.status.ring().standstill_since(since.status.ring()).is_some();
         [&self.still, &self.last].into_iter().find(stands)
     }
 }

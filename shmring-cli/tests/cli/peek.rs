@@ -93,7 +93,7 @@ fn damage_is_told() {
     run_with(&["send", &name.0], b"good\nbad\n").expect_code(0);
     let file = File::options().write(true).open(name.path()).expect("open");
     // The header of the second record; see the layout.
-    file.write_all_at(&[0xAB; 8], 28_672 + 16).expect("write");
+    file.write_all_at(&[0xAB; 8], 32_768 + 16).expect("write");
     let ended = run(&["peek", &name.0]).expect_code(6).expect_stderr("corrupt");
     assert_eq!(ended.text(), "0  4  good\n");
 }

@@ -206,7 +206,7 @@ fn a_corrupt_ring() {
     run_with(&["send", &name.0], b"good\n").expect_code(0);
     let file = File::options().write(true).open(name.path()).expect("open");
     // The header of the first record; see the layout.
-    file.write_all_at(&[0xAB; 8], 28_672).expect("write");
+    file.write_all_at(&[0xAB; 8], 32_768).expect("write");
     let ended = stat(&name).expect_code(6);
     let text = ended.text();
     expect_parts(&text, &["position 0", "0xabababababababab", "shmring unlink"]);

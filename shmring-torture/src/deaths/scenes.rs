@@ -206,12 +206,12 @@ impl<'a> Cast<'a> {
         let left = Order::Receive { first: *received, count: *sent - *received };
         stage.order(reader, left)?;
         let status = stage.status()?;
-        if status.used_bytes != 0 {
-            return Err(reader.failed(format!("{} bytes are left over", status.used_bytes)));
+        if status.ring().used_bytes != 0 {
+            return Err(reader.failed(format!("{} bytes are left over", status.ring().used_bytes)));
         }
         let closed = if case.closes_tickets() { u64::from(kills) } else { 0 };
-        if status.resolved != closed {
-            let resolved = status.resolved;
+        if status.ring().resolved != closed {
+            let resolved = status.ring().resolved;
             return Err(reader.failed(format!("{resolved} tickets were closed, not {closed}")));
         }
         Ok(())

@@ -65,7 +65,7 @@ fn play(part: &Part, ledger: &Ledger) -> Result<(), BoxError> {
     ledger.enter_state(State::Attached);
     let _monitor = part.monitor.then(|| segment.monitor()).transpose()?;
     let mut party = Party { part, ledger, random: Random(part.seed) };
-    let packed = segment.description().kind == Kind::Packed;
+    let packed = segment.info().ring().kind == Kind::Packed;
     match (part.produces, packed) {
         (true, false) => producing::messages(&mut party, &segment),
         (true, true) => producing::elements(&mut party, &segment),

@@ -150,11 +150,11 @@ fn clean_up(place: &Place<'_>) -> Result<(), Trouble> {
 /// All that was taken was given back, whoever took it.
 fn nothing_is_left(status: &Status, here: usize) -> Result<(), Trouble> {
     let alive = status.attached.iter().filter(|one| one.alive).count();
-    let empty = status.used_bytes == 0
+    let empty = status.ring().used_bytes == 0
         && status.handles == 0
-        && status.sleepers == 0
-        && status.producers.is_empty()
-        && status.consumers.is_empty()
+        && status.ring().sleepers == 0
+        && status.ring().producers.is_empty()
+        && status.ring().consumers.is_empty()
         && (status.attached.len(), alive) == (here, here);
     let left = || Trouble::Defect(format!("something is left when all have gone: {status:?}"));
     empty.then_some(()).ok_or_else(left)

@@ -91,6 +91,20 @@ pub enum ConfigError {
         /// The largest possible alignment, in bytes.
         max_bytes: u64,
     },
+    /// Payloads cannot be aligned so.
+    PayloadAlign {
+        /// What a payload's address is to be a multiple of, in bytes.
+        align_bytes: u64,
+        /// The largest possible alignment, in bytes.
+        max_bytes: u64,
+    },
+    /// The metadata is too long.
+    Metadata {
+        /// Its length in bytes.
+        bytes: usize,
+        /// The most there may be, in bytes.
+        max_bytes: usize,
+    },
     /// A packed ring without the type of its elements.
     NoElement,
     /// A size that rings of this kind do not have.
@@ -141,6 +155,14 @@ impl fmt::Display for ConfigError {
                 "elements of a packed ring cannot be aligned to {align_bytes} bytes; choose a type \
                  aligned to {max_bytes} at most"
             ),
+            Self::PayloadAlign { align_bytes, max_bytes } => write!(
+                f,
+                "payloads cannot be aligned to {align_bytes} bytes; choose a power of two from 8 \
+                 to {max_bytes}"
+            ),
+            Self::Metadata { bytes, max_bytes } => {
+                write!(f, "the metadata has {bytes} bytes; at most {max_bytes} are possible")
+            }
             Self::NoElement => {
                 f.write_str("a packed ring holds elements of one type, and none was given")
             }

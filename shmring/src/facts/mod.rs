@@ -9,7 +9,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 pub use participant::{Holder, Participant, PidNamespace, Process, ProcessState};
-pub use status::{Front, Standstill, Status};
+pub use status::{Front, RingStatus, Standstill, Status};
 pub use type_name::TypeName;
 
 use crate::ring::roster::Role;
@@ -104,11 +104,10 @@ impl fmt::Display for ElementType {
     }
 }
 
-/// What a segment is; none of it ever changes.
-#[derive(Clone, Debug)]
-pub struct Description {
-    /// The name, without the leading slash.
-    pub name: String,
+/// What a ring is; none of it ever changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RingInfo {
     /// What the ring can do.
     pub kind: Kind,
     /// Bytes in the ring.
@@ -117,10 +116,24 @@ pub struct Description {
     pub slots: Option<u64>,
     /// Bytes from one slot to the next, in a slot ring with the 8 bytes of its stamp.
     pub slot_bytes: Option<u64>,
+    /// What the address of each payload is a multiple of, in bytes.
+    pub payload_align_bytes: u64,
     /// What the ring holds, if that is elements of one type.
     pub element: Option<ElementType>,
     /// Bytes in the longest message.
     pub max_message_bytes: u64,
+}
+
+/// What a segment is; none of it ever changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SegmentInfo {
+    /// The name, without the leading slash.
+    pub name: String,
+    /// The rings, at least one.
+    pub rings: Vec<RingInfo>,
+    /// What the creator put into the segment; see [`Config::metadata`](crate::Config::metadata).
+    pub metadata: Vec<u8>,
     /// What keeps wake-ups from being lost.
     pub wake_fences: WakeFences,
     /// Bytes in the segment.
@@ -133,6 +146,13 @@ pub struct Description {
     pub created: SystemTime,
     /// Who created it, as numbered in the creator's pid namespace.
     pub creator_pid: u32,
+}
+
+impl SegmentInfo {
+    /// The first ring, which is the only one unless the segment was made with several.
+    pub fn ring(&self) -> &RingInfo {
+        &self.rings[0]
+    }
 }
 
 /// What an attach got of what the segment's creator asked for; `None` is not asked.

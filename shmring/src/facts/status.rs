@@ -8,7 +8,29 @@ use crate::ring::roster::Role;
 
 /// What goes on in a segment, at about the time of looking.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Status {
+    /// Everyone attached.
+    pub attached: Vec<Participant>,
+    /// Entries of the handle table that are taken, also by the dead who were not reaped yet.
+    pub handles: u64,
+    /// Dead attaches that others reaped since the segment was created.
+    pub repairs: u64,
+    /// The rings, in the order of [`SegmentInfo::rings`](super::SegmentInfo::rings).
+    pub rings: Vec<RingStatus>,
+}
+
+impl Status {
+    /// The first ring, which is the only one unless the segment was made with several.
+    pub fn ring(&self) -> &RingStatus {
+        &self.rings[0]
+    }
+}
+
+/// What goes on in a ring, at about the time of looking.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RingStatus {
     /// The next position to consume, in bytes of a record ring, else in slots.
     pub head: u64,
     /// The next position to claim. What lies between head and tail is sent, or about to be.
@@ -30,8 +52,6 @@ pub struct Status {
     /// Claimed positions of a slot ring whose producers died, and that consumers closed
     /// for them.
     pub resolved: u64,
-    /// Dead attaches that others cleaned up since the segment was created.
-    pub repairs: u64,
     /// Whether the ring was closed for good.
     pub closed: bool,
     /// Who has a producer: one entry for each handle.
@@ -44,12 +64,8 @@ pub struct Status {
     pub producers_so_far: u64,
     /// Consumers that there have been so far, those of now included.
     pub consumers_so_far: u64,
-    /// Entries of the handle table that are taken, also by the dead who were not cleaned up yet.
-    pub handles: u64,
     /// Handles that sleep, or slept when their processes died.
     pub sleepers: u64,
-    /// Everyone attached.
-    pub attached: Vec<Participant>,
 }
 
 /// What is at head.
@@ -92,7 +108,7 @@ pub enum Standstill {
     Corrupt(Corrupt),
 }
 
-impl Status {
+impl RingStatus {
     /// Why nothing was received since an earlier look; `None` if something was, or if one
     /// of the looks came when things moved.
     pub fn standstill_since(&self, earlier: &Self) -> Option<Standstill> {

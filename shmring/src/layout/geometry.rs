@@ -2,7 +2,7 @@
 
 use std::mem::size_of;
 
-use super::{MAX_CAPACITY_BYTES, MAX_ENTRIES, PAGE_BYTES};
+use super::{ENTRY_BYTES, MAX_CAPACITY_BYTES, MAX_ENTRIES, MAX_RINGS, PAGE_BYTES};
 use crate::error::{ConfigError, Role};
 use crate::facts::{ElementType, Kind};
 use crate::ring::record;
@@ -14,16 +14,24 @@ use crate::ring::{Control, WORD_BYTES};
 pub(crate) const MIN_SLOT_BYTES: u64 = slot::STAMP_BYTES + WORD_BYTES;
 /// The largest slot: the length of its longest message still fits into a stamp.
 pub(crate) const MAX_SLOT_BYTES: u64 = 1 << 20;
+/// A record ring has at least as many units of alignment: room for a few messages.
+pub(crate) const MIN_CAPACITY_ALIGNS: u64 = 16;
 const _: () = assert!(MAX_SLOT_BYTES - slot::STAMP_BYTES <= slot::MAX_LEN);
 
 /// What the data of a ring is divided into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
-    /// Records of any length.
-    Records { capacity_bytes: u64 },
-    /// Slots of `slot_bytes`, stamp included; for elements, if there is a type. The
-    /// kind is one of the slot ring's.
-    Slots { kind: Kind, slots: u64, slot_bytes: u64, element: Option<ElementType> },
+    /// Records of any length, each with its payload at a multiple of `align_bytes`.
+    Records { capacity_bytes: u64, align_bytes: u64 },
+    /// Slots of `slot_bytes`, stamp included, each with its payload at a multiple of
+    /// `align_bytes`; for elements, if there is a type. The kind is one of the slot ring's.
+    Slots {
+        kind: Kind,
+        slots: u64,
+        slot_bytes: u64,
+        align_bytes: u64,
+        element: Option<ElementType>,
+    },
     /// As many elements.
     Elements { slots: u64, element: ElementType },
 }
@@ -34,21 +42,29 @@ pub(crate) fn many(kind: Kind) -> Many {
 }
 
 /// How large the parts of a segment are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Geometry {
     pub(crate) attaches: u64,
     pub(crate) handles: u64,
-    pub(crate) shape: Shape,
+    /// The rings, in the order of the directory; at least one.
+    pub(crate) rings: Vec<Shape>,
 }
 
 /// Byte offsets of the parts of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Map {
     pub(crate) attaches: u64,
     pub(crate) handles: u64,
+    /// One for each ring of the geometry.
+    pub(crate) rings: Vec<RingOffsets>,
+    pub(crate) total_bytes: u64,
+}
+
+/// Byte offsets of the parts of a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RingOffsets {
     pub(crate) control: u64,
     pub(crate) data: u64,
-    pub(crate) total_bytes: u64,
 }
 
 impl Shape {
@@ -89,7 +105,7 @@ impl Shape {
     /// Bytes of the ring's data. The shape was checked, so nothing overflows.
     pub(crate) fn capacity_bytes(self) -> u64 {
         match self {
-            Self::Records { capacity_bytes } => capacity_bytes,
+            Self::Records { capacity_bytes, .. } => capacity_bytes,
             Self::Slots { slots, slot_bytes, .. } => slots * slot_bytes,
             Self::Elements { slots, element } => slots * element.size_bytes,
         }
@@ -98,27 +114,51 @@ impl Shape {
     /// Bytes in the longest message. The shape was checked.
     pub(crate) fn max_message_bytes(self) -> u64 {
         match self {
-            Self::Records { capacity_bytes } => record::max_len(capacity_bytes),
+            Self::Records { capacity_bytes, align_bytes } => {
+                record::max_len(capacity_bytes, align_bytes)
+            }
             Self::Slots { slot_bytes, .. } => slot_bytes - slot::STAMP_BYTES,
             Self::Elements { element, .. } => element.size_bytes,
         }
     }
 
+    /// What the address of each payload is a multiple of, in bytes.
+    pub(crate) fn align_bytes(self) -> u64 {
+        match self {
+            Self::Records { align_bytes, .. } | Self::Slots { align_bytes, .. } => align_bytes,
+            Self::Elements { element, .. } => element.align_bytes,
+        }
+    }
+
+    /// Bytes between the start of a page and the start of the ring's data. A header or a
+    /// stamp is at each multiple of the alignment in the data, and the payload one word
+    /// behind it, so the data starts one word before a multiple.
+    fn data_shift(self) -> u64 {
+        match self {
+            Self::Records { align_bytes, .. } | Self::Slots { align_bytes, .. } => {
+                align_bytes - WORD_BYTES
+            }
+            Self::Elements { .. } => 0,
+        }
+    }
+
     fn check(self) -> Result<(), ConfigError> {
         match self {
-            Self::Records { capacity_bytes } => {
+            Self::Records { capacity_bytes, align_bytes } => {
                 let fits = (PAGE_BYTES..=MAX_CAPACITY_BYTES).contains(&capacity_bytes)
                     && capacity_bytes.is_power_of_two();
                 let max_bytes = MAX_CAPACITY_BYTES;
-                fits.then_some(()).ok_or(ConfigError::Capacity { capacity_bytes, max_bytes })
+                fits.then_some(()).ok_or(ConfigError::Capacity { capacity_bytes, max_bytes })?;
+                check_align(align_bytes, capacity_bytes / MIN_CAPACITY_ALIGNS)
             }
-            Self::Slots { slots, slot_bytes, element, .. } => {
+            Self::Slots { slots, slot_bytes, align_bytes, element, .. } => {
+                check_align(align_bytes, PAGE_BYTES)?;
                 if let Some(element) = element {
                     let room = slot_bytes.min(MAX_SLOT_BYTES).saturating_sub(slot::STAMP_BYTES);
                     check_element(element, room)?;
                 }
                 if !(MIN_SLOT_BYTES..=MAX_SLOT_BYTES).contains(&slot_bytes)
-                    || !slot_bytes.is_multiple_of(WORD_BYTES)
+                    || !slot_bytes.is_multiple_of(align_bytes)
                 {
                     let (min, max) = (MIN_SLOT_BYTES, MAX_SLOT_BYTES);
                     return Err(ConfigError::SlotBytes { slot_bytes, min, max });
@@ -137,6 +177,15 @@ impl Shape {
             }
         }
     }
+}
+
+/// # Errors
+/// If payloads cannot be aligned so: not a power of two from a word to a page, or more than
+/// `most`.
+fn check_align(align_bytes: u64, most: u64) -> Result<(), ConfigError> {
+    let max_bytes = most.min(PAGE_BYTES);
+    let fits = align_bytes.is_power_of_two() && (WORD_BYTES..=max_bytes).contains(&align_bytes);
+    fits.then_some(()).ok_or(ConfigError::PayloadAlign { align_bytes, max_bytes })
 }
 
 fn check_slots(slots: u64, slot_bytes: u64) -> Result<(), ConfigError> {
@@ -161,33 +210,52 @@ fn check_element(element: ElementType, max_bytes: u64) -> Result<(), ConfigError
 impl Geometry {
     /// # Errors
     /// Names the first part that is out of bounds.
-    pub(crate) fn check(self) -> Result<(), ConfigError> {
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
         for (what, entries) in [("attaches", self.attaches), ("handles", self.handles)] {
             if !(1..=MAX_ENTRIES).contains(&entries) {
                 return Err(ConfigError::Entries { what, entries, max: MAX_ENTRIES });
             }
         }
-        self.shape.check()
+        let rings = self.rings.len() as u64;
+        if !(1..=MAX_RINGS).contains(&rings) {
+            return Err(ConfigError::Entries { what: "rings", entries: rings, max: MAX_RINGS });
+        }
+        self.rings.iter().try_for_each(|shape| shape.check())
     }
 
-    /// Where everything lies. The geometry was checked, so nothing overflows: each
-    /// table has at most 64 KiB and the data at most 8 GiB.
-    pub(crate) fn map(self) -> Map {
-        let attaches = PAGE_BYTES;
+    /// Bytes in front of the attach table: the header page and the directory.
+    pub(crate) fn prologue_bytes(&self) -> u64 {
+        PAGE_BYTES + directory_bytes(self.rings.len() as u64)
+    }
+
+    /// Offset of the attach table's entry; the kernel lock on its first byte is the attach's
+    /// token.
+    pub(crate) fn attach(&self, index: usize) -> u64 {
+        self.prologue_bytes() + index as u64 * size_of::<Attach>() as u64
+    }
+
+    /// Where everything lies. The geometry was checked, so nothing overflows: each table has
+    /// at most 64 KiB and the data of each of at most 64 rings at most 8 GiB.
+    pub(crate) fn map(&self) -> Map {
+        let attaches = self.prologue_bytes();
         let handles = page_up(attaches + self.attaches * size_of::<Attach>() as u64);
-        let control = handles + self.handles * size_of::<Handle>() as u64;
-        let data = page_up(control + size_of::<Control>() as u64);
-        let total_bytes = page_up(data + self.shape.capacity_bytes());
-        Map { attaches, handles, control, data, total_bytes }
+        let controls = handles + self.handles * size_of::<Handle>() as u64;
+        let mut end = controls + self.rings.len() as u64 * size_of::<Control>() as u64;
+        let mut control = controls;
+        let rings = self.rings.iter().map(|shape| {
+            let ring = RingOffsets { control, data: page_up(end) + shape.data_shift() };
+            control += size_of::<Control>() as u64;
+            end = ring.data + shape.capacity_bytes();
+            ring
+        });
+        let rings = rings.collect();
+        Map { attaches, handles, rings, total_bytes: page_up(end) }
     }
 }
 
-impl Map {
-    /// Offset of an attach's entry; the kernel lock on its first byte is the
-    /// attach's token.
-    pub(crate) fn attach(self, index: usize) -> u64 {
-        self.attaches + index as u64 * size_of::<Attach>() as u64
-    }
+/// Bytes in the directory of so many rings.
+pub(crate) const fn directory_bytes(rings: u64) -> u64 {
+    page_up(rings * ENTRY_BYTES)
 }
 
 const fn page_up(bytes: u64) -> u64 {

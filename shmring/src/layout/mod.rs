@@ -2,11 +2,12 @@
 //!
 //! ```text
 //! 0                header page    written once, before the segment has a name; then only read
-//! 4096             attach table   64 B an entry
+//! 4096             directory      128 B a ring: what it is, and where its parts are
+//! (next page)      attach table   64 B an entry
 //! (next page)      handle table   256 B an entry: the owner's line, the wakers' line
-//! (behind it)      ring control   128 B a line: producer, consumer, sleeping receivers,
-//!                                 sleeping senders, flags and roles
-//! (next page)      data           records, slots or elements; filled up to a page
+//! (behind it)      ring controls  640 B a ring, 128 B a line: producer, consumer, sleeping
+//!                                 receivers, sleeping senders, flags and roles
+//! (next page)      data           of each ring: records, slots or elements
 //! ```
 //!
 //! Only fixed-width integers in the machine's own byte order; what is not named
@@ -18,8 +19,8 @@ mod header;
 
 use std::mem::{offset_of, size_of};
 
-pub(crate) use geometry::{Geometry, MAX_SLOT_BYTES, Shape, many};
-pub(crate) use header::{BadHeader, Header};
+pub(crate) use geometry::{Geometry, MAX_SLOT_BYTES, MIN_CAPACITY_ALIGNS, Shape, many};
+pub(crate) use header::{BadHeader, Header, MAX_PROLOGUE_BYTES};
 
 use crate::ring::roster::Roles;
 use crate::ring::tables::{Attach, Handle, HandleOwn, MAX_HANDLES};
@@ -29,7 +30,7 @@ use crate::ring::{ConsumerLine, Control, ProducerLine};
 /// `shmring` and a zero, read as a number on a little-endian machine.
 pub(crate) const MAGIC: u64 = u64::from_le_bytes(*b"shmring\0");
 /// Changes whenever a reader of the old format would misread the new one.
-pub(crate) const VERSION: u64 = 3;
+pub(crate) const VERSION: u64 = 4;
 /// Bytes in the header page, in a page of the map, and in the smallest ring.
 pub(crate) const PAGE_BYTES: u64 = 4096;
 /// The most data. The longest message of such a record ring still has a length of
@@ -37,6 +38,13 @@ pub(crate) const PAGE_BYTES: u64 = 4096;
 pub(crate) const MAX_CAPACITY_BYTES: u64 = 1 << 33;
 /// Entries in each table, at most: one bit of a sleeper bitmap for each handle.
 pub(crate) const MAX_ENTRIES: u64 = MAX_HANDLES as u64;
+
+/// Rings in a segment, at most.
+pub(crate) const MAX_RINGS: u64 = 64;
+/// Bytes in a ring's entry of the directory.
+pub(crate) const ENTRY_BYTES: u64 = 128;
+/// Bytes of metadata that the creator can put into a segment, at most.
+pub(crate) const MAX_METADATA_BYTES: usize = 1024;
 
 /// Fence modes, as the header names them.
 pub(crate) const FENCE_BOTH_SIDES: u64 = 1;
@@ -60,6 +68,7 @@ pub(crate) const MEMORY_ALL: u64 = MEMORY_PREFAULT | MEMORY_LOCK | MEMORY_HUGE_P
 /// builds that disagree on the layout refuse each other's segments.
 pub(crate) const LAYOUT_HASH: u64 = {
     let facts = [
+        ENTRY_BYTES as usize,
         size_of::<Control>(),
         offset_of!(Control, producer) + offset_of!(ProducerLine, tail),
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, head),

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::{header, page, set_word, sign, word_of};
+use super::{ENTRY, header, one, page, set_word, sign, word_of};
 use crate::error::ConfigError;
 use crate::facts::{ElementType, Kind, TypeName};
 use crate::layout::{BadHeader, Geometry, Header, LAYOUT_HASH, MAGIC, MAX_SLOT_BYTES, Shape, many};
@@ -16,12 +16,11 @@ const TICK: ElementType = ElementType {
 };
 
 fn slots(kind: Kind, slots: u64, slot_bytes: u64, element: Option<ElementType>) -> Geometry {
-    let shape = Shape::Slots { kind, slots, slot_bytes, element };
-    Geometry { attaches: 3, handles: 5, shape }
+    one(3, 5, Shape::Slots { kind, slots, slot_bytes, align_bytes: 8, element })
 }
 
 fn packed(slots: u64, element: ElementType) -> Geometry {
-    Geometry { attaches: 3, handles: 5, shape: Shape::Elements { slots, element } }
+    one(3, 5, Shape::Elements { slots, element })
 }
 
 fn of_size(size_bytes: u64, align_bytes: u64) -> ElementType {
@@ -75,7 +74,7 @@ fn the_size_of_slots_is_checked_at_its_bounds() {
 fn slots_times_their_size_is_checked() {
     for (count, slot_bytes) in [(1 << 13, 1 << 20), (1 << 24, 512), (1 << 23, 1024)] {
         assert_eq!(slots(Kind::Mpmc, count, slot_bytes, None).check(), Ok(()));
-        assert_eq!(slots(Kind::Mpmc, count, slot_bytes, None).shape.capacity_bytes(), 1 << 33);
+        assert_eq!(slots(Kind::Mpmc, count, slot_bytes, None).rings[0].capacity_bytes(), 1 << 33);
         assert_eq!(packed(count, of_size(slot_bytes, 8)).check(), Ok(()));
         for slot_bytes in [slot_bytes + 8, slot_bytes * 2, 1 << 20] {
             if slot_bytes > 1 << 20 || count * slot_bytes <= 1 << 33 {
@@ -143,7 +142,7 @@ fn elements_in_place_are_aligned_to_a_page_at_most() {
 fn a_shape_says_what_it_is() {
     for kind in SLOT_KINDS {
         for element in [None, Some(TICK)] {
-            let shape = slots(kind, 8, 40, element).shape;
+            let shape = slots(kind, 8, 40, element).rings[0];
             assert_eq!(
                 (shape.kind(), shape.slots(), shape.slot_bytes()),
                 (kind, Some(8), Some(40))
@@ -152,12 +151,12 @@ fn a_shape_says_what_it_is() {
             assert_eq!(shape.element(), element);
         }
     }
-    let shape = packed(8, TICK).shape;
+    let shape = packed(8, TICK).rings[0];
     let kind = Kind::Packed;
     assert_eq!((shape.kind(), shape.slots(), shape.slot_bytes()), (kind, Some(8), Some(24)));
     assert_eq!((shape.capacity_bytes(), shape.max_message_bytes()), (192, 24));
     assert_eq!(shape.element(), Some(TICK));
-    let shape = super::DEFAULT.shape;
+    let shape = super::default_geometry().rings[0];
     assert_eq!((shape.kind(), shape.slots(), shape.slot_bytes()), (Kind::Spsc, None, None));
     assert_eq!((shape.capacity_bytes(), shape.element()), (1 << 20, None));
     let shared = Kind::ALL.map(|kind| (many(kind).producers, many(kind).consumers));
@@ -170,35 +169,37 @@ fn a_shape_says_what_it_is() {
 fn a_header_of_slots_reads_as_it_was_written() {
     for (number, kind) in [(2, Kind::Mpmc), (3, Kind::Mpsc), (4, Kind::Spmc)] {
         for (element, words) in [(None, [0; 3]), (Some(TICK), [24, 8, 0x7469_636B])] {
-            let total = 12_288 + 4096;
+            let total = 16_384 + 4096;
             let words = [8, 40, words[0], words[1], words[2]];
             check_words(slots(kind, 8, 40, element), number, 320, total, words);
         }
     }
     let words = [1 << 12, 24, 24, 8, 0x7469_636B];
-    check_words(packed(1 << 12, TICK), 5, 98_304, 12_288 + 98_304, words);
+    check_words(packed(1 << 12, TICK), 5, 98_304, 16_384 + 98_304, words);
     // An id may be anything, zero included.
     let nameless = ElementType { type_id: 0, ..TICK };
-    check_words(packed(2, nameless), 5, 48, 12_288 + 4096, [2, 24, 24, 8, 0]);
+    check_words(packed(2, nameless), 5, 48, 16_384 + 4096, [2, 24, 24, 8, 0]);
 }
 
 fn check_words(geometry: Geometry, kind: u64, capacity: u64, total: u64, last: [u64; 5]) {
     assert_eq!(geometry.check(), Ok(()));
-    let page = page(geometry);
-    assert_eq!(Header::decode(&page, total), Ok(header(geometry)));
-    let words: Vec<u64> = (0..17).map(|index| word_of(&page, index)).collect();
-    let first = [MAGIC, 3, LAYOUT_HASH, total, kind, 1, capacity, 3, 5, 5, 1_234_567_890, 4321];
-    assert_eq!(words, [&first[..], &last[..]].concat());
-    let name = geometry.shape.element().map_or([0; 4], |element| element.name.to_words());
-    assert_eq!([17, 18, 19, 20].map(|index| word_of(&page, index)), name);
-    assert!((21..511).all(|index| word_of(&page, index) == 0));
+    let page = page(&geometry);
+    assert_eq!(Header::decode(&page, total), Ok(header(&geometry)));
+    let words: Vec<u64> = (0..12).map(|index| word_of(&page, index)).collect();
+    let first = [MAGIC, 4, LAYOUT_HASH, total, 1, 1, 3, 5, 5, 1_234_567_890, 4321, 0];
+    assert_eq!(words, first);
+    let [slots, slot_bytes, size, align, type_id] = last;
+    let entry: Vec<u64> = (ENTRY..ENTRY + 9).map(|index| word_of(&page, index)).collect();
+    assert_eq!(entry, [kind, 0, capacity, slots, slot_bytes, 8, size, align, type_id]);
+    let name = geometry.rings[0].element().map_or([0; 4], |element| element.name.to_words());
+    assert_eq!([12, 13, 14, 15].map(|index| word_of(&page, ENTRY + index)), name);
 }
 
 /// Catches a word that is believed because the checksum is right, or ignored because the
 /// kind has no use for it: there are no two headers of the same segment.
 #[test]
 fn a_signed_header_with_a_wrong_word_is_refused() {
-    let unused = |found| BadHeader::Corrupt { what: "a word that its kind does not use", found };
+    let unused = |found| BadHeader::Corrupt { what: "a word that has no meaning here", found };
     let corrupt = |what, found| BadHeader::Corrupt { what, found };
     let record = super::records(3, 5, 4096);
     let plain = slots(Kind::Mpmc, 8, 40, None);
@@ -206,59 +207,59 @@ fn a_signed_header_with_a_wrong_word_is_refused() {
     let packed = packed(8, TICK);
     let tick = u64::from_ne_bytes(*b"Tick\0\0\0\0");
     let cases = [
-        (record, 12, 1, unused(1)),
-        (record, 13, 16, unused(16)),
-        (record, 14, 8, unused(8)),
-        (record, 15, 8, unused(8)),
-        (record, 16, 99, unused(99)),
-        (plain, 6, 321, unused(321)),
-        (plain, 6, 0, unused(0)),
-        (plain, 12, 0, corrupt("geometry", 320)),
-        (plain, 12, 7, corrupt("geometry", 320)),
-        (plain, 12, 16, unused(320)),
-        (plain, 12, 1 << 13, corrupt("total length", 16_384)),
-        (plain, 12, 1 << 25, corrupt("geometry", 320)),
-        (plain, 12, 1 << 63, corrupt("geometry", 320)),
-        (plain, 13, 0, corrupt("geometry", 320)),
-        (plain, 13, 8, corrupt("geometry", 320)),
-        (plain, 13, 44, corrupt("geometry", 320)),
-        (plain, 13, 48, unused(320)),
-        (plain, 13, !7, corrupt("geometry", 320)),
+        (&record, ENTRY + 3, 1, unused(1)),
+        (&record, ENTRY + 4, 16, unused(16)),
+        (&record, ENTRY + 6, 8, unused(8)),
+        (&record, ENTRY + 7, 8, unused(8)),
+        (&record, ENTRY + 8, 99, unused(99)),
+        (&plain, ENTRY + 2, 321, unused(321)),
+        (&plain, ENTRY + 2, 0, unused(0)),
+        (&plain, ENTRY + 3, 0, corrupt("geometry", 1)),
+        (&plain, ENTRY + 3, 7, corrupt("geometry", 1)),
+        (&plain, ENTRY + 3, 16, unused(320)),
+        (&plain, ENTRY + 3, 1 << 13, corrupt("total length", 20_480)),
+        (&plain, ENTRY + 3, 1 << 25, corrupt("geometry", 1)),
+        (&plain, ENTRY + 3, 1 << 63, corrupt("geometry", 1)),
+        (&plain, ENTRY + 4, 0, corrupt("geometry", 1)),
+        (&plain, ENTRY + 4, 8, corrupt("geometry", 1)),
+        (&plain, ENTRY + 4, 44, corrupt("geometry", 1)),
+        (&plain, ENTRY + 4, 48, unused(320)),
+        (&plain, ENTRY + 4, !7, corrupt("geometry", 1)),
         // A type without a size is none.
-        (plain, 15, 8, unused(8)),
-        (plain, 16, 5, unused(5)),
-        (plain, 14, 40, corrupt("geometry", 320)),
-        (typed, 14, 0, unused(8)),
-        (typed, 14, 33, corrupt("geometry", 320)),
-        (typed, 14, 25, corrupt("geometry", 320)),
-        (typed, 15, 0, corrupt("geometry", 320)),
-        (typed, 15, 16, corrupt("geometry", 320)),
-        (typed, 15, 3, corrupt("geometry", 320)),
-        (packed, 6, 191, unused(191)),
-        (packed, 12, 0, corrupt("geometry", 192)),
-        (packed, 12, 12, corrupt("geometry", 192)),
-        (packed, 12, 16, unused(192)),
-        (packed, 13, 0, unused(0)),
-        (packed, 13, 32, unused(32)),
-        (packed, 14, 0, corrupt("geometry", 192)),
-        (packed, 14, 16, unused(192)),
-        (packed, 14, u64::MAX, corrupt("geometry", 192)),
-        (packed, 15, 0, corrupt("geometry", 192)),
-        (packed, 15, 16, corrupt("geometry", 192)),
+        (&plain, ENTRY + 7, 8, unused(8)),
+        (&plain, ENTRY + 8, 5, unused(5)),
+        (&plain, ENTRY + 6, 40, corrupt("geometry", 1)),
+        (&typed, ENTRY + 6, 0, unused(8)),
+        (&typed, ENTRY + 6, 33, corrupt("geometry", 1)),
+        (&typed, ENTRY + 6, 25, corrupt("geometry", 1)),
+        (&typed, ENTRY + 7, 0, corrupt("geometry", 1)),
+        (&typed, ENTRY + 7, 16, corrupt("geometry", 1)),
+        (&typed, ENTRY + 7, 3, corrupt("geometry", 1)),
+        (&packed, ENTRY + 2, 191, unused(191)),
+        (&packed, ENTRY + 3, 0, corrupt("geometry", 1)),
+        (&packed, ENTRY + 3, 12, corrupt("geometry", 1)),
+        (&packed, ENTRY + 3, 16, unused(192)),
+        (&packed, ENTRY + 4, 0, unused(0)),
+        (&packed, ENTRY + 4, 32, unused(32)),
+        (&packed, ENTRY + 6, 0, corrupt("geometry", 1)),
+        (&packed, ENTRY + 6, 16, unused(192)),
+        (&packed, ENTRY + 6, u64::MAX, corrupt("geometry", 1)),
+        (&packed, ENTRY + 7, 0, corrupt("geometry", 1)),
+        (&packed, ENTRY + 7, 16, corrupt("geometry", 1)),
+        (&packed, ENTRY + 11, 1, unused(1)),
         // Names where there is no type, and what is no name.
-        (record, 17, 1, unused(1)),
-        (plain, 20, 1, unused(1)),
-        (typed, 17, 0xFF, unused(0xFF)),
-        (packed, 18, 1, unused(tick)),
-        (packed, 21, 1, unused(1)),
-        (plain, 510, 1, unused(1)),
+        (&record, ENTRY + 12, 1, unused(1)),
+        (&plain, ENTRY + 15, 1, unused(1)),
+        (&typed, ENTRY + 12, 0xFF, unused(0xFF)),
+        (&packed, ENTRY + 13, 1, unused(tick)),
+        (&plain, 510, 1, unused(1)),
     ];
     for (geometry, index, value, expected) in cases {
         let mut page = page(geometry);
         let total = word_of(&page, 3);
         set_word(&mut page, index, value);
         sign(&mut page);
-        let kind = geometry.shape.kind();
+        let kind = geometry.rings[0].kind();
         assert_eq!(
             Header::decode(&page, total),
             Err(expected),
@@ -274,11 +275,11 @@ fn a_header_of_another_kind_is_refused_or_that_kind() {
     let plain = slots(Kind::Mpmc, 8, 40, None);
     for geometry in [super::records(3, 5, 4096), plain, packed(8, TICK)] {
         for number in 1..=5 {
-            let mut page = page(geometry);
-            let (sound, total) = (word_of(&page, 4), word_of(&page, 3));
-            set_word(&mut page, 4, number);
+            let mut page = page(&geometry);
+            let (sound, total) = (word_of(&page, ENTRY), word_of(&page, 3));
+            set_word(&mut page, ENTRY, number);
             sign(&mut page);
-            let found = Header::decode(&page, total).map(|header| header.geometry.shape.kind());
+            let found = Header::decode(&page, total).map(|header| header.geometry.rings[0].kind());
             let related = (2..=4).contains(&sound) && (2..=4).contains(&number);
             // What has elements and what lies in slots is told apart by the size of slots.
             assert_eq!(found.is_ok(), number == sound || related, "{sound} as {number}: {found:?}");
@@ -303,10 +304,15 @@ fn shape() -> impl Strategy<Value = Shape> {
         });
     let typed = proptest::option::of(element.clone());
     prop_oneof![
-        (11_u32..34).prop_map(|shift| Shape::Records { capacity_bytes: 1 << shift }),
-        (proptest::sample::select(SLOT_KINDS.to_vec()), count.clone(), slot_bytes, typed).prop_map(
-            |(kind, slots, slot_bytes, element)| Shape::Slots { kind, slots, slot_bytes, element }
-        ),
+        (11_u32..34, 2_u32..14).prop_map(|(shift, align)| Shape::Records {
+            capacity_bytes: 1 << shift,
+            align_bytes: 1 << align,
+        }),
+        (proptest::sample::select(SLOT_KINDS.to_vec()), count.clone(), slot_bytes, 3_u32..6, typed)
+            .prop_map(|(kind, slots, slot_bytes, align, element)| {
+                let align_bytes = 1 << align;
+                Shape::Slots { kind, slots, slot_bytes, align_bytes, element }
+            }),
         (count, element).prop_map(|(slots, element)| Shape::Elements { slots, element }),
     ]
 }
@@ -320,27 +326,37 @@ proptest! {
     fn parts_of_every_shape_never_overlap(
         attaches in 1_u64..=256,
         handles in 1_u64..=256,
-        shape in shape(),
+        rings in proptest::collection::vec(shape(), 1..5),
     ) {
-        let geometry = Geometry { attaches, handles, shape };
+        let geometry = Geometry { attaches, handles, rings };
         if geometry.check().is_err() {
             return Ok(());
         }
         let map = geometry.map();
+        prop_assert_eq!(map.attaches, 8192);
         prop_assert!(map.attaches + 64 * attaches <= map.handles);
-        prop_assert!(map.handles + 256 * handles <= map.control);
-        prop_assert!(map.control + 640 <= map.data);
-        let data_bytes = shape.capacity_bytes();
-        prop_assert!((1..=1 << 33).contains(&data_bytes));
-        prop_assert!(map.data + data_bytes <= map.total_bytes);
-        prop_assert!(map.total_bytes < map.data + data_bytes + 4096, "more than is needed");
-        prop_assert_eq!((map.handles % 4096, map.control % 128, map.data % 4096), (0, 0, 0));
-        prop_assert_eq!(map.total_bytes % 4096, 0);
-        if let Some(slots) = shape.slots() {
-            prop_assert_eq!(slots * shape.slot_bytes().unwrap(), data_bytes);
+        prop_assert_eq!((map.handles % 4096, map.total_bytes % 4096), (0, 0));
+        let mut control = map.handles + 256 * handles;
+        let mut end = control + 640 * geometry.rings.len() as u64;
+        for (shape, offsets) in geometry.rings.iter().zip(&map.rings) {
+            prop_assert_eq!(offsets.control, control);
+            control += 640;
+            let data_bytes = shape.capacity_bytes();
+            prop_assert!((1..=1 << 33).contains(&data_bytes));
+            prop_assert!(end <= offsets.data && offsets.data < end + 8192, "more than is needed");
+            end = offsets.data + data_bytes;
+            let first_payload = match shape {
+                Shape::Elements { .. } => offsets.data,
+                Shape::Records { .. } | Shape::Slots { .. } => offsets.data + 8,
+            };
+            prop_assert_eq!(first_payload % shape.align_bytes(), 0);
+            if let Some(slots) = shape.slots() {
+                prop_assert_eq!(slots * shape.slot_bytes().unwrap(), data_bytes);
+            }
         }
-        let found = Header::decode(&page(geometry), map.total_bytes);
-        prop_assert_eq!(found, Ok(header(geometry)));
+        prop_assert!(end <= map.total_bytes && map.total_bytes < end + 4096);
+        let found = Header::decode(&page(&geometry), map.total_bytes);
+        prop_assert_eq!(found, Ok(header(&geometry)));
     }
 
     /// Catches arithmetic that overflows on a header that someone forged, and a shape
@@ -349,18 +365,18 @@ proptest! {
     fn a_forged_header_of_any_shape_is_refused_or_sound(
         shape in shape(),
         kind in 0_u64..8,
-        fields in proptest::collection::vec((3_usize..18, prop_oneof![any::<u64>(), 0_u64..300]), 0..4),
+        fields in proptest::collection::vec((prop_oneof![3_usize..12, ENTRY..ENTRY + 12], prop_oneof![any::<u64>(), 0_u64..300]), 0..4),
     ) {
-        let geometry = Geometry { attaches: 2, handles: 2, shape };
+        let geometry = one(2, 2, shape);
         if geometry.check().is_err() {
             return Ok(());
         }
-        let mut page = page(geometry);
+        let mut page = page(&geometry);
         for (index, value) in fields {
             set_word(&mut page, index, value);
         }
         if kind < 6 {
-            set_word(&mut page, 4, kind);
+            set_word(&mut page, ENTRY, kind);
         }
         sign(&mut page);
         let file_bytes = word_of(&page, 3);

@@ -34,8 +34,7 @@ impl Segment {
     /// [`JoinError::RoleTaken`] names the living holder; [`JoinError::WrongType`] and
     /// [`JoinError::WrongKind`] say what the ring is instead.
     pub fn packed_consumer<T: Element>(&self) -> Result<Consumer<T>, JoinError> {
-        self.check_type(Some(T::TYPE))?;
-        let side = RecvElements::join(self.view())?;
+        let side = RecvElements::join(self.view_of(Some(T::TYPE))?)?;
         Ok(Consumer { side, element: PhantomData, not_sync: PhantomData })
     }
 }

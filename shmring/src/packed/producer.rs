@@ -35,8 +35,7 @@ impl Segment {
     /// [`JoinError::RoleTaken`] names the living holder; [`JoinError::WrongType`] and
     /// [`JoinError::WrongKind`] say what the ring is instead.
     pub fn packed_producer<T: Element>(&self) -> Result<Producer<T>, JoinError> {
-        self.check_type(Some(T::TYPE))?;
-        let side = SendElements::join(self.view())?;
+        let side = SendElements::join(self.view_of(Some(T::TYPE))?)?;
         Ok(Producer { side, element: PhantomData, not_sync: PhantomData })
     }
 }

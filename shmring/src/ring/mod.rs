@@ -128,6 +128,15 @@ pub(crate) struct Control {
     pub(crate) roles: roster::Roles,
 }
 
+impl Control {
+    /// Wakes everyone who sleeps on either side.
+    pub(crate) fn wake_all(&self, handles: &[tables::Handle]) {
+        for side in [&self.receivers, &self.senders] {
+            wake::notify_all(side, handles);
+        }
+    }
+}
+
 /// The words of a ring, indexed by position.
 #[derive(Clone, Copy)]
 pub(crate) struct Words<'a> {
@@ -207,12 +216,6 @@ fn refresh_head(head: &AtomicU64, cached: u64, tail: u64) -> Result<u64, Corrupt
 #[inline]
 pub(crate) fn at_or_past(a: u64, b: u64) -> bool {
     a.wrapping_sub(b) < 1 << 63
-}
-
-/// `value` rounded up to a whole number of words. `value` is at most 2^64 - 8.
-#[inline]
-pub(crate) const fn align_word(value: u64) -> u64 {
-    value.wrapping_add(WORD_BYTES - 1) & !(WORD_BYTES - 1)
 }
 
 /// A value in the segment that no correct peer can have written.

@@ -94,7 +94,8 @@ pub(crate) struct Roles {
     /// A [`Tenure`] each; vacant always where the role is shared.
     pub(crate) producer: AtomicU64,
     pub(crate) consumer: AtomicU64,
-    /// Dead attaches that were cleaned up, for observers.
+    /// Dead attaches that were cleaned up, for observers. Of a segment's rings, the first one
+    /// counts for all.
     pub(crate) repairs: AtomicU64,
     /// Tickets of the dead that were closed with a tombstone, for observers.
     pub(crate) resolved: AtomicU64,
@@ -306,25 +307,39 @@ fn clean_handle(control: &Control, handle: &Handle, index: usize) -> bool {
     sent || received
 }
 
-/// The handles of an attach.
-fn handles_of_attach(handles: &[Handle], attach: usize) -> impl Iterator<Item = (usize, &Handle)> {
-    handles.iter().enumerate().filter(move |(_, handle)| handle.attach() == Some(attach))
+/// The handles of an attach, and the ring that each belongs to.
+fn handles_of_attach(
+    handles: &[Handle],
+    attach: usize,
+) -> impl Iterator<Item = (usize, usize, &Handle)> {
+    handles.iter().enumerate().filter_map(move |(index, handle)| {
+        let owner = handle.owner().filter(|owner| owner.attach == attach)?;
+        Some((index, owner.ring, handle))
+    })
 }
 
 /// Gives up what a dead attach has that others may wait for. Several cleaners may do
 /// so at once, as long as none of them frees the handles: until then they, and so
-/// their bits, stay the dead one's.
-pub(crate) fn clean_attach(control: &Control, handles: &[Handle], attach: usize) {
-    for (index, handle) in handles_of_attach(handles, attach) {
-        clean_handle(control, handle, index);
+/// their bits, stay the dead one's. `controls` finds the control block of a ring.
+pub(crate) fn clean_attach<'a>(
+    controls: impl Fn(usize) -> Option<&'a Control>,
+    handles: &[Handle],
+    attach: usize,
+) {
+    for (index, ring, handle) in handles_of_attach(handles, attach) {
+        // There is nothing to give up in a ring that is none (I6).
+        if let Some(control) = controls(ring) {
+            clean_handle(control, handle, index);
+        }
     }
 }
 
 /// Frees the handles of a dead attach, after [`clean_attach`]. The caller is its only
-/// cleaner, and frees the attach afterwards.
-pub(crate) fn free_handles(control: &Control, handles: &[Handle], attach: usize) {
-    for (_, handle) in handles_of_attach(handles, attach) {
+/// cleaner, and frees the attach afterwards. `first` is the segment's first ring, which
+/// counts the repairs of all.
+pub(crate) fn free_handles(first: &Control, handles: &[Handle], attach: usize) {
+    for (_, _, handle) in handles_of_attach(handles, attach) {
         handle.free();
     }
-    control.roles.repairs.fetch_add(1, Ordering::Relaxed);
+    first.roles.repairs.fetch_add(1, Ordering::Relaxed);
 }

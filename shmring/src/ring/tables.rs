@@ -16,6 +16,8 @@ const GENERATION: u64 = 1 << 32;
 const GENERATION_MASK: u64 = !(GENERATION - 1);
 const ATTACH_SHIFT: u32 = 8;
 const ATTACH_MASK: u64 = 0xFFFF;
+const RING_SHIFT: u32 = 24;
+const RING_MASK: u64 = 0xFF;
 
 /// One mapping of the segment. Only the holder of the entry's token alone writes it.
 #[repr(C)]
@@ -65,7 +67,7 @@ pub(crate) struct HandleOwn {
     pub(crate) cursor: AtomicU64,
 }
 
-/// One producer or consumer. `own` is the owner's line; the rest is shared.
+/// One producer or consumer of one ring. `own` is the owner's line; the rest is shared.
 #[repr(C)]
 pub(crate) struct Handle {
     pub(crate) own: HandleOwn,
@@ -78,14 +80,15 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Takes a free entry for `attach`; whether it was free.
-    fn claim(&self, attach: usize) -> bool {
+    /// Takes a free entry for `attach` and the ring of index `ring`; whether it was free.
+    fn claim(&self, attach: usize, ring: usize) -> bool {
         let state = self.state.load(Ordering::Relaxed);
         if state & IN_USE != 0 {
             return false;
         }
         let next = (state & GENERATION_MASK).wrapping_add(GENERATION)
             | (attach as u64 & ATTACH_MASK) << ATTACH_SHIFT
+            | (ring as u64 & RING_MASK) << RING_SHIFT
             | IN_USE;
         // ORDERING: Acquire, with the Release in free: the entry is as its last
         // owner left it.
@@ -98,13 +101,30 @@ impl Handle {
         self.state.store(state & GENERATION_MASK, Ordering::Release);
     }
 
-    /// The attach that owns the handle, if it is in use.
-    pub(crate) fn attach(&self) -> Option<usize> {
+    /// Who owns the handle, if it is in use.
+    #[inline]
+    pub(crate) fn owner(&self) -> Option<Owner> {
         // ORDERING: Acquire, with the Release in free: who sees the handle free sees
         // all that its owner published.
         let state = self.state.load(Ordering::Acquire);
-        (state & IN_USE != 0).then_some((state >> ATTACH_SHIFT & ATTACH_MASK) as usize)
+        (state & IN_USE != 0).then_some(Owner {
+            attach: (state >> ATTACH_SHIFT & ATTACH_MASK) as usize,
+            ring: (state >> RING_SHIFT & RING_MASK) as usize,
+        })
     }
+
+    /// The attach that owns the handle, if it is in use.
+    pub(crate) fn attach(&self) -> Option<usize> {
+        self.owner().map(|owner| owner.attach)
+    }
+}
+
+/// Whose a handle is, by the indices that its state holds: they are whatever the segment
+/// says (I6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) attach: usize,
+    pub(crate) ring: usize,
 }
 
 /// Handles that a segment can have.
@@ -132,7 +152,8 @@ pub(super) fn handles_of(index: usize, mut bits: u64) -> impl Iterator<Item = us
     })
 }
 
-/// Takes a free handle for `attach`; `None` if the table is full.
-pub(crate) fn claim_handle(handles: &[Handle], attach: usize) -> Option<usize> {
-    handles.iter().position(|handle| handle.claim(attach))
+/// Takes a free handle for `attach` and the ring of index `ring`; `None` if the table is
+/// full.
+pub(crate) fn claim_handle(handles: &[Handle], attach: usize, ring: usize) -> Option<usize> {
+    handles.iter().position(|handle| handle.claim(attach, ring))
 }

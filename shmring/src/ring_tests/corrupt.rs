@@ -24,9 +24,9 @@ fn peek_at_head(memory: &Memory) -> Result<Option<(u64, u64)>, Corrupt> {
 fn every_flipped_bit_of_a_header_is_noticed_or_harmless() {
     for word in 0..CAPACITY / 8 {
         for start in [8 * word, before_wrap(word + 1)] {
-            for len in 0..=max_len(CAPACITY) {
+            for len in 0..=max_len(CAPACITY, 8) {
                 let (offset, room) = (start % CAPACITY, CAPACITY - start % CAPACITY);
-                if size_of(len) > room {
+                if size_of(len, 8) > room {
                     continue;
                 }
                 let sound = header(start, 1, len);
@@ -35,7 +35,7 @@ fn every_flipped_bit_of_a_header_is_noticed_or_harmless() {
                     let found = sound ^ 1 << bit;
                     memory.at(start).store(found, RELAXED);
                     let flipped = len ^ 1 << (bit % 32);
-                    let harmless = bit < 32 && flipped <= 48 && size_of(flipped) <= room;
+                    let harmless = bit < 32 && flipped <= 48 && size_of(flipped, 8) <= room;
                     let expected = if harmless {
                         Ok(Some((offset + 8, flipped)))
                     } else if found == 0 {
@@ -77,7 +77,7 @@ fn every_flipped_bit_of_a_pad_and_of_the_record_behind_it_is_noticed() {
             memory.at(second).store(found, RELAXED);
             let flipped = 40 ^ 1 << (bit % 32);
             // The record must also leave the window's last word free.
-            let window = room + size_of(flipped) <= CAPACITY - 8;
+            let window = room + size_of(flipped, 8) <= CAPACITY - 8;
             match peek_at_head(&memory) {
                 Ok(place) => {
                     assert!(bit < 32 && flipped <= 48 && window, "bit {bit}");
@@ -231,7 +231,7 @@ proptest! {
         let (mut from, mut steps) = (consumer.head(), 0);
         while let Ok(Some(place)) = consumer.peek(ring, from) {
             assert_inside(place, capacity);
-            prop_assert!(place.len <= max_len(capacity));
+            prop_assert!(place.len <= max_len(capacity, 8));
             from = place.end;
             steps += 1;
             prop_assert!(steps <= capacity / 8, "no end");
@@ -261,7 +261,7 @@ proptest! {
                     producer.stage(ring, place, len / 2);
                     producer.publish(ring);
                 }
-                Err(Refused::TooLong) => prop_assert!(len > max_len(capacity)),
+                Err(Refused::TooLong) => prop_assert!(len > max_len(capacity, 8)),
                 Err(Refused::Outrun) => prop_assert!(false, "there is nobody else"),
                 Err(Refused::Full { .. } | Refused::Corrupt(_)) => {}
             }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::oracle::{Answer, Oracle};
 use super::{Memory, RELAXED, assert_inside, before_wrap, header};
-use crate::ring::record::{Consumer, Producer, batch_len, max_len};
+use crate::ring::record::{Consumer, Producer};
 use crate::ring::{Place, Refused};
 
 #[derive(Clone, Debug)]
@@ -40,17 +40,20 @@ struct Bench {
 }
 
 impl Bench {
-    fn new(capacity: u64, start: u64) -> Self {
-        let memory = Memory::new(capacity, start);
+    fn new(capacity: u64, start: u64, align: u64) -> Self {
+        let memory = Memory::aligned(capacity, start, align);
         let producer = Producer::take_over(memory.ring()).unwrap();
         let consumer = Consumer::take_over(memory.ring()).unwrap();
-        Self { memory, producer, consumer, oracle: Oracle::new(capacity, start) }
+        Self { memory, producer, consumer, oracle: Oracle::new(capacity, start, align) }
     }
 
     /// Bytes that are a valid header for the lap after, wherever they lie: if rule Z
     /// breaks, they are received as messages.
     fn payload(&self, place: Place, len: u64) -> Vec<u8> {
-        let first = place.end.wrapping_sub(super::oracle::size_of(place.len)).wrapping_add(8);
+        let first = place
+            .end
+            .wrapping_sub(super::oracle::size_of(place.len, self.memory.align))
+            .wrapping_add(8);
         let words = (0..len.div_ceil(8)).map(|i| {
             let next_lap = first.wrapping_add(8 * i).wrapping_add(self.memory.capacity());
             header(next_lap, 1, 0)
@@ -145,7 +148,8 @@ impl Bench {
                 }
             }
             Step::Batch(lens) => {
-                let fits = batch_len(lens.iter().copied()) <= max_len(self.memory.capacity());
+                let ring = self.memory.ring();
+                let fits = ring.batch_len(lens.iter().copied()) <= ring.max_len();
                 let granted = lens.iter().all(|&len| match self.reserve(len) {
                     Some((place, position)) => {
                         self.stage(place, position, len);
@@ -212,7 +216,12 @@ fn steps(longest: u64) -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn run(capacity: u64, start: u64, steps: &[Step]) {
-    let mut bench = Bench::new(capacity, start);
+    run_aligned(capacity, start, 8, steps);
+}
+
+/// The same in a ring whose records are at multiples of `align` bytes, and so the start.
+fn run_aligned(capacity: u64, start: u64, align: u64, steps: &[Step]) {
+    let mut bench = Bench::new(capacity, start & !(align - 1), align);
     bench.check();
     for step in steps {
         bench.step(step);
@@ -241,6 +250,16 @@ proptest! {
     #[test]
     fn a_ring_of_128_bytes_keeps_to_the_oracle(start in start(), steps in steps(48)) {
         run(128, start, &steps);
+    }
+
+    /// Catches a record that is not aligned, or longer than its alignment makes it.
+    #[test]
+    fn an_aligned_ring_keeps_to_the_oracle(
+        start in start(),
+        shift in 4_u32..7,
+        steps in steps(440),
+    ) {
+        run_aligned(1024, start, 1 << shift, &steps);
     }
 
     /// As above, with messages of every residue.

@@ -23,6 +23,7 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Oracle {
     capacity: u64,
+    align: u64,
     pub(super) head: u64,
     pub(super) tail: u64,
     pub(super) messages: u64,
@@ -31,14 +32,14 @@ pub(super) struct Oracle {
 }
 
 /// Bytes that a message takes up.
-pub(super) fn size_of(len: u64) -> u64 {
-    (8 + len).next_multiple_of(8)
+pub(super) fn size_of(len: u64, align: u64) -> u64 {
+    (8 + len).next_multiple_of(align)
 }
 
 impl Oracle {
-    pub(super) fn new(capacity: u64, start: u64) -> Self {
+    pub(super) fn new(capacity: u64, start: u64, align: u64) -> Self {
         let (queue, staged) = (VecDeque::new(), Vec::new());
-        Self { capacity, head: start, tail: start, messages: 0, queue, staged }
+        Self { capacity, align, head: start, tail: start, messages: 0, queue, staged }
     }
 
     fn staged_end(&self) -> u64 {
@@ -46,14 +47,14 @@ impl Oracle {
     }
 
     pub(super) fn reserve(&self, len: u64) -> Answer {
-        if len > self.capacity / 2 - 16 {
+        if len > self.capacity / 2 - self.align - 8 {
             return Answer::TooLong;
         }
         let from = self.staged_end();
         let room = self.capacity - from % self.capacity;
-        let pad = if size_of(len) > room { room } else { 0 };
+        let pad = if size_of(len, self.align) > room { room } else { 0 };
         // The zero word after the record is part of what it takes.
-        let taken = from.wrapping_sub(self.head) + pad + size_of(len) + 8;
+        let taken = from.wrapping_sub(self.head) + pad + size_of(len, self.align) + 8;
         if taken <= self.capacity {
             return Answer::Header(from.wrapping_add(pad));
         }
@@ -66,7 +67,7 @@ impl Oracle {
     }
 
     pub(super) fn stage(&mut self, header: u64, bytes: Vec<u8>) {
-        let end = header.wrapping_add(size_of(bytes.len() as u64));
+        let end = header.wrapping_add(size_of(bytes.len() as u64, self.align));
         self.staged.push(Record { end, bytes });
     }
 

@@ -27,7 +27,7 @@ fn release(handles: &[Handle], index: usize, control: &Control) {
 }
 
 fn clean(handles: &[Handle], attach: usize, control: &Control) {
-    clean_attach(control, handles, attach);
+    clean_attach(|_| Some(control), handles, attach);
     free_handles(control, handles, attach);
 }
 
@@ -58,17 +58,17 @@ fn each_handle_is_given_out_once() {
     let handles = handles(3);
     assert_eq!(handles[0].attach(), None);
     for (expected, attach) in [(0, 7), (1, 255), (2, 0)] {
-        assert_eq!(claim_handle(&handles, attach), Some(expected));
+        assert_eq!(claim_handle(&handles, attach, 0), Some(expected));
         assert_eq!(handles[expected].attach(), Some(attach));
     }
-    assert_eq!(claim_handle(&handles, 1), None);
+    assert_eq!(claim_handle(&handles, 1, 0), None);
     let control = control();
     release(&handles, 1, &control);
     assert_eq!(handles[1].attach(), None);
     let before = handles[1].state.load(RELAXED);
-    assert_eq!(claim_handle(&handles, 9), Some(1));
+    assert_eq!(claim_handle(&handles, 9, 0), Some(1));
     assert_ne!(handles[1].state.load(RELAXED) >> 32, before >> 32, "the generation stood still");
-    assert_eq!(claim_handle(&[], 0), None);
+    assert_eq!(claim_handle(&[], 0, 0), None);
 }
 
 /// Catches a second owner of a role, a role that stays taken, and a count that tells
@@ -126,7 +126,7 @@ fn the_stream_ends_with_its_producer_and_the_pipe_breaks_with_its_consumer() {
 fn a_released_handle_leaves_nothing() {
     let (handles, control) = (handles(4), control());
     for attach in [3, 4] {
-        claim_handle(&handles, attach);
+        claim_handle(&handles, attach, 0);
     }
     assert!(control.roles.claim(Role::Producer, 0) && control.roles.claim(Role::Consumer, 1));
     arm(&control, 0);
@@ -151,7 +151,7 @@ fn a_held_role_names_a_held_handle_while_others_come_and_go() {
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for round in 0..20_000 {
-                let index = claim_handle(&handles, round % 7).unwrap();
+                let index = claim_handle(&handles, round % 7, 0).unwrap();
                 assert!(control.roles.claim(Role::Producer, index));
                 release(&handles, index, &control);
             }
@@ -174,7 +174,7 @@ fn a_held_role_names_a_held_handle_while_others_come_and_go() {
 fn cleaning_an_attach_twice_is_as_once() {
     let (handles, control) = (handles(6), control());
     for attach in [2, 3, 2, 3, 2] {
-        claim_handle(&handles, attach);
+        claim_handle(&handles, attach, 0);
     }
     assert!(control.roles.claim(Role::Producer, 2) && control.roles.claim(Role::Consumer, 3));
     (0..5).for_each(|handle| arm(&control, handle));
@@ -187,7 +187,7 @@ fn cleaning_an_attach_twice_is_as_once() {
         assert_eq!(armed(&control), [1, 3]);
     }
     // A new owner came meanwhile, in the same entries: it is another attach's.
-    assert_eq!(claim_handle(&handles, 4), Some(0));
+    assert_eq!(claim_handle(&handles, 4, 0), Some(0));
     assert!(control.roles.claim(Role::Producer, 0));
     clean(&handles, 2, &control);
     assert_eq!(control.roles.tenure(Role::Producer), Tenure::Held { handle: 0, claims: 2 });

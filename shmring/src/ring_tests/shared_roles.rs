@@ -158,7 +158,7 @@ fn a_member_that_is_not_counted_yet_has_the_role() {
 fn a_released_handle_leaves_nothing_of_a_shared_role() {
     let (handles, control) = (handles(200), control());
     for handle in 0..200 {
-        assert_eq!(claim_handle(&handles, handle % 3), Some(handle));
+        assert_eq!(claim_handle(&handles, handle % 3, 0), Some(handle));
         control.roles.join(BOTH[handle % 2], handle);
         handles[handle].own.intent.store(0x200_0001, RELAXED);
         control.senders.bits[handle / 64].fetch_or(1 << (handle % 64), RELAXED);
@@ -187,30 +187,30 @@ fn a_released_handle_leaves_nothing_of_a_shared_role() {
 fn cleaning_an_attach_gives_all_its_shared_roles_up() {
     let (handles, control) = (handles(130), control());
     for handle in 0..130 {
-        claim_handle(&handles, handle % 2);
+        claim_handle(&handles, handle % 2, 0);
         control.roles.join(Role::Producer, handle);
         handles[handle].own.intent.store(0x200_0001, RELAXED);
     }
     let odd: Vec<usize> = (0..130).filter(|handle| handle % 2 == 1).collect();
     for _ in 0..2 {
-        clean_attach(&control, &handles, 0);
+        clean_attach(|_| Some(&control), &handles, 0);
         assert_eq!(holders(&control, Role::Producer), odd);
         assert!(odd.iter().all(|&handle| handles[handle].own.intent.load(RELAXED) != 0));
         assert!(odd.iter().all(|&handle| handles[handle - 1].own.intent.load(RELAXED) == 0));
         assert_eq!(control.roles.ended(0), None);
         // Whoever cleans beside this one may come back to a handle as long as it likes.
-        assert_eq!(claim_handle(&handles, 1), None, "a handle that is still cleaned is free");
+        assert_eq!(claim_handle(&handles, 1, 0), None, "a handle that is still cleaned is free");
     }
     for repairs in 1..3 {
         free_handles(&control, &handles, 0);
         assert_eq!(control.roles.repairs(), repairs);
     }
     // Someone took a freed handle before a cleaner of the next use of the entry came.
-    assert_eq!(claim_handle(&handles, 1), Some(0));
+    assert_eq!(claim_handle(&handles, 1, 0), Some(0));
     control.roles.join(Role::Producer, 0);
-    clean_attach(&control, &handles, 0);
+    clean_attach(|_| Some(&control), &handles, 0);
     assert_eq!(holders(&control, Role::Producer)[..2], [0, 1]);
-    clean_attach(&control, &handles, 1);
+    clean_attach(|_| Some(&control), &handles, 1);
     free_handles(&control, &handles, 1);
     assert_eq!(control.roles.ended(0), Some(131));
     assert_eq!(control.roles.tenure(Role::Producer), Tenure::Vacant { claims: 131 });

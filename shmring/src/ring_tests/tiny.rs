@@ -1,11 +1,12 @@
 //! Rings so small that every case can be tried.
 
 use super::oracle::size_of;
-use super::{Memory, RELAXED, assert_inside, before_wrap, header};
-use crate::ring::record::{Consumer, Producer, batch_len, max_len};
+use super::{Memory, RELAXED, assert_inside, header};
+use crate::ring::record::{Consumer, Producer, max_len};
 use crate::ring::{Place, Refused};
 
-const CAPACITIES: [u64; 3] = [32, 64, 128];
+/// Each ring that is tried: how many bytes, and what its records are aligned to.
+const RINGS: [(u64, u64); 6] = [(32, 8), (64, 8), (128, 8), (64, 16), (128, 16), (256, 64)];
 
 fn send(memory: &Memory, producer: &mut Producer, len: u64) -> Result<Place, Refused> {
     let place = producer.reserve(memory.ring(), len)?;
@@ -16,10 +17,10 @@ fn send(memory: &Memory, producer: &mut Producer, len: u64) -> Result<Place, Ref
 }
 
 /// Every start from an empty ring: each slot of two laps, one lap below 2^64 and one above.
-fn each_start(capacity: u64, mut test: impl FnMut(u64)) {
-    for word in 0..capacity / 8 {
-        test(8 * word);
-        test(before_wrap(word + 1));
+fn each_start(capacity: u64, align: u64, mut test: impl FnMut(u64)) {
+    for unit in 0..capacity / align {
+        test(align * unit);
+        test((align * (unit + 1)).wrapping_neg());
     }
 }
 
@@ -27,15 +28,15 @@ fn each_start(capacity: u64, mut test: impl FnMut(u64)) {
 /// that is not written or not skipped, and a record that wraps.
 #[test]
 fn every_length_fits_at_every_offset_of_an_empty_ring() {
-    for capacity in CAPACITIES {
-        each_start(capacity, |start| {
-            for len in 0..=max_len(capacity) {
-                let memory = Memory::new(capacity, start);
+    for (capacity, align) in RINGS {
+        each_start(capacity, align, |start| {
+            for len in 0..=max_len(capacity, align) {
+                let memory = Memory::aligned(capacity, start, align);
                 let mut producer = Producer::take_over(memory.ring()).unwrap();
                 let mut consumer = Consumer::take_over(memory.ring()).unwrap();
                 let place = send(&memory, &mut producer, len).unwrap();
                 let room = capacity - start % capacity;
-                let padded = size_of(len) > room;
+                let padded = size_of(len, align) > room;
                 assert_eq!(place.offset, if padded { 8 } else { start % capacity + 8 });
                 let first = memory.at(start).load(RELAXED);
                 let expected =
@@ -46,25 +47,25 @@ fn every_length_fits_at_every_offset_of_an_empty_ring() {
                 consumer.release(memory.ring(), place.end, 1);
                 assert_eq!(consumer.peek(memory.ring(), place.end), Ok(None));
             }
-            let memory = Memory::new(capacity, start);
+            let memory = Memory::aligned(capacity, start, align);
             let mut producer = Producer::take_over(memory.ring()).unwrap();
-            let result = producer.reserve(memory.ring(), max_len(capacity) + 1);
+            let result = producer.reserve(memory.ring(), max_len(capacity, align) + 1);
             assert_eq!(result, Err(Refused::TooLong));
         });
     }
 }
 
-/// Catches a batch that [`batch_len`] lets through and that then never fits.
+/// Catches a batch that `Ring::batch_len` lets through and that then never fits.
 #[test]
 fn every_batch_of_three_that_is_allowed_fits_into_an_empty_ring() {
-    for capacity in CAPACITIES {
-        let max = max_len(capacity);
-        each_start(capacity, |start| {
+    for (capacity, align) in RINGS {
+        let max = max_len(capacity, align);
+        each_start(capacity, align, |start| {
             for (a, b, c) in triples(max) {
-                if batch_len([a, b, c].into_iter()) > max {
+                let memory = Memory::aligned(capacity, start, align);
+                if memory.ring().batch_len([a, b, c].into_iter()) > max {
                     continue;
                 }
-                let memory = Memory::new(capacity, start);
                 let mut producer = Producer::take_over(memory.ring()).unwrap();
                 for len in [a, b, c] {
                     let place = producer.reserve(memory.ring(), len).unwrap();
@@ -90,31 +91,33 @@ fn triples(max: u64) -> impl Iterator<Item = (u64, u64, u64)> {
 #[test]
 fn need_is_exact() {
     let mut refusals = 0;
-    for capacity in [64, 128] {
-        each_start(capacity, |start| {
-            for (filler, _, len) in triples(max_len(capacity)) {
-                let memory = Memory::new(capacity, start);
+    for (capacity, align) in [(64, 8), (128, 8), (128, 16)] {
+        each_start(capacity, align, |start| {
+            for (filler, _, len) in triples(max_len(capacity, align)) {
+                let memory = Memory::aligned(capacity, start, align);
                 let mut producer = Producer::take_over(memory.ring()).unwrap();
                 while send(&memory, &mut producer, filler).is_ok() {}
                 let Err(Refused::Full { need }) = producer.reserve(memory.ring(), len) else {
                     continue;
                 };
                 refusals += 1;
-                for short in (8..=need.wrapping_sub(start)).step_by(8) {
-                    memory.set_head(need.wrapping_sub(short));
+                // Head is always where a record starts.
+                let need_head = need.wrapping_add(align - 1) & align.wrapping_neg();
+                for short in (align..=need_head.wrapping_sub(start)).step_by(align as usize) {
+                    memory.set_head(need_head.wrapping_sub(short));
                     let again = producer.reserve(memory.ring(), len);
                     assert_eq!(again, Err(Refused::Full { need }), "{short} bytes short");
                     assert!(!memory.ring().has_room(need));
                     // A successor, whose copy of head is fresh, says the same: head is a
                     // record boundary only at the start.
-                    if short == need.wrapping_sub(start) {
+                    if short == need_head.wrapping_sub(start) {
                         let mut other = Producer::take_over(memory.ring()).unwrap();
                         assert_eq!(other.reserve(memory.ring(), len), again);
                     }
                     // Head may not go back below what the producer has seen of it.
                     producer = fresh(&memory, start);
                 }
-                memory.set_head(need);
+                memory.set_head(need_head);
                 assert!(memory.ring().has_room(need));
                 assert_inside(producer.reserve(memory.ring(), len).unwrap(), capacity);
             }
@@ -132,10 +135,10 @@ fn fresh(memory: &Memory, start: u64) -> Producer {
 /// Catches bytes of an aborted record that are received, and space that is lost.
 #[test]
 fn an_abort_leaves_no_trace() {
-    for capacity in CAPACITIES {
-        each_start(capacity, |start| {
-            for len in 0..=max_len(capacity) {
-                let memory = Memory::new(capacity, start);
+    for (capacity, align) in RINGS {
+        each_start(capacity, align, |start| {
+            for len in 0..=max_len(capacity, align) {
+                let memory = Memory::aligned(capacity, start, align);
                 let mut producer = Producer::take_over(memory.ring()).unwrap();
                 let first = producer.reserve(memory.ring(), len).unwrap();
                 memory.write(first, &vec![0xFF; len as usize]);
@@ -155,11 +158,11 @@ fn an_abort_leaves_no_trace() {
 /// Catches a record that, shrunk after its pad was chosen, leaves a gap behind it.
 #[test]
 fn a_shrunk_record_is_followed_by_the_next_one() {
-    for capacity in [64, 128] {
-        each_start(capacity, |start| {
-            for len in 0..=max_len(capacity) {
+    for (capacity, align) in [(64, 8), (128, 8), (128, 16)] {
+        each_start(capacity, align, |start| {
+            for len in 0..=max_len(capacity, align) {
                 for keep in 0..=len {
-                    let memory = Memory::new(capacity, start);
+                    let memory = Memory::aligned(capacity, start, align);
                     let mut producer = Producer::take_over(memory.ring()).unwrap();
                     let place = producer.reserve(memory.ring(), len).unwrap();
                     memory.write(place, &vec![0xFF; len as usize]);

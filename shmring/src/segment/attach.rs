@@ -7,11 +7,11 @@ use super::find::{Found, find, is_linked};
 use super::lifecycle::LifecycleLock;
 use super::mapping::Mapping;
 use super::name::Name;
-use super::observe::Participants;
+use super::observe::{self, Participants};
 use super::options::AttachOptions;
 use super::use_marks::UseMarks;
 use crate::error::{AttachError, Fault, OsError};
-use crate::facts::{Description, Obtained, Participant, WakeFences};
+use crate::facts::{Obtained, Participant, SegmentInfo, Status, WakeFences};
 use crate::layout::{Geometry, Shape};
 use crate::ring::{roster, tables};
 use crate::sync::{AtomicU64, Ordering};
@@ -36,7 +36,7 @@ pub(crate) struct Attach {
     probe: Probe,
     geometry: Geometry,
     index: usize,
-    pub(crate) description: Description,
+    pub(crate) info: SegmentInfo,
     pub(super) obtained: Obtained,
     /// An open of the file for one who watches it, where this process may not open it.
     for_watch: Mutex<Option<Descriptor>>,
@@ -50,7 +50,7 @@ impl Attach {
     pub(super) fn by_name(name: &Name, options: &AttachOptions) -> Result<Arc<Self>, AttachError> {
         for _ in 0..MAX_REPLACED {
             let found = find(name, true)?;
-            options.check(&found.description)?;
+            options.check(&found.info)?;
             let lock = LifecycleLock::shared(&found.file, name)?;
             if !is_linked(&found.file, name)? {
                 // Replaced between open and lock: the name means another segment now.
@@ -72,13 +72,11 @@ impl Attach {
     /// child forked off before that would keep it. The caller has the lifecycle lock, or
     /// the segment has no name yet.
     pub(super) fn hold(found: Found, guard: bool, forks: &ForksHeld) -> Result<Self, AttachError> {
-        let Found { file, header, description, mut more } = found;
+        let Found { file, header, info, mut more } = found;
         let geometry = header.geometry;
         if header.fences == WakeFences::SleepersOnly {
-            membarrier::register().map_err(|source| AttachError::NoBarrier {
-                name: description.name.clone(),
-                source,
-            })?;
+            membarrier::register()
+                .map_err(|source| AttachError::NoBarrier { name: info.name.clone(), source })?;
         }
         let private = |file| Descriptor::private(file, forks).map_err(AttachError::Os);
         // What was opened before forks were held off, a fork child may have.
@@ -88,27 +86,27 @@ impl Attach {
             None => (reopen()?, reopen()?),
         };
         let for_watch = more.pop().map(private).transpose()?;
-        let mut mapping = Mapping::new(&holder, geometry, true).map_err(AttachError::Os)?;
+        let mut mapping = Mapping::new(&holder, &geometry, true).map_err(AttachError::Os)?;
         if guard {
             mapping.guard(&holder, true).map_err(AttachError::Os)?;
         }
         let probe = Probe::new(private(for_probe)?);
-        let Some(index) = take_token(&holder, &mapping, &probe, geometry)? else {
+        let Some(index) = take_token(&holder, &mapping, &probe, &geometry)? else {
             let attaches = geometry.attaches as usize;
-            return Err(AttachError::TableFull { name: description.name, attaches });
+            return Err(AttachError::TableFull { name: info.name, attaches });
         };
         drop(holder);
-        let byte = geometry.map().attach(index);
+        let byte = geometry.attach(index);
         if !probe.look().and_then(|look| look.is_alive(byte)).map_err(AttachError::Os)? {
-            return Err(AttachError::NoTokens { name: description.name });
+            return Err(AttachError::NoTokens { name: info.name });
         }
-        let origin = Origin::new(&description.name, mapping.pages(), true);
+        let origin = Origin::new(&info.name, mapping.pages(), true);
         Ok(Self {
             mapping,
             probe: probe.reopened_by(origin),
             geometry,
             index,
-            description,
+            info,
             obtained: Obtained::default(),
             for_watch: Mutex::new(for_watch),
             next_look: AtomicU64::new(0),
@@ -159,14 +157,14 @@ impl Attach {
         self.index
     }
 
-    /// What the ring is.
-    pub(crate) fn shape(&self) -> Shape {
-        self.geometry.shape
+    /// What the ring of that index is.
+    pub(crate) fn shape(&self, ring: usize) -> Option<Shape> {
+        self.geometry.rings.get(ring).copied()
     }
 
     /// What keeps its wake-ups from being lost.
     pub(crate) fn fences(&self) -> WakeFences {
-        self.description.wake_fences
+        self.info.wake_fences
     }
 
     /// Whether the attach of that index may still write to the segment. One that the
@@ -178,7 +176,7 @@ impl Attach {
         if index == self.index || index >= self.mapping.attaches().len() {
             return Ok(true);
         }
-        let byte = self.geometry.map().attach(index);
+        let byte = self.geometry.attach(index);
         self.probe.look().and_then(|look| look.is_alive(byte)).map_err(refused)
     }
 
@@ -194,14 +192,14 @@ impl Attach {
 
     /// As [`sweep`](Self::sweep), through a description of the caller's.
     pub(super) fn sweep_through(&self, probe: &Probe) -> Result<(), Fault> {
-        sweep(&self.mapping, probe, self.geometry, Some(self.index)).map_err(refused)
+        sweep(&self.mapping, probe, &self.geometry, Some(self.index)).map_err(refused)
     }
 
     /// As [`sweep`](Self::sweep), but checks a few attaches only, for callers that are in a
     /// hurry: they come to all in at most 16 calls.
     pub(crate) fn sweep_some(&self) -> Result<(), Fault> {
         let start = self.next_look.load(Ordering::Relaxed) as usize;
-        let sweep = Sweep::new(&self.mapping, &self.probe, self.geometry, Some(self.index));
+        let sweep = Sweep::new(&self.mapping, &self.probe, &self.geometry, Some(self.index));
         let checked = sweep.and_then(|sweep| sweep.portion(start, PORTION)).map_err(refused)?;
         self.next_look.store(start.wrapping_add(checked) as u64, Ordering::Relaxed);
         Ok(())
@@ -244,9 +242,14 @@ impl Attach {
         self.participants().get(index).map_err(refused)
     }
 
+    /// What goes on in the segment.
+    pub(super) fn status(&self) -> Result<Status, Fault> {
+        observe::status(&self.mapping, &self.probe, &self.geometry)
+    }
+
     /// Who is in which entry.
-    pub(super) fn participants(&self) -> Participants<'_> {
-        Participants::new(&self.mapping, &self.probe, self.geometry)
+    fn participants(&self) -> Participants<'_> {
+        Participants::new(&self.mapping, &self.probe, &self.geometry)
     }
 }
 
@@ -268,11 +271,11 @@ fn take_token(
     holder: &File,
     mapping: &Mapping,
     probe: &Probe,
-    geometry: Geometry,
+    geometry: &Geometry,
 ) -> Result<Option<usize>, AttachError> {
     for _ in 0..TABLE_PASSES {
         for (index, entry) in mapping.attaches().iter().enumerate() {
-            let byte = geometry.map().attach(index);
+            let byte = geometry.attach(index);
             let take = || token::try_exclusive(holder, byte);
             if take_entry(entry, take, || token::release(holder, byte)).map_err(AttachError::Os)? {
                 return Ok(Some(index));
@@ -304,7 +307,7 @@ fn take_entry(
 pub(super) fn sweep(
     mapping: &Mapping,
     probe: &Probe,
-    geometry: Geometry,
+    geometry: &Geometry,
     me: Option<usize>,
 ) -> Result<(), OsError> {
     let all = mapping.attaches().len();
@@ -315,7 +318,7 @@ pub(super) fn sweep(
 struct Sweep<'a> {
     mapping: &'a Mapping,
     look: Look<'a>,
-    geometry: Geometry,
+    geometry: &'a Geometry,
     me: Option<usize>,
 }
 
@@ -323,7 +326,7 @@ impl<'a> Sweep<'a> {
     fn new(
         mapping: &'a Mapping,
         probe: &'a Probe,
-        geometry: Geometry,
+        geometry: &'a Geometry,
         me: Option<usize>,
     ) -> Result<Self, OsError> {
         Ok(Self { mapping, look: probe.look()?, geometry, me })
@@ -351,22 +354,22 @@ impl<'a> Sweep<'a> {
     }
 
     fn check(&self, index: usize, entry: &tables::Attach) -> Result<(), OsError> {
-        let byte = self.geometry.map().attach(index);
+        let byte = self.geometry.attach(index);
         // To lock the entries of the living costs more, and each of them is looked at.
         if self.look.seems_alive(byte)? {
             return Ok(());
         }
-        let (control, handles) = (self.mapping.control(), self.mapping.handles());
+        let (mapping, handles) = (self.mapping, self.mapping.handles());
         let clean = || {
             // Its owner may have left properly in between.
             if entry.is_active() {
-                roster::clean_attach(control, handles, index);
-                self.mapping.wake_all();
+                roster::clean_attach(|ring| mapping.control(ring), handles, index);
+                mapping.wake_all();
             }
         };
         let free = || {
             if entry.is_active() {
-                roster::free_handles(control, handles, index);
+                roster::free_handles(mapping.first_control(), handles, index);
                 entry.free();
             }
         };

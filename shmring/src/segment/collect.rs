@@ -19,11 +19,11 @@ use super::find::{Found, examine, find, is_named};
 use super::lifecycle::{LifecycleLock, is_in_use};
 use super::mapping::Mapping;
 use super::name::Name;
-use super::observe::{Participants, has_unread, status};
+use super::observe::{has_unread, status};
 use super::options::AttachOptions;
 use super::unlink::remove;
 use crate::error::{AttachError, CollectError, Fault, OsError};
-use crate::facts::{Description, Status};
+use crate::facts::{SegmentInfo, Status};
 use crate::layout::Geometry;
 use crate::sys::descriptor::Descriptor;
 use crate::sys::token::Probe;
@@ -66,7 +66,7 @@ pub struct Collector {
 #[derive(Clone, Debug)]
 pub struct Collected {
     /// What the segment is, or was.
-    pub description: Description,
+    pub info: SegmentInfo,
     /// What went on in it before. The dead are among those attached.
     pub status: Status,
     /// What became of it.
@@ -129,14 +129,14 @@ impl Collector {
     pub fn collect(&self, name: &str) -> Result<Collected, CollectError> {
         let name = Name::new(name).map_err(AttachError::Name)?;
         let found = find(&name, !self.dry_run)?;
-        let is_own = is_own(found.description.owner_uid);
-        AttachOptions::new().accept_world_writable(is_own).check(&found.description)?;
+        let is_own = is_own(found.info.owner_uid);
+        AttachOptions::new().accept_world_writable(is_own).check(&found.info)?;
         let place = Place::new(found, *self)?;
         let status = place.status()?;
         // The lock decides; asking first keeps it from those who attach to what stays.
         let fate = self.fate(&place, &status, is_own)?;
         if self.dry_run || matches!(fate, Fate::Kept | Fate::KeptUnread) {
-            return Ok(Collected { description: place.description, status, fate });
+            return Ok(Collected { info: place.info, status, fate });
         }
         let _lock = LifecycleLock::exclusive(&place.file, &name)?;
         if !is_named(&place.file, &name) {
@@ -147,14 +147,14 @@ impl Collector {
         match fate {
             Fate::Kept | Fate::KeptUnread => {}
             Fate::Cleaned => {
-                sweep(&place.mapping, &place.probe, place.geometry, None)
+                sweep(&place.mapping, &place.probe, &place.geometry, None)
                     .map_err(AttachError::Os)?;
             }
             Fate::Removed | Fate::RemovedUnattached => {
                 remove(&name).map_err(CollectError::Unlink)?;
             }
         }
-        Ok(Collected { description: place.description, status, fate })
+        Ok(Collected { info: place.info, status, fate })
     }
 
     fn fate(self, place: &Place, status: &Status, is_own: bool) -> Result<Fate, CollectError> {
@@ -231,14 +231,14 @@ struct Place {
     mapping: Mapping,
     probe: Probe,
     geometry: Geometry,
-    description: Description,
+    info: SegmentInfo,
 }
 
 impl Place {
     fn new(found: Found, how: Collector) -> Result<Self, CollectError> {
-        let Found { file, header, description, .. } = found;
+        let Found { file, header, info, .. } = found;
         let geometry = header.geometry;
-        let mut mapping = Mapping::new(&file, geometry, !how.dry_run).map_err(AttachError::Os)?;
+        let mut mapping = Mapping::new(&file, &geometry, !how.dry_run).map_err(AttachError::Os)?;
         if how.guard {
             mapping.guard(&file, !how.dry_run).map_err(AttachError::Os)?;
         }
@@ -246,7 +246,7 @@ impl Place {
         // A fork child may have the file as it was opened, and would keep locks of it.
         let own = shm::reopen(&file, !how.dry_run).and_then(|own| Descriptor::private(own, &forks));
         let probe = Probe::new(own.map_err(AttachError::Os)?);
-        Ok(Self { file, mapping, probe, geometry, description })
+        Ok(Self { file, mapping, probe, geometry, info })
     }
 
     /// Whether anybody is attached.
@@ -256,15 +256,14 @@ impl Place {
 
     /// Whether the ring holds messages that nobody received.
     fn has_unread(&self) -> Result<bool, CollectError> {
-        let unread = has_unread(&self.mapping, self.geometry.shape);
+        let unread = has_unread(&self.mapping, &self.geometry);
         self.mapping.check().map_err(CollectError::Failed)?;
         unread.map_err(|corrupt| CollectError::Failed(Fault::Corrupt(corrupt)))
     }
 
     fn status(&self) -> Result<Status, CollectError> {
-        let participants = Participants::new(&self.mapping, &self.probe, self.geometry);
-        let status = status(&self.mapping, self.geometry.shape, &participants);
-        self.mapping.check().and(status).map_err(CollectError::Failed)
+        let status = status(&self.mapping, &self.probe, &self.geometry);
+        status.map_err(CollectError::Failed)
     }
 }
 

@@ -7,8 +7,8 @@ use crate::element::Element;
 use crate::error::ConfigError;
 use crate::facts::{ElementType, Kind};
 use crate::layout::{
-    Geometry, MAX_CAPACITY_BYTES, MAX_SLOT_BYTES, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT,
-    PAGE_BYTES, Shape,
+    Geometry, MAX_CAPACITY_BYTES, MAX_METADATA_BYTES, MAX_SLOT_BYTES, MEMORY_HUGE_PAGES,
+    MEMORY_LOCK, MEMORY_PREFAULT, MIN_CAPACITY_ALIGNS, PAGE_BYTES, Shape,
 };
 use crate::ring::WORD_BYTES;
 use crate::ring::slot::{MAX_SLOTS, STAMP_BYTES};
@@ -57,6 +57,8 @@ pub struct Config {
     max_attaches: u64,
     max_handles: u64,
     on_progress: Option<OnProgress>,
+    payload_align: Option<u64>,
+    pub(super) metadata: Vec<u8>,
 }
 
 /// What is called while a segment is being made.
@@ -86,6 +88,8 @@ impl Config {
             on_progress: None,
             max_attaches: DEFAULT_ENTRIES,
             max_handles: DEFAULT_ENTRIES,
+            payload_align: None,
+            metadata: Vec::new(),
         }
     }
 
@@ -144,6 +148,24 @@ impl Config {
     /// slot ring are as large as it takes.
     pub fn element<T: Element>(mut self) -> Self {
         self.element = Some(T::TYPE);
+        self
+    }
+
+    /// What the address of each message's payload is a multiple of, in bytes: a power of two,
+    /// 8 to 4096; 8 unless set. For types that are read in place and vector instructions.
+    ///
+    /// A message then takes up a multiple of that, and a record ring is at least 16 times
+    /// as large. The elements of a packed ring are aligned as their type is.
+    pub fn payload_align(mut self, align_bytes: u64) -> Self {
+        self.payload_align = Some(align_bytes);
+        self
+    }
+
+    /// Bytes that the segment carries for those who attach: the name of a schema, say, or
+    /// settings. At most 1024, and they never change.
+    /// [`AttachOptions::expect_metadata`](crate::AttachOptions::expect_metadata) demands them.
+    pub fn metadata(mut self, metadata: impl Into<Vec<u8>>) -> Self {
+        self.metadata = metadata.into();
         self
     }
 
@@ -233,7 +255,8 @@ impl Config {
     /// # Errors
     /// What makes the configuration impossible.
     pub fn rounded_capacity_bytes(&self) -> Result<u64, ConfigError> {
-        Ok(self.geometry()?.shape.capacity_bytes())
+        self.geometry()?;
+        Ok(self.shape()?.capacity_bytes())
     }
 
     /// The slots that a ring of this configuration has and the bytes of each, after
@@ -242,7 +265,8 @@ impl Config {
     /// # Errors
     /// What makes the configuration impossible.
     pub fn rounded_slots(&self) -> Result<Option<(u64, u64)>, ConfigError> {
-        let shape = self.geometry()?.shape;
+        self.geometry()?;
+        let shape = self.shape()?;
         Ok(shape.slots().zip(shape.slot_bytes()))
     }
 
@@ -251,10 +275,14 @@ impl Config {
         if self.mode & !MODE_BITS != 0 {
             return Err(ConfigError::Mode { mode: self.mode });
         }
+        let (bytes, max_bytes) = (self.metadata.len(), MAX_METADATA_BYTES);
+        if bytes > max_bytes {
+            return Err(ConfigError::Metadata { bytes, max_bytes });
+        }
         let geometry = Geometry {
             attaches: self.max_attaches,
             handles: self.max_handles,
-            shape: self.shape()?,
+            rings: vec![self.shape()?],
         };
         geometry.check()?;
         Ok(geometry)
@@ -264,20 +292,25 @@ impl Config {
     fn shape(&self) -> Result<Shape, ConfigError> {
         self.check_use()?;
         let slots = power_of_two(self.slots.unwrap_or(DEFAULT_SLOTS), MAX_SLOTS);
+        let align_bytes = self.payload_align.unwrap_or(WORD_BYTES);
         Ok(match self.kind {
             Kind::Spsc => {
                 let asked = self.capacity_bytes.unwrap_or(DEFAULT_CAPACITY_BYTES);
                 let rounded = power_of_two(asked, MAX_CAPACITY_BYTES);
-                let capacity_bytes = if asked == 0 { 0 } else { rounded.max(PAGE_BYTES) };
-                Shape::Records { capacity_bytes }
+                let least = PAGE_BYTES.max(align_bytes.saturating_mul(MIN_CAPACITY_ALIGNS));
+                let least = power_of_two(least, MAX_CAPACITY_BYTES);
+                let capacity_bytes = if asked == 0 { 0 } else { rounded.max(least) };
+                Shape::Records { capacity_bytes, align_bytes }
             }
             Kind::Mpmc | Kind::Mpsc | Kind::Spmc => {
                 let for_element =
                     self.element.map(|element| element.size_bytes.saturating_add(STAMP_BYTES));
                 let asked = self.slot_bytes.or(for_element).unwrap_or(DEFAULT_SLOT_BYTES);
                 let rounds = (STAMP_BYTES + 1..=MAX_SLOT_BYTES).contains(&asked);
-                let slot_bytes = if rounds { asked.next_multiple_of(WORD_BYTES) } else { asked };
-                Shape::Slots { kind: self.kind, slots, slot_bytes, element: self.element }
+                let unit = align_bytes.clamp(WORD_BYTES, PAGE_BYTES);
+                let slot_bytes = if rounds { asked.next_multiple_of(unit) } else { asked };
+                let element = self.element;
+                Shape::Slots { kind: self.kind, slots, slot_bytes, align_bytes, element }
             }
             Kind::Packed => {
                 Shape::Elements { slots, element: self.element.ok_or(ConfigError::NoElement)? }
@@ -295,6 +328,7 @@ impl Config {
             (self.slots.is_some(), "slots", !is_spsc),
             (self.slot_bytes.is_some(), "size of slots", !is_spsc && kind != Kind::Packed),
             (self.element.is_some(), "element type", !is_spsc),
+            (self.payload_align.is_some(), "payload alignment", kind != Kind::Packed),
         ] {
             if given && !used {
                 return Err(ConfigError::NotForKind { what, kind });

@@ -17,11 +17,11 @@ fn a_configuration_has_its_defaults() {
     for config in slot_rings() {
         assert_eq!(config.rounded_slots(), Ok(Some((1024, 256))));
         assert_eq!(config.rounded_capacity_bytes(), Ok(1 << 18));
-        let shape = config.geometry().unwrap().shape;
+        let shape = config.geometry().unwrap().rings[0];
         assert_eq!((shape.kind(), shape.element()), (config.kind, None));
     }
     assert_eq!(Config::packed::<u32>().rounded_slots(), Ok(Some((1024, 4))));
-    let element = Config::packed::<u32>().geometry().unwrap().shape.element();
+    let element = Config::packed::<u32>().geometry().unwrap().rings[0].element();
     assert_eq!(element, Some(<u32 as Element>::TYPE));
     for kind in Kind::ALL {
         let config = Config::new(kind);
@@ -133,7 +133,7 @@ fn slots_are_as_large_as_their_element_takes() {
     assert_eq!(slot_bytes(none), Err(expected));
     assert_eq!(slot_bytes(Config::new(Kind::Packed)), Err(ConfigError::NoElement));
     assert_eq!(slot_bytes(Config::packed::<u8>().element::<u64>()), Ok(8), "the last one counts");
-    let longest = Config::mpmc().slots(1).slot_bytes(1 << 20).geometry().unwrap().shape;
+    let longest = Config::mpmc().slots(1).slot_bytes(1 << 20).geometry().unwrap().rings[0];
     assert!(longest.max_message_bytes() <= slot::MAX_LEN);
 }
 

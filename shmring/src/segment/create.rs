@@ -80,6 +80,7 @@ pub(super) fn header(config: &Config) -> Result<Header, CreateError> {
         memory: config.memory,
         created_ns: now_ns(),
         creator_pid: std::process::id(),
+        metadata: config.metadata.clone(),
     })
 }
 
@@ -92,8 +93,8 @@ pub(super) fn enter(
     header: Header,
 ) -> Result<Attach, CreateError> {
     let uid = nix::unistd::geteuid().as_raw();
-    let description = describe(name, &header, mode, uid);
-    let found = Found { file, header, description, more: Vec::new() };
+    let info = describe(name, &header, mode, uid);
+    let found = Found { file, header, info, more: Vec::new() };
     let forks = fork::hold().map_err(CreateError::Os)?;
     let attach = Attach::hold(found, config.guard, &forks);
     drop(forks);
@@ -101,7 +102,7 @@ pub(super) fn enter(
     if config.dump {
         attach.mapping().include_in_dumps();
     }
-    let allocated_bytes = attach.description.total_bytes;
+    let allocated_bytes = attach.info.total_bytes;
     Ok(attach.enter_reporting(config.memory, &|prefaulted_bytes| {
         config.report(allocated_bytes.saturating_add(prefaulted_bytes), allocated_bytes);
     }))

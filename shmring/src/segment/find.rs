@@ -9,8 +9,8 @@ use nix::errno::Errno;
 
 use super::name::Name;
 use crate::error::{AttachError, OsError};
-use crate::facts::Description;
-use crate::layout::{BadHeader, Header, MAGIC, PAGE_BYTES};
+use crate::facts::{RingInfo, SegmentInfo};
+use crate::layout::{BadHeader, Header, MAGIC, MAX_PROLOGUE_BYTES, PAGE_BYTES, Shape};
 use crate::sys::{memfd, shm};
 
 /// A file that was found to hold a segment.
@@ -18,7 +18,7 @@ use crate::sys::{memfd, shm};
 pub(super) struct Found {
     pub(super) file: File,
     pub(super) header: Header,
-    pub(super) description: Description,
+    pub(super) info: SegmentInfo,
     /// More opens of the file, for a process that may not open it itself.
     pub(super) more: Vec<File>,
 }
@@ -79,9 +79,9 @@ pub(super) fn examine(file: File, name: &Name, object: &str) -> Result<Found, At
     if stat.len() < PAGE_BYTES {
         return Err(not_a_segment("it is too short for a header"));
     }
-    let mut page = vec![0; PAGE_BYTES as usize];
-    file.read_exact_at(&mut page, 0).map_err(os("pread"))?;
-    let header = Header::decode(&page, stat.len()).map_err(|bad| match bad {
+    let mut start = vec![0; stat.len().min(MAX_PROLOGUE_BYTES) as usize];
+    file.read_exact_at(&mut start, 0).map_err(os("pread"))?;
+    let header = Header::decode(&start, stat.len()).map_err(|bad| match bad {
         BadHeader::Foreign { why } => not_a_segment(why),
         BadHeader::Incompatible { what, found, expected } => {
             AttachError::Incompatible { name: name.to_owned(), what, found, expected }
@@ -90,20 +90,24 @@ pub(super) fn examine(file: File, name: &Name, object: &str) -> Result<Found, At
             AttachError::CorruptHeader { name: name.to_owned(), what, found }
         }
     })?;
-    let description = describe(name, &header, stat.mode(), stat.uid());
-    Ok(Found { file, header, description, more: Vec::new() })
+    let info = describe(name, &header, stat.mode(), stat.uid());
+    Ok(Found { file, header, info, more: Vec::new() })
 }
 
-pub(super) fn describe(name: &Name, header: &Header, mode: u32, owner_uid: u32) -> Description {
-    let shape = header.geometry.shape;
-    Description {
-        name: name.to_owned(),
+pub(super) fn describe(name: &Name, header: &Header, mode: u32, owner_uid: u32) -> SegmentInfo {
+    let ring = |shape: &Shape| RingInfo {
         kind: shape.kind(),
         capacity_bytes: shape.capacity_bytes(),
         slots: shape.slots(),
         slot_bytes: shape.slot_bytes(),
+        payload_align_bytes: shape.align_bytes(),
         element: shape.element(),
         max_message_bytes: shape.max_message_bytes(),
+    };
+    SegmentInfo {
+        name: name.to_owned(),
+        rings: header.geometry.rings.iter().map(ring).collect(),
+        metadata: header.metadata.clone(),
         wake_fences: header.fences,
         total_bytes: header.geometry.map().total_bytes,
         mode: mode & 0o777,

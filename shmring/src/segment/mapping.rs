@@ -17,7 +17,7 @@ use crate::error::{Fault, OsError};
 use crate::facts::Obtained;
 use crate::layout::{Geometry, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT, PAGE_BYTES};
 use crate::ring::tables::{Attach, Handle};
-use crate::ring::{Control, WORD_BYTES, wake};
+use crate::ring::{Control, WORD_BYTES};
 use crate::sync::{AtomicU32, AtomicU64};
 use crate::sys::sentinel::Sentinel;
 use crate::sys::sigbus::Guard;
@@ -26,10 +26,18 @@ use crate::sys::sigbus::Guard;
 const PREFAULT_CHUNK_BYTES: usize = 16 << 20;
 
 /// Where the parts of a mapped segment are. Valid as long as the mapping is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Parts {
+#[derive(Debug)]
+struct Parts {
     attaches: NonNull<[Attach]>,
-    pub(super) handles: NonNull<[Handle]>,
+    handles: NonNull<[Handle]>,
+    /// The first ring, and those behind it.
+    first: RingParts,
+    more: Vec<RingParts>,
+}
+
+/// Where the parts of a ring are. Valid as long as the mapping is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RingParts {
     pub(super) control: NonNull<Control>,
     pub(super) words: NonNull<[AtomicU64]>,
 }
@@ -65,7 +73,7 @@ impl Mapping {
     ///
     /// A mapping that is not writable is for looking only: whoever has it must not
     /// call anything that stores.
-    pub(crate) fn new(file: &File, geometry: Geometry, writable: bool) -> Result<Self, OsError> {
+    pub(crate) fn new(file: &File, geometry: &Geometry, writable: bool) -> Result<Self, OsError> {
         let error = |call| move |source| OsError::new(call, "the segment", source);
         let map = geometry.map();
         let too_large = || error("mmap")(std::io::ErrorKind::OutOfMemory.into());
@@ -89,13 +97,18 @@ impl Mapping {
         let slice = |offset: u64, len: u64| (part(offset), len as usize);
         let (attaches, attaches_len) = slice(map.attaches, geometry.attaches);
         let (handles, handles_len) = slice(map.handles, geometry.handles);
-        let (words, words_len) =
-            slice(map.data, geometry.shape.capacity_bytes().div_ceil(WORD_BYTES));
+        let mut rings = geometry.rings.iter().zip(&map.rings).map(|(shape, offsets)| {
+            let (words, len) = slice(offsets.data, shape.capacity_bytes().div_ceil(WORD_BYTES));
+            let words = NonNull::slice_from_raw_parts(words.cast(), len);
+            RingParts { control: part(offsets.control).cast(), words }
+        });
+        // A geometry that was checked has a ring.
+        let first = rings.next().ok_or_else(too_large)?;
         let parts = Parts {
             attaches: NonNull::slice_from_raw_parts(attaches.cast(), attaches_len),
             handles: NonNull::slice_from_raw_parts(handles.cast(), handles_len),
-            control: part(map.control).cast(),
-            words: NonNull::slice_from_raw_parts(words.cast(), words_len),
+            first,
+            more: rings.collect(),
         };
         Ok(Self { map: ManuallyDrop::new(mapped), parts, sentinel, guarded: None })
     }
@@ -163,9 +176,17 @@ impl Mapping {
         self.sentinel.word()
     }
 
-    /// Where the parts are, for those who keep the mapping.
-    pub(super) fn parts(&self) -> Parts {
-        self.parts
+    /// Where the handles are, for those who keep the mapping.
+    pub(super) fn handles_part(&self) -> NonNull<[Handle]> {
+        self.parts.handles
+    }
+
+    /// Where the parts of a ring are, for those who keep the mapping.
+    pub(super) fn ring_parts(&self, ring: usize) -> Option<RingParts> {
+        match ring.checked_sub(1) {
+            None => Some(self.parts.first),
+            Some(behind) => self.parts.more.get(behind).copied(),
+        }
     }
 
     /// Whether this is a fork child, which has no mapping.
@@ -184,28 +205,40 @@ impl Mapping {
         unsafe { self.parts.handles.as_ref() }
     }
 
-    pub(crate) fn control(&self) -> &Control {
+    /// The control block of the first ring.
+    pub(crate) fn first_control(&self) -> &Control {
         // SAFETY: as above.
-        unsafe { self.parts.control.as_ref() }
+        unsafe { self.parts.first.control.as_ref() }
     }
 
-    /// Closes the ring for good and wakes everyone.
+    /// The control block of the ring of that index.
+    pub(crate) fn control(&self, ring: usize) -> Option<&Control> {
+        // SAFETY: as above.
+        self.ring_parts(ring).map(|parts| unsafe { parts.control.as_ref() })
+    }
+
+    /// The control blocks of all rings.
+    pub(crate) fn controls(&self) -> impl Iterator<Item = &Control> {
+        (0..=self.parts.more.len()).filter_map(|ring| self.control(ring))
+    }
+
+    /// Closes all rings for good and wakes everyone.
     pub(crate) fn close(&self) {
-        self.control().roles.close();
+        self.controls().for_each(|control| control.roles.close());
         self.wake_all();
     }
 
-    /// Wakes everyone who sleeps on either side.
+    /// Wakes everyone who sleeps on either side of any ring.
     pub(crate) fn wake_all(&self) {
-        for side in [&self.control().receivers, &self.control().senders] {
-            wake::notify_all(side, self.handles());
+        for control in self.controls() {
+            control.wake_all(self.handles());
         }
     }
 
-    /// The data of the ring. What does not fill a word has one.
-    pub(crate) fn words(&self) -> &[AtomicU64] {
+    /// The data of the ring of that index. What does not fill a word has one.
+    pub(crate) fn words(&self, ring: usize) -> Option<&[AtomicU64]> {
         // SAFETY: as above; the data is filled up to a page.
-        unsafe { self.parts.words.as_ref() }
+        self.ring_parts(ring).map(|parts| unsafe { parts.words.as_ref() })
     }
 }
 

@@ -53,7 +53,7 @@ use crate::error::{
     AttachError, CreateError, Fault, JoinError, MonitorError, OfferError, OsError, ReceiveError,
     ShareError, UnlinkError, WrongType,
 };
-use crate::facts::{Description, ElementType, Obtained, Status};
+use crate::facts::{ElementType, Obtained, SegmentInfo, Status};
 use attach::Attach;
 use name::Name;
 
@@ -81,8 +81,8 @@ impl Segment {
     /// # let name = format!("doc-create-{}", std::process::id());
     /// # let name = name.as_str();
     /// let segment = Segment::create(name, &Config::mpmc().slots(1000).slot_bytes(128))?;
-    /// assert_eq!(segment.description().slots, Some(1024));
-    /// assert_eq!(segment.description().max_message_bytes, 120);
+    /// assert_eq!(segment.info().ring().slots, Some(1024));
+    /// assert_eq!(segment.info().ring().max_message_bytes, 120);
     ///
     /// let again = Segment::create(name, &Config::spsc());
     /// assert!(matches!(again, Err(CreateError::Exists { .. })));
@@ -312,8 +312,8 @@ impl Segment {
     }
 
     /// What the segment is.
-    pub fn description(&self) -> &Description {
-        &self.attach.description
+    pub fn info(&self) -> &SegmentInfo {
+        &self.attach.info
     }
 
     /// Returns what the segment's name refers to by now. Whoever attaches to a name that was
@@ -340,7 +340,7 @@ impl Segment {
     /// # Errors
     /// If the name cannot be looked up, or this process has closed the segment's descriptor.
     pub fn name_state(&self) -> Result<NameState, OsError> {
-        self.attach.ask(|file| find::name_state(file, &self.attach.description.name))
+        self.attach.ask(|file| find::name_state(file, &self.attach.info.name))
     }
 
     /// What this attach got of what the segment's creator asked for.
@@ -353,34 +353,35 @@ impl Segment {
     /// # Errors
     /// See [`Fault`].
     pub fn status(&self) -> Result<Status, Fault> {
-        let mapping = self.attach.mapping();
-        mapping.check()?;
-        let status = observe::status(mapping, self.attach.shape(), &self.attach.participants());
-        mapping.check().and(status)
+        self.attach.status()
     }
 
+    /// A handle's way into the first ring.
+    ///
     /// # Errors
-    /// [`JoinError::WrongType`] if the ring does not hold what a handle is for; `None`
+    /// [`JoinError::WrongType`] if the ring does not hold what the handle is for; `None`
     /// is bytes.
-    pub(crate) fn check_type(&self, wanted: Option<ElementType>) -> Result<(), JoinError> {
-        let found = self.attach.shape().element();
+    pub(crate) fn view_of(&self, wanted: Option<ElementType>) -> Result<View, JoinError> {
+        let view = self.view()?;
+        let found = view.shape().element();
         let fits = match (&found, &wanted) {
             (Some(found), Some(wanted)) => found.is_same(wanted),
             (None, None) => true,
             _ => false,
         };
         if fits {
-            return Ok(());
+            return Ok(view);
         }
         Err(JoinError::WrongType(Box::new(WrongType { found, wanted })))
     }
 
-    /// A handle's way into the segment.
-    pub(crate) fn view(&self) -> View {
+    /// A handle's way into the first ring, whatever it holds.
+    pub(crate) fn view(&self) -> Result<View, JoinError> {
         if !self.attach.mapping().is_forked() {
             self.attach.mark_used();
         }
-        View::new(Arc::clone(&self.attach))
+        // A geometry that was checked has a ring.
+        View::new(Arc::clone(&self.attach), 0).ok_or(JoinError::Failed(Fault::Truncated))
     }
 
     /// Watches for the deaths of others, so that who waits for them here or elsewhere goes

@@ -85,7 +85,7 @@ impl Drop for Monitor {
 /// What a watch that was refused is reported as.
 fn refused(error: OsError, attach: &Attach) -> MonitorError {
     match Errno::from_raw(error.errno()) {
-        Errno::EACCES => MonitorError::Denied { name: attach.description.name.clone() },
+        Errno::EACCES => MonitorError::Denied { name: attach.info.name.clone() },
         _ => MonitorError::Os(error),
     }
 }

@@ -102,7 +102,7 @@ impl Offer {
     ) -> Result<Self, OfferError> {
         // Says now what would fail for each who comes.
         attach.share(true).map_err(OfferError::Share)?;
-        let mode = attach.description.mode;
+        let mode = attach.info.mode;
         if list.lets_observers_write(mode) {
             return Err(OfferError::ObserversCouldWrite { mode });
         }
@@ -216,7 +216,7 @@ impl Offer {
         files: &[File],
     ) -> Result<(), OsError> {
         // Who is given nothing is not told what there is.
-        let label = if files.is_empty() { "" } else { &self.attach.description.name };
+        let label = if files.is_empty() { "" } else { &self.attach.info.name };
         let Peer { uid, gid, .. } = peer;
         let greeting = Greeting { verdict, uid, gid, label: label.to_owned() };
         socket::send(connection, &greeting.encode(), files)

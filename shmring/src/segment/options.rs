@@ -10,7 +10,7 @@ use super::name::Name;
 use super::observe::Observer;
 use super::{receive, sealed};
 use crate::error::{AttachError, ReceiveError};
-use crate::facts::Description;
+use crate::facts::SegmentInfo;
 use crate::sync::Deadline;
 
 /// The permission bit that lets everybody write.
@@ -30,7 +30,7 @@ const APPEAR_INTERVAL: Duration = Duration::from_millis(2);
 /// let refused = Segment::attach(name);
 /// assert!(matches!(refused, Err(AttachError::WorldWritable { mode: 0o666, .. })));
 ///
-/// let owner = made.description().owner_uid;
+/// let owner = made.info().owner_uid;
 /// AttachOptions::new().owner(owner).accept_world_writable(true).attach(name)?;
 /// # Segment::unlink(name)?;
 /// # Ok(())
@@ -184,7 +184,7 @@ impl AttachOptions {
     /// # Errors
     /// What about a segment makes it one not to be trusted. Owner and mode are those of
     /// the opened file, whatever the name means by now.
-    pub(super) fn check(&self, found: &Description) -> Result<(), AttachError> {
+    pub(super) fn check(&self, found: &SegmentInfo) -> Result<(), AttachError> {
         self.check_owner(found)?;
         if found.mode & WORLD_WRITABLE != 0 && !self.accept_world_writable {
             let name = found.name.clone();
@@ -193,7 +193,7 @@ impl AttachOptions {
         Ok(())
     }
 
-    pub(super) fn check_owner(&self, found: &Description) -> Result<(), AttachError> {
+    pub(super) fn check_owner(&self, found: &SegmentInfo) -> Result<(), AttachError> {
         if let Some(expected) = self.owner
             && expected != found.owner_uid
         {

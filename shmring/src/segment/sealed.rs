@@ -61,7 +61,7 @@ pub(super) fn attach(fd: OwnedFd, options: &AttachOptions) -> Result<Arc<Attach>
         return Err(AttachError::Denied { name: name.to_owned() });
     }
     let found = open_given(given, &name, true)?;
-    options.check_owner(&found.description)?;
+    options.check_owner(&found.info)?;
     let forks = fork::hold().map_err(AttachError::Os)?;
     hold(found, options, &name, forks)
 }
@@ -88,7 +88,7 @@ pub(super) fn hold(
 pub(super) fn observe(fd: OwnedFd, options: &AttachOptions) -> Result<Observer, AttachError> {
     let (given, name) = given(fd);
     let found = open_given(given, &name, false)?;
-    options.check_owner(&found.description)?;
+    options.check_owner(&found.info)?;
     Observer::of(found, options)
 }
 
@@ -129,7 +129,7 @@ impl Attach {
     /// A new open of the segment's file, to be passed to another process.
     pub(super) fn share(&self, writable: bool) -> Result<File, ShareError> {
         self.mapping().check().map_err(ShareError::Failed)?;
-        let name = || self.description.name.clone();
+        let name = || self.info.name.clone();
         if self.ask(memfd::missing_seal).map_err(ShareError::Os)?.is_some() {
             return Err(ShareError::NotSealed { name: name() });
         }

@@ -7,7 +7,7 @@ use std::slice;
 use std::sync::Arc;
 
 use super::attach::Attach;
-use super::mapping::Parts;
+use super::mapping::RingParts;
 use crate::layout::{Shape, many};
 use crate::ring::packed;
 use crate::ring::roster::Role;
@@ -22,7 +22,9 @@ use crate::sys::sentinel;
 #[derive(Debug)]
 pub(crate) struct View {
     attach: Arc<Attach>,
-    parts: Parts,
+    ring: usize,
+    handles: NonNull<[Handle]>,
+    parts: RingParts,
     /// The word of the mapping's sentinel, or one that never says that all is well.
     sentinel: NonNull<AtomicU32>,
     /// Slots of the ring and the words of each; 0 if it has records, or elements that
@@ -30,6 +32,9 @@ pub(crate) struct View {
     slots: u64,
     slot_words: u64,
     many: Many,
+    /// What the address of each payload is a multiple of.
+    align: u64,
+    shape: Shape,
 }
 
 // SAFETY: the parts point into the mapping that `attach` keeps, which may be used
@@ -37,23 +42,34 @@ pub(crate) struct View {
 unsafe impl Send for View {}
 
 impl View {
-    pub(crate) fn new(attach: Arc<Attach>) -> Self {
-        let parts = attach.mapping().parts();
+    /// The way into the ring of that index, if the segment has as many.
+    pub(crate) fn new(attach: Arc<Attach>, ring: usize) -> Option<Self> {
+        let parts = attach.mapping().ring_parts(ring)?;
+        let handles = attach.mapping().handles_part();
         let sentinel = NonNull::from(attach.mapping().sentinel());
-        let shape = attach.shape();
-        Self {
+        let shape = attach.shape(ring)?;
+        Some(Self {
             attach,
+            ring,
+            handles,
             parts,
             sentinel,
             slots: shape.slots().unwrap_or(0),
             slot_words: shape.slot_bytes().unwrap_or(0) / WORD_BYTES,
             many: many(shape.kind()),
-        }
+            align: shape.align_bytes(),
+            shape,
+        })
     }
 
     /// The same way for another handle.
     pub(crate) fn another(&self) -> Self {
-        Self::new(Arc::clone(&self.attach))
+        Self { attach: Arc::clone(&self.attach), ..*self }
+    }
+
+    /// The index of the ring in its segment.
+    pub(crate) fn ring(&self) -> usize {
+        self.ring
     }
 
     pub(crate) fn attach(&self) -> &Attach {
@@ -88,7 +104,7 @@ impl View {
     #[inline]
     pub(crate) fn handles(&self) -> &[Handle] {
         // SAFETY: as above.
-        unsafe { self.parts.handles.as_ref() }
+        unsafe { self.handles.as_ref() }
     }
 
     #[inline]
@@ -99,13 +115,13 @@ impl View {
 
     /// What the ring is.
     pub(crate) fn shape(&self) -> Shape {
-        self.attach.shape()
+        self.shape
     }
 
     /// The ring of a segment with records.
     #[inline]
     pub(crate) fn record(&self) -> record::Ring<'_> {
-        record::Ring::new(self.control(), Words::new(self.words()))
+        record::Ring::new(self.control(), Words::new(self.words()), self.align)
     }
 
     /// The ring of a segment with slots.

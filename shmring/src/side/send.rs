@@ -360,7 +360,8 @@ impl SendSide {
         grant: impl Fn(&mut Self, usize, usize) -> Result<Place, E>,
     ) -> Result<(), E> {
         let max = self.max_message_bytes();
-        let len = record::batch_len(messages.clone().map(|message| message.len() as u64));
+        let lens = messages.clone().map(|message| message.len() as u64);
+        let len = self.seat.view.record().batch_len(lens);
         if len > max as u64 {
             return Err(TrySendError::TooLong { len: len as usize, max }.into());
         }

@@ -27,13 +27,13 @@ fn slots() -> Segment {
 }
 
 fn sender(segment: &Segment) -> SendSide {
-    let mut side = SendSide::join(segment.view()).unwrap();
+    let mut side = SendSide::join(segment.view().unwrap()).unwrap();
     side.seat.mode = WaitMode::Block;
     side
 }
 
 fn receiver(segment: &Segment) -> RecvSide {
-    let mut side = RecvSide::join(segment.view()).unwrap();
+    let mut side = RecvSide::join(segment.view().unwrap()).unwrap();
     side.seat.mode = WaitMode::Block;
     side
 }
@@ -103,8 +103,8 @@ fn room_wakes_a_sender() {
 #[test]
 fn packed_rings_wake_the_other_side() {
     let segment = segment(&Config::packed::<u64>().slots(4));
-    let mut tx = SendElements::join(segment.view()).unwrap();
-    let mut rx = RecvElements::join(segment.view()).unwrap();
+    let mut tx = SendElements::join(segment.view().unwrap()).unwrap();
+    let mut rx = RecvElements::join(segment.view().unwrap()).unwrap();
     rx.seat.arm(1);
     assert!(tx.grant(1, 1).is_ok());
     tx.publish(1);
@@ -122,10 +122,10 @@ fn a_role_that_is_given_up_wakes_everyone() {
     for (config, sole) in [(Config::spsc(), true), (Config::mpmc(), false)] {
         let segment = segment(&config);
         let (tx, rx) = (sender(&segment), receiver(&segment));
-        let view = segment.view();
+        let view = segment.view().unwrap();
         rx.seat.arm(1 << 40);
         // Refused, or dropped at once.
-        assert_eq!(SendSide::join(segment.view()).is_err(), sole);
+        assert_eq!(SendSide::join(segment.view().unwrap()).is_err(), sole);
         assert_eq!(rx.seat.is_armed(), sole);
         rx.seat.arm(1 << 40);
         drop(tx);
@@ -134,7 +134,7 @@ fn a_role_that_is_given_up_wakes_everyone() {
         // An entry whose token nobody has is a dead one's.
         let dead = view.attach().mapping().attaches().len() - 1;
         view.attach().mapping().attaches()[dead].activate();
-        let handle = tables::claim_handle(view.handles(), dead).unwrap();
+        let handle = tables::claim_handle(view.handles(), dead, 0).unwrap();
         let roles = &view.control().roles;
         assert!(roles.claim(Role::Producer, handle));
         rx.seat.arm(1 << 40);
@@ -219,7 +219,7 @@ fn who_is_stuck_is_woken() {
     // A ticket that nobody announces is a dead one's.
     tail.store(1, Ordering::Relaxed);
     other.seat.arm(1);
-    let resolved = || segment.view().control().roles.resolved();
+    let resolved = || segment.view().unwrap().control().roles.resolved();
     while resolved() == 0 {
         assert_eq!(rx.next().unwrap_err(), TryRecvError::WouldBlock);
     }
@@ -309,13 +309,13 @@ fn what_has_ended_is_not_waited_for() {
         assert!(!tx.seat.patience().has_looked(), "slept beside the broken pipe");
     }
     let segment = segment(&Config::packed::<u64>().slots(4));
-    let tx = SendElements::join(segment.view()).unwrap();
-    let mut rx = RecvElements::join(segment.view()).unwrap();
+    let tx = SendElements::join(segment.view().unwrap()).unwrap();
+    let mut rx = RecvElements::join(segment.view().unwrap()).unwrap();
     rx.seat.mode = WaitMode::Block;
     drop(tx);
     assert_eq!(rx.await_element(Deadline::after(HANG)), Ok(()));
     assert!(!rx.seat.patience().has_looked(), "slept beside the end");
-    let mut tx = SendElements::join(segment.view()).unwrap();
+    let mut tx = SendElements::join(segment.view().unwrap()).unwrap();
     tx.seat.mode = WaitMode::Block;
     drop(rx);
     assert_eq!(tx.await_room(1, Deadline::after(HANG)), Ok(()));

@@ -147,18 +147,28 @@ pub fn is_root() -> bool {
     unsafe { libc::geteuid() == 0 }
 }
 
-/// The header page of a segment, to be damaged in its file.
-#[derive(Debug)]
-pub struct HeaderPage(pub Vec<u8>);
+/// The first word of the directory.
+pub const ENTRY: usize = 512;
+/// Bytes in the header page and in the directory of a segment with one ring.
+pub const PROLOGUE_BYTES: usize = 8192;
 
-impl HeaderPage {
+/// The header page and the directory of a segment with one ring, to be damaged in its file.
+#[derive(Debug)]
+pub struct Prologue(pub Vec<u8>);
+
+impl Prologue {
+    /// That of the segment whose bytes these are.
+    pub fn of(segment: &[u8]) -> Self {
+        Self(segment[..PROLOGUE_BYTES].to_vec())
+    }
+
     pub fn set(&mut self, word: usize, value: u64) {
         self.0[word * 8..word * 8 + 8].copy_from_slice(&value.to_ne_bytes());
     }
 
     /// Makes the checksum right again.
     pub fn sign(&mut self) {
-        let words = self.0[..4088].chunks(8);
+        let words = self.0[..4088].chunks(8).chain(self.0[4096..].chunks(8));
         let hash = words.fold(14_695_981_039_346_656_037_u64, |hash, word| {
             (hash ^ u64::from_ne_bytes(word.try_into().unwrap())).wrapping_mul(1_099_511_628_211)
         });

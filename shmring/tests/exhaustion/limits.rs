@@ -202,7 +202,7 @@ pub(crate) fn small_files(args: &[String]) {
     for made in [Segment::create(&args[0], &large), Segment::create_sealed("sealed", &large)] {
         match made.unwrap_err() {
             CreateError::FileSizeLimit { needed_bytes, max_bytes, .. } => {
-                assert_eq!((needed_bytes, max_bytes), ((1 << 20) + 28_672, 1 << 20));
+                assert_eq!((needed_bytes, max_bytes), ((1 << 20) + 32_768, 1 << 20));
             }
             error => panic!("{error}"),
         }

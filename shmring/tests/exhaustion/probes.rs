@@ -40,7 +40,7 @@ pub(crate) fn no_probe(args: &[String]) {
         while rx.try_recv().is_ok() {}
     }
     let taken = segment.consumer();
-    if segment.description().kind == Kind::Spsc {
+    if segment.info().ring().kind == Kind::Spsc {
         assert!(matches!(taken, Err(JoinError::Failed(fault)) if fault == refused), "{taken:?}");
     } else {
         // Nobody can tell whether the owner of the claimed position is alive.

@@ -80,7 +80,7 @@ pub(crate) fn no_sleep(args: &[String]) {
     let call = if args[1] == "futex" { "futex" } else { "membarrier" };
     let segment = Segment::attach(&args[0]).unwrap();
     let refused = Fault::SleepRefused { call, errno: libc::EPERM };
-    if segment.description().kind == Kind::Packed {
+    if segment.info().ring().kind == Kind::Packed {
         let mut tx = segment.packed_producer::<u64>().unwrap();
         let mut rx = segment.packed_consumer::<u64>().unwrap();
         refuse(if call == "futex" { libc::SYS_futex } else { libc::SYS_membarrier }, libc::EPERM);
@@ -128,7 +128,7 @@ fn who_may_not_sleep_is_told() {
     for config in configs {
         let name = Name::new();
         let made = name.create(&config);
-        let with_barrier = made.description().wake_fences == WakeFences::SleepersOnly;
+        let with_barrier = made.info().wake_fences == WakeFences::SleepersOnly;
         drop(made);
         for call in ["futex", "membarrier"] {
             if call == "futex" || with_barrier {
@@ -224,13 +224,13 @@ fn without_barriers_segments_do_with_fences() {
     }
     let (there, new) = (Name::new(), Name::new());
     let made = there.create(&Config::spsc().capacity_bytes(4096));
-    let attach = match made.description().wake_fences {
+    let attach = match made.info().wake_fences {
         WakeFences::SleepersOnly => "no barrier",
         _ => "attached",
     };
     let said = child::start("no-call", &[&there, &new, "membarrier"]).finish();
     assert_eq!(said, ["made", attach, "watched"]);
-    let fences = Segment::attach(&new).unwrap().description().wake_fences;
+    let fences = Segment::attach(&new).unwrap().info().wake_fences;
     assert_ne!(fences, WakeFences::SleepersOnly);
 }
 
@@ -238,7 +238,7 @@ fn without_barriers_segments_do_with_fences() {
 pub(crate) fn no_calls(args: &[String]) {
     let segment = Segment::attach(&args[0]).unwrap();
     let mut moved = true;
-    if segment.description().kind == Kind::Packed {
+    if segment.info().ring().kind == Kind::Packed {
         let mut tx = segment.packed_producer::<u64>().unwrap();
         let mut rx = segment.packed_consumer::<u64>().unwrap();
         kill_for_calls();

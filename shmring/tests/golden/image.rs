@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::common::{HeaderPage, Name};
+use crate::common::{Name, Prologue};
 
 const LINE: usize = 16;
 
@@ -64,13 +64,13 @@ pub(crate) fn place(image: &[u8]) -> Name {
 
 /// Puts what differs from run to run at fixed values: times, and who made and used it.
 pub(crate) fn normalise(image: &mut [u8]) {
-    let mut page = HeaderPage(image[..4096].to_vec());
-    page.set(10, 1_700_000_000_000_000_000);
-    page.set(11, 4321);
-    page.sign();
-    image[..4096].copy_from_slice(&page.0);
-    for entry in 0..word(image, 7 * 8) as usize {
-        let at = 4096 + 64 * entry;
+    let mut prologue = Prologue::of(image);
+    prologue.set(9, 1_700_000_000_000_000_000);
+    prologue.set(10, 4321);
+    prologue.sign();
+    image[..prologue.0.len()].copy_from_slice(&prologue.0);
+    for entry in 0..word(image, 6 * 8) as usize {
+        let at = prologue.0.len() + 64 * entry;
         if word(image, at) != 0 {
             image[at + 8..at + 12].copy_from_slice(&(4321 + entry as u32).to_le_bytes());
             image[at + 12..at + 16].copy_from_slice(&1000_u32.to_le_bytes());

@@ -3,7 +3,9 @@
 use std::fmt::{self, Write};
 use std::time::UNIX_EPOCH;
 
-use shmring::{ElementType, Holder, Observer, Participant, PeekEnd, Role, WakeFences};
+use shmring::{
+    ElementType, Holder, Observer, Participant, PeekEnd, Peeked, RingInfo, Role, Status, WakeFences,
+};
 
 pub(crate) fn listing(name: &str) -> String {
     let mut text = String::new();
@@ -29,8 +31,36 @@ fn write_holder(text: &mut String, holder: &Holder) -> fmt::Result {
 }
 
 fn write_to(text: &mut String, observer: &Observer) -> fmt::Result {
-    let is = observer.description();
-    writeln!(text, "kind {}\ncapacity {}", is.kind, is.capacity_bytes)?;
+    let is = observer.info();
+    let fences = match is.wake_fences {
+        WakeFences::BothSides => "both sides",
+        WakeFences::Borrowed => "borrowed",
+        WakeFences::SleepersOnly => "sleepers only",
+    };
+    let created = is.created.duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    writeln!(text, "fences {fences}\ncreated {created} by {}", is.creator_pid)?;
+    if !is.metadata.is_empty() {
+        let hex: String = is.metadata.iter().map(|byte| format!("{byte:02x}")).collect();
+        writeln!(text, "metadata {hex}")?;
+    }
+    // Before the status: what is sent in between is not behind its tail.
+    let peeked = observer.peek(usize::MAX, usize::MAX).unwrap();
+    let status = observer.status().unwrap();
+    writeln!(text, "repairs {}", status.repairs)?;
+    for attached in &status.attached {
+        writeln!(text, "attached {}", participant(attached))?;
+    }
+    write_ring(text, 0, is.ring(), &status, &peeked)
+}
+
+fn write_ring(
+    text: &mut String,
+    index: usize,
+    is: &RingInfo,
+    status: &Status,
+    peeked: &Peeked,
+) -> fmt::Result {
+    writeln!(text, "ring {index} kind {}\ncapacity {}", is.kind, is.capacity_bytes)?;
     if let (Some(slots), Some(slot_bytes)) = (is.slots, is.slot_bytes) {
         writeln!(text, "slots {slots} of {slot_bytes}")?;
     }
@@ -38,28 +68,21 @@ fn write_to(text: &mut String, observer: &Observer) -> fmt::Result {
         let ElementType { size_bytes, type_id, name, .. } = element;
         writeln!(text, "element {size_bytes} type {type_id:#x} {name}")?;
     }
-    let fences = match is.wake_fences {
-        WakeFences::BothSides => "both sides",
-        WakeFences::Borrowed => "borrowed",
-        WakeFences::SleepersOnly => "sleepers only",
-    };
-    let created = is.created.duration_since(UNIX_EPOCH).unwrap().as_nanos();
-    writeln!(text, "max message {}\nfences {fences}", is.max_message_bytes)?;
-    writeln!(text, "created {created} by {}", is.creator_pid)?;
-
-    let peeked = observer.peek(usize::MAX, usize::MAX).unwrap();
-    let status = observer.status().unwrap();
-    writeln!(text, "head {} tail {}", status.head, status.tail)?;
-    writeln!(text, "received {} tombstones {}", status.messages_received, status.tombstones)?;
-    writeln!(text, "resolved {} repairs {}", status.resolved, status.repairs)?;
-    let (producers, consumers) = (status.producers_so_far, status.consumers_so_far);
+    writeln!(text, "payloads at multiples of {}", is.payload_align_bytes)?;
+    writeln!(text, "max message {}", is.max_message_bytes)?;
+    writeln!(text, "head {} tail {}", status.ring().head, status.ring().tail)?;
+    writeln!(
+        text,
+        "received {} tombstones {}",
+        status.ring().messages_received,
+        status.ring().tombstones
+    )?;
+    writeln!(text, "resolved {}", status.ring().resolved)?;
+    let (producers, consumers) = (status.ring().producers_so_far, status.ring().consumers_so_far);
     writeln!(text, "producers so far {producers} consumers so far {consumers}")?;
-    writeln!(text, "closed {}", u8::from(status.closed))?;
-    for attached in &status.attached {
-        writeln!(text, "attached {}", participant(attached))?;
-    }
+    writeln!(text, "closed {}", u8::from(status.ring().closed))?;
     for role in [Role::Producer, Role::Consumer] {
-        status.holders_of(role).try_for_each(|holder| write_holder(text, holder))?;
+        status.ring().holders_of(role).try_for_each(|holder| write_holder(text, holder))?;
     }
     for message in &peeked.messages {
         write!(text, "message {} to {}: ", message.start, message.end)?;
@@ -67,7 +90,7 @@ fn write_to(text: &mut String, observer: &Observer) -> fmt::Result {
         writeln!(text)?;
     }
     let (end, position) = match peeked.end {
-        PeekEnd::Empty => ("empty", status.tail),
+        PeekEnd::Empty => ("empty", status.ring().tail),
         PeekEnd::InFlight { position } => ("in flight", position),
         PeekEnd::Corrupt(corrupt) => ("corrupt", corrupt.position),
         PeekEnd::Outrun | PeekEnd::Limit => ("outrun", 0),

@@ -16,15 +16,18 @@ import struct
 import sys
 
 MAGIC = 0x00676E69726D6873
-VERSION = 3
+VERSION = 4
 LAYOUT = [
-    640, 0, 128, 136, 144, 152, 256, 384, 512, 520, 528, 536, 544, 552, 560, 592,
+    128, 640, 0, 128, 136, 144, 152, 256, 384, 512, 520, 528, 536, 544, 552, 560, 592,
     64, 0, 8, 12, 16, 24,
     256, 0, 8, 128, 136, 144,
 ]  # fmt: skip
 KINDS = {1: "spsc", 2: "mpmc", 3: "mpsc", 4: "spmc", 5: "packed"}
 FENCES = {1: "both sides", 2: "borrowed", 3: "sleepers only"}
 PAGE = 4096
+ENTRY = 128
+MAX_RINGS = 64
+MAX_METADATA = 1024
 MAX_RESTARTS = 1000
 
 
@@ -38,10 +41,6 @@ class Refused(Exception):
 
 def up(size):
     return (size + PAGE - 1) // PAGE * PAGE
-
-
-def align8(size):
-    return (size + 7) // 8 * 8
 
 
 def wrapped(difference):
@@ -69,76 +68,139 @@ def is_power_of_two(number):
 
 
 class Segment:
-    """The header, checked, and access to what lies behind it."""
+    """The header page and the directory, checked, and access to what lies behind them."""
 
     def __init__(self, path):
         self.file = None
         if path.endswith(".hex"):
             data = undump(path)
-            page, length = data[:PAGE], len(data)
+            start, length = data, len(data)
         else:
             self.file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
             length = os.fstat(self.file).st_size
-            page = os.pread(self.file, PAGE, 0)
+            start = os.pread(self.file, PAGE + up(ENTRY * MAX_RINGS), 0)
         check(length >= PAGE, "too short")
-        self.check_header(struct.unpack("=512Q", page), length)
+        self.check_header(struct.unpack_from("=512Q", start), start, length)
         if self.file is not None:
             data = mmap.mmap(self.file, length, prot=mmap.PROT_READ)
         self.bytes = memoryview(data)
         self.words = self.bytes.cast("Q")
         self.halves = self.bytes.cast("I")
 
-    def check_header(self, header, length):
+    def check_header(self, header, start, length):
         check(header[0] == MAGIC, "the magic")
         check(header[1] == VERSION, "the version")
         check(header[2] == fnv(LAYOUT), "the layout hash")
-        check(header[511] == fnv(header[:511]), "the checksum")
-        check(header[4] in KINDS, "the kind")
+        check(1 <= header[4] <= MAX_RINGS, "the number of rings")
+        self.attach_table = PAGE + up(ENTRY * header[4])
+        check(len(start) >= self.attach_table, "the directory")
+        directory = struct.unpack_from(f"={(self.attach_table - PAGE) // 8}Q", start, PAGE)
+        check(header[511] == fnv(header[:511] + directory), "the checksum")
         check(header[5] in FENCES, "the fence mode")
-        self.kind, self.fences = KINDS[header[4]], FENCES[header[5]]
-        self.capacity, self.attaches, self.handles = header[6:9]
-        self.created, self.creator = header[10:12]
-        self.slots, self.slot_bytes = header[12:14]
-        self.element, align, self.type_id = header[14:17]
-        name = b"".join(word.to_bytes(8, "little") for word in header[17:21])
+        self.fences = FENCES[header[5]]
+        self.attaches, self.handles = header[6:8]
+        check(header[8] < 8, "the memory word")
+        self.created, self.creator = header[9:11]
+        check(self.creator < 2**32, "the creator")
+        check(header[11] <= MAX_METADATA, "the metadata")
+        metadata = struct.pack(f"={MAX_METADATA // 8}Q", *header[64 : 64 + MAX_METADATA // 8])
+        self.metadata = metadata[: header[11]]
+        check(not any(metadata[header[11] :]), "the metadata")
+        check(not any(header[12:64] + header[192:511]), "a word that is not used")
+        check(1 <= self.attaches <= 256 and 1 <= self.handles <= 256, "a table")
+        self.handle_table = up(self.attach_table + 64 * self.attaches)
+        control = self.handle_table + 256 * self.handles
+        end = control + 640 * header[4]
+        self.rings = []
+        for index in range(header[4]):
+            entry = directory[16 * index : 16 * index + 16]
+            ring = Ring(self, index, entry)
+            check(ring.control == control, "a control block")
+            control += 640
+            check(ring.data == up(end) + ring.shift, "the data")
+            end = ring.data + ring.capacity
+            self.rings.append(ring)
+        check(not any(directory[16 * header[4] :]), "a word that is not used")
+        check(header[3] == up(end) == length, "the length")
+
+    def load(self, offset):
+        return self.words[offset // 8]
+
+    # Who takes part.
+
+    def is_alive(self, attach):
+        """Whether somebody has the token alone."""
+        if self.file is None:
+            return False
+        byte = self.attach_table + 64 * attach
+        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, byte, 1, 0)
+        lock = fcntl.fcntl(self.file, fcntl.F_OFD_GETLK, lock)
+        return struct.unpack("hhqqi4x", lock)[0] != fcntl.F_UNLCK
+
+    def participant(self, attach):
+        entry = self.attach_table + 64 * attach
+        pid, uid = self.halves[entry // 4 + 2], self.halves[entry // 4 + 3]
+        return f"pid {pid} uid {uid} {'alive' if self.is_alive(attach) else 'dead'}"
+
+    def attached(self):
+        entries = range(self.attaches)
+        return [self.participant(i) for i in entries if self.load(self.attach_table + 64 * i) & 1]
+
+
+class Ring:
+    """An entry of the directory, checked, and the ring that it describes."""
+
+    def __init__(self, segment, index, entry):
+        self.segment, self.index = segment, index
+        check(entry[0] in KINDS, "the kind")
+        self.kind = KINDS[entry[0]]
+        self.capacity, self.slots, self.slot_bytes, self.align = entry[2:6]
+        self.element, element_align, self.type_id = entry[6:9]
+        self.control, self.data = entry[9:11]
+        check(not entry[1] and not entry[11], "a word that is not used")
+        name = b"".join(word.to_bytes(8, sys.byteorder) for word in entry[12:16])
         self.type_name = name.rstrip(b"\0").decode()
         check("\0" not in self.type_name, "the type name")
-        check(1 <= self.attaches <= 256 and 1 <= self.handles <= 256, "a table")
+        self.shift = 0 if self.kind == "packed" else self.align - 8
+        if self.kind == "packed":
+            check(self.align == element_align, "the alignment")
+        else:
+            check(is_power_of_two(self.align) and 8 <= self.align <= PAGE, "the alignment")
         if self.kind == "spsc":
             check(is_power_of_two(self.capacity) and 2**12 <= self.capacity <= 2**33, "capacity")
-            check(not any(header[12:21]), "a word that is not used")
+            check(self.align * 16 <= self.capacity, "the alignment")
+            check(not any(entry[3:5] + entry[6:9] + entry[12:16]), "a word that is not used")
+            return
+        check(is_power_of_two(self.slots) and self.slots <= 2**24, "slots")
+        check(self.capacity == self.slots * self.slot_bytes <= 2**33, "capacity")
+        room = 2**20 if self.kind == "packed" else self.slot_bytes - 8
+        if self.kind == "packed":
+            check(self.element == self.slot_bytes and element_align <= PAGE, "the element")
         else:
-            check(is_power_of_two(self.slots) and self.slots <= 2**24, "slots")
-            check(self.capacity == self.slots * self.slot_bytes <= 2**33, "capacity")
-            room = 2**20 if self.kind == "packed" else self.slot_bytes - 8
-            if self.kind == "packed":
-                check(self.element == self.slot_bytes and align <= PAGE, "the element")
-            else:
-                check(self.slot_bytes % 8 == 0 and 16 <= self.slot_bytes <= 2**20, "slot bytes")
-            if self.kind == "packed" or self.element:
-                fits = is_power_of_two(align) and self.element % align == 0
-                check(fits and 1 <= self.element <= room, "the element")
-            else:
-                check(not any(header[14:21]), "a word that is not used")
-        check(header[9] < 8, "the memory word")
-        check(self.creator < 2**32, "the creator")
-        check(not any(header[21:511]), "a word that is not used")
-        self.handle_table = up(PAGE + 64 * self.attaches)
-        self.control = self.handle_table + 256 * self.handles
-        self.data = up(self.control + 640)
-        total = up(self.data + self.capacity)
-        check(header[3] == total == length, "the length")
+            check(self.slot_bytes % self.align == 0, "slot bytes")
+            check(16 <= self.slot_bytes <= 2**20, "slot bytes")
+        if self.kind == "packed" or self.element:
+            fits = is_power_of_two(element_align) and self.element % element_align == 0
+            check(fits and 1 <= self.element <= room, "the element")
+        else:
+            check(not any(entry[6:9] + entry[12:16]), "a word that is not used")
+
+    def load(self, offset):
+        return self.segment.load(offset)
+
+    def record_bytes(self, length):
+        return (8 + length + self.align - 1) // self.align * self.align
 
     def many_producers(self):
         return self.kind in ("mpmc", "mpsc")
 
+    def max_length(self):
+        return self.capacity // 2 - self.align - 8
+
     def max_message(self):
         if self.kind == "spsc":
-            return self.capacity // 2 - 16
+            return self.max_length()
         return self.slot_bytes if self.kind == "packed" else self.slot_bytes - 8
-
-    def load(self, offset):
-        return self.words[offset // 8]
 
     def head(self):
         return self.load(self.control + 128)
@@ -149,7 +211,7 @@ class Segment:
     def bits(self, offset):
         """The handles whose bits are set in the map at that offset of the control block."""
         words = [self.load(self.control + offset + 8 * i) for i in range(4)]
-        return [i for i in range(self.handles) if words[i // 64] >> i % 64 & 1]
+        return [i for i in range(self.segment.handles) if words[i // 64] >> i % 64 & 1]
 
     # What is at a position: ("message", start, end, offset, length), ("tombstone", end),
     # or why there is nothing.
@@ -168,7 +230,7 @@ class Segment:
         kind, length = word >> 32 & 0xFF, word & 0xFFFFFFFF
         room = self.capacity - position % self.capacity
         fits = {
-            1: length <= self.capacity // 2 - 16 and align8(8 + length) <= room,
+            1: length <= self.max_length() and self.record_bytes(length) <= room,
             2: 8 + length == room,
         }
         if word >> 40 != position // 8 % 2**24 or not fits.get(kind, False):
@@ -176,7 +238,7 @@ class Segment:
         return kind, length
 
     def look_at_record(self, position, head):
-        if position % 8:
+        if position % self.align:
             raise Corrupt(position)
         found = self.header_at(position)
         if found is None:
@@ -187,7 +249,7 @@ class Segment:
             found = self.header_at(start)
             if found is None or found[0] != 1:
                 raise Corrupt(position)
-        end = wrapped(start + align8(8 + found[1]))
+        end = wrapped(start + self.record_bytes(found[1]))
         if wrapped(end - head) > self.capacity - 8:
             raise Corrupt(position)
         return ("message", start, end, self.data + start % self.capacity + 8, found[1])
@@ -229,7 +291,7 @@ class Segment:
             try:
                 found = self.look(position, head, tail)
                 if found[0] == "message":
-                    copy = bytes(self.bytes[found[3] : found[3] + found[4]])
+                    copy = bytes(self.segment.bytes[found[3] : found[3] + found[4]])
             except Corrupt as corrupt:
                 found = ("corrupt",)
             now = self.head()
@@ -248,39 +310,22 @@ class Segment:
                 return messages, found[0], position
         return messages, "outrun", position
 
-    # Who takes part.
-
-    def is_alive(self, attach):
-        """Whether somebody has the token alone."""
-        if self.file is None:
-            return False
-        lock = struct.pack("hhqqi4x", fcntl.F_RDLCK, os.SEEK_SET, PAGE + 64 * attach, 1, 0)
-        lock = fcntl.fcntl(self.file, fcntl.F_OFD_GETLK, lock)
-        return struct.unpack("hhqqi4x", lock)[0] != fcntl.F_UNLCK
-
-    def participant(self, attach):
-        entry = PAGE + 64 * attach
-        pid, uid = self.halves[entry // 4 + 2], self.halves[entry // 4 + 3]
-        return f"pid {pid} uid {uid} {'alive' if self.is_alive(attach) else 'dead'}"
-
-    def attached(self):
-        entries = range(self.attaches)
-        return [self.participant(i) for i in entries if self.load(PAGE + 64 * i) & 1]
-
     def holders(self, role, shared, sleepers, tail):
         """The handles that have a role, and what each is at."""
         word = self.load(self.control + role)
         holders = [(word & 0xFFFF) - 1] if word & 0xFFFF else []
         asleep = self.bits(sleepers)
         for handle in holders + self.bits(shared):
-            if handle >= self.handles:
+            if handle >= self.segment.handles:
                 continue
-            entry = self.handle_table + 256 * handle
+            entry = self.segment.handle_table + 256 * handle
             state = self.load(entry + 136)
             attach = state >> 8 & 0xFFFF
-            if not state & 1 or attach >= self.attaches or not self.load(PAGE + 64 * attach) & 1:
+            if not state & 1 or attach >= self.segment.attaches or state >> 24 & 0xFF != self.index:
                 continue
-            text = f"handle {handle} {self.participant(attach)}"
+            if not self.load(self.segment.attach_table + 64 * attach) & 1:
+                continue
+            text = f"handle {handle} {self.segment.participant(attach)}"
             if handle in asleep:
                 text += f" sleeps until {self.load(entry + 144)}"
             intent = self.load(entry)
@@ -308,32 +353,41 @@ def undump(path):
 
 
 def listing(segment):
-    yield f"kind {segment.kind}"
-    yield f"capacity {segment.capacity}"
-    if segment.slots:
-        yield f"slots {segment.slots} of {segment.slot_bytes}"
-    if segment.element:
-        yield f"element {segment.element} type {segment.type_id:#x} {segment.type_name}"
-    yield f"max message {segment.max_message()}"
     yield f"fences {segment.fences}"
     yield f"created {segment.created} by {segment.creator}"
-    head, control = segment.head(), segment.control
-    messages, end, position = segment.pending()
-    # What lies behind a ticket in flight is claimed as well.
-    tail = segment.tail() if segment.many_producers() else position
-    yield f"head {head} tail {tail}"
-    tombstones = segment.load(control + 552)
-    received = segment.load(control + 136) if segment.kind == "spsc" else head - tombstones
-    yield f"received {received} tombstones {tombstones}"
-    yield f"resolved {segment.load(control + 544)} repairs {segment.load(control + 536)}"
-    producers, consumers = segment.load(control + 520) >> 16, segment.load(control + 528) >> 16
-    yield f"producers so far {producers} consumers so far {consumers}"
-    yield f"closed {segment.load(control + 512) & 1}"
+    if segment.metadata:
+        yield f"metadata {segment.metadata.hex()}"
+    yield f"repairs {segment.load(segment.rings[0].control + 536)}"
     for participant in segment.attached():
         yield f"attached {participant}"
-    for holder in segment.holders(520, 560, 384, tail):
+    for ring in segment.rings:
+        yield from list_ring(ring)
+
+
+def list_ring(ring):
+    yield f"ring {ring.index} kind {ring.kind}"
+    yield f"capacity {ring.capacity}"
+    if ring.slots:
+        yield f"slots {ring.slots} of {ring.slot_bytes}"
+    if ring.element:
+        yield f"element {ring.element} type {ring.type_id:#x} {ring.type_name}"
+    yield f"payloads at multiples of {ring.align}"
+    yield f"max message {ring.max_message()}"
+    head, control = ring.head(), ring.control
+    messages, end, position = ring.pending()
+    # What lies behind a ticket in flight is claimed as well.
+    tail = ring.tail() if ring.many_producers() else position
+    yield f"head {head} tail {tail}"
+    tombstones = ring.load(control + 552)
+    received = ring.load(control + 136) if ring.kind == "spsc" else head - tombstones
+    yield f"received {received} tombstones {tombstones}"
+    yield f"resolved {ring.load(control + 544)}"
+    producers, consumers = ring.load(control + 520) >> 16, ring.load(control + 528) >> 16
+    yield f"producers so far {producers} consumers so far {consumers}"
+    yield f"closed {ring.load(control + 512) & 1}"
+    for holder in ring.holders(520, 560, 384, tail):
         yield f"producer {holder}"
-    for holder in segment.holders(528, 592, 256, tail):
+    for holder in ring.holders(528, 592, 256, tail):
         yield f"consumer {holder}"
     for start, stop, data in messages:
         yield f"message {start} to {stop}: {data.hex()}"

@@ -35,7 +35,7 @@ fn read(file: &Path) -> Option<String> {
 }
 
 /// Where the data lies with tables of 64 entries.
-const DEFAULT_DATA: u64 = 28_672;
+const DEFAULT_DATA: u64 = 32_768;
 
 #[track_caller]
 fn expect_same(name: &Name) {

@@ -31,8 +31,8 @@ fn records_are_received_and_followed_by_others() {
     let _watchdog = watchdog("records_are_received_and_followed_by_others");
     let (name, segment) = placed("spsc");
     let status = segment.status().unwrap();
-    assert_eq!((status.head, status.tail, status.repairs), (4040, 4152, 2));
-    assert!(status.producers.is_empty() && status.consumers.is_empty());
+    assert_eq!((status.ring().head, status.ring().tail, status.repairs), (4040, 4152, 2));
+    assert!(status.ring().producers.is_empty() && status.ring().consumers.is_empty());
     let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
     tx.send(b"more").unwrap();
     drop(tx);
@@ -50,7 +50,7 @@ fn records_are_received_and_followed_by_others() {
     ];
     assert_eq!(received, expected);
     assert_eq!(rx.recv(), Err(RecvError::Eof));
-    assert_eq!(Observer::open(&name).unwrap().status().unwrap().messages_received, 8);
+    assert_eq!(Observer::open(&name).unwrap().status().unwrap().ring().messages_received, 8);
 }
 
 /// Catches a tombstone that is delivered, a ticket of the dead that is not closed, and a message
@@ -60,9 +60,9 @@ fn slots_are_received_past_the_tickets_of_the_dead() {
     let _watchdog = watchdog("slots_are_received_past_the_tickets_of_the_dead");
     let name = place(&golden("mpmc"));
     let seen = Observer::open(&name).unwrap().status().unwrap();
-    assert_eq!((seen.front, seen.used_slots), (Front::Message, Some(5)));
+    assert_eq!((seen.ring().front, seen.ring().used_slots), (Front::Message, Some(5)));
     let tickets: Vec<_> =
-        seen.holders_of(Role::Producer).map(|holder| holder.announced.clone()).collect();
+        seen.ring().holders_of(Role::Producer).map(|holder| holder.announced.clone()).collect();
     assert_eq!(tickets, [Some(10..11), Some(9..10)]);
 
     let segment = Segment::attach(&name).unwrap();
@@ -73,7 +73,10 @@ fn slots_are_received_past_the_tickets_of_the_dead() {
     assert_eq!(rx.recv_timeout(LONG).unwrap(), b"behind");
     assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
     let after = segment.status().unwrap();
-    assert_eq!((after.tombstones, after.resolved, after.messages_received), (2, 1, 9));
+    assert_eq!(
+        (after.ring().tombstones, after.ring().resolved, after.ring().messages_received),
+        (2, 1, 9)
+    );
     segment.producer().unwrap().send(b"eleven").unwrap();
     assert_eq!(rx.recv_timeout(LONG).unwrap(), b"eleven");
 }

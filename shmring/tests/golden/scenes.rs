@@ -18,9 +18,9 @@ pub(crate) struct Scene {
 }
 
 /// Where the parts of all of them lie: two attaches, four handles.
-const HANDLES: usize = 8192;
+const HANDLES: usize = 12_288;
 const CONTROL: usize = HANDLES + 4 * 256;
-pub(crate) const DATA: usize = 12_288;
+pub(crate) const DATA: usize = 16_384;
 
 /// The intent of a handle whose tickets are published.
 const fn intent(handle: usize) -> Range<usize> {

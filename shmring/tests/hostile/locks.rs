@@ -10,7 +10,7 @@ use shmring::{AttachError, Config, CreateError, Segment};
 use crate::common::Name;
 
 /// The byte of the first attach's token; see `layout`.
-const FIRST_TOKEN: libc::off_t = 4096;
+const FIRST_TOKEN: libc::off_t = 8192;
 
 /// Shares the locks on `len` bytes of a file that is open for reading only; to its end if
 /// `len` is 0.

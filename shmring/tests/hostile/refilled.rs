@@ -38,7 +38,7 @@ fn a_ring_of_tombstones_is_not_passed_over_after_the_timeout() {
                 drop(tx.try_reserve(1).unwrap());
             }
             assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvError::TimedOut));
-            let passed = segment.status().unwrap().tombstones;
+            let passed = segment.status().unwrap().ring().tombstones;
             assert!(passed < 512, "{kind}, {mode:?}: {passed}");
             // They are only put off.
             tx.try_send(b"x").unwrap();
@@ -64,7 +64,7 @@ fn a_peer_that_forges_tombstones_does_not_outlast_a_timeout() {
         let mut rx = segment.consumer().unwrap();
         rx.set_wait_mode(mode);
         let file = OpenOptions::new().read(true).write(true).open(name.path()).unwrap();
-        let data = segment.description().total_bytes - SLOTS * SLOT_BYTES;
+        let data = segment.info().total_bytes - SLOTS * SLOT_BYTES;
         // A whole ring of them from head on, and a tail behind it: much faster than they are
         // passed over.
         let mut ring = vec![0_u64; (SLOTS * SLOT_BYTES / 8) as usize];
@@ -91,7 +91,10 @@ fn a_peer_that_forges_tombstones_does_not_outlast_a_timeout() {
             received
         });
         assert!(received.is_err(), "there was no message: {received:?}");
-        assert!(segment.status().unwrap().tombstones > 0, "the ring was not as it is forged here");
+        assert!(
+            segment.status().unwrap().ring().tombstones > 0,
+            "the ring was not as it is forged here"
+        );
     }
 }
 
@@ -108,6 +111,9 @@ fn messages_without_bytes_do_not_outlast_a_timeout() {
         reader.set_timeout(Some(Duration::ZERO));
         let error = reader.read(&mut [0; 8]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
-        assert!(segment.status().unwrap().used_slots.unwrap() > 32, "{kind}: all were taken");
+        assert!(
+            segment.status().unwrap().ring().used_slots.unwrap() > 32,
+            "{kind}: all were taken"
+        );
     }
 }

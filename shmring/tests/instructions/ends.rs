@@ -54,7 +54,7 @@ pub(crate) enum Tx {
 
 impl Tx {
     pub(crate) fn join(segment: &Segment) -> Result<Self, JoinError> {
-        if segment.description().kind == Kind::Packed {
+        if segment.info().ring().kind == Kind::Packed {
             segment.packed_producer().map(Self::Numbers)
         } else {
             segment.producer().map(Self::Messages)
@@ -138,7 +138,7 @@ pub(crate) enum Rx {
 
 impl Rx {
     pub(crate) fn join(segment: &Segment) -> Result<Self, JoinError> {
-        if segment.description().kind == Kind::Packed {
+        if segment.info().ring().kind == Kind::Packed {
             segment.packed_consumer().map(Self::Numbers)
         } else {
             segment.consumer().map(Self::Messages)

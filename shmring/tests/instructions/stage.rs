@@ -254,7 +254,7 @@ impl Stage {
                 .attached
                 .iter()
                 .all(|participant| participant.alive && participant.pid == std::process::id());
-            let holders = (status.producers.len(), status.consumers.len());
+            let holders = (status.ring().producers.len(), status.ring().consumers.len());
             let clean = all_alive && status.attached.len() == attaches && holders == (1, 1);
             if clean { Ok(()) } else { Err(format!("{status:?}")) }
         });

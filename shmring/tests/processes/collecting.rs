@@ -16,7 +16,7 @@ use crate::common::child::{self, Part, pause, say};
 use crate::common::{Name, eventually, is_root, slots, watchdog};
 
 /// Where the handle table starts in a segment with 64 attaches.
-const HANDLES: u64 = 8192;
+const HANDLES: u64 = 12_288;
 const NOBODY: u32 = 65_534;
 
 fn collect(collector: Collector, name: &Name) -> Collected {
@@ -87,9 +87,9 @@ fn only_what_the_dead_left_is_garbage() {
     assert_eq!(looked.fate, Fate::Removed);
     assert!(name.path().exists(), "a look removed it");
     let done = collect(all.guard(true), &name);
-    assert_eq!((done.fate, done.status.attached), (Fate::Removed, looked.status.attached));
-    assert_eq!(done.description.name, *name);
-    assert!(done.status.used_bytes > 0, "what was lost is told");
+    assert_eq!((done.fate, &done.status.attached), (Fate::Removed, &looked.status.attached));
+    assert_eq!(done.info.name, *name);
+    assert!(done.status.ring().used_bytes > 0, "what was lost is told");
     assert!(!name.path().exists());
     let gone = Collector::new().collect(&name).unwrap_err();
     assert!(matches!(gone, CollectError::Attach(AttachError::NotFound { .. })), "{gone:?}");
@@ -115,7 +115,7 @@ fn unread_messages_stay_unless_asked_for() {
         });
         let kept = collect(Collector::new(), &name);
         assert_eq!(kept.fate, Fate::KeptUnread);
-        assert!(kept.status.used_bytes > 0 && name.path().exists());
+        assert!(kept.status.ring().used_bytes > 0 && name.path().exists());
         let mut rx = Segment::attach(&name).unwrap().consumer().unwrap();
         assert_eq!(rx.recv().unwrap(), b"data");
         while rx.try_recv().is_ok() {}
@@ -133,7 +133,10 @@ fn unread_messages_stay_unless_asked_for() {
     name.poke(tail, 2);
     name.poke(data + 64, 2 << 24 | 1 << 20 | 3);
     let status = collect(Collector::new().dry_run(true), &name).status;
-    assert_eq!((status.front, status.used_slots), (Front::InFlight { position: 0 }, Some(2)));
+    assert_eq!(
+        (status.ring().front, status.ring().used_slots),
+        (Front::InFlight { position: 0 }, Some(2))
+    );
     assert_eq!(plain(&name), [Fate::Kept, Fate::KeptUnread]);
 }
 
@@ -166,7 +169,7 @@ fn the_dead_are_cleaned_up_beside_the_living() {
     let done = collect(Collector::new(), &name);
     assert_eq!((done.fate, done.status.attached.len()), (Fate::Cleaned, 2));
     let after = segment.status().unwrap();
-    assert_eq!((after.attached.len(), after.repairs, after.producers.len()), (1, 1, 0));
+    assert_eq!((after.attached.len(), after.repairs, after.ring().producers.len()), (1, 1, 0));
     assert_eq!(fates(&name), [Fate::Kept, Fate::Kept]);
     while rx.try_recv().is_ok() {}
     assert_eq!(rx.recv(), Err(RecvError::Eof));

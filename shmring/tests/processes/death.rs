@@ -139,7 +139,7 @@ fn a_killed_consumer_leaves_what_it_did_not_release() {
     }
     tx.send(b"goes on").unwrap();
     assert_eq!(rx.recv().unwrap(), b"goes on");
-    assert_eq!(segment.status().unwrap().messages_received, 11);
+    assert_eq!(segment.status().unwrap().ring().messages_received, 11);
 }
 
 /// Catches a producer that waits for ever for a dead consumer's room.
@@ -220,7 +220,7 @@ fn a_segment_outlives_everyone() {
             assert!(segment.producer().is_ok());
         } else {
             let segment = Segment::recreate(&name, &smallest()).unwrap();
-            assert_eq!(segment.status().unwrap().used_bytes, 0);
+            assert_eq!(segment.status().unwrap().ring().used_bytes, 0);
         }
     }
 }
@@ -244,7 +244,7 @@ fn a_stopped_process_is_not_dead() {
     let in_use = Segment::recreate(&name, &smallest());
     assert!(matches!(in_use, Err(CreateError::InUse { .. })), "{in_use:?}");
     let segment = Segment::attach(&name).unwrap();
-    assert!(segment.status().unwrap().producers[0].alive);
+    assert!(segment.status().unwrap().ring().producers[0].alive);
     child.signal(libc::SIGCONT);
     child.go();
     let mut rx = segment.consumer().unwrap();

@@ -70,7 +70,7 @@ pub(crate) fn fork(args: &[String]) {
         assert!(!format!("{segment:?}{tx:?}{rx:?}{observer:?}").is_empty());
     });
     say(format!("verbs {status}"));
-    assert!(!segment.status().unwrap().closed, "the child closed the ring");
+    assert!(!segment.status().unwrap().ring().closed, "the child closed the ring");
 
     // What a child drops, returns or closes is the parent's.
     let mut owned = Some((tx, rx));
@@ -82,7 +82,11 @@ pub(crate) fn fork(args: &[String]) {
     say(format!("drops {status}"));
     let (mut tx, mut rx) = owned.take().unwrap();
     let status = segment.status().unwrap();
-    assert!(status.producers.len() == 1 && status.consumers.len() == 1 && !status.closed);
+    assert!(
+        status.ring().producers.len() == 1
+            && status.ring().consumers.len() == 1
+            && !status.ring().closed
+    );
     assert_eq!((status.attached.len(), rx.recv().unwrap()), (1, b"before".to_vec()));
     for number in 0..100 {
         tx.send(&payload(number, 500)).unwrap();

@@ -53,8 +53,8 @@ fn a_producer_that_is_stopped_for_long_keeps_its_slot() {
         // Who comes new looks after the dead as well.
         drop(Segment::attach(&name).unwrap().producer().unwrap());
         let status = segment.status().unwrap();
-        assert_eq!((status.tombstones, status.resolved, status.repairs), (0, 0, 0));
-        assert_eq!((status.producers.len(), status.used_slots), (2, Some(SLOTS)));
+        assert_eq!((status.ring().tombstones, status.ring().resolved, status.repairs), (0, 0, 0));
+        assert_eq!((status.ring().producers.len(), status.ring().used_slots), (2, Some(SLOTS)));
     }
     child.signal(libc::SIGCONT);
     child.go();
@@ -65,7 +65,7 @@ fn a_producer_that_is_stopped_for_long_keeps_its_slot() {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
     child.finish();
     let status = segment.status().unwrap();
-    assert_eq!((status.tombstones, status.resolved, status.repairs), (0, 0, 0));
+    assert_eq!((status.ring().tombstones, status.ring().resolved, status.repairs), (0, 0, 0));
 }
 
 /// Catches a sole role that someone else gets because its holder does not move, and an

@@ -32,7 +32,7 @@ pub(crate) fn send(args: &[String]) {
     let segment = Segment::attach(&args[0]).unwrap();
     let mut tx = segment.packed_producer::<Element>().unwrap();
     tx.set_wait_mode(MODES[mode as usize]);
-    let slots = segment.description().slots.unwrap();
+    let slots = segment.info().ring().slots.unwrap();
     let mut next = 0;
     while next < count {
         let most = (1 + next % 37).min(slots).min(count - next);

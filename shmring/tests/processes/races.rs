@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use shmring::{
-    AttachError, Collector, Config, CreateError, Description, Fate, Observer, Segment, UnlinkError,
+    AttachError, Collector, Config, CreateError, Fate, Observer, Segment, SegmentInfo, UnlinkError,
     Unlinked,
 };
 
@@ -25,8 +25,8 @@ pub(crate) fn create(args: &[String]) {
         Err(error) => panic!("{error}"),
     };
     let attached = Segment::attach(&args[0]).unwrap();
-    let description = attached.description();
-    assert_eq!((description.capacity_bytes, description.total_bytes), (8192, 36_864));
+    let description = attached.info();
+    assert_eq!((description.ring().capacity_bytes, description.total_bytes), (8192, 40_960));
     assert!(attached.status().unwrap().attached.len() <= 2 * PROCESSES);
     say(format!("{} {}", created.is_some(), description.creator_pid));
     pause();
@@ -128,8 +128,8 @@ pub(crate) fn attach_on(args: &[String]) {
             attached => attached.unwrap(),
         };
         let named = Observer::open(name).unwrap();
-        let identity = |facts: &Description| (facts.created, facts.creator_pid);
-        assert_eq!(identity(named.description()), identity(segment.description()));
+        let identity = |facts: &SegmentInfo| (facts.created, facts.creator_pid);
+        assert_eq!(identity(named.info()), identity(segment.info()));
         drop(segment);
         // Else there is always somebody.
         std::thread::sleep(Duration::from_micros(200));

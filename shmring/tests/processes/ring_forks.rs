@@ -49,7 +49,11 @@ pub(crate) fn fork(args: &[String]) {
         say(format!("{kind} drops {status}"));
         let (mut tx, mut rx) = (tx.unwrap(), rx.unwrap());
         let status = segment.status().unwrap();
-        assert!(!status.closed && status.producers.len() == 1 && status.consumers.len() == 1);
+        assert!(
+            !status.ring().closed
+                && status.ring().producers.len() == 1
+                && status.ring().consumers.len() == 1
+        );
 
         // Copies of a batch are the child's own; messages in place are not there.
         let mut forked = Vec::new();
@@ -64,7 +68,7 @@ pub(crate) fn fork(args: &[String]) {
         tx.send(b"after").unwrap();
         assert_eq!(rx.recv().unwrap(), b"after");
         let status = segment.status().unwrap();
-        assert_eq!((status.tombstones, status.messages_received), (0, 5));
+        assert_eq!((status.ring().tombstones, status.ring().messages_received), (0, 5));
     }
 }
 
@@ -131,7 +135,7 @@ pub(crate) fn fork_packed(args: &[String]) {
     });
     say(format!("drop {status}"));
     let (mut tx, mut rx) = (tx.unwrap(), rx.unwrap());
-    assert!(!segment.status().unwrap().closed);
+    assert!(!segment.status().unwrap().ring().closed);
     let mut all = [0; 9];
     assert_eq!(rx.recv_slice(&mut all), Ok(5));
     assert_eq!(all[..5], [1, 2, 3, 4, 5]);

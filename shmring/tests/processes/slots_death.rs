@@ -145,14 +145,14 @@ fn a_killed_producers_reservation_is_passed_over() {
             assert_eq!(rx.recv().unwrap(), b"sent");
             assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock));
             assert_eq!(rx.recv_timeout(SHORT / 4), Err(RecvError::TimedOut));
-            assert_eq!(segment.status().unwrap().resolved, 0, "closed behind a living one");
+            assert_eq!(segment.status().unwrap().ring().resolved, 0, "closed behind a living one");
             child.kill();
             assert_eq!(receive(&mut rx), b"behind", "{kind}, {way}");
             assert_eq!(receive(&mut rx), b"last", "{kind}, {way}");
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
             let status = segment.status().unwrap();
-            assert_eq!((status.resolved, status.tombstones), (1, 1), "{kind}, {way}");
-            assert_eq!((status.messages_received, status.used_slots), (3, Some(0)));
+            assert_eq!((status.ring().resolved, status.ring().tombstones), (1, 1), "{kind}, {way}");
+            assert_eq!((status.ring().messages_received, status.ring().used_slots), (3, Some(0)));
         }
     }
 }
@@ -179,7 +179,7 @@ fn a_killed_sole_producers_slot_is_its_successors() {
         })
         .unwrap();
         assert_eq!(position, 2 * round);
-        assert_eq!(segment.status().unwrap().tombstones, 0);
+        assert_eq!(segment.status().unwrap().ring().tombstones, 0);
     }
 }
 
@@ -245,7 +245,11 @@ fn a_killed_producers_batch_is_received_as_far_as_it_was_sent() {
             child.kill();
             assert_eq!(rx.recv_timeout(LONG).unwrap(), b"behind", "{kind}, {mode:?}");
             let status = segment.status().unwrap();
-            assert_eq!((status.resolved, status.tombstones), (3, 3), "{kind}, {mode:?}");
+            assert_eq!(
+                (status.ring().resolved, status.ring().tombstones),
+                (3, 3),
+                "{kind}, {mode:?}"
+            );
         }
     }
 }
@@ -280,7 +284,7 @@ fn the_stream_ends_when_the_last_producer_was_killed() {
                 }
             });
             let status = segment.status().unwrap();
-            assert_eq!((status.resolved, status.producers.len()), (1, 0));
+            assert_eq!((status.ring().resolved, status.ring().producers.len()), (1, 0));
         }
     }
 }
@@ -349,15 +353,15 @@ fn a_stopped_producer_holds_up_and_is_not_passed_over() {
             assert_eq!(rx.recv_timeout(SHORT * 15), Err(RecvError::TimedOut), "{kind}, {mode:?}");
         }
         let status = segment.status().unwrap();
-        assert_eq!((status.resolved, status.tombstones, status.repairs), (0, 0, 0));
-        assert_eq!((status.producers.len(), status.used_slots), (2, Some(3)));
+        assert_eq!((status.ring().resolved, status.ring().tombstones, status.repairs), (0, 0, 0));
+        assert_eq!((status.ring().producers.len(), status.ring().used_slots), (2, Some(3)));
         child.signal(libc::SIGCONT);
         child.go();
         assert_eq!(rx.recv_timeout(LONG).unwrap(), [0xFF; 40]);
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"behind");
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"last");
         child.finish();
-        assert_eq!(segment.status().unwrap().resolved, 0);
+        assert_eq!(segment.status().unwrap().ring().resolved, 0);
     }
 }
 
@@ -378,7 +382,7 @@ fn a_living_process_closes_what_it_forgot() {
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"behind");
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"its next verb");
         let status = segment.status().unwrap();
-        assert_eq!((status.resolved, status.tombstones), (0, 1));
+        assert_eq!((status.ring().resolved, status.ring().tombstones), (0, 1));
         child.kill();
     }
 }
@@ -408,7 +412,7 @@ fn a_slot_ring_outlives_everyone() {
         });
         let segment = Segment::attach(&name).unwrap();
         let status = segment.status().unwrap();
-        assert_eq!((status.attached.len(), status.producers.len()), (1, 0));
+        assert_eq!((status.attached.len(), status.ring().producers.len()), (1, 0));
         let mut rx = segment.consumer().unwrap();
         assert_eq!(rx.recv_timeout(LONG).unwrap(), payload(1, 40), "{kind}");
         for expected in ["sent", "1", "2", "3"] {
@@ -416,7 +420,10 @@ fn a_slot_ring_outlives_everyone() {
         }
         assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof), "{kind}");
         let status = segment.status().unwrap();
-        assert_eq!((status.resolved, status.tombstones, status.used_slots), (5, 5, Some(0)));
+        assert_eq!(
+            (status.ring().resolved, status.ring().tombstones, status.ring().used_slots),
+            (5, 5, Some(0))
+        );
         let producers: Vec<_> = (0..3).map(|_| segment.producer().unwrap()).collect();
         drop(producers);
     }

@@ -237,9 +237,17 @@ fn producers_killed_at_any_moment_leave_nothing_half_done() {
             assert!((certain..=certain + MOST).contains(&got), "{kind}: {got} of {certain} sent");
         }
         let status = when_cleaned_up(&name);
-        assert_eq!((status.used_slots, status.producers.len()), (Some(0), 0), "{kind}");
+        assert_eq!(
+            (status.ring().used_slots, status.ring().producers.len()),
+            (Some(0), 0),
+            "{kind}"
+        );
         assert_eq!(status.attached.len(), 2, "{kind}");
-        assert!(status.resolved <= ROUNDS * MOST, "{kind}: {} resolved", status.resolved);
+        assert!(
+            status.ring().resolved <= ROUNDS * MOST,
+            "{kind}: {} resolved",
+            status.ring().resolved
+        );
     }
 }
 
@@ -293,6 +301,6 @@ fn consumers_killed_at_any_moment_take_only_what_they_had_in_hand() {
             assert!(gap <= MOST && numbers[0] <= MOST, "{kind}, {sender}: {gap} in a row");
         }
         let status = when_cleaned_up(&name);
-        assert_eq!((status.used_slots, status.resolved), (Some(0), 0), "{kind}");
+        assert_eq!((status.ring().used_slots, status.ring().resolved), (Some(0), 0), "{kind}");
     }
 }

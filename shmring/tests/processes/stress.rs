@@ -165,8 +165,8 @@ impl Run {
         let received: u64 = all.iter().map(|word| u64::from(word.count_ones())).sum();
         assert_eq!(received, total, "lost");
         let status = segment.status().unwrap();
-        assert_eq!((status.messages_received, status.used_slots), (total, Some(0)));
-        assert_eq!((status.tombstones, status.resolved, status.repairs), (0, 0, 0));
+        assert_eq!((status.ring().messages_received, status.ring().used_slots), (total, Some(0)));
+        assert_eq!((status.ring().tombstones, status.ring().resolved, status.repairs), (0, 0, 0));
     }
 }
 

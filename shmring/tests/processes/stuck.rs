@@ -11,7 +11,7 @@ fn look(name: &Name) -> Status {
 
 fn standstill(name: &Name) -> Option<Standstill> {
     let earlier = look(name);
-    look(name).standstill_since(&earlier)
+    look(name).ring().standstill_since(earlier.ring())
 }
 
 /// A child that does what `part` is told, and says so.
@@ -53,7 +53,7 @@ fn a_producer_that_is_stopped_in_its_window_is_named() {
         child.signal(libc::SIGCONT);
         child.go();
         assert_eq!(rx.recv().unwrap(), [0xFF; 40]);
-        assert_eq!(look(&name).standstill_since(&before), None);
+        assert_eq!(look(&name).ring().standstill_since(before.ring()), None);
         assert_eq!(rx.recv().unwrap(), b"behind");
         child.finish();
         assert_eq!(standstill(&name), Some(Standstill::Empty));
@@ -89,7 +89,7 @@ fn a_dead_owner_is_named_until_it_is_cleaned_up() {
     assert_eq!(standstill(&name), Some(in_flight));
     assert_eq!(rx.recv().unwrap(), b"behind");
     assert_eq!(standstill(&name), Some(Standstill::Empty));
-    assert_eq!(segment.status().unwrap().resolved, 1);
+    assert_eq!(segment.status().unwrap().ring().resolved, 1);
 }
 
 /// Catches a sole producer that is stopped and not found, where nothing shows in the ring.
@@ -105,7 +105,7 @@ fn a_stopped_sole_producer_is_seen_to_be_stopped() {
     assert_eq!(standstill(&name), Some(Standstill::Empty));
     eventually("it is stopped", || {
         let status = look(&name);
-        let [producer] = &status.producers[..] else {
+        let [producer] = &status.ring().producers[..] else {
             panic!("{status:?}");
         };
         assert_eq!(producer.pid as i32, child.pid());

@@ -90,13 +90,13 @@ fn a_descriptor_for_reading_is_for_observing() {
     let before = segment.status().unwrap();
     let observer = Observer::from_fd(segment.share_read_only().unwrap()).unwrap();
     tx.send(b"seen").unwrap();
-    assert_eq!(observer.status().unwrap().used_bytes, before.used_bytes + 16);
+    assert_eq!(observer.status().unwrap().ring().used_bytes, before.ring().used_bytes + 16);
     assert_eq!(observer.status().unwrap().attached, before.attached);
     let text = |description| format!("{description:?}");
-    assert_eq!(text(observer.description()), text(segment.description()));
+    assert_eq!(text(observer.info()), text(segment.info()));
     let error = Segment::from_fd(segment.share_read_only().unwrap()).unwrap_err();
     assert!(matches!(error, AttachError::Denied { .. }), "{error:?}");
-    let me = segment.description().owner_uid;
+    let me = segment.info().owner_uid;
     AttachOptions::new().owner(me).attach_fd(segment.share().unwrap()).unwrap();
     for error in [
         AttachOptions::new().owner(me + 1).attach_fd(segment.share().unwrap()).unwrap_err(),

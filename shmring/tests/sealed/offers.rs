@@ -26,7 +26,7 @@ fn who_is_given_a_segment_takes_part() {
     let mut child = child::start("guest", &[path.text(), "stay"]);
     assert_eq!(child.hear(), "joined");
     let received = Segment::receive(&path).unwrap();
-    assert_eq!(received.description().name, "sealed");
+    assert_eq!(received.info().name, "sealed");
     let monitor = received.monitor().unwrap();
     let mut rx = received.consumer().unwrap();
     assert_eq!(rx.recv_timeout(LONG).unwrap(), b"from the guest");
@@ -165,7 +165,7 @@ fn a_server_is_waited_for_as_long_as_asked() {
     let _server = Server::of(&segment, &path, &AllowList::new());
     waiting.join().unwrap().unwrap();
 
-    let me = segment.description().owner_uid;
+    let me = segment.info().owner_uid;
     AttachOptions::new().owner(me).receive(&path).unwrap();
     let error = AttachOptions::new().owner(me + 1).receive(&path).unwrap_err();
     assert!(

@@ -20,7 +20,7 @@ fn no_peer_changes_the_size_or_the_seals() {
     let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
     let file = file_of(&segment);
     let len = file.metadata().unwrap().len();
-    assert_eq!(len, segment.description().total_bytes);
+    assert_eq!(len, segment.info().total_bytes);
     for other in [0, 4096, len - 1, len + 1, 2 * len] {
         let error = file.set_len(other).unwrap_err();
         assert_eq!(error.raw_os_error(), Some(libc::EPERM), "length {other}");
@@ -45,7 +45,7 @@ fn a_hole_ends_nobody() {
     tx.send(b"before").unwrap();
     let file = file_of(&segment);
     let flags = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-    let len = segment.description().total_bytes as i64;
+    let len = segment.info().total_bytes as i64;
     // SAFETY: empties a file of this test's own, which is mapped as atomics only.
     assert_eq!(unsafe { libc::fallocate(file.as_raw_fd(), flags, 0, len) }, 0);
     // Any answer will do but a signal.
@@ -57,13 +57,13 @@ fn a_hole_ends_nobody() {
 fn the_label_is_no_name() {
     let label = Name::new();
     let segment = Segment::create_sealed(&label, &smallest()).unwrap();
-    assert_eq!(segment.description().name, *label);
+    assert_eq!(segment.info().name, *label);
     assert!(!label.path().exists());
     assert!(!shmring::list().unwrap().contains(&label.to_string()));
     // Not unique: it is for people.
     let other = Segment::create_sealed(&label, &smallest()).unwrap();
     let received = Segment::from_fd(other.share().unwrap()).unwrap();
-    assert_eq!(received.description().name, *label);
+    assert_eq!(received.info().name, *label);
     assert_eq!(received.status().unwrap().attached.len(), 2);
     assert_eq!(segment.status().unwrap().attached.len(), 1);
 
@@ -83,8 +83,8 @@ fn what_has_a_name_is_not_shared() {
         assert!(matches!(&error, ShareError::NotSealed { name: n } if *n == *name), "{error:?}");
     }
     let sealed = sealed();
-    let (one, other) = (named.description(), sealed.description());
-    assert_eq!((one.kind, one.total_bytes), (other.kind, other.total_bytes));
+    let (one, other) = (named.info(), sealed.info());
+    assert_eq!((one.ring().kind, one.total_bytes), (other.ring().kind, other.total_bytes));
     assert_eq!(other.mode, 0o644);
     assert_eq!(file_of(&sealed).metadata().unwrap().len(), one.total_bytes);
 }

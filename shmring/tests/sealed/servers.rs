@@ -89,7 +89,7 @@ fn what_is_no_greeting_is_refused() {
     // A label that is no name is only a label.
     let odd = [sound.clone(), b"/../x\n".to_vec()].concat();
     let received = answer(&odd, &files(&segment, 3), |path| Segment::receive(path)).unwrap();
-    assert_eq!(received.description().name, "memfd");
+    assert_eq!(received.info().name, "memfd");
 }
 
 /// Catches files that are mapped without a look at each, that are kept though nobody asked

@@ -120,7 +120,7 @@ fn an_observer_of_another_user_stays_one() {
 pub(crate) fn observe(args: &[String]) {
     become_nobody();
     let observer = Observer::receive(&args[0]).unwrap();
-    assert_eq!(observer.status().unwrap().used_bytes, 16);
+    assert_eq!(observer.status().unwrap().ring().used_bytes, 16);
     let refused = |result: i64, call: &str| {
         assert_eq!(result, -1, "{call}");
         Error::last_os_error().raw_os_error().unwrap()

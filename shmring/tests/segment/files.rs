@@ -6,9 +6,9 @@ use std::os::unix::fs::{FileExt, symlink};
 
 use shmring::{AttachError, Config, CreateError, Observer, Segment};
 
-use crate::common::{HeaderPage, Name, watchdog};
+use crate::common::{ENTRY, Name, PROLOGUE_BYTES, Prologue, watchdog};
 
-const HASH: u64 = 4_420_908_528_755_944_809;
+const HASH: u64 = 8_204_841_536_657_875_411;
 
 /// What attaching and looking say, which must be the same; neither changes the file.
 fn refusal(name: &Name) -> AttachError {
@@ -88,7 +88,7 @@ fn a_file_of_another_length_is_corrupt() {
     let name = Name::new();
     name.create(&Config::spsc().capacity_bytes(4096));
     let file = OpenOptions::new().write(true).open(name.path()).unwrap();
-    for len in [4096, 28_672, 32_767, 32_769, 1 << 20] {
+    for len in [4096, 8192, 32_768, 36_863, 36_865, 1 << 20] {
         file.set_len(len).unwrap();
         let error = refusal(&name);
         assert!(
@@ -120,31 +120,37 @@ fn corrupt(what: &str) -> impl Fn(&AttachError) -> bool {
 fn each_header_field_is_checked() {
     type Check = Box<dyn Fn(&AttachError) -> bool>;
     let cases: Vec<(usize, u64, bool, Check)> = vec![
-        (1, 1, true, Box::new(incompatible("version", 1, 3))),
+        (1, 3, true, Box::new(incompatible("version", 3, 4))),
         (2, 77, true, Box::new(incompatible("layout hash", 77, HASH))),
-        (3, 32_769, true, Box::new(corrupt("total length"))),
-        (4, 6, true, Box::new(incompatible("kind", 6, 5))),
-        (4, 2, true, Box::new(corrupt("geometry"))),
+        (3, 36_865, true, Box::new(corrupt("total length"))),
+        (4, 0, true, Box::new(corrupt("number of rings"))),
         (5, 4, true, Box::new(incompatible("fence mode", 4, 3))),
-        (6, 4095, true, Box::new(corrupt("geometry"))),
-        (6, 1 << 33, true, Box::new(corrupt("total length"))),
-        (7, 0, true, Box::new(corrupt("geometry"))),
-        (8, 1000, true, Box::new(corrupt("geometry"))),
-        (9, 8, true, Box::new(corrupt("memory flags"))),
-        (12, 64, true, Box::new(corrupt("a word that its kind does not use"))),
-        (300, 1, true, Box::new(corrupt("a word that its kind does not use"))),
-        (11, 1 << 32, true, Box::new(corrupt("creator pid"))),
+        (6, 0, true, Box::new(corrupt("geometry"))),
+        (7, 1000, true, Box::new(corrupt("geometry"))),
+        (8, 8, true, Box::new(corrupt("memory flags"))),
+        (10, 1 << 32, true, Box::new(corrupt("creator pid"))),
+        (11, 1025, true, Box::new(corrupt("length of the metadata"))),
+        (300, 1, true, Box::new(corrupt("a word that has no meaning here"))),
+        (ENTRY, 6, true, Box::new(incompatible("kind", 6, 5))),
+        (ENTRY, 2, true, Box::new(corrupt("geometry"))),
+        (ENTRY + 2, 4095, true, Box::new(corrupt("geometry"))),
+        (ENTRY + 2, 1 << 33, true, Box::new(corrupt("total length"))),
+        (ENTRY + 3, 64, true, Box::new(corrupt("a word that has no meaning here"))),
+        (ENTRY + 9, 0, true, Box::new(corrupt("a word that has no meaning here"))),
+        (ENTRY + 10, 4096, true, Box::new(corrupt("a word that has no meaning here"))),
         // Without a checksum to match, the same is damage; so it is in any other word.
-        (3, 32_769, false, Box::new(corrupt("checksum"))),
+        (3, 36_865, false, Box::new(corrupt("checksum"))),
         (10, 1, false, Box::new(corrupt("checksum"))),
         (300, 1, false, Box::new(corrupt("checksum"))),
+        (ENTRY + 2, 8192, false, Box::new(corrupt("checksum"))),
+        (1023, 1, false, Box::new(corrupt("checksum"))),
         (511, 1, false, Box::new(corrupt("checksum"))),
     ];
     let name = Name::new();
     name.create(&Config::spsc().capacity_bytes(4096));
     let sound = fs::read(name.path()).unwrap();
     for (word, value, signed, is_right) in cases {
-        let mut page = HeaderPage(sound[..4096].to_vec());
+        let mut page = Prologue::of(&sound);
         page.set(word, value);
         if signed {
             page.sign();
@@ -155,7 +161,7 @@ fn each_header_field_is_checked() {
         assert!(is_right(&error), "word {word} = {value}: {error:?}");
         assert!(error.to_string().contains(&*name));
         assert!(shmring::list().unwrap().contains(&name.to_string()), "damaged is still listed");
-        file.write_all_at(&sound[..4096], 0).unwrap();
+        file.write_all_at(&sound[..PROLOGUE_BYTES], 0).unwrap();
         Segment::attach(&name).unwrap();
     }
 }
@@ -166,7 +172,7 @@ fn each_header_field_is_checked() {
 fn a_segment_is_an_ordinary_shared_memory_object() {
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
-    let total_bytes = segment.description().total_bytes;
+    let total_bytes = segment.info().total_bytes;
     let object = CString::new(format!("/{}", &*name)).unwrap();
     // SAFETY: the name is a valid string; the descriptor is wrapped below.
     let fd = unsafe { libc::shm_open(object.as_ptr(), libc::O_RDONLY, 0) };

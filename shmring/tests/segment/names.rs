@@ -57,7 +57,7 @@ fn the_longest_and_oddest_names_work() {
     let oddest = format!("{}. ä\n\"%s*-", &*unique);
     for name in [longest, oddest].map(Name::of) {
         let segment = name.create(&smallest());
-        assert_eq!(segment.description().name, *name);
+        assert_eq!(segment.info().name, *name);
         assert!(shmring::list().unwrap().contains(&name.to_string()));
         let consumer = Segment::attach(&name).unwrap().consumer();
         assert!(consumer.is_ok());
@@ -72,7 +72,7 @@ fn a_leading_slash_changes_nothing() {
     let name = Name::new();
     let slashed = format!("/{}", &*name);
     let segment = Segment::create(&slashed, &smallest()).unwrap();
-    assert_eq!(segment.description().name, *name);
+    assert_eq!(segment.info().name, *name);
     assert!(matches!(
         Segment::create(&name, &smallest()).unwrap_err(),
         CreateError::Exists { name: found } if found == *name
@@ -111,7 +111,7 @@ fn attach_waits_for_a_name_to_appear() {
         std::thread::sleep(SHORT);
         let segment = name.create(&smallest());
         let attached = waiting.join().unwrap();
-        assert_eq!(attached.description().created, segment.description().created);
+        assert_eq!(attached.info().created, segment.info().created);
     });
 }
 
@@ -129,7 +129,7 @@ fn unlinking_leaves_those_attached_alone() {
     drop(consumer);
     assert!(segment.consumer().is_ok());
     assert_eq!(other.status().unwrap().attached.len(), 1);
-    assert!(other.status().unwrap().producers.is_empty());
+    assert!(other.status().unwrap().ring().producers.is_empty());
 }
 
 /// Catches a capacity that is rounded down, wraps around, or is taken as it is.
@@ -138,11 +138,11 @@ fn capacities_are_rounded_up_or_refused() {
     let name = Name::new();
     for (asked, expected) in [(1, 4096), (4096, 4096), (4097, 8192), (100_000, 131_072)] {
         let segment = name.create(&Config::spsc().capacity_bytes(asked));
-        let description = segment.description();
-        assert_eq!(description.capacity_bytes, expected);
-        assert_eq!(description.max_message_bytes, expected / 2 - 16);
-        assert_eq!(description.total_bytes, 28_672 + expected);
-        assert_eq!(name.path().metadata().unwrap().len(), 28_672 + expected);
+        let description = segment.info();
+        assert_eq!(description.ring().capacity_bytes, expected);
+        assert_eq!(description.ring().max_message_bytes, expected / 2 - 16);
+        assert_eq!(description.total_bytes, 32_768 + expected);
+        assert_eq!(name.path().metadata().unwrap().len(), 32_768 + expected);
         Segment::unlink(&name).unwrap();
     }
     for asked in [0, (1 << 33) + 1, 1 << 34, u64::MAX - 1, u64::MAX] {
@@ -172,8 +172,8 @@ fn the_description_tells_what_was_made() {
     let stat = name.path().metadata().unwrap();
     assert_eq!(stat.permissions().mode() & 0o7777, 0o640);
     let attached = Segment::attach(&name).unwrap();
-    for description in [made.description(), attached.description()] {
-        assert_eq!(description.kind, Kind::Spsc);
+    for description in [made.info(), attached.info()] {
+        assert_eq!(description.ring().kind, Kind::Spsc);
         assert_eq!((description.mode, description.owner_uid), (0o640, stat.uid()));
         assert_eq!(description.creator_pid, std::process::id());
         assert!(description.created >= before - Duration::from_secs(1));

@@ -19,26 +19,26 @@ fn an_observer_changes_nothing_and_sees_everything() {
     fs::set_permissions(name.path(), Permissions::from_mode(0o444)).unwrap();
     let before = fs::read(name.path()).unwrap();
     let observer = Observer::open(&name).unwrap();
-    let description = observer.description();
+    let description = observer.info();
     assert_eq!(description.name, *name);
-    assert_eq!((description.mode, description.capacity_bytes), (0o444, 4096));
+    assert_eq!((description.mode, description.ring().capacity_bytes), (0o444, 4096));
     for _ in 0..3 {
         let status = observer.status().unwrap();
-        assert_eq!((status.used_bytes, status.messages_received), (9 * 48, 1));
-        assert!(!status.closed);
+        assert_eq!((status.ring().used_bytes, status.ring().messages_received), (9 * 48, 1));
+        assert!(!status.ring().closed);
         let own = segment.status().unwrap();
         assert_eq!(status.attached, own.attached);
         assert_eq!((status.attached.len(), status.attached[0].pid), (1, std::process::id()));
-        assert_eq!(status.producers, own.producers);
-        assert_eq!(status.consumers.first(), status.attached.first());
+        assert_eq!(status.ring().producers, own.ring().producers);
+        assert_eq!(status.ring().consumers.first(), status.attached.first());
     }
     drop(observer);
     assert_eq!(fs::read(name.path()).unwrap(), before);
     drop((producer, consumer));
     let observer = Observer::open(&name).unwrap();
-    assert!(observer.status().unwrap().producers.is_empty());
+    assert!(observer.status().unwrap().ring().producers.is_empty());
     segment.close();
-    assert!(observer.status().unwrap().closed);
+    assert!(observer.status().unwrap().ring().closed);
     drop(segment);
     assert!(observer.status().unwrap().attached.is_empty());
 }
@@ -79,14 +79,14 @@ fn an_observer_survives_hostile_tables() {
     let observer = Observer::open(&name).unwrap();
     let file = OpenOptions::new().write(true).open(name.path()).unwrap();
     for (round, fill) in [0xFF, 0x01, 0x80, 0x08].into_iter().enumerate() {
-        file.write_all_at(&vec![fill; 32_768 - 4096], 4096).unwrap();
+        file.write_all_at(&vec![fill; 32_768 - 8192], 8192).unwrap();
         check(&observer, &segment);
         for number in 0..50 {
-            let mut bytes = payload(1000 * round as u64 + number, 32_768 - 4096);
+            let mut bytes = payload(1000 * round as u64 + number, 32_768 - 8192);
             // Positions between words have a test of their own.
-            bytes[24_576 - 4096] &= 0xF8;
-            bytes[24_704 - 4096] &= 0xF8;
-            file.write_all_at(&bytes, 4096).unwrap();
+            bytes[28_672 - 8192] &= 0xF8;
+            bytes[28_800 - 8192] &= 0xF8;
+            file.write_all_at(&bytes, 8192).unwrap();
             check(&observer, &segment);
         }
     }
@@ -94,7 +94,7 @@ fn an_observer_survives_hostile_tables() {
 
 fn check(observer: &Observer, segment: &Segment) {
     for status in [observer.status().unwrap(), segment.status().unwrap()] {
-        assert!(status.used_bytes <= 4096 && status.attached.len() <= 64);
+        assert!(status.ring().used_bytes <= 4096 && status.attached.len() <= 64);
         assert!(!format!("{status:?}").is_empty());
     }
 }

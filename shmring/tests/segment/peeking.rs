@@ -14,7 +14,7 @@ use shmring::{
 use crate::common::{Name, SLOT_KINDS, payload, slots, watchdog};
 
 /// Where the words lie in the file, with the default tables.
-const DATA: u64 = 28_672;
+const DATA: u64 = 32_768;
 
 fn peek(name: &Name) -> Peeked {
     Observer::open(name).unwrap().peek(usize::MAX, usize::MAX).unwrap()
@@ -174,17 +174,20 @@ fn numbered(number: u64) -> Vec<u8> {
 /// message that is shown. How many that were.
 fn look_at(name: &Name, is_over: &AtomicBool, expected: impl Fn(u64) -> Vec<u8>) -> usize {
     let observer = Observer::open(name).unwrap();
-    let description = observer.description();
-    let capacity = description.slots.unwrap_or(description.capacity_bytes);
+    let description = observer.info();
+    let capacity = description.ring().slots.unwrap_or(description.ring().capacity_bytes);
     let (mut shown, mut last) = (0, 0);
     while !is_over.load(Ordering::Relaxed) {
         let status = observer.status().unwrap();
-        assert!(!matches!(status.front, Front::Corrupt(_)), "{:?}", status.front);
-        assert!((status.head..=status.head + capacity).contains(&status.tail), "{status:?}");
-        assert!(status.head >= last, "head went back");
+        assert!(!matches!(status.ring().front, Front::Corrupt(_)), "{:?}", status.ring().front);
+        assert!(
+            (status.ring().head..=status.ring().head + capacity).contains(&status.ring().tail),
+            "{status:?}"
+        );
+        assert!(status.ring().head >= last, "head went back");
         let peeked = observer.peek(64, usize::MAX).unwrap();
         assert!(!matches!(peeked.end, PeekEnd::Corrupt(_)), "{:?}", peeked.end);
-        last = status.head;
+        last = status.ring().head;
         let mut end = last;
         for pending in &peeked.messages {
             assert!(pending.start >= end, "out of order");
@@ -229,7 +232,7 @@ fn under_full_traffic_every_message_shown_is_whole() {
     // Small rings, so that they are overwritten all the time.
     for config in configs() {
         let name = Name::new();
-        let kind = name.create(&config).description().kind;
+        let kind = name.create(&config).info().ring().kind;
         let attaches = |role| {
             let count = if kind.shares(role) { 2 } else { 1 };
             (0..count).map(|_| Segment::attach(&name).unwrap())

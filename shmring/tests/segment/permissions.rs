@@ -61,7 +61,7 @@ fn what_everybody_may_write_is_refused_unless_accepted() {
 fn the_owner_is_the_one_asked_for() {
     let name = Name::new();
     let made = name.create(&smallest());
-    let me = made.description().owner_uid;
+    let me = made.info().owner_uid;
     AttachOptions::new().owner(me).attach(&name).unwrap();
     let refused = AttachOptions::new().owner(me + 1).attach(&name).unwrap_err();
     assert!(
@@ -75,7 +75,7 @@ fn the_owner_is_the_one_asked_for() {
         return;
     }
     chown(name.path(), Some(NOBODY), None).unwrap();
-    assert_eq!(Segment::attach(&name).unwrap().description().owner_uid, NOBODY);
+    assert_eq!(Segment::attach(&name).unwrap().info().owner_uid, NOBODY);
     let refused = AttachOptions::new().owner(me).attach(&name).unwrap_err();
     assert!(
         matches!(refused, AttachError::WrongOwner { expected, found: NOBODY, .. }
@@ -153,7 +153,7 @@ fn only_its_owner_removes_what_another_user_left() {
     let before = fs::metadata(shared.path()).unwrap().ino();
     child::start("replace", &[&private, &shared]).finish();
     assert_eq!(fs::metadata(shared.path()).unwrap().ino(), before, "it was replaced");
-    assert_eq!(Segment::attach(&private).unwrap().status().unwrap().messages_received, 0);
+    assert_eq!(Segment::attach(&private).unwrap().status().unwrap().ring().messages_received, 0);
 }
 
 /// In the child: tries to get rid of root's segments, and uses what it may.

@@ -49,9 +49,12 @@ fn a_segment_that_nobody_uses_is_replaced() {
     segment.close();
     drop((segment, producer, consumer));
     let new = recreate(&name, &Config::spsc().capacity_bytes(8192).mode(0o644));
-    assert_eq!((new.description().capacity_bytes, new.description().mode), (8192, 0o644));
+    assert_eq!((new.info().ring().capacity_bytes, new.info().mode), (8192, 0o644));
     let status = new.status().unwrap();
-    assert_eq!((status.used_bytes, status.closed, status.attached.len()), (0, false, 1));
+    assert_eq!(
+        (status.ring().used_bytes, status.ring().closed, status.attached.len()),
+        (0, false, 1)
+    );
     assert!(matches!(new.consumer().unwrap().try_recv(), Err(shmring::TryRecvError::Empty)));
     let fresh = Name::new();
     recreate(&fresh, &smallest());
@@ -142,6 +145,6 @@ fn racing_replacements_leave_one_segment() {
         }
         assert_eq!(winners.len(), 1);
         let attached = Segment::attach(&name).unwrap();
-        assert_eq!(attached.description().created, winners[0].description().created);
+        assert_eq!(attached.info().created, winners[0].info().created);
     }
 }

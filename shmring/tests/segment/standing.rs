@@ -9,9 +9,9 @@ use shmring::{
 use crate::common::{LONG, Name, SLOT_KINDS, eventually, payload, slots, watchdog};
 
 /// Where the words lie in the file, with the default tables.
-const TAIL: u64 = 24_576;
+const TAIL: u64 = 28_672;
 const HEAD: u64 = 24_704;
-const DATA: u64 = 28_672;
+const DATA: u64 = 32_768;
 
 fn look(name: &Name) -> Status {
     Observer::open(name).unwrap().status().unwrap()
@@ -19,9 +19,9 @@ fn look(name: &Name) -> Status {
 
 /// Why nothing moves, seen from outside and from within.
 fn standstill(name: &Name, segment: &Segment) -> Standstill {
-    let from_outside = look(name).standstill_since(&look(name)).expect("a standstill");
+    let from_outside = look(name).ring().standstill_since(look(name).ring()).expect("a standstill");
     let earlier = segment.status().unwrap();
-    let from_within = segment.status().unwrap().standstill_since(&earlier);
+    let from_within = segment.status().unwrap().ring().standstill_since(earlier.ring());
     assert_eq!(from_within.as_ref(), Some(&from_outside));
     from_outside
 }
@@ -34,7 +34,7 @@ fn positions_counters_and_roles() {
     for config in configs.into_iter().chain([Config::spsc().capacity_bytes(4096)]) {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&config);
-        let unit = if segment.description().slots.is_some() { 1 } else { 32 };
+        let unit = if segment.info().ring().slots.is_some() { 1 } else { 32 };
         for number in 0..5 {
             tx.send(&payload(number, 20)).unwrap();
         }
@@ -43,17 +43,20 @@ fn positions_counters_and_roles() {
         }
         drop(segment.consumer());
         let status = look(&name);
-        assert_eq!((status.head, status.tail), (2 * unit, 5 * unit));
-        assert_eq!((status.messages_received, status.front), (2, Front::Message));
-        assert!(!status.full);
-        let shares = segment.description().kind.shares(Role::Consumer);
+        assert_eq!((status.ring().head, status.ring().tail), (2 * unit, 5 * unit));
+        assert_eq!((status.ring().messages_received, status.ring().front), (2, Front::Message));
+        assert!(!status.ring().full);
+        let shares = segment.info().ring().kind.shares(Role::Consumer);
         let consumers = if shares { 2 } else { 1 };
-        assert_eq!((status.producers_so_far, status.consumers_so_far), (1, consumers));
-        assert_eq!(status.holders.len(), 2);
+        assert_eq!(
+            (status.ring().producers_so_far, status.ring().consumers_so_far),
+            (1, consumers)
+        );
+        assert_eq!(status.ring().holders.len(), 2);
         for (role, all) in
-            [(Role::Producer, &status.producers), (Role::Consumer, &status.consumers)]
+            [(Role::Producer, &status.ring().producers), (Role::Consumer, &status.ring().consumers)]
         {
-            let holders: Vec<_> = status.holders_of(role).collect();
+            let holders: Vec<_> = status.ring().holders_of(role).collect();
             assert_eq!(holders.len(), 1);
             assert_eq!(holders[0].participant, all[0]);
             assert_eq!(
@@ -62,13 +65,13 @@ fn positions_counters_and_roles() {
             );
             assert_eq!(holders[0].sleeps_until, None);
         }
-        let process = status.producers[0].process().expect("this process");
+        let process = status.ring().producers[0].process().expect("this process");
         let own = std::fs::read_to_string("/proc/self/comm").unwrap();
         assert_eq!(process.command, own.trim_end());
         drop((tx, rx));
         let status = look(&name);
-        assert!(status.holders.is_empty());
-        assert_eq!(status.producers_so_far, 1);
+        assert!(status.ring().holders.is_empty());
+        assert_eq!(status.ring().producers_so_far, 1);
     }
 }
 
@@ -86,9 +89,13 @@ fn what_is_not_taken_or_not_sent() {
         let before = look(&name);
         while tx.try_send(b"more").is_ok() {}
         assert_eq!(standstill(&name, &segment), Standstill::Full);
-        assert_eq!(look(&name).standstill_since(&before), Some(Standstill::Full));
+        assert_eq!(look(&name).ring().standstill_since(before.ring()), Some(Standstill::Full));
         rx.recv().unwrap();
-        assert_eq!(look(&name).standstill_since(&before), None, "something was received");
+        assert_eq!(
+            look(&name).ring().standstill_since(before.ring()),
+            None,
+            "something was received"
+        );
         while rx.try_recv().is_ok() {}
         assert_eq!(standstill(&name, &segment), Standstill::Empty);
     }
@@ -114,11 +121,12 @@ fn a_record_ring_is_full_for_who_waits() {
     assert_eq!(standstill(&name, &segment), Standstill::NotTaken);
     thread::scope(|scope| {
         let sender = scope.spawn(|| tx.send_timeout(&[3; 1500], LONG));
-        eventually("the sender sleeps", || (look(&name).sleepers == 1).then_some(()));
+        eventually("the sender sleeps", || (look(&name).ring().sleepers == 1).then_some(()));
         // It wakes now and then to look after the dead.
         eventually("it is full", || {
             let asleep = look(&name);
-            (look(&name).standstill_since(&asleep) == Some(Standstill::Full)).then_some(())
+            (look(&name).ring().standstill_since(asleep.ring()) == Some(Standstill::Full))
+                .then_some(())
         });
         rx.recv().unwrap();
         sender.join().unwrap().unwrap();
@@ -167,11 +175,14 @@ fn a_claimed_position_names_who_announced_it() {
 
             let before = look(&name);
             // The tombstone at head was passed by nobody yet.
-            assert_eq!((before.used_slots, before.messages_received), (Some(3), start));
+            assert_eq!(
+                (before.ring().used_slots, before.ring().messages_received),
+                (Some(3), start)
+            );
             reservation.commit();
             let after = look(&name);
-            assert_eq!(after.standstill_since(&before), None);
-            assert_eq!(after.standstill_since(&after.clone()), Some(Standstill::NotTaken));
+            assert_eq!(after.ring().standstill_since(before.ring()), None);
+            assert_eq!(after.ring().standstill_since(after.ring()), Some(Standstill::NotTaken));
         }
     }
 }
@@ -197,7 +208,9 @@ fn a_batch_is_announced_as_a_whole() {
     let seen = std::cell::RefCell::new(Vec::new());
     let look = || {
         let now = segment.status().unwrap();
-        if let Some(Standstill::InFlight { position, tickets }) = now.standstill_since(&now) {
+        if let Some(Standstill::InFlight { position, tickets }) =
+            now.ring().standstill_since(now.ring())
+        {
             seen.borrow_mut().push((position, tickets[0].announced.clone()));
         }
     };

@@ -75,7 +75,7 @@ pub(crate) fn other_user(args: &[String]) {
     say(format!("shared: sent, {}", unlink(shared)));
     // A process that changed its user still reaches its own descriptors.
     let made = Segment::create(own, &Config::spsc().capacity_bytes(4096)).unwrap();
-    assert_eq!(made.description().owner_uid, NOBODY);
+    assert_eq!(made.info().owner_uid, NOBODY);
     Segment::attach(own).unwrap();
     Segment::unlink(own).unwrap();
     say("own: made");
@@ -164,7 +164,7 @@ pub(crate) fn full() {
             Some(segment)
         }
         Err(CreateError::NoSpace { needed_bytes, free_bytes, .. }) => {
-            assert_eq!(needed_bytes, 28_672 + capacity);
+            assert_eq!(needed_bytes, 32_768 + capacity);
             assert!(free_bytes < needed_bytes && free_bytes <= 1 << 20);
             say("refused");
             None

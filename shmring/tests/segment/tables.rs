@@ -78,11 +78,11 @@ fn each_role_has_one_owner_who_is_named() {
             }
         }
         let status = other.status().unwrap();
-        assert_eq!(status.producers[0].pid, me());
-        assert_eq!(status.consumers[0].pid, me());
+        assert_eq!(status.ring().producers[0].pid, me());
+        assert_eq!(status.ring().consumers[0].pid, me());
         drop((producer, consumer));
         let status = other.status().unwrap();
-        assert!(status.producers.is_empty() && status.consumers.is_empty());
+        assert!(status.ring().producers.is_empty() && status.ring().consumers.is_empty());
     }
 }
 
@@ -93,9 +93,9 @@ fn a_closed_ring_is_drained_but_not_filled() {
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     segment.producer().unwrap().send(b"last").unwrap();
-    assert!(!segment.status().unwrap().closed);
+    assert!(!segment.status().unwrap().ring().closed);
     segment.close();
-    assert!(segment.status().unwrap().closed);
+    assert!(segment.status().unwrap().ring().closed);
     assert!(matches!(segment.producer().unwrap_err(), JoinError::Closed));
     let mut consumer = Segment::attach(&name).unwrap().consumer().unwrap();
     assert_eq!(consumer.recv().unwrap(), b"last");

@@ -105,7 +105,7 @@ fn making_a_segment_reports_how_far_it_is() {
             let reports = Arc::clone(&reports);
             move |done, total| reports.lock().unwrap().push((done, total))
         });
-        let total = name.create(&config).description().total_bytes * times;
+        let total = name.create(&config).info().total_bytes * times;
         Segment::unlink(&name).unwrap();
         let reports = reports.lock().unwrap();
         assert!(reports.is_sorted() && reports.len() >= 16, "{reports:?}");

@@ -12,7 +12,7 @@ use crate::scene::{Orphans, descriptors, fork_sleeper};
 
 /// Where the attach table begins, and how far its entries are apart; the first byte of each
 /// is its token.
-const TABLE: i64 = 4096;
+const TABLE: i64 = 8192;
 const ENTRY_BYTES: i64 = 64;
 /// The test, the cleaner and the one that dies: the table is full.
 const ATTACHES: u64 = 3;
@@ -146,10 +146,10 @@ fn a_cleaner_that_is_stuck_keeps_no_position_from_others() {
         let orphan = scene.get_stuck(stopped);
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"sent");
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"after");
-        assert_eq!(scene.segment.status().unwrap().tombstones, 1);
+        assert_eq!(scene.segment.status().unwrap().ring().tombstones, 1);
         // Who is refused a role has looked for the dead first.
         assert!(scene.segment.consumer().is_err());
-        assert_eq!(scene.segment.status().unwrap().producers.len(), 1);
+        assert_eq!(scene.segment.status().unwrap().ring().producers.len(), 1);
         scene.assert_entry_is_kept_for(stopped, orphan);
     }
 }

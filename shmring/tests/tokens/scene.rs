@@ -43,7 +43,7 @@ impl Scene {
     pub(crate) fn assert_held(&mut self, pid: i32) {
         let listed = self.listed(pid);
         assert!(listed.len() == 1 && listed[0].alive, "{listed:?}");
-        let holder = self.segment.status().unwrap().producers;
+        let holder = self.segment.status().unwrap().ring().producers.clone();
         assert!(holder.len() == 1 && holder[0] == listed[0], "{holder:?}");
         let refused = self.segment.producer().unwrap_err();
         assert!(

@@ -24,7 +24,7 @@ fn own(status: &Status) -> (usize, usize) {
     let count = |list: &[shmring::Participant]| {
         list.iter().filter(|participant| participant.pid == pid && participant.alive).count()
     };
-    (count(&status.attached), count(&status.producers))
+    (count(&status.attached), count(&status.ring().producers))
 }
 
 /// Attaches, takes a role, sends, and looks each time whether all that is still there.

@@ -36,12 +36,12 @@ fn a_batch_without_room_sends_nothing() {
     let (segment, mut tx, mut rx) = name.pair(4096);
     tx.send(&[0; 1500]).unwrap();
     tx.send(&[0; 1500]).unwrap();
-    let used = segment.status().unwrap().used_bytes;
+    let used = segment.status().unwrap().ring().used_bytes;
     for _ in 0..3 {
         let batch = [[7; 200]; 8];
         assert_eq!(tx.try_send_batch(&batch), Err(TrySendError::Full));
         assert_eq!(tx.send_batch_timeout(&batch, SHORT), Err(SendError::TimedOut));
-        assert_eq!(segment.status().unwrap().used_bytes, used);
+        assert_eq!(segment.status().unwrap().ring().used_bytes, used);
     }
     assert_eq!((rx.recv().unwrap().len(), rx.recv().unwrap().len()), (1500, 1500));
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
@@ -200,7 +200,7 @@ fn a_visitor_that_panics_consumes_nothing() {
             })
         }));
         assert!(result.is_err());
-        assert_eq!(segment.status().unwrap().messages_received, 0);
+        assert_eq!(segment.status().unwrap().ring().messages_received, 0);
     }
     let mut received = Vec::new();
     assert_eq!(rx.recv_batch(9, |message| received.push(message.to_vec())), Ok(3));

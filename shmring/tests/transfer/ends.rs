@@ -145,7 +145,7 @@ fn a_closed_ring_is_drained_and_then_ends() {
             assert_eq!(rx.recv(), Err(RecvError::Eof));
             assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));
         }
-        assert!(segment.status().unwrap().closed);
+        assert!(segment.status().unwrap().ring().closed);
     }
 }
 
@@ -253,7 +253,7 @@ fn the_last_message_comes_before_the_end() {
 #[test]
 fn a_loop_ends_with_the_stream_or_with_an_error() {
     /// Where the first record lies in the file, with the default tables.
-    const DATA: u64 = 28_672;
+    const DATA: u64 = 32_768;
     let name = Name::new();
     let (segment, mut tx, mut rx) = name.pair(4096);
     for round in 0..3 {
@@ -264,7 +264,7 @@ fn a_loop_ends_with_the_stream_or_with_an_error() {
         assert!(rx.iter().next().is_none());
         tx = segment.producer().unwrap();
     }
-    let head = segment.status().unwrap().head;
+    let head = segment.status().unwrap().ring().head;
     tx.send(b"good").unwrap();
     tx.send(b"bad").unwrap();
     name.poke(DATA + head + 16, 7);

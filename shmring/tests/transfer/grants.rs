@@ -23,7 +23,7 @@ fn a_dropped_reservation_never_was() {
         tx.send(&payload(round, 100)).unwrap();
         assert_eq!(rx.recv().unwrap(), payload(round, 100));
     }
-    assert_eq!(segment.status().unwrap().messages_received, 500);
+    assert_eq!(segment.status().unwrap().ring().messages_received, 500);
 }
 
 /// Catches a ring whose health depends on a destructor.
@@ -112,13 +112,13 @@ fn a_peek_leaves_the_message_until_it_is_released() {
         let peek = rx.peek().unwrap();
         assert_eq!(peek.message().to_vec(), payload(1, 20));
     }
-    assert_eq!(segment.status().unwrap().messages_received, 0);
+    assert_eq!(segment.status().unwrap().ring().messages_received, 0);
     // A new consumer finds what the old one only looked at.
     drop(rx);
     let mut rx = segment.consumer().unwrap();
     rx.peek().unwrap().release();
     assert_eq!(rx.recv().unwrap(), payload(2, 30));
-    assert_eq!(segment.status().unwrap().messages_received, 2);
+    assert_eq!(segment.status().unwrap().ring().messages_received, 2);
 }
 
 /// Catches a message that comes again and does not say so, and one that says so and was
@@ -233,7 +233,7 @@ fn handles_move_between_threads_and_are_not_shared() {
 fn everything_can_be_printed() {
     let name = Name::new();
     let (segment, mut tx, mut rx) = name.pair(4096);
-    let mut texts = vec![format!("{segment:?}{:?}", segment.description())];
+    let mut texts = vec![format!("{segment:?}{:?}", segment.info())];
     texts.push(format!("{:?}{:?}", segment.status(), segment.obtained()));
     texts.push(format!("{:?}{:?}", Observer::open(&name), Config::spsc()));
     tx.send(b"secret").unwrap();

@@ -24,10 +24,13 @@ fn round_trips<T: Element + Pod>() {
     for count in [1, 2, 8, 64] {
         let name = Name::new();
         let (segment, mut tx, mut rx) = ring::<T>(&name, count);
-        let description = segment.description();
+        let description = segment.info();
         let size = size_of::<T>() as u64;
-        assert_eq!(description.capacity_bytes, count * size);
-        assert_eq!((description.slots, description.slot_bytes), (Some(count), Some(size)));
+        assert_eq!(description.ring().capacity_bytes, count * size);
+        assert_eq!(
+            (description.ring().slots, description.ring().slot_bytes),
+            (Some(count), Some(size))
+        );
         let mut number = 0;
         for way in 0..60_u64 {
             number += 1;
@@ -74,7 +77,7 @@ fn round_trips<T: Element + Pod>() {
                 1 => tx.try_send_slice(&sent).unwrap(),
                 _ => tx.send_slice_timeout(&sent, SHORT).unwrap(),
             }
-            assert_eq!(segment.status().unwrap().used_slots, Some(sent.len() as u64));
+            assert_eq!(segment.status().unwrap().ring().used_slots, Some(sent.len() as u64));
             let mut buffer = vec![T::zeroed(); 1 + (round * 5 % 17) as usize];
             let mut received = Vec::new();
             while received.len() < sent.len() {
@@ -88,7 +91,7 @@ fn round_trips<T: Element + Pod>() {
             }
             assert!(same(&received, &sent), "{count} of {}, round {round}", T::TYPE);
         }
-        assert_eq!(segment.status().unwrap().messages_received, number);
+        assert_eq!(segment.status().unwrap().ring().messages_received, number);
     }
 }
 
@@ -140,7 +143,7 @@ fn a_full_packed_ring_takes_nothing_until_there_is_room() {
         for lap in 0..3 {
             let sent = elements::<Rgb>(lap, max);
             sent.iter().for_each(|element| tx.try_send(element).unwrap());
-            assert_eq!(segment.status().unwrap().used_slots, Some(count));
+            assert_eq!(segment.status().unwrap().ring().used_slots, Some(count));
             for _ in 0..2 {
                 assert_eq!(tx.try_send(&sent[0]), Err(TrySendError::Full));
                 assert_eq!(tx.send_timeout(&sent[0], SHORT / 10), Err(SendError::TimedOut));
@@ -191,7 +194,7 @@ fn nothing_is_sent_and_received_at_once() {
         space.commit();
         while tx.try_send(&1).is_ok() {}
     }
-    assert_eq!(segment.status().unwrap().used_slots, Some(4));
+    assert_eq!(segment.status().unwrap().ring().used_slots, Some(4));
     let mut all = [0; 9];
     assert_eq!(rx.recv_slice(&mut all), Ok(4));
     assert_eq!(rx.recv_slice_timeout(&mut all, SHORT), Err(RecvError::TimedOut));

@@ -95,12 +95,12 @@ fn what_is_not_committed_or_released_never_was() {
         } else {
             std::mem::forget(ahead);
         }
-        assert_eq!(segment.status().unwrap().used_slots, Some(3));
+        assert_eq!(segment.status().unwrap().ring().used_slots, Some(3));
         let mut all = [0; 4];
         assert_eq!(rx.recv_slice(&mut all), Ok(3));
         assert_eq!(all[..3], [round, round + 1, round + 2]);
     }
-    assert_eq!(segment.status().unwrap().messages_received, 300);
+    assert_eq!(segment.status().unwrap().ring().messages_received, 300);
 }
 
 /// Catches a commit or release of other elements than the first ones.
@@ -116,7 +116,7 @@ fn the_first_elements_are_committed_and_released() {
         space.write_slice(0, &all);
         space.commit_first(keep);
         sent += keep as u64;
-        assert_eq!(segment.status().unwrap().used_slots, Some(sent - received));
+        assert_eq!(segment.status().unwrap().ring().used_slots, Some(sent - received));
         let Ok(ahead) = rx.try_peek(5) else {
             continue;
         };

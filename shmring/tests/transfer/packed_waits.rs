@@ -131,7 +131,7 @@ fn waits_on_packed_rings_end_at_their_timeout() {
         assert_eq!(tx.send_timeout(&ONE, SHORT), Err(SendError::TimedOut));
         assert!(start.elapsed() >= SHORT);
         assert_eq!(tx.send_slice_timeout(&FOUR, Duration::ZERO), Err(SendError::TimedOut));
-        assert_eq!(here.status().unwrap().used_slots, Some(4));
+        assert_eq!(here.status().unwrap().ring().used_slots, Some(4));
         assert_eq!(rx.recv_slice_timeout(&mut [[0; 3]; 9], Duration::MAX), Ok(4));
         let start = Instant::now();
         assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));

@@ -45,7 +45,7 @@ fn a_batch_without_slots_sends_nothing() {
             let batch = [[7; 20]; 6];
             assert_eq!(tx.try_send_batch(&batch), Err(TrySendError::Full));
             assert_eq!(tx.send_batch_timeout(&batch, SHORT), Err(SendError::TimedOut));
-            assert_eq!(segment.status().unwrap().used_slots, Some(3));
+            assert_eq!(segment.status().unwrap().ring().used_slots, Some(3));
         }
         tx.try_send_batch(&[b"d", b"e", b"f", b"g", b"h"]).unwrap();
         assert_eq!(tx.try_send_batch(&[b"i"]), Err(TrySendError::Full));
@@ -53,7 +53,7 @@ fn a_batch_without_slots_sends_nothing() {
         assert_eq!(rx.recv_batch(99, |message| received.extend(message.to_vec())), Ok(8));
         assert_eq!(received, b"abcdefgh");
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
-        assert_eq!(segment.status().unwrap().tombstones, 0);
+        assert_eq!(segment.status().unwrap().ring().tombstones, 0);
     }
 }
 
@@ -210,7 +210,7 @@ fn a_batch_that_panics_midway_holds_nobody_up() {
             if panic_at > 10 && kind.shares(Role::Producer) {
                 passed += u64::from(10 - sent);
             }
-            assert_eq!(segment.status().unwrap().tombstones, passed, "{kind} {panic_at}");
+            assert_eq!(segment.status().unwrap().ring().tombstones, passed, "{kind} {panic_at}");
         }
     }
 }
@@ -277,7 +277,7 @@ fn a_visitor_that_panics_loses_only_copies() {
         assert!(result.is_err());
         assert_eq!(seen, [b"one", b"two"]);
         let taken = if rx.is_exclusive() { 0 } else { 3 };
-        assert_eq!(segment.status().unwrap().messages_received, taken, "{kind}");
+        assert_eq!(segment.status().unwrap().ring().messages_received, taken, "{kind}");
         let rest = ["one", "two", "three", "four"];
         for message in &rest[taken as usize..] {
             assert_eq!(rx.recv().unwrap(), message.as_bytes(), "{kind}");

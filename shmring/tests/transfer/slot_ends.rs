@@ -149,7 +149,11 @@ fn the_pipe_breaks_with_the_last_consumer() {
                 }
             }
             producers.iter_mut().for_each(assert_broken);
-            assert_eq!(segment.status().unwrap().used_slots, Some(0), "{kind}: sent nonetheless");
+            assert_eq!(
+                segment.status().unwrap().ring().used_slots,
+                Some(0),
+                "{kind}: sent nonetheless"
+            );
         }
     }
 }
@@ -241,7 +245,7 @@ fn a_closed_ring_is_drained_and_then_ends_on_each_kind() {
             let last = consumers.len() - 1;
             assert_eq!(consumers[last].recv().unwrap(), b"two", "{kind}, {closer}");
             consumers.into_iter().for_each(assert_ended);
-            assert!(segment.status().unwrap().closed);
+            assert!(segment.status().unwrap().ring().closed);
         }
     }
 }

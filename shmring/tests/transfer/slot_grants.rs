@@ -51,8 +51,12 @@ fn a_dropped_reservation_is_passed_over() {
             assert_eq!(rx.recv().unwrap(), payload(round, 30), "{kind}");
         }
         let status = segment.status().unwrap();
-        assert_eq!((status.messages_received, status.tombstones), (200, given_up), "{kind}");
-        assert_eq!((status.resolved, status.used_slots), (0, Some(0)));
+        assert_eq!(
+            (status.ring().messages_received, status.ring().tombstones),
+            (200, given_up),
+            "{kind}"
+        );
+        assert_eq!((status.ring().resolved, status.ring().used_slots), (0, Some(0)));
     }
 }
 
@@ -66,10 +70,10 @@ fn any_number_of_tombstones_is_passed_over() {
             let name = Name::new();
             let (segment, mut tx, mut rx) = name.pair_of(&slots(kind, 1024, 16));
             (0..count).for_each(|_| drop(tx.try_reserve(8).unwrap()));
-            assert_eq!(segment.status().unwrap().used_slots, Some(count));
+            assert_eq!(segment.status().unwrap().ring().used_slots, Some(count));
             tx.send(b"behind").unwrap();
             assert_eq!(rx.recv_timeout(LONG).unwrap(), b"behind", "{kind} {count}");
-            assert_eq!(segment.status().unwrap().tombstones, count);
+            assert_eq!(segment.status().unwrap().ring().tombstones, count);
             // Those that poll get there as well.
             (0..count).for_each(|_| drop(tx.try_reserve(8).unwrap()));
             tx.send(b"again").unwrap();
@@ -166,7 +170,11 @@ fn a_forgotten_reservation_holds_up_until_the_next_verb() {
             }
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty), "{kind} {verb}");
             let status = segment.status().unwrap();
-            assert_eq!((status.resolved, status.used_slots), (0, Some(0)), "{kind} {verb}");
+            assert_eq!(
+                (status.ring().resolved, status.ring().used_slots),
+                (0, Some(0)),
+                "{kind} {verb}"
+            );
             drop(left);
         }
     }
@@ -196,7 +204,7 @@ fn a_sole_producers_forgotten_reservation_is_harmless() {
             tx = segment.producer().unwrap();
         }
     }
-    assert_eq!(segment.status().unwrap().tombstones, 0);
+    assert_eq!(segment.status().unwrap().ring().tombstones, 0);
 }
 
 /// Catches an order other than that of the claims, where the later claim is committed
@@ -276,7 +284,7 @@ fn only_a_sole_consumer_looks_in_place() {
         }
         for _ in 0..3 {
             assert_eq!(rx.peek().unwrap().message().to_vec(), payload(1, 20));
-            assert_eq!(segment.status().unwrap().messages_received, 0);
+            assert_eq!(segment.status().unwrap().ring().messages_received, 0);
         }
         look_ahead(&mut tx, &mut rx);
         // A new consumer finds what the old one only looked at.
@@ -286,7 +294,7 @@ fn only_a_sole_consumer_looks_in_place() {
         assert_eq!(rx.recv().unwrap(), payload(3, 40));
         assert_eq!(rx.recv().unwrap(), payload(4, 50));
         assert_eq!(rx.try_peek().map(|_| ()), Err(TryRecvError::Empty));
-        assert_eq!(segment.status().unwrap().messages_received, 4);
+        assert_eq!(segment.status().unwrap().ring().messages_received, 4);
     }
 }
 

@@ -202,7 +202,7 @@ fn waits_end_at_their_timeout_on_each_kind() {
             assert!(matches!(tx.reserve_timeout(1, SHORT), Err(SendError::TimedOut)));
             let batch = tx.send_batch_timeout(&["x"; 4], SHORT);
             assert_eq!(batch, Err(SendError::TimedOut));
-            assert_eq!(here.status().unwrap().used_slots, Some(4));
+            assert_eq!(here.status().unwrap().ring().used_slots, Some(4));
             // A timeout beyond the clock is none.
             while rx.try_recv().is_ok() {}
             tx.send_timeout(b"now", Duration::MAX).unwrap();

@@ -42,7 +42,7 @@ fn every_length_up_to_a_slots_is_sent() {
     for kind in SLOT_KINDS {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&slots(kind, 4, 264));
-        assert_eq!((tx.max_message_bytes(), segment.description().max_message_bytes), (256, 256));
+        assert_eq!((tx.max_message_bytes(), segment.info().ring().max_message_bytes), (256, 256));
         for len in (0..=256).rev() {
             tx.send(&payload(len as u64, len)).unwrap();
             assert_eq!(rx.recv().unwrap(), payload(len as u64, len));
@@ -62,7 +62,7 @@ fn every_length_up_to_a_slots_is_sent() {
         }
         assert!(matches!(tx.try_reserve(usize::MAX), Err(TrySendError::TooLong { .. })));
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty), "sent in part");
-        assert_eq!(segment.status().unwrap().tombstones, 0, "claimed and given up");
+        assert_eq!(segment.status().unwrap().ring().tombstones, 0, "claimed and given up");
     }
 }
 
@@ -102,7 +102,7 @@ fn messages_without_bytes_are_messages_on_each_kind() {
             assert_eq!(lens, [0, 1, 0]);
         }
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
-        assert_eq!(segment.status().unwrap().messages_received, 4000);
+        assert_eq!(segment.status().unwrap().ring().messages_received, 4000);
     }
 }
 
@@ -144,7 +144,10 @@ fn a_ring_holds_as_many_messages_as_it_has_slots() {
                     tx.try_send(&payload(lap * count + number, 50)).unwrap();
                 }
                 let status = segment.status().unwrap();
-                assert_eq!((status.used_slots, status.used_bytes), (Some(count), count * 64));
+                assert_eq!(
+                    (status.ring().used_slots, status.ring().used_bytes),
+                    (Some(count), count * 64)
+                );
                 assert_eq!(tx.try_send(b""), Err(TrySendError::Full));
                 assert_eq!(tx.send_timeout(b"", SHORT / 20), Err(SendError::TimedOut));
                 assert!(matches!(tx.try_reserve(1), Err(TrySendError::Full)));
@@ -161,7 +164,7 @@ fn a_ring_holds_as_many_messages_as_it_has_slots() {
                 for number in 0..count {
                     assert_eq!(rx.recv().unwrap(), payload(lap * count + number, 40));
                 }
-                assert_eq!(segment.status().unwrap().used_slots, Some(0));
+                assert_eq!(segment.status().unwrap().ring().used_slots, Some(0));
             }
         }
     }
@@ -200,9 +203,9 @@ fn there_are_as_many_handles_as_the_kind_allows() {
         let me = std::process::id();
         if kind.shares(Role::Producer) {
             let more = [tx.try_clone().unwrap(), other.producer().unwrap()];
-            assert_eq!(segment.status().unwrap().producers.len(), 3);
+            assert_eq!(segment.status().unwrap().ring().producers.len(), 3);
             drop(more);
-            assert_eq!(segment.status().unwrap().producers.len(), 1);
+            assert_eq!(segment.status().unwrap().ring().producers.len(), 1);
         } else {
             for taken in [tx.try_clone(), other.producer(), segment.producer()] {
                 let taken = taken.unwrap_err();
@@ -216,7 +219,7 @@ fn there_are_as_many_handles_as_the_kind_allows() {
         if kind.shares(Role::Consumer) {
             let mut more = vec![rx.try_clone().unwrap(), other.consumer().unwrap()];
             more.push(more[0].try_clone().unwrap());
-            assert_eq!(segment.status().unwrap().consumers.len(), 4);
+            assert_eq!(segment.status().unwrap().ring().consumers.len(), 4);
             // Two of each side's five are taken by now, and no role decides any more.
             let full = [rx.try_clone().err(), tx.try_clone().err(), other.consumer().err()];
             for full in full {

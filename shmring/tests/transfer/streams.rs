@@ -109,7 +109,7 @@ fn handles_come_back_from_their_streams() {
     let mut reader = rx.into_reader();
     let mut whole = [0; 6];
     reader.read_exact(&mut whole).unwrap();
-    assert_eq!(segment.status().unwrap().used_bytes, 0);
+    assert_eq!(segment.status().unwrap().ring().used_bytes, 0);
 }
 
 /// Catches adaptors that do not get on with those of the standard library.

@@ -19,8 +19,8 @@ fn round_trips<T: Element + Pod>() {
         let name = Name::new();
         let segment = name.create(&typed::<T>(kind, 4));
         let expected = size_of::<T>().next_multiple_of(8) as u64 + 8;
-        assert_eq!(segment.description().slot_bytes, Some(expected));
-        assert_eq!(segment.description().element, Some(T::TYPE));
+        assert_eq!(segment.info().ring().slot_bytes, Some(expected));
+        assert_eq!(segment.info().ring().element, Some(T::TYPE));
         let mut tx = segment.typed_producer::<T>().unwrap();
         let mut rx = Segment::attach(&name).unwrap().typed_consumer::<T>().unwrap();
         for number in 0..60 {

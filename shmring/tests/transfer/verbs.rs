@@ -66,7 +66,7 @@ fn messages_without_bytes_are_messages() {
         peek.release();
     }
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
-    assert_eq!(segment.status().unwrap().messages_received, 4000);
+    assert_eq!(segment.status().unwrap().ring().messages_received, 4000);
 }
 
 /// Catches a message that is lost, or cut, because the buffer was too small for it.
@@ -100,7 +100,7 @@ fn a_full_ring_takes_nothing_until_there_is_room() {
         sent += 1;
     }
     // 64 bytes each, and the last word stays free.
-    assert_eq!((sent, segment.status().unwrap().used_bytes), (63, 63 * 64));
+    assert_eq!((sent, segment.status().unwrap().ring().used_bytes), (63, 63 * 64));
     for _ in 0..3 {
         assert_eq!(tx.try_send(&payload(sent, 56)), Err(TrySendError::Full));
         assert_eq!(tx.send_timeout(&payload(sent, 56), SHORT), Err(SendError::TimedOut));
@@ -113,7 +113,7 @@ fn a_full_ring_takes_nothing_until_there_is_room() {
         assert_eq!(rx.recv().unwrap(), payload(received, 56));
         assert_eq!(tx.try_send(&payload(sent + received, 56)), Ok(()));
     }
-    assert_eq!(segment.status().unwrap().used_bytes, 63 * 64);
+    assert_eq!(segment.status().unwrap().ring().used_bytes, 63 * 64);
 }
 
 /// Catches an empty ring that a verb waits on for ever, or that gives something.

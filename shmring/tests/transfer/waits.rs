@@ -153,13 +153,13 @@ fn waits_end_at_their_timeout() {
         let (here, _there) = attaches(&name);
         let (mut tx, mut rx) = (full(&here), here.consumer().unwrap());
         tx.set_wait_mode(mode);
-        let used = here.status().unwrap().used_bytes;
+        let used = here.status().unwrap().ring().used_bytes;
         let start = std::time::Instant::now();
         assert_eq!(tx.send_timeout(&[2; 2000], SHORT), Err(SendError::TimedOut));
         assert!(start.elapsed() >= SHORT);
         assert_eq!(tx.send_timeout(&[2; 2000], Duration::ZERO), Err(SendError::TimedOut));
         assert!(matches!(tx.reserve_timeout(2000, SHORT), Err(SendError::TimedOut)));
-        assert_eq!(here.status().unwrap().used_bytes, used);
+        assert_eq!(here.status().unwrap().ring().used_bytes, used);
         // A timeout beyond the clock is none.
         while rx.try_recv().is_ok() {}
         tx.send_timeout(b"now", Duration::MAX).unwrap();

@@ -28,7 +28,7 @@ fn wait_mode(name: &str) -> WaitMode {
 pub(crate) fn send(args: &[String]) {
     let segment = attach(args);
     let _monitor = segment.monitor();
-    let end = if segment.description().kind == Kind::Packed {
+    let end = if segment.info().ring().kind == Kind::Packed {
         let mut tx = segment.packed_producer::<u64>().unwrap();
         tx.set_wait_mode(wait_mode(&args[2]));
         tx.send(&1).unwrap();
@@ -51,7 +51,7 @@ pub(crate) fn send(args: &[String]) {
 pub(crate) fn receive(args: &[String]) {
     let segment = attach(args);
     let _monitor = segment.monitor();
-    let end: Option<RecvError> = if segment.description().kind == Kind::Packed {
+    let end: Option<RecvError> = if segment.info().ring().kind == Kind::Packed {
         let mut rx = segment.packed_consumer::<u64>().unwrap();
         rx.set_wait_mode(wait_mode(&args[2]));
         rx.recv().unwrap();
@@ -70,7 +70,7 @@ pub(crate) fn receive(args: &[String]) {
 }
 
 fn joined(segment: &Segment) -> String {
-    let error = match segment.description().kind {
+    let error = match segment.info().ring().kind {
         Kind::Packed => segment.packed_producer::<u64>().err(),
         _ => segment.producer().err(),
     };
@@ -125,7 +125,7 @@ fn guarded_processes_outlive_the_loss_of_some_pages() {
     for config in configs() {
         let total = {
             let name = Name::new();
-            name.create(&config).description().total_bytes
+            name.create(&config).info().total_bytes
         };
         for len in [PAGE as u64, 9000, total - (1 << 15), total - 1 - PAGE as u64] {
             let name = Name::new();

@@ -1,6 +1,6 @@
 //! Receive.
 
-use super::{KIND_DATA, KIND_PAD, Ring, check_head, encode, max_len, record_bytes};
+use super::{KIND_DATA, KIND_PAD, Ring, encode};
 use crate::ring::{Corrupt, Place, WORD_BYTES};
 use crate::sync::Ordering;
 
@@ -24,7 +24,7 @@ impl Consumer {
     pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
         // ORDERING: Relaxed. The role's claim orders this after the predecessor.
         let head = ring.head.load(Ordering::Relaxed);
-        check_head(head)?;
+        ring.check_head(head)?;
         Ok(Self { head, messages: ring.messages.load(Ordering::Relaxed), usual_len: 0 })
     }
 
@@ -71,13 +71,13 @@ impl Consumer {
             // The header of a message differs from that of an empty one at this position
             // by its length, and every other word by more than a length can be (I6).
             let len = word ^ encode(from, KIND_DATA, 0);
-            if len > max_len(ring.words.capacity()) {
+            if len > ring.max_len() {
                 return None;
             }
             self.usual_len = len;
             len
         };
-        let fits = record_bytes(len) <= reach.wrapping_sub(from);
+        let fits = ring.record_bytes(len) <= reach.wrapping_sub(from);
         fits.then(|| ring.place(from, len))
     }
 
@@ -107,7 +107,7 @@ impl Consumer {
 
     #[cold]
     fn peek_past_pad(&self, ring: Ring<'_>, from: u64, len: u64) -> Result<Place, Corrupt> {
-        let position = from.wrapping_add(record_bytes(len));
+        let position = from.wrapping_add(ring.record_bytes(len));
         // ORDERING: Relaxed. The header after a pad was stored before the pad's own.
         let word = ring.words.at(position).load(Ordering::Relaxed);
         // A pad is committed together with the record behind it, never before another pad.

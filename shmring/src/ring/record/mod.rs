@@ -19,6 +19,10 @@
 //! lap is never taken for a header. A producer that sends one message after the other
 //! zeroes the next one's word ahead of time, where it will be if all are of one length.
 //!
+//! Records start at multiples of the ring's alignment: a word, unless payloads are to be
+//! aligned further. The payload is one word behind the header, so the ring's data starts one
+//! word before such an address.
+//!
 //! A record never wraps. Where it does not fit before the end of the ring, a pad
 //! record fills the rest and the record starts at the beginning.
 //!
@@ -31,7 +35,7 @@ mod producer;
 pub(crate) use consumer::Consumer;
 pub(crate) use producer::Producer;
 
-use super::{Control, Corrupt, Place, WORD_BYTES, Words, align_word, at_or_past};
+use super::{Control, Corrupt, Place, WORD_BYTES, Words, at_or_past};
 use crate::sync::{AtomicU64, Ordering};
 
 const KIND_DATA: u64 = 1;
@@ -42,11 +46,11 @@ const KIND_BITS: u32 = 8;
 const CHECK_SHIFT: u32 = LEN_BITS + KIND_BITS;
 const LEN_MASK: u64 = (1 << LEN_BITS) - 1;
 
-/// The longest message, in bytes, that a ring of `capacity` bytes can always
-/// take once it is empty: with the worst pad before it and the zero word after
-/// it, it just fits.
-pub(crate) const fn max_len(capacity: u64) -> u64 {
-    (capacity / 2).wrapping_sub(2 * WORD_BYTES)
+/// The longest message, in bytes, that a ring of `capacity` bytes, aligned to `align`, can
+/// always take once it is empty: with the worst pad before it and the zero word after it, it
+/// just fits.
+pub(crate) const fn max_len(capacity: u64, align: u64) -> u64 {
+    (capacity / 2).wrapping_sub(align).wrapping_sub(WORD_BYTES)
 }
 
 /// One ring's shared words, as both sides see them.
@@ -56,19 +60,8 @@ pub(crate) struct Ring<'a> {
     head: &'a AtomicU64,
     messages: &'a AtomicU64,
     words: Words<'a>,
-}
-
-/// The bytes that a record with a payload of `len` bytes takes up.
-#[inline]
-const fn record_bytes(len: u64) -> u64 {
-    align_word(WORD_BYTES.wrapping_add(len))
-}
-
-/// The length of the one message that takes up as many bytes as a batch of
-/// messages of these lengths. If that is at most [`max_len`], the batch always fits
-/// once the ring is empty: wherever it wraps, the pad is shorter than a record of it.
-pub(crate) fn batch_len(lens: impl Iterator<Item = u64>) -> u64 {
-    lens.fold(0, |sum: u64, len| sum.saturating_add(record_bytes(len))).saturating_sub(WORD_BYTES)
+    /// A power of two, a word or more: what every record's position is a multiple of.
+    align: u64,
 }
 
 #[inline]
@@ -81,29 +74,52 @@ fn encode(position: u64, kind: u64, len: u64) -> u64 {
     check(position) | kind << LEN_BITS | len
 }
 
-/// Head is the position of a word, or nothing can be read there.
-fn check_head(head: u64) -> Result<(), Corrupt> {
-    if head.is_multiple_of(WORD_BYTES) {
-        return Ok(());
-    }
-    Err(Corrupt { what: "head", position: head, found: head })
-}
-
 impl<'a> Ring<'a> {
+    /// The ring of that control block and those words, whose records are at multiples of
+    /// `align` bytes, a power of two and at least a word.
     #[inline]
-    pub(crate) fn new(control: &'a Control, words: Words<'a>) -> Self {
+    pub(crate) fn new(control: &'a Control, words: Words<'a>, align: u64) -> Self {
         Self {
             tail: &control.producer.tail,
             head: &control.consumer.head,
             messages: &control.consumer.messages,
             words,
+            align,
         }
     }
 
     /// Bytes in the longest message.
     #[inline]
     pub(crate) fn max_len(self) -> u64 {
-        max_len(self.words.capacity())
+        max_len(self.words.capacity(), self.align)
+    }
+
+    /// The bytes that a record with a payload of `len` bytes takes up. `len` is at most a
+    /// ring's capacity.
+    #[inline]
+    fn record_bytes(self, len: u64) -> u64 {
+        let align = self.align;
+        len.wrapping_add(WORD_BYTES - 1).wrapping_add(align) & align.wrapping_neg()
+    }
+
+    /// The length of the one message that takes up as many bytes as a batch of
+    /// messages of these lengths. If that is at most [`max_len`](Self::max_len), the batch
+    /// always fits once the ring is empty: wherever it wraps, the pad is shorter than a record
+    /// of it.
+    pub(crate) fn batch_len(self, lens: impl Iterator<Item = u64>) -> u64 {
+        let max = self.max_len();
+        // A length that no ring can take counts as one that this ring cannot.
+        let record = |len: u64| self.record_bytes(len.min(max.wrapping_add(self.align)));
+        let bytes = lens.fold(0, |sum: u64, len| sum.saturating_add(record(len)));
+        bytes.saturating_sub(WORD_BYTES)
+    }
+
+    /// Head is the position of a record, or nothing can be read there.
+    fn check_head(self, head: u64) -> Result<(), Corrupt> {
+        if head & self.align.wrapping_sub(1) == 0 {
+            return Ok(());
+        }
+        Err(Corrupt { what: "head", position: head, found: head })
     }
 
     /// The word at a position where a header may be committed.
@@ -117,7 +133,7 @@ impl<'a> Ring<'a> {
     #[inline]
     fn place(self, header: u64, len: u64) -> Place {
         let offset = self.words.offset(header).wrapping_add(WORD_BYTES);
-        Place { start: header, end: header.wrapping_add(record_bytes(len)), offset, len }
+        Place { start: header, end: header.wrapping_add(self.record_bytes(len)), offset, len }
     }
 
     /// Splits a non-zero header into kind and length, if it can be one that a
@@ -129,7 +145,7 @@ impl<'a> Ring<'a> {
         let capacity = self.words.capacity();
         let room = capacity.wrapping_sub(self.words.offset(position));
         let fits = match kind {
-            KIND_DATA => len <= max_len(capacity) && record_bytes(len) <= room,
+            KIND_DATA => len <= self.max_len() && self.record_bytes(len) <= room,
             KIND_PAD => len.wrapping_add(WORD_BYTES) == room,
             _ => false,
         };
@@ -155,7 +171,7 @@ impl<'a> Ring<'a> {
                 return Ok(position);
             }
             let (_, len) = self.decode(position, word)?;
-            position = position.wrapping_add(record_bytes(len));
+            position = position.wrapping_add(self.record_bytes(len));
             // Each step moves at least a word, so this also bounds the loop.
             if position.wrapping_sub(from) > self.words.capacity().wrapping_sub(WORD_BYTES) {
                 return Err(Corrupt { what: "the chain of records", position, found: word });

@@ -1,6 +1,6 @@
 //! Send.
 
-use super::{KIND_DATA, KIND_PAD, Ring, check_head, encode, max_len, record_bytes};
+use super::{KIND_DATA, KIND_PAD, Ring, encode};
 use crate::ring::{Corrupt, LINE_BYTES, Place, Refused, WORD_BYTES, at_or_past, refresh_head};
 use crate::sync::{Ordering, reuse_fence, rule};
 
@@ -46,7 +46,7 @@ impl Producer {
         // before this head is overwritten without another look at it.
         let head = ring.head.load(Ordering::Acquire);
         reuse_fence();
-        check_head(head)?;
+        ring.check_head(head)?;
         let tail = ring.scan(head)?;
         Ok(Self {
             tail,
@@ -71,7 +71,7 @@ impl Producer {
             return Ok(place);
         }
         let capacity = ring.words.capacity();
-        if len > max_len(capacity) {
+        if len > ring.max_len() {
             return Err(Refused::TooLong);
         }
         if self.tail.wrapping_sub(self.hinted) >= hint_bytes(capacity) {
@@ -94,10 +94,10 @@ impl Producer {
         Err(if at_or_past(self.tail, need) { Refused::Full { need } } else { Refused::TooLong })
     }
 
-    /// Where a record for `len` bytes, at most [`max_len`], goes, and the position after
+    /// Where a record for `len` bytes, at most [`Ring::max_len`], goes, and the position after
     /// it and the word behind it, which must be free to be zeroed.
     fn next_place(&self, ring: Ring<'_>, len: u64) -> (Place, u64) {
-        let need = record_bytes(len);
+        let need = ring.record_bytes(len);
         let room = ring.words.capacity().wrapping_sub(ring.words.offset(self.end));
         let pad = if need <= room { 0 } else { room };
         let place = ring.place(self.end.wrapping_add(pad), len);
@@ -117,8 +117,8 @@ impl Producer {
     /// Where a record for `len` bytes goes, if nothing else is to be thought of.
     #[inline(always)]
     fn plain_place(&self, ring: Ring<'_>, len: u64) -> Option<Place> {
-        let fits = len <= max_len(ring.words.capacity())
-            && record_bytes(len) <= self.limit.wrapping_sub(self.end);
+        let fits =
+            len <= ring.max_len() && ring.record_bytes(len) <= self.limit.wrapping_sub(self.end);
         fits.then(|| ring.place(self.end, len))
     }
 
@@ -136,7 +136,7 @@ impl Producer {
     #[cold]
     fn refresh_head(&mut self, ring: Ring<'_>) -> Result<(), Corrupt> {
         let head = refresh_head(ring.head, self.head_cache, self.tail)?;
-        check_head(head)?;
+        ring.check_head(head)?;
         self.head_cache = head;
         self.hint(ring);
         Ok(())
@@ -156,14 +156,14 @@ impl Producer {
         if pad != 0 {
             ring.words.at(place.start).store(header, Ordering::Relaxed);
             lead = encode(self.end, KIND_PAD, pad.wrapping_sub(WORD_BYTES));
-            self.limit = place.start.wrapping_add(record_bytes(len));
+            self.limit = place.start.wrapping_add(ring.record_bytes(len));
         }
         if is_first {
             self.first = lead;
         } else {
             ring.words.at(self.end).store(lead, Ordering::Relaxed);
         }
-        self.end = place.start.wrapping_add(record_bytes(len));
+        self.end = place.start.wrapping_add(ring.record_bytes(len));
     }
 
     /// Makes all staged records visible at once.

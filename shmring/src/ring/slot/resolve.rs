@@ -2,7 +2,7 @@
 
 use super::intent::announces;
 use super::{Ring, stamp};
-use crate::ring::tables::Handle;
+use crate::ring::tables::{Handle, Owner};
 use crate::ring::{Corrupt, at_or_past};
 use crate::sync::{Ordering, rule};
 
@@ -23,12 +23,14 @@ pub(crate) enum Resolved {
 }
 
 /// Closes the ticket of `position`, behind which a consumer is stuck, if its owner
-/// died. `is_alive` tells whether an attach is, as the kernel says (I8).
+/// died. `index` is that of the ring among those of its segment, whose handles are in one
+/// table. `is_alive` returns whether an attach is, as the kernel says (I8).
 ///
 /// # Errors
 /// `Corrupt` if tail lies outside the window (I1).
 pub(crate) fn resolve(
     ring: Ring<'_>,
+    index: usize,
     handles: &[Handle],
     position: u64,
     is_alive: impl Fn(usize) -> bool,
@@ -42,7 +44,7 @@ pub(crate) fn resolve(
     for handle in handles {
         // Who gave its handle up had published or abandoned its tickets, or it is dead and
         // was cleaned up.
-        let Some(attach) = handle.attach() else {
+        let Some(Owner { attach, .. }) = handle.owner().filter(|owner| owner.ring == index) else {
             continue;
         };
         // ORDERING: Acquire, with the Release in Producer::claim_beside_others and in

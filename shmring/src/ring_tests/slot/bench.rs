@@ -63,7 +63,7 @@ impl Bench {
         let memory = if aged { memory.aged() } else { memory };
         let count = |many, count| if many { count } else { 1 };
         let senders = (0..count(many.producers, SENDERS)).map(|sender| {
-            assert_eq!(claim_handle(&memory.handles, attach_of(sender)), Some(sender));
+            assert_eq!(claim_handle(&memory.handles, attach_of(sender), 0), Some(sender));
             Sender {
                 producer: memory.producer(),
                 next: start,
@@ -162,7 +162,7 @@ impl Bench {
             return false;
         }
         release_handle(&self.memory.control, &self.memory.handles, index);
-        assert_eq!(claim_handle(&self.memory.handles, attach_of(index)), Some(index));
+        assert_eq!(claim_handle(&self.memory.handles, attach_of(index), 0), Some(index));
         self.oracle.orphan(index);
         let producer = self.memory.producer();
         let next = if self.oracle.many.producers { self.oracle.head } else { self.oracle.tail() };
@@ -228,7 +228,7 @@ impl Bench {
         }
         let position = self.oracle.head.wrapping_sub(1).wrapping_add(ahead);
         let alive = |attach: usize| self.senders[attach - attach_of(0)].alive;
-        let found = resolve(self.memory.ring(), &self.memory.handles, position, alive).unwrap();
+        let found = resolve(self.memory.ring(), 0, &self.memory.handles, position, alive).unwrap();
         let announced = self.senders.iter().position(|sender| {
             sender.alive && position.wrapping_sub(sender.announced.0) < sender.announced.1
         });

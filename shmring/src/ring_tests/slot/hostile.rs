@@ -198,7 +198,7 @@ proptest! {
                 let before: Vec<u64> =
                     memory.words.iter().map(|word| word.load(RELAXED)).collect();
                 let alive = |attach: usize| alive >> (attach % 64) & 1 != 0;
-                let found = resolve(memory.ring(), &memory.handles, position, alive);
+                let found = resolve(memory.ring(), 0, &memory.handles, position, alive);
                 let changed = memory.words.iter().zip(&before);
                 let changed = changed.filter(|(word, before)| word.load(RELAXED) != **before);
                 let closed = found == Ok(super::Resolved::Closed);
@@ -207,7 +207,7 @@ proptest! {
                 let lost = matches!(found, Ok(super::Resolved::Lost { .. }));
                 prop_assert!(!lost, "there is nobody else");
             }
-            clean_attach(&memory.control, &memory.handles, far as usize);
+            clean_attach(|_| Some(&memory.control), &memory.handles, far as usize);
             free_handles(&memory.control, &memory.handles, far as usize);
             observe(&memory);
         }

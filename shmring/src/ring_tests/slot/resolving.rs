@@ -19,7 +19,7 @@ fn claimed(slots: u64, start: u64) -> Memory {
 /// Asks for the ticket at head while that attach is alive, and puts it back.
 fn ask(memory: &Memory, alive: usize) -> Resolved {
     let head = memory.head();
-    let found = resolve(memory.ring(), &memory.handles, head, |attach| attach == alive);
+    let found = resolve(memory.ring(), 0, &memory.handles, head, |attach| attach == alive);
     memory.stamp(head).store(0, RELAXED);
     found.unwrap()
 }
@@ -37,12 +37,12 @@ fn each_state_of_a_ticket_has_its_outcome() {
             let ask = |position, alive| {
                 let counted = memory.control.roles.resolved();
                 let alive = |attach| attach == alive;
-                let found = resolve(memory.ring(), &memory.handles, position, alive).unwrap();
+                let found = resolve(memory.ring(), 0, &memory.handles, position, alive).unwrap();
                 let closed = memory.control.roles.resolved() - counted;
                 assert_eq!(closed, u64::from(found == Resolved::Closed));
                 found
             };
-            assert_eq!(claim_handle(&memory.handles, DEAD), Some(0));
+            assert_eq!(claim_handle(&memory.handles, DEAD, 0), Some(0));
             assert_eq!(ask(start, DEAD), Resolved::Unclaimed);
             let mut producer = memory.producer();
             producer.claim(memory.ring(), memory.intent(0), 1).unwrap();
@@ -89,7 +89,7 @@ fn an_announcement_names_its_tickets_and_no_others() {
                 (first.wrapping_sub(1 << 39), true),
             ] {
                 let memory = claimed(8, position);
-                claim_handle(&memory.handles, LIVE);
+                claim_handle(&memory.handles, LIVE, 0);
                 memory.intent(0).store(announcement(first, count), RELAXED);
                 let expected =
                     if announced { Resolved::Announced { attach: LIVE } } else { Resolved::Closed };
@@ -105,7 +105,7 @@ fn an_announcement_names_its_tickets_and_no_others() {
 fn the_longest_batch_is_announced_whole() {
     for start in [(1 << 39) - 1, u64::MAX] {
         let memory = Memory::new(MPMC, 1 << 24, 0, start);
-        claim_handle(&memory.handles, LIVE);
+        claim_handle(&memory.handles, LIVE, 0);
         let mut producer = memory.producer();
         producer.claim(memory.ring(), memory.intent(0), 1 << 24).unwrap();
         assert_eq!(memory.intent(0).load(RELAXED), announcement(start, 1 << 24));
@@ -121,7 +121,7 @@ fn the_longest_batch_is_announced_whole() {
 fn an_idle_handle_announces_nothing() {
     for position in STARTS.into_iter().chain((0..64).map(|bit| 1 << bit)) {
         let memory = claimed(2, position);
-        claim_handle(&memory.handles, LIVE);
+        claim_handle(&memory.handles, LIVE, 0);
         // Zero, and any other announcement of no tickets.
         for intent in [0, announcement(position, 0), announcement(position.wrapping_sub(1), 0)] {
             memory.intent(0).store(intent, RELAXED);
@@ -140,12 +140,12 @@ fn only_the_living_hold_a_ticket() {
     }
     assert_eq!(ask(&memory, 0), Resolved::Closed, "all handles are free");
     for attach in [DEAD, LIVE, DEAD] {
-        claim_handle(&memory.handles, attach);
+        claim_handle(&memory.handles, attach, 0);
     }
     assert_eq!(ask(&memory, LIVE), Resolved::Announced { attach: LIVE });
     assert_eq!(ask(&memory, DEAD), Resolved::Announced { attach: DEAD });
     assert_eq!(ask(&memory, 0), Resolved::Closed, "attach 0 has no handle");
-    clean_attach(&memory.control, &memory.handles, DEAD);
+    clean_attach(|_| Some(&memory.control), &memory.handles, DEAD);
     assert_eq!(
         [0, 1, 2].map(|handle| memory.intent(handle).load(RELAXED) == 0),
         [true, false, true]
@@ -156,33 +156,37 @@ fn only_the_living_hold_a_ticket() {
     release_handle(&memory.control, &memory.handles, 1);
     assert_eq!(memory.intent(1).load(RELAXED), 0, "a released handle announces");
     // The next owner of a handle has nothing to do with the tickets of the last one.
-    assert_eq!(claim_handle(&memory.handles, LIVE), Some(0));
+    assert_eq!(claim_handle(&memory.handles, LIVE, 0), Some(0));
     assert_eq!(ask(&memory, LIVE), Resolved::Closed);
 }
 
-/// Catches a question about those who announce nothing, each of which is a system call,
-/// and an index of a hostile peer that is used before the caller has checked it.
+/// Catches a question about those who announce nothing, or in another ring of the segment,
+/// each of which is a system call, and an index of a hostile peer that is used before the caller has checked it.
 #[test]
 fn only_those_who_announced_are_looked_after() {
     let memory = claimed(4, 100);
-    for (handle, (attach, intent)) in
-        [(7, announcement(99, 1)), (8, announcement(98, 3)), (9, 0), (10, announcement(100, 1))]
-            .into_iter()
-            .enumerate()
+    for (handle, (attach, ring, intent)) in [
+        (7, 0, announcement(99, 1)),
+        (8, 0, announcement(98, 3)),
+        (9, 1, announcement(100, 1)),
+        (10, 0, announcement(100, 1)),
+    ]
+    .into_iter()
+    .enumerate()
     {
-        claim_handle(&memory.handles, attach);
+        claim_handle(&memory.handles, attach, ring);
         memory.intent(handle).store(intent, RELAXED);
     }
-    memory.handles[3].state.store(u64::MAX, RELAXED);
+    memory.handles[3].state.store(!(0xFF << 24), RELAXED);
     let asked = RefCell::new(Vec::new());
-    let found = resolve(memory.ring(), &memory.handles, 100, |attach| {
+    let found = resolve(memory.ring(), 0, &memory.handles, 100, |attach| {
         asked.borrow_mut().push(attach);
         false
     });
     assert_eq!(found, Ok(Resolved::Closed));
     assert_eq!(*asked.borrow(), [8, 0xFFFF]);
     assert_eq!(ask(&memory, 0xFFFF), Resolved::Announced { attach: 0xFFFF });
-    assert_eq!(resolve(memory.ring(), &[], 100, |_| true), Ok(Resolved::Closed), "no handles");
+    assert_eq!(resolve(memory.ring(), 0, &[], 100, |_| true), Ok(Resolved::Closed), "no handles");
 }
 
 /// Catches a tail that no producer can have stored and a ticket that is closed by it.
@@ -196,7 +200,7 @@ fn a_tail_beyond_the_window_is_corrupt() {
             for ahead in near.chain(far) {
                 let tail = start.wrapping_add(ahead);
                 memory.set_tail(tail);
-                let found = resolve(memory.ring(), &memory.handles, start, |_| true);
+                let found = resolve(memory.ring(), 0, &memory.handles, start, |_| true);
                 let expected = match ahead {
                     0 => Ok(Resolved::Unclaimed),
                     _ if ahead > 1 << 63 => Ok(Resolved::Unclaimed),
@@ -220,7 +224,7 @@ fn a_position_that_is_not_at_head_is_left_alone() {
         memory.set_tail(start.wrapping_add(4));
         for head in (0..9).map(|ahead| start.wrapping_sub(4).wrapping_add(ahead)) {
             memory.set_head(head);
-            let found = resolve(memory.ring(), &memory.handles, start, |_| true);
+            let found = resolve(memory.ring(), 0, &memory.handles, start, |_| true);
             let expected = if head == start { Resolved::Closed } else { Resolved::Settled };
             assert_eq!(found, Ok(expected), "head {head:#x}");
             assert_eq!(memory.stamp(start).swap(0, RELAXED) != 0, head == start);

@@ -43,7 +43,7 @@ impl Deleted {
     pub fn observe(self, options: &AttachOptions) -> Result<Observer, AttachError> {
         let name = Name::new(&self.name).map_err(AttachError::Name)?;
         let found = examine(self.file, &name, &shm::path(name.as_str()))?;
-        options.check(&found.description)?;
+        options.check(&found.info)?;
         Observer::of(found, options)
     }
 }

@@ -17,7 +17,7 @@ use super::mapping::Mapping;
 use super::name::Name;
 use super::options::AttachOptions;
 use crate::error::{AttachError, Fault, OsError, ReceiveError};
-use crate::facts::{Description, Status};
+use crate::facts::{SegmentInfo, Status};
 use crate::layout::Geometry;
 use crate::sys::descriptor::Descriptor;
 use crate::sys::shm;
@@ -54,7 +54,7 @@ pub struct Observer {
     mapping: Mapping,
     probe: Probe,
     geometry: Geometry,
-    description: Description,
+    info: SegmentInfo,
 }
 
 impl Observer {
@@ -86,25 +86,25 @@ impl Observer {
 
     pub(super) fn by_name(name: &Name, options: &AttachOptions) -> Result<Self, AttachError> {
         let found = find(name, false)?;
-        options.check(&found.description)?;
+        options.check(&found.info)?;
         Self::of(found, options)
     }
 
     pub(super) fn of(found: Found, options: &AttachOptions) -> Result<Self, AttachError> {
         let geometry = found.header.geometry;
-        let mut mapping = Mapping::new(&found.file, geometry, false).map_err(AttachError::Os)?;
+        let mut mapping = Mapping::new(&found.file, &geometry, false).map_err(AttachError::Os)?;
         if options.guard {
             mapping.guard(&found.file, false).map_err(AttachError::Os)?;
         }
         let probe = Probe::new(Descriptor::new(found.file).map_err(AttachError::Os)?);
-        let origin = Origin::new(&found.description.name, mapping.pages(), false);
+        let origin = Origin::new(&found.info.name, mapping.pages(), false);
         let probe = probe.reopened_by(origin);
-        Ok(Self { mapping, probe, geometry, description: found.description })
+        Ok(Self { mapping, probe, geometry, info: found.info })
     }
 
     /// What the segment is.
-    pub fn description(&self) -> &Description {
-        &self.description
+    pub fn info(&self) -> &SegmentInfo {
+        &self.info
     }
 
     /// What goes on in it.
@@ -112,10 +112,7 @@ impl Observer {
     /// # Errors
     /// See [`Fault`].
     pub fn status(&self) -> Result<Status, Fault> {
-        self.mapping.check()?;
-        let participants = Participants::new(&self.mapping, &self.probe, self.geometry);
-        let status = status(&self.mapping, self.geometry.shape, &participants)?;
-        self.mapping.check().map(|()| status)
+        status(&self.mapping, &self.probe, &self.geometry)
     }
 }
 

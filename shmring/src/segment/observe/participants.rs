@@ -13,13 +13,13 @@ use crate::sys::{inspect, process};
 pub(crate) struct Participants<'a> {
     mapping: &'a Mapping,
     probe: &'a Probe,
-    geometry: Geometry,
+    geometry: &'a Geometry,
     /// This process's pid namespace; 0 where /proc does not tell.
     namespace: u64,
 }
 
 impl<'a> Participants<'a> {
-    pub(crate) fn new(mapping: &'a Mapping, probe: &'a Probe, geometry: Geometry) -> Self {
+    pub(crate) fn new(mapping: &'a Mapping, probe: &'a Probe, geometry: &'a Geometry) -> Self {
         Self { mapping, probe, geometry, namespace: process::pid_namespace() }
     }
 
@@ -37,7 +37,7 @@ impl<'a> Participants<'a> {
             pid: entry.pid.load(Ordering::Relaxed),
             pid_namespace: self.compare(entry.pid_namespace.load(Ordering::Relaxed)),
             uid: entry.uid.load(Ordering::Relaxed),
-            alive: look.is_alive(self.geometry.map().attach(index))?,
+            alive: look.is_alive(self.geometry.attach(index))?,
             start_ticks: entry.start_ticks.load(Ordering::Relaxed),
             namespace: entry.pid_namespace.load(Ordering::Relaxed),
         }))

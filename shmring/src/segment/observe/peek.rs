@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use super::Observer;
 use super::shadow::Shadow;
 use crate::error::{Fault, OsError, PeekError};
-use crate::layout::Shape;
+use crate::layout::Geometry;
 use crate::ring::slot::Look;
 use crate::ring::{Corrupt, Place, WORD_BYTES, at_or_past};
 use crate::segment::mapping::Mapping;
@@ -90,10 +90,14 @@ impl Observer {
         self.mapping.check().map_err(PeekError::Failed)?;
         let look = self.probe.look().map_err(PeekError::Os)?;
         let file = look.file().map_err(PeekError::Os)?;
-        let copier = Copier { file, data: self.geometry.map().data, max_bytes };
-        let shape = self.geometry.shape;
+        let map = self.geometry.map();
+        let ring = Shadow::new(&self.mapping, &self.geometry, 0).zip(map.rings.first());
+        // A geometry that was checked has a ring.
+        let (shadow, offsets) = ring.ok_or(PeekError::Failed(Fault::Truncated))?;
+        let copier = Copier { file, data: offsets.data, max_bytes };
+        let shape = shadow.shape();
         let most = shape.slots().unwrap_or(shape.capacity_bytes() / WORD_BYTES);
-        let walk = Walk::new(Shadow::new(&self.mapping, shape));
+        let walk = Walk::new(shadow);
         let result = walk.run(&copier, max_messages, usize::try_from(most).unwrap_or(usize::MAX));
         // What was cut off reads as zero, and may be taken for something else.
         self.mapping.check().map_err(PeekError::Failed)?;
@@ -101,16 +105,29 @@ impl Observer {
     }
 }
 
-/// Whether a ring that nobody uses holds a message that nobody received.
+/// Whether a segment that nobody uses holds a message that nobody received.
 ///
 /// # Errors
 /// `Corrupt` where a consumer would find that.
-pub(in crate::segment) fn has_unread(mapping: &Mapping, shape: Shape) -> Result<bool, Corrupt> {
-    let shadow = Shadow::new(mapping, shape);
+pub(in crate::segment) fn has_unread(
+    mapping: &Mapping,
+    geometry: &Geometry,
+) -> Result<bool, Corrupt> {
+    for ring in 0..geometry.rings.len() {
+        if let Some(shadow) = Shadow::new(mapping, geometry, ring)
+            && is_unread(&shadow)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_unread(shadow: &Shadow<'_>) -> Result<bool, Corrupt> {
     let (head, (used, _)) = (shadow.head(), shadow.observe());
     let end = head.wrapping_add(used);
     // Each look ends the loop or passes one position, of which a ring has no more than this.
-    for _ in 0..=shape.slots().unwrap_or(0) {
+    for _ in 0..=shadow.shape().slots().unwrap_or(0) {
         match shadow.look()? {
             Look::Empty => return Ok(false),
             // Nobody is left to publish it; behind it there may be messages.

@@ -1,6 +1,6 @@
 //! A control block of the observer's own.
 
-use crate::layout::{Shape, many};
+use crate::layout::{Geometry, Shape, many};
 use crate::ring::packed;
 use crate::ring::roster::Roles;
 use crate::ring::slot::{self, Look, Slots};
@@ -21,18 +21,25 @@ const MAX_LOOKS: u64 = slot::MAX_SLOTS / 32;
 /// Consumers write nothing else. So an observer sees messages as they do, and the rules of
 /// what can be read where stand in one place.
 pub(super) struct Shadow<'a> {
-    real: &'a Control,
+    pub(super) real: &'a Control,
     words: &'a [AtomicU64],
     shape: Shape,
     copy: Control,
 }
 
 impl<'a> Shadow<'a> {
-    pub(super) fn new(mapping: &'a Mapping, shape: Shape) -> Self {
-        let real = mapping.control();
-        let shadow = Self { real, words: mapping.words(), shape, copy: blank() };
+    /// Of the ring of that index; `None` if the segment has fewer.
+    pub(super) fn new(mapping: &'a Mapping, geometry: &Geometry, ring: usize) -> Option<Self> {
+        let shape = *geometry.rings.get(ring)?;
+        let (real, words) = (mapping.control(ring)?, mapping.words(ring)?);
+        let shadow = Self { real, words, shape, copy: blank() };
         shadow.renew();
-        shadow
+        Some(shadow)
+    }
+
+    /// What the ring is.
+    pub(super) fn shape(&self) -> Shape {
+        self.shape
     }
 
     /// Copies the control block once more.
@@ -97,8 +104,9 @@ impl<'a> Shadow<'a> {
 
     fn ring(&self) -> Ring<'_> {
         match self.shape {
-            Shape::Records { .. } => {
-                Ring::Records(record::Ring::new(&self.copy, Words::new(self.words)))
+            Shape::Records { align_bytes, .. } => {
+                let words = Words::new(self.words);
+                Ring::Records(record::Ring::new(&self.copy, words, align_bytes))
             }
             Shape::Slots { kind, slots, slot_bytes, .. } => {
                 let slots = Slots::new(self.words, slots, slot_bytes / WORD_BYTES);

@@ -7,47 +7,68 @@ use super::super::mapping::Mapping;
 use super::participants::Participants;
 use super::shadow::Shadow;
 use crate::error::{Fault, Role};
-use crate::facts::{Front, Holder, Participant, Status};
-use crate::layout::Shape;
+use crate::facts::{Front, Holder, Participant, RingStatus, Status};
+use crate::layout::{Geometry, Shape};
 use crate::ring::slot::{self, Look};
 use crate::ring::tables::Handle;
 use crate::ring::wake::Sleepers;
-use crate::ring::{WORD_BYTES, at_or_past};
+use crate::ring::{Control, WORD_BYTES, at_or_past};
 use crate::sync::Ordering;
+use crate::sys::token::Probe;
 
 /// How often others may be faster than a look.
 const MAX_TRIES: u32 = 16;
 const BITS: usize = u64::BITS as usize;
 
-/// The status of a mapped segment.
+/// What goes on in a mapped segment.
 ///
 /// # Errors
 /// [`Fault::ProbeRefused`] if this process cannot check who is alive.
-pub(crate) fn status(
+pub(in crate::segment) fn status(
     mapping: &Mapping,
-    shape: Shape,
-    participants: &Participants<'_>,
+    probe: &Probe,
+    geometry: &Geometry,
 ) -> Result<Status, Fault> {
-    let control = mapping.control();
-    let roles = &control.roles;
-    let shadow = Shadow::new(mapping, shape);
+    mapping.check()?;
+    let rings = 0..geometry.rings.len();
+    let shadows = rings.filter_map(|ring| Shadow::new(mapping, geometry, ring));
     // Before the handles: who sees a ticket claimed sees it announced.
-    let Positions { head, used, messages_received, front } = positions(&shadow);
-    let tail = head.wrapping_add(used);
-    let everyone = participants.all().map_err(refused)?;
+    let looks: Vec<_> = shadows.map(|shadow| (positions(&shadow), shadow)).collect();
+    let everyone = Participants::new(mapping, probe, geometry).all().map_err(refused)?;
+    let rings = looks.iter().enumerate().map(|(index, (positions, shadow))| {
+        let tail = positions.head.wrapping_add(positions.used);
+        let ring = Ring { index, control: shadow.real, tail };
+        ring_status(mapping, &ring, positions, shadow.shape(), &everyone)
+    });
+    let status = Status {
+        rings: rings.collect(),
+        repairs: mapping.first_control().roles.repairs(),
+        handles: mapping.handles().iter().filter(|handle| handle.attach().is_some()).count() as u64,
+        attached: everyone.iter().flatten().cloned().collect(),
+    };
+    mapping.check().map(|()| status)
+}
+
+fn ring_status(
+    mapping: &Mapping,
+    ring: &Ring<'_>,
+    positions: &Positions,
+    shape: Shape,
+    everyone: &[Option<Participant>],
+) -> RingStatus {
+    let Positions { head, used, messages_received, front } = *positions;
+    let (control, roles) = (ring.control, &ring.control.roles);
     let holders = [Role::Producer, Role::Consumer].into_iter().flat_map(|role| {
-        let everyone = &everyone;
-        let holder = move |index| holder(mapping, everyone, role, index, tail);
-        roles.holders(role).filter_map(holder)
+        roles.holders(role).filter_map(move |index| holder(mapping, ring, everyone, role, index))
     });
     let holders: Vec<_> = holders.collect();
     let of = |role| {
         let theirs = holders.iter().filter(move |holder| holder.role == role);
         theirs.map(|holder| holder.participant.clone()).collect()
     };
-    Ok(Status {
+    RingStatus {
         head,
-        tail,
+        tail: ring.tail,
         front,
         full: is_full(shape, head, used, &holders),
         used_bytes: used.saturating_mul(shape.slot_bytes().unwrap_or(1)),
@@ -55,17 +76,14 @@ pub(crate) fn status(
         messages_received,
         tombstones: roles.tombstones(),
         resolved: roles.resolved(),
-        repairs: roles.repairs(),
         closed: roles.is_closed(),
         producers: of(Role::Producer),
         consumers: of(Role::Consumer),
         producers_so_far: roles.tenure(Role::Producer).claims(),
         consumers_so_far: roles.tenure(Role::Consumer).claims(),
-        handles: mapping.handles().iter().filter(|handle| handle.attach().is_some()).count() as u64,
         sleepers: control.senders.count().saturating_add(control.receivers.count()),
-        attached: everyone.iter().flatten().cloned().collect(),
         holders,
-    })
+    }
 }
 
 struct Positions {
@@ -104,17 +122,25 @@ fn front(shadow: &Shadow<'_>) -> Front {
     }
 }
 
+/// The ring whose handles are looked at.
+struct Ring<'a> {
+    index: usize,
+    control: &'a Control,
+    tail: u64,
+}
+
 /// The handle of that index, if somebody has it.
 fn holder(
     mapping: &Mapping,
+    ring: &Ring<'_>,
     everyone: &[Option<Participant>],
     role: Role,
     index: usize,
-    tail: u64,
 ) -> Option<Holder> {
     let handle = mapping.handles().get(index)?;
-    let participant = everyone.get(handle.attach()?)?.clone()?;
-    let control = mapping.control();
+    let owner = handle.owner().filter(|owner| owner.ring == ring.index)?;
+    let participant = everyone.get(owner.attach)?.clone()?;
+    let control = ring.control;
     let sleepers = match role {
         Role::Producer => &control.senders,
         Role::Consumer => &control.receivers,
@@ -124,7 +150,7 @@ fn holder(
         role,
         participant,
         sleeps_until: is_armed(sleepers, index).then(|| handle.need.load(Ordering::Relaxed)),
-        announced: announced(handle, tail),
+        announced: announced(handle, ring.tail),
     })
 }
 
@@ -146,7 +172,7 @@ fn announced(handle: &Handle, tail: u64) -> Option<Range<u64>> {
 fn is_full(shape: Shape, head: u64, used: u64, holders: &[Holder]) -> bool {
     match shape {
         Shape::Slots { slots, .. } | Shape::Elements { slots, .. } => used >= slots,
-        Shape::Records { capacity_bytes } => {
+        Shape::Records { capacity_bytes, .. } => {
             let waits = |holder: &Holder| {
                 let need = holder.sleeps_until;
                 holder.role == Role::Producer && need.is_some_and(|need| !at_or_past(head, need))

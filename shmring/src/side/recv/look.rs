@@ -185,7 +185,7 @@ impl RecvSide {
                 true
             })
         };
-        match slot::resolve(view.slot(), view.handles(), position, is_alive) {
+        match slot::resolve(view.slot(), view.ring(), view.handles(), position, is_alive) {
             // Others may be stuck here as well.
             Ok(Resolved::Closed) => self.seat.notify_own(position.wrapping_add(1)),
             Ok(_) => {}
