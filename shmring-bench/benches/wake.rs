@@ -9,7 +9,7 @@ use shmring::{Config, Consumer, Kind, Producer, Segment, WaitMode, WakeFences};
 
 const KINDS: [Kind; 2] = [Kind::Spsc, Kind::Mpmc];
 const FENCES: [WakeFences; 3] =
-    [WakeFences::BothSides, WakeFences::Borrowed, WakeFences::SleepersOnly];
+    [WakeFences::Symmetric, WakeFences::Borrowed, WakeFences::Asymmetric];
 
 /// A ring without a name, whose consumer sleeps as soon as there is nothing for it.
 fn ring(kind: Kind, fences: WakeFences) -> (Producer, Consumer) {

@@ -42,15 +42,15 @@ pub(crate) fn config(ring: &RingArgs) -> Config {
         config = config.slot_bytes(bytes);
     }
     if let Some(attachments) = ring.max_attachments {
-        config = config.max_attaches(attachments);
+        config = config.max_attachments(attachments);
     }
     if let Some(handles) = ring.max_handles {
         config = config.max_handles(handles);
     }
     if let Some(fences) = ring.wake_fences {
         config = config.wake_fences(match fences {
-            Fences::BothSides => WakeFences::BothSides,
-            Fences::SleepersOnly => WakeFences::SleepersOnly,
+            Fences::BothSides => WakeFences::Symmetric,
+            Fences::SleepersOnly => WakeFences::Asymmetric,
         });
     }
     config.prefault(ring.prefault).lock(ring.lock).huge_pages(ring.huge_pages)

@@ -4,14 +4,15 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::endpoint::RecvEndpoint;
+use crate::endpoint::park::WaitMode;
 use crate::error::{JoinError, RecvError, TryRecvError};
-use crate::grant::{Lookahead, Message, Peek, Scratch, copy};
+use crate::guards::{Lookahead, Message, Peek, Scratch};
 use crate::iter::until_end;
+use crate::memory::copy;
 use crate::ring::Place;
 use crate::segment::Segment;
-use crate::side::RecvSide;
 use crate::sync::{AtomicU64, Deadline};
-use crate::wait::WaitMode;
 
 /// The most messages in a batch where consumers compete: they are copied before they
 /// are taken, and the more there are, the likelier someone else takes the first.
@@ -38,7 +39,7 @@ const MAX_SHARED_BATCH: usize = 256;
 /// is one again.
 #[derive(Debug)]
 pub struct Consumer {
-    side: RecvSide,
+    endpoint: RecvEndpoint,
     /// Where competing consumers keep the messages of a batch.
     scratch: Scratch,
     /// One thread at a time.
@@ -53,13 +54,13 @@ impl Segment {
     /// # Errors
     /// [`JoinError::RoleTaken`] names the living holder of a sole role.
     pub fn consumer(&self) -> Result<Consumer, JoinError> {
-        Consumer::new(RecvSide::join(self.view()?)?)
+        Consumer::new(RecvEndpoint::join(self.view()?)?)
     }
 }
 
 impl Consumer {
-    fn new(side: RecvSide) -> Result<Self, JoinError> {
-        Ok(Self { side, scratch: Scratch::default(), not_sync: PhantomData })
+    fn new(endpoint: RecvEndpoint) -> Result<Self, JoinError> {
+        Ok(Self { endpoint, scratch: Scratch::default(), not_sync: PhantomData })
     }
 
     /// Another consumer of the same ring, where it can have many.
@@ -67,7 +68,7 @@ impl Consumer {
     /// # Errors
     /// As for [`Segment::consumer`].
     pub fn try_clone(&self) -> Result<Self, JoinError> {
-        Self::new(RecvSide::join(self.side.seat.view.another())?)
+        Self::new(RecvEndpoint::join(self.endpoint.registration.mapped.another())?)
     }
 
     /// Looks at the next message in place, if one is there.
@@ -77,9 +78,9 @@ impl Consumer {
     /// consumers compete.
     #[inline]
     pub fn try_peek(&mut self) -> Result<Peek<'_>, TryRecvError> {
-        self.side.check_exclusive()?;
-        let place = self.side.next()?;
-        Ok(Peek::new(&mut self.side, place))
+        self.endpoint.check_exclusive()?;
+        let place = self.endpoint.next()?;
+        Ok(Peek::new(&mut self.endpoint, place))
     }
 
     /// Looks at the next message in place; waits for one as long as it takes.
@@ -122,9 +123,9 @@ impl Consumer {
 
     #[inline]
     fn peek_by(&mut self, deadline: Deadline) -> Result<Peek<'_>, RecvError> {
-        self.side.check_exclusive()?;
-        let place = self.side.next_by(deadline)?;
-        Ok(Peek::new(&mut self.side, place))
+        self.endpoint.check_exclusive()?;
+        let place = self.endpoint.next_by(deadline)?;
+        Ok(Peek::new(&mut self.endpoint, place))
     }
 
     /// Receives the next message into `buffer`, if one is there; returns its length
@@ -134,7 +135,7 @@ impl Consumer {
     /// See [`TryRecvError`]. A message that is longer than the buffer stays.
     #[inline(always)]
     pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-        take_into(&mut self.side, buffer)
+        take_into(&mut self.endpoint, buffer)
     }
 
     /// Receives the next message into `buffer`; returns its length in bytes. Waits
@@ -145,15 +146,15 @@ impl Consumer {
     #[inline(always)]
     pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
         // Most often a message is there, or the rest need not be looked at.
-        if let Some(len) = take_into_plainly(&mut self.side, buffer) {
+        if let Some(len) = take_into_fast(&mut self.endpoint, buffer) {
             return Ok(len);
         }
-        self.recv_into_otherwise(buffer)
+        self.recv_into_slow(buffer)
     }
 
     #[inline(never)]
-    fn recv_into_otherwise(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        self.side.retry_by(Deadline::NEVER, |side| take_into(side, buffer))
+    fn recv_into_slow(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+        self.endpoint.retry_by(Deadline::NEVER, |endpoint| take_into(endpoint, buffer))
     }
 
     /// Receives the next message into `buffer`; returns its length in bytes. Waits
@@ -166,7 +167,7 @@ impl Consumer {
         buffer: &mut [u8],
         timeout: Duration,
     ) -> Result<usize, RecvError> {
-        self.side.retry_by(Deadline::after(timeout), |side| take_into(side, buffer))
+        self.endpoint.retry_by(Deadline::after(timeout), |endpoint| take_into(endpoint, buffer))
     }
 
     /// Receives a copy of the next message, if one is there.
@@ -175,7 +176,7 @@ impl Consumer {
     /// See [`TryRecvError`].
     pub fn try_recv(&mut self) -> Result<Vec<u8>, TryRecvError> {
         let mut message = Vec::new();
-        take_copy(&mut self.side, &mut message)?;
+        take_copy(&mut self.endpoint, &mut message)?;
         Ok(message)
     }
 
@@ -250,7 +251,7 @@ impl Consumer {
         message: &mut Vec<u8>,
         deadline: Deadline,
     ) -> Result<(), RecvError> {
-        self.side.retry_by(deadline, |side| take_copy(side, message))
+        self.endpoint.retry_by(deadline, |endpoint| take_copy(endpoint, message))
     }
 
     /// Receives up to `max` messages at once and shows them to `visit`, in order; returns
@@ -268,7 +269,7 @@ impl Consumer {
         max: usize,
         mut visit: impl FnMut(&Message<'_>),
     ) -> Result<usize, TryRecvError> {
-        take_batch(&mut self.side, &mut self.scratch, max, &mut visit)
+        take_batch(&mut self.endpoint, &mut self.scratch, max, &mut visit)
     }
 
     /// As [`try_recv_batch`](Self::try_recv_batch), but waits for the first message.
@@ -323,8 +324,8 @@ impl Consumer {
         deadline: Deadline,
         mut visit: impl FnMut(&Message<'_>),
     ) -> Result<usize, RecvError> {
-        let Self { side, scratch, .. } = self;
-        side.retry_by(deadline, |side| take_batch(side, scratch, max, &mut visit))
+        let Self { endpoint, scratch, .. } = self;
+        endpoint.retry_by(deadline, |endpoint| take_batch(endpoint, scratch, max, &mut visit))
     }
 
     /// Looks at messages in place, one after the other, before any of them is
@@ -353,51 +354,51 @@ impl Consumer {
     /// # Errors
     /// [`TryRecvError::NotExclusive`] where consumers compete.
     pub fn lookahead(&mut self) -> Result<Lookahead<'_>, TryRecvError> {
-        self.side.check_exclusive()?;
-        Ok(Lookahead::new(&mut self.side))
+        self.endpoint.check_exclusive()?;
+        Ok(Lookahead::new(&mut self.endpoint))
     }
 
     /// Whether this consumer looks at messages in place: no other one takes them.
     pub fn is_exclusive(&self) -> bool {
-        self.side.is_exclusive()
+        self.endpoint.is_exclusive()
     }
 
     /// How this consumer waits for messages. [`WaitMode::Adaptive`] unless set.
     pub fn set_wait_mode(&mut self, mode: WaitMode) {
-        self.side.seat.mode = mode;
+        self.endpoint.registration.mode = mode;
     }
 
     /// Closes the ring for good: no producer can send any more, but for a send that is under
     /// way. What is in the ring stays for the next consumer.
     pub fn close(self) {
-        self.side.seat.close();
+        self.endpoint.registration.close();
     }
 
     /// The side, for handles that are built on this one.
-    pub(crate) fn side(&mut self) -> &mut RecvSide {
-        &mut self.side
+    pub(crate) fn endpoint(&mut self) -> &mut RecvEndpoint {
+        &mut self.endpoint
     }
 }
 
 #[inline(always)]
-fn take_into(side: &mut RecvSide, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
-    match take_into_plainly(side, buffer) {
+fn take_into(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+    match take_into_fast(endpoint, buffer) {
         Some(len) => Ok(len),
-        None => take_into_otherwise(side, buffer),
+        None => take_into_slow(endpoint, buffer),
     }
 }
 
 #[inline(always)]
-fn take_into_plainly(side: &mut RecvSide, buffer: &mut [u8]) -> Option<usize> {
+fn take_into_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Option<usize> {
     // Most often the caller knows the length, and then so does the compiler, here.
-    if fill_plainly(side, buffer) { Some(buffer.len()) } else { fit_plainly(side, buffer) }
+    if fill_fast(endpoint, buffer) { Some(buffer.len()) } else { fit_fast(endpoint, buffer) }
 }
 
 /// Takes a message that is as long as the buffer, if nothing stands in the way that has to be
 /// looked into; whether it did.
 #[inline(always)]
-fn fill_plainly(side: &mut RecvSide, buffer: &mut [u8]) -> bool {
-    side.take_plainly(|place, words| {
+fn fill_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> bool {
+    endpoint.take_fast(|place, words| {
         let fills = place.len as usize == buffer.len();
         if fills {
             copy::load(words, buffer);
@@ -408,9 +409,9 @@ fn fill_plainly(side: &mut RecvSide, buffer: &mut [u8]) -> bool {
 
 /// The same for any message that fits into the buffer; its length.
 #[inline(never)]
-fn fit_plainly(side: &mut RecvSide, buffer: &mut [u8]) -> Option<usize> {
+fn fit_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Option<usize> {
     let mut len = 0;
-    let taken = side.take_plainly(|place, words| {
+    let taken = endpoint.take_fast(|place, words| {
         len = place.len as usize;
         buffer.get_mut(..len).map(|buffer| copy::load(words, buffer)).is_some()
     });
@@ -419,9 +420,9 @@ fn fit_plainly(side: &mut RecvSide, buffer: &mut [u8]) -> Option<usize> {
 
 #[cold]
 #[inline(never)]
-fn take_into_otherwise(side: &mut RecvSide, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+fn take_into_slow(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
     let mut len = 0;
-    side.try_take(1, |_, place, words| {
+    endpoint.try_take(1, |_, place, words| {
         len = place.len as usize;
         let Some(buffer) = buffer.get_mut(..len) else {
             return Err(TryRecvError::TooSmall { len });
@@ -432,8 +433,8 @@ fn take_into_otherwise(side: &mut RecvSide, buffer: &mut [u8]) -> Result<usize, 
     Ok(len)
 }
 
-fn take_copy(side: &mut RecvSide, message: &mut Vec<u8>) -> Result<(), TryRecvError> {
-    side.try_take(1, |_, place, words| {
+fn take_copy(endpoint: &mut RecvEndpoint, message: &mut Vec<u8>) -> Result<(), TryRecvError> {
+    endpoint.try_take(1, |_, place, words| {
         message.resize(place.len as usize, 0);
         copy::load(words, message);
         Ok(())
@@ -443,25 +444,25 @@ fn take_copy(side: &mut RecvSide, message: &mut Vec<u8>) -> Result<(), TryRecvEr
 
 #[inline]
 fn take_batch(
-    side: &mut RecvSide,
+    endpoint: &mut RecvEndpoint,
     scratch: &mut Scratch,
     max: usize,
     visit: &mut impl FnMut(&Message<'_>),
 ) -> Result<usize, TryRecvError> {
-    if side.is_exclusive() || max == 0 {
-        take_in_place(side, max, visit)
+    if endpoint.is_exclusive() || max == 0 {
+        take_in_place(endpoint, max, visit)
     } else {
-        take_copies(side, scratch, max, visit)
+        take_copies(endpoint, scratch, max, visit)
     }
 }
 
 #[inline]
 fn take_in_place(
-    side: &mut RecvSide,
+    endpoint: &mut RecvEndpoint,
     max: usize,
     visit: &mut impl FnMut(&Message<'_>),
 ) -> Result<usize, TryRecvError> {
-    let mut batch = Lookahead::new(side);
+    let mut batch = Lookahead::new(endpoint);
     batch.look_through(max, visit);
     if batch.messages() == 0 {
         batch = batch.restarted()?;
@@ -478,7 +479,7 @@ fn take_in_place(
 
 #[inline]
 fn take_copies(
-    side: &mut RecvSide,
+    endpoint: &mut RecvEndpoint,
     scratch: &mut Scratch,
     max: usize,
     visit: &mut impl FnMut(&Message<'_>),
@@ -487,7 +488,7 @@ fn take_copies(
         scratch.put(index, place, words);
         Ok(())
     };
-    let count = side.try_take(max.min(MAX_SHARED_BATCH), copy)?;
+    let count = endpoint.try_take(max.min(MAX_SHARED_BATCH), copy)?;
     scratch.messages(count).for_each(|message| visit(&message));
     Ok(count)
 }

@@ -5,7 +5,7 @@
 use std::mem::MaybeUninit;
 use std::slice;
 
-use crate::facts::{ElementType, TypeName};
+use crate::info::{ElementType, TypeName};
 use crate::ring::Corrupt;
 
 /// Derives [`Element`](trait@Element) for a struct or for an enum without fields.

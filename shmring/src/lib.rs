@@ -172,11 +172,11 @@
 //! - `layout`: the byte map of a segment.
 //! - `segment`: create, find, attach, unlink, clean up behind the dead, watch for deaths, look
 //!   on; where raw bytes become typed.
-//! - `seat`, `wait`: a handle's place in the tables; spinning and sleeping there.
-//! - `pace`: when a consumer does better not to look again at once.
+//! - `registration`, `wait`: a handle's place in the tables; spinning and sleeping there.
+//! - `backoff`: when a consumer does better not to look again at once.
 //! - `peers`: whose going ends what a handle can do.
 //! - `side`: the algorithm's private state and the seat it is played from.
-//! - `grant`: reservations, peeks and copies; where payload is touched.
+//! - `reserve_place`: reservations, peeks and copies; where payload is touched.
 //! - `iter`: receiving in a `for` loop.
 //! - `sys`: one file for each concern of the operating system.
 
@@ -186,51 +186,58 @@ compile_error!(
      open file description locks are Linux's"
 );
 
+mod attach_options;
+mod config;
 mod consumer;
 mod element;
+mod endpoint;
 pub mod error;
-mod facts;
-mod grant;
+mod format;
+pub mod gc;
+mod guards;
+mod info;
 mod iter;
-mod layout;
-mod pace;
+mod lifecycle;
+mod memory;
+pub mod observe;
 pub mod packed;
-mod peers;
 mod producer;
 mod ring;
-mod seat;
+pub mod sealed;
 mod segment;
-mod side;
 mod stream;
 mod sync;
 mod sys;
 pub mod typed;
-mod wait;
 
+pub use attach_options::AttachOptions;
+pub use config::Config;
 pub use consumer::Consumer;
 pub use element::Element;
 #[doc(hidden)]
 pub use element::{Id as __Id, field_is_valid as __field_is_valid};
+pub use endpoint::park::WaitMode;
 pub use error::{
     AttachError, CollectError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError,
     NameError, OfferError, OsError, PeekError, ReceiveError, RecvError, Role, SendError,
     ShareError, TryRecvError, TrySendError, UnlinkError, WrongType,
 };
-pub use facts::{
+pub use gc::{Collected, Collector, Fate};
+pub use guards::{Lookahead, Message, Peek, Reservation};
+pub use info::{
     ElementType, Front, Holder, Kind, Obtained, Participant, PidNamespace, Process, ProcessState,
-    RingInfo, RingStatus, SegmentInfo, Standstill, Status, TypeName, WakeFences,
+    RingInfo, RingStatus, SegmentInfo, Stall, Status, TypeName, WakeFences,
 };
+pub use lifecycle::find::NameState;
+pub use lifecycle::monitor::Monitor;
+pub use lifecycle::unlink::Unlinked;
 #[doc(hidden)]
-pub use grant::copy_routine;
-pub use grant::{Lookahead, Message, Peek, Reservation};
+pub use memory::copy::copy_routine;
+pub use observe::{Deleted, Observer, PeekEnd, Peeked, Pending, list, list_deleted};
 pub use producer::Producer;
-pub use segment::{
-    Access, AllowList, AttachOptions, Collected, Collector, Config, Deleted, Fate, Monitor,
-    NameState, Observer, Offer, Outcome, PeekEnd, Peeked, Pending, Segment, Unlinked, Visit, list,
-    list_deleted,
-};
+pub use sealed::{Access, AllowList, Offer, Outcome, Visit};
+pub use segment::Segment;
 pub use stream::{Reader, Writer};
-pub use wait::WaitMode;
 
 #[cfg(test)]
 mod ring_tests;

@@ -4,13 +4,14 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::Duration;
 
+use crate::endpoint::SendEndpoint;
+use crate::endpoint::park::WaitMode;
 use crate::error::{JoinError, SendError, TrySendError};
-use crate::grant::Reservation;
+use crate::guards::Reservation;
+use crate::memory::mapped_ring::MappedRing;
 use crate::ring::Place;
-use crate::segment::{Segment, View};
-use crate::side::SendSide;
+use crate::segment::Segment;
 use crate::sync::Deadline;
-use crate::wait::WaitMode;
 
 /// The sending side of a ring of messages.
 ///
@@ -32,7 +33,7 @@ use crate::wait::WaitMode;
 /// died: which of the two has it cannot be told.
 #[derive(Debug)]
 pub struct Producer {
-    side: SendSide,
+    endpoint: SendEndpoint,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
 }
@@ -45,14 +46,14 @@ impl Segment {
     /// [`JoinError::RoleTaken`] names the living holder of a sole role;
     /// [`JoinError::WrongType`] if the ring is for elements of one type.
     pub fn producer(&self) -> Result<Producer, JoinError> {
-        Producer::join(self.view_of(None)?)
+        Producer::join(self.mapped_ring_of(None)?)
     }
 }
 
 impl Producer {
-    pub(crate) fn join(view: View) -> Result<Self, JoinError> {
-        let side = SendSide::join(view)?;
-        Ok(Self { side, not_sync: PhantomData })
+    pub(crate) fn join(mapped: MappedRing) -> Result<Self, JoinError> {
+        let endpoint = SendEndpoint::join(mapped)?;
+        Ok(Self { endpoint, not_sync: PhantomData })
     }
 
     /// Another producer of the same ring, where it can have many.
@@ -60,8 +61,8 @@ impl Producer {
     /// # Errors
     /// As for [`Segment::producer`].
     pub fn try_clone(&self) -> Result<Self, JoinError> {
-        let side = SendSide::join(self.side.seat.view.another())?;
-        Ok(Self { side, not_sync: PhantomData })
+        let endpoint = SendEndpoint::join(self.endpoint.registration.mapped.another())?;
+        Ok(Self { endpoint, not_sync: PhantomData })
     }
 
     /// Sends a message if there is room now.
@@ -70,17 +71,17 @@ impl Producer {
     /// See [`TrySendError`]; nothing of the message is visible then.
     #[inline(always)]
     pub fn try_send(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        if self.side.send_plainly(message) {
+        if self.endpoint.send_fast(message) {
             return Ok(());
         }
-        self.try_send_otherwise(message)
+        self.try_send_slow(message)
     }
 
     #[cold]
     #[inline(never)]
-    fn try_send_otherwise(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        let place = self.try_grant(message.len())?;
-        self.side.fill(place, message);
+    fn try_send_slow(&mut self, message: &[u8]) -> Result<(), TrySendError> {
+        let place = self.try_reserve_place(message.len())?;
+        self.endpoint.fill(place, message);
         Ok(())
     }
 
@@ -115,17 +116,17 @@ impl Producer {
 
     #[inline(always)]
     fn send_by(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
-        if self.side.send_plainly(message) {
+        if self.endpoint.send_fast(message) {
             return Ok(());
         }
-        self.send_otherwise(message, deadline)
+        self.send_slow(message, deadline)
     }
 
     #[cold]
     #[inline(never)]
-    fn send_otherwise(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
-        let place = self.grant_by(message.len(), deadline)?;
-        self.side.fill(place, message);
+    fn send_slow(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
+        let place = self.reserve_place_by(message.len(), deadline)?;
+        self.endpoint.fill(place, message);
         Ok(())
     }
 
@@ -185,7 +186,8 @@ impl Producer {
         &mut self,
         messages: impl Iterator<Item = &'m [u8]> + Clone,
     ) -> Result<(), TrySendError> {
-        self.side.send_all(messages, |side, len, count| Ok(side.grant(len, count)?))
+        self.endpoint
+            .send_all(messages, |endpoint, len, count| Ok(endpoint.reserve_place(len, count)?))
     }
 
     pub(crate) fn send_all_by<'m>(
@@ -193,7 +195,9 @@ impl Producer {
         messages: impl Iterator<Item = &'m [u8]> + Clone,
         deadline: Deadline,
     ) -> Result<(), SendError> {
-        self.side.send_all(messages, |side, len, count| side.grant_by(len, count, deadline))
+        self.endpoint.send_all(messages, |endpoint, len, count| {
+            endpoint.reserve_place_by(len, count, deadline)
+        })
     }
 
     /// Reserves `len` bytes in the ring if there is room now, to be written in place. Where
@@ -203,8 +207,8 @@ impl Producer {
     /// See [`TrySendError`].
     #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, TrySendError> {
-        let place = self.try_grant(len)?;
-        Ok(Reservation::new(&mut self.side, place))
+        let place = self.try_reserve_place(len)?;
+        Ok(Reservation::new(&mut self.endpoint, place))
     }
 
     /// As [`try_reserve`](Self::try_reserve), but waits for room.
@@ -252,30 +256,30 @@ impl Producer {
 
     #[inline]
     fn reserve_by(&mut self, len: usize, deadline: Deadline) -> Result<Reservation<'_>, SendError> {
-        let place = self.grant_by(len, deadline)?;
-        Ok(Reservation::new(&mut self.side, place))
+        let place = self.reserve_place_by(len, deadline)?;
+        Ok(Reservation::new(&mut self.endpoint, place))
     }
 
     #[inline]
-    fn try_grant(&mut self, len: usize) -> Result<Place, TrySendError> {
-        self.side.abandon();
-        Ok(self.side.grant(len, 1)?)
+    fn try_reserve_place(&mut self, len: usize) -> Result<Place, TrySendError> {
+        self.endpoint.abandon();
+        Ok(self.endpoint.reserve_place(len, 1)?)
     }
 
     #[inline]
-    fn grant_by(&mut self, len: usize, deadline: Deadline) -> Result<Place, SendError> {
-        self.side.abandon();
-        self.side.grant_by(len, 1, deadline)
+    fn reserve_place_by(&mut self, len: usize, deadline: Deadline) -> Result<Place, SendError> {
+        self.endpoint.abandon();
+        self.endpoint.reserve_place_by(len, 1, deadline)
     }
 
     /// Bytes in the longest message that the ring can take.
     pub fn max_message_bytes(&self) -> usize {
-        self.side.max_message_bytes()
+        self.endpoint.max_message_bytes()
     }
 
     /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.
     pub fn set_wait_mode(&mut self, mode: WaitMode) {
-        self.side.seat.mode = mode;
+        self.endpoint.registration.mode = mode;
     }
 
     /// Whether to refuse messages once the last consumer has gone, as a pipe does; true
@@ -283,13 +287,13 @@ impl Producer {
     /// as a FIFO does for its reader, and fills the ring meanwhile. If not required,
     /// messages are kept for a later consumer until the ring is full.
     pub fn set_require_consumer(&mut self, require: bool) {
-        self.side.consumers.required = require;
+        self.endpoint.consumers.required = require;
     }
 
     /// Closes the ring for good: no producer can send any more, and the stream ends
     /// when the ring is drained, for consumers that come later too. A send of another
     /// producer that is under way may still succeed.
     pub fn close(self) {
-        self.side.seat.close();
+        self.endpoint.registration.close();
     }
 }

@@ -114,7 +114,7 @@ impl Reader {
         if !self.consumer.is_exclusive() {
             return self.fill_from_copy(buffer, deadline);
         }
-        self.consumer.side().next_by(deadline)?;
+        self.consumer.endpoint().next_by(deadline)?;
         let (mut filled, mut finished) = (0, 0);
         let mut ahead = self.consumer.lookahead()?;
         while filled < buffer.len()

@@ -25,14 +25,14 @@ use std::slice::{from_mut, from_ref};
 use std::time::Duration;
 
 use crate::element::{Element, Unchecked, bytes_of};
+use crate::endpoint::RecvEndpoint;
+use crate::endpoint::park::WaitMode;
 use crate::error::{Corrupt, JoinError, RecvError, SendError, TryRecvError, TrySendError};
-use crate::grant::copy;
 use crate::iter::until_end;
+use crate::memory::copy;
 use crate::ring::Place;
 use crate::segment::Segment;
-use crate::side::RecvSide;
 use crate::sync::{AtomicU64, Deadline};
-use crate::wait::WaitMode;
 
 /// A producer of messages of one type; otherwise as [`Producer`](crate::Producer).
 #[derive(Debug)]
@@ -48,7 +48,7 @@ impl Segment {
     /// [`JoinError::WrongType`] if the ring is for another type, or for none; else as
     /// for [`producer`](Self::producer).
     pub fn typed_producer<T: Element>(&self) -> Result<Producer<T>, JoinError> {
-        let bytes = crate::Producer::join(self.view_of(Some(T::TYPE))?)?;
+        let bytes = crate::Producer::join(self.mapped_ring_of(Some(T::TYPE))?)?;
         Ok(Producer { bytes, element: PhantomData })
     }
 
@@ -58,7 +58,7 @@ impl Segment {
     /// [`JoinError::WrongType`] if the ring is for another type, or for none; else as
     /// for [`consumer`](Self::consumer).
     pub fn typed_consumer<T: Element>(&self) -> Result<Consumer<T>, JoinError> {
-        self.view_of(Some(T::TYPE))?;
+        self.mapped_ring_of(Some(T::TYPE))?;
         Ok(Consumer { bytes: self.consumer()?, element: PhantomData })
     }
 }
@@ -171,9 +171,9 @@ impl<T: Element> Consumer<T> {
     /// See [`TryRecvError`].
     #[inline]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        match take_plainly(self.bytes.side()) {
+        match take_fast(self.bytes.endpoint()) {
             Some(element) => Ok(element),
-            None => take_one(self.bytes.side()),
+            None => take_one(self.bytes.endpoint()),
         }
     }
 
@@ -196,9 +196,9 @@ impl<T: Element> Consumer<T> {
 
     #[inline]
     fn recv_by(&mut self, deadline: Deadline) -> Result<T, RecvError> {
-        match take_plainly(self.bytes.side()) {
+        match take_fast(self.bytes.endpoint()) {
             Some(element) => Ok(element),
-            None => self.bytes.side().retry_by(deadline, take_one),
+            None => self.bytes.endpoint().retry_by(deadline, take_one),
         }
     }
 
@@ -214,7 +214,7 @@ impl<T: Element> Consumer<T> {
     /// # Errors
     /// See [`TryRecvError`].
     pub fn try_recv_slice(&mut self, elements: &mut [T]) -> Result<usize, TryRecvError> {
-        take(self.bytes.side(), elements)
+        take(self.bytes.endpoint(), elements)
     }
 
     /// As [`try_recv_slice`](Self::try_recv_slice), but waits for the first message.
@@ -244,7 +244,7 @@ impl<T: Element> Consumer<T> {
         elements: &mut [T],
         deadline: Deadline,
     ) -> Result<usize, RecvError> {
-        self.bytes.side().retry_by(deadline, |side| take(side, elements))
+        self.bytes.endpoint().retry_by(deadline, |endpoint| take(endpoint, elements))
     }
 
     /// How this consumer waits for messages. [`WaitMode::Adaptive`] unless set.
@@ -260,9 +260,9 @@ impl<T: Element> Consumer<T> {
 
 /// Takes one message, if nothing stands in the way that has to be looked into.
 #[inline(always)]
-fn take_plainly<T: Element>(side: &mut RecvSide) -> Option<T> {
+fn take_fast<T: Element>(endpoint: &mut RecvEndpoint) -> Option<T> {
     let mut element = None;
-    let taken = side.take_plainly(|place, words| {
+    let taken = endpoint.take_fast(|place, words| {
         element = load(place, words).ok();
         element.is_some()
     });
@@ -270,9 +270,9 @@ fn take_plainly<T: Element>(side: &mut RecvSide) -> Option<T> {
 }
 
 #[inline]
-fn take_one<T: Element>(side: &mut RecvSide) -> Result<T, TryRecvError> {
+fn take_one<T: Element>(endpoint: &mut RecvEndpoint) -> Result<T, TryRecvError> {
     let mut element = None;
-    take_each(side, 1, |_, place, words| {
+    take_each(endpoint, 1, |_, place, words| {
         element = Some(load(place, words)?);
         Ok(())
     })?;
@@ -281,11 +281,14 @@ fn take_one<T: Element>(side: &mut RecvSide) -> Result<T, TryRecvError> {
 }
 
 #[inline]
-fn take<T: Element>(side: &mut RecvSide, elements: &mut [T]) -> Result<usize, TryRecvError> {
+fn take<T: Element>(
+    endpoint: &mut RecvEndpoint,
+    elements: &mut [T],
+) -> Result<usize, TryRecvError> {
     if elements.is_empty() {
         return Ok(0);
     }
-    take_each(side, elements.len(), |index, place, words| {
+    take_each(endpoint, elements.len(), |index, place, words| {
         load_into(place, words, &mut elements[index])
     })
 }
@@ -294,12 +297,12 @@ fn take<T: Element>(side: &mut RecvSide, elements: &mut [T]) -> Result<usize, Tr
 /// it; if it is the first, it is damage.
 #[inline]
 fn take_each(
-    side: &mut RecvSide,
+    endpoint: &mut RecvEndpoint,
     max: usize,
     mut load: impl FnMut(usize, Place, &[AtomicU64]) -> Result<(), Corrupt>,
 ) -> Result<usize, TryRecvError> {
     let mut odd = None;
-    let taken = side.try_take(max, |index, place, words| {
+    let taken = endpoint.try_take(max, |index, place, words| {
         load(index, place, words).map_err(|corrupt| {
             odd = (index == 0).then_some(corrupt);
             // Returned only for the first, and only if no other consumer took it meanwhile.
@@ -307,7 +310,7 @@ fn take_each(
         })
     });
     match (taken, odd) {
-        (Err(TryRecvError::TooSmall { .. }), Some(corrupt)) => Err(side.poison(corrupt).into()),
+        (Err(TryRecvError::TooSmall { .. }), Some(corrupt)) => Err(endpoint.poison(corrupt).into()),
         (taken, _) => taken,
     }
 }

@@ -10,7 +10,7 @@ use common::{LONG, Name, watchdog};
 use shmring::{AttachError, Config, CreateError, Kind, Segment, WaitMode, WakeFences};
 
 const FENCES: [WakeFences; 3] =
-    [WakeFences::BothSides, WakeFences::Borrowed, WakeFences::SleepersOnly];
+    [WakeFences::Symmetric, WakeFences::Borrowed, WakeFences::Asymmetric];
 
 /// The parts that child processes play; nothing in the test run itself.
 #[test]
@@ -99,7 +99,7 @@ fn without_membarrier(args: &[String]) {
     };
     assert!(refused(&Segment::attach(&args[0]).unwrap_err()));
     let name = Name::new();
-    let wanted = Config::mpmc().wake_fences(WakeFences::SleepersOnly);
+    let wanted = Config::mpmc().wake_fences(WakeFences::Asymmetric);
     let error = Segment::create(&name, &wanted).unwrap_err();
     assert!(matches!(error, CreateError::Attach(AttachError::NoBarrier { .. })), "{error}");
     assert!(!name.path().exists(), "left behind");
@@ -116,7 +116,7 @@ fn a_process_without_barriers_is_refused() {
     let _watchdog = watchdog("a_process_without_barriers_is_refused");
     let name = Name::new();
     let segment = name.create(&Config::spsc());
-    assert_eq!(segment.info().wake_fences, WakeFences::SleepersOnly, "this machine's best");
+    assert_eq!(segment.info().wake_fences, WakeFences::Asymmetric, "this machine's best");
     child::start("without-membarrier", &[&name]).finish();
 }
 

@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | shared positions are read and written without atomics | atomics only, through one seam | `seam::atomics_come_through_the_seam` |
 //! | an ordering is too weak, and only one kind of CPU forgives it | each ordering has a model that fails without it | `mod::every_weakening_is_noticed`, `mod::models_reach_every_ordering` |
-//! | head, tail and flags share a cache line | a line of 128 bytes for each writer | `layout_tests::every_field_lies_where_it_always_lay` |
+//! | head, tail and flags share a cache line | a line of 128 bytes for each writer | `format_tests::every_field_lies_where_it_always_lay` |
 //! | a second producer is let in and corrupts the ring | a sole role is claimed, and refused by name | `tables::each_role_has_one_owner_who_is_named`, `roles::two_claimants_unbounded` |
 //! | who attaches again starts over at 0 | a successor starts where the last one stopped | `takeover::a_sole_producer_goes_on_where_the_last_one_published`, `takeover::a_consumer_goes_on_where_the_last_one_took` |
 //! | a timeout leaves half a message | nothing is visible before its commit | `verbs::a_full_ring_takes_nothing_until_there_is_room`, `batches::a_batch_without_room_sends_nothing` |
@@ -82,10 +82,10 @@
 //!
 //! | pitfall | here | shown by |
 //! |---|---|---|
-//! | 64 bytes apart, where lines are fetched in pairs | 128 bytes apart | `layout_tests::every_field_lies_where_it_always_lay` |
-//! | the segment holds values whose size or validity depends on the build | fixed widths, any bytes valid, a hash of the layout | `layout_tests::the_numbers_that_identify_a_segment_are_pinned`, `layout_tests::a_forged_header_is_refused_or_sound` |
+//! | 64 bytes apart, where lines are fetched in pairs | 128 bytes apart | `format_tests::every_field_lies_where_it_always_lay` |
+//! | the segment holds values whose size or validity depends on the build | fixed widths, any bytes valid, a hash of the layout | `format_tests::the_numbers_that_identify_a_segment_are_pinned`, `format_tests::a_forged_header_is_refused_or_sound` |
 //! | one address is accessed in two widths | the parts do not overlap, and each has words of one width | `shapes::parts_of_every_shape_never_overlap` |
-//! | an offset in the header is ignored | there are none: all follows from the geometry, which is checked | `layout_tests::parts_lie_where_they_always_lay` |
+//! | an offset in the header is ignored | there are none: all follows from the geometry, which is checked | `format_tests::parts_lie_where_they_always_lay` |
 //!
 //! # Model checking
 //!

@@ -20,7 +20,7 @@ const FILES: [(&str, &str); 14] = [
     file!("record/consumer.rs"),
     file!("record/mod.rs"),
     file!("record/producer.rs"),
-    file!("roster.rs"),
+    file!("membership.rs"),
     file!("slot/consumer.rs"),
     file!("slot/intent.rs"),
     file!("slot/mod.rs"),

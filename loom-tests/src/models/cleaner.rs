@@ -4,7 +4,7 @@ use loom::thread;
 
 use crate::fixture::record::{Message, World};
 use crate::frame::models;
-use crate::ring::roster::{Role, Tenure};
+use crate::ring::membership::{Ownership, Role};
 use crate::sync::Ordering;
 use crate::sync::crash::killed_at;
 
@@ -53,7 +53,7 @@ fn cleaning(kill_at: u64) {
 
     assert_eq!(bits.load(Ordering::Relaxed), 0);
     assert_eq!(world.handles[dead].attach(), None);
-    assert_eq!(world.roles().tenure(Role::Producer), Tenure::Vacant { claims: 1 });
+    assert_eq!(world.roles().ownership(Role::Producer), Ownership::Vacant { claims: 1 });
     let mut successor = world.sender(SUCCESSOR);
     successor.send(Message::new(2, 1));
     assert_eq!(receiver.try_recv(), Some(Message::new(2, 1)));
@@ -77,7 +77,7 @@ fn beside_a_successor(kill_at: u64) {
     let successor = world.try_sender(SUCCESSOR).map(|successor| successor.handle);
     cleaner.join().expect("the cleaners end");
     if let Some(handle) = successor {
-        assert_eq!(world.roles().tenure(Role::Producer), Tenure::Held { handle, claims: 2 });
+        assert_eq!(world.roles().ownership(Role::Producer), Ownership::Held { handle, claims: 2 });
         assert_eq!(world.handles[handle].attach(), Some(SUCCESSOR));
     }
 }
@@ -115,7 +115,7 @@ fn together(kill_at: u64) {
     survivor.join().expect("the other cleaner ends");
 
     assert_eq!(bits.load(Ordering::Relaxed), 0);
-    assert_eq!(world.roles().tenure(Role::Producer), Tenure::Vacant { claims: 1 });
+    assert_eq!(world.roles().ownership(Role::Producer), Ownership::Vacant { claims: 1 });
     assert_eq!(world.handles[dead].attach(), Some(DEAD));
     world.clean(DEAD);
     assert_eq!(world.handles[dead].attach(), None);

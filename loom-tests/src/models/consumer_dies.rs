@@ -45,7 +45,8 @@ fn receiving(kill_at: u64) {
         move || {
             killed_at(kill_at, || {
                 for (count, &message) in SENT[..2].iter().enumerate() {
-                    let (place, peeked) = receiver.peek(receiver.side.head()).expect("it was sent");
+                    let (place, peeked) =
+                        receiver.peek(receiver.endpoint.head()).expect("it was sent");
                     assert_eq!(peeked, message);
                     progress.begun.set(count + 1);
                     receiver.release(place, 1);

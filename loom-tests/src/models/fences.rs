@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use crate::fixture::slot::{MPMC, Received, World};
 use crate::frame::{Body, Model, models};
-use crate::ring::wake::WakeFences::{self, Borrowed, BothSides, SleepersOnly};
+use crate::ring::wake::WakeFences::{self, Asymmetric, Borrowed, Symmetric};
 use crate::sync::barrier::spawn;
 use crate::sync::crash::killed_at;
 
@@ -148,7 +148,7 @@ fn dead_waker(kill_at: u64, fences: WakeFences) {
 }
 
 fn one_and_one_both() {
-    one_and_one(BothSides);
+    one_and_one(Symmetric);
 }
 
 fn one_and_one_borrowed() {
@@ -156,11 +156,11 @@ fn one_and_one_borrowed() {
 }
 
 fn one_and_one_sleepers() {
-    one_and_one(SleepersOnly);
+    one_and_one(Asymmetric);
 }
 
 fn space_both() {
-    space(BothSides);
+    space(Symmetric);
 }
 
 fn space_borrowed() {
@@ -168,11 +168,11 @@ fn space_borrowed() {
 }
 
 fn space_sleepers() {
-    space(SleepersOnly);
+    space(Asymmetric);
 }
 
 fn one_and_two_both() {
-    one_and_two(BothSides);
+    one_and_two(Symmetric);
 }
 
 fn one_and_two_borrowed() {
@@ -180,11 +180,11 @@ fn one_and_two_borrowed() {
 }
 
 fn one_and_two_sleepers() {
-    one_and_two(SleepersOnly);
+    one_and_two(Asymmetric);
 }
 
 fn two_and_one_both() {
-    two_and_one(BothSides);
+    two_and_one(Symmetric);
 }
 
 fn two_and_one_borrowed() {
@@ -192,11 +192,11 @@ fn two_and_one_borrowed() {
 }
 
 fn two_and_one_sleepers() {
-    two_and_one(SleepersOnly);
+    two_and_one(Asymmetric);
 }
 
 fn two_and_two_both() {
-    two_and_two(BothSides);
+    two_and_two(Symmetric);
 }
 
 fn two_and_two_borrowed() {
@@ -204,11 +204,11 @@ fn two_and_two_borrowed() {
 }
 
 fn two_and_two_sleepers() {
-    two_and_two(SleepersOnly);
+    two_and_two(Asymmetric);
 }
 
 fn dead_sleeper_both(kill_at: u64) {
-    dead_sleeper(kill_at, BothSides);
+    dead_sleeper(kill_at, Symmetric);
 }
 
 fn dead_sleeper_borrowed(kill_at: u64) {
@@ -216,11 +216,11 @@ fn dead_sleeper_borrowed(kill_at: u64) {
 }
 
 fn dead_sleeper_sleepers(kill_at: u64) {
-    dead_sleeper(kill_at, SleepersOnly);
+    dead_sleeper(kill_at, Asymmetric);
 }
 
 fn dead_waker_both(kill_at: u64) {
-    dead_waker(kill_at, BothSides);
+    dead_waker(kill_at, Symmetric);
 }
 
 fn dead_waker_borrowed(kill_at: u64) {
@@ -228,7 +228,7 @@ fn dead_waker_borrowed(kill_at: u64) {
 }
 
 fn dead_waker_sleepers(kill_at: u64) {
-    dead_waker(kill_at, SleepersOnly);
+    dead_waker(kill_at, Asymmetric);
 }
 
 models! {

@@ -122,7 +122,7 @@ fn hints_keep_their_word() {
         }
     });
     for element in SENT {
-        while !receiver.side.has_elements(world.ring()) {
+        while !receiver.endpoint.has_elements(world.ring()) {
             thread::yield_now();
         }
         assert_eq!(receiver.try_recv(), Some(element));
@@ -144,7 +144,7 @@ fn asking_for_more_looks_again() {
     }
     for count in 1..=2 {
         receiver.release(1);
-        let room = sender.side.room(world.ring(), 2);
+        let room = sender.endpoint.room(world.ring(), 2);
         assert_eq!(room, Ok(packed::Span { start: 2, count }));
     }
 }
@@ -277,7 +277,7 @@ fn corrupt() {
         }
     });
     let bad_head = Corrupt { what: "head", position: 5, found: 4 };
-    let reserved = sender.side.reserve(world.ring(), 3);
+    let reserved = sender.endpoint.reserve(world.ring(), 3);
     assert!(
         matches!(reserved, Err(Refused::TooLong)) || reserved == Err(Refused::Corrupt(bad_head))
     );
@@ -286,7 +286,7 @@ fn corrupt() {
     assert!(peeked == Ok(vec![]) || peeked == Err(bad_tail), "{peeked:?}");
     hostile.join().expect("the peer ends");
     assert_eq!(receiver.peek(1), Err(bad_tail));
-    assert_eq!((receiver.side.head(), sender.side.tail()), (5, 5));
+    assert_eq!((receiver.endpoint.head(), sender.endpoint.tail()), (5, 5));
     let refused = packed::Producer::take_over(world.ring()).map(|_| ());
     assert_eq!(refused, Err(Corrupt { what: "tail", position: 4, found: 8 }));
 }

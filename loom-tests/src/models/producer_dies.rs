@@ -8,7 +8,7 @@ use loom::thread;
 
 use crate::fixture::record::{Message, Receiver, World};
 use crate::frame::models;
-use crate::ring::roster::{Role, Tenure};
+use crate::ring::membership::{Ownership, Role};
 use crate::sync::crash::killed_at;
 
 const VICTIM: usize = 0;
@@ -161,7 +161,7 @@ fn joining(kill_at: u64) {
             world.mark_dead(VICTIM);
         }
     });
-    if let Tenure::Held { handle, .. } = world.roles().tenure(Role::Producer)
+    if let Ownership::Held { handle, .. } = world.roles().ownership(Role::Producer)
         && !world.is_dead(VICTIM)
     {
         // Held by the victim, unless it has left since.
@@ -169,7 +169,7 @@ fn joining(kill_at: u64) {
     }
     victim.join().expect("the victim ends");
     world.clean(VICTIM);
-    assert!(!matches!(world.roles().tenure(Role::Producer), Tenure::Held { .. }));
+    assert!(!matches!(world.roles().ownership(Role::Producer), Ownership::Held { .. }));
     assert!(world.handles.iter().all(|handle| handle.attach().is_none()));
     world.sender(SUCCESSOR);
 }

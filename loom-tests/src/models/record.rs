@@ -84,7 +84,7 @@ fn abort() {
     let producer = thread::spawn(move || {
         sender.write(Message::new(7, 2)).expect("there is room");
         sender.stage(Message::new(8, 2)).expect("there is room");
-        sender.side.abort();
+        sender.endpoint.abort();
         sender.send(Message::new(1, 1));
         sender.send(Message::new(2, 1));
     });

@@ -5,7 +5,7 @@ use loom::thread;
 
 use crate::fixture::record::{Message, World};
 use crate::frame::models;
-use crate::ring::roster::{Role, Tenure};
+use crate::ring::membership::{Ownership, Role};
 use crate::ring::tables;
 use crate::sync::Ordering;
 
@@ -24,7 +24,7 @@ fn two_claimants() {
             let handle = tables::claim_handle(&world.handles, attach, 0).expect("a handle is free");
             let won = world.roles().claim(Role::Producer, handle);
             if !won {
-                let Tenure::Held { handle, claims: 1 } = world.roles().tenure(Role::Producer)
+                let Ownership::Held { handle, claims: 1 } = world.roles().ownership(Role::Producer)
                 else {
                     panic!("the winner keeps the role")
                 };

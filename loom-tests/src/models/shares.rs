@@ -5,7 +5,7 @@ use loom::thread;
 
 use crate::fixture::slot::{MPMC, World};
 use crate::frame::models;
-use crate::ring::roster::{Role, Tenure};
+use crate::ring::membership::{Ownership, Role};
 use crate::ring::tables;
 
 const NEAR: usize = 0;
@@ -125,7 +125,7 @@ fn holder_has_a_handle() {
             world.roles().join(Role::Producer, handle);
         }
     });
-    if let Tenure::Held { handle, claims: 1 } = world.roles().tenure(Role::Producer) {
+    if let Ownership::Held { handle, claims: 1 } = world.roles().ownership(Role::Producer) {
         assert_eq!(world.handles[handle].attach(), Some(1));
     }
     joining.join().expect("the holder has joined");
@@ -140,11 +140,11 @@ fn told_twice() {
     let line = || &world.control.consumer;
     let other = thread::spawn({
         let world = world.clone();
-        move || world.control.consumer.tell_end(2)
+        move || world.control.consumer.advance_eof_epoch(2)
     });
-    line().tell_end(1);
+    line().advance_eof_epoch(1);
     other.join().expect("the other was told");
-    assert_eq!(line().ends_told(), 2);
+    assert_eq!(line().eof_epoch(), 2);
 }
 
 /// A holder that died is cleaned up twice, the second time beside a newcomer with
@@ -163,7 +163,7 @@ fn cleaned_twice(kill_at: u64) {
     });
     world.clean(1);
     let handle = newcomer.join().expect("the newcomer has joined");
-    assert_eq!(world.roles().tenure(Role::Producer), Tenure::Held { handle, claims: 2 });
+    assert_eq!(world.roles().ownership(Role::Producer), Ownership::Held { handle, claims: 2 });
     assert_eq!(world.handles[handle].attach(), Some(2));
     assert!(handle == dead || world.handles[dead].attach().is_none());
 }

@@ -10,11 +10,11 @@
 mod between;
 mod short;
 
-#[path = "../../../shmring/src/grant/copy/block.rs"]
+#[path = "../../../shmring/src/memory/copy/block.rs"]
 mod block;
-#[path = "../../../shmring/src/grant/copy/machine/mod.rs"]
+#[path = "../../../shmring/src/memory/copy/machine/mod.rs"]
 mod machine;
-#[path = "../../../shmring/src/grant/copy/words.rs"]
+#[path = "../../../shmring/src/memory/copy/words.rs"]
 mod words;
 
 /// What the copy routines import.

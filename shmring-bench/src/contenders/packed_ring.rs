@@ -52,7 +52,7 @@ where
         let config = Config::packed::<[u64; WORDS]>().slots(setting.room_messages());
         rings::prepare(
             setting,
-            if BOTH_FENCE { config.wake_fences(WakeFences::BothSides) } else { config },
+            if BOTH_FENCE { config.wake_fences(WakeFences::Symmetric) } else { config },
         )
     }
 

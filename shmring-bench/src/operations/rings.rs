@@ -177,14 +177,14 @@ fn words() -> Config {
 
 rings! {
     Record: "record ring", Bytes, record();
-    RecordBoth: "record ring, both fence", Bytes, record().wake_fences(WakeFences::BothSides);
+    RecordBoth: "record ring, both fence", Bytes, record().wake_fences(WakeFences::Symmetric);
     Packed: "packed ring", Words, words();
-    PackedBoth: "packed ring, both fence", Words, words().wake_fences(WakeFences::BothSides);
+    PackedBoth: "packed ring, both fence", Words, words().wake_fences(WakeFences::Symmetric);
     Mpmc: "mpmc ring", Bytes, slots(Config::mpmc());
     MpmcBorrowed: "mpmc ring, borrowed fence", Bytes,
         slots(Config::mpmc()).wake_fences(WakeFences::Borrowed);
     MpmcBoth: "mpmc ring, both fence", Bytes,
-        slots(Config::mpmc()).wake_fences(WakeFences::BothSides);
+        slots(Config::mpmc()).wake_fences(WakeFences::Symmetric);
     Mpsc: "mpsc ring", Bytes, slots(Config::mpsc());
     Spmc: "spmc ring", Bytes, slots(Config::spmc());
 }

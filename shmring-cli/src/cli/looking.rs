@@ -71,7 +71,7 @@ it, + and - to look less or more often, q to quit, ? for all of them.
 MSGS/S are messages received. IN and OUT are bytes of the ring that were filled
 and freed, with what a ring has besides its messages. States: moving; in flight
 and full (somebody waits); not taken and empty (nobody does); corrupt and broken
-(it has to be made anew); idle, abandoned, closed and deleted as in `shmring ls`.
+(create it anew); idle, abandoned, closed and deleted as in `shmring ls`.
 
 Nothing is joined and nothing is written, so that those who use a ring do not
 notice being watched.")]

@@ -221,7 +221,7 @@ fn progress(standstill: Option<&StandstillFacts>) -> Finding {
 
 fn fences(fences: WakeFences, has_global_barrier: bool) -> Finding {
     const CHECK: &str = "wake-fences";
-    if fences != WakeFences::SleepersOnly {
+    if fences != WakeFences::Asymmetric {
         let means = "It can be attached where there is no membarrier.";
         return Finding::ok(CHECK, "both sides fence when a message may wake somebody", means);
     }

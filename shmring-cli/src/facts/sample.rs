@@ -61,7 +61,7 @@ impl Sample {
         let unit = Unit::of(description.ring().kind);
         let elapsed = past.map_or(Duration::ZERO, |past| now.since(past.last));
         let explain = |past: Past<'_>| {
-            let standstill = status.ring().standstill_since(past.still.status.ring())?;
+            let standstill = status.ring().stall_since(past.still.status.ring())?;
             let scene = Scene { status, subject, unit, at_least: now.since(past.still) };
             Some(scene.explain(&standstill))
         };

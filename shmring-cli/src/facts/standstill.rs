@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::Serialize;
-use shmring::{Kind, ProcessState, Role, Standstill, Status};
+use shmring::{Kind, ProcessState, Role, Stall, Status};
 
 use super::sample::millis;
 use super::{HolderFacts, ParticipantFacts};
@@ -85,7 +85,7 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    pub(super) fn explain(&self, standstill: &Standstill) -> StandstillFacts {
+    pub(super) fn explain(&self, standstill: &Stall) -> StandstillFacts {
         let Self { status, subject: Subject { target, is_named }, unit, at_least } = *self;
         let mut facts = StandstillFacts {
             kind: "empty",
@@ -97,28 +97,28 @@ impl Scene<'_> {
             is_hindered: false,
         };
         match standstill {
-            Standstill::InFlight { position, tickets } => {
+            Stall::InFlight { position, tickets } => {
                 let tickets: Vec<_> = tickets.iter().map(HolderFacts::of).collect();
                 (facts.kind, facts.position) = ("in_flight", *position);
                 self.in_flight(*position, &tickets, &mut facts);
                 facts.tickets = Some(tickets);
             }
-            Standstill::Full => {
+            Stall::Full => {
                 facts.kind = "full";
                 facts.say("the ring is full, and nobody receives");
                 self.nobody_receives(&mut facts);
             }
-            Standstill::NotTaken => {
+            Stall::NotTaken => {
                 facts.kind = "not_taken";
                 let amount = unit.amount(status.ring().tail.wrapping_sub(status.ring().head));
                 facts.say(format!("{amount} wait to be received, and nobody receives"));
                 self.nobody_receives(&mut facts);
             }
-            Standstill::Empty => {
+            Stall::Empty => {
                 facts.say("the ring is empty, and nobody sends");
                 self.nobody_sends(&mut facts);
             }
-            Standstill::Corrupt(corrupt) => {
+            Stall::Corrupt(corrupt) => {
                 (facts.kind, facts.position) = ("corrupt", corrupt.position);
                 facts.say(format!("{corrupt}, which no correct program can have written"));
                 facts.do_this("nothing brings this ring back: end those attached");

@@ -117,8 +117,7 @@ fn sample_deleted(label: String, observer: &Observer) -> Option<Entry<Sample>> {
 impl Seen {
     /// The earliest look since which the ring stands still, if it does.
     fn still_at(&self, now: &Look) -> Option<&Look> {
-        let stands =
-            |since: &&Look| now.status.ring().standstill_since(since.status.ring()).is_some();
+        let stands = |since: &&Look| now.status.ring().stall_since(since.status.ring()).is_some();
         [&self.still, &self.last].into_iter().find(stands)
     }
 }

@@ -77,7 +77,7 @@ impl Setup {
             slot_bytes: choose(&mut random, &[24, 48, 64, 128, 256, 1024]),
             fences: choose(
                 &mut random,
-                &[WakeFences::BothSides, WakeFences::Borrowed, WakeFences::SleepersOnly],
+                &[WakeFences::Symmetric, WakeFences::Borrowed, WakeFences::Asymmetric],
             ),
             waits,
             monitors: choose(&mut random, &[Monitors::None, Monitors::Some, Monitors::All]),
@@ -99,7 +99,7 @@ impl Setup {
             Kind::Packed => Config::packed::<Element>().slots(self.slots),
             kind => Config::new(kind).slots(self.slots).slot_bytes(self.slot_bytes),
         };
-        config.wake_fences(self.fences).max_handles(workers + 1).max_attaches(workers + 2)
+        config.wake_fences(self.fences).max_handles(workers + 1).max_attachments(workers + 2)
     }
 
     pub(super) fn workers(&self, role: Role) -> usize {
@@ -138,9 +138,9 @@ impl fmt::Display for Setup {
             Waits::Spinning => ", spinning",
         })?;
         f.write_str(match self.fences {
-            WakeFences::BothSides => ", fences on both sides",
+            WakeFences::Symmetric => ", fences on both sides",
             WakeFences::Borrowed => ", borrowed fences",
-            WakeFences::SleepersOnly => ", fences of sleepers only",
+            WakeFences::Asymmetric => ", fences of sleepers only",
         })?;
         f.write_str(match self.monitors {
             Monitors::None => "",

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::facts::Kind;
+use crate::info::Kind;
 
 /// A name that no segment can have.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Fault, Role};
-use crate::facts::{ElementType, Kind, Participant, ProcessState};
+use crate::info::{ElementType, Kind, Participant, ProcessState};
 
 /// Why a segment gave no handle.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 pub use crate::ring::Corrupt;
-pub use crate::ring::roster::Role;
+pub use crate::ring::membership::Role;
 
 mod collect;
 mod config;

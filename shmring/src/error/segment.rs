@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::{ConfigError, NameError, OsError};
-use crate::facts::Participant;
+use crate::info::Participant;
 
 /// Why no segment was created. Nothing of it is left behind.
 #[derive(Debug)]
@@ -223,7 +223,7 @@ pub enum AttachError {
         /// The segment's name.
         name: String,
         /// How many that is.
-        attaches: usize,
+        attachments: usize,
     },
     /// The segment's wake-ups rely on a system call that this process may not make, or its
     /// kernel does not know.
@@ -285,10 +285,10 @@ impl fmt::Display for AttachError {
             Self::Busy { name } => {
                 write!(f, "{name:?} is being created or replaced by a process that does not finish")
             }
-            Self::TableFull { name, attaches } => write!(
+            Self::TableFull { name, attachments } => write!(
                 f,
-                "all {attaches} attachments of {name:?} are in use; create it with more \
-                 (`max_attaches`, `create --max-attachments`)"
+                "all {attachments} attachments of {name:?} are in use; create it with more \
+                 (`max_attachments`, `create --max-attachments`)"
             ),
             Self::NoBarrier { name, source } => write!(
                 f,

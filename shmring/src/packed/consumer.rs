@@ -5,14 +5,14 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::element::Element;
+use crate::endpoint::PackedRecvEndpoint;
+use crate::endpoint::park::WaitMode;
 use crate::error::{Corrupt, JoinError, RecvError, TryRecvError};
-use crate::grant::{Elements, load_element, load_elements};
+use crate::guards::{Elements, load_element, load_elements};
 use crate::iter::until_end;
 use crate::ring::packed::Span;
 use crate::segment::Segment;
-use crate::side::RecvElements;
 use crate::sync::Deadline;
-use crate::wait::WaitMode;
 
 /// The receiving side of a packed ring.
 ///
@@ -20,7 +20,7 @@ use crate::wait::WaitMode;
 /// what happens when the consumer goes, are as for a [`Consumer`](crate::Consumer) of messages.
 #[derive(Debug)]
 pub struct Consumer<T> {
-    side: RecvElements,
+    endpoint: PackedRecvEndpoint,
     element: PhantomData<T>,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
@@ -34,8 +34,8 @@ impl Segment {
     /// [`JoinError::RoleTaken`] names the living holder; [`JoinError::WrongType`] and
     /// [`JoinError::WrongKind`] say what the ring is instead.
     pub fn packed_consumer<T: Element>(&self) -> Result<Consumer<T>, JoinError> {
-        let side = RecvElements::join(self.view_of(Some(T::TYPE))?)?;
-        Ok(Consumer { side, element: PhantomData, not_sync: PhantomData })
+        let endpoint = PackedRecvEndpoint::join(self.mapped_ring_of(Some(T::TYPE))?)?;
+        Ok(Consumer { endpoint, element: PhantomData, not_sync: PhantomData })
     }
 }
 
@@ -46,15 +46,15 @@ impl<T: Element> Consumer<T> {
     /// See [`TryRecvError`].
     #[inline(always)]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
-        match self.side.next_plainly(1) {
+        match self.endpoint.next_fast(1) {
             Some(span) => self.take_one(span),
-            None => self.try_recv_otherwise(),
+            None => self.try_recv_slow(),
         }
     }
 
     #[inline(never)]
-    fn try_recv_otherwise(&mut self) -> Result<T, TryRecvError> {
-        let span = self.side.next(1)?;
+    fn try_recv_slow(&mut self) -> Result<T, TryRecvError> {
+        let span = self.endpoint.next(1)?;
         self.take_one(span)
     }
 
@@ -64,15 +64,15 @@ impl<T: Element> Consumer<T> {
     /// See [`RecvError`].
     #[inline(always)]
     pub fn recv(&mut self) -> Result<T, RecvError> {
-        match self.side.next_plainly(1) {
+        match self.endpoint.next_fast(1) {
             Some(span) => Ok(self.take_one(span)?),
-            None => self.recv_otherwise(),
+            None => self.recv_slow(),
         }
     }
 
     #[inline(never)]
-    fn recv_otherwise(&mut self) -> Result<T, RecvError> {
-        let span = self.side.next_by(1, Deadline::NEVER)?;
+    fn recv_slow(&mut self) -> Result<T, RecvError> {
+        let span = self.endpoint.next_by(1, Deadline::NEVER)?;
         Ok(self.take_one(span)?)
     }
 
@@ -81,7 +81,7 @@ impl<T: Element> Consumer<T> {
     /// # Errors
     /// See [`RecvError`].
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
-        let span = self.side.next_by(1, Deadline::after(timeout))?;
+        let span = self.endpoint.next_by(1, Deadline::after(timeout))?;
         Ok(self.take_one(span)?)
     }
 
@@ -93,9 +93,9 @@ impl<T: Element> Consumer<T> {
 
     #[inline(always)]
     fn take_one(&mut self, span: Span) -> Result<T, TryRecvError> {
-        match load_element(&self.side.seat.view, span.start) {
+        match load_element(&self.endpoint.registration.mapped, span.start) {
             Ok(element) => {
-                self.side.take(1);
+                self.endpoint.take(1);
                 Ok(element)
             }
             Err(corrupt) => Err(self.poison(corrupt)),
@@ -105,7 +105,7 @@ impl<T: Element> Consumer<T> {
     /// Ends the use of this side: an element is no value of its type.
     #[cold]
     fn poison(&mut self, corrupt: Corrupt) -> TryRecvError {
-        self.side.seat.poison(corrupt).into()
+        self.endpoint.registration.poison(corrupt).into()
     }
 
     /// Receives as many elements as there are and fit into `elements`, at once, if one is
@@ -118,7 +118,7 @@ impl<T: Element> Consumer<T> {
         if elements.is_empty() {
             return Ok(0);
         }
-        let span = self.side.next(elements.len())?;
+        let span = self.endpoint.next(elements.len())?;
         self.take(span, elements)
     }
 
@@ -153,16 +153,16 @@ impl<T: Element> Consumer<T> {
         if elements.is_empty() {
             return Ok(0);
         }
-        let span = self.side.next_by(elements.len(), deadline)?;
+        let span = self.endpoint.next_by(elements.len(), deadline)?;
         Ok(self.take(span, elements)?)
     }
 
     #[inline]
     fn take(&mut self, span: Span, elements: &mut [T]) -> Result<usize, TryRecvError> {
         let count = elements.len().min(span.count as usize);
-        match load_elements(&self.side.seat.view, span, 0, &mut elements[..count]) {
+        match load_elements(&self.endpoint.registration.mapped, span, 0, &mut elements[..count]) {
             Ok(count) => {
-                self.side.take(count as u64);
+                self.endpoint.take(count as u64);
                 Ok(count)
             }
             Err(corrupt) => Err(self.poison(corrupt)),
@@ -174,8 +174,8 @@ impl<T: Element> Consumer<T> {
     /// # Errors
     /// See [`TryRecvError`].
     pub fn try_peek(&mut self, max: usize) -> Result<Elements<'_, T>, TryRecvError> {
-        let span = self.side.next(max.max(1))?;
-        Ok(Elements::new(&mut self.side, span))
+        let span = self.endpoint.next(max.max(1))?;
+        Ok(Elements::new(&mut self.endpoint, span))
     }
 
     /// As [`try_peek`](Self::try_peek), but waits for the first element.
@@ -199,17 +199,17 @@ impl<T: Element> Consumer<T> {
     }
 
     fn peek_by(&mut self, max: usize, deadline: Deadline) -> Result<Elements<'_, T>, RecvError> {
-        let span = self.side.next_by(max.max(1), deadline)?;
-        Ok(Elements::new(&mut self.side, span))
+        let span = self.endpoint.next_by(max.max(1), deadline)?;
+        Ok(Elements::new(&mut self.endpoint, span))
     }
 
     /// How this consumer waits for elements. [`WaitMode::Adaptive`] unless set.
     pub fn set_wait_mode(&mut self, mode: WaitMode) {
-        self.side.seat.mode = mode;
+        self.endpoint.registration.mode = mode;
     }
 
     /// Closes the ring for good; see [`Consumer::close`](crate::Consumer::close).
     pub fn close(self) {
-        self.side.seat.close();
+        self.endpoint.registration.close();
     }
 }

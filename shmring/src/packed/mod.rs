@@ -30,6 +30,6 @@
 mod consumer;
 mod producer;
 
-pub use crate::grant::{Elements, Space};
+pub use crate::guards::{Elements, Space};
 pub use consumer::Consumer;
 pub use producer::Producer;

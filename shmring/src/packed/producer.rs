@@ -6,13 +6,13 @@ use std::slice::from_ref;
 use std::time::Duration;
 
 use crate::element::Element;
+use crate::endpoint::PackedSendEndpoint;
+use crate::endpoint::park::WaitMode;
 use crate::error::{JoinError, SendError, TrySendError};
-use crate::grant::{Space, store_element, store_elements, touch_element};
+use crate::guards::{Space, store_element, store_elements, touch_element};
 use crate::ring::packed::Span;
 use crate::segment::Segment;
-use crate::side::SendElements;
 use crate::sync::Deadline;
-use crate::wait::WaitMode;
 
 /// The sending side of a packed ring.
 ///
@@ -21,7 +21,7 @@ use crate::wait::WaitMode;
 /// stream, is as for a [`Producer`](crate::Producer) of messages.
 #[derive(Debug)]
 pub struct Producer<T> {
-    side: SendElements,
+    endpoint: PackedSendEndpoint,
     element: PhantomData<T>,
     /// One thread at a time.
     not_sync: PhantomData<Cell<()>>,
@@ -35,8 +35,8 @@ impl Segment {
     /// [`JoinError::RoleTaken`] names the living holder; [`JoinError::WrongType`] and
     /// [`JoinError::WrongKind`] say what the ring is instead.
     pub fn packed_producer<T: Element>(&self) -> Result<Producer<T>, JoinError> {
-        let side = SendElements::join(self.view_of(Some(T::TYPE))?)?;
-        Ok(Producer { side, element: PhantomData, not_sync: PhantomData })
+        let endpoint = PackedSendEndpoint::join(self.mapped_ring_of(Some(T::TYPE))?)?;
+        Ok(Producer { endpoint, element: PhantomData, not_sync: PhantomData })
     }
 }
 
@@ -47,15 +47,15 @@ impl<T: Element> Producer<T> {
     /// See [`TrySendError`].
     #[inline(always)]
     pub fn try_send(&mut self, element: &T) -> Result<(), TrySendError> {
-        if self.send_plainly(element) {
+        if self.send_fast(element) {
             return Ok(());
         }
-        self.try_send_otherwise(*element)
+        self.try_send_slow(*element)
     }
 
     #[cold]
     #[inline(never)]
-    fn try_send_otherwise(&mut self, element: T) -> Result<(), TrySendError> {
+    fn try_send_slow(&mut self, element: T) -> Result<(), TrySendError> {
         self.try_send_slice(from_ref(&element))
     }
 
@@ -65,31 +65,31 @@ impl<T: Element> Producer<T> {
     /// See [`SendError`].
     #[inline(always)]
     pub fn send(&mut self, element: &T) -> Result<(), SendError> {
-        if self.send_plainly(element) {
+        if self.send_fast(element) {
             return Ok(());
         }
         // A copy, so that the element itself need not be in memory.
-        self.send_otherwise(*element)
+        self.send_slow(*element)
     }
 
     /// Sends an element, if nothing stands in the way that has to be looked into; whether
     /// it did.
     #[inline(always)]
-    fn send_plainly(&mut self, element: &T) -> bool {
-        let Some(span) = self.side.grant_plainly(1) else {
+    fn send_fast(&mut self, element: &T) -> bool {
+        let Some(span) = self.endpoint.reserve_place_fast(1) else {
             return false;
         };
-        store_element(&self.side.seat.view, span.start, element);
-        self.side.publish(1);
-        if let Some(next) = self.side.free_position() {
-            touch_element::<T>(&self.side.seat.view, next);
+        store_element(&self.endpoint.registration.mapped, span.start, element);
+        self.endpoint.publish(1);
+        if let Some(next) = self.endpoint.free_position() {
+            touch_element::<T>(&self.endpoint.registration.mapped, next);
         }
         true
     }
 
     #[cold]
     #[inline(never)]
-    fn send_otherwise(&mut self, element: T) -> Result<(), SendError> {
+    fn send_slow(&mut self, element: T) -> Result<(), SendError> {
         self.send_slice(from_ref(&element))
     }
 
@@ -108,7 +108,7 @@ impl<T: Element> Producer<T> {
     /// See [`TrySendError`]; nothing of them is visible then.
     #[inline]
     pub fn try_send_slice(&mut self, elements: &[T]) -> Result<(), TrySendError> {
-        let span = self.side.grant(elements.len(), elements.len())?;
+        let span = self.endpoint.reserve_place(elements.len(), elements.len())?;
         self.fill(span, elements);
         Ok(())
     }
@@ -136,7 +136,7 @@ impl<T: Element> Producer<T> {
 
     #[inline]
     fn send_slice_by(&mut self, elements: &[T], deadline: Deadline) -> Result<(), SendError> {
-        let span = self.side.grant_by(elements.len(), elements.len(), deadline)?;
+        let span = self.endpoint.reserve_place_by(elements.len(), elements.len(), deadline)?;
         self.fill(span, elements);
         Ok(())
     }
@@ -144,8 +144,8 @@ impl<T: Element> Producer<T> {
     #[inline]
     fn fill(&mut self, span: Span, elements: &[T]) {
         if !elements.is_empty() {
-            store_elements(&self.side.seat.view, span, 0, elements);
-            self.side.publish(elements.len() as u64);
+            store_elements(&self.endpoint.registration.mapped, span, 0, elements);
+            self.endpoint.publish(elements.len() as u64);
         }
     }
 
@@ -155,7 +155,7 @@ impl<T: Element> Producer<T> {
     /// # Errors
     /// See [`TrySendError`], if there is room for none.
     pub fn try_send_some(&mut self, elements: &[T]) -> Result<usize, TrySendError> {
-        let span = self.side.grant(elements.len().min(1), elements.len())?;
+        let span = self.endpoint.reserve_place(elements.len().min(1), elements.len())?;
         let count = span.count as usize;
         self.fill(span, &elements[..count]);
         Ok(count)
@@ -167,8 +167,8 @@ impl<T: Element> Producer<T> {
     /// # Errors
     /// See [`TrySendError`], if there is none.
     pub fn try_reserve(&mut self, max: usize) -> Result<Space<'_, T>, TrySendError> {
-        let span = self.side.grant(max.min(1), max)?;
-        Ok(Space::new(&mut self.side, span))
+        let span = self.endpoint.reserve_place(max.min(1), max)?;
+        Ok(Space::new(&mut self.endpoint, span))
     }
 
     /// As [`try_reserve`](Self::try_reserve), but waits until there is space for one.
@@ -193,22 +193,22 @@ impl<T: Element> Producer<T> {
     }
 
     fn reserve_by(&mut self, max: usize, deadline: Deadline) -> Result<Space<'_, T>, SendError> {
-        let span = self.side.grant_by(max.min(1), max, deadline)?;
-        Ok(Space::new(&mut self.side, span))
+        let span = self.endpoint.reserve_place_by(max.min(1), max, deadline)?;
+        Ok(Space::new(&mut self.endpoint, span))
     }
 
     /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.
     pub fn set_wait_mode(&mut self, mode: WaitMode) {
-        self.side.seat.mode = mode;
+        self.endpoint.registration.mode = mode;
     }
 
     /// See [`Producer::set_require_consumer`](crate::Producer::set_require_consumer).
     pub fn set_require_consumer(&mut self, require: bool) {
-        self.side.consumers.required = require;
+        self.endpoint.consumers.required = require;
     }
 
     /// Closes the ring for good; see [`Producer::close`](crate::Producer::close).
     pub fn close(self) {
-        self.side.seat.close();
+        self.endpoint.registration.close();
     }
 }

@@ -43,9 +43,9 @@
     )
 )]
 
+pub(crate) mod membership;
 pub(crate) mod packed;
 pub(crate) mod record;
-pub(crate) mod roster;
 pub(crate) mod slot;
 pub(crate) mod tables;
 pub(crate) mod wake;
@@ -79,42 +79,42 @@ pub(crate) struct ConsumerLine {
     pub(crate) messages: AtomicU64,
     /// How many producers the role had had when a consumer was last told that the
     /// stream ended. Written and read by consumers.
-    pub(crate) ends_told: AtomicU64,
+    pub(crate) eof_epoch: AtomicU64,
     /// Up to where a sole consumer, or one before it, was shown messages in place. Written
     /// and read by consumers.
-    pub(crate) shown: AtomicU64,
+    pub(crate) peeked: AtomicU64,
 }
 
 impl ConsumerLine {
     /// The producers whose end some consumer was told: the next one waits for another.
-    pub(crate) fn ends_told(&self) -> u64 {
+    pub(crate) fn eof_epoch(&self) -> u64 {
         // ORDERING: Relaxed. A sole role's claim orders this after the predecessor;
         // among many, one that joins while another is told is told as well.
-        self.ends_told.load(Ordering::Relaxed)
+        self.eof_epoch.load(Ordering::Relaxed)
     }
 
     /// Up to where a sole consumer, or one before it, was shown something in place.
     #[inline]
-    pub(crate) fn shown(&self) -> u64 {
+    pub(crate) fn peeked(&self) -> u64 {
         // ORDERING: Relaxed. A sole role's claim orders this after the predecessor.
-        self.shown.load(Ordering::Relaxed)
+        self.peeked.load(Ordering::Relaxed)
     }
 
-    /// Notes that a sole consumer is shown what lies before `end`, if `shown` does not reach
+    /// Notes that a sole consumer is shown what lies before `end`, if `peeked` does not reach
     /// so far; whether it does.
     #[inline]
-    pub(crate) fn show(&self, end: u64, shown: u64) -> bool {
-        let before = at_or_past(shown, end);
+    pub(crate) fn mark_peeked(&self, end: u64, peeked: u64) -> bool {
+        let before = at_or_past(peeked, end);
         if !before {
-            self.shown.store(end, Ordering::Relaxed);
+            self.peeked.store(end, Ordering::Relaxed);
         }
         before
     }
 
     /// Notes that a consumer was told the end of the stream of `producers`.
-    pub(crate) fn tell_end(&self, producers: u64) {
+    pub(crate) fn advance_eof_epoch(&self, producers: u64) {
         // Competing consumers may be told of different ends, in any order.
-        self.ends_told.fetch_max(producers, Ordering::Relaxed);
+        self.eof_epoch.fetch_max(producers, Ordering::Relaxed);
     }
 }
 
@@ -125,14 +125,14 @@ pub(crate) struct Control {
     pub(crate) consumer: ConsumerLine,
     pub(crate) receivers: wake::Sleepers,
     pub(crate) senders: wake::Sleepers,
-    pub(crate) roles: roster::Roles,
+    pub(crate) roles: membership::Roles,
 }
 
 impl Control {
     /// Wakes everyone who sleeps on either side.
     pub(crate) fn wake_all(&self, handles: &[tables::Handle]) {
-        for side in [&self.receivers, &self.senders] {
-            wake::notify_all(side, handles);
+        for endpoint in [&self.receivers, &self.senders] {
+            wake::notify_all(endpoint, handles);
         }
     }
 }

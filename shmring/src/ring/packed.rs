@@ -134,7 +134,7 @@ impl Producer {
 
     /// As [`reserve`](Self::reserve), if the last copy of head says that there is room.
     #[inline]
-    pub(crate) fn reserve_plainly(&self, ring: Ring<'_>, count: u64) -> Option<Span> {
+    pub(crate) fn reserve_fast(&self, ring: Ring<'_>, count: u64) -> Option<Span> {
         (count <= self.free(ring)).then_some(Span { start: self.tail, count })
     }
 
@@ -195,7 +195,7 @@ impl Consumer {
     /// The first `count` elements from head on, at least one, if the last copy of tail says
     /// that they are there.
     #[inline]
-    pub(crate) fn filled_plainly(&self, count: u64) -> Option<Span> {
+    pub(crate) fn filled_fast(&self, count: u64) -> Option<Span> {
         let there = self.tail_cache.wrapping_sub(self.head);
         (count <= there && count > 0).then_some(Span { start: self.head, count })
     }

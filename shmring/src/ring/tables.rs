@@ -21,7 +21,7 @@ const RING_MASK: u64 = 0xFF;
 
 /// One mapping of the segment. Only the holder of the entry's token alone writes it.
 #[repr(C)]
-pub(crate) struct Attach {
+pub(crate) struct AttachmentEntry {
     pub(crate) state: AtomicU64,
     /// The rest is for people to read; nothing is decided by it.
     pub(crate) pid: AtomicU32,
@@ -34,7 +34,7 @@ pub(crate) struct Attach {
     pub(crate) reserved: [AtomicU64; 4],
 }
 
-impl Attach {
+impl AttachmentEntry {
     /// Whether the entry is in use, by the living or the dead.
     ///
     /// ORDERING: Relaxed in this type. The kernel's lock behind the token orders

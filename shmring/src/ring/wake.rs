@@ -20,13 +20,13 @@ use crate::sync::{AtomicU64, Deadline, Ordering, barrier, fence, no_fence, rule}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WakeFences {
     /// Wakers and sleepers fence: works everywhere.
-    BothSides,
-    /// As `BothSides`, but where handles share a role and so claim or take by
+    Symmetric,
+    /// As `Symmetric`, but where handles share a role and so claim or take by
     /// compare-and-swap, that is their fence.
     Borrowed,
     /// Wakers do nothing. A sleeper makes the CPUs of all processes that are attached fence,
     /// with the system call `membarrier`, which takes microseconds and interrupts them.
-    SleepersOnly,
+    Asymmetric,
 }
 
 /// What a waker does between publication and look.
@@ -44,9 +44,9 @@ impl WakeFences {
     /// What the wakers of a role do, which handles share or not.
     pub(crate) fn of_waker(self, shared: bool) -> WakerFence {
         match self {
-            Self::SleepersOnly => WakerFence::Sleepers,
+            Self::Asymmetric => WakerFence::Sleepers,
             Self::Borrowed if shared => WakerFence::Borrowed,
-            Self::Borrowed | Self::BothSides => WakerFence::Full,
+            Self::Borrowed | Self::Symmetric => WakerFence::Full,
         }
     }
 }
@@ -114,8 +114,8 @@ pub(crate) fn sleep(
     // Either the check below sees what the waker published, or the waker sees the bit
     // and the need (I5).
     let ordered = match fences {
-        WakeFences::SleepersOnly => barrier(),
-        WakeFences::BothSides | WakeFences::Borrowed => {
+        WakeFences::Asymmetric => barrier(),
+        WakeFences::Symmetric | WakeFences::Borrowed => {
             // ORDERING: SeqCst, with the fence or the CAS of the waker.
             fence(Ordering::SeqCst);
             true
@@ -159,7 +159,7 @@ fn any_after_fence(sleepers: &Sleepers, handles: &[Handle], before: WakerFence) 
 /// one. To be called by one of many who came out of a wait, after its next attempt: the
 /// wake that it got may have been meant for more than it took, or for someone else.
 #[inline]
-pub(crate) fn pass_on(
+pub(crate) fn hand_off(
     sleepers: &Sleepers,
     handles: &[Handle],
     reached: impl FnOnce() -> Option<u64>,

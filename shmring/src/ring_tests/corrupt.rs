@@ -5,9 +5,8 @@ use proptest::prelude::*;
 
 use super::oracle::size_of;
 use super::{Memory, RELAXED, assert_inside, before_wrap, header};
-use crate::ring::Corrupt;
-use crate::ring::Refused;
 use crate::ring::record::{Consumer, Producer, max_len};
+use crate::ring::{Corrupt, Refused};
 
 const CAPACITY: u64 = 128;
 

@@ -105,14 +105,14 @@ impl Bench {
             let place = place.unwrap_or_else(|| panic!("message {i} is missing"));
             assert_eq!(self.memory.read(place), expected.bytes);
             assert_eq!(place.end, expected.end);
-            let plain = self.consumer.peek_plainly(self.memory.ring(), from);
+            let plain = self.consumer.peek_fast(self.memory.ring(), from);
             let after_pad = place.start != from;
             assert_eq!(plain, (!after_pad).then_some(place));
             from = place.end;
         }
         if count > self.oracle.queue.len() {
             assert_eq!(self.consumer.peek(self.memory.ring(), from), Ok(None));
-            assert_eq!(self.consumer.peek_plainly(self.memory.ring(), from), None);
+            assert_eq!(self.consumer.peek_fast(self.memory.ring(), from), None);
         }
         (from, count.min(self.oracle.queue.len()))
     }

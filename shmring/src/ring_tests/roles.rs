@@ -2,22 +2,22 @@
 
 use super::{RELAXED, control, handles};
 use crate::ring::Control;
-use crate::ring::roster::{Role, Tenure, clean_attach, free_handles, release_handle};
-use crate::ring::tables::{Attach, Handle, claim_handle};
+use crate::ring::membership::{Ownership, Role, free_handles, reap_attachment, release_handle};
+use crate::ring::tables::{AttachmentEntry, Handle, claim_handle};
 use crate::ring::wake::Sleepers;
 use crate::sync::Ordering;
 
 const BOTH: [Role; 2] = [Role::Producer, Role::Consumer];
 
 fn arm(control: &Control, handle: usize) {
-    for side in [&control.receivers, &control.senders] {
-        side.bits[handle / 64].fetch_or(1 << (handle % 64), RELAXED);
+    for endpoint in [&control.receivers, &control.senders] {
+        endpoint.bits[handle / 64].fetch_or(1 << (handle % 64), RELAXED);
     }
 }
 
 fn armed(control: &Control) -> Vec<usize> {
-    let bit = |side: &Sleepers, index: usize| {
-        side.bits[index / 64].load(RELAXED) >> (index % 64) & 1 == 1
+    let bit = |endpoint: &Sleepers, index: usize| {
+        endpoint.bits[index / 64].load(RELAXED) >> (index % 64) & 1 == 1
     };
     (0..256).filter(|&i| bit(&control.receivers, i) || bit(&control.senders, i)).collect()
 }
@@ -27,7 +27,7 @@ fn release(handles: &[Handle], index: usize, control: &Control) {
 }
 
 fn clean(handles: &[Handle], attach: usize, control: &Control) {
-    clean_attach(|_| Some(control), handles, attach);
+    reap_attachment(|_| Some(control), handles, attach);
     free_handles(control, handles, attach);
 }
 
@@ -36,7 +36,7 @@ fn clean(handles: &[Handle], attach: usize, control: &Control) {
 #[test]
 fn an_attach_entry_counts_its_uses() {
     // SAFETY: an attach entry is made of atomics.
-    let attach: Attach = unsafe { super::zeroed() };
+    let attach: AttachmentEntry = unsafe { super::zeroed() };
     let mut states = vec![attach.state.load(RELAXED)];
     for _ in 0..3 {
         assert!(!attach.is_active());
@@ -78,23 +78,23 @@ fn a_role_has_one_owner_at_a_time() {
     for role in BOTH {
         let control = control();
         let roles = &control.roles;
-        assert_eq!(roles.tenure(role), Tenure::Never);
+        assert_eq!(roles.ownership(role), Ownership::Never);
         for claims in 1..4 {
             assert!(roles.claim(role, 5));
-            assert_eq!(roles.tenure(role), Tenure::Held { handle: 5, claims });
+            assert_eq!(roles.ownership(role), Ownership::Held { handle: 5, claims });
             assert!(!roles.claim(role, 5) && !roles.claim(role, 6));
             roles.vacate(role, 6);
-            assert_eq!(roles.tenure(role), Tenure::Held { handle: 5, claims });
+            assert_eq!(roles.ownership(role), Ownership::Held { handle: 5, claims });
             roles.vacate(role, 5);
             roles.vacate(role, 5);
-            assert_eq!(roles.tenure(role), Tenure::Vacant { claims });
-            assert_eq!(roles.tenure(role).claims(), claims);
+            assert_eq!(roles.ownership(role), Ownership::Vacant { claims });
+            assert_eq!(roles.ownership(role).claims(), claims);
         }
         // The highest handle there can be, and the other role, which was never touched.
         assert!(roles.claim(role, 255));
-        assert_eq!(roles.tenure(role), Tenure::Held { handle: 255, claims: 4 });
+        assert_eq!(roles.ownership(role), Ownership::Held { handle: 255, claims: 4 });
         let other = BOTH.into_iter().find(|&other| other != role).unwrap();
-        assert_eq!(roles.tenure(other), Tenure::Never);
+        assert_eq!(roles.ownership(other), Ownership::Never);
     }
 }
 
@@ -132,8 +132,8 @@ fn a_released_handle_leaves_nothing() {
     arm(&control, 0);
     arm(&control, 1);
     release(&handles, 0, &control);
-    assert_eq!(control.roles.tenure(Role::Producer), Tenure::Vacant { claims: 1 });
-    assert_eq!(control.roles.tenure(Role::Consumer), Tenure::Held { handle: 1, claims: 1 });
+    assert_eq!(control.roles.ownership(Role::Producer), Ownership::Vacant { claims: 1 });
+    assert_eq!(control.roles.ownership(Role::Consumer), Ownership::Held { handle: 1, claims: 1 });
     assert_eq!((handles[0].attach(), handles[1].attach()), (None, Some(4)));
     assert_eq!(armed(&control), [1]);
     // Beyond the table there is nothing to release, nor anything to read.
@@ -159,7 +159,7 @@ fn a_held_role_names_a_held_handle_while_others_come_and_go() {
         });
         while done.load(Ordering::Acquire) == 0 {
             let before = control.roles.producer.load(Ordering::Acquire);
-            if let Tenure::Held { handle, .. } = control.roles.tenure(Role::Producer) {
+            if let Ownership::Held { handle, .. } = control.roles.ownership(Role::Producer) {
                 let attach = handles[handle].attach();
                 let after = control.roles.producer.load(Ordering::Acquire);
                 assert!(before != after || attach.is_some(), "a free handle holds the role");
@@ -182,15 +182,18 @@ fn cleaning_an_attach_twice_is_as_once() {
         clean(&handles, 2, &control);
         let owners: Vec<_> = handles.iter().map(Handle::attach).collect();
         assert_eq!(owners, [None, Some(3), None, Some(3), None, None]);
-        assert_eq!(control.roles.tenure(Role::Producer), Tenure::Vacant { claims: 1 });
-        assert_eq!(control.roles.tenure(Role::Consumer), Tenure::Held { handle: 3, claims: 1 });
+        assert_eq!(control.roles.ownership(Role::Producer), Ownership::Vacant { claims: 1 });
+        assert_eq!(
+            control.roles.ownership(Role::Consumer),
+            Ownership::Held { handle: 3, claims: 1 }
+        );
         assert_eq!(armed(&control), [1, 3]);
     }
     // A new owner came meanwhile, in the same entries: it is another attach's.
     assert_eq!(claim_handle(&handles, 4, 0), Some(0));
     assert!(control.roles.claim(Role::Producer, 0));
     clean(&handles, 2, &control);
-    assert_eq!(control.roles.tenure(Role::Producer), Tenure::Held { handle: 0, claims: 2 });
+    assert_eq!(control.roles.ownership(Role::Producer), Ownership::Held { handle: 0, claims: 2 });
     assert_eq!(control.roles.repairs(), 3);
 }
 
@@ -206,9 +209,9 @@ fn hostile_role_words_are_only_numbers() {
         };
         for value in [1, 0xFFFF, 3, u64::MAX, u64::MAX - 0xFFFF, 1 << 63, 0x1_0000] {
             word.store(value, RELAXED);
-            let tenure = control.roles.tenure(role);
+            let ownership = control.roles.ownership(role);
             let held = value & 0xFFFF != 0;
-            assert_eq!(matches!(tenure, Tenure::Held { .. }), held, "{value:#x}");
+            assert_eq!(matches!(ownership, Ownership::Held { .. }), held, "{value:#x}");
             assert_eq!(control.roles.claim(role, 1), !held, "{value:#x}");
             control.roles.consumer_gone(u64::MAX);
             release(&handles, 1, &control);

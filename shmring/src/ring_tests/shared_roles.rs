@@ -2,7 +2,7 @@
 
 use super::{RELAXED, control, handles};
 use crate::ring::Control;
-use crate::ring::roster::{Role, Tenure, clean_attach, free_handles, release_handle};
+use crate::ring::membership::{Ownership, Role, free_handles, reap_attachment, release_handle};
 use crate::ring::tables::claim_handle;
 
 const BOTH: [Role; 2] = [Role::Producer, Role::Consumer];
@@ -25,17 +25,17 @@ fn every_handle_can_share_a_role() {
         for handle in 0..256 {
             roles.join(role, handle);
             let claims = handle as u64 + 1;
-            assert_eq!(roles.tenure(role), Tenure::Held { handle: 0, claims });
+            assert_eq!(roles.ownership(role), Ownership::Held { handle: 0, claims });
             assert_eq!(holders(&control, role), (0..=handle).collect::<Vec<_>>());
         }
         for handle in 0..256 {
-            assert_eq!(roles.tenure(role), Tenure::Held { handle, claims: 256 });
+            assert_eq!(roles.ownership(role), Ownership::Held { handle, claims: 256 });
             assert!(!roles.consumer_gone(0) && roles.ended(0).is_none());
             roles.vacate(role, handle);
             assert_eq!(holders(&control, role), (handle + 1..256).collect::<Vec<_>>());
         }
-        assert_eq!(roles.tenure(role), Tenure::Vacant { claims: 256 });
-        assert_eq!(roles.tenure(other(role)), Tenure::Never, "the other role");
+        assert_eq!(roles.ownership(role), Ownership::Vacant { claims: 256 });
+        assert_eq!(roles.ownership(other(role)), Ownership::Never, "the other role");
         assert_eq!(holders(&control, other(role)), []);
     }
 }
@@ -55,13 +55,13 @@ fn giving_a_shared_role_up_twice_is_as_once() {
         }
         assert_eq!(holders(&control, role), [200]);
         roles.vacate(other(role), 200);
-        assert_eq!(roles.tenure(role), Tenure::Held { handle: 200, claims: 3 });
+        assert_eq!(roles.ownership(role), Ownership::Held { handle: 200, claims: 3 });
         roles.vacate(role, 200);
         roles.vacate(role, 200);
-        assert_eq!(roles.tenure(role), Tenure::Vacant { claims: 3 });
+        assert_eq!(roles.ownership(role), Ownership::Vacant { claims: 3 });
         // The same handle comes again, and counts again.
         roles.join(role, 200);
-        assert_eq!(roles.tenure(role), Tenure::Held { handle: 200, claims: 4 });
+        assert_eq!(roles.ownership(role), Ownership::Held { handle: 200, claims: 4 });
     }
 }
 
@@ -73,8 +73,8 @@ fn the_two_roles_of_a_handle_are_its_own_each() {
         control.roles.join(role, 70);
     }
     control.roles.vacate(Role::Producer, 70);
-    assert_eq!(control.roles.tenure(Role::Producer), Tenure::Vacant { claims: 1 });
-    assert_eq!(control.roles.tenure(Role::Consumer), Tenure::Held { handle: 70, claims: 1 });
+    assert_eq!(control.roles.ownership(Role::Producer), Ownership::Vacant { claims: 1 });
+    assert_eq!(control.roles.ownership(Role::Consumer), Ownership::Held { handle: 70, claims: 1 });
 }
 
 /// Catches an end of stream while one of several producers is left, none after the last,
@@ -141,13 +141,13 @@ fn a_member_that_is_not_counted_yet_has_the_role() {
         let roles = &control.roles;
         let bits = if role == Role::Producer { &roles.producers } else { &roles.consumers };
         bits[2].store(1 << 5, RELAXED);
-        assert_eq!(roles.tenure(role), Tenure::Held { handle: 133, claims: 1 });
+        assert_eq!(roles.ownership(role), Ownership::Held { handle: 133, claims: 1 });
         assert!(!roles.consumer_gone(0) && roles.ended(0).is_none());
         bits[2].store(0, RELAXED);
         roles.join(role, 7);
         roles.vacate(role, 7);
         bits[2].store(1 << 5, RELAXED);
-        assert_eq!(roles.tenure(role), Tenure::Held { handle: 133, claims: 1 });
+        assert_eq!(roles.ownership(role), Ownership::Held { handle: 133, claims: 1 });
         assert!(!roles.consumer_gone(0) && roles.ended(0).is_none(), "the next is there");
     }
 }
@@ -193,7 +193,7 @@ fn cleaning_an_attach_gives_all_its_shared_roles_up() {
     }
     let odd: Vec<usize> = (0..130).filter(|handle| handle % 2 == 1).collect();
     for _ in 0..2 {
-        clean_attach(|_| Some(&control), &handles, 0);
+        reap_attachment(|_| Some(&control), &handles, 0);
         assert_eq!(holders(&control, Role::Producer), odd);
         assert!(odd.iter().all(|&handle| handles[handle].own.intent.load(RELAXED) != 0));
         assert!(odd.iter().all(|&handle| handles[handle - 1].own.intent.load(RELAXED) == 0));
@@ -208,12 +208,12 @@ fn cleaning_an_attach_gives_all_its_shared_roles_up() {
     // Someone took a freed handle before a cleaner of the next use of the entry came.
     assert_eq!(claim_handle(&handles, 1, 0), Some(0));
     control.roles.join(Role::Producer, 0);
-    clean_attach(|_| Some(&control), &handles, 0);
+    reap_attachment(|_| Some(&control), &handles, 0);
     assert_eq!(holders(&control, Role::Producer)[..2], [0, 1]);
-    clean_attach(|_| Some(&control), &handles, 1);
+    reap_attachment(|_| Some(&control), &handles, 1);
     free_handles(&control, &handles, 1);
     assert_eq!(control.roles.ended(0), Some(131));
-    assert_eq!(control.roles.tenure(Role::Producer), Tenure::Vacant { claims: 131 });
+    assert_eq!(control.roles.ownership(Role::Producer), Ownership::Vacant { claims: 131 });
 }
 
 /// Catches a sole holder and shared ones that are not both listed: a segment that someone
@@ -228,7 +228,7 @@ fn all_who_seem_to_hold_a_role_are_listed() {
     }
     assert_eq!(holders(&control, Role::Consumer).len(), 257);
     assert!(holders(&control, Role::Consumer).into_iter().all(|handle| handle < 256));
-    assert_eq!(control.roles.tenure(Role::Consumer), Tenure::Held { handle: 0, claims: 1 });
+    assert_eq!(control.roles.ownership(Role::Consumer), Ownership::Held { handle: 0, claims: 1 });
     // Numbers of a hostile peer: nothing of them overflows.
     for word in [u64::MAX, u64::MAX << 16, 1, 0xFFFF] {
         control.roles.consumer.store(word, RELAXED);

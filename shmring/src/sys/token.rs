@@ -209,7 +209,7 @@ impl Look<'_> {
     ///
     /// # Errors
     /// If that cannot be found out. Some of it may have been done.
-    pub(crate) fn clean_up(
+    pub(crate) fn reap(
         &self,
         byte: u64,
         clean: impl Fn(),

@@ -36,7 +36,7 @@ fn one_thread_of_a_process_cleans_at_a_time() {
             scope.spawn(move || {
                 let free = || inside.store(false, Ordering::SeqCst);
                 let look = probe.look().unwrap();
-                look.clean_up(0, || clean(begun.clone()), free).unwrap();
+                look.reap(0, || clean(begun.clone()), free).unwrap();
             });
         }
         both.recv().unwrap();

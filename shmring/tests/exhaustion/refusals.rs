@@ -128,7 +128,7 @@ fn who_may_not_sleep_is_told() {
     for config in configs {
         let name = Name::new();
         let made = name.create(&config);
-        let with_barrier = made.info().wake_fences == WakeFences::SleepersOnly;
+        let with_barrier = made.info().wake_fences == WakeFences::Asymmetric;
         drop(made);
         for call in ["futex", "membarrier"] {
             if call == "futex" || with_barrier {
@@ -225,13 +225,13 @@ fn without_barriers_segments_do_with_fences() {
     let (there, new) = (Name::new(), Name::new());
     let made = there.create(&Config::spsc().capacity_bytes(4096));
     let attach = match made.info().wake_fences {
-        WakeFences::SleepersOnly => "no barrier",
+        WakeFences::Asymmetric => "no barrier",
         _ => "attached",
     };
     let said = child::start("no-call", &[&there, &new, "membarrier"]).finish();
     assert_eq!(said, ["made", attach, "watched"]);
     let fences = Segment::attach(&new).unwrap().info().wake_fences;
-    assert_ne!(fences, WakeFences::SleepersOnly);
+    assert_ne!(fences, WakeFences::Asymmetric);
 }
 
 /// In a child: sends and receives where every system call kills.

@@ -33,9 +33,9 @@ fn write_holder(text: &mut String, holder: &Holder) -> fmt::Result {
 fn write_to(text: &mut String, observer: &Observer) -> fmt::Result {
     let is = observer.info();
     let fences = match is.wake_fences {
-        WakeFences::BothSides => "both sides",
+        WakeFences::Symmetric => "both sides",
         WakeFences::Borrowed => "borrowed",
-        WakeFences::SleepersOnly => "sleepers only",
+        WakeFences::Asymmetric => "sleepers only",
     };
     let created = is.created.duration_since(UNIX_EPOCH).unwrap().as_nanos();
     writeln!(text, "fences {fences}\ncreated {created} by {}", is.creator_pid)?;

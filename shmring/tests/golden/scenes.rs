@@ -82,7 +82,7 @@ fn config(kind: Kind) -> Config {
 }
 
 fn small(config: Config) -> Config {
-    config.max_attaches(2).max_handles(4).wake_fences(WakeFences::BothSides)
+    config.max_attachments(2).max_handles(4).wake_fences(WakeFences::Symmetric)
 }
 
 fn bytes(name: &Name) -> Vec<u8> {

@@ -19,11 +19,11 @@ pub(crate) fn configs() -> Vec<Config> {
     for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {
         configs.push(slots(kind, 16, 64));
     }
-    let all = [WakeFences::SleepersOnly, WakeFences::Borrowed, WakeFences::BothSides];
+    let all = [WakeFences::Asymmetric, WakeFences::Borrowed, WakeFences::Symmetric];
     configs
         .into_iter()
         .zip(all.into_iter().cycle())
-        .map(|(config, fences)| config.wake_fences(fences).max_attaches(4).max_handles(8))
+        .map(|(config, fences)| config.wake_fences(fences).max_attachments(4).max_handles(8))
         .collect()
 }
 

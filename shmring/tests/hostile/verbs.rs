@@ -58,7 +58,7 @@ fn look(observer: &Observer, random: &mut Random) {
     let peeked = observer.peek(random.below(200), random.below(100));
     assert!(peeked.is_ok_and(|peeked| peeked.messages.len() < 200));
     if let (Ok(before), Ok(after)) = (before, observer.status()) {
-        let _ = after.ring().standstill_since(before.ring());
+        let _ = after.ring().stall_since(before.ring());
         for participant in after.attached {
             let _ = participant.process();
         }

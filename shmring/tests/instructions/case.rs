@@ -91,7 +91,7 @@ impl Case {
             Kind::Packed => Config::packed::<u64>().slots(SLOTS),
             kind => slots(kind, SLOTS, 64),
         };
-        config.max_attaches(self.attaches() as u64).max_handles(self.handles() as u64)
+        config.max_attachments(self.attaches() as u64).max_handles(self.handles() as u64)
     }
 
     /// Attaches at once: the survivors, the victim, and who died before it. An entry

@@ -194,7 +194,7 @@ fn a_segment_outlives_everyone() {
         let name = Name::new();
         {
             let _quiet = child::quiet();
-            drop(name.create(&smallest().max_attaches(3).max_handles(2)));
+            drop(name.create(&smallest().max_attachments(3).max_handles(2)));
         }
         let mut children = vec![holder(&name, "producer"), holder(&name, "consumer")];
         children.push(holder(&name, "nothing"));

@@ -396,7 +396,7 @@ fn a_slot_ring_outlives_everyone() {
         let name = Name::new();
         {
             let _quiet = child::quiet();
-            let config = ring(kind).max_attaches(4).max_handles(4);
+            let config = ring(kind).max_attachments(4).max_handles(4);
             let segment = name.create(&config);
             let mut tx = segment.producer().unwrap();
             (0..2).for_each(|number| tx.send(&payload(number, 40)).unwrap());

@@ -187,7 +187,7 @@ fn producers_killed_at_any_moment_leave_nothing_half_done() {
     let _watchdog = watchdog("producers_killed_at_any_moment_leave_nothing_half_done");
     for (kind, count) in [(Kind::Mpmc, 4), (Kind::Mpmc, 256), (Kind::Mpsc, 8)] {
         let name = Name::new();
-        let segment = name.create(&slots(kind, count, 48).max_handles(8).max_attaches(8));
+        let segment = name.create(&slots(kind, count, 48).max_handles(8).max_attachments(8));
         let receivers = if kind.shares(Role::Consumer) { 2 } else { 1 };
         let consumers: Vec<_> = (0..receivers).map(|_| segment.consumer().unwrap()).collect();
         let producers: Vec<_> = (0..SURVIVORS).map(|_| segment.producer().unwrap()).collect();
@@ -258,7 +258,7 @@ fn consumers_killed_at_any_moment_take_only_what_they_had_in_hand() {
     let _watchdog = watchdog("consumers_killed_at_any_moment_take_only_what_they_had_in_hand");
     for (kind, count) in [(Kind::Mpmc, 4), (Kind::Spmc, 64)] {
         let name = Name::new();
-        let segment = name.create(&slots(kind, count, 48).max_handles(8).max_attaches(8));
+        let segment = name.create(&slots(kind, count, 48).max_handles(8).max_attachments(8));
         let survivor = segment.consumer().unwrap();
         let senders = if kind.shares(Role::Producer) { 2 } else { 1 };
         let producers: Vec<_> = (0..senders).map(|_| segment.producer().unwrap()).collect();

@@ -1,6 +1,6 @@
 //! Why a ring stands still, when a process is stopped or killed at the worst place.
 
-use shmring::{Config, Kind, Observer, ProcessState, Role, Segment, Standstill, Status};
+use shmring::{Config, Kind, Observer, ProcessState, Role, Segment, Stall, Status};
 
 use crate::common::child::{self, Part};
 use crate::common::{Name, eventually, slots, watchdog};
@@ -9,9 +9,9 @@ fn look(name: &Name) -> Status {
     Observer::open(name).unwrap().status().unwrap()
 }
 
-fn standstill(name: &Name) -> Option<Standstill> {
+fn standstill(name: &Name) -> Option<Stall> {
     let earlier = look(name);
-    look(name).ring().standstill_since(earlier.ring())
+    look(name).ring().stall_since(earlier.ring())
 }
 
 /// A child that does what `part` is told, and says so.
@@ -36,7 +36,7 @@ fn a_producer_that_is_stopped_in_its_window_is_named() {
         assert_eq!(rx.recv().unwrap(), b"sent");
 
         eventually("it is stopped", || {
-            let Some(Standstill::InFlight { position: 1, tickets }) = standstill(&name) else {
+            let Some(Stall::InFlight { position: 1, tickets }) = standstill(&name) else {
                 panic!("{kind}: {:?}", standstill(&name));
             };
             let [ticket] = &tickets[..] else {
@@ -53,10 +53,10 @@ fn a_producer_that_is_stopped_in_its_window_is_named() {
         child.signal(libc::SIGCONT);
         child.go();
         assert_eq!(rx.recv().unwrap(), [0xFF; 40]);
-        assert_eq!(look(&name).ring().standstill_since(before.ring()), None);
+        assert_eq!(look(&name).ring().stall_since(before.ring()), None);
         assert_eq!(rx.recv().unwrap(), b"behind");
         child.finish();
-        assert_eq!(standstill(&name), Some(Standstill::Empty));
+        assert_eq!(standstill(&name), Some(Stall::Empty));
     }
 }
 
@@ -73,7 +73,7 @@ fn a_dead_owner_is_named_until_it_is_cleaned_up() {
     let pid = child.pid();
     child.kill();
     let dead = eventually("it is dead", || match standstill(&name) {
-        Some(Standstill::InFlight { position: 1, tickets }) => {
+        Some(Stall::InFlight { position: 1, tickets }) => {
             let [ticket] = &tickets[..] else {
                 panic!("{tickets:?}");
             };
@@ -85,10 +85,10 @@ fn a_dead_owner_is_named_until_it_is_cleaned_up() {
     assert_eq!((dead.pid as i32, dead.process()), (pid, None));
     // Whoever attaches cleans up; the ticket is left to consumers.
     drop(Segment::attach(&name).unwrap());
-    let in_flight = Standstill::InFlight { position: 1, tickets: Vec::new() };
+    let in_flight = Stall::InFlight { position: 1, tickets: Vec::new() };
     assert_eq!(standstill(&name), Some(in_flight));
     assert_eq!(rx.recv().unwrap(), b"behind");
-    assert_eq!(standstill(&name), Some(Standstill::Empty));
+    assert_eq!(standstill(&name), Some(Stall::Empty));
     assert_eq!(segment.status().unwrap().ring().resolved, 1);
 }
 
@@ -102,7 +102,7 @@ fn a_stopped_sole_producer_is_seen_to_be_stopped() {
     let child = holding("hold", &name, "producer");
     child.signal(libc::SIGSTOP);
     while rx.try_recv().is_ok() {}
-    assert_eq!(standstill(&name), Some(Standstill::Empty));
+    assert_eq!(standstill(&name), Some(Stall::Empty));
     eventually("it is stopped", || {
         let status = look(&name);
         let [producer] = &status.ring().producers[..] else {

@@ -88,7 +88,7 @@ fn a_file_of_another_length_is_corrupt() {
     let name = Name::new();
     name.create(&Config::spsc().capacity_bytes(4096));
     let file = OpenOptions::new().write(true).open(name.path()).unwrap();
-    for len in [4096, 8192, 32_768, 36_863, 36_865, 1 << 20] {
+    for len in [8192, 32_768, 36_863, 36_865, 1 << 20] {
         file.set_len(len).unwrap();
         let error = refusal(&name);
         assert!(
@@ -98,7 +98,7 @@ fn a_file_of_another_length_is_corrupt() {
         );
     }
     // The right length again: what was cut off reads as zero, which an empty ring is.
-    file.set_len(32_768).unwrap();
+    file.set_len(36_864).unwrap();
     Segment::attach(&name).unwrap();
 }
 

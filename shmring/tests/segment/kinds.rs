@@ -204,8 +204,8 @@ fn another_process_sees_what_was_made() {
         .map(|(name, config)| facts(name.create(config).info()))
         .collect();
     let odd = format!("Some((12, 4, {}, \"Odd\"))", Odd::TYPE_ID);
-    assert_eq!(made[0], "mpmc Some(128) Some(104) None 13312 96 45056");
-    assert_eq!(made[4], format!("mpsc Some(8) Some(24) {odd} 192 16 32768"));
+    assert_eq!(made[0], "mpmc Some(128) Some(104) None 13312 96 49152");
+    assert_eq!(made[4], format!("mpsc Some(8) Some(24) {odd} 192 16 36864"));
     assert_eq!(made[9], format!("packed Some(1024) Some(12) {odd} 12288 12 45056"));
     assert_eq!(made[10], "spsc None None None 8192 4080 40960");
     let args: Vec<&str> = names.iter().map(|name| &**name).collect();
@@ -300,7 +300,7 @@ fn fields_of_slots_and_elements_are_checked() {
                 Err(AttachError::CorruptHeader { .. } | AttachError::Incompatible { .. }) => {}
                 Err(error) => panic!("{index} {value}: {error:?}"),
             }
-            file.write_all_at(&sound[..4096], 0).unwrap();
+            file.write_all_at(&sound[..crate::common::PROLOGUE_BYTES], 0).unwrap();
         }
     }
     Segment::attach(&name).unwrap().typed_producer::<Odd>().unwrap();

@@ -151,7 +151,7 @@ fn capacities_are_rounded_up_or_refused() {
         assert!(matches!(error, CreateError::Config(e) if e == expected), "{asked}");
     }
     for entries in [0, 257, u64::MAX] {
-        let error = Segment::create(&name, &smallest().max_attaches(entries)).unwrap_err();
+        let error = Segment::create(&name, &smallest().max_attachments(entries)).unwrap_err();
         assert!(matches!(error, CreateError::Config(ConfigError::Entries { .. })));
         let error = Segment::create(&name, &smallest().max_handles(entries)).unwrap_err();
         assert!(matches!(error, CreateError::Config(ConfigError::Entries { .. })));

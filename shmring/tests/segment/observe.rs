@@ -47,7 +47,7 @@ fn an_observer_changes_nothing_and_sees_everything() {
 #[test]
 fn an_observer_is_in_nobodys_way() {
     let name = Name::new();
-    let config = Config::spsc().capacity_bytes(4096).max_attaches(1);
+    let config = Config::spsc().capacity_bytes(4096).max_attachments(1);
     let segment = name.create(&config);
     let observer = Observer::open(&name).unwrap();
     drop(segment);

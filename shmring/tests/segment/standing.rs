@@ -2,15 +2,13 @@
 
 use std::thread;
 
-use shmring::{
-    Config, Front, Kind, Observer, PidNamespace, Role, Segment, Standstill, Status, packed,
-};
+use shmring::{Config, Front, Kind, Observer, PidNamespace, Role, Segment, Stall, Status, packed};
 
 use crate::common::{LONG, Name, SLOT_KINDS, eventually, payload, slots, watchdog};
 
 /// Where the words lie in the file, with the default tables.
 const TAIL: u64 = 28_672;
-const HEAD: u64 = 24_704;
+const HEAD: u64 = 28_800;
 const DATA: u64 = 32_768;
 
 fn look(name: &Name) -> Status {
@@ -18,10 +16,10 @@ fn look(name: &Name) -> Status {
 }
 
 /// Why nothing moves, seen from outside and from within.
-fn standstill(name: &Name, segment: &Segment) -> Standstill {
-    let from_outside = look(name).ring().standstill_since(look(name).ring()).expect("a standstill");
+fn standstill(name: &Name, segment: &Segment) -> Stall {
+    let from_outside = look(name).ring().stall_since(look(name).ring()).expect("a standstill");
     let earlier = segment.status().unwrap();
-    let from_within = segment.status().unwrap().ring().standstill_since(earlier.ring());
+    let from_within = segment.status().unwrap().ring().stall_since(earlier.ring());
     assert_eq!(from_within.as_ref(), Some(&from_outside));
     from_outside
 }
@@ -83,30 +81,26 @@ fn what_is_not_taken_or_not_sent() {
     for kind in SLOT_KINDS {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&slots(kind, 4, 64));
-        assert_eq!(standstill(&name, &segment), Standstill::Empty);
+        assert_eq!(standstill(&name, &segment), Stall::Empty);
         tx.send(b"one").unwrap();
-        assert_eq!(standstill(&name, &segment), Standstill::NotTaken);
+        assert_eq!(standstill(&name, &segment), Stall::NotTaken);
         let before = look(&name);
         while tx.try_send(b"more").is_ok() {}
-        assert_eq!(standstill(&name, &segment), Standstill::Full);
-        assert_eq!(look(&name).ring().standstill_since(before.ring()), Some(Standstill::Full));
+        assert_eq!(standstill(&name, &segment), Stall::Full);
+        assert_eq!(look(&name).ring().stall_since(before.ring()), Some(Stall::Full));
         rx.recv().unwrap();
-        assert_eq!(
-            look(&name).ring().standstill_since(before.ring()),
-            None,
-            "something was received"
-        );
+        assert_eq!(look(&name).ring().stall_since(before.ring()), None, "something was received");
         while rx.try_recv().is_ok() {}
-        assert_eq!(standstill(&name, &segment), Standstill::Empty);
+        assert_eq!(standstill(&name, &segment), Stall::Empty);
     }
     let name = Name::new();
     let segment = name.create(&Config::packed::<u32>().slots(4));
     let mut tx: packed::Producer<u32> = segment.packed_producer().unwrap();
-    assert_eq!(standstill(&name, &segment), Standstill::Empty);
+    assert_eq!(standstill(&name, &segment), Stall::Empty);
     tx.send_slice(&[1, 2]).unwrap();
-    assert_eq!(standstill(&name, &segment), Standstill::NotTaken);
+    assert_eq!(standstill(&name, &segment), Stall::NotTaken);
     tx.send_slice(&[3, 4]).unwrap();
-    assert_eq!(standstill(&name, &segment), Standstill::Full);
+    assert_eq!(standstill(&name, &segment), Stall::Full);
 }
 
 /// Catches a record ring that counts as full while there is room, or not while its producer
@@ -118,20 +112,19 @@ fn a_record_ring_is_full_for_who_waits() {
     let (segment, mut tx, mut rx) = name.pair(4096);
     tx.send(&[1; 2000]).unwrap();
     tx.send(&[2; 1000]).unwrap();
-    assert_eq!(standstill(&name, &segment), Standstill::NotTaken);
+    assert_eq!(standstill(&name, &segment), Stall::NotTaken);
     thread::scope(|scope| {
         let sender = scope.spawn(|| tx.send_timeout(&[3; 1500], LONG));
         eventually("the sender sleeps", || (look(&name).ring().sleepers == 1).then_some(()));
         // It wakes now and then to look after the dead.
         eventually("it is full", || {
             let asleep = look(&name);
-            (look(&name).ring().standstill_since(asleep.ring()) == Some(Standstill::Full))
-                .then_some(())
+            (look(&name).ring().stall_since(asleep.ring()) == Some(Stall::Full)).then_some(())
         });
         rx.recv().unwrap();
         sender.join().unwrap().unwrap();
     });
-    assert_eq!(standstill(&name, &segment), Standstill::NotTaken);
+    assert_eq!(standstill(&name, &segment), Stall::NotTaken);
     // To the last byte, with nobody asleep.
     let (segment, mut tx, _rx) = {
         drop((segment, tx, rx));
@@ -142,7 +135,7 @@ fn a_record_ring_is_full_for_who_waits() {
         tx.send(&vec![0; len]).unwrap();
     }
     assert!(tx.try_send(b"").is_err());
-    assert_eq!(standstill(&name, &segment), Standstill::Full);
+    assert_eq!(standstill(&name, &segment), Stall::Full);
 }
 
 /// Catches a ticket that is held open and not found, or whose owner is not named; a batch's
@@ -161,7 +154,7 @@ fn a_claimed_position_names_who_announced_it() {
             let reservation = tx.reserve(8).unwrap();
             other.send(b"behind it").unwrap();
 
-            let Standstill::InFlight { position, tickets } = standstill(&name, &segment) else {
+            let Stall::InFlight { position, tickets } = standstill(&name, &segment) else {
                 panic!("{kind} {start}: not in flight");
             };
             assert_eq!(position, start.wrapping_add(1), "{kind} {start}");
@@ -181,8 +174,8 @@ fn a_claimed_position_names_who_announced_it() {
             );
             reservation.commit();
             let after = look(&name);
-            assert_eq!(after.ring().standstill_since(before.ring()), None);
-            assert_eq!(after.ring().standstill_since(after.ring()), Some(Standstill::NotTaken));
+            assert_eq!(after.ring().stall_since(before.ring()), None);
+            assert_eq!(after.ring().stall_since(after.ring()), Some(Stall::NotTaken));
         }
     }
 }
@@ -208,20 +201,18 @@ fn a_batch_is_announced_as_a_whole() {
     let seen = std::cell::RefCell::new(Vec::new());
     let look = || {
         let now = segment.status().unwrap();
-        if let Some(Standstill::InFlight { position, tickets }) =
-            now.ring().standstill_since(now.ring())
-        {
+        if let Some(Stall::InFlight { position, tickets }) = now.ring().stall_since(now.ring()) {
             seen.borrow_mut().push((position, tickets[0].announced.clone()));
         }
     };
     tx.send_batch(&[Looking(&look), Looking(&look), Looking(&look)]).unwrap();
     // Each is published before the next is copied, and the first is the one at head.
     assert_eq!(seen.into_inner(), [(1, Some(1..4))]);
-    assert_eq!(standstill(&name, &segment), Standstill::NotTaken);
+    assert_eq!(standstill(&name, &segment), Stall::NotTaken);
     for _ in 0..3 {
         rx.recv().unwrap();
     }
-    assert_eq!(standstill(&name, &segment), Standstill::Empty);
+    assert_eq!(standstill(&name, &segment), Stall::Empty);
 }
 
 /// Catches damage that looks like a ring at rest, and damage that a later lap had before.
@@ -236,7 +227,7 @@ fn damage_at_head_is_told() {
         let (segment, mut tx, _rx) = name.pair_of(&config);
         tx.send(b"good").unwrap();
         name.poke(DATA, 0xDEAD_BEEF_DEAD_BEEF);
-        let Standstill::Corrupt(corrupt) = standstill(&name, &segment) else {
+        let Stall::Corrupt(corrupt) = standstill(&name, &segment) else {
             panic!("{what}");
         };
         assert_eq!((corrupt.what, corrupt.position), (what, 0));
@@ -245,5 +236,5 @@ fn damage_at_head_is_told() {
     let name = Name::new();
     let segment = name.create(&Config::packed::<u64>().slots(16));
     name.poke(TAIL, 17);
-    assert!(matches!(standstill(&name, &segment), Standstill::Corrupt(c) if c.what == "tail"));
+    assert!(matches!(standstill(&name, &segment), Stall::Corrupt(c) if c.what == "tail"));
 }

@@ -12,11 +12,11 @@ fn me() -> u32 {
 #[test]
 fn as_many_attach_as_the_table_has_room_for() {
     let name = Name::new();
-    let first = name.create(&Config::spsc().capacity_bytes(4096).max_attaches(2));
+    let first = name.create(&Config::spsc().capacity_bytes(4096).max_attachments(2));
     for _ in 0..5 {
         let second = eventually("the place of the last one", || Segment::attach(&name).ok());
         let full = Segment::attach(&name).unwrap_err();
-        assert!(matches!(full, AttachError::TableFull { attaches: 2, .. }), "{full:?}");
+        assert!(matches!(full, AttachError::TableFull { attachments: 2, .. }), "{full:?}");
         let attached = first.status().unwrap().attached;
         assert_eq!(attached.len(), 2);
         assert!(attached.iter().all(|participant| participant.alive && participant.pid == me()));

@@ -6,7 +6,7 @@ use crate::common::{Name, payload};
 
 /// Where the words lie in the file, with the default tables.
 const TAIL_HINT: u64 = 28_672;
-const HEAD: u64 = 24_704;
+const HEAD: u64 = 28_800;
 const DATA: u64 = 32_768;
 
 /// Catches a comparison of positions that is right only before they wrap: a ring that

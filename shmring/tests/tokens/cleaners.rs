@@ -75,7 +75,7 @@ struct Scene {
 impl Scene {
     fn new(config: &Config, part: &str, how: &str) -> Self {
         let name = Name::new();
-        let segment = name.create(&config.clone().max_attaches(ATTACHES));
+        let segment = name.create(&config.clone().max_attachments(ATTACHES));
         let mut cleaner = child::start("share-token", &[&name, "2", how]);
         assert_eq!(cleaner.hear(), "attached");
         let mut holder = child::start(part, &[&name]);

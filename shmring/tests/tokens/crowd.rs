@@ -19,7 +19,7 @@ const LOOKS: u32 = 200;
 /// Latencies of single messages in microseconds: the middle, and 90 and 99 of 100.
 fn latencies_us(attaches: u64, mode: WaitMode) -> [u128; 3] {
     let name = Name::new();
-    let config = Config::spsc().capacity_bytes(65_536).max_attaches(CROWD);
+    let config = Config::spsc().capacity_bytes(65_536).max_attachments(CROWD);
     let (_segment, mut tx, mut rx) = name.pair_of(&config);
     let _others: Vec<_> = (1..attaches).map(|_| Segment::attach(&name).unwrap()).collect();
     rx.set_wait_mode(mode);
@@ -48,7 +48,7 @@ fn latencies_us(attaches: u64, mode: WaitMode) -> [u128; 3] {
 /// Microseconds that a look at all attaches takes, of one who is refused a role.
 fn look_us(attaches: u64) -> u128 {
     let name = Name::new();
-    let config = Config::spsc().capacity_bytes(65_536).max_attaches(CROWD);
+    let config = Config::spsc().capacity_bytes(65_536).max_attachments(CROWD);
     let (segment, _tx, _rx) = name.pair_of(&config);
     let _others: Vec<_> = (1..attaches).map(|_| Segment::attach(&name).unwrap()).collect();
     let look = |_| {

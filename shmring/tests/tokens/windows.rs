@@ -72,7 +72,7 @@ fn a_process_started_during_an_attach_keeps_no_token() {
     let _watchdog = watchdog("a_process_started_during_an_attach_keeps_no_token");
     for how in ["fork", "spawn"] {
         let name = Name::new();
-        let segment = name.create(&smallest().max_attaches(ATTACHES));
+        let segment = name.create(&smallest().max_attachments(ATTACHES));
         let mut child = child::start("start-while-attaching", &[&name, how]);
         let pid = child.pid();
         let orphans = Orphans::heard_of(&mut child);
@@ -108,7 +108,7 @@ pub(crate) fn fork_while_refused(args: &[String]) {
 fn a_process_forked_during_a_refusal_keeps_no_lock() {
     let _watchdog = watchdog("a_process_forked_during_a_refusal_keeps_no_lock");
     let (used, full) = (Name::new(), Name::new());
-    let segments = [used.create(&smallest()), full.create(&smallest().max_attaches(1))];
+    let segments = [used.create(&smallest()), full.create(&smallest().max_attachments(1))];
     let mut child = child::start("fork-while-refused", &[&used, &full]);
     let orphans = Orphans::heard_of(&mut child);
     child.kill();

@@ -17,11 +17,11 @@ pub(super) const CANARIES: &[Canary] = &[
         Relaxed,
         roles::FREE_THEN_CLAIM,
     ),
-    canary(("roster.rs", CLAIM, 1), NoAcquire, roles::NEXT_CONSUMER),
-    canary(("roster.rs", "let _ = word.compare_exchange(", 1), Relaxed, roles::NEXT_CONSUMER),
+    canary(("membership.rs", CLAIM, 1), NoAcquire, roles::NEXT_CONSUMER),
+    canary(("membership.rs", "let _ = word.compare_exchange(", 1), Relaxed, roles::NEXT_CONSUMER),
     // Who sees a role held sees its handle held.
-    canary(("roster.rs", CLAIM, 1), NoRelease, roles::TWO_CLAIMANTS),
-    canary(("roster.rs", "word.fetch_or(bit, Ordering::Release);", 1), Relaxed, shares::HOLDER),
+    canary(("membership.rs", CLAIM, 1), NoRelease, roles::TWO_CLAIMANTS),
+    canary(("membership.rs", "word.fetch_or(bit, Ordering::Release);", 1), Relaxed, shares::HOLDER),
     // Who sees a handle free sees what its owner published.
     canary(
         ("tables.rs", "let state = self.state.load(Ordering::Acquire);", 1),
@@ -30,33 +30,37 @@ pub(super) const CANARIES: &[Canary] = &[
     ),
     // Who sees a holder counted sees the holder.
     canary(
-        ("roster.rs", "self.word(role).fetch_add(CLAIM, Ordering::Release);", 1),
+        ("membership.rs", "self.word(role).fetch_add(CLAIM, Ordering::Release);", 1),
         Relaxed,
         shares::COUNTED,
     ),
     // The end of the stream comes after the last message.
     canary(
-        ("roster.rs", "let tenure = Tenure::decode(self.word(role).load(Ordering::Acquire));", 1),
+        (
+            "membership.rs",
+            "let ownership = Ownership::decode(self.word(role).load(Ordering::Acquire));",
+            1,
+        ),
         Relaxed,
         end::VACATE,
     ),
     canary(
-        ("roster.rs", "members.fetch_and(!bit, Ordering::Release);", 1),
+        ("membership.rs", "members.fetch_and(!bit, Ordering::Release);", 1),
         Relaxed,
         shares::LEAVES,
     ),
     canary(
-        ("roster.rs", "handles_of(index, word.load(Ordering::Acquire)).next()", 1),
+        ("membership.rs", "handles_of(index, word.load(Ordering::Acquire)).next()", 1),
         Relaxed,
         shares::LEAVES,
     ),
     canary(
-        ("roster.rs", "self.flags.fetch_or(CLOSED, Ordering::Release);", 1),
+        ("membership.rs", "self.flags.fetch_or(CLOSED, Ordering::Release);", 1),
         Relaxed,
         end::CLOSE,
     ),
     canary(
-        ("roster.rs", "self.flags.load(Ordering::Acquire) & CLOSED != 0", 1),
+        ("membership.rs", "self.flags.load(Ordering::Acquire) & CLOSED != 0", 1),
         Relaxed,
         end::CLOSE,
     ),
@@ -73,7 +77,7 @@ pub(super) const CANARIES: &[Canary] = &[
 
 const FENCE: &str = "fence(Ordering::SeqCst);";
 const BORROWED: &str = "borrowed_fence();";
-const BARRIER: Site = ("wake.rs", "WakeFences::SleepersOnly => barrier(),", 1);
+const BARRIER: Site = ("wake.rs", "WakeFences::Asymmetric => barrier(),", 1);
 
 const ARM: Site = ("wake.rs", "word.fetch_or(bit, Ordering::Release);", 1);
 const DISARM: Site =

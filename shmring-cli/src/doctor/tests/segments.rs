@@ -12,7 +12,7 @@ use crate::stop::Exit;
 
 fn seen() -> Seen {
     Seen {
-        wake_fences: WakeFences::SleepersOnly,
+        wake_fences: WakeFences::Asymmetric,
         kind: "spsc".to_owned(),
         is_closed: false,
         used_bytes: 0,
@@ -169,7 +169,7 @@ fn states() {
     };
     fences(&well(), true, Ok);
     fences(&well(), false, Problem);
-    let look = Look::Seen(Seen { wake_fences: WakeFences::BothSides, ..seen() });
+    let look = Look::Seen(Seen { wake_fences: WakeFences::Symmetric, ..seen() });
     fences(&Patient { look, ..well() }, false, Ok);
 }
 

@@ -42,7 +42,7 @@ impl Consumer {
     /// The message at position `from`, head or the end of a message peeked before, if one
     /// is committed there and no pad comes first.
     #[inline(always)]
-    pub(crate) fn peek_plainly(&mut self, ring: Ring<'_>, from: u64) -> Option<Place> {
+    pub(crate) fn peek_fast(&mut self, ring: Ring<'_>, from: u64) -> Option<Place> {
         self.peek_before(ring, from, self.reach(ring, from))
     }
 
@@ -56,7 +56,7 @@ impl Consumer {
         from.wrapping_add(lap.min(window))
     }
 
-    /// As [`peek_plainly`](Self::peek_plainly), with the [`reach`](Self::reach) of `from`, or
+    /// As [`peek_fast`](Self::peek_plainly), with the [`reach`](Self::reach) of `from`, or
     /// of a message before it.
     #[inline(always)]
     pub(crate) fn peek_before(&mut self, ring: Ring<'_>, from: u64, reach: u64) -> Option<Place> {

@@ -94,8 +94,7 @@ impl<'a> Ring<'a> {
         max_len(self.words.capacity(), self.align)
     }
 
-    /// The bytes that a record with a payload of `len` bytes takes up. `len` is at most a
-    /// ring's capacity.
+    /// The bytes that a record with a payload of `len` bytes, less than 2^63, takes up.
     #[inline]
     fn record_bytes(self, len: u64) -> u64 {
         let align = self.align;
@@ -107,10 +106,7 @@ impl<'a> Ring<'a> {
     /// always fits once the ring is empty: wherever it wraps, the pad is shorter than a record
     /// of it.
     pub(crate) fn batch_len(self, lens: impl Iterator<Item = u64>) -> u64 {
-        let max = self.max_len();
-        // A length that no ring can take counts as one that this ring cannot.
-        let record = |len: u64| self.record_bytes(len.min(max.wrapping_add(self.align)));
-        let bytes = lens.fold(0, |sum: u64, len| sum.saturating_add(record(len)));
+        let bytes = lens.fold(0, |sum: u64, len| sum.saturating_add(self.record_bytes(len)));
         bytes.saturating_sub(WORD_BYTES)
     }
 

@@ -67,7 +67,7 @@ impl Producer {
     /// `Full` if the consumer has to release first, `Corrupt` if head lies
     /// outside the window (I1).
     pub(crate) fn reserve(&mut self, ring: Ring<'_>, len: u64) -> Result<Place, Refused> {
-        if let Some(place) = self.reserve_plainly(ring, len) {
+        if let Some(place) = self.reserve_fast(ring, len) {
             return Ok(place);
         }
         let capacity = ring.words.capacity();
@@ -107,7 +107,7 @@ impl Producer {
     /// As [`reserve`](Self::reserve), if nothing stands in the way that has to be looked
     /// into.
     #[inline(always)]
-    pub(crate) fn reserve_plainly(&mut self, ring: Ring<'_>, len: u64) -> Option<Place> {
+    pub(crate) fn reserve_fast(&mut self, ring: Ring<'_>, len: u64) -> Option<Place> {
         // What is written there need not come to be a record. Every grant comes by here, but
         // for those of `begin`, which clears itself what is not.
         self.cleared = self.tail;

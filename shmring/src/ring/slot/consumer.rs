@@ -54,7 +54,7 @@ impl Consumer {
 
     /// The message at head, if one was published there.
     #[inline]
-    pub(crate) fn look_plainly(&mut self, ring: Ring<'_>) -> Option<Place> {
+    pub(crate) fn look_fast(&mut self, ring: Ring<'_>) -> Option<Place> {
         self.refresh(ring);
         match ring.read(self.head) {
             Ok(Seen::Message(place)) => Some(place),
@@ -108,7 +108,7 @@ impl Consumer {
     /// The message at `from`, the end of one that was looked at before, if one was published
     /// there.
     #[inline(always)]
-    pub(crate) fn look_ahead_plainly(&self, ring: Ring<'_>, from: u64) -> Option<Place> {
+    pub(crate) fn look_ahead_fast(&self, ring: Ring<'_>, from: u64) -> Option<Place> {
         // Only contents that no correct peer wrote reach a lap ahead.
         if from.wrapping_sub(self.head) >= ring.slots() {
             return None;

@@ -4,7 +4,7 @@ use super::oracle::{Found, Oracle, State};
 use super::{
     Consumer, Look, Many, Memory, Producer, RELAXED, Resolved, announcement, payload, resolve,
 };
-use crate::ring::roster::release_handle;
+use crate::ring::membership::release_handle;
 use crate::ring::tables::claim_handle;
 
 /// What is at the longest message's disposal.

@@ -7,7 +7,7 @@ use super::{
     ALL, Consumer, Look, Memory, Producer, RELAXED, Refused, STARTS, announcement, published,
     resolve, tombstone,
 };
-use crate::ring::roster::{clean_attach, free_handles};
+use crate::ring::membership::{free_handles, reap_attachment};
 
 /// Catches a look ahead without the bound of a lap: a peer that forges one stamp after the
 /// other would keep it going for ever.
@@ -19,7 +19,7 @@ fn nobody_looks_a_lap_ahead() {
             memory.set_tail(slots);
             let consumer = memory.consumer();
             memory.stamp(slots).store(published(slots, 1), RELAXED);
-            assert_eq!(consumer.look_ahead_plainly(memory.ring(), slots), None);
+            assert_eq!(consumer.look_ahead_fast(memory.ring(), slots), None);
             assert_eq!(consumer.look_ahead(memory.ring(), slots), Ok(None));
         }
     }
@@ -207,7 +207,7 @@ proptest! {
                 let lost = matches!(found, Ok(super::Resolved::Lost { .. }));
                 prop_assert!(!lost, "there is nobody else");
             }
-            clean_attach(|_| Some(&memory.control), &memory.handles, far as usize);
+            reap_attachment(|_| Some(&memory.control), &memory.handles, far as usize);
             free_handles(&memory.control, &memory.handles, far as usize);
             observe(&memory);
         }

@@ -6,7 +6,7 @@ use super::{
     Corrupt, Look, MPMC, MPSC, Memory, RELAXED, Resolved, STARTS, announcement, published, resolve,
     tombstone,
 };
-use crate::ring::roster::{clean_attach, free_handles, release_handle};
+use crate::ring::membership::{free_handles, reap_attachment, release_handle};
 use crate::ring::tables::claim_handle;
 
 /// A ring in which the position at head is claimed, and none behind it.
@@ -145,7 +145,7 @@ fn only_the_living_hold_a_ticket() {
     assert_eq!(ask(&memory, LIVE), Resolved::Announced { attach: LIVE });
     assert_eq!(ask(&memory, DEAD), Resolved::Announced { attach: DEAD });
     assert_eq!(ask(&memory, 0), Resolved::Closed, "attach 0 has no handle");
-    clean_attach(|_| Some(&memory.control), &memory.handles, DEAD);
+    reap_attachment(|_| Some(&memory.control), &memory.handles, DEAD);
     assert_eq!(
         [0, 1, 2].map(|handle| memory.intent(handle).load(RELAXED) == 0),
         [true, false, true]

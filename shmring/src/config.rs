@@ -1,0 +1,348 @@
+//! What a new segment is to be like.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::element::Element;
+use crate::error::ConfigError;
+use crate::format::{
+    Geometry, MAX_CAPACITY_BYTES, MAX_METADATA_BYTES, MAX_SLOT_BYTES, MEMORY_HUGE_PAGES,
+    MEMORY_LOCK, MEMORY_PREFAULT, MIN_CAPACITY_ALIGNS, PAGE_BYTES, Shape,
+};
+use crate::info::{ElementType, Kind};
+use crate::ring::WORD_BYTES;
+use crate::ring::slot::{MAX_SLOTS, STAMP_BYTES};
+use crate::ring::wake::WakeFences;
+
+const DEFAULT_CAPACITY_BYTES: u64 = 1 << 20;
+const DEFAULT_SLOTS: u64 = 1024;
+const DEFAULT_SLOT_BYTES: u64 = 256;
+const DEFAULT_MODE: u32 = 0o600;
+const DEFAULT_ENTRIES: u64 = 64;
+const MODE_BITS: u32 = 0o777;
+
+/// What a new segment is to be like: for the owner only, and at most 64 attaches and
+/// handles, unless said otherwise.
+///
+/// Sizes are rounded up to what a ring can have, and checked when the segment is created.
+///
+/// ```
+/// use shmring::Config;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let records = Config::spsc().capacity_bytes(100_000).mode(0o660).prefault(true);
+/// assert_eq!(records.rounded_capacity_bytes()?, 131_072);
+///
+/// let jobs = Config::mpmc().slots(1000).slot_bytes(100);
+/// assert_eq!(jobs.rounded_slots()?, Some((1024, 104)));
+///
+/// let values = Config::mpsc().slots(4096).element::<[f64; 2]>();
+/// assert_eq!(values.rounded_slots()?, Some((4096, 24)));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Config {
+    kind: Kind,
+    capacity_bytes: Option<u64>,
+    slots: Option<u64>,
+    slot_bytes: Option<u64>,
+    element: Option<ElementType>,
+    pub(crate) mode: u32,
+    pub(crate) memory: u64,
+    pub(crate) fences: Option<WakeFences>,
+    pub(crate) guard: bool,
+    pub(crate) dump: bool,
+    max_attachments: u64,
+    max_handles: u64,
+    on_progress: Option<OnProgress>,
+    payload_align: Option<u64>,
+    pub(crate) metadata: Vec<u8>,
+}
+
+/// What is called while a segment is being made.
+#[derive(Clone)]
+struct OnProgress(Arc<dyn Fn(u64, u64) + Send + Sync>);
+
+impl fmt::Debug for OnProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnProgress")
+    }
+}
+
+impl Config {
+    /// A ring of that kind, of the default size.
+    pub fn new(kind: Kind) -> Self {
+        Self {
+            kind,
+            capacity_bytes: None,
+            slots: None,
+            slot_bytes: None,
+            element: None,
+            mode: DEFAULT_MODE,
+            memory: 0,
+            fences: None,
+            guard: false,
+            dump: false,
+            on_progress: None,
+            max_attachments: DEFAULT_ENTRIES,
+            max_handles: DEFAULT_ENTRIES,
+            payload_align: None,
+            metadata: Vec::new(),
+        }
+    }
+
+    /// A record ring: one producer, one consumer, messages of any length. 1 MiB.
+    pub fn spsc() -> Self {
+        Self::new(Kind::Spsc)
+    }
+
+    /// A slot ring: many producers, many consumers that compete for messages. 1024
+    /// slots of 256 bytes.
+    pub fn mpmc() -> Self {
+        Self::new(Kind::Mpmc)
+    }
+
+    /// A slot ring: many producers, one consumer. 1024 slots of 256 bytes.
+    pub fn mpsc() -> Self {
+        Self::new(Kind::Mpsc)
+    }
+
+    /// A slot ring: one producer, many consumers that compete for messages. 1024 slots
+    /// of 256 bytes.
+    pub fn spmc() -> Self {
+        Self::new(Kind::Spmc)
+    }
+
+    /// A packed ring: one producer, one consumer, elements of one type and nothing
+    /// between them. 1024 slots.
+    pub fn packed<T: Element>() -> Self {
+        Self::new(Kind::Packed).element::<T>()
+    }
+
+    /// The size of a record ring in bytes, rounded up to a power of two of at least
+    /// 4096. A message can have almost half of it; each takes its length plus 8
+    /// bytes, rounded up to a multiple of 8.
+    pub fn capacity_bytes(mut self, capacity_bytes: u64) -> Self {
+        self.capacity_bytes = Some(capacity_bytes);
+        self
+    }
+
+    /// How many messages or elements the ring holds, rounded up to a power of two, at
+    /// most 2^24.
+    pub fn slots(mut self, slots: u64) -> Self {
+        self.slots = Some(slots);
+        self
+    }
+
+    /// Bytes from one slot of a slot ring to the next, rounded up to a multiple of 8,
+    /// 16 to 2^20. A message can have 8 less. Slots that are no larger than that are fastest,
+    /// as several small ones share a cache line.
+    pub fn slot_bytes(mut self, slot_bytes: u64) -> Self {
+        self.slot_bytes = Some(slot_bytes);
+        self
+    }
+
+    /// Messages of one type. Without [`slot_bytes`](Self::slot_bytes), the slots of a
+    /// slot ring are as large as it takes.
+    pub fn element<T: Element>(mut self) -> Self {
+        self.element = Some(T::TYPE);
+        self
+    }
+
+    /// What the address of each message's payload is a multiple of, in bytes: a power of two,
+    /// 8 to 4096; 8 unless set. For types that are read in place and vector instructions.
+    ///
+    /// A message then takes up a multiple of that, and a record ring is at least 16 times
+    /// as large. The elements of a packed ring are aligned as their type is.
+    pub fn payload_align(mut self, align_bytes: u64) -> Self {
+        self.payload_align = Some(align_bytes);
+        self
+    }
+
+    /// Bytes that the segment carries for those who attach: the name of a schema, say, or
+    /// settings. At most 1024, and they never change.
+    /// [`AttachOptions::expect_metadata`](crate::AttachOptions::expect_metadata) demands them.
+    pub fn metadata(mut self, metadata: impl Into<Vec<u8>>) -> Self {
+        self.metadata = metadata.into();
+        self
+    }
+
+    /// Who may use the segment, as permission bits of a file; the umask does not
+    /// narrow them. Using it takes both read and write permission. Where everybody may
+    /// write, [`Segment::attach`](crate::Segment::attach) refuses unless told to accept it.
+    pub fn mode(mut self, mode: u32) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// What keeps wake-ups from being lost. Unless set, [`WakeFences::Asymmetric`] where
+    /// the creator's machine can do that, else [`WakeFences::Borrowed`].
+    pub fn wake_fences(mut self, fences: WakeFences) -> Self {
+        self.fences = Some(fences);
+        self
+    }
+
+    /// How many times the segment can be attached at once, 1 to 256.
+    pub fn max_attachments(mut self, max_attachments: u64) -> Self {
+        self.max_attachments = max_attachments;
+        self
+    }
+
+    /// How many producers and consumers there can be at once, 1 to 256.
+    pub fn max_handles(mut self, max_handles: u64) -> Self {
+        self.max_handles = max_handles;
+        self
+    }
+
+    /// Lets each attach fault all pages in at once instead of at first use.
+    pub fn prefault(mut self, prefault: bool) -> Self {
+        self.set(MEMORY_PREFAULT, prefault);
+        self
+    }
+
+    /// Lets each attach lock the pages into memory, as far as its limits allow.
+    pub fn lock(mut self, lock: bool) -> Self {
+        self.set(MEMORY_LOCK, lock);
+        self
+    }
+
+    /// Lets each attach ask for huge pages, as far as the system has them. Where it gives
+    /// them to shared memory without being asked, this changes nothing; else they come in
+    /// time, if at all.
+    pub fn huge_pages(mut self, huge_pages: bool) -> Self {
+        self.set(MEMORY_HUGE_PAGES, huge_pages);
+        self
+    }
+
+    /// Guards the creator's own attach, as [`AttachOptions::guard`](crate::AttachOptions::guard)
+    /// does. It is not recorded in the segment.
+    pub fn guard(mut self, guard: bool) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// Lets core files of the creator have the ring, as
+    /// [`AttachOptions::dump`](crate::AttachOptions::dump) does. It is not recorded in the segment.
+    pub fn dump(mut self, dump: bool) -> Self {
+        self.dump = dump;
+        self
+    }
+
+    /// Calls `report` with the bytes done and the bytes to do, again and again while the segment
+    /// is being made. Each byte counts once when it is allocated, and once more if it is
+    /// prefaulted. Gigabytes take seconds.
+    pub fn on_progress(mut self, report: impl Fn(u64, u64) + Send + Sync + 'static) -> Self {
+        self.on_progress = Some(OnProgress(Arc::new(report)));
+        self
+    }
+
+    /// Reports how many bytes were allocated and prefaulted, of a segment of `total_bytes`.
+    pub(crate) fn report(&self, done_bytes: u64, total_bytes: u64) {
+        if let Some(OnProgress(report)) = &self.on_progress {
+            let times = if self.memory & MEMORY_PREFAULT == 0 { 1 } else { 2 };
+            report(done_bytes, total_bytes.saturating_mul(times));
+        }
+    }
+
+    fn set(&mut self, bit: u64, on: bool) {
+        self.memory = if on { self.memory | bit } else { self.memory & !bit };
+    }
+
+    /// The bytes that a ring of this configuration has, after rounding.
+    ///
+    /// # Errors
+    /// What makes the configuration impossible.
+    pub fn rounded_capacity_bytes(&self) -> Result<u64, ConfigError> {
+        self.geometry()?;
+        Ok(self.shape()?.capacity_bytes())
+    }
+
+    /// The slots that a ring of this configuration has and the bytes of each, after
+    /// rounding; `None` if it has records.
+    ///
+    /// # Errors
+    /// What makes the configuration impossible.
+    pub fn rounded_slots(&self) -> Result<Option<(u64, u64)>, ConfigError> {
+        self.geometry()?;
+        let shape = self.shape()?;
+        Ok(shape.slots().zip(shape.slot_bytes()))
+    }
+
+    /// The sizes that this configuration comes to.
+    pub(crate) fn geometry(&self) -> Result<Geometry, ConfigError> {
+        if self.mode & !MODE_BITS != 0 {
+            return Err(ConfigError::Mode { mode: self.mode });
+        }
+        let (bytes, max_bytes) = (self.metadata.len(), MAX_METADATA_BYTES);
+        if bytes > max_bytes {
+            return Err(ConfigError::Metadata { bytes, max_bytes });
+        }
+        let geometry = Geometry {
+            attachments: self.max_attachments,
+            handles: self.max_handles,
+            rings: vec![self.shape()?],
+        };
+        geometry.check()?;
+        Ok(geometry)
+    }
+
+    /// Rounded where that is possible; what is out of bounds stays as it is.
+    fn shape(&self) -> Result<Shape, ConfigError> {
+        self.check_use()?;
+        let slots = power_of_two(self.slots.unwrap_or(DEFAULT_SLOTS), MAX_SLOTS);
+        let align_bytes = self.payload_align.unwrap_or(WORD_BYTES);
+        Ok(match self.kind {
+            Kind::Spsc => {
+                let asked = self.capacity_bytes.unwrap_or(DEFAULT_CAPACITY_BYTES);
+                let rounded = power_of_two(asked, MAX_CAPACITY_BYTES);
+                let least = PAGE_BYTES.max(align_bytes.saturating_mul(MIN_CAPACITY_ALIGNS));
+                let least = power_of_two(least, MAX_CAPACITY_BYTES);
+                let capacity_bytes = if asked == 0 { 0 } else { rounded.max(least) };
+                Shape::Records { capacity_bytes, align_bytes }
+            }
+            Kind::Mpmc | Kind::Mpsc | Kind::Spmc => {
+                let for_element =
+                    self.element.map(|element| element.size_bytes.saturating_add(STAMP_BYTES));
+                let asked = self.slot_bytes.or(for_element).unwrap_or(DEFAULT_SLOT_BYTES);
+                let rounds = (STAMP_BYTES + 1..=MAX_SLOT_BYTES).contains(&asked);
+                let unit = align_bytes.clamp(WORD_BYTES, PAGE_BYTES);
+                let slot_bytes = if rounds { asked.next_multiple_of(unit) } else { asked };
+                let element = self.element;
+                Shape::Slots { kind: self.kind, slots, slot_bytes, align_bytes, element }
+            }
+            Kind::Packed => {
+                Shape::Elements { slots, element: self.element.ok_or(ConfigError::NoElement)? }
+            }
+        })
+    }
+
+    /// # Errors
+    /// Names a size that was given and means nothing for the kind.
+    fn check_use(&self) -> Result<(), ConfigError> {
+        let kind = self.kind;
+        let is_spsc = kind == Kind::Spsc;
+        for (given, what, used) in [
+            (self.capacity_bytes.is_some(), "capacity in bytes", is_spsc),
+            (self.slots.is_some(), "slots", !is_spsc),
+            (self.slot_bytes.is_some(), "size of slots", !is_spsc && kind != Kind::Packed),
+            (self.element.is_some(), "element type", !is_spsc),
+            (self.payload_align.is_some(), "payload alignment", kind != Kind::Packed),
+        ] {
+            if given && !used {
+                return Err(ConfigError::NotForKind { what, kind });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The next power of two, unless the value is out of bounds.
+fn power_of_two(value: u64, max: u64) -> u64 {
+    if (1..=max).contains(&value) { value.next_power_of_two() } else { value }
+}
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -1,0 +1,215 @@
+//! Looking: where the next message is, and what to do when there is none.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use crate::endpoint::liveness::Producers;
+use crate::endpoint::recv::{RecvEndpoint, Ring, Stuck};
+use crate::endpoint::registration::Registration;
+use crate::error::{Fault, TryRecvError};
+use crate::ring::Place;
+use crate::ring::slot::{self, Look, Resolved};
+use crate::sync::Deadline;
+
+/// A consumer that is stuck behind a claimed ticket looks after its owner first after
+/// this, then after twice as long, up to the other.
+const STUCK_MIN: Duration = Duration::from_micros(50);
+const STUCK_MAX: Duration = Duration::from_millis(5);
+
+impl RecvEndpoint {
+    /// Where the message at `from` is, the end of one that was looked at before.
+    ///
+    /// # Errors
+    /// What ends the use of this side.
+    #[inline(always)]
+    pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Option<Place>, Fault> {
+        match self.look_ahead_fast(from) {
+            Some(place) => Ok(Some(place)),
+            None => self.look_ahead_slow(from),
+        }
+    }
+
+    /// As [`look_ahead`](Self::look_ahead), if nothing stands in the way that has to be
+    /// looked into.
+    #[inline(always)]
+    fn look_ahead_fast(&mut self, from: u64) -> Option<Place> {
+        if !self.registration.is_clear() {
+            return None;
+        }
+        match &mut self.ring {
+            Ring::Record(ring) => ring.peek_fast(self.registration.mapped.record(), from),
+            Ring::Slot(ring) => ring.look_ahead_fast(self.registration.mapped.slot(), from),
+        }
+    }
+
+    /// Shows messages from `from` on to `visit`, up to `max`, as long as nothing stands in the
+    /// way that has to be looked into. The position after the last one, and how many these are.
+    #[inline(always)]
+    pub(crate) fn look_through(
+        &mut self,
+        from: u64,
+        max: usize,
+        mut visit: impl FnMut(&Registration, Place),
+    ) -> (u64, usize) {
+        let registration = &self.registration;
+        let (mut end, mut count) = (from, 0);
+        let mut goes_on = |place: Option<Place>| {
+            let place = place?;
+            visit(registration, place);
+            (end, count) = (place.end, count + 1);
+            (count < max && registration.is_clear()).then_some(place.end)
+        };
+        let mut next = (max > 0 && registration.is_clear()).then_some(from);
+        match &mut self.ring {
+            Ring::Record(ring) => {
+                let records = registration.mapped.record();
+                // In registers, as what is called in between could change it otherwise.
+                let mut looking = ring.clone();
+                let reach = looking.reach(records, from);
+                while let Some(from) = next {
+                    next = goes_on(looking.peek_before(records, from, reach));
+                }
+                *ring = looking;
+            }
+            Ring::Slot(ring) => {
+                let slots = registration.mapped.slot();
+                while let Some(from) = next {
+                    next = goes_on(ring.look_ahead_fast(slots, from));
+                }
+            }
+        }
+        (end, count)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn look_ahead_slow(&mut self, from: u64) -> Result<Option<Place>, Fault> {
+        self.registration.check()?;
+        let place = match &self.ring {
+            Ring::Record(ring) => ring.peek(self.registration.mapped.record(), from),
+            Ring::Slot(ring) => ring.look_ahead(self.registration.mapped.slot(), from),
+        };
+        place.map_err(|corrupt| self.registration.poison(corrupt))
+    }
+
+    /// Where the next message is.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`].
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Place, TryRecvError> {
+        match self.next_fast() {
+            Some(place) => Ok(place),
+            None => self.next_slow(),
+        }
+    }
+
+    /// Where the next message is, if nothing stands in the way that has to be looked into.
+    #[inline]
+    pub(crate) fn next_fast(&mut self) -> Option<Place> {
+        if !self.registration.is_clear() {
+            return None;
+        }
+        let mapped = &self.registration.mapped;
+        match &mut self.ring {
+            Ring::Record(ring) => ring.peek_fast(mapped.record(), ring.head()),
+            Ring::Slot(ring) => ring.look_fast(mapped.slot()),
+        }
+    }
+
+    #[cold]
+    fn next_slow(&mut self) -> Result<Place, TryRecvError> {
+        match self.look() {
+            Err(TryRecvError::Empty) => self.look_for_end(),
+            found => found,
+        }
+    }
+
+    fn look(&mut self) -> Result<Place, TryRecvError> {
+        self.registration.check()?;
+        let mapped = &self.registration.mapped;
+        let look = match &mut self.ring {
+            Ring::Record(ring) => match ring.peek(mapped.record(), ring.head()) {
+                Ok(Some(place)) => return Ok(place),
+                Ok(None) => Ok(Look::Empty),
+                Err(corrupt) => Err(corrupt),
+            },
+            Ring::Slot(ring) => {
+                let look = ring.look(mapped.slot());
+                if ring.take_skipped() {
+                    self.registration.notify_producers(ring.head());
+                }
+                look
+            }
+        };
+        match look {
+            Ok(Look::Message(place)) => {
+                self.stuck = None;
+                Ok(place)
+            }
+            Ok(Look::InFlight { position }) => {
+                self.look_after(position)?;
+                Err(TryRecvError::WouldBlock)
+            }
+            Ok(Look::Empty) => {
+                self.stuck = None;
+                Err(TryRecvError::Empty)
+            }
+            Ok(Look::Outrun) => Err(TryRecvError::WouldBlock),
+            Err(corrupt) => Err(self.registration.poison(corrupt).into()),
+        }
+    }
+
+    /// Closes the ticket at `position` if this consumer has been stuck behind it for
+    /// some time and its owner is dead.
+    #[cold]
+    fn look_after(&mut self, position: u64) -> Result<(), Fault> {
+        let mut interval = STUCK_MIN;
+        if let Some(stuck) = self.stuck.as_ref().filter(|stuck| stuck.position == position) {
+            if !stuck.due.passed() {
+                return Ok(());
+            }
+            interval = (stuck.interval * 2).min(STUCK_MAX);
+            self.resolve(position)?;
+        }
+        self.stuck = Some(Stuck { position, interval, due: Deadline::after(interval) });
+        Ok(())
+    }
+
+    fn resolve(&mut self, position: u64) -> Result<(), Fault> {
+        let mapped = &self.registration.mapped;
+        let refused = Cell::new(None);
+        let is_alive = |attach| {
+            mapped.attach().is_alive(attach).unwrap_or_else(|fault| {
+                refused.set(Some(fault));
+                true
+            })
+        };
+        match slot::resolve(mapped.slot(), mapped.ring(), mapped.handles(), position, is_alive) {
+            // Others may be stuck here as well.
+            Ok(Resolved::Closed) => self.registration.notify_own(position.wrapping_add(1)),
+            Ok(_) => {}
+            Err(corrupt) => return Err(self.registration.poison(corrupt)),
+        }
+        refused.get().map_or(Ok(()), Err)
+    }
+
+    /// Tells an empty ring from an ended one. Only a look at the ring after the
+    /// look at the producers makes sure that nothing was sent in between.
+    #[cold]
+    fn look_for_end(&mut self) -> Result<Place, TryRecvError> {
+        let Some(ended) = self.ended() else {
+            return Err(TryRecvError::Empty);
+        };
+        let look = self.look();
+        let concluded = Producers::conclude(self.registration.mapped.control(), ended, look);
+        // Producers that are gone with the memory they were entered in are not gone.
+        self.registration.check()?;
+        concluded
+    }
+
+    /// How many producers have come and gone, if no more messages can come of them.
+    pub(crate) fn ended(&self) -> Option<u64> {
+        self.producers.ended(&self.registration.mapped.control().roles)
+    }
+}

@@ -1,0 +1,108 @@
+//! Waiting for a message.
+
+use crate::endpoint::backoff::Progress;
+use crate::endpoint::park;
+use crate::endpoint::recv::{RecvEndpoint, Ring};
+use crate::error::{RecvError, TryRecvError};
+use crate::info::WakeFences;
+use crate::ring::Place;
+use crate::sync::Deadline;
+use crate::sys::clock;
+
+impl RecvEndpoint {
+    /// As [`next`](Self::next), but waits for a message.
+    #[inline]
+    pub(crate) fn next_by(&mut self, deadline: Deadline) -> Result<Place, RecvError> {
+        match self.next_fast() {
+            Some(place) => Ok(place),
+            None => self.retry_by(deadline, Self::next),
+        }
+    }
+
+    fn progress(&self) -> Progress {
+        let mapped = &self.registration.mapped;
+        match &self.ring {
+            Ring::Record(ring) => Progress {
+                messages: ring.messages(),
+                position: ring.head(),
+                capacity: mapped.shape().capacity_bytes(),
+            },
+            Ring::Slot(ring) => Progress {
+                messages: ring.head(),
+                position: ring.head(),
+                capacity: mapped.slot().slots(),
+            },
+        }
+    }
+
+    /// Looks for a message for a few microseconds, at the pace that suits.
+    fn spin(&mut self) {
+        if self.registration.is_forked() || self.has_message() || !self.registration.spins() {
+            return;
+        }
+        park::pause(self.backoff.lag(self.progress(), clock::now_ns));
+        if !park::spin(|| self.has_message()) {
+            self.backoff.idle();
+        }
+    }
+
+    /// Whether a message is at head.
+    #[inline]
+    pub(crate) fn has_message(&self) -> bool {
+        let mapped = &self.registration.mapped;
+        match &self.ring {
+            Ring::Record(ring) => ring.has_message(mapped.record()),
+            Ring::Slot(ring) => ring.has_message(mapped.slot()).0,
+        }
+    }
+
+    /// Repeats an attempt to receive, with waits in between. After the deadline it is made
+    /// once more at most: where others take what there is, or there is ever more to pass
+    /// over, waits end at once and attempts fail.
+    #[inline]
+    pub(crate) fn retry_by<R>(
+        &mut self,
+        deadline: Deadline,
+        mut attempt: impl FnMut(&mut Self) -> Result<R, TryRecvError>,
+    ) -> Result<R, RecvError> {
+        let mut waited = false;
+        loop {
+            self.spin();
+            match attempt(self) {
+                Err(TryRecvError::Empty | TryRecvError::WouldBlock) => {
+                    if waited && deadline.passed() {
+                        return Err(RecvError::TimedOut);
+                    }
+                    self.await_message(deadline)?;
+                    waited = true;
+                }
+                result => return Ok(result?),
+            }
+        }
+    }
+
+    #[cold]
+    pub(crate) fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
+        let mapped = &self.registration.mapped;
+        let has_message = || self.has_message();
+        // Any commit moves the tail past head.
+        let need = self.head().wrapping_add(1);
+        // Who borrows its fence from the claim may not see this consumer asleep.
+        let borrowed = mapped.attach().fences() == WakeFences::Borrowed;
+        let in_flight = || match &self.ring {
+            Ring::Record(_) => false,
+            Ring::Slot(_) => borrowed && mapped.slot().is_claimed(need),
+        };
+        let in_time = match &self.stuck {
+            // Even at the end of the stream, the owner of the ticket decides.
+            Some(stuck) => {
+                self.registration.wait_slice(need, stuck.due.min(deadline), deadline, has_message)
+            }
+            None => {
+                let ready = || has_message() || in_flight() || self.ended().is_some();
+                self.registration.wait(need, deadline, ready)
+            }
+        };
+        if in_time.map_err(RecvError::Failed)? { Ok(()) } else { Err(RecvError::TimedOut) }
+    }
+}

@@ -1,0 +1,267 @@
+//! A handle's place in the tables of its segment: how it is taken, what ends it,
+//! and how it is given up.
+
+use std::cell::Cell;
+
+use crate::endpoint::park::{Crowd, Patience, Wait, WaitMode};
+use crate::error::{Corrupt, Fault, JoinError, Role};
+use crate::memory::mapped_ring::MappedRing;
+use crate::ring::membership::{self, Ownership};
+use crate::ring::tables;
+use crate::ring::wake::{self, WakerFence};
+#[cfg(test)]
+use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Deadline};
+
+/// A handle and its role, held until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    pub(crate) mapped: MappedRing,
+    role: Role,
+    handle: usize,
+    pub(crate) mode: WaitMode,
+    fault: Option<Fault>,
+    /// Whether others may have the same role.
+    shared: bool,
+    /// Whether this handle waited beside others, and owes them a look for more.
+    waited: Cell<bool>,
+    patience: Cell<Patience>,
+    crowd: Cell<Crowd>,
+    waker_fence: WakerFence,
+}
+
+impl Registration {
+    /// Takes a handle and a role, from their dead owners if need be.
+    pub(crate) fn take(mapped: MappedRing, role: Role) -> Result<Self, JoinError> {
+        let attach = mapped.attach();
+        attach.mapping().check().map_err(JoinError::Failed)?;
+        if role == Role::Producer && mapped.control().roles.is_closed() {
+            return Err(JoinError::Closed);
+        }
+        let shared = mapped.shape().kind().shares(role);
+        let handles = mapped.handles();
+        let claim = || tables::claim_handle(handles, attach.index(), mapped.ring());
+        let mut handle = claim();
+        if handle.is_none() {
+            // The dead may have some.
+            attach.reap().map_err(JoinError::Failed)?;
+            handle = claim();
+        }
+        let Some(handle) = handle else {
+            return Err(JoinError::TableFull { handles: handles.len() });
+        };
+        let registration = Self {
+            role,
+            handle,
+            mode: WaitMode::default(),
+            fault: None,
+            shared,
+            waited: Cell::new(false),
+            patience: Cell::new(Patience::NONE),
+            crowd: Cell::new(Crowd::UNKNOWN),
+            waker_fence: attach.fences().of_waker(shared),
+            mapped,
+        };
+        // On failure, dropping the seat gives the handle back.
+        let claimed = registration.claim_role();
+        // What was found in a table that is gone by now says nothing.
+        registration.check().map_err(JoinError::Failed)?;
+        claimed.map(|()| registration)
+    }
+
+    fn claim_role(&self) -> Result<(), JoinError> {
+        let (attach, roles) = (self.mapped.attach(), &self.mapped.control().roles);
+        if self.shared {
+            roles.join(self.role, self.handle);
+            return Ok(());
+        }
+        let claim = || roles.claim(self.role, self.handle);
+        if claim() {
+            return Ok(());
+        }
+        // The holder may be dead.
+        attach.reap().map_err(JoinError::Failed)?;
+        if claim() {
+            return Ok(());
+        }
+        let participant = |index| attach.participant(index).map_err(JoinError::Failed);
+        let holder = match roles.ownership(self.role) {
+            Ownership::Held { handle, .. } => {
+                let holder = self.mapped.handles().get(handle).and_then(|handle| handle.attach());
+                holder.map(participant).transpose()?.flatten()
+            }
+            Ownership::Never | Ownership::Vacant { .. } => None,
+        };
+        Err(JoinError::RoleTaken { role: self.role, holder })
+    }
+
+    /// # Errors
+    /// What ended the use of this handle.
+    #[inline]
+    pub(crate) fn check(&self) -> Result<(), Fault> {
+        if let Some(fault) = self.fault {
+            return Err(fault);
+        }
+        self.mapped.attach().mapping().check()
+    }
+
+    /// Whether [`check`](Self::check) finds nothing.
+    #[inline(always)]
+    pub(crate) fn is_clear(&self) -> bool {
+        self.mapped.is_open()
+    }
+
+    /// Whether this is a fork child, in which the segment is not mapped.
+    #[inline]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.mapped.attach().mapping().is_forked()
+    }
+
+    /// Ends the use of this handle: nothing in the segment can be trusted any more.
+    #[cold]
+    pub(crate) fn poison(&mut self, corrupt: Corrupt) -> Fault {
+        // What was cut off reads as zero, and may be taken for damage.
+        let whole = self.mapped.attach().mapping().check();
+        let fault = whole.err().unwrap_or(Fault::Corrupt(corrupt));
+        self.fault = Some(fault);
+        self.mapped.shut();
+        fault
+    }
+
+    /// Whether other handles may have the same role.
+    #[inline]
+    pub(crate) fn is_shared(&self) -> bool {
+        self.shared
+    }
+
+    /// Where this handle announces tickets. The handle's index was claimed, so it is in
+    /// the table.
+    #[inline]
+    pub(crate) fn intent(&self) -> &AtomicU64 {
+        &self.mapped.handles()[self.handle].own.intent
+    }
+
+    /// Whether this handle waited beside others, and owes them a look for more.
+    #[inline]
+    pub(crate) fn has_waited(&self) -> bool {
+        self.waited.get()
+    }
+
+    fn to_wait(&self, need: u64) -> Wait {
+        self.waited.set(self.shared);
+        if self.mode != WaitMode::Block {
+            self.crowd.set(self.crowd.get().renewed(&self.mapped));
+        }
+        let crowded = self.crowd.get().crowded;
+        Wait { role: self.role, handle: self.handle, mode: self.mode, crowded, need }
+    }
+
+    /// Whether a wait begins with looks at the ring, rather than with sleep.
+    #[inline]
+    pub(crate) fn spins(&self) -> bool {
+        self.mode != WaitMode::Block && !self.crowd.get().crowded
+    }
+
+    /// Waits for the other side to reach `need`; see [`Wait::until`].
+    #[cold]
+    pub(crate) fn wait(
+        &self,
+        need: u64,
+        deadline: Deadline,
+        ready: impl Fn() -> bool,
+    ) -> Result<bool, Fault> {
+        self.to_wait(need).until(&self.mapped, &self.patience, deadline, ready)
+    }
+
+    /// Waits for a slice of time at most; see [`Wait::slice`].
+    #[cold]
+    pub(crate) fn wait_slice(
+        &self,
+        need: u64,
+        slice: Deadline,
+        deadline: Deadline,
+        ready: impl Fn() -> bool,
+    ) -> Result<bool, Fault> {
+        self.to_wait(need).slice(&self.mapped, slice, deadline, ready)
+    }
+
+    /// After a wait beside others, and the attempt that followed: wakes another one who
+    /// waits for the position that `reached` tells, if it tells one.
+    #[inline]
+    pub(crate) fn hand_off(&self, reached: impl FnOnce(&MappedRing) -> Option<u64>) {
+        if self.waited.get() {
+            self.waited.set(false);
+            let sleepers = self.mapped.sleepers(self.role);
+            wake::hand_off(sleepers, self.mapped.handles(), || reached(&self.mapped));
+        }
+    }
+
+    /// Tells those with the same role, if one sleeps, that `reached` can be had.
+    pub(crate) fn notify_own(&self, reached: u64) {
+        let sleepers = self.mapped.sleepers(self.role);
+        wake::notify(sleepers, self.mapped.handles(), reached, WakerFence::Full);
+    }
+
+    /// Tells consumers, if one sleeps, that `reached` was published. For a producer's seat.
+    #[inline(always)]
+    pub(crate) fn notify_consumers(&self, reached: u64) {
+        debug_assert_eq!(self.role, Role::Producer);
+        let sleepers = &self.mapped.control().receivers;
+        wake::notify(sleepers, self.mapped.handles(), reached, self.waker_fence);
+    }
+
+    /// Tells producers, if one sleeps, that what lies before `reached` was released. For a
+    /// consumer's seat.
+    #[inline(always)]
+    pub(crate) fn notify_producers(&self, reached: u64) {
+        debug_assert_eq!(self.role, Role::Consumer);
+        let sleepers = &self.mapped.control().senders;
+        wake::notify(sleepers, self.mapped.handles(), reached, self.waker_fence);
+    }
+
+    /// Closes the ring for good and wakes everyone.
+    pub(crate) fn close(&self) {
+        if self.check().is_ok() {
+            self.mapped.control().roles.close();
+            self.mapped.control().wake_all(self.mapped.handles());
+        }
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        if self.is_forked() {
+            return;
+        }
+        let control = self.mapped.control();
+        if membership::release_handle(control, self.mapped.handles(), self.handle) {
+            control.wake_all(self.mapped.handles());
+        }
+    }
+}
+
+#[cfg(test)]
+impl Registration {
+    fn bit(&self) -> (&AtomicU64, u64) {
+        let bits = &self.mapped.sleepers(self.role).bits;
+        (&bits[self.handle / 64], 1 << (self.handle % 64))
+    }
+
+    /// Sets this handle's bit, as if it slept until the other side reaches `need`.
+    pub(crate) fn arm(&self, need: u64) {
+        let (word, bit) = self.bit();
+        self.mapped.handles()[self.handle].need.store(need, Ordering::Relaxed);
+        word.fetch_or(bit, Ordering::Relaxed);
+    }
+
+    /// Whether nobody has taken the bit.
+    pub(crate) fn is_armed(&self) -> bool {
+        let (word, bit) = self.bit();
+        word.load(Ordering::Relaxed) & bit != 0
+    }
+
+    /// When this handle looks for the dead.
+    pub(crate) fn patience(&self) -> Patience {
+        self.patience.get()
+    }
+}

@@ -1,0 +1,367 @@
+//! When waits end, and whose wakes are handed off: what a lost wake hides, as every sleep has
+//! a bound. Sleepers are bits that a test sets; a waker clears the bit of one that it wakes.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use super::send::Stop;
+use super::{PackedRecvEndpoint, PackedSendEndpoint, RecvEndpoint, SendEndpoint};
+use crate::endpoint::park::WaitMode;
+use crate::error::{RecvError, Role, SendError, TryRecvError, TrySendError};
+use crate::memory::copy;
+use crate::ring::tables;
+use crate::sync::{Deadline, Ordering};
+use crate::{Config, Segment};
+
+/// Longer than anything takes on the slowest machine.
+const HANG: Duration = Duration::from_secs(120);
+const SHORT: Duration = Duration::from_millis(20);
+
+fn segment(config: &Config) -> Segment {
+    Segment::create_sealed("waiting", config).unwrap()
+}
+
+/// A ring of four slots for many on both sides.
+fn slots() -> Segment {
+    segment(&Config::mpmc().slots(4).slot_bytes(64))
+}
+
+fn sender(segment: &Segment) -> SendEndpoint {
+    let mut endpoint = SendEndpoint::join(segment.view().unwrap()).unwrap();
+    endpoint.registration.mode = WaitMode::Block;
+    endpoint
+}
+
+fn receiver(segment: &Segment) -> RecvEndpoint {
+    let mut endpoint = RecvEndpoint::join(segment.view().unwrap()).unwrap();
+    endpoint.registration.mode = WaitMode::Block;
+    endpoint
+}
+
+fn past() -> Deadline {
+    Deadline::after(Duration::ZERO)
+}
+
+fn send(endpoint: &mut SendEndpoint, message: &[u8]) {
+    let place = endpoint.reserve_place_by(message.len(), 1, Deadline::after(HANG)).unwrap();
+    endpoint.fill(place, message);
+}
+
+/// A wait that is over before it begins, after which a handle owes a look for more.
+fn wait_in_vain(registration: &crate::endpoint::registration::Registration) {
+    assert_eq!(registration.wait(0, Deadline::NEVER, || true), Ok(true));
+}
+
+/// Catches a message that wakes nobody: one sent the shortest way or another, or a batch.
+#[test]
+fn messages_wake_a_receiver() {
+    let verbs: [fn(&mut SendEndpoint); 3] = [
+        |tx| {
+            // The first one finds out how much room there is.
+            send(tx, b"x");
+            assert!(tx.send_fast(b"x"));
+        },
+        |tx| send(tx, b"x"),
+        |tx| {
+            let batch = [b"x".as_slice(); 2];
+            let reserve_place =
+                |endpoint: &mut SendEndpoint, len, count| Ok(endpoint.reserve_place(len, count)?);
+            tx.send_all::<TrySendError>(batch.into_iter(), reserve_place).unwrap();
+        },
+    ];
+    for config in [Config::spsc(), Config::spmc().slots(4), Config::mpmc().slots(4)] {
+        for (index, verb) in verbs.into_iter().enumerate() {
+            let segment = segment(&config);
+            let (mut tx, rx) = (sender(&segment), receiver(&segment));
+            // Only the last message is far enough for it.
+            rx.registration.arm(if index == 1 { 1 } else { 2 });
+            verb(&mut tx);
+            assert!(!rx.registration.is_armed(), "{config:?} {index}");
+        }
+    }
+}
+
+/// Catches room that wakes nobody: of a message taken the shortest way or another.
+#[test]
+fn room_wakes_a_sender() {
+    let verbs: [fn(&mut RecvEndpoint); 2] = [
+        |rx| assert!(rx.take_fast(|_, _| true)),
+        |rx| assert_eq!(rx.try_take(1, |_, _, _| Ok(())), Ok(1)),
+    ];
+    for config in [Config::spsc(), Config::spmc().slots(4), Config::mpmc().slots(4)] {
+        for (index, verb) in verbs.into_iter().enumerate() {
+            let segment = segment(&config);
+            let (mut tx, mut rx) = (sender(&segment), receiver(&segment));
+            send(&mut tx, b"x");
+            tx.registration.arm(1);
+            verb(&mut rx);
+            assert!(!tx.registration.is_armed(), "{config:?} {index}");
+        }
+    }
+}
+
+/// Catches elements, and room for them, that wake nobody.
+#[test]
+fn packed_rings_wake_the_other_side() {
+    let segment = segment(&Config::packed::<u64>().slots(4));
+    let mut tx = PackedSendEndpoint::join(segment.view().unwrap()).unwrap();
+    let mut rx = PackedRecvEndpoint::join(segment.view().unwrap()).unwrap();
+    rx.registration.arm(1);
+    assert!(tx.reserve_place(1, 1).is_ok());
+    tx.publish(1);
+    assert!(!rx.registration.is_armed());
+    tx.registration.arm(1);
+    rx.next(1).unwrap();
+    rx.take(1);
+    assert!(!tx.registration.is_armed());
+}
+
+/// Catches a role that is given up, by its owner or behind a dead one, and wakes nobody; and
+/// one that was not given up and wakes everybody.
+#[test]
+fn a_role_that_is_given_up_wakes_everyone() {
+    for (config, sole) in [(Config::spsc(), true), (Config::mpmc(), false)] {
+        let segment = segment(&config);
+        let (tx, rx) = (sender(&segment), receiver(&segment));
+        let mapped = segment.view().unwrap();
+        rx.registration.arm(1 << 40);
+        // Refused, or dropped at once.
+        assert_eq!(SendEndpoint::join(segment.view().unwrap()).is_err(), sole);
+        assert_eq!(rx.registration.is_armed(), sole);
+        rx.registration.arm(1 << 40);
+        drop(tx);
+        assert!(!rx.registration.is_armed(), "left without a word");
+
+        // An entry whose token nobody has is a dead one's.
+        let dead = mapped.attach().mapping().attachments().len() - 1;
+        mapped.attach().mapping().attachments()[dead].activate();
+        let handle = tables::claim_handle(mapped.handles(), dead, 0).unwrap();
+        let roles = &mapped.control().roles;
+        assert!(roles.claim(Role::Producer, handle));
+        rx.registration.arm(1 << 40);
+        mapped.attach().reap().unwrap();
+        assert!(!roles.holders(Role::Producer).any(|holder| holder == handle));
+        assert!(!rx.registration.is_armed(), "cleaned up without a word");
+    }
+}
+
+/// Catches a receiver that keeps a wake to itself: after a wait, whichever verb it uses.
+#[test]
+fn receivers_hand_a_wake_off() {
+    let verbs: [fn(&mut RecvEndpoint); 2] = [
+        |rx| {
+            let taken = rx.take_fast(|_, _| true);
+            assert!(!taken, "a fast receive forgot the hand-off");
+            rx.try_take(1, |_, _, _| Ok(())).unwrap();
+        },
+        |rx| assert_eq!(rx.try_take(1, |_, _, _| Ok(())), Ok(1)),
+    ];
+    for verb in verbs {
+        let segment = slots();
+        let (mut tx, mut rx, other) = (sender(&segment), receiver(&segment), receiver(&segment));
+        send(&mut tx, b"one");
+        send(&mut tx, b"two");
+        wait_in_vain(&rx.registration);
+        other.registration.arm(2);
+        verb(&mut rx);
+        assert!(!other.registration.is_armed(), "kept the wake");
+        // Nobody owes anything now.
+        other.registration.arm(2);
+        assert!(rx.take_fast(|_, _| true));
+        assert!(other.registration.is_armed());
+    }
+}
+
+/// Catches a sender that keeps a wake to itself after a wait: in its next verb, if that finds
+/// room at once, and through the shortest way.
+#[test]
+fn senders_hand_a_wake_off() {
+    let segment = slots();
+    let (mut tx, other) = (sender(&segment), sender(&segment));
+    let rx = receiver(&segment);
+    wait_in_vain(&tx.registration);
+    other.registration.arm(0);
+    assert!(!tx.send_fast(b"x"), "a fast send forgot the hand-off");
+    send(&mut tx, b"x");
+    assert!(!other.registration.is_armed(), "kept the wake");
+    other.registration.arm(0);
+    assert!(tx.send_fast(b"x"));
+    assert!(other.registration.is_armed());
+    drop(rx);
+}
+
+/// Catches a sender that keeps a wake to itself when it comes out of a wait for room. If the
+/// consumer takes the second bit because the first sender was not asleep yet, a round says
+/// nothing.
+#[test]
+fn senders_hand_a_wake_off_after_the_wait() {
+    for _ in 0..5 {
+        let segment = slots();
+        let (mut tx, other, mut rx) = (sender(&segment), sender(&segment), receiver(&segment));
+        (0..4).for_each(|_| send(&mut tx, b"full"));
+        other.registration.arm(1);
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| send(&mut tx, b"more"));
+            std::thread::sleep(SHORT);
+            rx.try_take(2, |_, _, _| Ok(())).unwrap();
+            sending.join().unwrap();
+        });
+        assert!(!other.registration.is_armed(), "kept the wake");
+    }
+}
+
+/// Catches a ticket that is closed for its dead owner, or given up, and wakes nobody who is
+/// stuck there.
+#[test]
+fn who_is_stuck_is_woken() {
+    let segment = slots();
+    let (mut rx, other) = (receiver(&segment), receiver(&segment));
+    let tail = &rx.registration.mapped.control().producer.tail;
+    // A ticket that nobody announces is a dead one's.
+    tail.store(1, Ordering::Relaxed);
+    other.registration.arm(1);
+    let resolved = || segment.view().unwrap().control().roles.resolved();
+    while resolved() == 0 {
+        assert_eq!(rx.next().unwrap_err(), TryRecvError::WouldBlock);
+    }
+    assert!(!other.registration.is_armed(), "closed without a word");
+    assert_eq!(rx.next().unwrap_err(), TryRecvError::Empty);
+
+    let mut tx = sender(&segment);
+    assert!(tx.reserve_place(1, 1).is_ok());
+    other.registration.arm(2);
+    tx.abandon();
+    assert!(!other.registration.is_armed(), "given up without a word");
+}
+
+/// Catches a consumer that passes tombstones and tells no sender of the room.
+#[test]
+fn passed_tombstones_wake_senders() {
+    let segment = slots();
+    let (mut tx, other, mut rx) = (sender(&segment), sender(&segment), receiver(&segment));
+    assert!(tx.reserve_place(1, 4).is_ok());
+    tx.abandon();
+    other.registration.arm(1);
+    assert_eq!(rx.next().unwrap_err(), TryRecvError::Empty);
+    assert!(!other.registration.is_armed(), "passed without a word");
+}
+
+/// Catches attempts to receive that go on after the deadline, as long as a peer lets each wait
+/// end at once, and a deadline that leaves no attempt after the wait.
+#[test]
+fn one_attempt_follows_the_deadline() {
+    for config in [Config::spsc(), Config::mpmc()] {
+        let segment = segment(&config);
+        let (mut tx, mut rx) = (sender(&segment), receiver(&segment));
+        send(&mut tx, b"for somebody");
+        for error in [TryRecvError::Empty, TryRecvError::WouldBlock] {
+            let mut attempts = 0;
+            let result: Result<(), _> = rx.retry_by(past(), |_| {
+                attempts += 1;
+                if attempts < 10 { Err(error) } else { Ok(()) }
+            });
+            assert_eq!((result, attempts), (Err(RecvError::TimedOut), 2));
+            let mut attempts = 0;
+            let result = rx.retry_by(past(), |_| {
+                attempts += 1;
+                if attempts < 2 { Err(error) } else { Ok(()) }
+            });
+            assert_eq!((result, attempts), (Ok(()), 2));
+        }
+    }
+}
+
+/// Catches a wait without a last look: what came while its deadline passed counts.
+#[test]
+fn the_last_look_counts() {
+    let segment = slots();
+    let rx = receiver(&segment);
+    for looks in 1..=3 {
+        let seen = Cell::new(0);
+        let ready = || {
+            seen.set(seen.get() + 1);
+            seen.get() >= looks
+        };
+        assert_eq!(rx.registration.wait(1, past(), ready), Ok(true), "{looks}");
+        seen.set(0);
+        assert_eq!(rx.registration.wait_slice(1, past(), past(), ready), Ok(true), "{looks}");
+    }
+    assert_eq!(rx.registration.wait(1, past(), || false), Ok(false));
+}
+
+/// Catches the end of a stream, a close and a broken pipe that do not end a wait which begins
+/// after them, in each kind of ring.
+#[test]
+fn what_has_ended_is_not_waited_for() {
+    for config in [Config::spsc(), Config::mpmc()] {
+        let segment = segment(&config);
+        let (tx, mut rx) = (sender(&segment), receiver(&segment));
+        drop(tx);
+        assert_eq!(rx.await_message(Deadline::after(HANG)), Ok(()));
+        assert!(!rx.registration.patience().has_looked(), "slept beside the end");
+
+        let segment = self::segment(&config);
+        let (mut tx, rx) = (sender(&segment), receiver(&segment));
+        while let Ok(place) = tx.reserve_place(tx.max_message_bytes(), 1) {
+            tx.fill(place, &[]);
+        }
+        drop(rx);
+        assert_eq!(tx.await_room(1 << 40, Deadline::after(HANG)), Ok(()));
+        assert!(!tx.registration.patience().has_looked(), "slept beside the broken pipe");
+    }
+    let segment = segment(&Config::packed::<u64>().slots(4));
+    let tx = PackedSendEndpoint::join(segment.view().unwrap()).unwrap();
+    let mut rx = PackedRecvEndpoint::join(segment.view().unwrap()).unwrap();
+    rx.registration.mode = WaitMode::Block;
+    drop(tx);
+    assert_eq!(rx.await_element(Deadline::after(HANG)), Ok(()));
+    assert!(!rx.registration.patience().has_looked(), "slept beside the end");
+    let mut tx = PackedSendEndpoint::join(segment.view().unwrap()).unwrap();
+    tx.registration.mode = WaitMode::Block;
+    drop(rx);
+    assert_eq!(tx.await_room(1, Deadline::after(HANG)), Ok(()));
+    assert!(!tx.registration.patience().has_looked(), "slept beside the broken pipe");
+}
+
+/// Catches an error for a message that another consumer took while this one looked at it.
+#[test]
+fn a_message_that_somebody_else_took_is_not_too_small() {
+    let segment = slots();
+    let (mut tx, mut rx, mut other) = (sender(&segment), receiver(&segment), receiver(&segment));
+    send(&mut tx, b"long");
+    let taken = rx.try_take(1, |_, place, _| {
+        other.try_take(1, |_, _, _| Ok(())).unwrap();
+        Err(TryRecvError::TooSmall { len: place.len as usize })
+    });
+    assert_eq!(taken, Err(TryRecvError::Empty));
+    // One that is there still is.
+    send(&mut tx, b"long");
+    let taken = rx.try_take(1, |_, _, _| Err(TryRecvError::TooSmall { len: 4 }));
+    assert_eq!(taken, Err(TryRecvError::TooSmall { len: 4 }));
+    let mut bytes = [0; 4];
+    rx.try_take(1, |_, _, words| {
+        copy::load(words, &mut bytes);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(&bytes, b"long");
+}
+
+/// Catches attempts to send that go on after the deadline, where others take what room there
+/// is and each wait ends at once, and a deadline that leaves no attempt after the wait.
+#[test]
+fn one_attempt_to_send_follows_the_deadline() {
+    for config in [Config::spsc(), Config::mpmc()] {
+        let segment = segment(&config);
+        let (mut tx, _rx) = (sender(&segment), receiver(&segment));
+        for (enough, expected) in [(10, Err(SendError::TimedOut)), (2, Ok(()))] {
+            let mut attempts = 0;
+            let result = tx.retry_by(past(), |_| {
+                attempts += 1;
+                // Head has come so far.
+                if attempts < enough { Err(Stop::Full { need: 0 }) } else { Ok(()) }
+            });
+            assert_eq!((result, attempts), (expected, 2));
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! How large the parts of a segment are, and where they lie.
+
+use std::mem::size_of;
+
+use crate::error::{ConfigError, Role};
+use crate::format::{ENTRY_BYTES, MAX_CAPACITY_BYTES, MAX_ENTRIES, MAX_RINGS, PAGE_BYTES};
+use crate::info::{ElementType, Kind};
+use crate::ring::slot::{self, Many};
+use crate::ring::tables::{AttachmentEntry, Handle};
+use crate::ring::{Control, WORD_BYTES, record};
+
+/// The smallest slot: a stamp and a word of payload.
+pub(crate) const MIN_SLOT_BYTES: u64 = slot::STAMP_BYTES + WORD_BYTES;
+/// The largest slot: the length of its longest message still fits into a stamp.
+pub(crate) const MAX_SLOT_BYTES: u64 = 1 << 20;
+/// A record ring has at least as many units of alignment: room for a few messages.
+pub(crate) const MIN_CAPACITY_ALIGNS: u64 = 16;
+const _: () = assert!(MAX_SLOT_BYTES - slot::STAMP_BYTES <= slot::MAX_LEN);
+
+/// What the data of a ring is divided into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Records of any length, each with its payload at a multiple of `align_bytes`.
+    Records { capacity_bytes: u64, align_bytes: u64 },
+    /// Slots of `slot_bytes`, stamp included, each with its payload at a multiple of
+    /// `align_bytes`; for elements, if there is a type. The kind is one of the slot ring's.
+    Slots {
+        kind: Kind,
+        slots: u64,
+        slot_bytes: u64,
+        align_bytes: u64,
+        element: Option<ElementType>,
+    },
+    /// As many elements.
+    Elements { slots: u64, element: ElementType },
+}
+
+/// Which sides of a ring of that kind have many handles.
+pub(crate) fn many(kind: Kind) -> Many {
+    Many { producers: kind.shares(Role::Producer), consumers: kind.shares(Role::Consumer) }
+}
+
+/// How large the parts of a segment are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Geometry {
+    pub(crate) attachments: u64,
+    pub(crate) handles: u64,
+    /// The rings, in the order of the directory; at least one.
+    pub(crate) rings: Vec<Shape>,
+}
+
+/// Byte offsets of the parts of a segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Map {
+    pub(crate) attachments: u64,
+    pub(crate) handles: u64,
+    /// One for each ring of the geometry.
+    pub(crate) rings: Vec<RingOffsets>,
+    pub(crate) total_bytes: u64,
+}
+
+/// Byte offsets of the parts of a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RingOffsets {
+    pub(crate) control: u64,
+    pub(crate) data: u64,
+}
+
+impl Shape {
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Records { .. } => Kind::Spsc,
+            Self::Slots { kind, .. } => kind,
+            Self::Elements { .. } => Kind::Packed,
+        }
+    }
+
+    /// Slots of the ring; `None` if it has records.
+    pub(crate) fn slots(self) -> Option<u64> {
+        match self {
+            Self::Records { .. } => None,
+            Self::Slots { slots, .. } | Self::Elements { slots, .. } => Some(slots),
+        }
+    }
+
+    /// What the ring holds, if that is elements of one type.
+    pub(crate) fn element(self) -> Option<ElementType> {
+        match self {
+            Self::Records { .. } => None,
+            Self::Slots { element, .. } => element,
+            Self::Elements { element, .. } => Some(element),
+        }
+    }
+
+    /// Bytes from one slot to the next; `None` if the ring has records.
+    pub(crate) fn slot_bytes(self) -> Option<u64> {
+        match self {
+            Self::Records { .. } => None,
+            Self::Slots { slot_bytes, .. } => Some(slot_bytes),
+            Self::Elements { element, .. } => Some(element.size_bytes),
+        }
+    }
+
+    /// Bytes of the ring's data. The shape was checked, so nothing overflows.
+    pub(crate) fn capacity_bytes(self) -> u64 {
+        match self {
+            Self::Records { capacity_bytes, .. } => capacity_bytes,
+            Self::Slots { slots, slot_bytes, .. } => slots * slot_bytes,
+            Self::Elements { slots, element } => slots * element.size_bytes,
+        }
+    }
+
+    /// Bytes in the longest message. The shape was checked.
+    pub(crate) fn max_message_bytes(self) -> u64 {
+        match self {
+            Self::Records { capacity_bytes, align_bytes } => {
+                record::max_len(capacity_bytes, align_bytes)
+            }
+            Self::Slots { slot_bytes, .. } => slot_bytes - slot::STAMP_BYTES,
+            Self::Elements { element, .. } => element.size_bytes,
+        }
+    }
+
+    /// What the address of each payload is a multiple of, in bytes.
+    pub(crate) fn align_bytes(self) -> u64 {
+        match self {
+            Self::Records { align_bytes, .. } | Self::Slots { align_bytes, .. } => align_bytes,
+            Self::Elements { element, .. } => element.align_bytes,
+        }
+    }
+
+    /// Bytes between the start of a page and the start of the ring's data. A header or a
+    /// stamp is at each multiple of the alignment in the data, and the payload one word
+    /// behind it, so the data starts one word before a multiple.
+    fn data_shift(self) -> u64 {
+        match self {
+            Self::Records { align_bytes, .. } | Self::Slots { align_bytes, .. } => {
+                align_bytes - WORD_BYTES
+            }
+            Self::Elements { .. } => 0,
+        }
+    }
+
+    fn check(self) -> Result<(), ConfigError> {
+        match self {
+            Self::Records { capacity_bytes, align_bytes } => {
+                let fits = (PAGE_BYTES..=MAX_CAPACITY_BYTES).contains(&capacity_bytes)
+                    && capacity_bytes.is_power_of_two();
+                let max_bytes = MAX_CAPACITY_BYTES;
+                fits.then_some(()).ok_or(ConfigError::Capacity { capacity_bytes, max_bytes })?;
+                check_align(align_bytes, capacity_bytes / MIN_CAPACITY_ALIGNS)
+            }
+            Self::Slots { slots, slot_bytes, align_bytes, element, .. } => {
+                check_align(align_bytes, PAGE_BYTES)?;
+                if let Some(element) = element {
+                    let room = slot_bytes.min(MAX_SLOT_BYTES).saturating_sub(slot::STAMP_BYTES);
+                    check_element(element, room)?;
+                }
+                if !(MIN_SLOT_BYTES..=MAX_SLOT_BYTES).contains(&slot_bytes)
+                    || !slot_bytes.is_multiple_of(align_bytes)
+                {
+                    let (min, max) = (MIN_SLOT_BYTES, MAX_SLOT_BYTES);
+                    return Err(ConfigError::SlotBytes { slot_bytes, min, max });
+                }
+                check_slots(slots, slot_bytes)
+            }
+            Self::Elements { slots, element } => {
+                check_element(element, MAX_SLOT_BYTES)?;
+                // Elements are used in place, and the mapping starts at any page.
+                let ElementType { align_bytes, .. } = element;
+                if align_bytes > PAGE_BYTES {
+                    let max_bytes = PAGE_BYTES;
+                    return Err(ConfigError::ElementAlign { align_bytes, max_bytes });
+                }
+                check_slots(slots, element.size_bytes)
+            }
+        }
+    }
+}
+
+/// # Errors
+/// If payloads cannot be aligned so: not a power of two from a word to a page, or more than
+/// `most`.
+fn check_align(align_bytes: u64, most: u64) -> Result<(), ConfigError> {
+    let max_bytes = most.min(PAGE_BYTES);
+    let fits = align_bytes.is_power_of_two() && (WORD_BYTES..=max_bytes).contains(&align_bytes);
+    fits.then_some(()).ok_or(ConfigError::PayloadAlign { align_bytes, max_bytes })
+}
+
+fn check_slots(slots: u64, slot_bytes: u64) -> Result<(), ConfigError> {
+    if !(1..=slot::MAX_SLOTS).contains(&slots) || !slots.is_power_of_two() {
+        return Err(ConfigError::Slots { slots, max: slot::MAX_SLOTS });
+    }
+    let capacity_bytes = slots.saturating_mul(slot_bytes);
+    if capacity_bytes > MAX_CAPACITY_BYTES {
+        return Err(ConfigError::Capacity { capacity_bytes, max_bytes: MAX_CAPACITY_BYTES });
+    }
+    Ok(())
+}
+
+fn check_element(element: ElementType, max_bytes: u64) -> Result<(), ConfigError> {
+    let ElementType { size_bytes, align_bytes, .. } = element;
+    let fits = (1..=max_bytes).contains(&size_bytes)
+        && align_bytes.is_power_of_two()
+        && size_bytes.is_multiple_of(align_bytes);
+    fits.then_some(()).ok_or(ConfigError::Element { size_bytes, max_bytes })
+}
+
+impl Geometry {
+    /// # Errors
+    /// Names the first part that is out of bounds.
+    pub(crate) fn check(&self) -> Result<(), ConfigError> {
+        for (what, entries) in [("attachments", self.attachments), ("handles", self.handles)] {
+            if !(1..=MAX_ENTRIES).contains(&entries) {
+                return Err(ConfigError::Entries { what, entries, max: MAX_ENTRIES });
+            }
+        }
+        let rings = self.rings.len() as u64;
+        if !(1..=MAX_RINGS).contains(&rings) {
+            return Err(ConfigError::Entries { what: "rings", entries: rings, max: MAX_RINGS });
+        }
+        self.rings.iter().try_for_each(|shape| shape.check())
+    }
+
+    /// Bytes in front of the attach table: the header page and the directory.
+    pub(crate) fn prologue_bytes(&self) -> u64 {
+        PAGE_BYTES + directory_bytes(self.rings.len() as u64)
+    }
+
+    /// Offset of the attach table's entry; the kernel lock on its first byte is the attach's
+    /// token.
+    pub(crate) fn attach(&self, index: usize) -> u64 {
+        self.prologue_bytes() + index as u64 * size_of::<AttachmentEntry>() as u64
+    }
+
+    /// Where everything lies. The geometry was checked, so nothing overflows: each table has
+    /// at most 64 KiB and the data of each of at most 64 rings at most 8 GiB.
+    pub(crate) fn map(&self) -> Map {
+        let attachments = self.prologue_bytes();
+        let handles = page_up(attachments + self.attachments * size_of::<AttachmentEntry>() as u64);
+        let controls = handles + self.handles * size_of::<Handle>() as u64;
+        let mut end = controls + self.rings.len() as u64 * size_of::<Control>() as u64;
+        let mut control = controls;
+        let rings = self.rings.iter().map(|shape| {
+            let ring = RingOffsets { control, data: page_up(end) + shape.data_shift() };
+            control += size_of::<Control>() as u64;
+            end = ring.data + shape.capacity_bytes();
+            ring
+        });
+        let rings = rings.collect();
+        Map { attachments, handles, rings, total_bytes: page_up(end) }
+    }
+}
+
+/// Bytes in the directory of so many rings.
+pub(crate) const fn directory_bytes(rings: u64) -> u64 {
+    page_up(rings * ENTRY_BYTES)
+}
+
+const fn page_up(bytes: u64) -> u64 {
+    (bytes + PAGE_BYTES - 1) & !(PAGE_BYTES - 1)
+}

@@ -1,0 +1,272 @@
+//! Collecting what the dead left and nobody came back to.
+//!
+//! A segment is *abandoned* if nobody is attached to it, and somebody was who died without
+//! leaving, and whom nobody cleaned up behind. One that was created and waits for its first
+//! user is not, nor is one that its users left in good order: they may come back to it.
+//! Messages that nobody received are data: a segment that holds some is kept, abandoned or
+//! not, unless the caller asks for it.
+//!
+//! That nobody is attached is proven by the tokens, under the lifecycle lock, which who
+//! attaches has to share. The lock is held until the name is gone, and who removes a name
+//! otherwise shares it as well: so the name that is removed is that of the segment that was
+//! looked at. Of several collectors one removes it; the others find the file without a name.
+
+use std::fs::{File, Metadata};
+use std::os::unix::fs::MetadataExt;
+
+use crate::attach_options::AttachOptions;
+use crate::error::{AttachError, CollectError, Fault, OsError};
+use crate::format::Geometry;
+use crate::info::{SegmentInfo, Status};
+use crate::lifecycle::attachment::reap;
+use crate::lifecycle::find::{Found, examine, find, is_named};
+use crate::lifecycle::lock::{LifecycleLock, is_in_use};
+use crate::lifecycle::name::Name;
+use crate::lifecycle::unlink::remove;
+use crate::memory::mapping::Mapping;
+use crate::observe::{has_unread, status};
+use crate::sys::descriptor::Descriptor;
+use crate::sys::token::Probe;
+use crate::sys::{fork, shm, token};
+
+/// Cleans up behind the dead in segments that others use, and removes those that were
+/// abandoned: that nobody is attached to, and that somebody died in since the last time that
+/// anybody attached.
+///
+/// It takes nothing from the living, whatever other collectors, creators and attachers do
+/// meanwhile. It removes only segments of this process's own user. It keeps a segment that
+/// holds messages which nobody received, unless [`unread`](Self::unread) is set.
+///
+/// ```
+/// use shmring::{Collector, Config, Fate, Segment};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let name = format!("doc-collector-{}", std::process::id());
+/// # let name = name.as_str();
+/// let segment = Segment::create(name, &Config::spsc())?;
+/// assert_eq!(Collector::new().collect(name)?.fate, Fate::Kept);
+///
+/// // Left in good order: it may be meant for somebody who is yet to come.
+/// drop(segment);
+/// assert_eq!(Collector::new().collect(name)?.fate, Fate::Kept);
+/// assert_eq!(Collector::new().unattached(true).collect(name)?.fate, Fate::RemovedUnattached);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+#[must_use]
+pub struct Collector {
+    dry_run: bool,
+    unattached: bool,
+    unread: bool,
+    guard: bool,
+}
+
+/// What a collector found at a name, and did.
+#[derive(Clone, Debug)]
+pub struct Collected {
+    /// What the segment is, or was.
+    pub info: SegmentInfo,
+    /// What went on in it before. The dead are among those attached.
+    pub status: Status,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What a collector does with a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Nothing: everybody in it is alive, or it waits for whoever comes, or it is another
+    /// user's.
+    Kept,
+    /// Nothing: it would have been removed, but it holds messages that nobody received.
+    KeptUnread,
+    /// The dead are cleaned up behind, as by anyone who attaches.
+    Cleaned,
+    /// Its name is removed: it was abandoned.
+    Removed,
+    /// Its name is removed, since that was asked for of whatever nobody is attached to.
+    RemovedUnattached,
+}
+
+impl Collector {
+    /// One that removes what was abandoned.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Tells what would be done, and does nothing.
+    pub fn dry_run(mut self, dry_run: bool) -> Self {
+        self.dry_run = dry_run;
+        self
+    }
+
+    /// Removes also segments that nobody is attached to and that were left in good order:
+    /// those that wait for their first user too.
+    pub fn unattached(mut self, unattached: bool) -> Self {
+        self.unattached = unattached;
+        self
+    }
+
+    /// Removes also segments that hold messages which nobody received, and corrupt ones. The
+    /// messages are lost.
+    pub fn unread(mut self, unread: bool) -> Self {
+        self.unread = unread;
+        self
+    }
+
+    /// Outlives that somebody cuts a segment's file short meanwhile; see
+    /// [`AttachOptions::guard`].
+    pub fn guard(mut self, guard: bool) -> Self {
+        self.guard = guard;
+        self
+    }
+
+    /// Collects at one name, with or without a leading slash.
+    ///
+    /// # Errors
+    /// See [`CollectError`]. The segment is as it was.
+    pub fn collect(&self, name: &str) -> Result<Collected, CollectError> {
+        let name = Name::new(name).map_err(AttachError::Name)?;
+        let found = find(&name, !self.dry_run)?;
+        let is_own = is_own(found.info.owner_uid);
+        AttachOptions::new().accept_world_writable(is_own).check(&found.info)?;
+        let place = Place::new(found, *self)?;
+        let status = place.status()?;
+        // The lock decides; asking first keeps it from those who attach to what stays.
+        let fate = self.fate(&place, &status, is_own)?;
+        if self.dry_run || matches!(fate, Fate::Kept | Fate::KeptUnread) {
+            return Ok(Collected { info: place.info, status, fate });
+        }
+        let _lock = LifecycleLock::exclusive(&place.file, &name)?;
+        if !is_named(&place.file, &name) {
+            return Err(AttachError::NotFound { name: name.to_owned() }.into());
+        }
+        let status = place.status()?;
+        let fate = self.fate(&place, &status, is_own)?;
+        match fate {
+            Fate::Kept | Fate::KeptUnread => {}
+            Fate::Cleaned => {
+                reap(&place.mapping, &place.probe, &place.geometry, None)
+                    .map_err(AttachError::Os)?;
+            }
+            Fate::Removed | Fate::RemovedUnattached => {
+                remove(&name).map_err(CollectError::Unlink)?;
+            }
+        }
+        Ok(Collected { info: place.info, status, fate })
+    }
+
+    fn fate(self, place: &Place, status: &Status, is_own: bool) -> Result<Fate, CollectError> {
+        let has_dead = status.attached.iter().any(|participant| !participant.alive);
+        let fate = match (place.is_in_use()? || !is_own, has_dead) {
+            (false, true) => Fate::Removed,
+            (false, false) if self.unattached => Fate::RemovedUnattached,
+            (true, true) => Fate::Cleaned,
+            _ => Fate::Kept,
+        };
+        let removes = matches!(fate, Fate::Removed | Fate::RemovedUnattached);
+        if removes && !self.unread && place.has_unread()? {
+            return Ok(Fate::KeptUnread);
+        }
+        Ok(fate)
+    }
+
+    /// Removes what makers left who died before they gave a segment its name, where the system
+    /// has no files without one. Returns the names that it had instead.
+    ///
+    /// # Errors
+    /// If shared memory cannot be listed.
+    pub fn collect_unfinished(&self) -> Result<Vec<String>, OsError> {
+        let names = shm::names()?.into_iter().filter(|name| shm::is_temporary(name));
+        Ok(names.filter(|name| self.is_unfinished(name).unwrap_or(false)).collect())
+    }
+
+    /// Whether the maker of that temporary name left it; it is removed then. One that is in use
+    /// under no other name, or holds messages, is no unfinished segment, whatever it is called.
+    fn is_unfinished(self, name: &str) -> Result<bool, CollectError> {
+        let name = Name::of_unfinished(name);
+        let file = shm::open_existing(name.as_str(), !self.dry_run).map_err(AttachError::Os)?;
+        let is_ours = |stat: Metadata| stat.is_file() && is_own(stat.uid());
+        if !file.metadata().is_ok_and(is_ours) {
+            return Ok(false);
+        }
+        if self.dry_run {
+            let owned = token::is_owned(&file, shm::MAKER_BYTE).map_err(AttachError::Os)?;
+            return Ok(!owned && !self.is_ring(&file, &name)?);
+        }
+        // Whoever removes the name has this lock, so it means the file until it is gone.
+        let free = token::try_exclusive(&file, shm::MAKER_BYTE).map_err(AttachError::Os)?;
+        if !free || !is_named(&file, &name) || self.is_ring(&file, &name)? {
+            return Ok(false);
+        }
+        remove(&name).map(|()| true).map_err(CollectError::Unlink)
+    }
+
+    /// Whether a file with a temporary name is a ring that somebody uses or used.
+    fn is_ring(self, file: &File, name: &Name) -> Result<bool, CollectError> {
+        let os = |call| move |error| AttachError::Os(OsError::new(call, "the segment", error));
+        if file.metadata().map_err(os("fstat"))?.nlink() > 1 {
+            // It has got its own name as well.
+            return Ok(false);
+        }
+        if is_in_use(file).map_err(AttachError::Os)? {
+            return Ok(true);
+        }
+        let file = file.try_clone().map_err(os("dup"))?;
+        match examine(file, name, &shm::path(name.as_str())) {
+            Ok(found) => Place::new(found, self)?.has_unread(),
+            Err(_) => Ok(false),
+        }
+    }
+}
+
+fn is_own(uid: u32) -> bool {
+    uid == nix::unistd::geteuid().as_raw()
+}
+
+/// A segment that is looked at without being joined.
+struct Place {
+    file: File,
+    mapping: Mapping,
+    probe: Probe,
+    geometry: Geometry,
+    info: SegmentInfo,
+}
+
+impl Place {
+    fn new(found: Found, how: Collector) -> Result<Self, CollectError> {
+        let Found { file, header, info, .. } = found;
+        let geometry = header.geometry;
+        let mut mapping = Mapping::new(&file, &geometry, !how.dry_run).map_err(AttachError::Os)?;
+        if how.guard {
+            mapping.guard(&file, !how.dry_run).map_err(AttachError::Os)?;
+        }
+        let forks = fork::hold().map_err(AttachError::Os)?;
+        // A fork child may have the file as it was opened, and would keep locks of it.
+        let own = shm::reopen(&file, !how.dry_run).and_then(|own| Descriptor::private(own, &forks));
+        let probe = Probe::new(own.map_err(AttachError::Os)?);
+        Ok(Self { file, mapping, probe, geometry, info })
+    }
+
+    /// Whether anybody is attached.
+    fn is_in_use(&self) -> Result<bool, CollectError> {
+        is_in_use(&self.file).map_err(|error| AttachError::Os(error).into())
+    }
+
+    /// Whether the ring holds messages that nobody received.
+    fn has_unread(&self) -> Result<bool, CollectError> {
+        let unread = has_unread(&self.mapping, &self.geometry);
+        self.mapping.check().map_err(CollectError::Failed)?;
+        unread.map_err(|corrupt| CollectError::Failed(Fault::Corrupt(corrupt)))
+    }
+
+    fn status(&self) -> Result<Status, CollectError> {
+        let status = status(&self.mapping, &self.probe, &self.geometry);
+        status.map_err(CollectError::Failed)
+    }
+}
+
+#[cfg(test)]
+#[path = "gc_tests.rs"]
+mod tests;

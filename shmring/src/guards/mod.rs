@@ -1,0 +1,431 @@
+//! Payloads: the space that a reservation may write, the message that a peek may
+//! read. The only place where pointers to payload exist.
+//!
+//! No slice over shared memory is ever formed here: a peer may write to it at any
+//! time, which a `&[u8]` does not allow. Bytes are copied in and out.
+//!
+//! In a fork child there is no payload, and the addresses may mean something else:
+//! there, what was granted before the fork reads nothing, writes nothing, and neither
+//! commits nor releases.
+
+#![allow(unsafe_code)]
+
+mod elements;
+mod scratch;
+
+use std::fmt;
+
+pub use elements::{Elements, Space};
+pub(crate) use elements::{
+    load as load_elements, load_one as load_element, store as store_elements,
+    store_one as store_element, touch as touch_element,
+};
+pub(crate) use scratch::Scratch;
+
+use crate::endpoint::registration::Registration;
+use crate::endpoint::{RecvEndpoint, SendEndpoint};
+use crate::error::{Fault, TryRecvError};
+use crate::memory::copy;
+use crate::ring::Place;
+use crate::sync::AtomicU64;
+
+/// Space in the ring that only this process writes, until it is committed.
+///
+/// Dropping it aborts: nothing becomes visible. In a record ring and of a sole producer
+/// the space is free again; where producers compete, consumers pass over the slot. A
+/// reservation that is forgotten holds them up until its producer's next verb.
+#[must_use = "a reservation that is dropped is aborted"]
+pub struct Reservation<'a> {
+    endpoint: &'a mut SendEndpoint,
+    place: Place,
+}
+
+impl<'a> Reservation<'a> {
+    #[inline]
+    pub(crate) fn new(endpoint: &'a mut SendEndpoint, place: Place) -> Self {
+        Self { endpoint, place }
+    }
+
+    /// Bytes that were reserved.
+    pub fn len(&self) -> usize {
+        self.place.len as usize
+    }
+
+    /// Whether no bytes were reserved.
+    pub fn is_empty(&self) -> bool {
+        self.place.len == 0
+    }
+
+    fn words(&self) -> &[AtomicU64] {
+        self.endpoint.payload(self.place)
+    }
+
+    /// Copies `bytes` to `offset` bytes from the start. What was never written holds bytes of
+    /// earlier messages: commit no more than was written, with
+    /// [`commit_len`](Self::commit_len).
+    ///
+    /// # Panics
+    /// If the bytes do not fit.
+    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset.checked_add(bytes.len());
+        assert!(end.is_some_and(|end| end <= self.len()), "write beyond the reservation");
+        if !self.endpoint.registration.is_forked() {
+            copy::patch(self.words(), offset, bytes);
+        }
+    }
+
+    /// The first byte of the space, 8-byte aligned, valid for `len` bytes while the
+    /// reservation lives, but not in a fork child. Make no reference of it where peers
+    /// are not trusted.
+    pub fn as_mut_ptr(&mut self) -> *mut u8 {
+        self.words().as_ptr().cast_mut().cast()
+    }
+
+    /// Makes all that was reserved visible as the message. What was written happens before
+    /// what the consumer reads. Bytes that were not written are those of earlier messages,
+    /// whoever was meant to read them.
+    #[inline]
+    pub fn commit(self) {
+        let len = self.len();
+        self.commit_len(len);
+    }
+
+    /// Makes the first `len` bytes visible as the message.
+    ///
+    /// # Panics
+    /// If `len` is more than was reserved.
+    #[inline]
+    pub fn commit_len(self, len: usize) {
+        assert!(len <= self.len(), "commit of more than was reserved");
+        if !self.endpoint.registration.is_forked() {
+            self.endpoint.commit(self.place, len as u64);
+        }
+    }
+}
+
+impl Drop for Reservation<'_> {
+    /// After a commit nothing is left to give up.
+    #[inline]
+    fn drop(&mut self) {
+        if !self.endpoint.registration.is_forked() {
+            self.endpoint.abandon();
+        }
+    }
+}
+
+impl fmt::Debug for Reservation<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reservation").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// A message: in the ring, not released yet, or a copy where consumers compete.
+#[derive(Clone, Copy)]
+pub struct Message<'a> {
+    content: Content<'a>,
+    len: usize,
+    position: u64,
+    redelivered: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Content<'a> {
+    /// In the ring, at that byte of the data.
+    Shared {
+        registration: &'a Registration,
+        offset: u64,
+    },
+    Private(&'a [u64]),
+}
+
+/// The words of a payload in the ring; none in a fork child.
+fn shared_words(registration: &Registration, offset: u64, len: usize) -> &[AtomicU64] {
+    if registration.is_forked() { &[] } else { registration.mapped.payload_at(offset, len as u64) }
+}
+
+/// Copies what follows `skip` bytes of the payload of `len` bytes at `offset` into `buffer`;
+/// how many bytes. Its arguments are scalars, so that a message that is only copied from
+/// need not be in memory.
+#[inline(never)]
+fn read_shared(
+    registration: &Registration,
+    offset: u64,
+    len: usize,
+    skip: usize,
+    buffer: &mut [u8],
+) -> usize {
+    let words = shared_words(registration, offset, len);
+    let count = buffer.len().min(len.saturating_sub(skip));
+    if count == 0 || words.is_empty() {
+        return 0;
+    }
+    copy::extract(words, skip, &mut buffer[..count]);
+    count
+}
+
+/// The same of a copy.
+#[inline(never)]
+fn read_private(words: &[u64], len: usize, skip: usize, buffer: &mut [u8]) -> usize {
+    let bytes: &[u8] = bytemuck::cast_slice(words);
+    let count = buffer.len().min(len.saturating_sub(skip));
+    if count > 0 {
+        buffer[..count].copy_from_slice(&bytes[skip..skip + count]);
+    }
+    count
+}
+
+impl<'a> Message<'a> {
+    #[inline]
+    fn new(registration: &'a Registration, place: Place, redelivered: bool) -> Self {
+        let content = Content::Shared { registration, offset: place.offset };
+        Self { content, len: place.len as usize, position: place.end, redelivered }
+    }
+
+    #[inline]
+    fn copied(words: &'a [u64], len: usize, position: u64) -> Self {
+        Self { content: Content::Private(words), len, position, redelivered: false }
+    }
+
+    /// Bytes in the message.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the message has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where the message ends in the stream of this ring since creation: in bytes,
+    /// overhead included, or in slots. No two messages of a ring have the same.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Whether the message was shown before and not released: to this consumer, or to one
+    /// that died or left. Never so where consumers compete.
+    pub fn is_redelivered(&self) -> bool {
+        self.redelivered
+    }
+
+    /// Copies as much as fits into `buffer` and returns how many bytes that is.
+    #[inline(always)]
+    pub fn copy_to(&self, buffer: &mut [u8]) -> usize {
+        // Most often the caller knows the length, and the compiler with him.
+        let whole = self.len == buffer.len();
+        match self.content {
+            Content::Shared { registration, offset } if whole && registration.is_clear() => {
+                copy::load(registration.mapped.payload_at(offset, self.len as u64), buffer);
+                self.len
+            }
+            Content::Private(words) if whole => {
+                let bytes: &[u8] = bytemuck::cast_slice(words);
+                buffer.copy_from_slice(&bytes[..self.len]);
+                self.len
+            }
+            _ => self.read_at(0, buffer),
+        }
+    }
+
+    /// Copies bytes from `offset` on into `buffer`, and returns how many: fewer than
+    /// asked for where the message ends.
+    #[inline]
+    pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> usize {
+        match self.content {
+            Content::Shared { registration, offset: start } => {
+                read_shared(registration, start, self.len, offset, buffer)
+            }
+            Content::Private(words) => read_private(words, self.len, offset, buffer),
+        }
+    }
+
+    /// Appends the message to `buffer`.
+    pub fn append_to(&self, buffer: &mut Vec<u8>) {
+        let old_len = buffer.len();
+        buffer.resize(old_len + self.len(), 0);
+        let len = self.copy_to(&mut buffer[old_len..]);
+        buffer.truncate(old_len + len);
+    }
+
+    /// A copy of the message.
+    pub fn to_vec(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        self.append_to(&mut bytes);
+        bytes
+    }
+
+    /// The first byte, 8-byte aligned, valid for `len` bytes until the release, but not
+    /// in a fork child.
+    pub fn as_ptr(&self) -> *const u8 {
+        match self.content {
+            Content::Shared { registration, offset } => {
+                shared_words(registration, offset, self.len).as_ptr().cast()
+            }
+            Content::Private(words) => words.as_ptr().cast(),
+        }
+    }
+
+    /// The message in place.
+    ///
+    /// # Safety
+    /// No process may write to the message before the slice is gone: well-behaved
+    /// peers do not, a hostile one could. This process is not a fork child of the one
+    /// that received the message, and becomes none before the slice is gone.
+    pub unsafe fn as_slice(&self) -> &'a [u8] {
+        // SAFETY: the words hold at least `len` bytes and live as long as 'a; that
+        // nobody writes, and that they are mapped, is the caller's promise.
+        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
+    }
+}
+
+impl fmt::Debug for Message<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// The next message, looked at in place.
+///
+/// Dropping it leaves the message in the ring; [`release`](Self::release) consumes it.
+#[must_use = "a peek that is dropped leaves the message in the ring"]
+pub struct Peek<'a> {
+    endpoint: &'a mut RecvEndpoint,
+    place: Place,
+    redelivered: bool,
+}
+
+impl<'a> Peek<'a> {
+    #[inline]
+    pub(crate) fn new(endpoint: &'a mut RecvEndpoint, place: Place) -> Self {
+        let redelivered = endpoint.mark_peeked(place.end);
+        Self { endpoint, place, redelivered }
+    }
+
+    /// The message.
+    #[inline]
+    pub fn message(&self) -> Message<'_> {
+        Message::new(&self.endpoint.registration, self.place, self.redelivered)
+    }
+
+    /// Consumes the message: its space goes back to the producer.
+    #[inline]
+    pub fn release(self) {
+        if !self.endpoint.registration.is_forked() {
+            self.endpoint.take(self.place.end, 1);
+        }
+    }
+}
+
+impl fmt::Debug for Peek<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Peek").field(&self.message()).finish()
+    }
+}
+
+/// Messages looked at in place and in order, ahead of their release.
+///
+/// Dropping it leaves all of them in the ring.
+#[must_use = "messages that are not released are received again"]
+pub struct Lookahead<'a> {
+    endpoint: &'a mut RecvEndpoint,
+    /// Position after the last message looked at.
+    end: u64,
+    messages: u64,
+}
+
+impl<'a> Lookahead<'a> {
+    pub(crate) fn new(endpoint: &'a mut RecvEndpoint) -> Self {
+        let end = endpoint.head();
+        Self { endpoint, end, messages: 0 }
+    }
+
+    /// The next message, if one is there. A ring at fault looks like an empty one; the
+    /// consumer's next verb tells.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
+    #[inline(always)]
+    pub fn next(&mut self) -> Option<Message<'_>> {
+        let place = self.endpoint.look_ahead(self.end).ok().flatten()?;
+        self.end = place.end;
+        self.messages += 1;
+        let redelivered = self.endpoint.mark_peeked(place.end);
+        Some(Message::new(&self.endpoint.registration, place, redelivered))
+    }
+
+    /// Looks at messages and shows them to `visit` until `max` were looked at, as long as
+    /// nothing stands in the way that has to be looked into.
+    #[inline(always)]
+    pub(crate) fn look_through(&mut self, max: usize, visit: &mut impl FnMut(&Message<'_>)) {
+        if !self.endpoint.registration.is_clear() {
+            return;
+        }
+        let peeked = self.endpoint.registration.mapped.control().consumer.peeked();
+        let left = max.saturating_sub(self.messages());
+        let (end, count) = self.endpoint.look_through(self.end, left, |registration, place| {
+            let redelivered = registration.mapped.control().consumer.mark_peeked(place.end, peeked);
+            visit(&Message::new(registration, place, redelivered));
+        });
+        self.end = end;
+        self.messages += count as u64;
+    }
+
+    /// Starts over at the next message, whatever stands in the way.
+    ///
+    /// # Errors
+    /// Those of [`RecvEndpoint::next`].
+    #[inline]
+    pub(crate) fn restarted(self) -> Result<Self, TryRecvError> {
+        self.endpoint.next()?;
+        Ok(Self::new(self.endpoint))
+    }
+
+    /// How many messages were looked at.
+    #[inline]
+    pub(crate) fn messages(&self) -> usize {
+        self.messages as usize
+    }
+
+    /// Consumes all messages that were looked at, at once; returns how many.
+    pub fn release(self) -> usize {
+        if self.messages == 0 || self.endpoint.registration.is_forked() {
+            return 0;
+        }
+        self.endpoint.take(self.end, self.messages);
+        self.messages as usize
+    }
+
+    /// As [`release`](Self::release).
+    ///
+    /// # Errors
+    /// [`Fault::Forked`] in a fork child.
+    #[inline]
+    pub(crate) fn release_or_forked(self) -> Result<usize, TryRecvError> {
+        if self.endpoint.registration.is_forked() {
+            Err(Fault::Forked.into())
+        } else {
+            Ok(self.release())
+        }
+    }
+
+    /// Consumes the first `count` of the messages that were looked at, and leaves the
+    /// others.
+    ///
+    /// # Panics
+    /// If there were not as many.
+    pub fn release_first(self, count: usize) {
+        assert!(count as u64 <= self.messages, "release of more than was looked at");
+        if count as u64 == self.messages {
+            self.release();
+            return;
+        }
+        let mut again = Lookahead::new(self.endpoint);
+        while again.messages < count as u64 && again.next().is_some() {}
+        again.release();
+    }
+}
+
+impl fmt::Debug for Lookahead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lookahead").field("messages", &self.messages).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,70 @@
+//! Messages that were copied out of the ring before they were taken.
+
+use crate::guards::Message;
+use crate::memory::copy;
+use crate::ring::Place;
+use crate::sync::AtomicU64;
+
+/// Copies of the messages of one batch, in order. Keeps its memory between batches.
+#[derive(Debug, Default)]
+pub(crate) struct Scratch {
+    words: Vec<u64>,
+    messages: Vec<Copied>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Copied {
+    first_word: usize,
+    len: usize,
+    position: u64,
+}
+
+impl Copied {
+    /// The word after it.
+    #[inline]
+    fn end_word(self) -> usize {
+        self.first_word + words_of(self.len)
+    }
+}
+
+impl Scratch {
+    /// Copies the message at `place`, the one of that index, behind that of the index before.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, index: usize, place: Place, from: &[AtomicU64]) {
+        let len = place.len as usize;
+        let first_word = match index.checked_sub(1).and_then(|before| self.messages.get(before)) {
+            Some(before) => before.end_word(),
+            None => 0,
+        };
+        let copied = Copied { first_word, len, position: place.end };
+        if copied.end_word() > self.words.len() || index >= self.messages.len() {
+            self.grow(index, copied.end_word());
+        }
+        let to: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words[first_word..]);
+        copy::load(from, &mut to[..len]);
+        self.messages[index] = copied;
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn grow(&mut self, index: usize, words: usize) {
+        let messages = (index + 1).max(self.messages.len());
+        self.messages.resize(messages, Copied::default());
+        let words = words.max(self.words.len());
+        self.words.resize(words, 0);
+    }
+
+    /// The first `count` messages that were put.
+    #[inline]
+    pub(crate) fn messages(&self, count: usize) -> impl Iterator<Item = Message<'_>> {
+        self.messages.iter().take(count).map(|copied| {
+            let words = &self.words[copied.first_word..copied.end_word()];
+            Message::copied(words, copied.len, copied.position)
+        })
+    }
+}
+
+#[inline]
+fn words_of(len: usize) -> usize {
+    len.div_ceil(size_of::<u64>())
+}

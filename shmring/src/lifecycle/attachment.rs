@@ -1,0 +1,388 @@
+//! Attaching: from a name to a mapping that this process is known to hold.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::attach_options::AttachOptions;
+use crate::error::{AttachError, Fault, OsError};
+use crate::format::{Geometry, Shape};
+use crate::info::{Obtained, Participant, SegmentInfo, Status, WakeFences};
+use crate::lifecycle::find::{Found, find, is_linked};
+use crate::lifecycle::lock::LifecycleLock;
+use crate::lifecycle::name::Name;
+use crate::lifecycle::use_marks::UseMarks;
+use crate::memory::mapping::Mapping;
+use crate::observe;
+use crate::observe::Participants;
+use crate::ring::{membership, tables};
+use crate::sync::{AtomicU64, Ordering};
+use crate::sys::descriptor::Descriptor;
+use crate::sys::fork::ForksHeld;
+use crate::sys::token::{Look, Origin, Probe};
+use crate::sys::watch::{Stop, Watch};
+use crate::sys::{membarrier, process, shm, token};
+
+/// How often a name may come to mean another segment while we attach to it.
+const MAX_REPLACED: u32 = 16;
+/// One look at the table may miss an entry whose token another process tries.
+const TABLE_PASSES: u32 = 3;
+/// How many attaches a look checks that must not take long: some 16 us. A table has up to
+/// 256, so that 16 looks come to all.
+const PORTION: usize = 16;
+
+/// One mapping of a segment in this process, entered in its attach table.
+#[derive(Debug)]
+pub(crate) struct Attachment {
+    mapping: Mapping,
+    probe: Probe,
+    geometry: Geometry,
+    index: usize,
+    pub(crate) info: SegmentInfo,
+    pub(crate) obtained: Obtained,
+    /// An open of the file for one who watches it, where this process may not open it.
+    for_watch: Mutex<Option<Descriptor>>,
+    /// The entry at which the next look at some of them begins.
+    next_look: AtomicU64,
+    use_marks: UseMarks,
+}
+
+impl Attachment {
+    /// Attaches to the segment of that name, if it is one to be trusted.
+    pub(crate) fn by_name(name: &Name, options: &AttachOptions) -> Result<Arc<Self>, AttachError> {
+        for _ in 0..MAX_REPLACED {
+            let found = find(name, true)?;
+            options.check(&found.info)?;
+            let lock = LifecycleLock::shared(&found.file, name)?;
+            if !is_linked(&found.file, name)? {
+                // Replaced between open and lock: the name means another segment now.
+                continue;
+            }
+            let memory = found.header.memory;
+            let attach = Self::hold(found, options.guard, &lock.forks)?;
+            drop(lock);
+            if options.dump {
+                attach.mapping.include_in_dumps();
+            }
+            let attach = attach.enter(memory);
+            return attach.check_whole(name).map(|()| Arc::new(attach));
+        }
+        Err(AttachError::Busy { name: name.to_owned() })
+    }
+
+    /// Maps the segment and takes a token, which from then on only the mapping holds: a
+    /// child forked off before that would keep it. The caller has the lifecycle lock, or
+    /// the segment has no name yet.
+    pub(crate) fn hold(found: Found, guard: bool, forks: &ForksHeld) -> Result<Self, AttachError> {
+        let Found { file, header, info, mut more } = found;
+        let geometry = header.geometry;
+        if header.fences == WakeFences::Asymmetric {
+            membarrier::register()
+                .map_err(|source| AttachError::NoBarrier { name: info.name.clone(), source })?;
+        }
+        let private = |file| Descriptor::private(file, forks).map_err(AttachError::Os);
+        // What was opened before forks were held off, a fork child may have.
+        let reopen = || shm::reopen(&file, true).map_err(AttachError::Os);
+        let (holder, for_probe) = match more.pop() {
+            Some(holder) => (holder, file),
+            None => (reopen()?, reopen()?),
+        };
+        let for_watch = more.pop().map(private).transpose()?;
+        let mut mapping = Mapping::new(&holder, &geometry, true).map_err(AttachError::Os)?;
+        if guard {
+            mapping.guard(&holder, true).map_err(AttachError::Os)?;
+        }
+        let probe = Probe::new(private(for_probe)?);
+        let Some(index) = take_token(&holder, &mapping, &probe, &geometry)? else {
+            let attachments = geometry.attachments as usize;
+            return Err(AttachError::TableFull { name: info.name, attachments });
+        };
+        drop(holder);
+        let byte = geometry.attach(index);
+        if !probe.look().and_then(|look| look.is_alive(byte)).map_err(AttachError::Os)? {
+            return Err(AttachError::NoTokens { name: info.name });
+        }
+        let origin = Origin::new(&info.name, mapping.pages(), true);
+        Ok(Self {
+            mapping,
+            probe: probe.reopened_by(origin),
+            geometry,
+            index,
+            info,
+            obtained: Obtained::default(),
+            for_watch: Mutex::new(for_watch),
+            next_look: AtomicU64::new(0),
+            use_marks: UseMarks::default(),
+        })
+    }
+
+    /// Makes itself known, after asking for what `memory` says of the segment's pages,
+    /// and cleans up behind the dead.
+    pub(crate) fn enter(self, memory: u64) -> Self {
+        self.enter_reporting(memory, &|_| ())
+    }
+
+    /// As [`enter`](Self::enter); calls `report` with the bytes prefaulted so far, every now
+    /// and then.
+    pub(crate) fn enter_reporting(mut self, memory: u64, report: &dyn Fn(u64)) -> Self {
+        self.obtained = self.mapping.advise(memory, report);
+        if let Some(entry) = self.mapping.attachments().get(self.index) {
+            entry.pid.store(std::process::id(), Ordering::Relaxed);
+            entry.uid.store(nix::unistd::geteuid().as_raw(), Ordering::Relaxed);
+            entry.start_ticks.store(process::start_ticks(), Ordering::Relaxed);
+            entry.pid_namespace.store(process::pid_namespace(), Ordering::Relaxed);
+            entry.activate();
+        }
+        // Whoever waits is told of a failure.
+        let _ = self.reap();
+        self
+    }
+
+    /// # Errors
+    /// What happened to the file since its length was checked.
+    pub(crate) fn check_whole(&self, name: &Name) -> Result<(), AttachError> {
+        self.mapping.check().map_err(|_| {
+            let (name, what) = (name.to_owned(), "file length");
+            let os = |error| OsError::new("fstat", "the segment", error);
+            let found = self.ask(|file| file.metadata().map_err(os));
+            let found = found.map_or(0, |stat| stat.len());
+            AttachError::CorruptHeader { name, what, found }
+        })
+    }
+
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// This attach's place in the table.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// What the ring of that index is.
+    pub(crate) fn shape(&self, ring: usize) -> Option<Shape> {
+        self.geometry.rings.get(ring).copied()
+    }
+
+    /// What keeps its wake-ups from being lost.
+    pub(crate) fn fences(&self) -> WakeFences {
+        self.info.wake_fences
+    }
+
+    /// Whether the attach of that index may still write to the segment. One that the
+    /// table does not have cannot be told to be dead.
+    ///
+    /// # Errors
+    /// [`Fault::ProbeRefused`] if this process cannot check it.
+    pub(crate) fn is_alive(&self, index: usize) -> Result<bool, Fault> {
+        if index == self.index || index >= self.mapping.attachments().len() {
+            return Ok(true);
+        }
+        let byte = self.geometry.attach(index);
+        self.probe.look().and_then(|look| look.is_alive(byte)).map_err(refused)
+    }
+
+    /// Reaps all attaches whose processes died, and wakes everyone who may have waited for
+    /// them.
+    ///
+    /// # Errors
+    /// [`Fault::ProbeRefused`] if this process cannot check who is alive.
+    pub(crate) fn reap(&self) -> Result<(), Fault> {
+        self.use_marks.renew(|| self.touch());
+        self.reap_through(&self.probe)
+    }
+
+    /// As [`reap`](Self::sweep), through a description of the caller's.
+    pub(crate) fn reap_through(&self, probe: &Probe) -> Result<(), Fault> {
+        reap(&self.mapping, probe, &self.geometry, Some(self.index)).map_err(refused)
+    }
+
+    /// As [`reap`](Self::sweep), but checks a few attaches only, for callers that are in a
+    /// hurry: they come to all in at most 16 calls.
+    pub(crate) fn sweep_some(&self) -> Result<(), Fault> {
+        let start = self.next_look.load(Ordering::Relaxed) as usize;
+        let reap = Sweep::new(&self.mapping, &self.probe, &self.geometry, Some(self.index));
+        let checked = reap.and_then(|reap| reap.portion(start, PORTION)).map_err(refused)?;
+        self.next_look.store(start.wrapping_add(checked) as u64, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Marks the segment's file as used, when a handle joins or the attach ends.
+    pub(crate) fn mark_used(&self) {
+        self.use_marks.set_now(|| self.touch());
+    }
+
+    fn touch(&self) {
+        // A process that may not, as another user with a descriptor only, leaves it to others.
+        let _ = self.probe.look().and_then(|look| shm::touch(look.file()?));
+    }
+
+    /// A watch on the segment's file. Meanwhile forks are held off.
+    pub(crate) fn watch(&self) -> Result<(Watch, Stop), OsError> {
+        let mut given = self.for_watch.lock().unwrap_or_else(PoisonError::into_inner);
+        match given.take().and_then(Descriptor::into_file) {
+            Some(file) => Watch::new(file),
+            None => Watch::new(self.reopen(true)?),
+        }
+    }
+
+    /// Opens the segment's file once more.
+    pub(crate) fn reopen(&self, writable: bool) -> Result<File, OsError> {
+        shm::reopen(self.probe.look()?.file()?, writable)
+    }
+
+    /// Asks something of the segment's file.
+    pub(crate) fn ask<R>(
+        &self,
+        question: impl FnOnce(&File) -> Result<R, OsError>,
+    ) -> Result<R, OsError> {
+        question(self.probe.look()?.file()?)
+    }
+
+    /// Who is in the entry of that index.
+    pub(crate) fn participant(&self, index: usize) -> Result<Option<Participant>, Fault> {
+        self.participants().get(index).map_err(refused)
+    }
+
+    /// What goes on in the segment.
+    pub(crate) fn status(&self) -> Result<Status, Fault> {
+        observe::status(&self.mapping, &self.probe, &self.geometry)
+    }
+
+    /// Who is in which entry.
+    fn participants(&self) -> Participants<'_> {
+        Participants::new(&self.mapping, &self.probe, &self.geometry)
+    }
+}
+
+impl Drop for Attachment {
+    fn drop(&mut self) {
+        if self.mapping.is_forked() {
+            return;
+        }
+        if let Some(entry) = self.mapping.attachments().get(self.index) {
+            entry.free();
+        }
+        self.mark_used();
+        // Unmapping releases the token.
+    }
+}
+
+/// Takes a token for `holder` whose entry nobody is in, neither living nor dead.
+fn take_token(
+    holder: &File,
+    mapping: &Mapping,
+    probe: &Probe,
+    geometry: &Geometry,
+) -> Result<Option<usize>, AttachError> {
+    for _ in 0..TABLE_PASSES {
+        for (index, entry) in mapping.attachments().iter().enumerate() {
+            let byte = geometry.attach(index);
+            let take = || token::try_exclusive(holder, byte);
+            if take_entry(entry, take, || token::release(holder, byte)).map_err(AttachError::Os)? {
+                return Ok(Some(index));
+            }
+        }
+        reap(mapping, probe, geometry, None).map_err(AttachError::Os)?;
+    }
+    Ok(None)
+}
+
+/// Takes the token of an entry that nobody is in. Returns whether it has.
+fn take_entry(
+    entry: &tables::AttachmentEntry,
+    take: impl FnOnce() -> Result<bool, OsError>,
+    release: impl FnOnce() -> Result<(), OsError>,
+) -> Result<bool, OsError> {
+    if entry.is_active() || !take()? {
+        return Ok(false);
+    }
+    if entry.is_active() {
+        // Somebody came and died in between.
+        release()?;
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Reaps the dead, for the attach `me` or for one that is none (yet).
+pub(crate) fn reap(
+    mapping: &Mapping,
+    probe: &Probe,
+    geometry: &Geometry,
+    me: Option<usize>,
+) -> Result<(), OsError> {
+    let all = mapping.attachments().len();
+    Sweep::new(mapping, probe, geometry, me)?.portion(0, all).map(|_| ())
+}
+
+/// A look at the attaches of a segment.
+struct Sweep<'a> {
+    mapping: &'a Mapping,
+    look: Look<'a>,
+    geometry: &'a Geometry,
+    me: Option<usize>,
+}
+
+impl<'a> Sweep<'a> {
+    fn new(
+        mapping: &'a Mapping,
+        probe: &'a Probe,
+        geometry: &'a Geometry,
+        me: Option<usize>,
+    ) -> Result<Self, OsError> {
+        Ok(Self { mapping, look: probe.look()?, geometry, me })
+    }
+
+    /// Checks up to `max` of the attaches that are in use, from the entry `start` on, and
+    /// reaps those that are dead. Returns how many entries that came to.
+    fn portion(&self, start: usize, max: usize) -> Result<usize, OsError> {
+        let attachments = self.mapping.attachments();
+        let mut checked = 0_usize;
+        for offset in 0..attachments.len() {
+            if checked == max {
+                return Ok(offset);
+            }
+            let index = start.wrapping_add(offset).checked_rem(attachments.len()).unwrap_or(0);
+            let Some(entry) = attachments.get(index).filter(|entry| entry.is_active()) else {
+                continue;
+            };
+            if Some(index) != self.me {
+                checked = checked.saturating_add(1);
+                self.check(index, entry)?;
+            }
+        }
+        Ok(attachments.len())
+    }
+
+    fn check(&self, index: usize, entry: &tables::AttachmentEntry) -> Result<(), OsError> {
+        let byte = self.geometry.attach(index);
+        // To lock the entries of the living costs more, and each of them is looked at.
+        if self.look.seems_alive(byte)? {
+            return Ok(());
+        }
+        let (mapping, handles) = (self.mapping, self.mapping.handles());
+        let clean = || {
+            // Its owner may have left properly in between.
+            if entry.is_active() {
+                membership::reap_attachment(|ring| mapping.control(ring), handles, index);
+                mapping.wake_all();
+            }
+        };
+        let free = || {
+            if entry.is_active() {
+                membership::free_handles(mapping.first_control(), handles, index);
+                entry.free();
+            }
+        };
+        self.look.reap(byte, clean, free)
+    }
+}
+
+/// What a wait that cannot check who is alive ends with.
+pub(crate) fn refused(error: OsError) -> Fault {
+    Fault::ProbeRefused { call: error.call, errno: error.errno() }
+}
+
+#[cfg(test)]
+#[path = "attachment_tests.rs"]
+mod tests;

@@ -1,0 +1,37 @@
+//! What happens between the looks of one who attaches, and which entries a look checks.
+
+use std::cell::Cell;
+
+use super::*;
+use crate::sync::{AtomicU32, AtomicU64};
+
+fn entry() -> tables::AttachmentEntry {
+    tables::AttachmentEntry {
+        state: AtomicU64::new(0),
+        pid: AtomicU32::new(0),
+        uid: AtomicU32::new(0),
+        start_ticks: AtomicU64::new(0),
+        pid_namespace: AtomicU64::new(0),
+        reserved: [const { AtomicU64::new(0) }; 4],
+    }
+}
+
+// Catches an entry that is taken though somebody came and died since it was looked at: what
+// the dead one had would never be given up.
+#[test]
+fn an_entry_is_looked_at_again_when_its_token_is_taken() {
+    let (entry, released) = (entry(), Cell::new(false));
+    let take = || {
+        entry.activate();
+        Ok(true)
+    };
+    let release = || {
+        released.set(true);
+        Ok(())
+    };
+    assert!(!take_entry(&entry, take, release).unwrap());
+    assert!(released.get() && entry.is_active());
+    entry.free();
+    assert!(take_entry(&entry, || Ok(true), || panic!("released")).unwrap());
+    assert!(!take_entry(&entry, || Ok(false), || panic!("released")).unwrap());
+}

@@ -1,0 +1,226 @@
+//! Creating and replacing segments.
+//!
+//! A segment is built in a file without a name and gets its name when it is
+//! complete, in one step that fails if the name is taken. So nobody ever sees a
+//! half-built segment, one of many racing creators wins, and a creator that dies
+//! leaves nothing.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use nix::errno::Errno;
+
+use crate::config::Config;
+use crate::error::{AttachError, CreateError, OsError, UnlinkError};
+use crate::format::Header;
+use crate::lifecycle::attachment::Attachment;
+use crate::lifecycle::find::{Found, describe, is_named};
+use crate::lifecycle::lock::LifecycleLock;
+use crate::lifecycle::name::Name;
+use crate::lifecycle::unlink::{open_any, remove, users};
+use crate::ring::wake::WakeFences;
+use crate::sys::shm::{self, Unnamed};
+use crate::sys::{cgroup, fork, membarrier, memfd};
+
+/// How often others may be faster before a replacement gives up.
+const MAX_RACES: u32 = 16;
+
+/// Makes a segment and attaches to it.
+pub(crate) fn create(name: &Name, config: &Config) -> Result<Arc<Attachment>, CreateError> {
+    config.geometry().map_err(CreateError::Config)?;
+    // The link below decides; asking first only saves the memory of a hopeless try.
+    if shm::exists(name.as_str()) {
+        return Err(CreateError::Exists { name: name.to_owned() });
+    }
+    let (unnamed, attach) = build(name, config)?;
+    link(&unnamed, name)?;
+    Ok(Arc::new(attach))
+}
+
+fn link(unnamed: &Unnamed, name: &Name) -> Result<(), CreateError> {
+    unnamed.link(name.as_str()).map_err(|error| match Errno::from_raw(error.errno()) {
+        Errno::EEXIST => CreateError::Exists { name: name.to_owned() },
+        Errno::ENOSPC if shm::is_out_of_inodes() => CreateError::NoInodes { name: name.to_owned() },
+        _ => CreateError::Os(error),
+    })
+}
+
+/// What an error means of a file that was to be made: it needs an inode, and no space yet.
+fn no_room(error: OsError, name: &Name, header: &Header) -> CreateError {
+    match Errno::from_raw(error.errno()) {
+        Errno::ENOSPC if shm::is_out_of_inodes() => CreateError::NoInodes { name: name.to_owned() },
+        Errno::ENOSPC => CreateError::NoSpace {
+            name: name.to_owned(),
+            needed_bytes: header.geometry.map().total_bytes,
+            free_bytes: 0,
+        },
+        _ => CreateError::Os(error),
+    }
+}
+
+/// Makes a complete segment without a name, with this process attached.
+fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attachment), CreateError> {
+    let header = header(config)?;
+    let unnamed = Unnamed::new(name.as_str()).map_err(|error| no_room(error, name, &header))?;
+    let object = shm::path(name.as_str());
+    let free_bytes = shm::free_bytes(unnamed.file(), name.as_str()).map_err(CreateError::Os)?;
+    let file = unnamed.file().try_clone();
+    let file = file.map_err(|e| CreateError::Os(OsError::new("dup", &object, e)))?;
+    fill(&file, name, &Room { object: &object, free_bytes, mode: config.mode }, config, &header)?;
+    Ok((unnamed, enter(file, name, config, config.mode, header)?))
+}
+
+/// What the header of a new segment says.
+pub(crate) fn header(config: &Config) -> Result<Header, CreateError> {
+    Ok(Header {
+        geometry: config.geometry().map_err(CreateError::Config)?,
+        fences: config.fences.unwrap_or_else(default_fences),
+        memory: config.memory,
+        created_ns: now_ns(),
+        creator_pid: std::process::id(),
+        metadata: config.metadata.clone(),
+    })
+}
+
+/// Attaches this process to a new segment.
+pub(crate) fn enter(
+    file: File,
+    name: &Name,
+    config: &Config,
+    mode: u32,
+    header: Header,
+) -> Result<Attachment, CreateError> {
+    let uid = nix::unistd::geteuid().as_raw();
+    let info = describe(name, &header, mode, uid);
+    let found = Found { file, header, info, more: Vec::new() };
+    let forks = fork::hold().map_err(CreateError::Os)?;
+    let attach = Attachment::hold(found, config.guard, &forks);
+    drop(forks);
+    let attach = attach.map_err(CreateError::Attach)?;
+    if config.dump {
+        attach.mapping().include_in_dumps();
+    }
+    let allocated_bytes = attach.info.total_bytes;
+    Ok(attach.enter_reporting(config.memory, &|prefaulted_bytes| {
+        config.report(allocated_bytes.saturating_add(prefaulted_bytes), allocated_bytes);
+    }))
+}
+
+/// What costs wakers least, as far as this machine has it.
+fn default_fences() -> WakeFences {
+    if membarrier::is_available() { WakeFences::Asymmetric } else { WakeFences::Borrowed }
+}
+
+/// Where a new segment goes.
+pub(crate) struct Room<'a> {
+    /// What errors call the file.
+    pub(crate) object: &'a str,
+    pub(crate) free_bytes: u64,
+    /// The permission bits that the file gets.
+    pub(crate) mode: u32,
+}
+
+/// Gives the file its memory, its header and its mode. Everything behind the
+/// header starts as zero.
+pub(crate) fn fill(
+    file: &File,
+    name: &Name,
+    room: &Room<'_>,
+    config: &Config,
+    header: &Header,
+) -> Result<(), CreateError> {
+    let Room { object, free_bytes, mode } = *room;
+    let needed_bytes = header.geometry.map().total_bytes;
+    let no_space = || CreateError::NoSpace { name: name.to_owned(), needed_bytes, free_bytes };
+    // Asking first keeps a hopeless request from filling the memory of others.
+    if needed_bytes > free_bytes {
+        return Err(no_space());
+    }
+    check_limits(name, needed_bytes)?;
+    let report = |done_bytes| config.report(done_bytes, needed_bytes);
+    shm::allocate(file, object, needed_bytes, &report).map_err(|error| {
+        match Errno::from_raw(error.errno()) {
+            Errno::ENOSPC => no_space(),
+            _ => CreateError::Os(error),
+        }
+    })?;
+    file.write_all_at(&header.encode(), 0)
+        .map_err(|error| CreateError::Os(OsError::new("pwrite", object, error)))?;
+    shm::set_mode(file, object, mode).map_err(CreateError::Os)
+}
+
+/// # Errors
+/// The limit that so large a segment would break: the kernel ends a process that goes beyond,
+/// or another one in the same group.
+fn check_limits(name: &Name, needed_bytes: u64) -> Result<(), CreateError> {
+    let name = || name.to_owned();
+    let max_bytes = shm::max_file_bytes();
+    if needed_bytes > max_bytes {
+        return Err(CreateError::FileSizeLimit { name: name(), needed_bytes, max_bytes });
+    }
+    let free_bytes = memfd::free_bytes();
+    if needed_bytes > free_bytes {
+        return Err(CreateError::NoMemory { name: name(), needed_bytes, free_bytes, group: None });
+    }
+    match cgroup::room() {
+        Some(cgroup::Room { free_bytes, group }) if needed_bytes > free_bytes => {
+            let group = Some(group);
+            Err(CreateError::NoMemory { name: name(), needed_bytes, free_bytes, group })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn now_ns() -> u64 {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Replaces a segment that nobody is attached to, or makes the first of that name.
+pub(crate) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attachment>, CreateError> {
+    for _ in 0..MAX_RACES {
+        let old = match open_any(name, true) {
+            Ok(old) => old,
+            Err(AttachError::NotFound { .. }) => match create(name, config) {
+                Err(CreateError::Exists { .. }) => continue,
+                result => return result,
+            },
+            Err(error) => return Err(CreateError::Attach(error)),
+        };
+        // The lock decides; asking first only saves the memory of a hopeless try.
+        refuse_if_used(&old, name)?;
+        let (unnamed, attach) = build(name, config)?;
+        let _lock = LifecycleLock::exclusive(&old, name).map_err(CreateError::Attach)?;
+        if is_named(&old, name) {
+            refuse_if_used(&old, name)?;
+            take_name(name)?;
+            link(&unnamed, name)?;
+            return Ok(Arc::new(attach));
+        }
+    }
+    Err(CreateError::Exists { name: name.to_owned() })
+}
+
+/// Takes the name from a segment that is replaced.
+fn take_name(name: &Name) -> Result<(), CreateError> {
+    match remove(name) {
+        // Somebody may remove it without asking for the lock.
+        Ok(()) | Err(UnlinkError::NotFound { .. }) => Ok(()),
+        Err(UnlinkError::Denied { name }) => Err(CreateError::Denied { name }),
+        Err(UnlinkError::Name(error)) => Err(CreateError::Name(error)),
+        Err(UnlinkError::NotASegment { name, why }) => {
+            Err(CreateError::Attach(AttachError::NotASegment { name, why }))
+        }
+        Err(UnlinkError::Attach(error)) => Err(CreateError::Attach(error)),
+        Err(UnlinkError::Os(error)) => Err(CreateError::Os(error)),
+    }
+}
+
+fn refuse_if_used(old: &File, name: &Name) -> Result<(), CreateError> {
+    match users(old, name).map_err(CreateError::Os)? {
+        None => Ok(()),
+        Some(by) => Err(CreateError::InUse { name: name.to_owned(), by }),
+    }
+}

@@ -1,0 +1,124 @@
+//! Learning of the deaths of others at once, instead of when a sleep ends.
+
+use std::sync::Arc;
+use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal};
+
+use crate::error::{MonitorError, OsError};
+use crate::lifecycle::attachment::Attachment;
+use crate::sys::descriptor::Descriptor;
+use crate::sys::fork;
+use crate::sys::token::Probe;
+use crate::sys::watch::{self, Stop, Watch};
+
+/// The kernel reports the end of a mapping before it gives the token back: cleaning up is
+/// tried at once, after this, and after twice as long, so many times.
+const SETTLE_MIN: Duration = Duration::from_micros(50);
+const SETTLE_TIMES: u32 = 8;
+
+/// Cleans up behind processes that die as soon as they do, and so wakes whoever waits for
+/// them, as long as it lives. Made by [`Segment::monitor`](crate::segment::Segment::monitor).
+///
+/// It is a thread that sleeps until the kernel reports that somebody let go of the
+/// segment. It handles no signals, and keeps the segment attached. A fork child does not
+/// inherit it. It ends early if the program closes descriptors that are not its own.
+#[derive(Debug)]
+pub struct Monitor {
+    attach: Arc<Attachment>,
+    stop: Stop,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Monitor {
+    pub(crate) fn start(attach: Arc<Attachment>) -> Result<Self, MonitorError> {
+        attach.mapping().check().map_err(MonitorError::Failed)?;
+        // A fork child would keep the watch's open of the file, and with it the locks that
+        // the thread takes, until the thread alone has it.
+        let _forks = fork::hold().map_err(MonitorError::Os)?;
+        let (watch, stop) = attach.watch().map_err(|error| refused(error, &attach))?;
+        let numbers = watch.numbers();
+        let (ready, started) = mpsc::sync_channel(1);
+        let thread = spawn({
+            let attach = Arc::clone(&attach);
+            move || {
+                let probe = watch::leave_descriptor_table(numbers)
+                    .and_then(|()| watch.file())
+                    .and_then(Descriptor::new)
+                    .map(Probe::new);
+                let (probe, result) = match probe {
+                    Ok(probe) => (Some(probe), Ok(())),
+                    Err(error) => (None, Err(error)),
+                };
+                // The starter waits for it.
+                let _ = ready.send(result);
+                if let Some(probe) = probe {
+                    run(&watch, &attach, &probe);
+                }
+            }
+        })
+        .map_err(MonitorError::Os)?;
+        let monitor = Self { attach, stop, thread: Some(thread) };
+        started.recv().unwrap_or(Ok(())).map_err(MonitorError::Os)?;
+        // The thread has its own.
+        watch::close_numbers(numbers);
+        Ok(monitor)
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        if self.attach.mapping().is_forked() {
+            // The thread is not in this process, where its handle means nothing.
+            std::mem::forget(self.thread.take());
+            return;
+        }
+        self.stop.stop();
+        // A thread that panicked has ended as well.
+        let _ = self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// What a watch that was refused is reported as.
+fn refused(error: OsError, attach: &Attachment) -> MonitorError {
+    match Errno::from_raw(error.errno()) {
+        Errno::EACCES => MonitorError::Denied { name: attach.info.name.clone() },
+        _ => MonitorError::Os(error),
+    }
+}
+
+/// Starts a thread that handles no signals but those of its own faults: the kernel ends a
+/// process that blocks them.
+fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OsError> {
+    let failed = |call| move |error| OsError::new(call, "the monitor", error);
+    let mut signals = SigSet::all();
+    for fault in [Signal::SIGBUS, Signal::SIGSEGV, Signal::SIGFPE, Signal::SIGILL] {
+        signals.remove(fault);
+    }
+    let mask = signals
+        .thread_swap_mask(SigmaskHow::SIG_SETMASK)
+        .map_err(|errno| failed("pthread_sigmask")(errno.into()))?;
+    let thread = thread::Builder::new().name("shmring-monitor".to_owned()).spawn(run);
+    // It was in force before.
+    let _ = mask.thread_set_mask();
+    thread.map_err(failed("pthread_create"))
+}
+
+/// Cleans up after each report, until the watch is stopped.
+fn run(watch: &Watch, attach: &Attachment, probe: &Probe) {
+    while watch.wait() {
+        let mut settle = SETTLE_MIN;
+        for _ in 0..SETTLE_TIMES {
+            // A failure is temporary, or the waiters find it, too.
+            let _ = attach.reap_through(probe);
+            if !watch.pause(settle) {
+                return;
+            }
+            settle = settle.saturating_mul(2);
+        }
+        let _ = attach.reap_through(probe);
+    }
+}

@@ -1,0 +1,135 @@
+//! Removing names: of any segment, or only of one that nobody uses.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+
+use nix::errno::Errno;
+
+use crate::error::{AttachError, OsError, UnlinkError};
+use crate::info::Participant;
+use crate::lifecycle::find::{find, is_named, open, segment_or_not};
+use crate::lifecycle::lock::{LifecycleLock, is_in_use};
+use crate::lifecycle::name::Name;
+use crate::observe::Observer;
+use crate::sys::shm;
+
+/// How often others may be faster before a removal gives up.
+const MAX_RACES: u32 = 16;
+
+/// What became of a name that was to be removed only if nobody uses the segment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unlinked {
+    /// The name is gone, and with it the segment and its messages.
+    Removed,
+    /// Somebody is attached. Nothing was changed.
+    InUse {
+        /// Who is attached, as far as the segment can be read.
+        by: Vec<Participant>,
+    },
+}
+
+/// Removes the name of a segment: sound, damaged or of another version. Those attached go
+/// on. The name of any other file stays.
+pub(crate) fn unlink(name: &Name) -> Result<(), UnlinkError> {
+    for _ in 0..MAX_RACES {
+        let file = open_to_remove(name)?;
+        // Keeps the name from being removed by a process that has proven the segment unused,
+        // and given to another segment, in one moment. Without the lock the removal goes on:
+        // the name of a segment that another process does not let go of can be removed, too.
+        let _lock = LifecycleLock::shared(&file, name).ok();
+        if is_named(&file, name) {
+            return remove(name);
+        }
+    }
+    Err(UnlinkError::Attach(AttachError::Busy { name: name.to_owned() }))
+}
+
+/// Removes a name, whatever file has it.
+pub(crate) fn unlink_forced(name: &Name) -> Result<(), UnlinkError> {
+    match unlink(name) {
+        Err(UnlinkError::NotASegment { .. } | UnlinkError::Attach(_) | UnlinkError::Os(_)) => {
+            remove(name)
+        }
+        result => result,
+    }
+}
+
+/// Opens a file that is a segment, in whatever state.
+fn open_to_remove(name: &Name) -> Result<File, UnlinkError> {
+    let file = match open(name, false) {
+        Ok(file) => file,
+        Err(AttachError::Denied { .. }) if owns(name) => {
+            let why = "its mode does not let its owner read it";
+            return Err(UnlinkError::NotASegment { name: name.to_owned(), why });
+        }
+        Err(error) => return Err(refused(error)),
+    };
+    segment_or_not(&file, name).map_err(refused)?;
+    Ok(file)
+}
+
+fn owns(name: &Name) -> bool {
+    let stat = std::fs::symlink_metadata(shm::path(name.as_str()));
+    stat.is_ok_and(|stat| stat.uid() == nix::unistd::geteuid().as_raw())
+}
+
+/// Removes the name of a segment that nobody is attached to, damaged or not.
+pub(crate) fn unlink_stale(name: &Name) -> Result<Unlinked, UnlinkError> {
+    for _ in 0..MAX_RACES {
+        let file = open_any(name, true).map_err(refused)?;
+        // The lock decides; asking first keeps it from those who attach to a segment in use.
+        if let Some(by) = users(&file, name).map_err(UnlinkError::Os)? {
+            return Ok(Unlinked::InUse { by });
+        }
+        let _lock = LifecycleLock::exclusive(&file, name).map_err(refused)?;
+        if !is_named(&file, name) {
+            // Removed or replaced between open and lock.
+            continue;
+        }
+        if let Some(by) = users(&file, name).map_err(UnlinkError::Os)? {
+            return Ok(Unlinked::InUse { by });
+        }
+        return remove(name).map(|()| Unlinked::Removed);
+    }
+    Err(UnlinkError::Attach(AttachError::Busy { name: name.to_owned() }))
+}
+
+fn refused(error: AttachError) -> UnlinkError {
+    match error {
+        AttachError::NotFound { name } => UnlinkError::NotFound { name },
+        AttachError::Denied { name } => UnlinkError::Denied { name },
+        AttachError::NotASegment { name, why } => UnlinkError::NotASegment { name, why },
+        AttachError::Os(error) => UnlinkError::Os(error),
+        other => UnlinkError::Attach(other),
+    }
+}
+
+/// Who is attached; `None` if nobody is.
+pub(crate) fn users(file: &File, name: &Name) -> Result<Option<Vec<Participant>>, OsError> {
+    if !is_in_use(file)? {
+        return Ok(None);
+    }
+    let status = Observer::open(name.as_str()).ok().and_then(|observer| observer.status().ok());
+    Ok(Some(status.map(|status| status.attached).unwrap_or_default()))
+}
+
+/// Opens what is to be replaced or removed: a segment, in whatever state. Other people's
+/// files are left alone.
+pub(crate) fn open_any(name: &Name, writable: bool) -> Result<File, AttachError> {
+    match find(name, writable) {
+        Ok(found) => Ok(found.file),
+        Err(AttachError::Incompatible { .. } | AttachError::CorruptHeader { .. }) => {
+            shm::open_existing(name.as_str(), writable).map_err(AttachError::Os)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a name, asking nobody.
+pub(crate) fn remove(name: &Name) -> Result<(), UnlinkError> {
+    shm::unlink(name.as_str()).map_err(|error| match Errno::from_raw(error.errno()) {
+        Errno::ENOENT => UnlinkError::NotFound { name: name.to_owned() },
+        Errno::EACCES | Errno::EPERM => UnlinkError::Denied { name: name.to_owned() },
+        _ => UnlinkError::Os(error),
+    })
+}

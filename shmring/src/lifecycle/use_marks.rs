@@ -1,0 +1,72 @@
+//! Marking a segment's file as used.
+//!
+//! Messages are stores into a mapping, which leave the times of the file as they are: to those
+//! who remove what nobody has used for days, such as systemd-tmpfiles, the file of a busy ring
+//! looks abandoned. So an attach moves the times when a handle joins, when it ends, and while it
+//! waits, when it looks for the dead anyway, once a minute at most. No message that need not wait
+//! does.
+
+use crate::sync::{AtomicU64, Ordering};
+use crate::sys::clock;
+
+/// How old the last mark is at least when a waiter makes another one.
+const INTERVAL_NS: u64 = 60_000_000_000;
+
+/// When this attach marked the file last.
+#[derive(Debug, Default)]
+pub(crate) struct UseMarks {
+    /// On the monotonic clock; 0 is never.
+    at_ns: AtomicU64,
+}
+
+impl UseMarks {
+    /// Calls `touch` if the last mark is old. Threads that do so at once do no harm.
+    pub(crate) fn renew(&self, touch: impl FnOnce()) {
+        let now_ns = clock::now_ns();
+        if now_ns.saturating_sub(self.at_ns.load(Ordering::Relaxed)) >= INTERVAL_NS {
+            self.set(now_ns, touch);
+        }
+    }
+
+    /// Calls `touch`.
+    pub(crate) fn set_now(&self, touch: impl FnOnce()) {
+        self.set(clock::now_ns(), touch);
+    }
+
+    fn set(&self, now_ns: u64, touch: impl FnOnce()) {
+        self.at_ns.store(now_ns, Ordering::Relaxed);
+        touch();
+    }
+
+    #[cfg(test)]
+    fn age(&self, ns: u64) {
+        self.at_ns.fetch_sub(ns, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    // Catches a mark at each look, and one that is never made again.
+    #[test]
+    fn a_waiter_marks_once_a_minute() {
+        let marked = Cell::new(0);
+        let mark = || marked.set(marked.get() + 1);
+        let marks = UseMarks::default();
+        marks.set_now(mark);
+        assert_eq!(marked.get(), 1);
+        marks.renew(mark);
+        assert_eq!(marked.get(), 1);
+        marks.age(INTERVAL_NS - 5_000_000_000);
+        marks.renew(mark);
+        assert_eq!(marked.get(), 1);
+        marks.age(5_000_000_000);
+        marks.renew(mark);
+        assert_eq!(marked.get(), 2);
+        marks.renew(mark);
+        assert_eq!(marked.get(), 2);
+    }
+}

@@ -1,0 +1,92 @@
+//! Who is in the attach table, and what /proc knows of them.
+
+use crate::error::OsError;
+use crate::format::Geometry;
+use crate::info::{Participant, PidNamespace, Process, ProcessState};
+use crate::memory::mapping::Mapping;
+use crate::sync::Ordering;
+use crate::sys::token::{Look, Probe};
+use crate::sys::{inspect, process};
+
+/// The attach table, as one who looks at it from this process sees it.
+#[derive(Debug)]
+pub(crate) struct Participants<'a> {
+    mapping: &'a Mapping,
+    probe: &'a Probe,
+    geometry: &'a Geometry,
+    /// This process's pid namespace; 0 where /proc does not tell.
+    namespace: u64,
+}
+
+impl<'a> Participants<'a> {
+    pub(crate) fn new(mapping: &'a Mapping, probe: &'a Probe, geometry: &'a Geometry) -> Self {
+        Self { mapping, probe, geometry, namespace: process::pid_namespace() }
+    }
+
+    /// Who is in the entry of that index.
+    pub(crate) fn get(&self, index: usize) -> Result<Option<Participant>, OsError> {
+        self.look_up(&self.probe.look()?, index)
+    }
+
+    fn look_up(&self, look: &Look<'_>, index: usize) -> Result<Option<Participant>, OsError> {
+        let Some(entry) = self.mapping.attachments().get(index).filter(|entry| entry.is_active())
+        else {
+            return Ok(None);
+        };
+        Ok(Some(Participant {
+            pid: entry.pid.load(Ordering::Relaxed),
+            pid_namespace: self.compare(entry.pid_namespace.load(Ordering::Relaxed)),
+            uid: entry.uid.load(Ordering::Relaxed),
+            alive: look.is_alive(self.geometry.attach(index))?,
+            start_ticks: entry.start_ticks.load(Ordering::Relaxed),
+            namespace: entry.pid_namespace.load(Ordering::Relaxed),
+        }))
+    }
+
+    /// Who is in each entry.
+    pub(crate) fn all(&self) -> Result<Vec<Option<Participant>>, OsError> {
+        let look = self.probe.look()?;
+        (0..self.mapping.attachments().len()).map(|index| self.look_up(&look, index)).collect()
+    }
+
+    fn compare(&self, namespace: u64) -> PidNamespace {
+        match namespace {
+            0 => PidNamespace::Unknown,
+            _ if self.namespace == 0 => PidNamespace::Unknown,
+            _ if namespace == self.namespace => PidNamespace::Ours,
+            _ => PidNamespace::Other,
+        }
+    }
+}
+
+impl Participant {
+    /// Returns what /proc tells of the process at this time. `None` if it shows no process of
+    /// that pid and pid namespace that started when the participant did.
+    ///
+    /// For people to read: it does not tell who is alive. A process may live on without the
+    /// segment, for instance as another program.
+    pub fn process(&self) -> Option<Process> {
+        let Self { namespace, start_ticks, .. } = *self;
+        if start_ticks == 0 {
+            return None;
+        }
+        let pid = match self.pid_namespace {
+            PidNamespace::Other => inspect::local_pid(namespace, self.pid, start_ticks)?,
+            PidNamespace::Ours | PidNamespace::Unknown => self.pid,
+        };
+        let found = process::of_pid(pid)?;
+        if !inspect::started_at(pid, found.start_ticks, start_ticks) {
+            return None;
+        }
+        let mut state = ProcessState::of_letter(found.state);
+        let mut frozen_by = None;
+        if inspect::is_dumping_core(pid) {
+            state = ProcessState::DumpingCore;
+        } else if matches!(state, ProcessState::Sleeping | ProcessState::Blocked) {
+            // What the kernel shows of a frozen process.
+            frozen_by = inspect::frozen_by(pid);
+            state = if frozen_by.is_some() { ProcessState::Frozen } else { state };
+        }
+        Some(Process { pid, command: found.command, state, frozen_by })
+    }
+}

@@ -1,0 +1,196 @@
+//! A control block of the observer's own.
+
+use crate::format::{Geometry, Shape, many};
+use crate::memory::mapping::Mapping;
+use crate::ring::membership::Roles;
+use crate::ring::slot::{self, Look, Slots};
+use crate::ring::wake::Sleepers;
+use crate::ring::{
+    ConsumerLine, Control, Corrupt, Place, ProducerLine, WORD_BYTES, Words, at_or_past, packed,
+    record,
+};
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// A consumer's look passes some tens of tombstones: so many looks pass as many as the
+/// largest ring can hold.
+const MAX_LOOKS: u64 = slot::MAX_SLOTS / 32;
+
+/// A ring whose control block is a copy: the ring's own consumer can be played on it, and
+/// stores nothing but its private head.
+///
+/// Consumers write nothing else. So an observer sees messages as they do, and the rules of
+/// what can be read where stand in one place.
+pub(crate) struct Shadow<'a> {
+    pub(crate) real: &'a Control,
+    words: &'a [AtomicU64],
+    shape: Shape,
+    copy: Control,
+}
+
+impl<'a> Shadow<'a> {
+    /// Of the ring of that index; `None` if the segment has fewer.
+    pub(crate) fn new(mapping: &'a Mapping, geometry: &Geometry, ring: usize) -> Option<Self> {
+        let shape = *geometry.rings.get(ring)?;
+        let (real, words) = (mapping.control(ring)?, mapping.words(ring)?);
+        let shadow = Self { real, words, shape, copy: blank() };
+        shadow.renew();
+        Some(shadow)
+    }
+
+    /// What the ring is.
+    pub(crate) fn shape(&self) -> Shape {
+        self.shape
+    }
+
+    /// Copies the control block once more.
+    pub(crate) fn renew(&self) {
+        self.put_head(self.real_head());
+        // ORDERING: Acquire, with the Release of whoever moves tail: what was published
+        // before is seen. Loaded after head, so it is not behind it.
+        let tail = self.real.producer.tail.load(Ordering::Acquire);
+        self.copy.producer.tail.store(tail, Ordering::Relaxed);
+        let messages = self.real.consumer.messages.load(Ordering::Relaxed);
+        self.copy.consumer.messages.store(messages, Ordering::Relaxed);
+        let tombstones = self.real.roles.tombstones();
+        self.copy.roles.tombstones.store(tombstones, Ordering::Relaxed);
+    }
+
+    /// Where head is.
+    pub(crate) fn real_head(&self) -> u64 {
+        // ORDERING: Acquire, with the Release with which consumers move head: tail is seen
+        // at least this far.
+        self.real.consumer.head.load(Ordering::Acquire)
+    }
+
+    /// Where the copy has head.
+    pub(crate) fn head(&self) -> u64 {
+        self.copy.consumer.head.load(Ordering::Relaxed)
+    }
+
+    /// Lets the next look start at that position.
+    pub(crate) fn put_head(&self, head: u64) {
+        self.copy.consumer.head.store(head, Ordering::Relaxed);
+    }
+
+    /// Whether what was read before, at `position` and behind it, is what a consumer would
+    /// have read: none has passed the position since, so nothing of it was overwritten.
+    pub(crate) fn is_intact(&self, position: u64) -> bool {
+        // ORDERING: Acquire, before the load, with reuse_fence: who overwrote something saw a
+        // head past it first and fenced, and whoever read what was written there and fences
+        // sees that head too.
+        fence(Ordering::Acquire);
+        at_or_past(position, self.real.consumer.head.load(Ordering::Relaxed))
+    }
+
+    /// What is in use, in bytes of a record ring, else in slots, and the messages consumed
+    /// so far.
+    pub(crate) fn observe(&self) -> (u64, u64) {
+        match self.ring() {
+            Ring::Records(ring) => ring.observe(),
+            Ring::Slots(ring) => ring.observe(),
+            Ring::Elements(ring, _) => ring.observe(),
+        }
+    }
+
+    /// Messages consumed so far, as [`observe`](Self::observe) tells, but without a look at
+    /// what is in use.
+    pub(crate) fn received(&self) -> u64 {
+        match self.shape {
+            Shape::Records { .. } => self.copy.consumer.messages.load(Ordering::Relaxed),
+            Shape::Slots { .. } => self.head().wrapping_sub(self.copy.roles.tombstones()),
+            Shape::Elements { .. } => self.head(),
+        }
+    }
+
+    fn ring(&self) -> Ring<'_> {
+        match self.shape {
+            Shape::Records { align_bytes, .. } => {
+                let words = Words::new(self.words);
+                Ring::Records(record::Ring::new(&self.copy, words, align_bytes))
+            }
+            Shape::Slots { kind, slots, slot_bytes, .. } => {
+                let slots = Slots::new(self.words, slots, slot_bytes / WORD_BYTES);
+                Ring::Slots(slot::Ring::new(&self.copy, slots, many(kind)))
+            }
+            Shape::Elements { slots, element } => {
+                Ring::Elements(packed::Ring::new(&self.copy, slots), element.size_bytes)
+            }
+        }
+    }
+
+    /// What is at the copy's head, or behind the tombstones there, which this moves it over.
+    ///
+    /// # Errors
+    /// `Corrupt` where a consumer would find that; or the position was passed meanwhile, as
+    /// [`is_intact`](Self::is_intact) tells.
+    pub(crate) fn look(&self) -> Result<Look, Corrupt> {
+        match self.ring() {
+            Ring::Records(ring) => {
+                let consumer = record::Consumer::take_over(ring)?;
+                let place = consumer.peek(ring, consumer.head())?;
+                Ok(place.map_or(Look::Empty, Look::Message))
+            }
+            Ring::Slots(ring) => {
+                let tombstones = self.copy.roles.tombstones();
+                let look = look_at_slots(ring);
+                // They were passed by nobody.
+                self.copy.roles.tombstones.store(tombstones, Ordering::Relaxed);
+                look
+            }
+            Ring::Elements(ring, len) => {
+                let mut consumer = packed::Consumer::take_over(ring);
+                let start = consumer.head();
+                if consumer.filled(ring, 1)?.count == 0 {
+                    return Ok(Look::Empty);
+                }
+                let offset = (ring.slot(start) as u64).wrapping_mul(len);
+                Ok(Look::Message(Place { start, end: start.wrapping_add(1), offset, len }))
+            }
+        }
+    }
+}
+
+fn look_at_slots(ring: slot::Ring<'_>) -> Result<Look, Corrupt> {
+    let mut consumer = slot::Consumer::take_over(ring);
+    for _ in 0..MAX_LOOKS {
+        match consumer.look(ring)? {
+            // There were too many tombstones for one look.
+            Look::Outrun => {}
+            look => return Ok(look),
+        }
+    }
+    Ok(Look::Outrun)
+}
+
+/// The ring on the copy.
+enum Ring<'a> {
+    Records(record::Ring<'a>),
+    Slots(slot::Ring<'a>),
+    /// With the bytes of an element.
+    Elements(packed::Ring<'a>, u64),
+}
+
+fn blank() -> Control {
+    let sleepers = || Sleepers { bits: Default::default() };
+    Control {
+        producer: ProducerLine { tail: Default::default() },
+        consumer: ConsumerLine {
+            head: Default::default(),
+            messages: Default::default(),
+            eof_epoch: Default::default(),
+            peeked: Default::default(),
+        },
+        receivers: sleepers(),
+        senders: sleepers(),
+        roles: Roles {
+            flags: Default::default(),
+            producer: Default::default(),
+            consumer: Default::default(),
+            repairs: Default::default(),
+            resolved: Default::default(),
+            tombstones: Default::default(),
+            producers: Default::default(),
+            consumers: Default::default(),
+        },
+    }
+}

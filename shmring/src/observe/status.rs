@@ -1,0 +1,185 @@
+//! What goes on in a segment, from what its memory says.
+
+use std::ops::Range;
+
+use crate::error::{Fault, Role};
+use crate::format::{Geometry, Shape};
+use crate::info::{Front, Holder, Participant, RingStatus, Status};
+use crate::lifecycle::attachment::refused;
+use crate::memory::mapping::Mapping;
+use crate::observe::participants::Participants;
+use crate::observe::shadow::Shadow;
+use crate::ring::slot::{self, Look};
+use crate::ring::tables::Handle;
+use crate::ring::wake::Sleepers;
+use crate::ring::{Control, WORD_BYTES, at_or_past};
+use crate::sync::Ordering;
+use crate::sys::token::Probe;
+
+/// How often others may be faster than a look.
+const MAX_TRIES: u32 = 16;
+const BITS: usize = u64::BITS as usize;
+
+/// What goes on in a mapped segment.
+///
+/// # Errors
+/// [`Fault::ProbeRefused`] if this process cannot check who is alive.
+pub(crate) fn status(
+    mapping: &Mapping,
+    probe: &Probe,
+    geometry: &Geometry,
+) -> Result<Status, Fault> {
+    mapping.check()?;
+    let rings = 0..geometry.rings.len();
+    let shadows = rings.filter_map(|ring| Shadow::new(mapping, geometry, ring));
+    // Before the handles: who sees a ticket claimed sees it announced.
+    let looks: Vec<_> = shadows.map(|shadow| (positions(&shadow), shadow)).collect();
+    let everyone = Participants::new(mapping, probe, geometry).all().map_err(refused)?;
+    let rings = looks.iter().enumerate().map(|(index, (positions, shadow))| {
+        let tail = positions.head.wrapping_add(positions.used);
+        let ring = Ring { index, control: shadow.real, tail };
+        ring_status(mapping, &ring, positions, shadow.shape(), &everyone)
+    });
+    let status = Status {
+        rings: rings.collect(),
+        repairs: mapping.first_control().roles.repairs(),
+        handles: mapping.handles().iter().filter(|handle| handle.attach().is_some()).count() as u64,
+        attached: everyone.iter().flatten().cloned().collect(),
+    };
+    mapping.check().map(|()| status)
+}
+
+fn ring_status(
+    mapping: &Mapping,
+    ring: &Ring<'_>,
+    positions: &Positions,
+    shape: Shape,
+    everyone: &[Option<Participant>],
+) -> RingStatus {
+    let Positions { head, used, messages_received, front } = *positions;
+    let (control, roles) = (ring.control, &ring.control.roles);
+    let holders = [Role::Producer, Role::Consumer].into_iter().flat_map(|role| {
+        roles.holders(role).filter_map(move |index| holder(mapping, ring, everyone, role, index))
+    });
+    let holders: Vec<_> = holders.collect();
+    let of = |role| {
+        let theirs = holders.iter().filter(move |holder| holder.role == role);
+        theirs.map(|holder| holder.participant.clone()).collect()
+    };
+    RingStatus {
+        head,
+        tail: ring.tail,
+        front,
+        full: is_full(shape, head, used, &holders),
+        used_bytes: used.saturating_mul(shape.slot_bytes().unwrap_or(1)),
+        used_slots: shape.slots().map(|_| used),
+        messages_received,
+        tombstones: roles.tombstones(),
+        resolved: roles.resolved(),
+        closed: roles.is_closed(),
+        producers: of(Role::Producer),
+        consumers: of(Role::Consumer),
+        producers_so_far: roles.ownership(Role::Producer).claims(),
+        consumers_so_far: roles.ownership(Role::Consumer).claims(),
+        sleepers: control.senders.count().saturating_add(control.receivers.count()),
+        holders,
+    }
+}
+
+struct Positions {
+    head: u64,
+    used: u64,
+    messages_received: u64,
+    front: Front,
+}
+
+/// Where the ring is and what is at head, at one time, unless others are faster than that at
+/// every try.
+fn positions(shadow: &Shadow<'_>) -> Positions {
+    let (mut head, mut seen) = (shadow.head(), Front::Moving);
+    for _ in 0..MAX_TRIES {
+        let front = front(shadow);
+        if shadow.is_intact(head) {
+            seen = front;
+            break;
+        }
+        shadow.renew();
+        head = shadow.head();
+    }
+    // Last, as it takes longest: nothing is compared with it.
+    shadow.put_head(head);
+    let (used, messages_received) = shadow.observe();
+    Positions { head, used, messages_received, front: seen }
+}
+
+fn front(shadow: &Shadow<'_>) -> Front {
+    match shadow.look() {
+        Ok(Look::Message(_)) => Front::Message,
+        Ok(Look::Empty) => Front::Empty,
+        Ok(Look::InFlight { position }) => Front::InFlight { position },
+        Ok(Look::Outrun) => Front::Moving,
+        Err(corrupt) => Front::Corrupt(corrupt),
+    }
+}
+
+/// The ring whose handles are looked at.
+struct Ring<'a> {
+    index: usize,
+    control: &'a Control,
+    tail: u64,
+}
+
+/// The handle of that index, if somebody has it.
+fn holder(
+    mapping: &Mapping,
+    ring: &Ring<'_>,
+    everyone: &[Option<Participant>],
+    role: Role,
+    index: usize,
+) -> Option<Holder> {
+    let handle = mapping.handles().get(index)?;
+    let owner = handle.owner().filter(|owner| owner.ring == ring.index)?;
+    let participant = everyone.get(owner.attach)?.clone()?;
+    let control = ring.control;
+    let sleepers = match role {
+        Role::Producer => &control.senders,
+        Role::Consumer => &control.receivers,
+    };
+    Some(Holder {
+        handle: index,
+        role,
+        participant,
+        sleeps_until: is_armed(sleepers, index).then(|| handle.need.load(Ordering::Relaxed)),
+        announced: announced(handle, ring.tail),
+    })
+}
+
+fn is_armed(sleepers: &Sleepers, handle: usize) -> bool {
+    let word = sleepers.bits.get(handle / BITS);
+    word.is_some_and(|word| word.load(Ordering::Relaxed) >> (handle % BITS) & 1 != 0)
+}
+
+/// The tickets that a producer announced last, if any.
+fn announced(handle: &Handle, tail: u64) -> Option<Range<u64>> {
+    // ORDERING: Acquire, with the Release of the announcement. Tail was loaded before: who
+    // sees a ticket claimed sees that it was announced.
+    let intent = handle.own.intent.load(Ordering::Acquire);
+    let tickets = slot::intent::announced(intent, tail);
+    (tickets.start != tickets.end).then_some(tickets)
+}
+
+/// Whether no message fits, as far as can be told.
+fn is_full(shape: Shape, head: u64, used: u64, holders: &[Holder]) -> bool {
+    match shape {
+        Shape::Slots { slots, .. } | Shape::Elements { slots, .. } => used >= slots,
+        Shape::Records { capacity_bytes, .. } => {
+            let waits = |holder: &Holder| {
+                let need = holder.sleeps_until;
+                holder.role == Role::Producer && need.is_some_and(|need| !at_or_past(head, need))
+            };
+            // A header, and the word behind the record.
+            let no_room = capacity_bytes.saturating_sub(used) < 2 * WORD_BYTES;
+            no_room || holders.iter().any(waits)
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Offering a sealed segment at a Unix socket, to those who are on a list.
+//!
+//! The server speaks once, when a process connects, and listens to nobody. So there is
+//! nothing that a slow or hostile client could keep it waiting for. What is sent and not
+//! received stays with the kernel, which counts it against this process's user; therefore
+//! a connection counts until the client closes it, and so many count at once.
+
+use std::fmt;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crate::error::{OfferError, OsError, ShareError};
+use crate::lifecycle::attachment::Attachment;
+use crate::sealed::allow::{Access, AllowList};
+use crate::sealed::handshake::{Handshake, Verdict};
+use crate::sync::Deadline;
+use crate::sys::fork;
+use crate::sys::listener::{Listener, Refused};
+use crate::sys::socket::{self, Peer};
+
+/// The most connections of one user, and of all, that are given something and not closed.
+const MAX_OPEN_PER_UID: usize = 16;
+const MAX_OPEN: usize = 128;
+/// How long to leave connections waiting when this process can open nothing more.
+const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
+
+/// A sealed segment that is offered at a Unix socket. Made by
+/// [`Segment::offer`](crate::segment::Segment::offer).
+///
+/// It keeps the segment attached. Dropping it removes the socket; who was given the segment
+/// keeps it. A fork child does not inherit it.
+#[derive(Debug)]
+pub struct Offer {
+    attach: Arc<Attachment>,
+    listener: Listener,
+    list: AllowList,
+    open: Vec<Open>,
+}
+
+/// A connection that was given something.
+#[derive(Debug)]
+struct Open {
+    connection: OwnedFd,
+    uid: u32,
+}
+
+/// A process that connected, and what became of that.
+#[derive(Debug)]
+pub struct Visit {
+    /// Its process id, or 0 if it is in a pid namespace that this process does not see.
+    pub pid: u32,
+    /// Its effective user.
+    pub uid: u32,
+    /// Its effective group.
+    pub gid: u32,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a visit.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It was given the segment.
+    Given(Access),
+    /// It is not on the list, and was told so.
+    NotListed,
+    /// Its user, or all together, have too many connections open that were given something,
+    /// and it was told so.
+    Busy,
+    /// A call failed, such as for a limit on open files.
+    Failed(OsError),
+}
+
+impl fmt::Display for Visit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pid, uid, gid, outcome } = self;
+        match outcome {
+            Outcome::Given(Access::ReadWrite) => f.write_str("given to")?,
+            Outcome::Given(Access::ReadOnly) => f.write_str("given for reading only to")?,
+            Outcome::NotListed | Outcome::Busy => f.write_str("refused to")?,
+            Outcome::Failed(_) => f.write_str("not given to")?,
+        }
+        write!(f, " pid {pid}, uid {uid}, gid {gid}")?;
+        match outcome {
+            Outcome::Given(_) => Ok(()),
+            Outcome::NotListed => f.write_str(": it is not on the list"),
+            Outcome::Busy => f.write_str(": too many connections are open"),
+            Outcome::Failed(error) => write!(f, ": {error}"),
+        }
+    }
+}
+
+impl Offer {
+    pub(crate) fn new(
+        attach: Arc<Attachment>,
+        path: &Path,
+        list: &AllowList,
+    ) -> Result<Self, OfferError> {
+        // Says now what would fail for each who comes.
+        attach.share(true).map_err(OfferError::Share)?;
+        let mode = attach.info.mode;
+        if list.lets_observers_write(mode) {
+            return Err(OfferError::ObserversCouldWrite { mode });
+        }
+        let listener = Listener::new(path, list.socket_mode()).map_err(|refused| {
+            let path = path.to_owned();
+            match refused {
+                Refused::InUse => OfferError::InUse { path },
+                Refused::NotASocket => OfferError::NotASocket { path },
+                Refused::Os(error) => OfferError::Os(error),
+            }
+        })?;
+        Ok(Self { attach, listener, list: list.clone(), open: Vec::new() })
+    }
+
+    /// Where it is offered.
+    pub fn path(&self) -> &Path {
+        self.listener.path()
+    }
+
+    /// Waits up to `timeout` for a process to connect, and answers it; `None` if none came.
+    /// What one process does keeps no other one waiting.
+    ///
+    /// # Errors
+    /// [`OfferError::Os`] if this process can take no connection for the moment: calling
+    /// again is right. [`OfferError::Share`] if nothing can be done with the segment any
+    /// more, or if this process may not open it any more, as after a change of its user; the
+    /// client is told that the server failed.
+    pub fn answer(&mut self, timeout: Duration) -> Result<Option<Visit>, OfferError> {
+        self.attach
+            .mapping()
+            .check()
+            .map_err(|fault| OfferError::Share(ShareError::Failed(fault)))?;
+        let listener = &self.listener.socket;
+        if !socket::wait(listener.as_fd(), Deadline::after(timeout)).map_err(OfferError::Os)? {
+            return Ok(None);
+        }
+        let connection = socket::accept(listener).map_err(|errno| {
+            // The connection goes on waiting, and would be reported again at once.
+            thread::sleep(EXHAUSTED_PAUSE);
+            let path = self.path().display().to_string();
+            OfferError::Os(OsError::new("accept", path, errno))
+        })?;
+        let Some(connection) = connection else {
+            return Ok(None);
+        };
+        let peer = socket::peer(&connection).map_err(OfferError::Os)?;
+        let outcome = match self.decide(&connection, peer) {
+            Ok(outcome) => outcome,
+            // Nor will it be given to anybody else.
+            Err(error @ ShareError::Denied { .. }) => return Err(OfferError::Share(error)),
+            Err(error) => Outcome::Failed(into_os(error)),
+        };
+        if let Outcome::Given(_) = outcome {
+            self.open.push(Open { connection, uid: peer.uid });
+        }
+        Ok(Some(Visit { pid: peer.pid, uid: peer.uid, gid: peer.gid, outcome }))
+    }
+
+    /// Tells a client what it is given, and gives it.
+    fn decide(&mut self, connection: &OwnedFd, peer: Peer) -> Result<Outcome, ShareError> {
+        let Some(access) = self.list.access(peer.uid, peer.gid) else {
+            let told = self.tell(connection, peer, Verdict::NotListed);
+            return told.map(|()| Outcome::NotListed).map_err(ShareError::Os);
+        };
+        if !self.has_room(peer.uid) {
+            let told = self.tell(connection, peer, Verdict::Busy);
+            return told.map(|()| Outcome::Busy).map_err(ShareError::Os);
+        }
+        // A child forked off meanwhile would keep what is to be the client's alone, and
+        // with it the client's token.
+        let _forks = fork::hold().map_err(ShareError::Os)?;
+        let verdict = match access {
+            Access::ReadWrite => Verdict::ReadWrite,
+            Access::ReadOnly => Verdict::ReadOnly,
+        };
+        let open = || self.attach.share(access == Access::ReadWrite);
+        let files: Result<Vec<File>, ShareError> = (0..verdict.files()).map(|_| open()).collect();
+        match files {
+            Ok(files) => match self.greet(connection, peer, verdict, &files) {
+                Ok(()) => Ok(Outcome::Given(access)),
+                Err(error) => {
+                    // It may be gone, which is what the first error then says.
+                    let _ = self.tell(connection, peer, Verdict::Failed);
+                    Err(ShareError::Os(error))
+                }
+            },
+            Err(error) => {
+                // As above.
+                let _ = self.tell(connection, peer, Verdict::Failed);
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether something can be given to one more process of that user.
+    fn has_room(&mut self, uid: u32) -> bool {
+        self.open.retain(|open| !socket::has_hung_up(&open.connection));
+        let own = self.open.iter().filter(|open| open.uid == uid).count();
+        own < MAX_OPEN_PER_UID && self.open.len() < MAX_OPEN
+    }
+
+    fn tell(&self, connection: &OwnedFd, peer: Peer, verdict: Verdict) -> Result<(), OsError> {
+        self.greet(connection, peer, verdict, &[])
+    }
+
+    fn greet(
+        &self,
+        connection: &OwnedFd,
+        peer: Peer,
+        verdict: Verdict,
+        files: &[File],
+    ) -> Result<(), OsError> {
+        // Who is given nothing is not told what there is.
+        let label = if files.is_empty() { "" } else { &self.attach.info.name };
+        let Peer { uid, gid, .. } = peer;
+        let handshake = Handshake { verdict, uid, gid, label: label.to_owned() };
+        socket::send(connection, &handshake.encode(), files)
+            .map_err(|errno| OsError::new("sendmsg", "a connection", errno))
+    }
+}
+
+/// What a file that was not opened is reported as.
+fn into_os(error: ShareError) -> OsError {
+    match error {
+        ShareError::Os(error) => error,
+        other => OsError::new("open", "the segment", std::io::Error::other(other.to_string())),
+    }
+}
+
+/// Readable when a process has connected.
+impl AsFd for Offer {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.listener.socket.as_fd()
+    }
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        // In a fork child the name is the parent's.
+        if !self.attach.mapping().is_forked() {
+            self.listener.remove();
+        }
+    }
+}
