@@ -100,7 +100,7 @@ fn it_does_what_it_can() {
     run_with(&["send", &corrupt.0], b"a line\n").expect_code(0);
     let file = fs::File::options().write(true).open(corrupt.path()).expect("open");
     // The header of the first record; see the layout.
-    file.write_all_at(&[0xAB; 8], 28_672).expect("write");
+    file.write_all_at(&[0xAB; 8], 32_768).expect("write");
     let gc = ["gc", "--unattached", &corrupt.0];
     run(&gc).expect_code(6).expect_stderr("--unread");
     assert!(corrupt.path().exists());
