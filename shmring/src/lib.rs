@@ -155,30 +155,19 @@
 //!
 //! # How it is built
 //!
-//! Each layer uses only those to its right, and unsafe code is in the files that
-//! allow it by name:
+//! `docs/design.md`, in the repository, has the map of the layers, which a test checks against
+//! the imports, the invariants, and what was tried. From a call down to the memory:
 //!
-//! ```text
-//! stream, typed -> producer, consumer ─┐
-//!                             packed ─┴-> grant -> side -> seat -> wait -> segment -> layout, sys
-//!                                                  side -> peers, pace  side, seat, segment -> ring -> sync
-//!                                                                      all of them -> error -> facts
-//! ```
+//! 1. `producer`, `consumer`, `typed`, `packed`: the verbs.
+//! 2. `endpoint`: one end of one ring in this process: it registers, tries, backs off, parks,
+//!    and checks whether the other role is still there.
+//! 3. `ring`: the algorithms. They call no operating system, allocate nothing and see no
+//!    payload; a model checker compiles the same files over another `sync`.
+//! 4. `memory`: the mapping, and the copies into and out of it. Unsafe code stands only in files
+//!    that allow it by name.
 //!
-//! - `ring`: the algorithms: `record`, `slot`, `packed`, and what they share. They know
-//!   no operating system, allocate nothing and see no payload; a model checker compiles
-//!   the same files.
-//! - `sync`: the seam through which they touch memory and sleep.
-//! - `layout`: the byte map of a segment.
-//! - `segment`: create, find, attach, unlink, clean up behind the dead, watch for deaths, look
-//!   on; where raw bytes become typed.
-//! - `registration`, `wait`: a handle's place in the tables; spinning and sleeping there.
-//! - `backoff`: when a consumer does better not to look again at once.
-//! - `peers`: whose going ends what a handle can do.
-//! - `side`: the algorithm's private state and the seat it is played from.
-//! - `reserve_place`: reservations, peeks and copies; where payload is touched.
-//! - `iter`: receiving in a `for` loop.
-//! - `sys`: one file for each concern of the operating system.
+//! `lifecycle` creates, attaches, reaps and unlinks segments, whose bytes `format` specifies.
+//! `sys` has one file for each concern of the operating system.
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!(

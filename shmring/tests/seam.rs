@@ -88,16 +88,18 @@ fn assert_none(found: Vec<String>, rule: &str) {
 #[test]
 fn atomics_come_through_the_seam() {
     let mut found = Vec::new();
-    // The bench of copies compiles the machine's routines without the rest of the library.
-    let free = ["sync.rs", "memory/copy/machine/mod.rs"];
-    for source in sources().iter().filter(|source| !free.contains(&&*source.path)) {
+    // The bench of copies compiles the machine's routines without the rest of the library. A
+    // model checker replaces all of `sys`.
+    let free = ["sync.rs", "memory/copy/machine/mod.rs", "sys/"];
+    let is_free = |path: &str| free.iter().any(|free| path.starts_with(free));
+    for source in sources().iter().filter(|source| !is_free(&source.path)) {
         for (index, code) in source.code_lines() {
             if code.contains("sync::atomic") || code.contains("atomic::") {
                 found.push(source.at(index));
             }
         }
     }
-    assert_none(found, "atomics are named only in sync.rs and in the routines that copy");
+    assert_none(found, "atomics are named only in sync.rs, in sys and in the routines that copy");
 }
 
 /// Catches an algorithm that needs an operating system, a heap, or a layer above.

@@ -5,6 +5,7 @@ use std::io;
 
 pub use crate::ring::Corrupt;
 pub use crate::ring::membership::Role;
+pub use crate::sys::OsError;
 
 mod collect;
 mod config;
@@ -23,43 +24,6 @@ pub use offer::{OfferError, ReceiveError, ShareError};
 pub use peek::PeekError;
 pub use segment::{AttachError, CreateError, UnlinkError};
 pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
-
-/// A call to the operating system that failed.
-#[derive(Debug)]
-pub struct OsError {
-    /// The call.
-    pub call: &'static str,
-    /// What it was called on.
-    pub object: String,
-    /// What the system answered.
-    pub source: io::Error,
-}
-
-impl OsError {
-    pub(crate) fn new(
-        call: &'static str,
-        object: impl Into<String>,
-        source: impl Into<io::Error>,
-    ) -> Self {
-        Self { call, object: object.into(), source: source.into() }
-    }
-
-    pub(crate) fn errno(&self) -> i32 {
-        self.source.raw_os_error().unwrap_or(0)
-    }
-}
-
-impl fmt::Display for OsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of {}: {}", self.call, self.object, self.source)
-    }
-}
-
-impl std::error::Error for OsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
 
 /// What ends the use of a handle, mostly for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use std::fs::File;
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::os::fd::{AsRawFd, RawFd};
 use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 
 use super::fork;
-use crate::error::OsError;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sys::OsError;
 
 /// Which file a descriptor means, and through which open of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

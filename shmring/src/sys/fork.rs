@@ -13,7 +13,7 @@ use std::os::fd::RawFd;
 use std::sync::OnceLock;
 
 use super::descriptor::Identity;
-use crate::error::OsError;
+use crate::sys::OsError;
 
 /// The lock that forks take.
 struct ForkLock(UnsafeCell<libc::pthread_mutex_t>);

@@ -2,11 +2,12 @@
 
 #![allow(unsafe_code)]
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use nix::errno::Errno;
 
 use super::clock::Deadline;
 use super::refused;
-use crate::sync::{AtomicU32, Ordering};
 
 /// A word in shared memory that processes sleep on.
 ///

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -16,8 +17,7 @@ use rustix::io::Errno;
 
 use super::clock::Deadline;
 use super::{shm, socket};
-use crate::error::OsError;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sys::OsError;
 
 /// How long to wait for others who remove what is stale in the same directory.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);

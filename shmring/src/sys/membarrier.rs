@@ -5,7 +5,7 @@
 use std::io;
 
 use super::refused;
-use crate::error::OsError;
+use crate::sys::OsError;
 
 // From the kernel's `linux/membarrier.h`.
 const QUERY: libc::c_int = 0;

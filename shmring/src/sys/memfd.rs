@@ -7,7 +7,7 @@ use rustix::fs::memfd_create;
 use rustix::fs::{MemfdFlags, OFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, fcntl_getfl};
 use rustix::io::Errno;
 
-use crate::error::OsError;
+use crate::sys::OsError;
 
 /// The longest label that the kernel takes.
 pub(crate) const MAX_LABEL_BYTES: usize = 249;

@@ -11,9 +11,12 @@ pub(crate) mod inspect;
 pub(crate) mod listener;
 pub(crate) mod membarrier;
 pub(crate) mod memfd;
+mod os_error;
 pub(crate) mod process;
 pub(crate) mod refused;
 pub(crate) mod shm;
 pub(crate) mod socket;
 pub(crate) mod token;
 pub(crate) mod watch;
+
+pub use os_error::OsError;

@@ -14,7 +14,7 @@ use nix::sys::statvfs::{fstatvfs, statvfs};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::token;
-use crate::error::OsError;
+use crate::sys::OsError;
 
 /// Where Linux keeps what `shm_open` names.
 pub(crate) const DIRECTORY: &str = "/dev/shm";

@@ -18,7 +18,7 @@ use rustix::net::{
 use rustix::net::{accept_with, recvmsg, sendmsg, socket_with};
 
 use super::clock::Deadline;
-use crate::error::OsError;
+use crate::sys::OsError;
 
 /// The most files that come with a message. The kernel closes what is more.
 pub(crate) const MAX_FILES: usize = 3;

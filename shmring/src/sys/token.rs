@@ -27,7 +27,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use super::descriptor::{Descriptor, Identity};
 use super::fork::{self, ForksHeld};
 use super::shm;
-use crate::error::OsError;
+use crate::sys::OsError;
 
 /// The first descriptor behind the standard streams.
 const FIRST_FREE: RawFd = 3;

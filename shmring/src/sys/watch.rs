@@ -20,7 +20,7 @@ use nix::unistd::{close, pipe2};
 
 use super::descriptor::Descriptor;
 use super::shm;
-use crate::error::OsError;
+use crate::sys::OsError;
 
 /// Ends a watch, through a pipe; also when it is closed by whoever closes descriptors.
 #[derive(Debug)]

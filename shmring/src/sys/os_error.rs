@@ -1,0 +1,41 @@
+//! The error of a system call.
+
+use std::fmt;
+use std::io;
+
+/// A call to the operating system that failed.
+#[derive(Debug)]
+pub struct OsError {
+    /// The call.
+    pub call: &'static str,
+    /// What it was called on.
+    pub object: String,
+    /// What the system answered.
+    pub source: io::Error,
+}
+
+impl OsError {
+    pub(crate) fn new(
+        call: &'static str,
+        object: impl Into<String>,
+        source: impl Into<io::Error>,
+    ) -> Self {
+        Self { call, object: object.into(), source: source.into() }
+    }
+
+    pub(crate) fn errno(&self) -> i32 {
+        self.source.raw_os_error().unwrap_or(0)
+    }
+}
+
+impl fmt::Display for OsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} of {}: {}", self.call, self.object, self.source)
+    }
+}
+
+impl std::error::Error for OsError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
