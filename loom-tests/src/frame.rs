@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::sync::crash;
+use crate::sync::{crash, trace};
 
 /// Kill points after which a victim must have come to its end.
 const MAX_KILL_POINTS: u64 = 400;
@@ -68,12 +68,13 @@ impl Model {
         let bound = self.bound.map_or("none".to_owned(), |bound| bound.to_string());
         let ending = self.bound.map_or("_unbounded".to_owned(), |_| format!("_bound_{bound}"));
         assert!(self.name.ends_with(&ending), "{} does not say its bound", self.name);
+        let name = self.name.trim_start_matches("loom_tests::models::");
+        trace::start(name);
         let Explored { executions, kill_points } = self.explore(self.bound);
         let kills = match self.body {
             Body::Plain(_) => String::new(),
             Body::Deadly(_) => format!(", {kill_points} kill points"),
         };
-        let name = self.name.trim_start_matches("loom_tests::models::");
         let line = format!("model {name}: {executions} executions, bound {bound}{kills}\n");
         // Not eprintln!, which the test harness captures.
         std::io::stderr().write_all(line.as_bytes()).expect("stderr is open");
@@ -121,6 +122,7 @@ fn explore(bound: Option<usize>, body: impl Fn() + Send + Sync + 'static) -> usi
     let count = Arc::clone(&executions);
     loom.check(move || {
         count.fetch_add(1, Ordering::Relaxed);
+        trace::next_execution();
         body();
     });
     executions.load(Ordering::Relaxed)

@@ -28,6 +28,7 @@ pub(crate) fn tick() {
     });
     if dies {
         DEATHS.set(DEATHS.get() + 1);
+        super::trace::event(None, "killed");
         resume_unwind(Box::new(Death));
     }
 }

@@ -5,7 +5,7 @@ use std::panic::Location;
 
 use loom::sync::{Condvar, Mutex};
 
-use super::{AtomicU32, Deadline, Ordering, barrier, canary, crash};
+use super::{AtomicU32, Deadline, Ordering, barrier, crash, trace};
 
 /// A word that threads sleep on.
 ///
@@ -39,23 +39,25 @@ impl WaitWord {
 
     #[track_caller]
     pub(crate) fn load(&self, order: Ordering) -> u32 {
-        self.word.touch();
-        self.word.word.load(canary::one_way(Location::caller(), order))
+        self.word.load(order)
     }
 
     #[track_caller]
     pub(crate) fn add(&self, value: u32, order: Ordering) -> u32 {
-        self.word.touch();
-        self.word.word.fetch_add(value, canary::both_ways(Location::caller(), order))
+        self.word.fetch_add(value, order)
     }
 
     /// Sleeps until someone wakes this word; returns at once if it is not `seen`.
+    #[track_caller]
     pub(crate) fn wait(&self, seen: u32, _until: Deadline) {
         crash::tick();
         let mut queue = self.queue.lock().expect("nobody dies in the kernel");
-        if self.word.word.load(Ordering::Relaxed) != seen {
+        let (value, caller) = (self.word.word.load(Ordering::Relaxed), Location::caller());
+        if value != seen {
+            trace::word(caller, &self.word, format_args!("no sleep: {value:#x}, not {seen:#x}"));
             return;
         }
+        trace::word(caller, &self.word, format_args!("sleep at {seen:#x}"));
         if queue.slices_end {
             drop(queue);
             loom::thread::yield_now();
@@ -70,14 +72,18 @@ impl WaitWord {
             queue.signals = queue.signals.saturating_sub(1);
             drop(queue);
         }
+        trace::word(caller, &self.word, format_args!("end of sleep"));
         // Killed between the wake and its use.
         crash::tick();
     }
 
     /// Wakes one sleeper; how many were woken.
+    #[track_caller]
     pub(crate) fn wake(&self) -> usize {
         crash::tick();
         let mut queue = self.queue.lock().expect("nobody dies in the kernel");
+        let woken = queue.sleepers.min(1);
+        trace::word(Location::caller(), &self.word, format_args!("wake: {woken} woken"));
         if queue.sleepers == 0 {
             return 0;
         }

@@ -19,11 +19,14 @@
 //! **Death.** [`crash`] counts operations and unwinds at the k-th.
 //!
 //! **Weakening.** [`canary`] demotes one ordering, rule or store of one line of `ring`.
+//!
+//! **Trace.** [`trace`] records the operations of an execution, for the one that fails.
 
 pub(crate) mod barrier;
 pub(crate) mod canary;
 pub(crate) mod crash;
 mod futex;
+pub(crate) mod trace;
 
 use std::panic::Location;
 
@@ -57,6 +60,7 @@ pub(crate) fn fence(order: Ordering) {
     FENCES.swap(true, Ordering::Relaxed);
     if canary::keeps_fence(Location::caller()) {
         checked::fence(order);
+        trace::event(Some(Location::caller()), "fence");
     }
 }
 
@@ -83,6 +87,7 @@ pub(crate) fn barrier() -> bool {
     crash::tick();
     if canary::keeps_fence(Location::caller()) {
         barrier::all_fence();
+        trace::event(Some(Location::caller()), "barrier: all threads have fenced");
     }
     true
 }
@@ -120,7 +125,11 @@ macro_rules! atomic {
             #[track_caller]
             pub(crate) fn load(&self, order: Ordering) -> $value {
                 self.touch();
-                self.word.load(canary::one_way(Location::caller(), order))
+                let caller = Location::caller();
+                let order = canary::one_way(caller, order);
+                let value = self.word.load(order);
+                trace::word(caller, self, format_args!("load {value:#x} ({order:?})"));
+                value
             }
 
             #[track_caller]
@@ -128,32 +137,50 @@ macro_rules! atomic {
                 self.touch();
                 let caller = Location::caller();
                 if canary::keeps_store(caller) {
-                    self.word.store(value, canary::one_way(caller, order));
+                    let order = canary::one_way(caller, order);
+                    self.word.store(value, order);
+                    trace::word(caller, self, format_args!("store {value:#x} ({order:?})"));
                 }
             }
 
             #[track_caller]
             pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
                 self.touch();
-                self.word.fetch_add(value, canary::both_ways(Location::caller(), order))
+                let caller = Location::caller();
+                let order = canary::both_ways(caller, order);
+                let old = self.word.fetch_add(value, order);
+                trace::word(caller, self, format_args!("add {value:#x} to {old:#x} ({order:?})"));
+                old
             }
 
             #[track_caller]
             pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
                 self.touch();
-                self.word.fetch_and(value, canary::both_ways(Location::caller(), order))
+                let caller = Location::caller();
+                let order = canary::both_ways(caller, order);
+                let old = self.word.fetch_and(value, order);
+                trace::word(caller, self, format_args!("and {value:#x} to {old:#x} ({order:?})"));
+                old
             }
 
             #[track_caller]
             pub(crate) fn fetch_or(&self, value: $value, order: Ordering) -> $value {
                 self.touch();
-                self.word.fetch_or(value, canary::both_ways(Location::caller(), order))
+                let caller = Location::caller();
+                let order = canary::both_ways(caller, order);
+                let old = self.word.fetch_or(value, order);
+                trace::word(caller, self, format_args!("or {value:#x} to {old:#x} ({order:?})"));
+                old
             }
 
             #[track_caller]
             pub(crate) fn fetch_max(&self, value: $value, order: Ordering) -> $value {
                 self.touch();
-                self.word.fetch_max(value, canary::both_ways(Location::caller(), order))
+                let caller = Location::caller();
+                let order = canary::both_ways(caller, order);
+                let old = self.word.fetch_max(value, order);
+                trace::word(caller, self, format_args!("max {value:#x} to {old:#x} ({order:?})"));
+                old
             }
 
             #[track_caller]
@@ -168,7 +195,17 @@ macro_rules! atomic {
                 let caller = Location::caller();
                 let success = canary::both_ways(caller, success);
                 let failure = canary::failure(caller, failure);
-                self.word.compare_exchange(current, new, success, failure)
+                let result = self.word.compare_exchange(current, new, success, failure);
+                let end = match result {
+                    Ok(_) => "done".to_owned(),
+                    Err(found) => format!("found {found:#x}"),
+                };
+                trace::word(
+                    caller,
+                    self,
+                    format_args!("exchange {current:#x} for {new:#x}: {end} ({success:?})"),
+                );
+                result
             }
         }
     };
