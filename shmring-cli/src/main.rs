@@ -1,28 +1,13 @@
 //! `shmring`: rings in shared memory from the shell.
 
-mod attaching;
 mod cli;
 mod command;
-mod describe;
 mod doctor;
 mod facts;
-mod framing;
-mod hex;
-mod input;
-mod making;
-mod meter;
-mod output;
-mod parse;
+mod process;
 mod report;
-mod run;
-mod signals;
-mod stdio;
-mod stop;
-mod style;
-mod table;
-mod terminal;
 mod top;
-mod waiting;
+mod transfer;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -30,7 +15,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use crate::cli::{Cli, Verb};
-use crate::stop::Stop;
+use crate::process::stdio;
+use crate::process::stop::{self, Stop};
 
 fn main() -> ExitCode {
     #[cfg(feature = "bench")]

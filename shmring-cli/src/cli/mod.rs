@@ -1,23 +1,23 @@
 //! What can be typed, and the help that explains it.
 
-mod looking;
-mod making;
+mod inspection;
 #[cfg(feature = "bench")]
-mod measuring;
-mod moving;
+mod measurement;
+mod messages;
+pub(crate) mod parse;
+mod segments;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::parse;
 use crate::report;
-pub(crate) use looking::{DoctorArgs, GcArgs, LsArgs, PeekArgs, StatArgs, TopArgs};
-pub(crate) use making::{CreateArgs, Fences, RingArgs, ServeArgs, UnlinkArgs};
+pub(crate) use inspection::{DoctorArgs, GcArgs, LsArgs, PeekArgs, StatArgs, TopArgs};
 #[cfg(feature = "bench")]
-pub(crate) use measuring::{BenchArgs, DemoArgs};
-pub(crate) use moving::{AttachArgs, RecvArgs, SendArgs};
+pub(crate) use measurement::{BenchArgs, DemoArgs};
+pub(crate) use messages::{AttachArgs, RecvArgs, SendArgs};
+pub(crate) use segments::{CreateArgs, Fences, RingArgs, ServeArgs, UnlinkArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout,

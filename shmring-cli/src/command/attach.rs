@@ -3,13 +3,13 @@
 use shmring::Segment;
 
 use super::{recv, send};
-use crate::attaching::{attach, look};
 use crate::cli::AttachArgs;
 use crate::facts::{Facts, SegmentFacts, brief};
-use crate::framing::{Incoming, Outgoing};
+use crate::process::signals::Signals;
+use crate::process::stop::{Stop, say};
 use crate::report;
-use crate::signals::Signals;
-use crate::stop::{Stop, say};
+use crate::transfer::attaching::{attach, look};
+use crate::transfer::framing::{Incoming, Outgoing};
 
 pub(crate) fn run(args: &AttachArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;

@@ -5,8 +5,8 @@ use std::ops::ControlFlow;
 use shmring_bench::cli::{Ended, Problem, file_command, session};
 
 use crate::cli::BenchArgs;
-use crate::signals::Signals;
-use crate::stop::{Exit, Stop};
+use crate::process::signals::Signals;
+use crate::process::stop::{Exit, Stop};
 
 pub(crate) fn run(args: &BenchArgs) -> Result<(), Stop> {
     if let Some(command) = &args.files {

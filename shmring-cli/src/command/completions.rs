@@ -3,8 +3,8 @@
 use clap::CommandFactory;
 
 use crate::cli::{Cli, CompletionsArgs};
+use crate::process::stop::Stop;
 use crate::report;
-use crate::stop::Stop;
 
 pub(crate) fn run(args: &CompletionsArgs) -> Result<(), Stop> {
     let mut script = Vec::new();

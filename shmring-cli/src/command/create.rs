@@ -4,10 +4,10 @@ use serde::Serialize;
 use shmring::{AttachError, AttachOptions, Config, CreateError, Segment, SegmentInfo};
 
 use crate::cli::CreateArgs;
+use crate::command::configuration::{self, Made, Progress};
 use crate::facts::SegmentFacts;
-use crate::making::{self, Made, Progress};
+use crate::process::stop::{Exit, Stop};
 use crate::report;
-use crate::stop::{Exit, Stop};
 
 /// How often a name may vanish between "exists" and a look at it.
 const MAX_VANISHED: u32 = 16;
@@ -54,7 +54,7 @@ fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
 }
 
 fn config(args: &CreateArgs) -> Config {
-    let config = making::config(&args.ring);
+    let config = configuration::config(&args.ring);
     args.mode.map_or(config.clone(), |mode| config.mode(mode))
 }
 

@@ -6,10 +6,10 @@ use indicatif::ProgressBar;
 use shmring_bench::{Comparison, Error, Options, Progress, compare, contenders, report as bench};
 
 use crate::cli::DemoArgs;
+use crate::process::signals::Signals;
+use crate::process::stop::{Exit, Stop};
 use crate::report;
-use crate::signals::Signals;
-use crate::stop::{Exit, Stop};
-use crate::terminal::{draw_target, style};
+use crate::report::progress::{draw_target, style};
 
 const BAR: &str = "{msg:<22} [{bar:40}] {binary_bytes_per_sec}";
 

@@ -5,9 +5,9 @@ use textwrap::{Options, fill};
 
 use crate::cli::DoctorArgs;
 use crate::doctor::{Finding, Group, Level, Machine, Patient, examine, examine_segment};
+use crate::process::stop::{Exit, Stop};
 use crate::report;
-use crate::stop::{Exit, Stop};
-use crate::style::{self, paint};
+use crate::report::colors::{self, paint};
 
 const COLUMNS: usize = 80;
 /// In front of what is said about a finding.
@@ -50,7 +50,7 @@ pub(crate) fn run(args: &DoctorArgs) -> Result<(), Stop> {
 fn text(diagnosis: &Diagnosis) -> String {
     let mut text = String::new();
     for group in &diagnosis.groups {
-        text += &paint(style::HEADING, group.subject);
+        text += &paint(colors::HEADING, group.subject);
         text.push('\n');
         group.findings.iter().for_each(|finding| text += &paragraph(finding));
         text.push('\n');
@@ -71,10 +71,10 @@ fn text(diagnosis: &Diagnosis) -> String {
 
 fn paragraph(finding: &Finding) -> String {
     let (word, style) = match finding.level {
-        Level::Ok => ("ok", style::GOOD),
-        Level::Note => ("note", style::NOTE),
-        Level::Warning => ("warning", style::WARNING),
-        Level::Problem => ("problem", style::PROBLEM),
+        Level::Ok => ("ok", colors::GOOD),
+        Level::Note => ("note", colors::NOTE),
+        Level::Warning => ("warning", colors::WARNING),
+        Level::Problem => ("problem", colors::PROBLEM),
     };
     let wrap = |said: &str| {
         let options = Options::new(COLUMNS).initial_indent(INDENT).subsequent_indent(INDENT);

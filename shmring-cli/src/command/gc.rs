@@ -5,8 +5,8 @@ use shmring::{AttachError, CollectError, Collected, Collector, Fate, Fault};
 
 use crate::cli::GcArgs;
 use crate::facts::{ParticipantFacts, used};
+use crate::process::stop::{Exit, Stop, say};
 use crate::report;
-use crate::stop::{Exit, Stop, say};
 
 #[derive(Serialize)]
 struct Garbage {

@@ -3,12 +3,12 @@
 use serde::Serialize;
 use shmring::AttachError;
 
-use crate::attaching::looking;
 use crate::cli::LsArgs;
 use crate::facts::{Entry, Facts, brief, open_deleted};
+use crate::process::stop::{Exit, Stop, say};
 use crate::report;
-use crate::stop::{Exit, Stop, say};
-use crate::table;
+use crate::report::aligned;
+use crate::transfer::attaching::looking;
 
 /// More process ids than this would push the state off the screen.
 const MAX_PIDS: usize = 3;
@@ -65,7 +65,7 @@ fn text(listing: &Listing) -> String {
     ];
     let right = [false, false, true, true, true, true, true, true, true, false];
     let rows: Vec<_> = listing.segments.iter().chain(&listing.deleted).map(row).collect();
-    table::layout(header, right, &rows)
+    aligned::layout(header, right, &rows)
 }
 
 fn row(entry: &Entry<Facts>) -> [String; 10] {

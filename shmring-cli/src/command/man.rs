@@ -3,7 +3,7 @@
 use clap::CommandFactory;
 
 use crate::cli::{Cli, ManArgs};
-use crate::stop::{Exit, Stop};
+use crate::process::stop::{Exit, Stop};
 
 pub(crate) fn run(args: &ManArgs) -> Result<(), Stop> {
     clap_mangen::generate_to(Cli::command(), &args.directory).map_err(|error| {

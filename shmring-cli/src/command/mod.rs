@@ -4,6 +4,7 @@ pub(crate) mod attach;
 #[cfg(feature = "bench")]
 pub(crate) mod bench;
 pub(crate) mod completions;
+pub(crate) mod configuration;
 pub(crate) mod create;
 #[cfg(feature = "bench")]
 pub(crate) mod demo;

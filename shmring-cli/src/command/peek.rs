@@ -3,11 +3,11 @@
 use serde::Serialize;
 use shmring::{PeekEnd, PeekError, Peeked, Pending};
 
-use crate::attaching::observe;
 use crate::cli::PeekArgs;
-use crate::hex;
+use crate::process::stop::{Exit, Stop, say};
 use crate::report;
-use crate::stop::{Exit, Stop, say};
+use crate::report::hex;
+use crate::transfer::attaching::observe;
 
 #[derive(Serialize)]
 struct Peek {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use shmring::{RecvError, Segment};
 
-use crate::attaching::{Patience, attach};
 use crate::cli::RecvArgs;
-use crate::framing::Outgoing;
-use crate::meter::{Meter, Way};
+use crate::process::signals::Signals;
+use crate::process::stop::{Exit, Stop};
 use crate::report;
-use crate::run::{Run, Runs};
-use crate::signals::Signals;
-use crate::stop::{Exit, Stop};
-use crate::waiting::Waiting;
+use crate::transfer::attaching::{Patience, attach};
+use crate::transfer::framing::Outgoing;
+use crate::transfer::message_runs::{Run, Runs};
+use crate::transfer::meter::{Meter, Way};
+use crate::transfer::peers::Waiting;
 
 /// What to receive.
 pub(crate) struct Plan {

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use shmring::{Producer, Segment, SegmentInfo, SendError, TrySendError};
 
-use crate::attaching::{Patience, attach};
 use crate::cli::SendArgs;
-use crate::framing::{Incoming, Splitter, Unfit};
-use crate::input::Input;
-use crate::meter::{Meter, Moved, Way};
+use crate::process::signals::Signals;
+use crate::process::stop::{Exit, Stop};
 use crate::report::count;
-use crate::signals::Signals;
-use crate::stop::{Exit, Stop};
-use crate::waiting::Waiting;
+use crate::transfer::attaching::{Patience, attach};
+use crate::transfer::framing::{Incoming, Splitter, Unfit};
+use crate::transfer::input::Input;
+use crate::transfer::meter::{Meter, Moved, Way};
+use crate::transfer::peers::Waiting;
 
 /// A batch has at most this many messages, and this part of the ring's bytes or slots:
 /// so it always fits, whatever the padding, and others work while we fill the next.

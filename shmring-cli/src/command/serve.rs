@@ -8,10 +8,10 @@ use serde::Serialize;
 use shmring::{AllowList, Offer, OfferError, Segment};
 
 use crate::cli::ServeArgs;
-use crate::making::{self, Made, Progress};
+use crate::command::configuration::{self, Made, Progress};
+use crate::process::signals::Signals;
+use crate::process::stop::{Stop, say};
 use crate::report;
-use crate::signals::Signals;
-use crate::stop::{Stop, say};
 
 #[derive(Serialize)]
 struct Served {
@@ -25,7 +25,7 @@ struct Served {
 
 pub(crate) fn run(args: &ServeArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
-    let (progress, config) = Progress::of(making::config(&args.ring).guard(true));
+    let (progress, config) = Progress::of(configuration::config(&args.ring).guard(true));
     let segment = Segment::create_sealed(&args.name, &config)?;
     drop(progress);
     let mut offer = segment.offer(&args.socket, &list(args))?;

@@ -5,12 +5,12 @@ use std::thread;
 use serde::Serialize;
 use shmring::{Observer, PeekEnd, Peeked};
 
-use crate::attaching::observe;
 use crate::cli::StatArgs;
-use crate::describe;
 use crate::facts::{Look, Past, Sample, Subject};
+use crate::process::stop::{Exit, Stop};
 use crate::report;
-use crate::stop::{Exit, Stop};
+use crate::report::description;
+use crate::transfer::attaching::observe;
 
 /// Counting a record ring's messages takes a look at each.
 const MAX_COUNTED: usize = 100_000;
@@ -64,13 +64,17 @@ pub(crate) fn run(args: &StatArgs) -> Result<(), Stop> {
 
 fn text(stat: &Stat) -> String {
     let Stat { sample, waiting } = stat;
-    let mut rows = describe::rows(sample);
+    let mut rows = description::rows(sample);
     if let Some(waiting) = waiting {
         rows.push(("waiting", waiting.words()));
     }
-    let participants = describe::participants(sample);
-    let standstill: Vec<_> =
-        sample.standstill.iter().flat_map(describe::standstill).map(|line| line + "\n").collect();
+    let participants = description::participants(sample);
+    let standstill: Vec<_> = sample
+        .standstill
+        .iter()
+        .flat_map(description::standstill)
+        .map(|line| line + "\n")
+        .collect();
     let parts = [report::rows(&rows), participants, standstill.concat()];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }

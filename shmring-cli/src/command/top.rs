@@ -12,9 +12,9 @@ use serde::Serialize;
 
 use crate::cli::TopArgs;
 use crate::facts::{Entry, Sample};
+use crate::process::stop::{Exit, Stop, say};
 use crate::report;
-use crate::stop::{Exit, Stop, say};
-use crate::table;
+use crate::report::aligned;
 use crate::top::{Column, Watch, show};
 
 const NO_COLOR: &str = "NO_COLOR";
@@ -76,5 +76,5 @@ fn text(top: &Top) -> String {
     };
     let entries = top.segments.iter().chain(&top.deleted);
     let rows: Vec<_> = entries.map(|entry| Column::ALL.map(|column| cell(column, entry))).collect();
-    table::layout(Column::ALL.map(Column::header), Column::ALL.map(Column::is_number), &rows)
+    aligned::layout(Column::ALL.map(Column::header), Column::ALL.map(Column::is_number), &rows)
 }

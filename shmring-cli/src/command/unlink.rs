@@ -3,7 +3,7 @@
 use shmring::{Participant, Segment, UnlinkError, Unlinked};
 
 use crate::cli::UnlinkArgs;
-use crate::stop::{Exit, Stop, say};
+use crate::process::stop::{Exit, Stop, say};
 
 pub(crate) fn run(args: &UnlinkArgs) -> Result<(), Stop> {
     let mut first_failure = Ok(());

@@ -7,8 +7,8 @@ use super::Level::{Note, Problem, Warning};
 use super::machine::User;
 use super::patient::{Look, Patient, Seen, SegmentFile};
 use crate::facts::StandstillFacts;
+use crate::process::stop::{Exit, attach_exit, fault_exit};
 use crate::report::{bytes, printable, quoted};
-use crate::stop::{Exit, attach_exit, fault_exit};
 
 /// More pids than this are counted instead of named.
 const MAX_PIDS: usize = 6;

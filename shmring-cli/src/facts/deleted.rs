@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use shmring::{AttachError, Deleted, Observer, list_deleted};
 
-use crate::attaching::looking;
+use crate::transfer::attaching::looking;
 
 /// Opens each for looking at it, with a label that no other segment has, of those with `names`
 /// either: its name or, if that is taken, the name and its inode number.

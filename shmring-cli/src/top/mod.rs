@@ -33,7 +33,7 @@ use state::State;
 use theme::Theme;
 pub(crate) use watch::Watch;
 
-use crate::stop::{Exit, Stop};
+use crate::process::stop::{Exit, Stop};
 
 /// Events that may wait for the screen's thread. Who tells more waits, so that a terminal that
 /// stands still does not make this process grow.

@@ -15,7 +15,7 @@ use super::guard::guarded;
 use super::keys::{is_unfinished, parse};
 use super::screen::Tty;
 use super::watch::Watch;
-use crate::stop::die_of;
+use crate::process::stop::die_of;
 
 /// The first rates come soon, however seldom is looked later.
 const FIRST_INTERVAL: Duration = Duration::from_millis(200);

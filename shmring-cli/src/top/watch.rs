@@ -6,9 +6,9 @@ use std::time::{Instant, SystemTime};
 
 use shmring::{AttachError, Observer, SegmentInfo};
 
-use crate::attaching::looking;
 use crate::facts::{Entry, Look, Past, Sample, Subject, open_deleted};
 use crate::report;
+use crate::transfer::attaching::looking;
 
 /// What was seen of each segment at earlier looks.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use super::super::patient::{Look, Patient, Seen, SegmentFile};
 use super::super::{Group, segment};
 use super::{assert_proper, expect};
 use crate::facts::StandstillFacts;
-use crate::stop::Exit;
+use crate::process::stop::Exit;
 
 fn seen() -> Seen {
     Seen {

@@ -1,8 +1,8 @@
 //! The screen: what is in the state, and nothing else.
 
+mod detail;
 mod help;
-mod segment;
-mod table;
+mod overview;
 mod text;
 
 use ratatui::Frame;
@@ -22,8 +22,8 @@ pub(crate) fn draw(frame: &mut Frame<'_>, state: &mut State, theme: Theme) {
     let [top, middle, bottom] = Layout::vertical(rows).areas(frame.area());
     frame.render_widget(title(state, theme), top);
     match state.view.clone() {
-        View::Table | View::Filter { .. } => table::draw(frame, middle, state, theme),
-        View::Segment { name, .. } => segment::draw(frame, middle, state, &name, theme),
+        View::Table | View::Filter { .. } => overview::draw(frame, middle, state, theme),
+        View::Segment { name, .. } => detail::draw(frame, middle, state, &name, theme),
         View::Help { .. } => help::draw(frame, middle, state, theme),
     }
     frame.render_widget(foot(state, theme), bottom);

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
-use crate::attaching::Patience;
-use crate::signals::Signals;
-use crate::stop::{Exit, Stop};
+use crate::process::signals::Signals;
+use crate::process::stop::{Exit, Stop};
+use crate::transfer::attaching::Patience;
 
 /// Large enough that the system call costs little beside the bytes it takes.
 const BUFFER_BYTES: usize = 256 << 10;

@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanCount, ProgressBar};
 use nix::unistd::{getpgrp, tcgetpgrp};
 
+use crate::process::stop::say;
 use crate::report;
-use crate::stop::say;
-use crate::terminal::{draw_target, style};
+use crate::report::progress::{draw_target, style};
 
 /// A transfer that is shorter shows nothing.
 const PATIENCE: Duration = Duration::from_secs(1);

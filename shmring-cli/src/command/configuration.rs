@@ -8,7 +8,7 @@ use shmring::{Config, Segment, WakeFences};
 
 use crate::cli::{Fences, RingArgs};
 use crate::facts::SegmentFacts;
-use crate::terminal::{draw_target, style};
+use crate::report::progress::{draw_target, style};
 
 /// A segment as it was made.
 #[derive(Debug, Serialize)]

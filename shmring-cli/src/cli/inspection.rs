@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Target;
-use crate::parse;
+use crate::cli::parse;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

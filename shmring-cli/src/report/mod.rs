@@ -1,11 +1,17 @@
 //! Facts on stdout: as text for people, as JSON for programs.
 
+pub(crate) mod aligned;
+pub(crate) mod colors;
+pub(crate) mod description;
+pub(crate) mod hex;
+pub(crate) mod progress;
+
 use std::io::{self, ErrorKind, Write};
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::stop::{Exit, Stop};
+use crate::process::stop::{Exit, Stop};
 
 /// The number grows when a field changes its meaning or goes away; new fields do not count.
 /// What there is stands in docs/cli-json.md.

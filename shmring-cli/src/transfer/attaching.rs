@@ -7,8 +7,8 @@ use shmring::{
 };
 
 use crate::cli::{Attaching, Target};
-use crate::signals::{SLICE, Signals};
-use crate::stop::Stop;
+use crate::process::signals::{SLICE, Signals};
+use crate::process::stop::Stop;
 
 /// Attaches as the command line says.
 pub(crate) fn attach(how: &Attaching, signals: &Signals) -> Result<Segment, Stop> {

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use shmring::{Consumer, Message, RecvError, Segment};
 
-use crate::framing::Outgoing;
-use crate::meter::Moved;
-use crate::output::Output;
-use crate::signals::Signals;
-use crate::stop::{Exit, Stop};
+use crate::process::signals::Signals;
+use crate::process::stop::{Exit, Stop};
+use crate::transfer::framing::Outgoing;
+use crate::transfer::meter::Moved;
+use crate::transfer::output::Output;
 
 /// Where consumers compete, messages leave the ring before they are written: so few at
 /// once, and no more than a pipe takes in, that little is at risk.

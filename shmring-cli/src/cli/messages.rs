@@ -5,8 +5,8 @@ use std::time::Duration;
 use clap::Args;
 
 use super::Attaching;
-use crate::framing::{Incoming, Outgoing};
-use crate::parse;
+use crate::cli::parse;
+use crate::transfer::framing::{Incoming, Outgoing};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

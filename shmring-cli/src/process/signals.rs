@@ -15,7 +15,7 @@ use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 use signal_hook::consts::{SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
 
-use crate::stop::{Exit, Stop, die_of};
+use crate::process::stop::{Exit, Stop, die_of};
 
 /// The signals that people, terminals and service managers end a process with.
 const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];

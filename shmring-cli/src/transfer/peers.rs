@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use shmring::{NameState, Segment};
 
-use crate::meter::{Meter, Way};
+use crate::transfer::meter::{Meter, Way};
 
 /// Checks cost system calls, some for each attachment.
 const INTERVAL: Duration = Duration::from_millis(500);

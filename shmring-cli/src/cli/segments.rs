@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use shmring::Kind;
 
-use crate::parse;
+use crate::cli::parse;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -2,7 +2,7 @@
 
 use crate::facts::{Facts, HolderFacts, ParticipantFacts, Sample, StandstillFacts};
 use crate::report;
-use crate::table;
+use crate::report::aligned;
 
 /// Labels and what there is to say. What goes before and after is the caller's.
 pub(crate) fn rows(sample: &Sample) -> Vec<(&'static str, String)> {
@@ -48,7 +48,7 @@ pub(crate) fn participants(sample: &Sample) -> String {
         |one: &ParticipantFacts| holders.iter().any(|holder| holder.participant.is(one));
     let others = attached.iter().filter(|one| !has_handle(one));
     rows.extend(others.map(|one| row("-", one, "-".to_owned())));
-    table::layout(header, [false, true, false, true, false, false], &rows)
+    aligned::layout(header, [false, true, false, true, false, false], &rows)
 }
 
 fn row(role: &str, participant: &ParticipantFacts, does: String) -> [String; 6] {

@@ -3,7 +3,7 @@
 use clap::Args;
 use shmring_bench::cli::{AFTER_HELP, FileCommand, SessionArgs};
 
-use crate::parse;
+use crate::cli::parse;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -10,9 +10,9 @@ use super::super::columns::{Standing, Tone};
 use super::super::state::{History, State, View};
 use super::super::theme::Theme;
 use super::text;
-use crate::describe;
 use crate::facts::{Entry, Sample};
 use crate::report;
+use crate::report::description;
 
 /// Rows of the history, where there is room for it and for the rest.
 const HISTORY_ROWS: u16 = 2;
@@ -53,19 +53,19 @@ fn lines(
         }
     };
     let mut lines = Vec::new();
-    for (label, value) in describe::rows(sample) {
+    for (label, value) in description::rows(sample) {
         let row = format!("{label:<9} {value}");
         lines.extend(text::wrap(&row, width).into_iter().map(Line::raw));
     }
     if let Some(standstill) = &sample.standstill {
         let tone = theme.tone(entry.map_or(Tone::Resting, |entry| Standing::of(entry).tone));
         lines.push(Line::default());
-        for line in describe::standstill(standstill) {
+        for line in description::standstill(standstill) {
             let style = if line.starts_with(' ') { Style::new() } else { tone };
             lines.extend(text::wrap(&line, width).into_iter().map(|l| Line::styled(l, style)));
         }
     }
-    let participants = describe::participants(sample);
+    let participants = description::participants(sample);
     let mut rows = participants.lines().map(str::to_owned);
     if let Some(header) = rows.next() {
         lines.push(Line::default());

@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::poll::PollFlags;
 
-use crate::signals::Signals;
-use crate::stop::{Exit, Stop};
+use crate::process::signals::Signals;
+use crate::process::stop::{Exit, Stop};
 
 /// Large enough that the system call costs little beside the bytes it brings.
 const BUFFER_BYTES: usize = 256 << 10;
