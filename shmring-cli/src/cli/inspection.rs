@@ -13,15 +13,15 @@ Examples:
   shmring ls
   shmring ls --json | jq -r '.segments[] | select(.state == \"idle\").name'
 
-States: open (someone is attached), idle (nobody is), abandoned (nobody is, and
-someone died in it), closed (for good), broken (with what is wrong), deleted
-(the name was removed while processes use it; their memory is still taken). A
-participant that died without leaving is marked dead. A pid is the one here; one
-of another pid namespace that cannot be seen from here is marked `(other ns)`.
-Other files in /dev/shm are not listed.
+States: open (a process is attached), idle (none is), abandoned (none is, and
+one died in it), closed (for good), broken (followed by the fault), deleted
+(the name was removed while processes use the segment; it still takes memory).
+A participant that died without leaving is marked dead. Pids are those of this
+pid namespace; a process that is not visible here is marked `(other ns)`. Other
+files in /dev/shm are not listed.
 
-Deleted segments are found through the processes that use them, of which /proc
-shows a user its own, and root all.")]
+Deleted segments are found through /proc, which shows a user its own processes,
+and root all.")]
 pub(crate) struct LsArgs {
     /// Print JSON
     #[arg(long)]
@@ -36,19 +36,18 @@ Examples:
   shmring stat prices --json | jq .standstill
   shmring stat --socket prices.socket
 
-Looks twice, so long apart, and joins nothing. Rates are what came and went in
-between. If nothing was received in that time it says why, who could end that
-and how: a stopped process is named with the `kill -CONT` that lets it go on.
-Since when the ring has stood still before the first look, nothing tells.
+Takes two samples, one interval apart, and does not attach. Rates are the
+difference. If nothing was received in between, it reports why, and which
+process can change that and how: for a stopped process, the `kill -CONT` that
+continues it. How long the ring had stalled before the first sample is unknown.
 
-A process counts as dead if the kernel says so, and only then: one that dumps
-core is alive until the core file is written. Commands and what processes do
-are read from /proc, for processes that it shows. A ring that is corrupt makes
-the code 6.")]
+Only the kernel decides that a process is dead: one that dumps core is alive
+until the core file is written. Commands and process states are read from
+/proc, for processes that it shows. A corrupt ring makes the exit code 6.")]
 pub(crate) struct StatArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// How long to look
+    /// Time between the two samples
     #[arg(long, value_name = "DURATION", value_parser = parse::duration, default_value = "200ms")]
     pub(crate) interval: Duration,
     /// Print JSON
@@ -64,24 +63,24 @@ Examples:
   shmring top --once
   shmring top --once -d 2s --json | jq -r '.segments[] | select(.standstill).name'
 
-Keys: up and down, Enter for one segment in full and Esc to go back, / to show
-only names with a text in them, a column's first letter (as capital) to sort by
-it, + and - to look less or more often, q to quit, ? for all of them.
+Keys: up and down to select, Enter for details of a segment and Esc to go back,
+/ to filter by name, a column's first letter (as capital) to sort by it, + and
+- to change the interval, q to quit, ? for all keys.
 
 MSGS/S are messages received. IN and OUT are bytes of the ring that were filled
-and freed, with what a ring has besides its messages. States: moving; in flight
-and full (somebody waits); not taken and empty (nobody does); corrupt and broken
-(create it anew); idle, abandoned, closed and deleted as in `shmring ls`.
+and freed, headers and padding included. States: moving; in flight and full (a
+process waits); not taken and empty (none waits); corrupt and broken (create it
+anew); idle, abandoned, closed and deleted as in `shmring ls`.
 
-Nothing is joined and nothing is written, so that those who use a ring do not
-notice being watched.")]
+`top` attaches to nothing and writes nothing, so users of a ring are not
+disturbed.")]
 pub(crate) struct TopArgs {
-    /// How long it is from one look to the next
+    /// Time between two samples
     #[arg(
         short = 'd', long, value_name = "DURATION", default_value = "1s", value_parser = parse::pace
     )]
     pub(crate) interval: Duration,
-    /// Print one table and end; needs no terminal
+    /// Print one table and exit; needs no terminal
     #[arg(long)]
     pub(crate) once: bool,
     /// Print JSON
@@ -96,20 +95,20 @@ Examples:
   shmring peek prices -n 1 --hex
   shmring peek prices -n 1000 --json | jq -r '.messages[].text'
 
-Shows messages that wait to be received, oldest first, and leaves them in the
-ring. Each is one that was sent, whole; it may be received by the time you read
-this. Those that others receive while `peek` comes to them are passed over and
-counted on stderr. It ends where a position is claimed and not published.
+Shows unread messages, oldest first, and leaves them in the ring. Each is shown
+whole; it may be received by the time you read it. Messages that others receive
+meanwhile are skipped and counted on stderr. `peek` ends at a position that is
+claimed and not published.
 
-Position, length, and the text with its control characters shown instead of
-obeyed. Where bytes are missing, `...` follows.")]
+The columns are position, length, and text with control characters escaped.
+`...` follows a message that was shortened.")]
 pub(crate) struct PeekArgs {
     #[command(flatten)]
     pub(crate) target: Target,
-    /// Show at most so many messages
+    /// Maximum number of messages shown
     #[arg(short = 'n', value_name = "N", default_value_t = 10)]
     pub(crate) messages: usize,
-    /// Show at most so many bytes of each
+    /// Maximum number of bytes shown of each message
     #[arg(long, value_name = "BYTES", value_parser = parse::size, default_value = "1K")]
     pub(crate) bytes: u64,
     /// Show bytes in hexadecimal
@@ -128,32 +127,32 @@ Examples:
   shmring gc prices orders
   shmring gc --unattached --unread --json
 
-Cleans up behind the dead in segments that others use, as anyone does who
-attaches, and removes what was abandoned: a segment that nobody is attached to
-and that somebody died in since the last one attached.
+Reaps dead processes in segments that others use, as attaching does, and
+removes abandoned segments: those that no process is attached to and that a
+process died in since the last one attached.
 
-A segment that holds messages which nobody received is kept and named, unless
-`--unread` is given: then the messages are lost.
+A segment with unread messages is kept and listed, unless `--unread` is given:
+then the messages are lost.
 
-A segment that was created and waits for its users is not abandoned, nor is one
-that they left in good order: they may come back to it. `--unattached` removes
-those too. Files that makers left unfinished are removed in any case.
+A segment that waits for its first user is not abandoned, nor is one that all
+users left by detaching: users may still come. `--unattached` removes those
+too. Files of unfinished segments are removed in any case.
 
-That nobody is attached is proven by the kernel's locks, while nobody can
-attach; nothing is taken from the living, however many run at once. Only what
-belongs to this user is removed. What is damaged, or of another version, is left
-alone: `shmring unlink` removes it.")]
+Kernel locks prove that no process is attached, and keep others from attaching
+meanwhile, so `gc` is safe at any time and any number of times at once. Only
+segments of this user are removed. Damaged segments and those of other versions
+are kept: `shmring unlink` removes them.")]
 pub(crate) struct GcArgs {
     /// Only these segments [default: all]
     #[arg(value_name = "NAME")]
     pub(crate) names: Vec<String>,
-    /// Tell what would be done, and do nothing
+    /// Report what would be done, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
-    /// Remove all segments that nobody is attached to
+    /// Remove all segments that no process is attached to
     #[arg(long)]
     pub(crate) unattached: bool,
-    /// Remove also segments with messages that nobody received
+    /// Remove segments with unread messages, too
     #[arg(long)]
     pub(crate) unread: bool,
     /// Print JSON
@@ -168,14 +167,14 @@ Examples:
   shmring doctor prices
   shmring doctor --json | jq -r '.groups[].findings[] | select(.level != \"ok\").found'
 
-Each finding has a level: ok; note (good to know); warning (may fail or be slow
-one day); problem (something does not work). A problem makes the code 1. With
-NAME, a segment that is not there makes it 3, one that is damaged or of another
+Each finding has a level: ok; note (information); warning (may fail or be slow
+later); problem (something does not work). A problem makes the exit code 1.
+With NAME, a missing segment makes it 3, a damaged one or one of another
 version 6.
 
-It tries a ring: makes a segment of a few pages, has a child send a message
-through it, kills the child, waits until its death is seen, and removes the
-segment. Nothing else is changed.")]
+`doctor` tests a ring: it creates a segment of a few pages, lets a child send a
+message, kills the child, waits until the death is detected, and removes the
+segment. It changes nothing else.")]
 pub(crate) struct DoctorArgs {
     /// Also check the segment of this name
     pub(crate) name: Option<String>,

@@ -38,24 +38,24 @@ Examples:
   seq 1 1000000 | shmring send prices --stats
   seq 1 9 | shmring send --socket prices.socket
 
-Each line goes as soon as it is complete; lines that are there at once go
-together. A last line without newline is a message too, so `recv` adds the
-newline that was missing. A message that is longer than the ring takes ends
-the transfer with code 1: everything before it is sent, nothing of it is.
+Each line is sent as soon as it is complete; available lines are sent in one
+batch. A last line without newline is a message too, and `recv` adds the
+missing newline. A message that is too long for the ring ends the transfer with
+code 1: everything before it is sent, no part of it is.
 
-The end of stdin ends the stream, where there are several senders that of the
-last one: receivers get what is in the ring and end. With no receiver yet,
-`send` fills the ring, and waits when it is full. While it waits it reports on
-stderr, once, if the name was removed or means another segment now.")]
+The stream ends with the stdin of the last sender: receivers get the rest of
+the ring and exit. Without a receiver, `send` fills the ring and then waits.
+While it waits, it reports once on stderr if the name was removed or now means
+another segment.")]
 pub(crate) struct SendArgs {
     #[command(flatten)]
     pub(crate) attaching: Attaching,
     #[command(flatten)]
     framing: SendFraming,
-    /// Give up (code 4) when the ring stays full for this long
+    /// Exit with code 4 if the ring stays full for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Say on stderr what was sent, and how fast
+    /// Print totals and rates on stderr at the end
     #[arg(long)]
     pub(crate) stats: bool,
 }
@@ -69,7 +69,7 @@ struct SendFraming {
     /// Messages of N bytes; the last one may be shorter
     #[arg(long, value_name = "N", value_parser = parse::chunk_size)]
     bytes: Option<usize>,
-    /// Messages that have their length in front: u32, little-endian
+    /// Messages with a length prefix: u32, little-endian
     #[arg(long)]
     length_prefixed: bool,
 }
@@ -93,21 +93,21 @@ Examples:
   shmring recv prices --stats > /dev/null
   shmring recv --socket prices.socket --wait 5s
 
-Messages leave the ring only after they were written to stdout. A reader that
-stops early ends `recv` with code 0, and what was not written stays in the
-ring for the next one. But a pipe takes in up to 64 KiB that its reader may
-never look at: to take exactly one message use `--count 1`, not `| head -n 1`.
+Messages leave the ring only after they were written to stdout. If the reader
+of stdout stops early, `recv` exits with code 0, and unwritten messages stay in
+the ring. A pipe buffers up to 64 KiB that its reader may never read: to take
+exactly one message use `--count 1`, not `| head -n 1`.
 
 The stream ends when the last sender has gone and its messages are received. A
 receiver that finds neither messages nor senders waits for the next sender, as
-a reader of a FIFO does; `--timeout` bounds that. While it waits it reports on
-stderr, once, if the name was removed or means another segment now.
+a reader of a FIFO does; `--timeout` bounds that. While it waits, it reports
+once on stderr if the name was removed or now means another segment.
 
-Where receivers compete (mpmc, spmc), each message goes to one of them, and has
-to leave the ring before it is written. `recv` takes some, up to 256 and never
-more than `--count`, when stdout has room. If stdout then fails, or a signal
-ends `recv` and stdout takes nothing for 500 ms, those are lost, and `recv`
-reports how many. SIGKILL loses them without a report.")]
+If receivers compete (mpmc, spmc), each message goes to one of them, and leaves
+the ring before it is written. `recv` takes up to 256 messages, and never more
+than `--count`, when stdout has room. If stdout then fails, or a signal ends
+`recv` and stdout accepts nothing for 500 ms, these messages are lost, and
+`recv` reports how many. SIGKILL loses them without a report.")]
 pub(crate) struct RecvArgs {
     #[command(flatten)]
     pub(crate) attaching: Attaching,
@@ -116,10 +116,10 @@ pub(crate) struct RecvArgs {
     /// Stop after N messages and leave the rest in the ring
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
-    /// Give up (code 4) when no message comes for this long
+    /// Exit with code 4 if no message arrives for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
-    /// Say on stderr what was received, and how fast
+    /// Print totals and rates on stderr at the end
     #[arg(long)]
     pub(crate) stats: bool,
 }
@@ -127,13 +127,13 @@ pub(crate) struct RecvArgs {
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 struct RecvFraming {
-    /// Each message and a newline (the default)
+    /// Each message followed by a newline (the default)
     #[arg(long)]
     lines: bool,
-    /// The bytes of the messages and nothing between them
+    /// The bytes of the messages, without separators
     #[arg(long)]
     raw: bool,
-    /// Each message with its length in front: u32, little-endian
+    /// Each message with a length prefix: u32, little-endian
     #[arg(long)]
     length_prefixed: bool,
 }

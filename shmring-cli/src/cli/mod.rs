@@ -20,23 +20,23 @@ pub(crate) use messages::{AttachArgs, RecvArgs, SendArgs};
 pub(crate) use segments::{CreateArgs, Fences, RingArgs, ServeArgs, UnlinkArgs};
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout,
-5 peer gone (broken pipe), 6 corrupt or incompatible segment, 7 exists or
-role taken. A transfer that SIGINT, SIGTERM, SIGHUP or SIGQUIT ends dies of
-that signal after tidying up, which a shell shows as 128 plus its number; the
-first process of a container exits with that code. A signal that is ignored at
-the start, as under nohup, stays ignored. A verb that prints does nothing if
-stdout is closed, and exits with code 1.
+Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout, 5 peer
+gone (broken pipe), 6 corrupt or incompatible segment, 7 exists or role taken.
+SIGINT, SIGTERM, SIGHUP and SIGQUIT end a transfer: it writes or reports what
+it took, and dies of that signal, which a shell shows as 128 plus the signal's
+number; the first process of a container exits with that code. Signals that are
+ignored at the start, as under nohup, stay ignored. A verb that prints exits
+with code 1 and does nothing if stdout is closed.
 
 NAME is the name of a POSIX shared memory object, with or without its leading
-slash. `--socket PATH` instead means what `shmring serve` offers there; no
-server is code 3, and to be refused is code 1. Sizes: 4096, 64K = 64KiB = 65536,
-64KB = 64000, likewise M, G, T. Durations: 250ms, 5s, 1m.
+slash. `--socket PATH` instead of NAME uses the segment that `shmring serve`
+offers there; no server is code 3, a refusal code 1. Sizes: 4096, 64K = 64KiB =
+65536, 64KB = 64000, likewise M, G, T. Durations: 250ms, 5s, 1m.
 
-Facts go to stdout, talk to stderr. Colours are for terminals, unless NO_COLOR
-is set. A transfer of more than a second shows how far it is and whether the
-other side is missing, if stderr is a terminal and nobody types or reads the
-messages there.
+Results go to stdout, diagnostics to stderr. Colours are used on terminals,
+unless NO_COLOR is set. After one second, a transfer shows its progress and
+whether the other side is missing, if stderr is a terminal that is not used for
+the messages.
 
 Example:
   shmring create prices
@@ -44,8 +44,8 @@ Example:
   shmring recv prices | tail -n 1
   shmring unlink prices";
 
-/// Ring buffers in shared memory: as fast as the cache line allows, with the
-/// manners of a pipe.
+/// Ring buffers in shared memory: as fast as the cache line allows, as dependable
+/// as a pipe.
 #[derive(Debug, Parser)]
 #[command(name = "shmring", version, after_long_help = EXIT_CODES, propagate_version = true)]
 pub(crate) struct Cli {
@@ -57,9 +57,9 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Make a segment
+    /// Create a segment
     Create(CreateArgs),
-    /// Make a sealed segment and offer it at a socket to those on a list
+    /// Create a sealed segment and offer it at a socket to listed users
     Serve(ServeArgs),
     /// Attach to a segment, verify it and describe it, or move stdin or stdout
     Attach(AttachArgs),
@@ -67,24 +67,24 @@ pub(crate) enum Verb {
     Send(SendArgs),
     /// Receive messages to stdout, until the stream ends
     Recv(RecvArgs),
-    /// Remove names; those who are attached go on undisturbed
+    /// Remove names; attached processes are not disturbed
     Unlink(UnlinkArgs),
-    /// List segments without joining any
+    /// List segments without attaching to them
     Ls(LsArgs),
-    /// Tell what goes on in a segment, and why it stands still
+    /// Report the state of a segment, and why it stalls
     Stat(StatArgs),
-    /// Watch all segments, and one of them in full
+    /// Show all segments live, and details of one
     Top(TopArgs),
-    /// Show messages that wait to be received, and leave them there
+    /// Show unread messages, and leave them in the ring
     Peek(PeekArgs),
-    /// Clean up behind the dead, and remove what they abandoned
+    /// Reap dead processes, and remove abandoned segments
     Gc(GcArgs),
-    /// Check the machine, and a segment, and say what to do
+    /// Check the machine, and a segment, and advise
     Doctor(DoctorArgs),
     /// Move 2 GiB between two processes through a ring and through a pipe
     #[cfg(feature = "bench")]
     Demo(DemoArgs),
-    /// Measure the rings beside other mechanisms, or compare and draw what was measured
+    /// Measure rings and other mechanisms, or compare and draw results
     #[cfg(feature = "bench")]
     Bench(BenchArgs),
     /// Print a shell's completions of these verbs and options
@@ -120,7 +120,7 @@ pub(crate) struct Attaching {
     /// Wait up to this long for the name to appear, or for a server to answer
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) wait: Option<Duration>,
-    /// Refuse a segment, or a server, of any other owner
+    /// Refuse segments and servers of other owners
     #[arg(long, value_name = "UID")]
     pub(crate) owner: Option<u32>,
     /// Attach even if everybody may write to the segment
@@ -135,7 +135,7 @@ Examples:
   shmring completions zsh > ~/.zfunc/_shmring
   shmring completions fish > ~/.config/fish/completions/shmring.fish")]
 pub(crate) struct CompletionsArgs {
-    /// For which shell
+    /// Shell to complete for
     pub(crate) shell: clap_complete::Shell,
 }
 

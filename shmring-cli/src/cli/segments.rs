@@ -14,24 +14,24 @@ Examples:
   shmring create jobs --kind mpmc --slots 4096 --slot-bytes 1K
   shmring create prices --mode 0660 --exist-ok --json
 
-An spsc ring takes messages of any length up to almost half of its capacity. The
-others have slots: each takes one message of at most 8 bytes less than its size.
-Where several receive, each message goes to one of them.
+An spsc ring holds messages of any length up to almost half of its capacity.
+The others have slots: each holds one message of at most the slot size less 8
+bytes. If several processes receive, each message goes to one of them.
 
-Of several processes that create one name at the same time exactly one makes
-it; nobody ever sees a half-made segment.")]
+If several processes create the same name at once, exactly one succeeds. No
+process ever sees an incomplete segment.")]
 pub(crate) struct CreateArgs {
     /// Name of the segment
     pub(crate) name: String,
     #[command(flatten)]
     pub(crate) ring: RingArgs,
-    /// Who may use it, as octal permission bits; the umask is not applied [default: 0600]
+    /// Octal permission bits of the segment; the umask is not applied [default: 0600]
     #[arg(long, value_parser = parse::mode)]
     pub(crate) mode: Option<u32>,
-    /// Be content with an existing segment that has the kind, sizes and mode asked for
+    /// Succeed if a segment with the same kind, sizes and mode exists
     #[arg(long, conflicts_with = "recreate")]
     pub(crate) exist_ok: bool,
-    /// Replace an existing segment, provided that nobody is attached to it
+    /// Replace an existing segment if no process is attached to it
     #[arg(long)]
     pub(crate) recreate: bool,
     /// Print JSON
@@ -42,33 +42,33 @@ pub(crate) struct CreateArgs {
 /// Who pays for the fences of wake-ups.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Fences {
-    /// Senders and sleepers, by an instruction each
+    /// Senders and waiters, one instruction each
     BothSides,
-    /// Only a sleeper, by a system call
+    /// Only waiters, one system call per sleep
     SleepersOnly,
 }
 
 /// What a new ring is like.
 #[derive(Debug, Args)]
 pub(crate) struct RingArgs {
-    /// Who shares the ring: spsc, mpsc, spmc or mpmc (single or multiple producers,
+    /// Kind of the ring: spsc, mpsc, spmc or mpmc (single or multiple producers,
     /// single or multiple consumers)
     #[arg(long, default_value = "spsc", value_parser = parse::kind)]
     pub(crate) kind: Kind,
     /// Size of an spsc ring, rounded up to a power of two [default: 1M]
     #[arg(long, value_name = "BYTES", value_parser = parse::size)]
     pub(crate) capacity: Option<u64>,
-    /// Slots of any other ring, rounded up to a power of two [default: 1024]
+    /// Number of slots of any other ring, rounded up to a power of two [default: 1024]
     #[arg(long, value_name = "N", value_parser = parse::size)]
     pub(crate) slots: Option<u64>,
-    /// Size of a slot, 8 bytes of which are its stamp, rounded up to a multiple of 8
+    /// Size of a slot, its 8-byte stamp included, rounded up to a multiple of 8
     /// [default: 256]
     #[arg(long, value_name = "BYTES", value_parser = parse::size)]
     pub(crate) slot_bytes: Option<u64>,
-    /// How many processes can be attached at once, 1 to 256 [default: 64]
+    /// Maximum number of attached processes, 1 to 256 [default: 64]
     #[arg(long, value_name = "N")]
     pub(crate) max_attachments: Option<u64>,
-    /// How many producers and consumers there can be at once, 1 to 256 [default: 64]
+    /// Maximum number of producers and consumers, 1 to 256 [default: 64]
     #[arg(long, value_name = "N")]
     pub(crate) max_handles: Option<u64>,
     /// Which side pays for the fence that keeps wake-ups from being lost: both, where a
@@ -76,13 +76,13 @@ pub(crate) struct RingArgs {
     /// machine has membarrier]
     #[arg(long, value_name = "SIDES")]
     pub(crate) wake_fences: Option<Fences>,
-    /// Fault all pages in at attach, if possible
+    /// Prefault all pages when attaching, if possible
     #[arg(long)]
     pub(crate) prefault: bool,
     /// Lock the pages into memory, if possible
     #[arg(long)]
     pub(crate) lock: bool,
-    /// Ask for huge pages, if possible
+    /// Request huge pages, if possible
     #[arg(long)]
     pub(crate) huge_pages: bool,
 }
@@ -94,27 +94,27 @@ Examples:
   shmring serve jobs --socket jobs.socket --kind mpmc --allow-gid 100 --json
   seq 1 9 | shmring send --socket jobs.socket      # in another shell
 
-For peers that are not trusted: the segment has no name, and nobody can change
-its size, so no peer can make another one fault. A peer can still spoil the
-messages. Who is on no list is told so. What counts is the user and the group
-that the kernel names, and users before groups. An observer's `attach` shows
-the segment and can change nothing.
+For untrusted peers: the segment has no name, and its size cannot change, so no
+peer can make another one fault. A peer can still spoil messages. Users that
+are not listed are refused. `serve` uses the user and group ids that the kernel
+reports, and checks users before groups. An observer's `attach` shows the
+segment and cannot change it.
 
-`serve` ends with code 0 on SIGINT, SIGTERM, SIGHUP or SIGQUIT. Those who have
-the segment then go on; it is freed when the last of them ends.")]
+`serve` exits with code 0 on SIGINT, SIGTERM, SIGHUP or SIGQUIT. Attached
+processes go on; the segment is freed when the last of them ends.")]
 pub(crate) struct ServeArgs {
-    /// What descriptions and messages call the segment
+    /// Label of the segment in reports and errors
     pub(crate) name: String,
-    /// Where to offer it; a socket that a server left behind is replaced
+    /// Path of the socket; one that a dead server left is replaced
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: PathBuf,
-    /// Let this user take part, besides the one who serves
+    /// Let this user send and receive, besides the server's own
     #[arg(long = "allow-uid", value_name = "UID")]
     pub(crate) allow_uids: Vec<u32>,
-    /// Let those take part whose primary group this is
+    /// Let users with this primary group send and receive
     #[arg(long = "allow-gid", value_name = "GID")]
     pub(crate) allow_gids: Vec<u32>,
-    /// Let this user look on
+    /// Let this user observe
     #[arg(long = "observer-uid", value_name = "UID")]
     pub(crate) observer_uids: Vec<u32>,
     #[command(flatten)]
@@ -130,15 +130,17 @@ Examples:
   shmring unlink prices orders
   shmring unlink --stale prices
 
-Every name is tried. A name that does not exist makes the code 3. Without
-`--stale` a ring loses its name while it is in use: those attached go on, and
-nobody can join them. With it a segment in use stays as it is, which makes the
-code 7. A process that attaches meanwhile is first, or finds no such name.
+Every name is tried. A name that does not exist makes the exit code 3. Without
+`--stale`, a segment in use loses its name: attached processes go on, and no
+other process can attach. With `--stale`, a segment in use is kept, and the
+exit code is 7. A process that attaches meanwhile either succeeds first or
+finds no such name.
 
 A damaged segment, or one of another version, is removed like any other. A file
-that is not a segment stays, which makes the code 6; `--force` removes it, too.")]
+that is not a segment is kept, and the exit code is 6; `--force` removes it,
+too.")]
 pub(crate) struct UnlinkArgs {
-    /// Only segments that nobody is attached to, sound or damaged
+    /// Remove only segments that no process is attached to, sound or damaged
     #[arg(long)]
     pub(crate) stale: bool,
     /// Remove the name even if its file is not a segment
