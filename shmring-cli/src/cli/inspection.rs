@@ -1,4 +1,4 @@
-//! What can be typed of the verbs that look at segments, or clean up in them.
+//! Arguments and help of the verbs that inspect segments, or reap and collect.
 
 use std::time::Duration;
 

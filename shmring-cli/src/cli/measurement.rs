@@ -1,4 +1,4 @@
-//! What can be typed of the verbs that measure.
+//! Arguments and help of the verbs that measure.
 
 use clap::Args;
 use shmring_bench::cli::{AFTER_HELP, FileCommand, SessionArgs};

@@ -1,4 +1,4 @@
-//! What can be typed of the verbs that attach to segments and move messages.
+//! Arguments and help of the verbs that attach to segments and move messages.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What can be typed, and the help that explains it.
+//! The command line: arguments and help.
 
 mod inspection;
 #[cfg(feature = "bench")]

@@ -1,4 +1,4 @@
-//! From what was typed to what it means: sizes, kinds, durations, modes.
+//! Parsers of argument values: sizes, kinds, durations, modes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What can be typed of the verbs that make segments and remove them.
+//! Arguments and help of the verbs that create and remove segments.
 
 use std::path::PathBuf;
 

@@ -50,7 +50,13 @@ fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
             Err(error) => return Err(error.into()),
         }
     }
-    Err(Stop::new(Exit::Failed, format!("{:?} comes and goes; somebody unlinks it", args.name)))
+    Err(Stop::new(
+        Exit::Failed,
+        format!(
+            "{:?} keeps appearing and vanishing; another process creates and unlinks it",
+            args.name
+        ),
+    ))
 }
 
 fn config(args: &CreateArgs) -> Config {

@@ -90,7 +90,7 @@ fn text(facts: &Served) -> String {
     for (what, ids) in [
         ("also for uid", &facts.allow_uids),
         ("also for gid", &facts.allow_gids),
-        ("to look on for uid", &facts.observer_uids),
+        ("to observe for uid", &facts.observer_uids),
     ] {
         if !ids.is_empty() {
             let ids: Vec<_> = ids.iter().map(u32::to_string).collect();

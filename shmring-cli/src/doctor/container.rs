@@ -26,14 +26,14 @@ fn container(hints: &[String]) -> Finding {
     if hints.is_empty() {
         return Finding::ok(
             CHECK,
-            "nothing looks like a container",
+            "no sign of a container",
             "All processes of this machine see the same segments.",
         );
     }
     Finding::new(
         CHECK,
         Note,
-        format!("this looks like a container: {}", hints.join(", ")),
+        format!("signs of a container: {}", hints.join(", ")),
         "A container has a /dev/shm of its own. Processes in two of them see each other's \
          segments only if they share it.",
     )
@@ -59,7 +59,7 @@ fn pid_namespace(inode: Option<u64>) -> Finding {
             "A participant's pid is the one in its own namespace and may mean nobody, or somebody \
              else, in another. Who is alive does not depend on pids.",
         )
-        .remedy("To find a process by its pid, look in its own container."),
+        .remedy("To find a process by its pid, search in its own container."),
     }
 }
 

@@ -54,7 +54,7 @@ fn membarrier(has_global_barrier: bool) -> Finding {
     const CHECK: &str = "membarrier";
     if has_global_barrier {
         let found = "there is membarrier (global expedited)";
-        return Finding::ok(CHECK, found, "Who sends needs no fence to wake whoever sleeps.");
+        return Finding::ok(CHECK, found, "Senders need no fence to wake sleepers.");
     }
     Finding::new(
         CHECK,
@@ -79,7 +79,7 @@ fn futex_waitv(attempt: &Attempt) -> Finding {
 
 fn ptrace(scope: Option<&str>) -> Finding {
     const CHECK: &str = "ptrace";
-    const MEANS: &str = "Rings never trace. To look into a process that is stuck takes a debugger.";
+    const MEANS: &str = "Rings never trace. Inspecting a stuck process takes a debugger.";
     match scope {
         None | Some("0") => Finding::ok(CHECK, "processes of one user may trace each other", MEANS),
         Some("1") => {

@@ -183,7 +183,7 @@ fn space(directory: &Directory) -> Finding {
             .command("docker run --shm-size=1g ...")
     } else {
         finding
-            .remedy("Remove what nobody uses (`shmring unlink --stale NAME`), or enlarge it:")
+            .remedy("Remove unused segments (`shmring unlink --stale NAME`), or enlarge it:")
             .command(format!("mount -o remount,size=4G {SHM}"))
     }
 }
@@ -215,7 +215,7 @@ fn unnamed_files(attempt: &Attempt) -> Finding {
         Ok(()) => Finding::ok(
             CHECK,
             format!("{SHM} has files without a name (O_TMPFILE)"),
-            "One who dies while making a segment leaves nothing behind.",
+            "A process that dies while it creates a segment leaves nothing behind.",
         ),
         Err(answer) => Finding::new(
             CHECK,
@@ -282,7 +282,7 @@ fn deleted(deleted: &[Deleted]) -> Finding {
         CHECK,
         Warning,
         format!("segments lost their names and are in use: {}", which.join(", ")),
-        "Their memory is taken and nobody can join them. It is free when the last of these \
+        "Their memory is taken and no process can join them. It is free when the last of these \
          processes has ended.",
     )
     .remedy("End or restart those processes; this lists what there is:")

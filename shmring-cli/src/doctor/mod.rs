@@ -1,5 +1,5 @@
-//! What is found out about a machine and a segment. Each check is a pure function of what
-//! was read before, so that tests can show it any machine.
+//! Findings about a machine and a segment. Each check is a pure function of facts that were
+//! read before, so that tests can present any machine to it.
 
 mod container;
 mod kernel;

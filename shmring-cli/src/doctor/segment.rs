@@ -55,11 +55,11 @@ fn header(patient: &Patient) -> Finding {
         ),
         Look::Refused(error @ AttachError::NotFound { .. }) => {
             bad(error.to_string(), "Whoever wants to attach fails, or waits if told to (`--wait`).")
-                .remedy("Create it, or look for what there is:")
+                .remedy("Create it, or list the existing segments:")
                 .command("shmring ls")
         }
         Look::Refused(error @ AttachError::Denied { .. }) => {
-            bad(error.to_string(), "This user can neither use the segment nor look at it.")
+            bad(error.to_string(), "This user can neither use nor observe the segment.")
                 .remedy("Run as its owner, or as one whom its mode lets read and write.")
         }
         Look::Refused(error @ AttachError::NotASegment { .. }) => {
@@ -107,7 +107,7 @@ fn owner(file: &SegmentFile, uid: u32) -> Finding {
             CHECK,
             Warning,
             found,
-            "This user may not write to it, so it cannot join, only look (`shmring ls`).",
+            "This user may not write to it, so it cannot join, only observe (`shmring ls`).",
         )
         .remedy("Let its owner widen the mode, or create it with a wider one:")
         .command("shmring create NAME --mode 0660");
@@ -223,9 +223,9 @@ fn fences(fences: WakeFences, has_global_barrier: bool) -> Finding {
     const CHECK: &str = "wake-fences";
     if fences != WakeFences::Asymmetric {
         let means = "It can be attached where there is no membarrier.";
-        return Finding::ok(CHECK, "both sides fence when a message may wake somebody", means);
+        return Finding::ok(CHECK, "both sides fence for wake-ups", means);
     }
-    let found = "who waits fences for both sides, by membarrier";
+    let found = "waiters fence for both sides, by membarrier";
     if has_global_barrier {
         return Finding::ok(CHECK, found, "Whoever attaches must be allowed to call it.");
     }
@@ -269,11 +269,14 @@ fn name(name: &str, exists: bool, left_behind: &[User]) -> Finding {
         return Finding::ok(
             CHECK,
             "no process is known to use a segment that lost this name",
-            "All who use the name mean the same segment.",
+            "All users of the name mean the same segment.",
         );
     }
-    let other =
-        if exists { "those who attach now get another one" } else { "nobody can join them" };
+    let other = if exists {
+        "processes that attach now get another one"
+    } else {
+        "no process can join them"
+    };
     Finding::new(
         CHECK,
         Warning,

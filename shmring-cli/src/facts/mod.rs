@@ -1,4 +1,4 @@
-//! What can be told about a segment, as data: it becomes JSON as it stands.
+//! Facts about a segment, as data that serializes to the documented JSON.
 
 mod deleted;
 mod participant;

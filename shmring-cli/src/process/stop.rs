@@ -1,4 +1,4 @@
-//! Why a verb ends early, and what the shell is told.
+//! Why a verb ends early, and the exit code that reports it.
 
 use std::fmt::Display;
 use std::io::{self, Write};

@@ -1,4 +1,4 @@
-//! Plain columns, as `ps` and `df` have them.
+//! Aligned columns of text, as those of `ps` and `df`.
 
 use unicode_width::UnicodeWidthStr;
 

@@ -1,4 +1,4 @@
-//! A segment in words, for those who show one in full.
+//! Describes one segment in full, as text.
 
 use crate::facts::{Facts, HolderFacts, ParticipantFacts, Sample, StandstillFacts};
 use crate::report;

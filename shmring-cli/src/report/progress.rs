@@ -1,4 +1,4 @@
-//! Where progress is drawn: a line of stderr, if that is a terminal.
+//! The draw target of progress lines: stderr, if it is a terminal.
 
 use std::io;
 

@@ -1,9 +1,9 @@
 //! A live table of all segments.
 //!
-//! Threads tell what happens (`sources`: keys, signals, looks at the segments), in one small
-//! enum (`event`). One thread takes it into the state (`state`), a pure function of the events,
-//! and draws that (`draw`), a pure function of the state. `screen` is what is done to the
-//! terminal, and undone however all this ends.
+//! Threads (`sources`) send keys, signals and samples of the segments as one enum (`event`).
+//! The main thread updates the state (`state`), a pure function of the events, and draws it
+//! (`draw`), a pure function of the state. `screen` sets up the terminal, and restores it
+//! however the program ends.
 
 mod columns;
 mod draw;

@@ -1,4 +1,4 @@
-//! Attaching to a segment that may have yet to appear.
+//! Attaches to a segment, waiting for its name to appear if asked.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Where messages begin and end in a stream of bytes. Pure: no input, no output.
+//! Message boundaries in a byte stream. Pure: no input, no output.
 
 use std::ops::Range;
 

@@ -1,4 +1,5 @@
-//! stdin in large pieces: a buffer that is filled behind and consumed in front.
+//! Reads stdin in large pieces, into a buffer that is filled at the end and consumed at the
+//! start.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};

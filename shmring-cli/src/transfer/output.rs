@@ -1,4 +1,4 @@
-//! stdout in large pieces, never holding back what could be read.
+//! Writes stdout in large pieces, without delaying available messages.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Write};

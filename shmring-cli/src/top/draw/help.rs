@@ -18,7 +18,7 @@ const KEYS: [(&str, &str); 12] = [
     ("Esc, Left", "back"),
     ("/", "only names with a text"),
     ("Esc", "all names again"),
-    ("+ -", "look less or more often"),
+    ("+ -", "sample less or more often"),
     ("r", "the other way round"),
     ("Ctrl-L", "draw anew"),
     ("Ctrl-Z", "stop; fg goes on"),
