@@ -36,7 +36,7 @@ const APPEAR_INTERVAL: Duration = Duration::from_millis(2);
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 #[must_use]
 pub struct AttachOptions {
     pub(crate) owner: Option<u32>,
@@ -44,6 +44,7 @@ pub struct AttachOptions {
     pub(crate) guard: bool,
     pub(crate) dump: bool,
     pub(crate) timeout: Option<Duration>,
+    metadata: Option<Vec<u8>>,
 }
 
 impl AttachOptions {
@@ -98,6 +99,28 @@ impl AttachOptions {
     /// be nobody else's business.
     pub fn dump(mut self, dump: bool) -> Self {
         self.dump = dump;
+        self
+    }
+
+    /// Refuses a segment whose [metadata](crate::Config::metadata) differ from `metadata`: a
+    /// schema of another version, say.
+    ///
+    /// ```
+    /// use shmring::{AttachError, AttachOptions, Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name = format!("doc-metadata-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let segment = Segment::create(name, &Config::spsc().metadata(b"quote/v1"))?;
+    /// AttachOptions::new().expect_metadata(b"quote/v1").attach(name)?;
+    /// let refused = AttachOptions::new().expect_metadata(b"quote/v2").attach(name);
+    /// assert!(matches!(refused, Err(AttachError::WrongMetadata { found, .. }) if found == b"quote/v1"));
+    /// # Segment::unlink(name)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn expect_metadata(mut self, metadata: impl Into<Vec<u8>>) -> Self {
+        self.metadata = Some(metadata.into());
         self
     }
 
@@ -185,7 +208,7 @@ impl AttachOptions {
     /// What about a segment makes it one not to be trusted. Owner and mode are those of
     /// the opened file, whatever the name means by now.
     pub(crate) fn check(&self, found: &SegmentInfo) -> Result<(), AttachError> {
-        self.check_owner(found)?;
+        self.check_identity(found)?;
         if found.mode & WORLD_WRITABLE != 0 && !self.accept_world_writable {
             let name = found.name.clone();
             return Err(AttachError::WorldWritable { name, mode: found.mode });
@@ -193,12 +216,24 @@ impl AttachOptions {
         Ok(())
     }
 
-    pub(crate) fn check_owner(&self, found: &SegmentInfo) -> Result<(), AttachError> {
+    /// # Errors
+    /// If the owner or the metadata are not those asked for.
+    pub(crate) fn check_identity(&self, found: &SegmentInfo) -> Result<(), AttachError> {
         if let Some(expected) = self.owner
             && expected != found.owner_uid
         {
             let name = found.name.clone();
             return Err(AttachError::WrongOwner { name, expected, found: found.owner_uid });
+        }
+        if let Some(expected) = &self.metadata
+            && *expected != found.metadata
+        {
+            let (name, expected) = (found.name.clone(), expected.clone());
+            return Err(AttachError::WrongMetadata {
+                name,
+                expected,
+                found: found.metadata.clone(),
+            });
         }
         Ok(())
     }

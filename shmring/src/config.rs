@@ -49,16 +49,18 @@ pub struct Config {
     slots: Option<u64>,
     slot_bytes: Option<u64>,
     element: Option<ElementType>,
-    pub(crate) mode: u32,
+    mode: Option<u32>,
     pub(crate) memory: u64,
     pub(crate) fences: Option<WakeFences>,
     pub(crate) guard: bool,
     pub(crate) dump: bool,
-    max_attachments: u64,
-    max_handles: u64,
+    max_attachments: Option<u64>,
+    max_handles: Option<u64>,
     on_progress: Option<OnProgress>,
     payload_align: Option<u64>,
     pub(crate) metadata: Vec<u8>,
+    /// Rings behind the first one; of these, only what describes a ring counts.
+    more_rings: Vec<Self>,
 }
 
 /// What is called while a segment is being made.
@@ -80,16 +82,17 @@ impl Config {
             slots: None,
             slot_bytes: None,
             element: None,
-            mode: DEFAULT_MODE,
+            mode: None,
             memory: 0,
             fences: None,
             guard: false,
             dump: false,
             on_progress: None,
-            max_attachments: DEFAULT_ENTRIES,
-            max_handles: DEFAULT_ENTRIES,
+            max_attachments: None,
+            max_handles: None,
             payload_align: None,
             metadata: Vec::new(),
+            more_rings: Vec::new(),
         }
     }
 
@@ -173,7 +176,7 @@ impl Config {
     /// narrow them. Using it takes both read and write permission. Where everybody may
     /// write, [`Segment::attach`](crate::Segment::attach) refuses unless told to accept it.
     pub fn mode(mut self, mode: u32) -> Self {
-        self.mode = mode;
+        self.mode = Some(mode);
         self
     }
 
@@ -186,13 +189,13 @@ impl Config {
 
     /// How many times the segment can be attached at once, 1 to 256.
     pub fn max_attachments(mut self, max_attachments: u64) -> Self {
-        self.max_attachments = max_attachments;
+        self.max_attachments = Some(max_attachments);
         self
     }
 
     /// How many producers and consumers there can be at once, 1 to 256.
     pub fn max_handles(mut self, max_handles: u64) -> Self {
-        self.max_handles = max_handles;
+        self.max_handles = Some(max_handles);
         self
     }
 
@@ -270,19 +273,41 @@ impl Config {
         Ok(shape.slots().zip(shape.slot_bytes()))
     }
 
+    /// Adds a ring like the first one of `ring`.
+    #[cfg(test)]
+    pub(crate) fn with_ring(mut self, ring: Self) -> Self {
+        self.more_rings.push(ring);
+        self
+    }
+
+    /// The configurations of the rings, in the order of the directory.
+    fn ring_configs(&self) -> impl Iterator<Item = &Self> {
+        std::iter::once(self).chain(&self.more_rings)
+    }
+
+    fn ring_count(&self) -> usize {
+        self.more_rings.len().saturating_add(1)
+    }
+
+    /// The permission bits of the segment.
+    pub(crate) fn mode_bits(&self) -> u32 {
+        self.mode.unwrap_or(DEFAULT_MODE)
+    }
+
     /// The sizes that this configuration comes to.
     pub(crate) fn geometry(&self) -> Result<Geometry, ConfigError> {
-        if self.mode & !MODE_BITS != 0 {
-            return Err(ConfigError::Mode { mode: self.mode });
+        let mode = self.mode_bits();
+        if mode & !MODE_BITS != 0 {
+            return Err(ConfigError::Mode { mode });
         }
         let (bytes, max_bytes) = (self.metadata.len(), MAX_METADATA_BYTES);
         if bytes > max_bytes {
             return Err(ConfigError::Metadata { bytes, max_bytes });
         }
         let geometry = Geometry {
-            attachments: self.max_attachments,
-            handles: self.max_handles,
-            rings: vec![self.shape()?],
+            attachments: self.max_attachments.unwrap_or(DEFAULT_ENTRIES),
+            handles: self.max_handles.unwrap_or(DEFAULT_ENTRIES),
+            rings: self.ring_configs().map(Self::shape).collect::<Result<_, _>>()?,
         };
         geometry.check()?;
         Ok(geometry)
@@ -342,6 +367,9 @@ impl Config {
 fn power_of_two(value: u64, max: u64) -> u64 {
     if (1..=max).contains(&value) { value.next_power_of_two() } else { value }
 }
+
+#[path = "config_fit.rs"]
+mod fit;
 
 #[cfg(test)]
 #[path = "config_tests.rs"]

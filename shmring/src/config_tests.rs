@@ -25,9 +25,10 @@ fn a_configuration_has_its_defaults() {
     assert_eq!(element, Some(<u32 as Element>::TYPE));
     for kind in Kind::ALL {
         let config = Config::new(kind);
-        assert_eq!((config.mode, config.memory), (0o600, 0));
-        assert_eq!((config.max_attachments, config.max_handles), (64, 64));
-        assert_eq!(config.geometry().is_ok(), kind != Kind::Packed);
+        assert_eq!((config.mode_bits(), config.memory), (0o600, 0));
+        let tables =
+            config.geometry().ok().map(|geometry| (geometry.attachments, geometry.handles));
+        assert_eq!(tables, (kind != Kind::Packed).then_some((64, 64)));
     }
 }
 
@@ -199,4 +200,22 @@ fn each_wish_for_memory_is_its_own() {
     assert_eq!(all().prefault(false).memory, 6);
     assert_eq!(all().lock(false).memory, 5);
     assert_eq!(all().huge_pages(false).memory, 3);
+}
+
+/// Catches a ring that is left out, or checked by less than a sole one is.
+#[test]
+fn rings_are_described_one_by_one() {
+    let records = || Config::spsc().capacity_bytes(5000);
+    let config = records().with_ring(Config::mpmc().slots(3).slot_bytes(33));
+    let shapes = config.geometry().unwrap().rings;
+    assert_eq!(
+        shapes.iter().map(|shape| shape.kind()).collect::<Vec<_>>(),
+        [Kind::Spsc, Kind::Mpmc]
+    );
+    assert_eq!((shapes[0].capacity_bytes(), shapes[1].capacity_bytes()), (8192, 4 * 40));
+    let bad = records().with_ring(Config::mpmc().capacity_bytes(4096));
+    assert!(matches!(bad.geometry(), Err(ConfigError::NotForKind { kind: Kind::Mpmc, .. })));
+    let rings = |count: usize| (1..count).fold(records(), |all, _| all.with_ring(records()));
+    assert_eq!(rings(64).geometry().unwrap().rings.len(), 64);
+    assert!(matches!(rings(65).geometry(), Err(ConfigError::Entries { what: "rings", .. })));
 }

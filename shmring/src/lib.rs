@@ -219,7 +219,7 @@ pub use info::{
 };
 pub use lifecycle::find::NameState;
 pub use lifecycle::monitor::Monitor;
-pub use lifecycle::unlink::Unlinked;
+pub use lifecycle::unlink::{UnlinkOnDrop, Unlinked};
 #[doc(hidden)]
 pub use memory::copy::copy_routine;
 pub use observe::{Deleted, Observer, PeekEnd, Peeked, Pending, list, list_deleted};

@@ -29,7 +29,7 @@ use crate::lifecycle::attachment::Attachment;
 use crate::lifecycle::find::{self, NameState};
 use crate::lifecycle::monitor::Monitor;
 use crate::lifecycle::name::Name;
-use crate::lifecycle::unlink::Unlinked;
+use crate::lifecycle::unlink::{UnlinkOnDrop, Unlinked};
 use crate::lifecycle::{create, unlink};
 use crate::memory::MappedRing;
 use crate::sealed;
@@ -74,6 +74,43 @@ impl Segment {
     pub fn create(name: &str, config: &Config) -> Result<Self, CreateError> {
         let name = Name::new(name).map_err(CreateError::Name)?;
         create::create(&name, config).map(Self::of)
+    }
+
+    /// Attaches to the segment of that name, or makes it if there is none: for services of
+    /// which any may start first. Of several that do this at once, one makes the segment and
+    /// the others attach to it.
+    ///
+    /// An existing segment fits if it has everything that `config` sets: the kind and, where
+    /// they were set, sizes, element type, payload alignment, metadata, mode, wake fences and
+    /// table sizes. What `config` leaves unset may be anything, as may what it wishes for its
+    /// pages (prefault, lock, huge pages).
+    ///
+    /// ```
+    /// use shmring::{Config, CreateError, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name = format!("doc-open-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let config = Config::spsc().capacity_bytes(1 << 20).metadata(b"quote/v1");
+    /// let first = Segment::open_or_create(name, &config)?;
+    /// let second = Segment::open_or_create(name, &config)?;
+    /// assert_eq!(second.status()?.attached.len(), 2);
+    ///
+    /// let other = Segment::open_or_create(name, &config.metadata(b"quote/v2"));
+    /// assert!(matches!(other, Err(CreateError::Differs { what: "metadata", .. })));
+    /// # Segment::unlink(name)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`CreateError::Differs`] names the first thing that does not fit.
+    /// [`CreateError::Attach`] if the segment exists and cannot be attached: it is damaged, of
+    /// another version of the format, or another user's. It is left as it is. Else as for
+    /// [`create`](Self::create).
+    pub fn open_or_create(name: &str, config: &Config) -> Result<Self, CreateError> {
+        let name = Name::new(name).map_err(CreateError::Name)?;
+        create::open_or_create(&name, config).map(Self::of)
     }
 
     /// Makes a segment in place of one that nobody is attached to, damaged or not,
@@ -287,6 +324,32 @@ impl Segment {
     /// [`unlink`](Self::unlink).
     pub fn unlink_stale(name: &str) -> Result<Unlinked, UnlinkError> {
         unlink::unlink_stale(&Name::new(name).map_err(UnlinkError::Name)?)
+    }
+
+    /// Returns a guard that removes the segment's name when it is dropped, unless the name
+    /// refers to another segment by then. Those attached go on undisturbed, as after
+    /// [`unlink`](Self::unlink).
+    ///
+    /// The guard keeps the attach alive, as handles do. A process that is killed drops nothing:
+    /// its name stays for a [`Collector`](crate::Collector). In a fork child the guard does
+    /// nothing. Dropping it waits up to 2 s for a process that attaches or replaces; the name
+    /// stays if that process does not finish, or if the system refuses.
+    ///
+    /// ```
+    /// use shmring::{Config, NameState, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let name = format!("doc-unlink-on-drop-{}", std::process::id());
+    /// # let name = name.as_str();
+    /// let segment = Segment::create(name, &Config::spsc())?;
+    /// let guard = segment.unlink_on_drop();
+    /// drop(guard);
+    /// assert_eq!(segment.name_state()?, NameState::Removed);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn unlink_on_drop(&self) -> UnlinkOnDrop {
+        UnlinkOnDrop::new(Arc::clone(&self.attach))
     }
 
     /// What the segment is.

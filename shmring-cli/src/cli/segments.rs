@@ -28,7 +28,7 @@ pub(crate) struct CreateArgs {
     /// Octal permission bits of the segment; the umask is not applied [default: 0600]
     #[arg(long, value_parser = parse::mode)]
     pub(crate) mode: Option<u32>,
-    /// Succeed if a segment with the same kind, sizes and mode exists
+    /// Succeed if a segment with the same kind, sizes, metadata and mode exists
     #[arg(long, conflicts_with = "recreate")]
     pub(crate) exist_ok: bool,
     /// Replace an existing segment if no process is attached to it
@@ -71,6 +71,10 @@ pub(crate) struct RingArgs {
     /// Maximum number of producers and consumers, 1 to 256 [default: 64]
     #[arg(long, value_name = "N")]
     pub(crate) max_handles: Option<u64>,
+    /// Put this text into the segment, for those who attach: the name of a schema, say. At
+    /// most 1024 bytes
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) metadata: Option<String>,
     /// Which side pays for the fence that keeps wake-ups from being lost: both, where a
     /// process that attaches may not call membarrier [default: sleepers-only, where the
     /// machine has membarrier]

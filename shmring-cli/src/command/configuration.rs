@@ -47,6 +47,9 @@ pub(crate) fn config(ring: &RingArgs) -> Config {
     if let Some(handles) = ring.max_handles {
         config = config.max_handles(handles);
     }
+    if let Some(text) = &ring.metadata {
+        config = config.metadata(text.as_bytes());
+    }
     if let Some(fences) = ring.wake_fences {
         config = config.wake_fences(match fences {
             Fences::BothSides => WakeFences::Symmetric,

@@ -74,6 +74,7 @@ fn check_compatible(args: &CreateArgs, config: &Config, found: &SegmentInfo) -> 
         && (args.ring.capacity.is_none() || capacity == Some(found.ring().capacity_bytes))
         && (args.ring.slots.is_none() || slots == found.ring().slots)
         && (args.ring.slot_bytes.is_none() || slot_bytes == found.ring().slot_bytes)
+        && args.ring.metadata.as_ref().is_none_or(|text| text.as_bytes() == found.metadata)
         && args.mode.is_none_or(|asked| asked == found.mode);
     if is_so {
         return Ok(());

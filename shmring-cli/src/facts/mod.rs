@@ -11,6 +11,7 @@ use std::fmt::Display;
 use serde::Serialize;
 use shmring::{ElementType, Participant, SegmentInfo, Status};
 
+use crate::hex;
 use crate::report;
 pub(crate) use deleted::open_deleted;
 pub(crate) use participant::{HolderFacts, ParticipantFacts, brief};
@@ -71,6 +72,10 @@ pub(crate) struct SegmentFacts {
     pub(crate) element: Option<ElementFacts>,
     pub(crate) max_message_bytes: u64,
     pub(crate) total_bytes: u64,
+    /// What the creator put into the segment. Absent if it is empty, or no text.
+    pub(crate) metadata: Option<String>,
+    /// The same in hexadecimal. Absent if it is empty, or text.
+    pub(crate) metadata_hex: Option<String>,
     /// Octal, as chmod takes it.
     pub(crate) mode: String,
     pub(crate) owner_uid: u32,
@@ -81,6 +86,7 @@ pub(crate) struct SegmentFacts {
 
 impl SegmentFacts {
     pub(crate) fn of(description: &SegmentInfo) -> Self {
+        let metadata = String::from_utf8(description.metadata.clone());
         Self {
             name: description.name.clone(),
             kind: description.ring().kind.to_string(),
@@ -90,6 +96,8 @@ impl SegmentFacts {
             element: description.ring().element.map(ElementFacts::of),
             max_message_bytes: description.ring().max_message_bytes,
             total_bytes: description.total_bytes,
+            metadata: metadata.clone().ok().filter(|text| !text.is_empty()),
+            metadata_hex: metadata.err().map(|error| hex::digits(error.as_bytes())),
             mode: format!("{:04o}", description.mode),
             owner_uid: description.owner_uid,
             created_at: humantime::format_rfc3339_millis(description.created).to_string(),
@@ -115,13 +123,20 @@ impl SegmentFacts {
 
     /// Rows for people.
     pub(crate) fn rows(&self) -> Vec<(&'static str, String)> {
-        vec![
+        let mut rows = vec![
             ("name", report::printable(&self.name)),
             ("ring", self.summary()),
             ("memory", format!("{} bytes in all", self.total_bytes)),
             ("created", format!("{} by pid {}", self.created_at, self.creator_pid)),
             ("owner", format!("uid {}", self.owner_uid)),
-        ]
+        ];
+        if let Some(text) = &self.metadata {
+            rows.push(("metadata", report::printable(text)));
+        }
+        if let Some(digits) = &self.metadata_hex {
+            rows.push(("metadata", format!("0x{digits}")));
+        }
+        rows
     }
 
     /// As few words as fit into a table.

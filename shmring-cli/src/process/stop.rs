@@ -87,6 +87,7 @@ pub(crate) fn attach_exit(error: &AttachError) -> Exit {
         | AttachError::Incompatible { .. }
         | AttachError::CorruptHeader { .. } => Exit::Corrupt,
         AttachError::Denied { .. }
+        | AttachError::WrongMetadata { .. }
         | AttachError::WrongOwner { .. }
         | AttachError::WorldWritable { .. }
         | AttachError::Leased { .. }
@@ -139,7 +140,9 @@ impl From<CreateError> for Stop {
     fn from(error: CreateError) -> Self {
         let exit = match &error {
             CreateError::Name(_) | CreateError::Config(_) => Exit::Usage,
-            CreateError::Exists { .. } | CreateError::InUse { .. } => Exit::Taken,
+            CreateError::Exists { .. }
+            | CreateError::Differs { .. }
+            | CreateError::InUse { .. } => Exit::Taken,
             CreateError::Attach(attach) => attach_exit(attach),
             CreateError::Denied { .. }
             | CreateError::NoSpace { .. }

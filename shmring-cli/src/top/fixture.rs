@@ -35,6 +35,8 @@ fn sample_of(name: &str) -> Sample {
                 element: None,
                 max_message_bytes: SLOT_BYTES - 8,
                 total_bytes: 32768,
+                metadata: None,
+                metadata_hex: None,
                 mode: "0600".to_owned(),
                 owner_uid: 1000,
                 created_at: "2026-11-28T04:07:22.998Z".to_owned(),

@@ -82,7 +82,7 @@ fn in_time<T, E: Into<Stop>>(
     };
     let patience = Patience::new(Some(wait));
     loop {
-        match attempt(&options.timeout(patience.slice())) {
+        match attempt(&options.clone().timeout(patience.slice())) {
             Err(error) if is_early(&error) && !patience.is_over() => signals.check()?,
             result => return result.map_err(Into::into),
         }

@@ -213,3 +213,23 @@ fn a_corrupt_ring() {
     let json = run(&["stat", &name.0, "--interval", "0s", "--json"]).expect_code(6).json();
     assert_eq!(json["standstill"]["kind"], "corrupt");
 }
+
+// Catches metadata that are shown by some commands only, or obeyed by the terminal, and
+// `--exist-ok` that takes a segment with other metadata.
+#[test]
+fn metadata_are_shown() {
+    let name = Name::new();
+    run(&["create", &name.0, "--metadata", "quote/v1\u{1b}"]).expect_code(0);
+    for verb in ["stat", "attach"] {
+        let text = run(&[verb, &name.0]).expect_code(0).text();
+        expect_parts(&text, &["metadata", "quote/v1\\u{1b}"]);
+        let facts = run(&[verb, &name.0, "--json"]).expect_code(0).json();
+        assert_eq!(facts["metadata"], "quote/v1\u{1b}");
+        assert_eq!(facts["metadata_hex"], Value::Null);
+    }
+    run(&["create", &name.0, "--exist-ok"]).expect_code(0);
+    run(&["create", &name.0, "--exist-ok", "--metadata", "v2"]).expect_code(7);
+    run(&["create", &name.0, "--recreate", "--metadata", &"x".repeat(1025)])
+        .expect_code(2)
+        .expect_stderr("at most 1024");
+}

@@ -22,6 +22,7 @@ pub use join::{JoinError, WrongType};
 pub use monitor::MonitorError;
 pub use offer::{OfferError, ReceiveError, ShareError};
 pub use peek::PeekError;
+pub(crate) use segment::quoted;
 pub use segment::{AttachError, CreateError, UnlinkError};
 pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
 

@@ -18,6 +18,18 @@ pub enum CreateError {
         /// The segment's name.
         name: String,
     },
+    /// There is a segment of that name, and something that the configuration sets is different
+    /// in it.
+    Differs {
+        /// The segment's name.
+        name: String,
+        /// What differs.
+        what: &'static str,
+        /// What the segment has, in words.
+        found: String,
+        /// What the configuration sets, in words.
+        wanted: String,
+    },
     /// The segment to be replaced is in use.
     InUse {
         /// The segment's name.
@@ -79,6 +91,11 @@ impl fmt::Display for CreateError {
             Self::Exists { name } => {
                 write!(f, "{name:?} exists; attach to it, recreate it, or choose another name")
             }
+            Self::Differs { name, what, found, wanted } => write!(
+                f,
+                "{name:?} exists, but its {what} is {found}, not {wanted}; attach to it as it is, \
+                 recreate it, or choose another name"
+            ),
             Self::InUse { name, by } => {
                 write!(f, "{name:?} is in use")?;
                 for (i, participant) in by.iter().enumerate() {
@@ -131,6 +148,25 @@ impl std::error::Error for CreateError {
     }
 }
 
+impl From<AttachError> for CreateError {
+    fn from(error: AttachError) -> Self {
+        Self::Attach(error)
+    }
+}
+
+/// The most bytes of metadata that a message shows.
+const MAX_SHOWN_BYTES: usize = 64;
+
+/// Bytes for a message, as a string literal has them.
+pub(crate) fn quoted(bytes: &[u8]) -> String {
+    match bytes.get(..MAX_SHOWN_BYTES) {
+        Some(start) if start.len() < bytes.len() => {
+            format!("\"{}...\" ({} bytes)", start.escape_ascii(), bytes.len())
+        }
+        _ => format!("\"{}\"", bytes.escape_ascii()),
+    }
+}
+
 /// Why a segment was not attached. Nothing of it was changed.
 #[derive(Debug)]
 pub enum AttachError {
@@ -165,6 +201,15 @@ pub enum AttachError {
         expected: u32,
         /// The uid of the owner.
         found: u32,
+    },
+    /// The segment carries other metadata than the ones asked for.
+    WrongMetadata {
+        /// The segment's name.
+        name: String,
+        /// The metadata asked for.
+        expected: Vec<u8>,
+        /// What the segment carries.
+        found: Vec<u8>,
     },
     /// Everybody may write to the segment, and that was not accepted.
     WorldWritable {
@@ -257,6 +302,13 @@ impl fmt::Display for AttachError {
                 f,
                 "{name:?} belongs to uid {found}, not to uid {expected}; somebody else made it"
             ),
+            Self::WrongMetadata { name, expected, found } => write!(
+                f,
+                "the metadata of {name:?} are {}, not {}; use the program that fits the segment, \
+                 or create the segment anew",
+                quoted(found),
+                quoted(expected)
+            ),
             Self::WorldWritable { name, mode } => write!(
                 f,
                 "{name:?} can be written to by everybody (mode {mode:#o}); accept that, or let \
@@ -268,6 +320,12 @@ impl fmt::Display for AttachError {
                  that was created sealed"
             ),
             Self::NotASegment { name, why } => write!(f, "{name:?} is no shmring segment: {why}"),
+            Self::Incompatible { name, what: "version", found, expected } => write!(
+                f,
+                "{name:?} has version {found} of the format, and this program reads version \
+                 {expected}; drain it with the shmring that made it, then unlink it and create it \
+                 anew"
+            ),
             Self::Incompatible { name, what, found, expected } => write!(
                 f,
                 "{name:?} is incompatible: its {what} is {found:#x}, this program's is \

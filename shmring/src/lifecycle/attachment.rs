@@ -49,9 +49,18 @@ pub(crate) struct Attachment {
 impl Attachment {
     /// Attaches to the segment of that name, if it is one to be trusted.
     pub(crate) fn by_name(name: &Name, options: &AttachOptions) -> Result<Arc<Self>, AttachError> {
+        Self::by_name_if(name, options, |found| options.check(&found.info))
+    }
+
+    /// The same, if `check` finds nothing wrong with the segment.
+    pub(crate) fn by_name_if<E: From<AttachError>>(
+        name: &Name,
+        options: &AttachOptions,
+        check: impl Fn(&Found) -> Result<(), E>,
+    ) -> Result<Arc<Self>, E> {
         for _ in 0..MAX_REPLACED {
             let found = find(name, true)?;
-            options.check(&found.info)?;
+            check(&found)?;
             let lock = LifecycleLock::shared(&found.file, name)?;
             if !is_linked(&found.file, name)? {
                 // Replaced between open and lock: the name means another segment now.
@@ -64,9 +73,10 @@ impl Attachment {
                 attach.mapping.include_in_dumps();
             }
             let attach = attach.enter(memory);
-            return attach.check_whole(name).map(|()| Arc::new(attach));
+            attach.check_whole(name)?;
+            return Ok(Arc::new(attach));
         }
-        Err(AttachError::Busy { name: name.to_owned() })
+        Err(AttachError::Busy { name: name.to_owned() }.into())
     }
 
     /// Maps the segment and takes a token, which from then on only the mapping holds: a

@@ -39,6 +39,28 @@ pub(crate) fn create(name: &Name, config: &Config) -> Result<Arc<Attachment>, Cr
     Ok(Arc::new(attach))
 }
 
+/// Attaches to the segment of that name if the configuration fits, or makes it.
+pub(crate) fn open_or_create(name: &Name, config: &Config) -> Result<Arc<Attachment>, CreateError> {
+    config.geometry().map_err(CreateError::Config)?;
+    let options = config.attach_options();
+    let check = |found: &Found| {
+        options.check(&found.info)?;
+        config.check_fit(&found.header.geometry, &found.info)
+    };
+    // Each round in which neither succeeds, somebody made the segment and somebody removed it.
+    for _ in 0..MAX_RACES {
+        match Attachment::by_name_if(name, &options, check) {
+            Err(CreateError::Attach(AttachError::NotFound { .. })) => {}
+            result => return result,
+        }
+        match create(name, config) {
+            Err(CreateError::Exists { .. }) => {}
+            result => return result,
+        }
+    }
+    Err(CreateError::Attach(AttachError::Busy { name: name.to_owned() }))
+}
+
 fn link(unnamed: &Unnamed, name: &Name) -> Result<(), CreateError> {
     unnamed.link(name.as_str()).map_err(|error| match Errno::from_raw(error.errno()) {
         Errno::EEXIST => CreateError::Exists { name: name.to_owned() },
@@ -68,8 +90,14 @@ fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attachment), CreateEr
     let free_bytes = shm::free_bytes(unnamed.file(), name.as_str()).map_err(CreateError::Os)?;
     let file = unnamed.file().try_clone();
     let file = file.map_err(|e| CreateError::Os(OsError::new("dup", &object, e)))?;
-    fill(&file, name, &Room { object: &object, free_bytes, mode: config.mode }, config, &header)?;
-    Ok((unnamed, enter(file, name, config, config.mode, header)?))
+    fill(
+        &file,
+        name,
+        &Room { object: &object, free_bytes, mode: config.mode_bits() },
+        config,
+        &header,
+    )?;
+    Ok((unnamed, enter(file, name, config, config.mode_bits(), header)?))
 }
 
 /// What the header of a new segment says.

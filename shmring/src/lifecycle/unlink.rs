@@ -2,11 +2,13 @@
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
 
 use nix::errno::Errno;
 
 use crate::error::{AttachError, OsError, UnlinkError};
 use crate::info::Participant;
+use crate::lifecycle::attachment::Attachment;
 use crate::lifecycle::find::{find, is_named, open, segment_or_not};
 use crate::lifecycle::lock::{LifecycleLock, is_in_use};
 use crate::lifecycle::name::Name;
@@ -26,6 +28,39 @@ pub enum Unlinked {
         /// Who is attached, as far as the segment can be read.
         by: Vec<Participant>,
     },
+}
+
+/// Removes the name of a segment when it is dropped: see
+/// [`Segment::unlink_on_drop`](crate::Segment::unlink_on_drop).
+#[derive(Debug)]
+#[must_use = "dropping it removes the name at once"]
+pub struct UnlinkOnDrop {
+    attach: Arc<Attachment>,
+}
+
+impl UnlinkOnDrop {
+    pub(crate) fn new(attach: Arc<Attachment>) -> Self {
+        Self { attach }
+    }
+}
+
+impl Drop for UnlinkOnDrop {
+    fn drop(&mut self) {
+        if self.attach.mapping().is_forked() {
+            return;
+        }
+        // Nobody is there to handle an error: the name stays.
+        if let Ok(name) = Name::new(&self.attach.info.name) {
+            let _ = self.attach.ask(|file| Ok(unlink_own(file, &name)));
+        }
+    }
+}
+
+/// Removes the name if it refers to the segment in `file`. Unlike [`unlink`], this never goes on
+/// without the lock, which keeps the name from being given to another segment meanwhile.
+fn unlink_own(file: &File, name: &Name) -> Result<(), UnlinkError> {
+    let _lock = LifecycleLock::exclusive(file, name).map_err(refused)?;
+    if is_named(file, name) { remove(name) } else { Ok(()) }
 }
 
 /// Removes the name of a segment: sound, damaged or of another version. Those attached go

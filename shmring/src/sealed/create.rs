@@ -45,7 +45,7 @@ pub(crate) fn create(label: &Name, config: &Config) -> Result<Arc<Attachment>, C
     }
     let header = header(config)?;
     let file = memfd::create(label.as_str()).map_err(CreateError::Os)?;
-    let mode = config.mode | READABLE;
+    let mode = config.mode_bits() | READABLE;
     let object = memfd::object(label.as_str());
     // The file system of these files has no limit of its own.
     let room = Room { object: &object, free_bytes: u64::MAX, mode };
@@ -61,7 +61,7 @@ pub(crate) fn attach(fd: OwnedFd, options: &AttachOptions) -> Result<Arc<Attachm
         return Err(AttachError::Denied { name: name.to_owned() });
     }
     let found = open_given(given, &name, true)?;
-    options.check_owner(&found.info)?;
+    options.check_identity(&found.info)?;
     let forks = fork::hold().map_err(AttachError::Os)?;
     hold(found, options, &name, forks)
 }
@@ -88,7 +88,7 @@ pub(crate) fn hold(
 pub(crate) fn observe(fd: OwnedFd, options: &AttachOptions) -> Result<Observer, AttachError> {
     let (given, name) = given(fd);
     let found = open_given(given, &name, false)?;
-    options.check_owner(&found.info)?;
+    options.check_identity(&found.info)?;
     Observer::of(found, options)
 }
 

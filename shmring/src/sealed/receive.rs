@@ -82,7 +82,7 @@ fn open(
     let first = files.next().ok_or_else(|| protocol(path, "no file came with its greeting"))?;
     let found = examine(first, name, &memfd::object(name.as_str()));
     let found = Found { more: files.collect(), ..found.map_err(ReceiveError::Attach)? };
-    options.check_owner(&found.info).map_err(ReceiveError::Attach)?;
+    options.check_identity(&found.info).map_err(ReceiveError::Attach)?;
     Ok(found)
 }
 

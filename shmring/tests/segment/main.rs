@@ -10,6 +10,7 @@ mod files;
 mod kinds;
 mod names;
 mod observe;
+mod opening;
 mod peeking;
 mod permissions;
 mod recreate;
