@@ -59,7 +59,7 @@ impl Segment {
 }
 
 impl Consumer {
-    fn new(endpoint: RecvEndpoint) -> Result<Self, JoinError> {
+    pub(crate) fn new(endpoint: RecvEndpoint) -> Result<Self, JoinError> {
         Ok(Self { endpoint, scratch: Scratch::default(), not_sync: PhantomData })
     }
 

@@ -463,3 +463,7 @@ impl Segment {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "segment_tests.rs"]
+mod tests;

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &PeekArgs) -> Result<(), Stop> {
     let max_bytes = usize::try_from(args.bytes).unwrap_or(usize::MAX);
     let peeked = observer.peek(args.messages, max_bytes).map_err(|error| match error {
         PeekError::Failed(fault) => Stop::fault(name, &fault),
-        PeekError::Os(error) => Stop::new(Exit::Failed, format!("{name:?}: {error}")),
+        error => Stop::new(Exit::Failed, format!("{name:?}: {error}")),
     })?;
     let Peeked { messages, missed, end } = peeked;
     let facts = Peek {

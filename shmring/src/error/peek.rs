@@ -7,6 +7,13 @@ use super::{Fault, OsError};
 /// Why no messages could be looked at.
 #[derive(Debug)]
 pub enum PeekError {
+    /// The segment has no ring of that index.
+    NoRing {
+        /// The index asked for.
+        ring: usize,
+        /// How many rings the segment has.
+        rings: usize,
+    },
     /// Nothing can be done with this observer any more.
     Failed(Fault),
     /// A call failed.
@@ -16,6 +23,12 @@ pub enum PeekError {
 impl fmt::Display for PeekError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NoRing { ring, rings } => {
+                write!(
+                    f,
+                    "the segment has {rings} rings, so none of index {ring}; indices begin at 0"
+                )
+            }
             Self::Failed(fault) => fault.fmt(f),
             Self::Os(error) => error.fmt(f),
         }
@@ -25,6 +38,7 @@ impl fmt::Display for PeekError {
 impl std::error::Error for PeekError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
+            Self::NoRing { .. } => None,
             Self::Failed(fault) => Some(fault),
             Self::Os(error) => Some(error),
         }

@@ -87,13 +87,26 @@ impl Observer {
     /// # Errors
     /// See [`PeekError`].
     pub fn peek(&self, max_messages: usize, max_bytes: usize) -> Result<Peeked, PeekError> {
+        self.peek_ring(0, max_messages, max_bytes)
+    }
+
+    /// As [`peek`](Self::peek), of the ring of that index among
+    /// [`SegmentInfo::rings`](crate::SegmentInfo::rings).
+    ///
+    /// # Errors
+    /// [`PeekError::NoRing`] if the segment has fewer rings; else as for `peek`.
+    pub fn peek_ring(
+        &self,
+        ring: usize,
+        max_messages: usize,
+        max_bytes: usize,
+    ) -> Result<Peeked, PeekError> {
         self.mapping.check().map_err(PeekError::Failed)?;
         let look = self.probe.look().map_err(PeekError::Os)?;
         let file = look.file().map_err(PeekError::Os)?;
         let map = self.geometry.map();
-        let ring = Shadow::new(&self.mapping, &self.geometry, 0).zip(map.rings.first());
-        // A geometry that was checked has a ring.
-        let (shadow, offsets) = ring.ok_or(PeekError::Failed(Fault::Truncated))?;
+        let found = Shadow::new(&self.mapping, &self.geometry, ring).zip(map.rings.get(ring));
+        let (shadow, offsets) = found.ok_or(PeekError::NoRing { ring, rings: map.rings.len() })?;
         let copier = Copier { file, data: offsets.data, max_bytes };
         let shape = shadow.shape();
         let most = shape.slots().unwrap_or(shape.capacity_bytes() / WORD_BYTES);

@@ -4,7 +4,8 @@ use std::fmt::{self, Write};
 use std::time::UNIX_EPOCH;
 
 use shmring::{
-    ElementType, Holder, Observer, Participant, PeekEnd, Peeked, RingInfo, Role, Status, WakeFences,
+    ElementType, Holder, Observer, Participant, PeekEnd, Peeked, RingInfo, RingStatus, Role,
+    WakeFences,
 };
 
 pub(crate) fn listing(name: &str) -> String {
@@ -44,20 +45,24 @@ fn write_to(text: &mut String, observer: &Observer) -> fmt::Result {
         writeln!(text, "metadata {hex}")?;
     }
     // Before the status: what is sent in between is not behind its tail.
-    let peeked = observer.peek(usize::MAX, usize::MAX).unwrap();
+    let peek = |ring| observer.peek_ring(ring, usize::MAX, usize::MAX).unwrap();
+    let peeked: Vec<_> = (0..is.rings.len()).map(peek).collect();
     let status = observer.status().unwrap();
     writeln!(text, "repairs {}", status.repairs)?;
     for attached in &status.attached {
         writeln!(text, "attached {}", participant(attached))?;
     }
-    write_ring(text, 0, is.ring(), &status, &peeked)
+    let rings = is.rings.iter().zip(&status.rings).zip(&peeked).enumerate();
+    rings
+        .map(|(index, ((is, status), peeked))| (index, is, status, peeked))
+        .try_for_each(|(index, is, status, peeked)| write_ring(text, index, is, status, peeked))
 }
 
 fn write_ring(
     text: &mut String,
     index: usize,
     is: &RingInfo,
-    status: &Status,
+    status: &RingStatus,
     peeked: &Peeked,
 ) -> fmt::Result {
     writeln!(text, "ring {index} kind {}\ncapacity {}", is.kind, is.capacity_bytes)?;
@@ -70,19 +75,14 @@ fn write_ring(
     }
     writeln!(text, "payloads at multiples of {}", is.payload_align_bytes)?;
     writeln!(text, "max message {}", is.max_message_bytes)?;
-    writeln!(text, "head {} tail {}", status.ring().head, status.ring().tail)?;
-    writeln!(
-        text,
-        "received {} tombstones {}",
-        status.ring().messages_received,
-        status.ring().tombstones
-    )?;
-    writeln!(text, "resolved {}", status.ring().resolved)?;
-    let (producers, consumers) = (status.ring().producers_so_far, status.ring().consumers_so_far);
+    writeln!(text, "head {} tail {}", status.head, status.tail)?;
+    writeln!(text, "received {} tombstones {}", status.messages_received, status.tombstones)?;
+    writeln!(text, "resolved {}", status.resolved)?;
+    let (producers, consumers) = (status.producers_so_far, status.consumers_so_far);
     writeln!(text, "producers so far {producers} consumers so far {consumers}")?;
-    writeln!(text, "closed {}", u8::from(status.ring().closed))?;
+    writeln!(text, "closed {}", u8::from(status.closed))?;
     for role in [Role::Producer, Role::Consumer] {
-        status.ring().holders_of(role).try_for_each(|holder| write_holder(text, holder))?;
+        status.holders_of(role).try_for_each(|holder| write_holder(text, holder))?;
     }
     for message in &peeked.messages {
         write!(text, "message {} to {}: ", message.start, message.end)?;
@@ -90,7 +90,7 @@ fn write_ring(
         writeln!(text)?;
     }
     let (end, position) = match peeked.end {
-        PeekEnd::Empty => ("empty", status.ring().tail),
+        PeekEnd::Empty => ("empty", status.tail),
         PeekEnd::InFlight { position } => ("in flight", position),
         PeekEnd::Corrupt(corrupt) => ("corrupt", corrupt.position),
         PeekEnd::Outrun | PeekEnd::Limit => ("outrun", 0),

@@ -19,6 +19,9 @@ pub(crate) struct Scene {
 
 /// Where the parts of all of them lie: two attaches, four handles.
 const HANDLES: usize = 12_288;
+/// A segment with two rings, which a unit test of the library makes: nothing else can.
+pub(crate) const TWO_RINGS: &str = "two";
+
 const CONTROL: usize = HANDLES + 4 * 256;
 pub(crate) const DATA: usize = 16_384;
 
@@ -76,6 +79,11 @@ pub(crate) const ALL: [Scene; 5] = [
         open: &[data(36, 72), data(96, 4096)],
     },
 ];
+
+/// The names of all golden files.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    ALL.iter().map(|scene| scene.name).chain([TWO_RINGS])
+}
 
 fn config(kind: Kind) -> Config {
     small(Config::new(kind))

@@ -6,7 +6,7 @@ use std::ops::Range;
 use crate::common::{Name, watchdog};
 use crate::image::{dump, golden, normalise, path, place};
 use crate::listing::listing;
-use crate::scenes::{ALL, Scene};
+use crate::scenes::{ALL, Scene, TWO_RINGS};
 
 /// How large a file in the sources may be.
 const MAX_DUMP_BYTES: usize = 20 << 10;
@@ -34,6 +34,10 @@ fn zero(image: &mut [u8], ranges: &[Range<usize>]) {
 #[test]
 fn todays_segments_have_the_bytes_of_the_golden_ones() {
     let _watchdog = watchdog("todays_segments_have_the_bytes_of_the_golden_ones");
+    if std::env::var_os("SHMRING_WRITE_GOLDEN").is_some() {
+        let text = listing(&place(&golden(TWO_RINGS)));
+        fs::write(path(&format!("{TWO_RINGS}.txt")), text).unwrap();
+    }
     for scene in &ALL {
         if std::env::var_os("SHMRING_WRITE_GOLDEN").is_some() {
             write(scene);
