@@ -9,7 +9,8 @@ use std::process::{Command, id};
 use std::{collections::BTreeSet, env, error::Error, time::Duration};
 
 use nix::sys::signal::{Signal, raise};
-use shmring::{Config, Observer, Pending, RecvError, Segment};
+use shmring::observe::Pending;
+use shmring::{Config, Observer, RecvError, Segment};
 
 const JOBS: u64 = 200;
 type Job = u64;

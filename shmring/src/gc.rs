@@ -38,7 +38,8 @@ use crate::sys::{fork, shm, token};
 /// holds messages which nobody received, unless [`unread`](Self::unread) is set.
 ///
 /// ```
-/// use shmring::{Collector, Config, Fate, Segment};
+/// use shmring::gc::Fate;
+/// use shmring::{Collector, Config, Segment};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let name = format!("doc-collector-{}", std::process::id());
@@ -64,6 +65,7 @@ pub struct Collector {
 
 /// What a collector found at a name, and did.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Collected {
     /// What the segment is, or was.
     pub info: SegmentInfo,
@@ -75,6 +77,7 @@ pub struct Collected {
 
 /// What a collector does with a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fate {
     /// Nothing: everybody in it is alive, or it waits for whoever comes, or it is another
     /// user's.

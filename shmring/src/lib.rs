@@ -35,9 +35,10 @@
 //!
 //! # Segments and handles
 //!
-//! A *segment* is a piece of shared memory with one ring in it. [`Segment::create`] makes one
-//! with a name, which is a POSIX shared memory object, a file in `/dev/shm`: it stays, with the
-//! messages in it, until somebody [unlinks](Segment::unlink) the name and all have left.
+//! A *segment* is a piece of shared memory with a ring in it. [`Segment::create`] makes one with a
+//! name, and [`Segment::open_or_create`] attaches to it if it is there. The name is that of a
+//! POSIX shared memory object, a file in `/dev/shm`: it stays, with the messages in it, until
+//! somebody [unlinks](Segment::unlink) the name and all have left.
 //! [`Segment::create_sealed`] makes one without a name, to be passed on as a descriptor or
 //! [offered](Segment::offer) at a socket, for users who do not trust each other.
 //!
@@ -153,6 +154,22 @@
 //! those that lost their names and are still in use. A [`Collector`] removes what the dead have
 //! left and nobody came back to. The program `shmring` does all of that in a shell.
 //!
+//! # Modules
+//!
+//! The types that most programs name are at the root, and all errors. What their verbs give back
+//! is in the module of the verb, as its names say little alone:
+//!
+//! | module | has |
+//! |---|---|
+//! | [`error`] | every error, and what they hold |
+//! | [`info`] | what segments, rings and participants are and do: [`Front`](info::Front), [`Holder`](info::Holder), [`Obtained`](info::Obtained), [`Process`](info::Process) |
+//! | [`observe`] | observers: [`Pending`](observe::Pending) messages, [`PeekEnd`](observe::PeekEnd) |
+//! | [`sealed`] | segments without a name: the [`Visit`](sealed::Visit) of a client, its [`Outcome`](sealed::Outcome), the [`Access`](sealed::Access) it has |
+//! | [`gc`] | collectors: what was [`Collected`](gc::Collected), and its [`Fate`](gc::Fate) |
+//! | [`typed`], [`packed`] | handles for values of one type |
+//!
+//! Enums and structs that may grow are `#[non_exhaustive]`.
+//!
 //! # How it is built
 //!
 //! `docs/design.md`, in the repository, has the map of the layers, which a test checks against
@@ -184,7 +201,7 @@ pub mod error;
 mod format;
 pub mod gc;
 mod guards;
-mod info;
+pub mod info;
 mod iter;
 mod lifecycle;
 mod memory;
@@ -211,20 +228,20 @@ pub use error::{
     NameError, OfferError, OsError, PeekError, ReceiveError, RecvError, Role, SendError,
     ShareError, TryRecvError, TrySendError, UnlinkError, WrongType,
 };
-pub use gc::{Collected, Collector, Fate};
+pub use gc::Collector;
 pub use guards::{Lookahead, Message, Peek, Reservation};
 pub use info::{
-    ElementType, Front, Holder, Kind, Obtained, Participant, PidNamespace, Process, ProcessState,
-    RingInfo, RingStatus, SegmentInfo, Stall, Status, TypeName, WakeFences,
+    ElementType, Kind, Participant, PidNamespace, ProcessState, RingInfo, RingStatus, SegmentInfo,
+    Stall, Status, TypeName, WakeFences,
 };
 pub use lifecycle::find::NameState;
 pub use lifecycle::monitor::Monitor;
 pub use lifecycle::unlink::{UnlinkOnDrop, Unlinked};
 #[doc(hidden)]
 pub use memory::copy::copy_routine;
-pub use observe::{Deleted, Observer, PeekEnd, Peeked, Pending, list, list_deleted};
+pub use observe::{Deleted, Observer, Peeked, list, list_deleted};
 pub use producer::Producer;
-pub use sealed::{Access, AllowList, Offer, Outcome, Visit};
+pub use sealed::{AllowList, Offer};
 pub use segment::Segment;
 pub use stream::{Reader, Writer};
 

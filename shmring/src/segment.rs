@@ -265,8 +265,8 @@ impl Segment {
         self.attach.share(true).map(OwnedFd::from)
     }
 
-    /// As [`share`](Self::share), but for reading only: for an [`Observer`]. A process of
-    /// the segment's owner can open it for writing nevertheless.
+    /// As [`share`](Self::share), but for reading only: for an [`Observer`](crate::Observer). A
+    /// process of the segment's owner can open it for writing nevertheless.
     ///
     /// # Errors
     /// See [`ShareError`].
@@ -302,8 +302,8 @@ impl Segment {
     /// in it are lost.
     ///
     /// Whoever attaches at the same time is either first, and the segment stays, or finds
-    /// no such name. An [`Observer`] is not attached. Waits up to 2 s for one who attaches
-    /// or replaces.
+    /// no such name. An [`Observer`](crate::Observer) is not attached. Waits up to 2 s for one
+    /// who attaches or replaces.
     ///
     /// ```
     /// use shmring::{Config, Segment, Unlinked};

@@ -1,7 +1,8 @@
 //! `shmring gc`: cleans up behind the dead, and removes what they abandoned.
 
 use serde::Serialize;
-use shmring::{AttachError, CollectError, Collected, Collector, Fate, Fault};
+use shmring::gc::{Collected, Fate};
+use shmring::{AttachError, CollectError, Collector, Fault};
 
 use crate::cli::GcArgs;
 use crate::facts::{ParticipantFacts, used};
@@ -108,13 +109,14 @@ fn is_left_alone(error: &CollectError) -> bool {
 
 impl SegmentFate {
     fn of(collected: &Collected) -> Self {
-        let Collected { info, status, fate: done } = collected;
+        let Collected { info, status, fate: done, .. } = collected;
         let (fate, because) = match done {
             Fate::Kept => ("kept", None),
             Fate::KeptUnread => ("kept", Some("unread")),
             Fate::Cleaned => ("cleaned", None),
             Fate::Removed => ("removed", Some("abandoned")),
             Fate::RemovedUnattached => ("removed", Some("unattached")),
+            _ => ("examined", None),
         };
         let (alive, dead): (Vec<_>, Vec<_>) = status.attached.iter().partition(|one| one.alive);
         Self {
@@ -162,6 +164,7 @@ impl SegmentFate {
             Fate::Cleaned => format!("{clean} up in {name} behind {dead}\n"),
             Fate::Removed => format!("{remove} {name}: abandoned by {dead}{lost}\n"),
             Fate::RemovedUnattached => format!("{remove} {name}: unattached{lost}\n"),
+            _ => format!("examined {name}\n"),
         }
     }
 }

@@ -1,7 +1,8 @@
 //! `shmring peek`: messages that wait to be received, and stay.
 
 use serde::Serialize;
-use shmring::{PeekEnd, PeekError, Peeked, Pending};
+use shmring::observe::{PeekEnd, Pending};
+use shmring::{PeekError, Peeked};
 
 use crate::cli::PeekArgs;
 use crate::process::stop::{Exit, Stop, say};
@@ -53,7 +54,7 @@ pub(crate) fn run(args: &PeekArgs) -> Result<(), Stop> {
         PeekError::Failed(fault) => Stop::fault(name, &fault),
         error => Stop::new(Exit::Failed, format!("{name:?}: {error}")),
     })?;
-    let Peeked { messages, missed, end } = peeked;
+    let Peeked { messages, missed, end, .. } = peeked;
     let facts = Peek {
         name: name.clone(),
         messages: messages.into_iter().map(|one| MessageFacts::of(one, args.hex)).collect(),
@@ -85,7 +86,7 @@ fn conclude(
         )),
         PeekEnd::Outrun => say("others receive faster than this; try again, or stop them"),
         PeekEnd::Empty if shown == 0 => say("no messages"),
-        PeekEnd::Empty | PeekEnd::Limit => {}
+        _ => {}
     }
     Ok(())
 }
@@ -97,7 +98,7 @@ impl EndFacts {
             PeekEnd::Empty => ("empty", None),
             PeekEnd::InFlight { position } => ("in_flight", Some(position)),
             PeekEnd::Corrupt(corrupt) => ("corrupt", Some(corrupt.position)),
-            PeekEnd::Outrun => ("outrun", None),
+            _ => ("outrun", None),
         };
         Self { kind, position }
     }
@@ -105,7 +106,7 @@ impl EndFacts {
 
 impl MessageFacts {
     fn of(pending: Pending, wants_hex: bool) -> Self {
-        let Pending { start, end, len, bytes: mut content } = pending;
+        let Pending { start, end, len, bytes: mut content, .. } = pending;
         if let Err(error) = std::str::from_utf8(&content)
             && error.error_len().is_none()
             && (content.len() as u64) < len

@@ -3,7 +3,8 @@
 use std::thread;
 
 use serde::Serialize;
-use shmring::{Observer, PeekEnd, Peeked};
+use shmring::observe::PeekEnd;
+use shmring::{Observer, Peeked};
 
 use crate::cli::StatArgs;
 use crate::facts::{Look, Past, Sample, Subject};
@@ -33,7 +34,7 @@ struct Waiting {
 
 impl Waiting {
     fn count(observer: &Observer) -> Option<Self> {
-        let Peeked { messages, missed, end } = observer.peek(MAX_COUNTED, 0).ok()?;
+        let Peeked { messages, missed, end, .. } = observer.peek(MAX_COUNTED, 0).ok()?;
         let count = messages.len() as u64;
         (missed == 0).then_some(Self { messages: count, or_more: end == PeekEnd::Limit })
     }

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use shmring::{Holder, Participant, PidNamespace, Process, ProcessState};
+use shmring::info::{Holder, Process};
+use shmring::{Participant, PidNamespace, ProcessState};
 
 use crate::report;
 
@@ -37,7 +38,7 @@ impl ParticipantFacts {
             PidNamespace::Unknown => "unknown",
         };
         let (mut local_pid, mut command, mut process_state, mut frozen_by) = <_>::default();
-        if let Some(Process { pid, command: its, state, frozen_by: file }) = process {
+        if let Some(Process { pid, command: its, state, frozen_by: file, .. }) = process {
             (local_pid, command) = (Some(pid), Some(its));
             (process_state, frozen_by) = (Some(state.to_string()), file);
         }

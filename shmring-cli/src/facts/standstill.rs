@@ -126,6 +126,7 @@ impl Scene<'_> {
                     facts.do_this(format!("then `shmring unlink {target}` and create it anew"));
                 }
             }
+            _ => facts.kind = "unknown",
         }
         facts
     }

@@ -63,8 +63,8 @@ impl Stop {
             JoinError::RoleTaken { .. } => Exit::Taken,
             JoinError::Closed => Exit::PeerGone,
             JoinError::WrongKind { .. } | JoinError::WrongType { .. } => Exit::Corrupt,
-            JoinError::TableFull { .. } => Exit::Failed,
             JoinError::Failed(fault) => fault_exit(fault),
+            _ => Exit::Failed,
         };
         Self::new(exit, format!("{name:?}: {error}"))
     }
@@ -73,7 +73,7 @@ impl Stop {
 pub(crate) fn fault_exit(fault: &Fault) -> Exit {
     match fault {
         Fault::Corrupt(_) | Fault::Truncated => Exit::Corrupt,
-        Fault::Forked | Fault::SleepRefused { .. } | Fault::ProbeRefused { .. } => Exit::Failed,
+        _ => Exit::Failed,
     }
 }
 
@@ -86,16 +86,7 @@ pub(crate) fn attach_exit(error: &AttachError) -> Exit {
         | AttachError::NotSealed { .. }
         | AttachError::Incompatible { .. }
         | AttachError::CorruptHeader { .. } => Exit::Corrupt,
-        AttachError::Denied { .. }
-        | AttachError::WrongMetadata { .. }
-        | AttachError::WrongOwner { .. }
-        | AttachError::WorldWritable { .. }
-        | AttachError::Leased { .. }
-        | AttachError::Busy { .. }
-        | AttachError::TableFull { .. }
-        | AttachError::NoBarrier { .. }
-        | AttachError::NoTokens { .. }
-        | AttachError::Os(_) => Exit::Failed,
+        _ => Exit::Failed,
     }
 }
 
@@ -112,13 +103,7 @@ impl From<ReceiveError> for Stop {
             ReceiveError::TimedOut { .. } => Exit::TimedOut,
             ReceiveError::Protocol { .. } => Exit::Corrupt,
             ReceiveError::Attach(attach) => attach_exit(attach),
-            ReceiveError::Denied { .. }
-            | ReceiveError::WrongServer { .. }
-            | ReceiveError::Refused { .. }
-            | ReceiveError::Busy { .. }
-            | ReceiveError::ReadOnly { .. }
-            | ReceiveError::ServerFailed { .. }
-            | ReceiveError::Os(_) => Exit::Failed,
+            _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
     }
@@ -128,9 +113,7 @@ impl From<OfferError> for Stop {
     fn from(error: OfferError) -> Self {
         let exit = match &error {
             OfferError::InUse { .. } | OfferError::NotASocket { .. } => Exit::Taken,
-            OfferError::Share(_) | OfferError::ObserversCouldWrite { .. } | OfferError::Os(_) => {
-                Exit::Failed
-            }
+            _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
     }
@@ -144,12 +127,7 @@ impl From<CreateError> for Stop {
             | CreateError::Differs { .. }
             | CreateError::InUse { .. } => Exit::Taken,
             CreateError::Attach(attach) => attach_exit(attach),
-            CreateError::Denied { .. }
-            | CreateError::NoSpace { .. }
-            | CreateError::NoInodes { .. }
-            | CreateError::NoMemory { .. }
-            | CreateError::FileSizeLimit { .. }
-            | CreateError::Os(_) => Exit::Failed,
+            _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
     }
@@ -165,7 +143,7 @@ impl From<UnlinkError> for Stop {
             }
             UnlinkError::NotASegment { .. } => Exit::Corrupt,
             UnlinkError::Attach(attach) => attach_exit(attach),
-            UnlinkError::Denied { .. } | UnlinkError::Os(_) => Exit::Failed,
+            _ => Exit::Failed,
         };
         Self::new(exit, error.to_string())
     }
@@ -178,6 +156,7 @@ impl From<CollectError> for Stop {
             CollectError::Attach(attach) => Self::new(attach_exit(&attach), message),
             CollectError::Unlink(unlink) => unlink.into(),
             CollectError::Failed(fault) => Self::new(fault_exit(&fault), message),
+            _ => Self::new(Exit::Failed, message),
         }
     }
 }

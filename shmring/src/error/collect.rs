@@ -6,6 +6,7 @@ use super::{AttachError, Fault, UnlinkError};
 
 /// Why nothing was collected at a name.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum CollectError {
     /// The segment could not be examined. One that is damaged, or of another version, is only
     /// removed by [`Segment::unlink`](crate::Segment::unlink).

@@ -6,6 +6,7 @@ use crate::info::Kind;
 
 /// A name that no segment can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NameError {
     /// Nothing is left after the optional leading slash.
     Empty,
@@ -53,6 +54,7 @@ impl std::error::Error for NameError {}
 
 /// A configuration that no segment can have.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ConfigError {
     /// The capacity is zero, or too large.
     Capacity {

@@ -7,6 +7,7 @@ use crate::info::{ElementType, Kind, Participant, ProcessState};
 
 /// Why a segment gave no handle.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum JoinError {
     /// The role has an owner that is alive.
     RoleTaken {
@@ -37,6 +38,7 @@ pub enum JoinError {
 
 /// A ring's type and another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct WrongType {
     /// What the ring holds; `None` is bytes.
     pub found: Option<ElementType>,

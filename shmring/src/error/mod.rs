@@ -28,6 +28,7 @@ pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
 
 /// What ends the use of a handle, mostly for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Fault {
     /// The segment holds a value that no correct peer can have written.
     Corrupt(Corrupt),

@@ -8,6 +8,7 @@ use super::{Fault, OsError};
 ///
 /// All goes on without: the dead are then noticed when a sleep ends.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum MonitorError {
     /// The segment cannot be used any more.
     Failed(Fault),

@@ -7,6 +7,7 @@ use super::{AttachError, Fault, OsError};
 
 /// Why a segment gave no descriptor to be passed on.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ShareError {
     /// The segment is not sealed: whoever may write to it can cut it short.
     NotSealed {
@@ -54,6 +55,7 @@ impl std::error::Error for ShareError {
 
 /// Why a segment is not offered, or nobody was answered.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum OfferError {
     /// The segment is none that can be passed on.
     Share(ShareError),
@@ -108,6 +110,7 @@ impl std::error::Error for OfferError {
 
 /// Why no segment was received.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum ReceiveError {
     /// Nobody listens at that socket.
     NoServer {

@@ -6,6 +6,7 @@ use super::{Fault, OsError};
 
 /// Why no messages could be looked at.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum PeekError {
     /// The segment has no ring of that index.
     NoRing {

@@ -8,6 +8,7 @@ use crate::info::Participant;
 
 /// Why no segment was created. Nothing of it is left behind.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum CreateError {
     /// The name cannot be one.
     Name(NameError),
@@ -169,6 +170,7 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
 
 /// Why a segment was not attached. Nothing of it was changed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum AttachError {
     /// The name cannot be one.
     Name(NameError),
@@ -369,6 +371,7 @@ impl std::error::Error for AttachError {
 
 /// Why a name was not removed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum UnlinkError {
     /// The name cannot be one.
     Name(NameError),

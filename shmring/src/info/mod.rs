@@ -17,6 +17,7 @@ pub use crate::ring::wake::WakeFences;
 
 /// What a ring can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// A record ring: one producer, one consumer, messages of any length.
     Spsc,
@@ -157,6 +158,7 @@ impl SegmentInfo {
 
 /// What an attach got of what the segment's creator asked for; `None` is not asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Obtained {
     /// Whether all pages are mapped already.
     pub prefault: Option<bool>,

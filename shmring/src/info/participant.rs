@@ -21,6 +21,7 @@ pub enum PidNamespace {
 ///
 /// All but [`alive`](Self::alive) is what the participant wrote of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Participant {
     /// The process, as numbered in its own pid namespace.
     pub pid: u32,
@@ -49,6 +50,7 @@ impl fmt::Display for Participant {
 
 /// A producer or a consumer, of the living or the dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Holder {
     /// Its entry of the handle table.
     pub handle: usize,
@@ -66,6 +68,7 @@ pub struct Holder {
 
 /// What /proc tells of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Process {
     /// Its pid here: in the pid namespace of the process that looks.
     pub pid: u32,
@@ -81,6 +84,7 @@ pub struct Process {
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProcessState {
     /// It runs, or waits for a CPU.
     Running,

@@ -70,6 +70,7 @@ pub struct RingStatus {
 
 /// What is at head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Front {
     /// A message.
     Message,
@@ -88,6 +89,7 @@ pub enum Front {
 
 /// Why a ring stood still between two looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Stall {
     /// A position is claimed and not published. What lies behind it comes when its producer
     /// goes on, or is dead and a consumer has closed the ticket.

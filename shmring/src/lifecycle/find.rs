@@ -134,6 +134,7 @@ pub(crate) fn is_named(file: &File, name: &Name) -> bool {
 
 /// What the name of a segment refers to, as seen by a process that is attached to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum NameState {
     /// The segment itself.
     Current,

@@ -32,7 +32,8 @@ pub(crate) use status::status;
 /// its memory takes, and does not know of it.
 ///
 /// ```
-/// use shmring::{Config, Front, Observer, Segment};
+/// use shmring::info::Front;
+/// use shmring::{Config, Observer, Segment};
 ///
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let name = format!("doc-observer-{}", std::process::id());

@@ -17,6 +17,7 @@ const MAX_MISSES: u32 = 1000;
 
 /// Messages that nobody has received, as they were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Peeked {
     /// In the order in which consumers get them. Where consumers were faster than the look,
     /// some are missing between two.
@@ -30,6 +31,7 @@ pub struct Peeked {
 
 /// A message that nobody has received.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pending {
     /// The position at which it starts, in bytes of a record ring, else in slots.
     pub start: u64,
@@ -44,6 +46,7 @@ pub struct Pending {
 
 /// Why a look at pending messages ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum PeekEnd {
     /// There are as many as were asked for.
     Limit,
@@ -68,7 +71,8 @@ impl Observer {
     /// consumer had passed it by then. It may be received by the time the caller sees it.
     ///
     /// ```
-    /// use shmring::{Config, Observer, PeekEnd, Segment};
+    /// use shmring::observe::PeekEnd;
+    /// use shmring::{Config, Observer, Segment};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// # let name = format!("doc-peek-{}", std::process::id());

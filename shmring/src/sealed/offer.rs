@@ -50,6 +50,7 @@ struct Open {
 
 /// A process that connected, and what became of that.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Visit {
     /// Its process id, or 0 if it is in a pid namespace that this process does not see.
     pub pid: u32,
@@ -63,6 +64,7 @@ pub struct Visit {
 
 /// What became of a visit.
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Outcome {
     /// It was given the segment.
     Given(Access),

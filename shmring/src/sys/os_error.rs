@@ -5,6 +5,7 @@ use std::io;
 
 /// A call to the operating system that failed.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct OsError {
     /// The call.
     pub call: &'static str,

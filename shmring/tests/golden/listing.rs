@@ -3,10 +3,9 @@
 use std::fmt::{self, Write};
 use std::time::UNIX_EPOCH;
 
-use shmring::{
-    ElementType, Holder, Observer, Participant, PeekEnd, Peeked, RingInfo, RingStatus, Role,
-    WakeFences,
-};
+use shmring::info::Holder;
+use shmring::observe::PeekEnd;
+use shmring::{ElementType, Observer, Participant, Peeked, RingInfo, RingStatus, Role, WakeFences};
 
 pub(crate) fn listing(name: &str) -> String {
     let mut text = String::new();
@@ -93,7 +92,7 @@ fn write_ring(
         PeekEnd::Empty => ("empty", status.tail),
         PeekEnd::InFlight { position } => ("in flight", position),
         PeekEnd::Corrupt(corrupt) => ("corrupt", corrupt.position),
-        PeekEnd::Outrun | PeekEnd::Limit => ("outrun", 0),
+        _ => ("outrun", 0),
     };
     writeln!(text, "then {end} at {position}")
 }

@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use shmring::{Front, Observer, RecvError, Role, Segment, TryRecvError};
+use shmring::info::Front;
+use shmring::{Observer, RecvError, Role, Segment, TryRecvError};
 
 use crate::common::{LONG, Name, watchdog};
 use crate::image::{golden, path, place};

@@ -7,9 +7,10 @@ use std::path::Path;
 use std::thread;
 
 use nix::fcntl::{FcntlArg, fcntl};
+use shmring::gc::{Collected, Fate};
+use shmring::info::Front;
 use shmring::{
-    AttachError, CollectError, Collected, Collector, Config, CreateError, Fate, Front, Kind,
-    RecvError, Segment,
+    AttachError, CollectError, Collector, Config, CreateError, Kind, RecvError, Segment,
 };
 
 use crate::common::child::{self, Part, pause, say};

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use shmring::gc::Fate;
 use shmring::{
-    AttachError, Collector, Config, CreateError, Fate, Observer, Segment, SegmentInfo, UnlinkError,
+    AttachError, Collector, Config, CreateError, Observer, Segment, SegmentInfo, UnlinkError,
     Unlinked,
 };
 

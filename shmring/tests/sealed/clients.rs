@@ -5,7 +5,8 @@ use std::thread;
 use std::time::Duration;
 
 use rustix::net::{SendFlags, send};
-use shmring::{AllowList, AttachOptions, OfferError, Outcome, ReceiveError, Segment};
+use shmring::sealed::Outcome;
+use shmring::{AllowList, AttachOptions, OfferError, ReceiveError, Segment};
 
 use crate::common::child::{self, pause, say};
 use crate::common::{LONG, SHORT, eventually, is_root, watchdog};

@@ -7,10 +7,11 @@ use std::sync::Barrier;
 use std::thread;
 use std::time::Duration;
 
+use shmring::ShareError;
+use shmring::sealed::Outcome;
 use shmring::{
     AllowList, AttachOptions, Observer, Offer, OfferError, ReceiveError, RecvError, Segment,
 };
-use shmring::{Outcome, ShareError};
 
 use crate::common::child::{self, pause, say};
 use crate::common::{LONG, Name, SHORT, eventually, is_root, watchdog};

@@ -10,7 +10,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
-use shmring::{AllowList, Config, Offer, Segment, Visit};
+use shmring::sealed::Visit;
+use shmring::{AllowList, Config, Offer, Segment};
 
 pub(crate) const NOBODY: u32 = 65_534;
 

@@ -6,10 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use bytemuck::{Pod, Zeroable};
-use shmring::{
-    Config, Consumer, Element, Front, Kind, Observer, PeekEnd, Peeked, Producer, Role, Segment,
-    packed,
-};
+use shmring::info::Front;
+use shmring::observe::PeekEnd;
+use shmring::{Config, Consumer, Element, Kind, Observer, Peeked, Producer, Role, Segment, packed};
 
 use crate::common::{Name, SLOT_KINDS, payload, slots, watchdog};
 

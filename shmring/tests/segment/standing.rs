@@ -2,7 +2,8 @@
 
 use std::thread;
 
-use shmring::{Config, Front, Kind, Observer, PidNamespace, Role, Segment, Stall, Status, packed};
+use shmring::info::Front;
+use shmring::{Config, Kind, Observer, PidNamespace, Role, Segment, Stall, Status, packed};
 
 use crate::common::{LONG, Name, SLOT_KINDS, eventually, payload, slots, watchdog};
 
