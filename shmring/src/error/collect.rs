@@ -35,12 +35,4 @@ impl fmt::Display for CollectError {
     }
 }
 
-impl std::error::Error for CollectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Attach(error) => Some(error),
-            Self::Unlink(error) => Some(error),
-            Self::Failed(fault) => Some(fault),
-        }
-    }
-}
+impl std::error::Error for CollectError {}

@@ -1,4 +1,8 @@
 //! Every error, typed: what was refused, on what object, and what to do about it.
+//!
+//! Each message is complete: it says what an inner error says, which `source` therefore does not
+//! return. The inner error itself is a field. Every error can become an [`io::Error`] of a fitting
+//! kind.
 
 use std::fmt;
 use std::io;
@@ -9,6 +13,7 @@ pub use crate::sys::OsError;
 
 mod collect;
 mod config;
+mod io_kind;
 mod join;
 mod monitor;
 mod offer;
@@ -84,3 +89,7 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+#[path = "../error_tests.rs"]
+mod tests;

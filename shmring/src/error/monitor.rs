@@ -37,12 +37,4 @@ impl fmt::Display for MonitorError {
     }
 }
 
-impl std::error::Error for MonitorError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Failed(fault) => Some(fault),
-            Self::Denied { .. } => None,
-            Self::Os(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for MonitorError {}

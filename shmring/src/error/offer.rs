@@ -43,15 +43,7 @@ impl fmt::Display for ShareError {
     }
 }
 
-impl std::error::Error for ShareError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NotSealed { .. } | Self::Denied { .. } => None,
-            Self::Failed(fault) => Some(fault),
-            Self::Os(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for ShareError {}
 
 /// Why a segment is not offered, or nobody was answered.
 #[derive(Debug)]
@@ -98,15 +90,7 @@ impl fmt::Display for OfferError {
     }
 }
 
-impl std::error::Error for OfferError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Share(error) => Some(error),
-            Self::Os(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for OfferError {}
 
 /// Why no segment was received.
 #[derive(Debug)]
@@ -219,12 +203,4 @@ impl fmt::Display for ReceiveError {
     }
 }
 
-impl std::error::Error for ReceiveError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Attach(error) => Some(error),
-            Self::Os(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for ReceiveError {}

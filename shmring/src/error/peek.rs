@@ -36,12 +36,4 @@ impl fmt::Display for PeekError {
     }
 }
 
-impl std::error::Error for PeekError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::NoRing { .. } => None,
-            Self::Failed(fault) => Some(fault),
-            Self::Os(error) => Some(error),
-        }
-    }
-}
+impl std::error::Error for PeekError {}

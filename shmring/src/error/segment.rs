@@ -139,15 +139,7 @@ impl fmt::Display for CreateError {
     }
 }
 
-impl std::error::Error for CreateError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Attach(error) => Some(error),
-            Self::Os(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for CreateError {}
 
 impl From<AttachError> for CreateError {
     fn from(error: AttachError) -> Self {
@@ -360,14 +352,7 @@ impl fmt::Display for AttachError {
     }
 }
 
-impl std::error::Error for AttachError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Os(error) | Self::NoBarrier { source: error, .. } => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for AttachError {}
 
 /// Why a name was not removed.
 #[derive(Debug)]
@@ -415,12 +400,4 @@ impl fmt::Display for UnlinkError {
     }
 }
 
-impl std::error::Error for UnlinkError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Attach(error) => Some(error),
-            Self::Os(error) => Some(error),
-            _ => None,
-        }
-    }
-}
+impl std::error::Error for UnlinkError {}

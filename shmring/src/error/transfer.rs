@@ -241,7 +241,7 @@ impl From<RecvError> for io::Error {
     }
 }
 
-fn fault_kind(fault: Fault) -> io::ErrorKind {
+pub(super) fn fault_kind(fault: Fault) -> io::ErrorKind {
     match fault {
         Fault::Corrupt(_) | Fault::Truncated => io::ErrorKind::InvalidData,
         Fault::Forked | Fault::SleepRefused { .. } | Fault::ProbeRefused { .. } => {

@@ -35,8 +35,4 @@ impl fmt::Display for OsError {
     }
 }
 
-impl std::error::Error for OsError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
-    }
-}
+impl std::error::Error for OsError {}

@@ -1,0 +1,200 @@
+//! Errors of the verbs on segments as errors of the standard library.
+
+use std::io::{Error, ErrorKind};
+
+use super::transfer::fault_kind;
+use super::{
+    AttachError, CollectError, ConfigError, CreateError, Fault, JoinError, MonitorError, NameError,
+    OfferError, OsError, PeekError, ReceiveError, ShareError, UnlinkError,
+};
+
+/// What the standard library calls an error of that sort.
+trait Sort {
+    fn kind(&self) -> ErrorKind;
+}
+
+macro_rules! into_io_error {
+    ($($error:ty),*) => {
+        $(impl From<$error> for Error {
+            fn from(error: $error) -> Self {
+                Self::new(error.kind(), error)
+            }
+        })*
+    };
+}
+
+into_io_error!(
+    AttachError,
+    CollectError,
+    ConfigError,
+    CreateError,
+    Fault,
+    JoinError,
+    MonitorError,
+    NameError,
+    OfferError,
+    OsError,
+    PeekError,
+    ReceiveError,
+    ShareError,
+    UnlinkError
+);
+
+impl Sort for OsError {
+    fn kind(&self) -> ErrorKind {
+        self.source.kind()
+    }
+}
+
+impl Sort for Fault {
+    fn kind(&self) -> ErrorKind {
+        fault_kind(*self)
+    }
+}
+
+impl Sort for NameError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
+}
+
+impl Sort for ConfigError {
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::InvalidInput
+    }
+}
+
+impl Sort for AttachError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Name(error) => error.kind(),
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::Denied { .. } | Self::WrongOwner { .. } | Self::WorldWritable { .. } => {
+                ErrorKind::PermissionDenied
+            }
+            Self::NoTokens { .. } | Self::NoBarrier { .. } => ErrorKind::Unsupported,
+            Self::WrongMetadata { .. }
+            | Self::NotSealed { .. }
+            | Self::NotASegment { .. }
+            | Self::Incompatible { .. }
+            | Self::CorruptHeader { .. } => ErrorKind::InvalidData,
+            Self::Leased { .. } | Self::Busy { .. } | Self::TableFull { .. } => {
+                ErrorKind::ResourceBusy
+            }
+            Self::Os(error) => error.kind(),
+        }
+    }
+}
+
+impl Sort for CreateError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Name(error) => error.kind(),
+            Self::Config(error) => error.kind(),
+            Self::Exists { .. } | Self::Differs { .. } => ErrorKind::AlreadyExists,
+            Self::InUse { .. } => ErrorKind::ResourceBusy,
+            Self::Denied { .. } => ErrorKind::PermissionDenied,
+            Self::NoSpace { .. } | Self::NoInodes { .. } => ErrorKind::StorageFull,
+            Self::NoMemory { .. } => ErrorKind::OutOfMemory,
+            Self::FileSizeLimit { .. } => ErrorKind::FileTooLarge,
+            Self::Attach(error) => error.kind(),
+            Self::Os(error) => error.kind(),
+        }
+    }
+}
+
+impl Sort for UnlinkError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Name(error) => error.kind(),
+            Self::NotFound { .. } => ErrorKind::NotFound,
+            Self::Denied { .. } => ErrorKind::PermissionDenied,
+            Self::NotASegment { .. } => ErrorKind::InvalidData,
+            Self::Attach(error) => error.kind(),
+            Self::Os(error) => error.kind(),
+        }
+    }
+}
+
+impl Sort for CollectError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Attach(error) => error.kind(),
+            Self::Unlink(error) => error.kind(),
+            Self::Failed(fault) => fault.kind(),
+        }
+    }
+}
+
+impl Sort for ShareError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NotSealed { .. } => ErrorKind::Unsupported,
+            Self::Failed(fault) => fault.kind(),
+            Self::Denied { .. } => ErrorKind::PermissionDenied,
+            Self::Os(error) => error.kind(),
+        }
+    }
+}
+
+impl Sort for OfferError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Share(error) => error.kind(),
+            Self::ObserversCouldWrite { .. } => ErrorKind::PermissionDenied,
+            Self::InUse { .. } => ErrorKind::AddrInUse,
+            Self::NotASocket { .. } => ErrorKind::AlreadyExists,
+            Self::Os(error) => error.kind(),
+        }
+    }
+}
+
+impl Sort for ReceiveError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoServer { .. } => ErrorKind::NotFound,
+            Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::Denied { .. }
+            | Self::WrongServer { .. }
+            | Self::Refused { .. }
+            | Self::ReadOnly { .. } => ErrorKind::PermissionDenied,
+            Self::Busy { .. } => ErrorKind::ResourceBusy,
+            Self::ServerFailed { .. } => ErrorKind::Other,
+            Self::Protocol { .. } => ErrorKind::InvalidData,
+            Self::Attach(error) => error.kind(),
+            Self::Os(error) => error.kind(),
+        }
+    }
+}
+
+impl Sort for JoinError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::RoleTaken { .. } | Self::TableFull { .. } => ErrorKind::ResourceBusy,
+            Self::Closed => ErrorKind::BrokenPipe,
+            Self::WrongKind { .. } | Self::WrongType(_) => ErrorKind::InvalidInput,
+            Self::Failed(fault) => fault.kind(),
+        }
+    }
+}
+
+impl Sort for MonitorError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Failed(fault) => fault.kind(),
+            Self::Denied { .. } => ErrorKind::PermissionDenied,
+            Self::Os(error) => error.kind(),
+        }
+    }
+}
+
+impl Sort for PeekError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::NoRing { .. } => ErrorKind::InvalidInput,
+            Self::Failed(fault) => fault.kind(),
+            Self::Os(error) => error.kind(),
+        }
+    }
+}
