@@ -100,6 +100,9 @@ fn a_file_of_another_length_is_corrupt() {
     // The right length again: what was cut off reads as zero, which an empty ring is.
     file.set_len(36_864).unwrap();
     Segment::attach(&name).unwrap();
+    // The directory is gone.
+    file.set_len(4096).unwrap();
+    assert!(matches!(refusal(&name), AttachError::CorruptHeader { .. }));
 }
 
 fn incompatible(what: &str, found: u64, expected: u64) -> impl Fn(&AttachError) -> bool {
