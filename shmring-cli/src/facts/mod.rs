@@ -11,8 +11,8 @@ use std::fmt::Display;
 use serde::Serialize;
 use shmring::{ElementType, Participant, SegmentInfo, Status};
 
-use crate::hex;
 use crate::report;
+use crate::report::hex;
 pub(crate) use deleted::open_deleted;
 pub(crate) use participant::{HolderFacts, ParticipantFacts, brief};
 pub(crate) use rates::Rates;
