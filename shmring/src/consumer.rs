@@ -98,9 +98,9 @@ impl Consumer {
     ///
     /// let peek = consumer.peek()?;
     /// let mut header = [0; 6];
-    /// peek.message().copy_to(&mut header);
+    /// peek.copy_to(&mut header);
     /// assert_eq!(&header, b"header");
-    /// assert!(peek.message().is_redelivered());
+    /// assert!(peek.is_redelivered());
     /// peek.release();
     /// # Ok(())
     /// # }
@@ -285,7 +285,7 @@ impl Consumer {
     /// let mut jobs = Vec::new();
     /// while jobs.len() < 3 {
     ///     // As many as are there, but no more than two.
-    ///     consumer.recv_batch(2, |job| jobs.push((job.position(), job.to_vec())))?;
+    ///     consumer.recv_batch(2, |job| jobs.push((job.end_position(), job.to_vec())))?;
     /// }
     /// assert_eq!(jobs[2], (3, b"three".to_vec()));
     /// # Ok(())

@@ -222,9 +222,9 @@ impl Producer {
     /// let mut consumer = segment.consumer()?;
     ///
     /// let mut space = producer.reserve(1000)?;
-    /// space.write_at(0, b"header ");
     /// space.write_at(7, b"and payload");
-    /// space.commit_len(18); // It need not be all of it.
+    /// space.write_at(0, b"header ");
+    /// space.commit(); // What was written; it need not be all of it.
     ///
     /// // One that is dropped is given up, and nobody sees it.
     /// drop(producer.reserve(1000)?);

@@ -61,6 +61,8 @@ impl Sender for RingSender {
         // process with this segment is the consumer of this very run, which reads nothing but
         // what was committed.
         fill(unsafe { std::slice::from_raw_parts_mut(start, len) });
+        // SAFETY: `fill` had all of them to write.
+        unsafe { reservation.assume_written(len) };
         reservation.commit();
         Ok(())
     }
@@ -83,7 +85,7 @@ impl Receiver for RingReceiver {
         let Some(peek) = rings::unless_ended(self.consumer.peek())? else { return Ok(None) };
         // SAFETY: the only other processes with this segment are those of this very run, which
         // write nowhere but through their handles, hence never into a committed message.
-        let seen = look(unsafe { peek.message().as_slice() });
+        let seen = look(unsafe { peek.as_slice() });
         peek.release();
         Ok(Some(seen))
     }

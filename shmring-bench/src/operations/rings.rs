@@ -86,7 +86,7 @@ impl Ends for Bytes {
     fn peek(&mut self) -> Result<u64, BoxError> {
         let peek = self.consumer.try_peek()?;
         let mut word = [0; WORD_BYTES];
-        peek.message().copy_to(&mut word);
+        peek.copy_to(&mut word);
         peek.release();
         Ok(u64::from_le_bytes(word))
     }

@@ -104,7 +104,7 @@ impl Party<'_> {
             }
             Order::HoldPeek { number } => {
                 let peek = self.consumer()?.peek_timeout(LIMIT)?;
-                check(&peek.message().to_vec(), number)?;
+                check(&peek.to_vec(), number)?;
                 stand_still(dialog)?;
                 peek.release();
             }

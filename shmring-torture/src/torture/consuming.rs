@@ -143,7 +143,7 @@ fn peek(party: &mut Party<'_>, rx: &mut Consumer, twice: bool) -> Result<Got, Bo
     if twice {
         match rx.peek_timeout(patience) {
             Ok(peek) => {
-                before = Some((peek.message().to_vec(), peek.message().is_redelivered()));
+                before = Some((peek.to_vec(), peek.is_redelivered()));
             }
             Err(error) => return Ok(Got::None(error)),
         }
@@ -153,7 +153,7 @@ fn peek(party: &mut Party<'_>, rx: &mut Consumer, twice: bool) -> Result<Got, Bo
         Err(error) if !twice => return Ok(Got::None(error)),
         Err(error) => return Err(format!("a message that was let go of is gone: {error}").into()),
     };
-    let (bytes, again) = (peek.message().to_vec(), peek.message().is_redelivered());
+    let (bytes, again) = (peek.to_vec(), peek.is_redelivered());
     let first = match before {
         Some((same, first)) if same == bytes && again => first,
         Some(_) => return Err("a message that was let go of is another, or not told so".into()),

@@ -108,7 +108,7 @@ fn send(party: &mut Party<'_>, tx: &mut Producer, verb: usize, messages: &[Vec<u
                     reservation.write_at(0, front);
                     party.linger();
                     reservation.write_at(front.len(), back);
-                    reservation.commit_len(len);
+                    reservation.commit();
                     Sent::All(1)
                 }
                 Err(error) => Sent::None(error),
@@ -178,12 +178,12 @@ fn send_elements(
         0 => Sent::from(tx.try_send_slice(batch)).times(batch.len()),
         1 | 2 => match tx.reserve_timeout(batch.len(), patience) {
             Ok(mut space) => {
-                let count = 1 + party.random.below(space.len());
+                let count = 1 + party.random.below(space.capacity());
                 space.write_slice(0, &batch[..count]);
                 // Only these can be seen.
                 party.ledger.set_started(party.ledger.sent() + count as u64);
                 party.linger();
-                space.commit_first(count);
+                space.commit();
                 Sent::All(count as u64)
             }
             Err(error) => Sent::None(error),

@@ -13,5 +13,5 @@ mod send;
 mod waiting_tests;
 
 pub(crate) use packed::{PackedRecvEndpoint, PackedSendEndpoint};
-pub(crate) use recv::RecvEndpoint;
+pub(crate) use recv::{RecvEndpoint, Releaser};
 pub(crate) use send::SendEndpoint;

@@ -128,79 +128,113 @@ fn parts<T: Element>(mapped: &MappedRing, span: Span) -> [(*mut T, usize); 2] {
 /// Free elements of a packed ring that only this process writes, until they are
 /// committed. They lie in up to two pieces: up to the end of the ring, and from its start.
 ///
+/// It counts the elements that were written, from the start on, and [`commit`](Self::commit)
+/// publishes these: what earlier elements left in the space is never sent.
+///
 /// Dropping it aborts: nothing becomes visible.
 #[must_use = "space that is not committed is free again"]
 pub struct Space<'a, T> {
     endpoint: &'a mut PackedSendEndpoint,
     span: Span,
+    /// Elements from the start on that are values of this process.
+    written: usize,
     element: PhantomData<T>,
 }
 
 impl<'a, T: Element> Space<'a, T> {
     pub(crate) fn new(endpoint: &'a mut PackedSendEndpoint, span: Span) -> Self {
-        Self { endpoint, span, element: PhantomData }
+        Self { endpoint, span, written: 0, element: PhantomData }
     }
 
-    /// Elements that there is space for.
-    pub fn len(&self) -> usize {
+    /// Returns how many elements there is space for.
+    pub fn capacity(&self) -> usize {
         self.span.count as usize
     }
 
-    /// Whether there is space for none.
-    pub fn is_empty(&self) -> bool {
-        self.span.count == 0
+    /// Returns how many elements, from the start on, were written: what
+    /// [`commit`](Self::commit) publishes.
+    pub fn written(&self) -> usize {
+        self.written
     }
 
-    /// Writes one element.
+    /// Writes one element behind those that were written.
     ///
     /// # Panics
-    /// If there is no space of that index.
+    /// If there is no more space.
+    pub fn push(&mut self, element: T) {
+        self.write_slice(self.written, &[element]);
+    }
+
+    /// Writes elements behind those that were written.
+    ///
+    /// # Panics
+    /// If they do not fit.
+    pub fn push_slice(&mut self, elements: &[T]) {
+        self.write_slice(self.written, elements);
+    }
+
+    /// Writes one element: over one that was written, or behind them.
+    ///
+    /// # Panics
+    /// If there is no space of that index, or one before it was not written. No bytes can
+    /// fill such a gap, as zeros need not be a value of the type.
     pub fn write(&mut self, index: usize, element: T) {
         self.write_slice(index, &[element]);
     }
 
-    /// Writes elements from the index `at` on.
+    /// Writes elements from the index `at` on: over some that were written, or behind them.
     ///
     /// # Panics
-    /// If they do not fit.
+    /// If they do not fit, or an element before them was not written; see
+    /// [`write`](Self::write).
     pub fn write_slice(&mut self, at: usize, elements: &[T]) {
-        let end = at.checked_add(elements.len());
-        assert!(end.is_some_and(|end| end <= self.len()), "write beyond the space");
+        let end = at.checked_add(elements.len()).filter(|end| *end <= self.capacity());
+        let end = end.expect("write beyond the space");
+        assert!(at <= self.written, "write behind elements that were not written");
         if !self.endpoint.registration.is_forked() {
             store(&self.endpoint.registration.mapped, self.span, at, elements);
+            self.written = self.written.max(end);
         }
     }
 
-    /// The two pieces, each as its first element and how many there are; valid while the
-    /// space lives, but not in a fork child. Make no reference of them where peers are not
-    /// trusted.
+    /// Returns the two pieces, each as its first element and how many there are; valid while
+    /// the space lives, but not in a fork child.
+    ///
+    /// Make no reference of them where peers are not trusted. What is written through them
+    /// counts once it was announced with [`assume_written`](Self::assume_written).
     pub fn as_mut_ptrs(&mut self) -> [(*mut T, usize); 2] {
         parts(&self.endpoint.registration.mapped, self.span)
     }
 
-    /// Makes all elements visible at once. What was never written holds elements of
-    /// earlier laps, or zeros, which need not be a value of the type: the consumer then fails with
-    /// [`Corrupt`].
-    pub fn commit(self) {
-        let count = self.len();
-        self.commit_first(count);
-    }
-
-    /// Makes the first `count` elements visible at once.
+    /// Counts the first `count` elements as written; no effect if they are already.
     ///
     /// # Panics
     /// If there is not as much space.
-    pub fn commit_first(self, count: usize) {
-        assert!(count <= self.len(), "commit of more than was granted");
-        if count > 0 && !self.endpoint.registration.is_forked() {
-            self.endpoint.publish(count as u64);
+    ///
+    /// # Safety
+    /// Each of the first `count` elements was written as a value of the type: by a method of
+    /// this space, or through [`as_mut_ptrs`](Self::as_mut_ptrs). Otherwise the consumer
+    /// receives elements of earlier laps, which it may not be meant to see, or fails with
+    /// [`Corrupt`] where the bytes are not a value.
+    pub unsafe fn assume_written(&mut self, count: usize) {
+        assert!(count <= self.capacity(), "more written than was granted");
+        self.written = self.written.max(count);
+    }
+
+    /// Publishes the elements that were written, all at once.
+    pub fn commit(self) {
+        if self.written > 0 && !self.endpoint.registration.is_forked() {
+            self.endpoint.publish(self.written as u64);
         }
     }
 }
 
 impl<T> fmt::Debug for Space<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Space").field("len", &self.span.count).finish_non_exhaustive()
+        f.debug_struct("Space")
+            .field("capacity", &self.span.count)
+            .field("written", &self.written)
+            .finish_non_exhaustive()
     }
 }
 

@@ -10,121 +10,37 @@
 
 #![allow(unsafe_code)]
 
+#[cfg(feature = "bytes")]
+mod buf_mut;
 mod elements;
+mod reservation;
 mod scratch;
 
 use std::fmt;
+use std::ops::Deref;
 
 pub use elements::{Elements, Space};
 pub(crate) use elements::{
     load as load_elements, load_one as load_element, store as store_elements,
     store_one as store_element, touch as touch_element,
 };
+pub use reservation::Reservation;
 pub(crate) use scratch::Scratch;
 
 use crate::endpoint::registration::Registration;
-use crate::endpoint::{RecvEndpoint, SendEndpoint};
+use crate::endpoint::{RecvEndpoint, Releaser};
 use crate::error::{Fault, TryRecvError};
 use crate::memory::copy;
 use crate::ring::Place;
 use crate::sync::AtomicU64;
 
-/// Space in the ring that only this process writes, until it is committed.
-///
-/// Dropping it aborts: nothing becomes visible. In a record ring and of a sole producer
-/// the space is free again; where producers compete, consumers pass over the slot. A
-/// reservation that is forgotten holds them up until its producer's next verb.
-#[must_use = "a reservation that is dropped is aborted"]
-pub struct Reservation<'a> {
-    endpoint: &'a mut SendEndpoint,
-    place: Place,
-}
-
-impl<'a> Reservation<'a> {
-    #[inline]
-    pub(crate) fn new(endpoint: &'a mut SendEndpoint, place: Place) -> Self {
-        Self { endpoint, place }
-    }
-
-    /// Bytes that were reserved.
-    pub fn len(&self) -> usize {
-        self.place.len as usize
-    }
-
-    /// Whether no bytes were reserved.
-    pub fn is_empty(&self) -> bool {
-        self.place.len == 0
-    }
-
-    fn words(&self) -> &[AtomicU64] {
-        self.endpoint.payload(self.place)
-    }
-
-    /// Copies `bytes` to `offset` bytes from the start. What was never written holds bytes of
-    /// earlier messages: commit no more than was written, with
-    /// [`commit_len`](Self::commit_len).
-    ///
-    /// # Panics
-    /// If the bytes do not fit.
-    pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset.checked_add(bytes.len());
-        assert!(end.is_some_and(|end| end <= self.len()), "write beyond the reservation");
-        if !self.endpoint.registration.is_forked() {
-            copy::patch(self.words(), offset, bytes);
-        }
-    }
-
-    /// The first byte of the space, 8-byte aligned, valid for `len` bytes while the
-    /// reservation lives, but not in a fork child. Make no reference of it where peers
-    /// are not trusted.
-    pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.words().as_ptr().cast_mut().cast()
-    }
-
-    /// Makes all that was reserved visible as the message. What was written happens before
-    /// what the consumer reads. Bytes that were not written are those of earlier messages,
-    /// whoever was meant to read them.
-    #[inline]
-    pub fn commit(self) {
-        let len = self.len();
-        self.commit_len(len);
-    }
-
-    /// Makes the first `len` bytes visible as the message.
-    ///
-    /// # Panics
-    /// If `len` is more than was reserved.
-    #[inline]
-    pub fn commit_len(self, len: usize) {
-        assert!(len <= self.len(), "commit of more than was reserved");
-        if !self.endpoint.registration.is_forked() {
-            self.endpoint.commit(self.place, len as u64);
-        }
-    }
-}
-
-impl Drop for Reservation<'_> {
-    /// After a commit nothing is left to give up.
-    #[inline]
-    fn drop(&mut self) {
-        if !self.endpoint.registration.is_forked() {
-            self.endpoint.abandon();
-        }
-    }
-}
-
-impl fmt::Debug for Reservation<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reservation").field("len", &self.len()).finish_non_exhaustive()
-    }
-}
-
 /// A message: in the ring, not released yet, or a copy where consumers compete.
-#[derive(Clone, Copy)]
+///
+/// It cannot be cloned: a clone could outlive the release.
 pub struct Message<'a> {
     content: Content<'a>,
     len: usize,
-    position: u64,
+    end_position: u64,
     redelivered: bool,
 }
 
@@ -178,12 +94,12 @@ impl<'a> Message<'a> {
     #[inline]
     fn new(registration: &'a Registration, place: Place, redelivered: bool) -> Self {
         let content = Content::Shared { registration, offset: place.offset };
-        Self { content, len: place.len as usize, position: place.end, redelivered }
+        Self { content, len: place.len as usize, end_position: place.end, redelivered }
     }
 
     #[inline]
-    fn copied(words: &'a [u64], len: usize, position: u64) -> Self {
-        Self { content: Content::Private(words), len, position, redelivered: false }
+    fn copied(words: &'a [u64], len: usize, end_position: u64) -> Self {
+        Self { content: Content::Private(words), len, end_position, redelivered: false }
     }
 
     /// Bytes in the message.
@@ -197,10 +113,11 @@ impl<'a> Message<'a> {
         self.len == 0
     }
 
-    /// Where the message ends in the stream of this ring since creation: in bytes,
-    /// overhead included, or in slots. No two messages of a ring have the same.
-    pub fn position(&self) -> u64 {
-        self.position
+    /// Returns the position at which the message ends in the stream of this ring since
+    /// creation: in bytes, overhead included, or in slots. It is where the next message may
+    /// start. No two messages of a ring have the same.
+    pub fn end_position(&self) -> u64 {
+        self.end_position
     }
 
     /// Whether the message was shown before and not released: to this consumer, or to one
@@ -255,8 +172,14 @@ impl<'a> Message<'a> {
         bytes
     }
 
-    /// The first byte, 8-byte aligned, valid for `len` bytes until the release, but not
+    /// Returns the address of the first byte, valid for `len` bytes until the release, but not
     /// in a fork child.
+    ///
+    /// In the ring it is a multiple of [`Config::payload_align`](crate::Config::payload_align),
+    /// or of 8 bytes unless that was set. The copies that [`Consumer::recv_batch`] shows where
+    /// consumers compete are aligned to 8 bytes.
+    ///
+    /// [`Consumer::recv_batch`]: crate::Consumer::recv_batch
     pub fn as_ptr(&self) -> *const u8 {
         match self.content {
             Content::Shared { registration, offset } => {
@@ -272,8 +195,8 @@ impl<'a> Message<'a> {
     /// No process may write to the message before the slice is gone: well-behaved
     /// peers do not, a hostile one could. This process is not a fork child of the one
     /// that received the message, and becomes none before the slice is gone.
-    pub unsafe fn as_slice(&self) -> &'a [u8] {
-        // SAFETY: the words hold at least `len` bytes and live as long as 'a; that
+    pub unsafe fn as_slice(&self) -> &[u8] {
+        // SAFETY: the words hold at least `len` bytes and live as long as this message; that
         // nobody writes, and that they are mapped, is the caller's promise.
         unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
     }
@@ -285,41 +208,44 @@ impl fmt::Debug for Message<'_> {
     }
 }
 
-/// The next message, looked at in place.
+/// The next message, in place; it dereferences to the [`Message`].
 ///
 /// Dropping it leaves the message in the ring; [`release`](Self::release) consumes it.
 #[must_use = "a peek that is dropped leaves the message in the ring"]
 pub struct Peek<'a> {
-    endpoint: &'a mut RecvEndpoint,
-    place: Place,
-    redelivered: bool,
+    message: Message<'a>,
+    releaser: Releaser<'a>,
 }
 
 impl<'a> Peek<'a> {
     #[inline]
     pub(crate) fn new(endpoint: &'a mut RecvEndpoint, place: Place) -> Self {
         let redelivered = endpoint.mark_peeked(place.end);
-        Self { endpoint, place, redelivered }
-    }
-
-    /// The message.
-    #[inline]
-    pub fn message(&self) -> Message<'_> {
-        Message::new(&self.endpoint.registration, self.place, self.redelivered)
+        let releaser = endpoint.releaser();
+        Self { message: Message::new(releaser.registration, place, redelivered), releaser }
     }
 
     /// Consumes the message: its space goes back to the producer.
     #[inline]
     pub fn release(self) {
-        if !self.endpoint.registration.is_forked() {
-            self.endpoint.take(self.place.end, 1);
+        if !self.releaser.registration.is_forked() {
+            self.releaser.take(self.message.end_position, 1);
         }
+    }
+}
+
+impl<'a> Deref for Peek<'a> {
+    type Target = Message<'a>;
+
+    #[inline(always)]
+    fn deref(&self) -> &Message<'a> {
+        &self.message
     }
 }
 
 impl fmt::Debug for Peek<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Peek").field(&self.message()).finish()
+        f.debug_tuple("Peek").field(&self.message).finish()
     }
 }
 

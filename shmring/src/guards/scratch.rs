@@ -16,7 +16,7 @@ pub(crate) struct Scratch {
 struct Copied {
     first_word: usize,
     len: usize,
-    position: u64,
+    end_position: u64,
 }
 
 impl Copied {
@@ -36,7 +36,7 @@ impl Scratch {
             Some(before) => before.end_word(),
             None => 0,
         };
-        let copied = Copied { first_word, len, position: place.end };
+        let copied = Copied { first_word, len, end_position: place.end };
         if copied.end_word() > self.words.len() || index >= self.messages.len() {
             self.grow(index, copied.end_word());
         }
@@ -59,7 +59,7 @@ impl Scratch {
     pub(crate) fn messages(&self, count: usize) -> impl Iterator<Item = Message<'_>> {
         self.messages.iter().take(count).map(|copied| {
             let words = &self.words[copied.first_word..copied.end_word()];
-            Message::copied(words, copied.len, copied.position)
+            Message::copied(words, copied.len, copied.end_position)
         })
     }
 }

@@ -204,7 +204,7 @@ fn check_messages(scratch: &Scratch, seed: u8, lens: &[usize]) {
     for (index, (message, &len)) in scratch.messages(lens.len()).zip(lens).enumerate() {
         let expected = pattern(len.next_multiple_of(8), seed + index as u8);
         assert_eq!((message.len(), message.is_empty()), (len, len == 0));
-        assert_eq!(message.position(), u64::from(seed) * 100 + index as u64);
+        assert_eq!(message.end_position(), u64::from(seed) * 100 + index as u64);
         assert_eq!(message.to_vec(), expected[..len], "message {index} of {lens:?}");
         for offset in [0, 1, len / 2, len.saturating_sub(1), len, len + 1] {
             let mut buffer = [0xEE; 7];

@@ -35,8 +35,8 @@ pub struct Peeked {
 pub struct Pending {
     /// The position at which it starts, in bytes of a record ring, else in slots.
     pub start: u64,
-    /// The position at which it ends: what [`Message::position`](crate::Message::position)
-    /// tells its receiver.
+    /// The position at which it ends: what
+    /// [`Message::end_position`](crate::Message::end_position) tells its receiver.
     pub end: u64,
     /// Bytes in the message.
     pub len: u64,

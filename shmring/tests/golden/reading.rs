@@ -39,7 +39,7 @@ fn records_are_received_and_followed_by_others() {
     drop(tx);
     let mut received = Vec::new();
     rx.recv_batch(10, |message| {
-        received.push((message.to_vec(), message.position(), message.is_redelivered()));
+        received.push((message.to_vec(), message.end_position(), message.is_redelivered()));
     })
     .unwrap();
     let forty = b"forty bytes do not fit before the end...".to_vec();

@@ -109,7 +109,7 @@ fn spsc(name: &Name) -> Vec<u8> {
     tx.send(b"short").unwrap();
     tx.send(b"forty bytes do not fit before the end...").unwrap();
     tx.send(b"").unwrap();
-    assert_eq!(rx.peek().unwrap().message().to_vec(), b"short");
+    assert_eq!(rx.peek().unwrap().to_vec(), b"short");
     bytes(name)
 }
 

@@ -74,8 +74,8 @@ fn send(producer: &mut shmring::Producer, random: &mut Random) {
         2 => drop(producer.try_send_batch(&vec![message; random.below(20)])),
         3 => {
             if let Ok(mut space) = producer.try_reserve(most.min(64)) {
-                space.write_at(0, &[1; 8][..space.len().min(8)]);
-                space.commit_len(0);
+                space.write_at(0, &[1; 8][..space.capacity().min(8)]);
+                space.commit();
             }
         }
         4 => drop(producer.try_reserve(message.len()).map(std::mem::forget)),
@@ -91,9 +91,8 @@ fn receive(consumer: &mut shmring::Consumer, random: &mut Random) {
         2 => drop(consumer.try_recv_into(&mut buffer)),
         3 => {
             if let Ok(peek) = consumer.try_peek() {
-                let message = peek.message();
-                message.read_at(random.below(64), &mut buffer);
-                drop(message.to_vec());
+                peek.read_at(random.below(64), &mut buffer);
+                drop(peek.to_vec());
                 peek.release();
             }
         }
@@ -139,9 +138,9 @@ fn packed<T: Element + Default>(segment: &Segment, random: &mut Random, verbs: u
                 2 => drop(producer.try_send_some(&some[..count])),
                 _ => {
                     if let Ok(mut space) = producer.try_reserve(count) {
-                        let len = space.len();
-                        space.write_slice(0, &some[..len]);
-                        space.commit_first(len / 2);
+                        let len = space.capacity();
+                        space.push_slice(&some[..len / 2]);
+                        space.commit();
                     }
                 }
             }

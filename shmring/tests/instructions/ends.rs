@@ -197,7 +197,7 @@ impl Rx {
         match self {
             Self::Messages(rx) => {
                 let peek = rx.peek()?;
-                peek.message().copy_to(buffer);
+                peek.copy_to(buffer);
                 peek.release();
             }
             Self::Numbers(rx) => {

@@ -133,8 +133,8 @@ fn a_killed_consumer_leaves_what_it_did_not_release() {
     let mut rx = Segment::attach(&name).unwrap().consumer().unwrap();
     for number in 3..10 {
         let peek = rx.peek().unwrap();
-        assert_eq!(peek.message().to_vec(), payload(number, 100));
-        assert_eq!(peek.message().is_redelivered(), number < 6, "{number}");
+        assert_eq!(peek.to_vec(), payload(number, 100));
+        assert_eq!(peek.is_redelivered(), number < 6, "{number}");
         peek.release();
     }
     tx.send(b"goes on").unwrap();

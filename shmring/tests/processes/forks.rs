@@ -165,7 +165,7 @@ pub(crate) fn fork_with_grants(args: &[String]) {
     let mut peek = Some(rx.peek().unwrap());
     say(format!("write {}", in_fork(|| reservation.as_mut().unwrap().write_at(0, b"x"))));
     say(format!("commit {}", in_fork(|| reservation.take().unwrap().commit())));
-    say(format!("read {}", in_fork(|| drop(peek.as_ref().unwrap().message().to_vec()))));
+    say(format!("read {}", in_fork(|| drop(peek.as_ref().unwrap().to_vec()))));
     say(format!("release {}", in_fork(|| peek.take().unwrap().release())));
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn send(args: &[String]) {
             3 => {
                 let mut reservation = tx.reserve(message.len() + 5).unwrap();
                 reservation.write_at(0, message);
-                reservation.commit_len(message.len());
+                reservation.commit();
             }
             7 if number + 1 < count && len(number) + len(number + 1) < 2000 => {
                 tx.send_batch(&[message, fill(number + 1, &mut two)]).unwrap();
@@ -76,7 +76,7 @@ fn run(sending: &str, receiving: WaitMode, capacity_bytes: u64, count: u64) {
                 number += 1;
             }),
             5 => rx.peek().map(|peek| {
-                let len = peek.message().copy_to(&mut buffer);
+                let len = peek.copy_to(&mut buffer);
                 assert!(buffer[..len] == *fill(number, &mut expected), "message {number}");
                 number += 1;
                 peek.release();

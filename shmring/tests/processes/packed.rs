@@ -43,7 +43,7 @@ pub(crate) fn send(args: &[String]) {
             }
             1 => {
                 let mut space = tx.reserve(most as usize).unwrap();
-                let some = elements(next..next + space.len() as u64);
+                let some = elements(next..next + space.capacity() as u64);
                 space.write_slice(0, &some);
                 space.commit();
                 some.len() as u64

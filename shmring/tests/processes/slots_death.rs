@@ -175,7 +175,7 @@ fn a_killed_sole_producers_slot_is_its_successors() {
         let mut position = 0;
         rx.recv_batch(1, |message| {
             assert_eq!(message.to_vec(), b"in its place");
-            position = message.position();
+            position = message.end_position();
         })
         .unwrap();
         assert_eq!(position, 2 * round);
@@ -199,8 +199,8 @@ fn a_killed_sole_consumer_leaves_what_it_did_not_release() {
     let mut rx = segment.consumer().unwrap();
     for number in 1..5 {
         let peek = rx.peek().unwrap();
-        assert_eq!(peek.message().to_vec(), payload(number, 40));
-        assert_eq!(peek.message().is_redelivered(), number < 3, "{number}");
+        assert_eq!(peek.to_vec(), payload(number, 40));
+        assert_eq!(peek.is_redelivered(), number < 3, "{number}");
         peek.release();
     }
 }
@@ -220,7 +220,7 @@ fn a_peek_gets_past_a_killed_producer() {
             while rx.try_peek().is_err() {}
         }
         let peek = rx.peek_timeout(LONG).unwrap();
-        assert_eq!(peek.message().to_vec(), b"behind");
+        assert_eq!(peek.to_vec(), b"behind");
         peek.release();
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
     }

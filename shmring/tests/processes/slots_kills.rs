@@ -56,7 +56,7 @@ pub(crate) fn send(args: &[String]) {
                 for (index, word) in message(sender, number).iter().enumerate() {
                     reservation.write_at(8 * index, &word.to_ne_bytes());
                 }
-                reservation.commit_len(32);
+                reservation.commit();
                 1
             }
             _ => {

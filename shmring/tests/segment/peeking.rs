@@ -47,7 +47,7 @@ fn what_is_shown_is_what_is_received() {
             assert!(peeked.messages.windows(2).all(|two| two[0].end <= two[1].start));
             let mut received = Vec::new();
             rx.recv_batch(1 + round % 9, |message| {
-                received.push((message.position(), message.to_vec()));
+                received.push((message.end_position(), message.to_vec()));
             })
             .unwrap();
             for (pending, (position, bytes)) in peeked.messages.iter().zip(received) {

@@ -35,8 +35,8 @@ fn messages_cross_the_end_of_the_numbers() {
                     break;
                 };
                 let len = (received * 37 % 700) as usize;
-                assert_eq!(peek.message().to_vec(), payload(received, len));
-                let position = peek.message().position();
+                assert_eq!(peek.to_vec(), payload(received, len));
+                let position = peek.end_position();
                 assert!((8..4096).contains(&position.wrapping_sub(last)), "{position:#x}");
                 last = position;
                 peek.release();

@@ -46,10 +46,10 @@ fn a_forgotten_reservation_is_harmless() {
     }
 }
 
-/// Catches a write that misses its place or changes its neighbours, and a commit of
-/// less than was reserved that shows the rest.
+/// Catches a write that misses its place or changes its neighbours, and a commit of more
+/// than was written.
 #[test]
-fn a_reservation_is_written_in_pieces_and_shortened() {
+fn a_reservation_is_written_in_pieces_and_in_part() {
     let name = Name::new();
     let (_segment, mut tx, mut rx) = name.pair(4096);
     let bytes = payload(9, 300);
@@ -57,11 +57,12 @@ fn a_reservation_is_written_in_pieces_and_shortened() {
         for keep in [0, 1, 8, 150, 299, 300] {
             let mut reservation = tx.reserve(300).unwrap();
             // From the end, so that a piece that reaches too far is seen.
-            for start in (0..300).step_by(piece).rev() {
-                reservation.write_at(start, &bytes[start..300.min(start + piece)]);
+            for start in (0..keep).step_by(piece).rev() {
+                reservation.write_at(start, &bytes[start..keep.min(start + piece)]);
             }
             reservation.write_at(300, &[]);
-            reservation.commit_len(keep);
+            assert_eq!((reservation.written(), reservation.capacity()), (keep, 300));
+            reservation.commit();
             assert_eq!(rx.recv().unwrap(), bytes[..keep]);
         }
     }
@@ -77,8 +78,11 @@ fn writing_beyond_a_reservation_panics() {
         catch_unwind(AssertUnwindSafe(|| reservation.write_at(offset, &vec![1; len]))).is_err()
     };
     assert!(beyond(0, 11) && beyond(10, 1) && beyond(11, 0) && beyond(usize::MAX, 2));
-    let reservation = tx.reserve(10).unwrap();
-    assert!(catch_unwind(AssertUnwindSafe(|| reservation.commit_len(11))).is_err());
+    let mut reservation = tx.reserve(10).unwrap();
+    // SAFETY: it panics and nothing is committed.
+    let announce = || unsafe { reservation.assume_written(11) };
+    assert!(catch_unwind(AssertUnwindSafe(announce)).is_err());
+    drop(reservation);
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
     tx.send(b"sound").unwrap();
     assert_eq!(rx.recv().unwrap(), b"sound");
@@ -95,7 +99,7 @@ fn pointers_lead_to_the_payload() {
         reservation.write_at(0, &payload(3, len));
         reservation.commit();
         let peek = rx.peek().unwrap();
-        assert_eq!(peek.message().as_ptr() as usize % 8, 0);
+        assert_eq!(peek.as_ptr() as usize % 8, 0);
         drop(peek);
         assert_eq!(rx.recv().unwrap(), payload(3, len));
     }
@@ -110,7 +114,7 @@ fn a_peek_leaves_the_message_until_it_is_released() {
     tx.send(&payload(2, 30)).unwrap();
     for _ in 0..3 {
         let peek = rx.peek().unwrap();
-        assert_eq!(peek.message().to_vec(), payload(1, 20));
+        assert_eq!(peek.to_vec(), payload(1, 20));
     }
     assert_eq!(segment.status().unwrap().ring().messages_received, 0);
     // A new consumer finds what the old one only looked at.
@@ -134,8 +138,8 @@ fn what_was_shown_before_says_so() {
             let next = || ahead.next().map(|message| message.is_redelivered());
             std::iter::from_fn(next).collect::<Vec<_>>()
         };
-        assert!(!rx.peek().unwrap().message().is_redelivered());
-        assert!(rx.peek().unwrap().message().is_redelivered());
+        assert!(!rx.peek().unwrap().is_redelivered());
+        assert!(rx.peek().unwrap().is_redelivered());
         rx.peek().unwrap().release();
         // Not shown, so not marked.
         assert_eq!(rx.recv().unwrap(), payload(1, 40));
@@ -161,7 +165,7 @@ fn a_message_is_read_in_parts() {
     let bytes = payload(5, 100);
     tx.send(&bytes).unwrap();
     let peek = rx.peek().unwrap();
-    let message = peek.message();
+    let message: &Message<'_> = &peek;
     assert_eq!((message.len(), message.is_empty()), (100, false));
     for offset in [0, 1, 7, 8, 50, 99, 100, 101, 5000, usize::MAX - 7] {
         for len in [0, 1, 8, 48, 100, 200] {
@@ -193,7 +197,7 @@ fn positions_are_unique_and_grow() {
         tx.send_batch(&[&payload(1, len), &payload(2, len / 2)]).unwrap();
         for _ in 0..2 {
             let (first, again) =
-                (rx.peek().unwrap().message().position(), rx.peek().unwrap().message().position());
+                (rx.peek().unwrap().end_position(), rx.peek().unwrap().end_position());
             assert!(first == again && first > last);
             rx.peek().unwrap().release();
             last = first;
@@ -241,7 +245,7 @@ fn everything_can_be_printed() {
     texts.push(format!("{reservation:?}"));
     drop(reservation);
     let peek: Peek<'_> = rx.peek().unwrap();
-    let message: Message<'_> = peek.message();
+    let message: &Message<'_> = &peek;
     texts.push(format!("{peek:?}{message:?}"));
     texts.push(format!("{:?}", rx.lookahead()));
     texts.push(format!("{tx:?}{rx:?}"));
@@ -256,6 +260,6 @@ fn reading_far_beyond_the_end_gives_nothing() {
     let (_segment, mut tx, mut rx) = name.pair(4096);
     tx.send(b"message").unwrap();
     for offset in [usize::MAX, usize::MAX - 1, usize::MAX - 6] {
-        assert_eq!(rx.peek().unwrap().message().read_at(offset, &mut [0; 16]), 0);
+        assert_eq!(rx.peek().unwrap().read_at(offset, &mut [0; 16]), 0);
     }
 }

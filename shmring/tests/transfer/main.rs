@@ -11,6 +11,7 @@ mod elements;
 mod ends;
 mod grants;
 mod invalid;
+mod leftovers;
 mod packed;
 mod packed_grants;
 mod packed_waits;

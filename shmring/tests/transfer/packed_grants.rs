@@ -21,18 +21,29 @@ fn space_and_elements_lie_around_the_end_of_the_ring() {
             let sent = elements::<T>(number, max);
             number += 1 + max as u64;
             let mut space = tx.try_reserve(max).unwrap();
-            assert_eq!((space.len(), space.is_empty()), (max, false));
+            assert_eq!((space.capacity(), space.written()), (max, 0));
             let [(first, before_end), (start, after)] = space.as_mut_ptrs();
             assert_eq!(before_end + after, max);
             assert!(before_end > 0 && first.is_aligned() && start.is_aligned());
-            // One by one or in two slices, from the end.
-            if round % 2 == 0 {
-                (0..max).rev().for_each(|index| space.write(index, sent[index]));
-            } else {
-                space.write_slice(max / 2, &sent[max / 2..]);
-                space.write_slice(0, &sent[..max / 2]);
-                space.write_slice(max, &[]);
+            // One by one or in slices, some of them twice.
+            match round % 4 {
+                0 => sent.iter().for_each(|&element| space.push(element)),
+                1 => (0..max).for_each(|index| {
+                    space.write(index, sent[index]);
+                    space.write(index / 2, sent[index / 2]);
+                }),
+                2 => {
+                    space.push_slice(&sent[..max / 2]);
+                    space.push_slice(&sent[max / 2..]);
+                }
+                _ => {
+                    space.write_slice(0, &vec![T::zeroed(); max / 2]);
+                    space.write_slice(max / 2, &sent[max / 2..]);
+                    space.write_slice(0, &sent[..max / 2]);
+                    space.write_slice(max, &[]);
+                }
             }
+            assert_eq!(space.written(), max);
             assert_eq!(rx.try_recv().map(|_| ()), Err(TryRecvError::Empty), "not committed");
             space.commit();
 
@@ -111,10 +122,9 @@ fn the_first_elements_are_committed_and_released() {
     let (mut sent, mut received) = (0, 0);
     for round in 0..300_usize {
         let mut space = tx.try_reserve(8).unwrap();
-        let keep = (round % 9).min(space.len());
-        let all = elements::<Rgb>(sent, space.len());
-        space.write_slice(0, &all);
-        space.commit_first(keep);
+        let keep = (round % 9).min(space.capacity());
+        space.push_slice(&elements::<Rgb>(sent, keep));
+        space.commit();
         sent += keep as u64;
         assert_eq!(segment.status().unwrap().ring().used_slots, Some(sent - received));
         let Ok(ahead) = rx.try_peek(5) else {
@@ -149,7 +159,12 @@ fn going_beyond_what_was_granted_panics() {
     assert!(panics(|mut space| space.write(usize::MAX, 9)));
     assert!(panics(|mut space| space.write_slice(2, &[9; 3])));
     assert!(panics(|mut space| space.write_slice(5, &[])));
-    assert!(panics(|space| space.commit_first(5)));
+    assert!(panics(|mut space| (0..5).for_each(|_| space.push(9))));
+    // SAFETY: it panics and nothing is committed.
+    assert!(panics(|mut space| unsafe { space.assume_written(5) }));
+    // Behind an element that was not written.
+    assert!(panics(|mut space| space.write(1, 9)));
+    assert!(panics(|mut space| space.write_slice(4, &[])));
     for count in [3, usize::MAX] {
         let ahead = rx.peek(9).unwrap();
         let result = catch_unwind(AssertUnwindSafe(|| ahead.release_first(count)));

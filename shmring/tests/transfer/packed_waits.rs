@@ -32,7 +32,7 @@ fn send(mut tx: Producer, mode: WaitMode, way: usize) -> Result<usize, SendError
     match way {
         0 => tx.send_timeout(&ONE, LONG).map(|()| 1),
         1 => tx.send_slice_timeout(&FOUR[..2], LONG).map(|()| 2),
-        _ => tx.reserve_timeout(9, LONG).map(|space| space.len()),
+        _ => tx.reserve_timeout(9, LONG).map(|space| space.capacity()),
     }
 }
 

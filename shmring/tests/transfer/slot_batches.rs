@@ -127,7 +127,7 @@ fn nothing_comes_between_the_messages_of_a_batch() {
                 scope.spawn(move || {
                     let mut mine = Vec::new();
                     let mut keep = |message: &Message<'_>| {
-                        mine.push((message.position(), message.to_vec()));
+                        mine.push((message.end_position(), message.to_vec()));
                     };
                     loop {
                         match rx.recv_batch(4, &mut keep) {

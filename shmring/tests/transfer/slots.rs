@@ -279,14 +279,14 @@ fn positions_are_unique_on_each_kind() {
             }
             tx.send_batch(&[payload(round, 5), payload(round, 6), payload(round, 7)]).unwrap();
             let mut check = |message: &shmring::Message<'_>| {
-                let position = message.position();
+                let position = message.end_position();
                 assert!(position > last && seen.insert(position), "{kind}: {position}");
                 last = position;
             };
             assert_eq!(rx.recv_batch(2, &mut check), Ok(2));
             if rx.is_exclusive() {
                 let peek = rx.peek().unwrap();
-                check(&peek.message());
+                check(&peek);
                 peek.release();
             } else {
                 assert_eq!(rx.recv_batch(2, &mut check), Ok(1));

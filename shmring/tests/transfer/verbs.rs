@@ -62,7 +62,7 @@ fn messages_without_bytes_are_messages() {
         tx.send(b"").unwrap();
         assert_eq!(rx.try_recv_into(&mut []), Ok(0));
         let peek = rx.try_peek().unwrap();
-        assert!(peek.message().is_empty() && peek.message().to_vec().is_empty());
+        assert!(peek.is_empty() && peek.to_vec().is_empty());
         peek.release();
     }
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));

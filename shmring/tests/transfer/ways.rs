@@ -23,7 +23,7 @@ pub(crate) fn send(way: usize, tx: &mut Producer, bytes: &[u8]) {
         7 => tx.try_reserve(len).unwrap(),
         _ => tx.reserve_timeout(len, SHORT).unwrap(),
     };
-    assert_eq!((reservation.len(), reservation.is_empty()), (len, len == 0));
+    assert_eq!((reservation.capacity(), reservation.written()), (len, 0));
     reservation.write_at(0, bytes);
     reservation.commit();
 }
@@ -68,7 +68,7 @@ pub(crate) fn receive(way: usize, rx: &mut Consumer) -> Vec<u8> {
                 11 => rx.try_peek().unwrap(),
                 _ => rx.peek_timeout(SHORT).unwrap(),
             };
-            let message = peek.message().to_vec();
+            let message = peek.to_vec();
             peek.release();
             message
         }

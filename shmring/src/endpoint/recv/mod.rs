@@ -198,11 +198,38 @@ impl RecvEndpoint {
         }
     }
 
+    /// Splits off what takes messages, so that they can be read meanwhile.
+    #[inline]
+    pub(crate) fn releaser(&mut self) -> Releaser<'_> {
+        Releaser { ring: &mut self.ring, registration: &self.registration }
+    }
+
+    /// As [`Releaser::take`].
+    #[inline]
+    pub(crate) fn take(&mut self, to: u64, messages: u64) -> bool {
+        self.releaser().take(to, messages)
+    }
+
+    /// Ends the use of this side: what a message holds is not what the ring is for.
+    #[cold]
+    pub(crate) fn poison(&mut self, corrupt: Corrupt) -> Fault {
+        self.registration.poison(corrupt)
+    }
+}
+
+/// What takes messages, while they are read through the same registration.
+#[derive(Debug)]
+pub(crate) struct Releaser<'a> {
+    ring: &'a mut Ring,
+    pub(crate) registration: &'a Registration,
+}
+
+impl Releaser<'_> {
     /// Takes everything up to `to`, which is `messages` messages, and wakes a producer
     /// that waits for it. Whether no other consumer had some of it.
     #[inline]
-    pub(crate) fn take(&mut self, to: u64, messages: u64) -> bool {
-        match &mut self.ring {
+    pub(crate) fn take(self, to: u64, messages: u64) -> bool {
+        match self.ring {
             Ring::Record(ring) => ring.release(self.registration.mapped.record(), to, messages),
             Ring::Slot(ring) => {
                 if !ring.take(self.registration.mapped.slot(), to, messages) {
@@ -212,11 +239,5 @@ impl RecvEndpoint {
         }
         self.registration.notify_producers(to);
         true
-    }
-
-    /// Ends the use of this side: what a message holds is not what the ring is for.
-    #[cold]
-    pub(crate) fn poison(&mut self, corrupt: Corrupt) -> Fault {
-        self.registration.poison(corrupt)
     }
 }

@@ -77,6 +77,16 @@ pub(crate) fn patch(words: &[AtomicU64], offset: usize, bytes: &[u8]) {
     patch_word(words, offset + body.len(), trail);
 }
 
+/// Stores zeros to `len` bytes from `offset` on, as [`patch`] does.
+#[cold]
+pub(crate) fn zero(words: &[AtomicU64], offset: usize, len: usize) {
+    const ZEROS: [u8; 256] = [0; 256];
+    let end = offset + len;
+    for at in (offset..end).step_by(ZEROS.len()) {
+        patch(words, at, &ZEROS[..ZEROS.len().min(end - at)]);
+    }
+}
+
 /// Changes some bytes of one word.
 fn patch_word(words: &[AtomicU64], offset: usize, bytes: &[u8]) {
     if bytes.is_empty() {
