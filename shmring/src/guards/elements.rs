@@ -161,8 +161,9 @@ impl<'a, T: Element> Space<'a, T> {
     ///
     /// # Panics
     /// If there is no more space.
+    #[inline]
     pub fn push(&mut self, element: T) {
-        self.write_slice(self.written, &[element]);
+        self.write(self.written, element);
     }
 
     /// Writes elements behind those that were written.
@@ -178,8 +179,15 @@ impl<'a, T: Element> Space<'a, T> {
     /// # Panics
     /// If there is no space of that index, or one before it was not written. No bytes can
     /// fill such a gap, as zeros need not be a value of the type.
+    #[inline]
     pub fn write(&mut self, index: usize, element: T) {
-        self.write_slice(index, &[element]);
+        assert!(index < self.capacity(), "write beyond the space");
+        assert!(index <= self.written, "write behind an element that was not written");
+        if !self.endpoint.registration.is_forked() {
+            let position = self.span.start.wrapping_add(index as u64);
+            store_one(&self.endpoint.registration.mapped, position, &element);
+            self.written = self.written.max(index + 1);
+        }
     }
 
     /// Writes elements from the index `at` on: over some that were written, or behind them.
