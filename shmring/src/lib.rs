@@ -125,7 +125,7 @@
 //! - of a sole consumer, the one that it had not released comes again, to its successor, and
 //!   says so ([`Message::is_redelivered`]); one that `recv` was returning may be gone;
 //! - of a competing consumer, the one that it had taken does not come again.
-//!   [`Message::position`] names it. Where it must not be lost, consumers acknowledge what
+//!   [`Message::end_position`] names it. Where it must not be lost, consumers acknowledge what
 //!   they have done, as in the example `work_queue`.
 //!
 //! # Making it fast
