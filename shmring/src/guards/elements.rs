@@ -186,8 +186,8 @@ impl<'a, T: Element> Space<'a, T> {
         if !self.endpoint.registration.is_forked() {
             let position = self.span.start.wrapping_add(index as u64);
             store_one(&self.endpoint.registration.mapped, position, &element);
-            self.written = self.written.max(index + 1);
         }
+        self.written = self.written.max(index + 1);
     }
 
     /// Writes elements from the index `at` on: over some that were written, or behind them.
@@ -201,8 +201,8 @@ impl<'a, T: Element> Space<'a, T> {
         assert!(at <= self.written, "write behind elements that were not written");
         if !self.endpoint.registration.is_forked() {
             store(&self.endpoint.registration.mapped, self.span, at, elements);
-            self.written = self.written.max(end);
         }
+        self.written = self.written.max(end);
     }
 
     /// Returns the two pieces, each as its first element and how many there are; valid while

@@ -87,20 +87,25 @@ impl<'a> Reservation<'a> {
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
         let end = offset.checked_add(bytes.len()).filter(|end| *end <= self.capacity());
         let end = end.expect("write beyond the reservation");
-        if bytes.is_empty() || self.endpoint.registration.is_forked() {
+        if bytes.is_empty() {
             return;
         }
-        if offset > self.written {
-            copy::zero(self.words(), self.written, offset - self.written);
+        // In a fork child the mark moves and nothing is stored, so that loops end there too.
+        let written = self.written;
+        self.written = written.max(end);
+        if self.endpoint.registration.is_forked() {
+            return;
         }
-        if end >= self.written && offset.is_multiple_of(WORD_BYTES as usize) {
+        if offset > written {
+            copy::zero(self.words(), written, offset - written);
+        }
+        if end >= written && offset.is_multiple_of(WORD_BYTES as usize) {
             // The rest of the last word was not written yet, and may become anything.
             let words = self.words().get(offset / WORD_BYTES as usize..);
             copy::store(words.unwrap_or_default(), bytes);
         } else {
             copy::patch(self.words(), offset, bytes);
         }
-        self.written = self.written.max(end);
     }
 
     /// Appends `bytes`, which fit.

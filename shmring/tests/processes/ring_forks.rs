@@ -1,5 +1,7 @@
 //! Fork children and the handles of slot rings and packed rings that they inherit.
 
+use std::io::Write;
+
 use shmring::{
     Config, Fault, JoinError, Kind, Message, RecvError, Segment, SendError, TryRecvError,
     TrySendError,
@@ -36,7 +38,13 @@ pub(crate) fn fork(args: &[String]) {
 
         // What a child gives up or drops is the parent's, open tickets included.
         let mut reservation = Some(tx.reserve(6).unwrap());
-        let status = in_fork(|| drop(reservation.take()));
+        let status = in_fork(|| {
+            let mut reservation = reservation.take().unwrap();
+            assert!(reservation.write(b"child").is_err());
+            reservation.write_at(0, b"ch");
+            reservation.write_at(4, b"ld");
+            assert_eq!(reservation.written(), 6);
+        });
         say(format!("{kind} gives up {status}"));
         let mut reservation = reservation.unwrap();
         reservation.write_at(0, b"parent");
@@ -115,7 +123,12 @@ pub(crate) fn fork_packed(args: &[String]) {
 
     let mut space = Some(tx.reserve(2).unwrap());
     let mut ahead = Some(rx.peek(9).unwrap());
-    say(format!("write {}", in_fork(|| space.as_mut().unwrap().write(0, u64::MAX))));
+    let status = in_fork(|| {
+        let space = space.as_mut().unwrap();
+        (0..2).for_each(|index| space.write(index, u64::MAX));
+        assert_eq!(space.written(), 2);
+    });
+    say(format!("write {status}"));
     say(format!("commit {}", in_fork(|| space.take().unwrap().commit())));
     let status = in_fork(|| {
         assert!(ahead.as_ref().unwrap().get(0).unwrap().is_none());
