@@ -10,9 +10,10 @@ use crate::error::{JoinError, RecvError, TryRecvError};
 use crate::guards::{Lookahead, Message, Peek, Scratch};
 use crate::iter::until_end;
 use crate::memory::copy;
+use crate::memory::payload::Payload;
 use crate::ring::Place;
 use crate::segment::Segment;
-use crate::sync::{AtomicU64, Deadline};
+use crate::sync::Deadline;
 
 /// The most messages in a batch where consumers compete: they are copied before they
 /// are taken, and the more there are, the likelier someone else takes the first.
@@ -399,7 +400,7 @@ fn take_into_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Option<usiz
 #[inline(always)]
 fn fill_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> bool {
     endpoint.take_fast(|place, words| {
-        let fills = place.len as usize == buffer.len();
+        let fills = place.len() as usize == buffer.len();
         if fills {
             copy::load(words, buffer);
         }
@@ -412,7 +413,7 @@ fn fill_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> bool {
 fn fit_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Option<usize> {
     let mut len = 0;
     let taken = endpoint.take_fast(|place, words| {
-        len = place.len as usize;
+        len = place.len() as usize;
         buffer.get_mut(..len).map(|buffer| copy::load(words, buffer)).is_some()
     });
     taken.then_some(len)
@@ -423,7 +424,7 @@ fn fit_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Option<usize> {
 fn take_into_slow(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
     let mut len = 0;
     endpoint.try_take(1, |_, place, words| {
-        len = place.len as usize;
+        len = place.len() as usize;
         let Some(buffer) = buffer.get_mut(..len) else {
             return Err(TryRecvError::TooSmall { len });
         };
@@ -435,7 +436,7 @@ fn take_into_slow(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Result<usiz
 
 fn take_copy(endpoint: &mut RecvEndpoint, message: &mut Vec<u8>) -> Result<(), TryRecvError> {
     endpoint.try_take(1, |_, place, words| {
-        message.resize(place.len as usize, 0);
+        message.resize(place.len() as usize, 0);
         copy::load(words, message);
         Ok(())
     })?;
@@ -484,8 +485,8 @@ fn take_copies(
     max: usize,
     visit: &mut impl FnMut(&Message<'_>),
 ) -> Result<usize, TryRecvError> {
-    let copy = |index, place: Place, words: &[AtomicU64]| {
-        scratch.put(index, place, words);
+    let copy = |index, place: Place, words: Payload<'_>| {
+        scratch.put(index, place.end, words);
         Ok(())
     };
     let count = endpoint.try_take(max.min(MAX_SHARED_BATCH), copy)?;

@@ -110,24 +110,24 @@ impl Memory {
 
 /// Writes a payload where it was granted, byte by byte.
 fn write(words: &[AtomicU64], place: Place, payload: &[u8]) {
-    assert!(payload.len() as u64 <= place.len);
+    assert!(payload.len() as u64 <= place.len());
     for (i, chunk) in payload.chunks(8).enumerate() {
         let mut bytes = [0; 8];
         bytes[..chunk.len()].copy_from_slice(chunk);
-        words[place.offset as usize / 8 + i].store(u64::from_ne_bytes(bytes), RELAXED);
+        words[place.offset() as usize / 8 + i].store(u64::from_ne_bytes(bytes), RELAXED);
     }
 }
 
 fn read(words: &[AtomicU64], place: Place) -> Vec<u8> {
-    let words = &words[place.offset as usize / 8..];
+    let words = &words[place.offset() as usize / 8..];
     let bytes = words.iter().flat_map(|word| word.load(RELAXED).to_ne_bytes());
-    bytes.take(place.len as usize).collect()
+    bytes.take(place.len() as usize).collect()
 }
 
 /// What I6 demands of every place that a ring hands out.
 fn assert_inside(place: Place, capacity: u64) {
-    assert!(place.offset.is_multiple_of(8) && place.offset >= 8, "{place:?}");
-    assert!(place.len <= capacity && place.offset + place.len <= capacity, "{place:?}");
+    assert!(place.offset().is_multiple_of(8) && place.offset() >= 8, "{place:?}");
+    assert!(place.len() <= capacity && place.offset() + place.len() <= capacity, "{place:?}");
 }
 
 /// A header as the format describes it, written without the ring's code.

@@ -30,9 +30,10 @@ use crate::endpoint::park::WaitMode;
 use crate::error::{Corrupt, JoinError, RecvError, SendError, TryRecvError, TrySendError};
 use crate::iter::until_end;
 use crate::memory::copy;
+use crate::memory::payload::Payload;
 use crate::ring::Place;
 use crate::segment::Segment;
-use crate::sync::{AtomicU64, Deadline};
+use crate::sync::Deadline;
 
 /// A producer of messages of one type; otherwise as [`Producer`](crate::Producer).
 #[derive(Debug)]
@@ -299,14 +300,14 @@ fn take<T: Element>(
 fn take_each(
     endpoint: &mut RecvEndpoint,
     max: usize,
-    mut load: impl FnMut(usize, Place, &[AtomicU64]) -> Result<(), Corrupt>,
+    mut load: impl FnMut(usize, Place, Payload<'_>) -> Result<(), Corrupt>,
 ) -> Result<usize, TryRecvError> {
     let mut odd = None;
     let taken = endpoint.try_take(max, |index, place, words| {
         load(index, place, words).map_err(|corrupt| {
             odd = (index == 0).then_some(corrupt);
             // Returned only for the first, and only if no other consumer took it meanwhile.
-            TryRecvError::TooSmall { len: place.len as usize }
+            TryRecvError::TooSmall { len: place.len() as usize }
         })
     });
     match (taken, odd) {
@@ -318,7 +319,7 @@ fn take_each(
 /// # Errors
 /// [`Corrupt`] if the message is no value of the type.
 #[inline(always)]
-fn load<T: Element>(place: Place, words: &[AtomicU64]) -> Result<T, Corrupt> {
+fn load<T: Element>(place: Place, words: Payload<'_>) -> Result<T, Corrupt> {
     check_len::<T>(place)?;
     let mut element = Unchecked::zeroed();
     copy::load(words, Unchecked::bytes_mut(from_mut(&mut element)));
@@ -327,11 +328,7 @@ fn load<T: Element>(place: Place, words: &[AtomicU64]) -> Result<T, Corrupt> {
 
 /// As [`load`], into an element that is there, which stays as it is if that fails.
 #[inline(always)]
-fn load_into<T: Element>(
-    place: Place,
-    words: &[AtomicU64],
-    element: &mut T,
-) -> Result<(), Corrupt> {
+fn load_into<T: Element>(place: Place, words: Payload<'_>, element: &mut T) -> Result<(), Corrupt> {
     if let Some(element) = Unchecked::of(from_mut(element)) {
         check_len::<T>(place)?;
         copy::load(words, Unchecked::bytes_mut(element));
@@ -343,9 +340,9 @@ fn load_into<T: Element>(
 
 #[inline(always)]
 fn check_len<T: Element>(place: Place) -> Result<(), Corrupt> {
-    if place.len == T::TYPE.size_bytes {
+    if place.len() == T::TYPE.size_bytes {
         return Ok(());
     }
     let what = "the length of an element";
-    Err(Corrupt { what, position: place.start, found: place.len })
+    Err(Corrupt { what, position: place.start, found: place.len() })
 }

@@ -7,9 +7,10 @@ use crate::error::{Fault, JoinError, Role, SendError, TrySendError};
 use crate::format::Shape;
 use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
+use crate::memory::payload::Payload;
 use crate::memory::sentinel::is_whole;
 use crate::ring::{Place, Refused, record, slot};
-use crate::sync::{AtomicU64, Deadline};
+use crate::sync::Deadline;
 
 /// The ring, as a producer plays it.
 #[derive(Debug)]
@@ -91,7 +92,7 @@ impl SendEndpoint {
 
     /// The payload words of a granted message.
     #[inline]
-    pub(crate) fn payload(&self, place: Place) -> &[AtomicU64] {
+    pub(crate) fn payload(&self, place: Place) -> Payload<'_> {
         self.registration.mapped.payload(place)
     }
 
@@ -458,9 +459,9 @@ impl SendEndpoint {
             if !is_whole(sentinel) {
                 break;
             }
-            let len = message.len().min(longest);
-            copy::store(mapped.payload(publishing.place(len as u64)), &message[..len]);
-            publishing.publish(len as u64);
+            let place = publishing.place(message.len() as u64);
+            copy::store(mapped.payload(place), &message[..place.len() as usize]);
+            publishing.publish(place.len());
         }
         drop(publishing);
         self.registration.check().map_err(TrySendError::from)?;

@@ -331,7 +331,7 @@ fn a_message_that_somebody_else_took_is_not_too_small() {
     send(&mut tx, b"long");
     let taken = rx.try_take(1, |_, place, _| {
         other.try_take(1, |_, _, _| Ok(())).unwrap();
-        Err(TryRecvError::TooSmall { len: place.len as usize })
+        Err(TryRecvError::TooSmall { len: place.len() as usize })
     });
     assert_eq!(taken, Err(TryRecvError::Empty));
     // One that is there still is.

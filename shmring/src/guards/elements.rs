@@ -21,9 +21,9 @@ pub(crate) fn store<T: Element>(mapped: &MappedRing, span: Span, at: usize, elem
     let span = rest(span, at, elements.len());
     let (first, before_end, _) = mapped.packed().split(span);
     let (head, tail) = elements.split_at(before_end.min(elements.len()));
-    copy::store_elements(mapped.words(), first, head);
+    copy::store_elements(mapped.data(), first, head);
     if !tail.is_empty() {
-        copy::store_elements(mapped.words(), 0, tail);
+        copy::store_elements(mapped.data(), 0, tail);
     }
 }
 
@@ -73,16 +73,16 @@ fn load_unchecked<T: Element>(
     let span = rest(span, at, elements.len());
     let (first, before_end, _) = mapped.packed().split(span);
     let (head, tail) = elements.split_at_mut(before_end.min(elements.len()));
-    copy::load_elements(mapped.words(), first, head);
+    copy::load_elements(mapped.data(), first, head);
     if !tail.is_empty() {
-        copy::load_elements(mapped.words(), 0, tail);
+        copy::load_elements(mapped.data(), 0, tail);
     }
 }
 
 /// Stores the one element of a position that space was granted for.
 #[inline]
 pub(crate) fn store_one<T: Element>(mapped: &MappedRing, position: u64, element: &T) {
-    copy::store_elements(mapped.words(), mapped.packed().slot(position), from_ref(element));
+    copy::store_elements(mapped.data(), mapped.packed().slot(position), from_ref(element));
 }
 
 /// Stores something to the line in which the element of a free position begins, if that is the
@@ -106,7 +106,7 @@ pub(crate) fn touch<T: Element>(mapped: &MappedRing, position: u64) {
 #[inline]
 pub(crate) fn load_one<T: Element>(mapped: &MappedRing, position: u64) -> Result<T, Corrupt> {
     let mut element = Unchecked::zeroed();
-    copy::load_elements(mapped.words(), mapped.packed().slot(position), from_mut(&mut element));
+    copy::load_elements(mapped.data(), mapped.packed().slot(position), from_mut(&mut element));
     element.check(position)
 }
 

@@ -31,8 +31,8 @@ use crate::endpoint::registration::Registration;
 use crate::endpoint::{RecvEndpoint, Releaser};
 use crate::error::{Fault, TryRecvError};
 use crate::memory::copy;
+use crate::memory::payload::Payload;
 use crate::ring::Place;
-use crate::sync::AtomicU64;
 
 /// A message: in the ring, not released yet, or a copy where consumers compete.
 ///
@@ -46,36 +46,28 @@ pub struct Message<'a> {
 
 #[derive(Clone, Copy)]
 enum Content<'a> {
-    /// In the ring, at that byte of the data.
+    /// In the ring.
     Shared {
         registration: &'a Registration,
-        offset: u64,
+        payload: Payload<'a>,
     },
     Private(&'a [u64]),
 }
 
-/// The words of a payload in the ring; none in a fork child.
-fn shared_words(registration: &Registration, offset: u64, len: usize) -> &[AtomicU64] {
-    if registration.is_forked() { &[] } else { registration.mapped.payload_at(offset, len as u64) }
-}
-
-/// Copies what follows `skip` bytes of the payload of `len` bytes at `offset` into `buffer`;
-/// how many bytes. Its arguments are scalars, so that a message that is only copied from
-/// need not be in memory.
+/// Copies what follows `skip` bytes of `payload` into `buffer`; how many bytes. Its arguments
+/// are scalars, so that a message that is only copied from need not be in memory.
 #[inline(never)]
 fn read_shared(
     registration: &Registration,
-    offset: u64,
-    len: usize,
+    payload: Payload<'_>,
     skip: usize,
     buffer: &mut [u8],
 ) -> usize {
-    let words = shared_words(registration, offset, len);
-    let count = buffer.len().min(len.saturating_sub(skip));
-    if count == 0 || words.is_empty() {
+    let count = buffer.len().min(payload.len().saturating_sub(skip));
+    if count == 0 || registration.is_forked() {
         return 0;
     }
-    copy::extract(words, skip, &mut buffer[..count]);
+    copy::extract(payload, skip, &mut buffer[..count]);
     count
 }
 
@@ -93,8 +85,8 @@ fn read_private(words: &[u64], len: usize, skip: usize, buffer: &mut [u8]) -> us
 impl<'a> Message<'a> {
     #[inline]
     fn new(registration: &'a Registration, place: Place, redelivered: bool) -> Self {
-        let content = Content::Shared { registration, offset: place.offset };
-        Self { content, len: place.len as usize, end_position: place.end, redelivered }
+        let content = Content::Shared { registration, payload: registration.mapped.payload(place) };
+        Self { content, len: place.len() as usize, end_position: place.end, redelivered }
     }
 
     #[inline]
@@ -132,8 +124,8 @@ impl<'a> Message<'a> {
         // Most often the caller knows the length, and the compiler with him.
         let whole = self.len == buffer.len();
         match self.content {
-            Content::Shared { registration, offset } if whole && registration.is_clear() => {
-                copy::load(registration.mapped.payload_at(offset, self.len as u64), buffer);
+            Content::Shared { registration, payload } if whole && registration.is_clear() => {
+                copy::load(payload, buffer);
                 self.len
             }
             Content::Private(words) if whole => {
@@ -150,8 +142,8 @@ impl<'a> Message<'a> {
     #[inline]
     pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> usize {
         match self.content {
-            Content::Shared { registration, offset: start } => {
-                read_shared(registration, start, self.len, offset, buffer)
+            Content::Shared { registration, payload } => {
+                read_shared(registration, payload, offset, buffer)
             }
             Content::Private(words) => read_private(words, self.len, offset, buffer),
         }
@@ -182,9 +174,10 @@ impl<'a> Message<'a> {
     /// [`Consumer::recv_batch`]: crate::Consumer::recv_batch
     pub fn as_ptr(&self) -> *const u8 {
         match self.content {
-            Content::Shared { registration, offset } => {
-                shared_words(registration, offset, self.len).as_ptr().cast()
+            Content::Shared { registration, .. } if registration.is_forked() => {
+                Payload::EMPTY.as_ptr()
             }
+            Content::Shared { payload, .. } => payload.as_ptr(),
             Content::Private(words) => words.as_ptr().cast(),
         }
     }

@@ -2,8 +2,7 @@
 
 use crate::guards::Message;
 use crate::memory::copy;
-use crate::ring::Place;
-use crate::sync::AtomicU64;
+use crate::memory::payload::Payload;
 
 /// Copies of the messages of one batch, in order. Keeps its memory between batches.
 #[derive(Debug, Default)]
@@ -28,15 +27,16 @@ impl Copied {
 }
 
 impl Scratch {
-    /// Copies the message at `place`, the one of that index, behind that of the index before.
+    /// Copies the message that ends at `position`, the one of that index, behind that of the index
+    /// before.
     #[inline(always)]
-    pub(crate) fn put(&mut self, index: usize, place: Place, from: &[AtomicU64]) {
-        let len = place.len as usize;
+    pub(crate) fn put(&mut self, index: usize, position: u64, from: Payload<'_>) {
+        let len = from.len();
         let first_word = match index.checked_sub(1).and_then(|before| self.messages.get(before)) {
             Some(before) => before.end_word(),
             None => 0,
         };
-        let copied = Copied { first_word, len, end_position: place.end };
+        let copied = Copied { first_word, len, end_position: position };
         if copied.end_word() > self.words.len() || index >= self.messages.len() {
             self.grow(index, copied.end_word());
         }

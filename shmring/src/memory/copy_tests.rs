@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::{extract, load, load_elements, patch, store, store_elements};
 use crate::element::{Element, Unchecked};
 use crate::guards::Scratch;
-use crate::ring::Place;
+use crate::memory::payload::Payload;
 use crate::sync::{AtomicU64, Ordering};
 
 /// Bytes that differ from their neighbours and from the background.
@@ -17,6 +17,11 @@ fn pattern(len: usize, seed: u8) -> Vec<u8> {
 fn words_of(bytes: &[u8]) -> Vec<AtomicU64> {
     let chunks = bytes.chunks_exact(8);
     chunks.map(|chunk| AtomicU64::new(u64::from_ne_bytes(chunk.try_into().unwrap()))).collect()
+}
+
+/// The first `len` bytes of `words`.
+fn payload(words: &[AtomicU64], len: usize) -> Payload<'_> {
+    Payload::of(words).start(len)
 }
 
 fn bytes_of(words: &[AtomicU64]) -> Vec<u8> {
@@ -31,7 +36,7 @@ fn background(offset: usize, len: usize) -> Vec<u8> {
 fn check_store(len: usize) {
     let (from, mut expected) = (pattern(len, 3), background(0, len));
     let words = words_of(&expected);
-    store(&words, &from);
+    store(Payload::of(&words), &from);
     let mut found = bytes_of(&words);
     expected[..len].copy_from_slice(&from);
     // The rest of the last word it touches may become anything.
@@ -45,14 +50,14 @@ fn check_load(len: usize) {
     let mut buffer = background(0, len);
     let mut expected = buffer.clone();
     expected[..len].copy_from_slice(&memory[..len]);
-    load(&words_of(&memory), &mut buffer[..len]);
+    load(Payload::of(&words_of(&memory)), &mut buffer[..len]);
     assert_eq!(buffer, expected, "load of {len}");
 }
 
 fn check_patch(offset: usize, len: usize) {
     let (from, mut expected) = (pattern(len, 5), background(offset, len));
     let words = words_of(&expected);
-    patch(&words, offset, &from);
+    patch(Payload::of(&words), offset, &from);
     expected[offset..offset + len].copy_from_slice(&from);
     assert_eq!(bytes_of(&words), expected, "patch of {len} at {offset}");
 }
@@ -62,7 +67,7 @@ fn check_extract(offset: usize, len: usize) {
     let mut buffer = background(0, len);
     let mut expected = buffer.clone();
     expected[..len].copy_from_slice(&memory[offset..offset + len]);
-    extract(&words_of(&memory), offset, &mut buffer[..len]);
+    extract(Payload::of(&words_of(&memory)), offset, &mut buffer[..len]);
     assert_eq!(buffer, expected, "extract of {len} at {offset}");
 }
 
@@ -100,10 +105,10 @@ fn extract_reads_the_range_and_nothing_else() {
 /// Catches a copy that needs words to be there when there is nothing to copy.
 #[test]
 fn nothing_is_copied_from_or_to_nothing() {
-    store(&[], &[]);
-    load(&[], &mut []);
-    patch(&[], 0, &[]);
-    extract(&[], 0, &mut []);
+    store(Payload::EMPTY, &[]);
+    load(Payload::EMPTY, &mut []);
+    patch(Payload::EMPTY, 0, &[]);
+    extract(Payload::EMPTY, 0, &mut []);
 }
 
 /// Catches a copy that is right only where the private side is aligned.
@@ -113,9 +118,9 @@ fn private_bytes_may_lie_at_any_address() {
     for shift in 0..16 {
         for len in [1, 7, 8, 15, 47, 48, 49, 63, 64, 65, 127, 128, 129, 300] {
             let words = words_of(&vec![0; 304]);
-            store(&words, &source[shift..shift + len]);
+            store(Payload::of(&words), &source[shift..shift + len]);
             let mut buffer = vec![0; 400];
-            load(&words, &mut buffer[shift..shift + len]);
+            load(Payload::of(&words), &mut buffer[shift..shift + len]);
             assert_eq!(buffer[shift..shift + len], source[shift..shift + len]);
             assert!(buffer[..shift].iter().chain(&buffer[shift + len..]).all(|&byte| byte == 0));
         }
@@ -130,14 +135,14 @@ fn check_elements<T: Element + Pod>(first: usize, count: usize) {
     let words = words_of(&expected);
     let mut elements = vec![T::zeroed(); count];
     bytemuck::cast_slice_mut(&mut elements).copy_from_slice(&pattern(len, 13));
-    store_elements(&words, first, &elements);
+    store_elements(Payload::of(&words), first, &elements);
     expected[offset..offset + len].copy_from_slice(&pattern(len, 13));
     assert_eq!(bytes_of(&words), expected, "store of {count} of {size} bytes at {first}");
 
     // With neighbours, which a load must leave as they are.
     let mut loaded = vec![T::zeroed(); count + 2];
     bytemuck::cast_slice_mut(&mut loaded).copy_from_slice(&pattern(len + 2 * size, 17));
-    load_elements(&words, first, Unchecked::of(&mut loaded[1..=count]).unwrap());
+    load_elements(Payload::of(&words), first, Unchecked::of(&mut loaded[1..=count]).unwrap());
     let mut expected = pattern(len + 2 * size, 17);
     expected[size..size + len].copy_from_slice(&pattern(len, 13));
     let found: &[u8] = bytemuck::cast_slice(&loaded);
@@ -180,12 +185,12 @@ fn elements_of_every_size_are_copied_exactly() {
 #[test]
 fn no_elements_are_copied_from_or_to_nothing() {
     let words = words_of(&[0; 8]);
-    store_elements::<u64>(&words, 1, &[]);
-    load_elements::<u64>(&words, 1, &mut []);
-    store_elements::<u16>(&words, 4, &[]);
-    load_elements::<u16>(&words, 4, &mut []);
-    store_elements::<u8>(&[], 0, &[]);
-    load_elements::<u64>(&[], 0, &mut []);
+    store_elements::<u64>(Payload::of(&words), 1, &[]);
+    load_elements::<u64>(Payload::of(&words), 1, &mut []);
+    store_elements::<u16>(Payload::of(&words), 4, &[]);
+    load_elements::<u16>(Payload::of(&words), 4, &mut []);
+    store_elements::<u8>(Payload::EMPTY, 0, &[]);
+    load_elements::<u64>(Payload::EMPTY, 0, &mut []);
 }
 
 /// Puts messages of these lengths, those of one batch, and compares all of them.
@@ -193,8 +198,7 @@ fn check_batch(scratch: &mut Scratch, seed: u8, lens: &[usize]) {
     for (index, &len) in lens.iter().enumerate() {
         let memory = words_of(&pattern(len.next_multiple_of(8), seed + index as u8));
         let end = u64::from(seed) * 100 + index as u64;
-        let place = Place { start: end.wrapping_sub(1), end, offset: 8, len: len as u64 };
-        scratch.put(index, place, &memory);
+        scratch.put(index, end, payload(&memory, len));
         check_messages(scratch, seed, &lens[..=index]);
     }
 }
@@ -244,9 +248,52 @@ fn a_message_replaces_the_one_of_its_index_and_those_behind_it() {
         lens.push(29);
         let memory = words_of(&pattern(32, 1 + first as u8));
         let end = 100 + first as u64;
-        scratch.put(first, Place { start: 0, end, offset: 8, len: 29 }, &memory);
+        scratch.put(first, end, payload(&memory, 29));
         check_messages(&scratch, 1, &lens);
     }
+}
+
+/// Runs `copy` and returns the message of its panic.
+fn panic_of(copy: impl FnOnce()) -> String {
+    let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(copy));
+    let message = panic.expect_err("the copy went beyond the payload");
+    message.downcast_ref::<&str>().map(|text| (*text).to_owned()).unwrap_or_default()
+}
+
+/// Catches a copy whose bounds are checked in debug builds only, or not at the last byte. The
+/// words go on behind the payload, so that such a copy would succeed.
+#[test]
+fn no_copy_passes_the_end_of_its_payload() {
+    let words = words_of(&[0; 128]);
+    for len in [0, 1, 7, 8, 9, 31, 32, 64] {
+        let (payload, mut bytes) = (payload(&words, len), vec![1; len + 1]);
+        let beyond = "a copy beyond the payload";
+        assert_eq!(panic_of(|| store(payload, &bytes)), beyond);
+        assert_eq!(panic_of(|| load(payload, &mut bytes)), beyond);
+        assert_eq!(panic_of(|| patch(payload, 1, &bytes[..len])), beyond);
+        assert_eq!(panic_of(|| extract(payload, 1, &mut bytes[..len])), beyond);
+        assert_eq!(panic_of(|| patch(payload, usize::MAX, &bytes)), beyond);
+        assert_eq!(panic_of(|| extract(payload, usize::MAX, &mut bytes)), beyond);
+    }
+    assert!(bytes_of(&words).iter().all(|&byte| byte == 0));
+}
+
+/// Catches elements that are stored to or loaded from behind the data, made of words or not.
+#[test]
+fn no_elements_pass_the_end_of_the_data() {
+    let words = words_of(&[0; 128]);
+    let data = payload(&words, 16);
+    for first in [2, 3, usize::MAX / 8, usize::MAX] {
+        panic_of(|| store_elements::<u64>(data, first, &[1]));
+        panic_of(|| load_elements(data, first, Unchecked::of(&mut [1_u64]).unwrap()));
+    }
+    for first in [15, 16, usize::MAX / 2, usize::MAX] {
+        panic_of(|| store_elements::<[u8; 3]>(data, first, &[[1; 3]]));
+        panic_of(|| load_elements(data, first, Unchecked::of(&mut [[1_u8; 3]]).unwrap()));
+    }
+    panic_of(|| store_elements::<u64>(data, 1, &[1, 1]));
+    panic_of(|| store_elements::<[u8; 3]>(data, 5, &[[1; 3], [1; 3]]));
+    assert!(bytes_of(&words).iter().all(|&byte| byte == 0));
 }
 
 proptest! {

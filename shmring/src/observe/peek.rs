@@ -247,13 +247,13 @@ struct Copier<'a> {
 
 impl Copier<'_> {
     fn copy(&self, place: Place) -> Result<Pending, PeekError> {
-        let Place { start, end, offset, len } = place;
+        let (offset, len) = (place.offset(), place.len());
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(self.max_bytes)];
         let read = self.file.read_exact_at(&mut bytes, self.data.saturating_add(offset));
         read.map_err(|error| match error.kind() {
             ErrorKind::UnexpectedEof => PeekError::Failed(Fault::Truncated),
             _ => PeekError::Os(OsError::new("pread", "the segment", error)),
         })?;
-        Ok(Pending { start, end, len, bytes })
+        Ok(Pending { start: place.start, end: place.end, len, bytes })
     }
 }

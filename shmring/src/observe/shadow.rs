@@ -6,8 +6,7 @@ use crate::ring::membership::Roles;
 use crate::ring::slot::{self, Look, Slots};
 use crate::ring::wake::Sleepers;
 use crate::ring::{
-    ConsumerLine, Control, Corrupt, Place, ProducerLine, WORD_BYTES, Words, at_or_past, packed,
-    record,
+    ConsumerLine, Control, Corrupt, ProducerLine, WORD_BYTES, Words, at_or_past, packed, record,
 };
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -143,8 +142,7 @@ impl<'a> Shadow<'a> {
                 if consumer.filled(ring, 1)?.count == 0 {
                     return Ok(Look::Empty);
                 }
-                let offset = (ring.slot(start) as u64).wrapping_mul(len);
-                Ok(Look::Message(Place { start, end: start.wrapping_add(1), offset, len }))
+                Ok(Look::Message(ring.place(start, len)))
             }
         }
     }

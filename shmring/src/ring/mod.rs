@@ -170,17 +170,32 @@ impl<'a> Words<'a> {
     }
 }
 
-/// Where a message lies, or is to lie.
+/// Where a message lies, or is to lie, in the data of the ring that made the place.
+///
+/// `offset` and `len` are private to this module: only a ring makes a place, and every ring
+/// makes it so that the payload lies inside its own data (I6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// Position of the message: of its record's header, or of its slot.
     pub(crate) start: u64,
     /// The position after it.
     pub(crate) end: u64,
-    /// Byte offset of the payload from the start of the data; word-aligned.
-    pub(crate) offset: u64,
-    /// Payload bytes. `offset + len` never passes the end of the data.
-    pub(crate) len: u64,
+    offset: u64,
+    len: u64,
+}
+
+impl Place {
+    /// Returns the byte offset of the payload from the start of the data, a multiple of a word.
+    #[inline]
+    pub(crate) fn offset(self) -> u64 {
+        self.offset
+    }
+
+    /// Returns the bytes of the payload. `offset + len` never passes the end of the data.
+    #[inline]
+    pub(crate) fn len(self) -> u64 {
+        self.len
+    }
 }
 
 /// Why no space was granted.

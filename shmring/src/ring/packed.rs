@@ -11,7 +11,7 @@
 //! Death needs no repair: elements are written before tail passes them, and read
 //! before head does. A successor starts where the shared positions are.
 
-use super::{Control, Corrupt, Refused, at_or_past, refresh_head};
+use super::{Control, Corrupt, Place, Refused, at_or_past, refresh_head};
 use crate::sync::{AtomicU64, Ordering, reuse_fence};
 
 /// One ring's shared words, as both sides see them.
@@ -51,12 +51,20 @@ impl<'a> Ring<'a> {
         (position & self.slots.wrapping_sub(1)) as usize
     }
 
-    /// The slots of a span: as many from the first index on, and the rest from 0 on.
+    /// The place of the element at `position`, in a ring of elements of `len` bytes.
+    pub(crate) fn place(self, position: u64, len: u64) -> Place {
+        let offset = (position & self.slots.wrapping_sub(1)).wrapping_mul(len);
+        Place { start: position, end: position.wrapping_add(1), offset, len }
+    }
+
+    /// The slots of a span: as many from the first index on, and the rest from 0 on. All of them
+    /// lie in the ring, whatever the span says.
     #[inline]
     pub(crate) fn split(self, span: Span) -> (usize, usize, usize) {
         let first = span.start & self.slots.wrapping_sub(1);
         let before_end = span.count.min(self.slots.wrapping_sub(first));
-        (first as usize, before_end as usize, span.count.wrapping_sub(before_end) as usize)
+        let after = span.count.wrapping_sub(before_end).min(first);
+        (first as usize, before_end as usize, after as usize)
     }
 
     /// What an observer can say of the ring: the slots in use, and the elements

@@ -13,7 +13,7 @@ const CAPACITY: u64 = 128;
 fn peek_at_head(memory: &Memory) -> Result<Option<(u64, u64)>, Corrupt> {
     let consumer = Consumer::take_over(memory.ring()).unwrap();
     let place = consumer.peek(memory.ring(), consumer.head())?;
-    Ok(place.map(|place| (place.offset, place.len)))
+    Ok(place.map(|place| (place.offset(), place.len())))
 }
 
 /// Catches a header bit that is not checked. Accepted are exactly the flips in the
@@ -230,7 +230,7 @@ proptest! {
         let (mut from, mut steps) = (consumer.head(), 0);
         while let Ok(Some(place)) = consumer.peek(ring, from) {
             assert_inside(place, capacity);
-            prop_assert!(place.len <= max_len(capacity, 8));
+            prop_assert!(place.len() <= max_len(capacity, 8));
             from = place.end;
             steps += 1;
             prop_assert!(steps <= capacity / 8, "no end");
@@ -256,7 +256,7 @@ proptest! {
             match producer.reserve(ring, len) {
                 Ok(place) => {
                     assert_inside(place, capacity);
-                    prop_assert_eq!(place.len, len);
+                    prop_assert_eq!(place.len(), len);
                     producer.stage(ring, place, len / 2);
                     producer.publish(ring);
                 }

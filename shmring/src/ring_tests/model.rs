@@ -52,7 +52,7 @@ impl Bench {
     fn payload(&self, place: Place, len: u64) -> Vec<u8> {
         let first = place
             .end
-            .wrapping_sub(super::oracle::size_of(place.len, self.memory.align))
+            .wrapping_sub(super::oracle::size_of(place.len(), self.memory.align))
             .wrapping_add(8);
         let words = (0..len.div_ceil(8)).map(|i| {
             let next_lap = first.wrapping_add(8 * i).wrapping_add(self.memory.capacity());
@@ -67,8 +67,8 @@ impl Bench {
         match (result, self.oracle.reserve(len)) {
             (Ok(place), Answer::Header(position)) => {
                 assert_inside(place, self.memory.capacity());
-                assert_eq!(place.offset, position % self.memory.capacity() + 8);
-                assert_eq!(place.len, len);
+                assert_eq!(place.offset(), position % self.memory.capacity() + 8);
+                assert_eq!(place.len(), len);
                 return Some((place, position));
             }
             (Err(Refused::Full { need }), Answer::Full { need: expected }) => {
@@ -139,7 +139,7 @@ impl Bench {
                         panic!("granted {len} bytes without room");
                     };
                     assert_inside(place, self.memory.capacity());
-                    assert_eq!((place.start, place.len), (position, *len));
+                    assert_eq!((place.start, place.len()), (position, *len));
                     let payload = self.payload(place, *len);
                     self.memory.write(place, &payload);
                     self.producer.finish(self.memory.ring(), place);

@@ -131,7 +131,7 @@ impl Memory {
     fn fill(&self, producer: &mut Producer, len: u64) -> Place {
         let place = producer.place(self.ring(), len);
         self.assert_in_slot(place);
-        assert_eq!(place.len, len);
+        assert_eq!(place.len(), len);
         write(&self.words, place, &payload(place.start, len));
         producer.publish(self.ring(), len);
         place
@@ -150,9 +150,9 @@ impl Memory {
     /// What I6 demands of every place that the ring hands out.
     fn assert_in_slot(&self, place: Place) {
         let slot_bytes = self.slot_words() * 8;
-        assert_eq!(place.offset, (place.start % self.slots) * slot_bytes + 8, "{place:?}");
+        assert_eq!(place.offset(), (place.start % self.slots) * slot_bytes + 8, "{place:?}");
         assert_eq!(place.end, place.start.wrapping_add(1), "{place:?}");
-        assert!(place.len <= slot_bytes - 8, "{place:?}");
+        assert!(place.len() <= slot_bytes - 8, "{place:?}");
     }
 }
 

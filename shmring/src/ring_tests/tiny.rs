@@ -37,7 +37,7 @@ fn every_length_fits_at_every_offset_of_an_empty_ring() {
                 let place = send(&memory, &mut producer, len).unwrap();
                 let room = capacity - start % capacity;
                 let padded = size_of(len, align) > room;
-                assert_eq!(place.offset, if padded { 8 } else { start % capacity + 8 });
+                assert_eq!(place.offset(), if padded { 8 } else { start % capacity + 8 });
                 let first = memory.at(start).load(RELAXED);
                 let expected =
                     if padded { header(start, 2, room - 8) } else { header(start, 1, len) };
@@ -174,7 +174,7 @@ fn a_shrunk_record_is_followed_by_the_next_one() {
                     assert_eq!(memory.committed(), Ok((tail, count)));
                     let consumer = Consumer::take_over(memory.ring()).unwrap();
                     let seen = consumer.peek(memory.ring(), start).unwrap().unwrap();
-                    assert_eq!((seen.offset, seen.len), (place.offset, keep));
+                    assert_eq!((seen.offset(), seen.len()), (place.offset(), keep));
                 }
             }
         });

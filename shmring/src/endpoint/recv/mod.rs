@@ -11,8 +11,9 @@ use crate::endpoint::registration::Registration;
 use crate::error::{Fault, JoinError, Role, TryRecvError};
 use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
+use crate::memory::payload::Payload;
 use crate::ring::{Corrupt, Place, record, slot};
-use crate::sync::{AtomicU64, Deadline};
+use crate::sync::Deadline;
 
 /// How often a receive starts over because other consumers were faster, before it
 /// returns to its caller.
@@ -82,7 +83,7 @@ impl RecvEndpoint {
 
     /// The payload words of a message.
     #[inline]
-    pub(crate) fn payload(&self, place: Place) -> &[AtomicU64] {
+    pub(crate) fn payload(&self, place: Place) -> Payload<'_> {
         self.registration.mapped.payload(place)
     }
 
@@ -98,7 +99,7 @@ impl RecvEndpoint {
     /// Shows the next message to `copy` and takes it, if nothing stands in the way that has
     /// to be looked into and `copy` agrees; whether it did.
     #[inline(always)]
-    pub(crate) fn take_fast(&mut self, copy: impl FnOnce(Place, &[AtomicU64]) -> bool) -> bool {
+    pub(crate) fn take_fast(&mut self, copy: impl FnOnce(Place, Payload<'_>) -> bool) -> bool {
         if !self.registration.is_clear() {
             return false;
         }
@@ -144,7 +145,7 @@ impl RecvEndpoint {
     pub(crate) fn try_take(
         &mut self,
         max: usize,
-        mut copy: impl FnMut(usize, Place, &[AtomicU64]) -> Result<(), TryRecvError>,
+        mut copy: impl FnMut(usize, Place, Payload<'_>) -> Result<(), TryRecvError>,
     ) -> Result<usize, TryRecvError> {
         let result = self.try_take_some(max, &mut copy);
         if let Ring::Slot(ring) = &self.ring {
@@ -161,7 +162,7 @@ impl RecvEndpoint {
     fn try_take_some(
         &mut self,
         max: usize,
-        copy: &mut impl FnMut(usize, Place, &[AtomicU64]) -> Result<(), TryRecvError>,
+        copy: &mut impl FnMut(usize, Place, Payload<'_>) -> Result<(), TryRecvError>,
     ) -> Result<usize, TryRecvError> {
         for _ in 0..MAX_TRIES {
             let mut place = self.next()?;

@@ -1,24 +1,25 @@
-//! Copying elements of a packed ring, which need not be made of words.
+//! Copies of elements of a packed ring, whose size need not be a multiple of a word.
 
 #![allow(unsafe_code)]
 
 use super::{BLOCK_MIN, WORD, block, load, store};
 use crate::element::{Element, Unchecked, bytes_of};
-use crate::sync::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
+use crate::memory::payload::Payload;
+use crate::sync::{AtomicU8, AtomicU16, AtomicU32, Ordering};
 
-/// Stores `elements` from the element of index `first` on into `words`, which reach as
-/// far.
+/// Stores `elements` from the element of index `first` on in `data`.
+///
+/// # Panics
+/// If they pass the end of the data.
 #[inline]
-pub(crate) fn store_elements<T: Element>(words: &[AtomicU64], first: usize, elements: &[T]) {
+pub(crate) fn store_elements<T: Element>(data: Payload<'_>, first: usize, elements: &[T]) {
     let bytes = bytes_of(elements);
-    let offset = first * size_of::<T>();
-    debug_assert!(offset + bytes.len() <= words.len() * WORD);
+    let offset = first.wrapping_mul(size_of::<T>());
     if size_of::<T>().is_multiple_of(WORD) {
-        store(&words[offset / WORD..], bytes);
+        store(data.from(offset), bytes);
         return;
     }
-    // SAFETY: the words reach beyond the offset.
-    let to: *mut u8 = unsafe { words.as_ptr().cast_mut().cast::<u8>().add(offset) };
+    let to = data.range(offset, bytes.len());
     if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
         // SAFETY: both sides are valid for the length, which is at least BLOCK_MIN.
         unsafe { block::store(bytes.as_ptr(), to, bytes.len()) };
@@ -28,8 +29,9 @@ pub(crate) fn store_elements<T: Element>(words: &[AtomicU64], first: usize, elem
         ($atomic:ty, $unit:ty) => {
             for (index, chunk) in bytes.chunks_exact(size_of::<$unit>()).enumerate() {
                 let unit: $unit = bytemuck::pod_read_unaligned(chunk);
-                // SAFETY: inside the words, as far as there are bytes; aligned as the
-                // type, whose elements are only ever accessed by units of this width.
+                // SAFETY: inside the data, as far as there are bytes; aligned as the type, since
+                // the data starts at a word and the type's alignment, here at most 4, divides
+                // `offset`.
                 let place = unsafe { <$atomic>::from_ptr(to.cast::<$unit>().add(index)) };
                 place.store(unit, Ordering::Relaxed);
             }
@@ -42,22 +44,23 @@ pub(crate) fn store_elements<T: Element>(words: &[AtomicU64], first: usize, elem
     }
 }
 
-/// Loads `elements` from the element of index `first` on of `words`, which reach as far.
+/// Loads `elements` from the element of index `first` on of `data`.
+///
+/// # Panics
+/// If they pass the end of the data.
 #[inline]
 pub(crate) fn load_elements<T: Element>(
-    words: &[AtomicU64],
+    data: Payload<'_>,
     first: usize,
     elements: &mut [Unchecked<T>],
 ) {
     let bytes = Unchecked::bytes_mut(elements);
-    let offset = first * size_of::<T>();
-    debug_assert!(offset + bytes.len() <= words.len() * WORD);
+    let offset = first.wrapping_mul(size_of::<T>());
     if size_of::<T>().is_multiple_of(WORD) {
-        load(&words[offset / WORD..], bytes);
+        load(data.from(offset), bytes);
         return;
     }
-    // SAFETY: the words reach beyond the offset.
-    let from: *mut u8 = unsafe { words.as_ptr().cast_mut().cast::<u8>().add(offset) };
+    let from = data.range(offset, bytes.len());
     if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
         // SAFETY: both sides are valid for the length, which is at least BLOCK_MIN.
         unsafe { block::load(from, bytes.as_mut_ptr(), bytes.len()) };

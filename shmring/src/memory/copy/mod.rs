@@ -1,8 +1,7 @@
-//! Copying between private bytes and shared words.
+//! Copies between private bytes and shared payload.
 //!
-//! A peer may store to the shared side at any time, so it is only touched by
-//! relaxed atomics of one width or by machine code that the compiler cannot see
-//! through. Torn data is possible then, undefined behaviour is not. Bytes lie in memory
+//! A peer may store to the shared side at any time: see [`payload`](super::payload) for what
+//! that means. Every function here checks that it stays inside the payload. Bytes lie in memory
 //! order: byte `i` of a payload is byte `i` of its words.
 
 #![allow(unsafe_code)]
@@ -13,10 +12,11 @@ mod elements;
 mod machine;
 mod words;
 
-use crate::sync::{AtomicU64, Ordering};
+use crate::memory::payload::Payload;
+use crate::sync::Ordering;
 pub(crate) use elements::{load_elements, store_elements};
 
-const WORD: usize = 8;
+pub(super) const WORD: usize = 8;
 /// From here on one block of machine code is taken instead of a loop over words. By
 /// `cargo bench -p shmring-bench --bench copy` on Zen 3 the block is faster from 24 bytes
 /// on where the length is known at run time only (32 bytes: 5 to 9 ns for storing, 3.7 to
@@ -32,49 +32,71 @@ pub fn copy_routine() -> String {
     return format!("8-byte words ({})", std::env::consts::ARCH);
 }
 
-/// Stores `bytes` at the start of `words`, which hold at least as many. The rest of
-/// the last word it touches may become anything.
+const BEYOND: &str = "a copy beyond the payload";
+
+/// Panics if a copy of `len` bytes from `offset` on passes the end of `payload`. Only a fault of
+/// this library can ask for such a copy, never what a segment holds.
 #[inline(always)]
-pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
-    debug_assert!(bytes.len() <= words.len() * WORD);
-    if let (Ok(whole), Some(word)) = (<[u8; WORD]>::try_from(bytes), words.first()) {
+fn check(payload: Payload<'_>, offset: usize, len: usize) {
+    assert!(offset.checked_add(len).is_some_and(|end| end <= payload.len()), "{BEYOND}");
+}
+
+/// Stores `bytes` at the start of `payload`. The rest of the last word it touches may become
+/// anything.
+///
+/// # Panics
+/// If the payload is shorter.
+#[inline(always)]
+pub(crate) fn store(payload: Payload<'_>, bytes: &[u8]) {
+    assert!(bytes.len() <= payload.len(), "{BEYOND}");
+    if let Ok(whole) = <[u8; WORD]>::try_from(bytes) {
+        // SAFETY: the payload is as long as the bytes, so it has a word.
+        let word = unsafe { payload.first_word() };
         word.store(u64::from_ne_bytes(whole), Ordering::Relaxed);
     } else if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
-        // SAFETY: both sides are valid for the length, and at least BLOCK_MIN long.
-        unsafe { block::store(bytes.as_ptr(), words.as_ptr().cast_mut().cast(), bytes.len()) };
+        // SAFETY: the payload is valid for its length, which is no less than that of the bytes,
+        // and that is at least BLOCK_MIN.
+        unsafe { block::store(bytes.as_ptr(), payload.as_ptr(), bytes.len()) };
     } else {
-        words::store(words, bytes);
+        words::store(payload.words(), bytes);
     }
 }
 
-/// Loads the start of `words`, which hold at least as many bytes.
+/// Loads the start of `payload`.
+///
+/// # Panics
+/// If the payload is shorter than `bytes`.
 #[inline(always)]
-pub(crate) fn load(words: &[AtomicU64], bytes: &mut [u8]) {
-    debug_assert!(bytes.len() <= words.len() * WORD);
-    if let (Ok(whole), Some(word)) = (<&mut [u8; WORD]>::try_from(&mut *bytes), words.first()) {
+pub(crate) fn load(payload: Payload<'_>, bytes: &mut [u8]) {
+    assert!(bytes.len() <= payload.len(), "{BEYOND}");
+    if let Ok(whole) = <&mut [u8; WORD]>::try_from(&mut *bytes) {
+        // SAFETY: as in `store`.
+        let word = unsafe { payload.first_word() };
         *whole = word.load(Ordering::Relaxed).to_ne_bytes();
     } else if bytes.len() >= BLOCK_MIN && block::AVAILABLE {
-        // SAFETY: both sides are valid for the length, and at least BLOCK_MIN long.
-        unsafe { block::load(words.as_ptr().cast(), bytes.as_mut_ptr(), bytes.len()) };
+        // SAFETY: as in `store`.
+        unsafe { block::load(payload.as_ptr(), bytes.as_mut_ptr(), bytes.len()) };
     } else {
-        words::load(words, bytes);
+        words::load(payload.words(), bytes);
     }
 }
 
-/// Stores `bytes` at `offset` bytes into `words`, which reach as far, and changes
-/// nothing beside them. The caller alone writes these words (I2).
-pub(crate) fn patch(words: &[AtomicU64], offset: usize, bytes: &[u8]) {
+/// Stores `bytes` at `offset` bytes into `payload`, and changes nothing beside them. The caller
+/// alone writes this payload (I2).
+///
+/// # Panics
+/// If they pass the end of the payload.
+pub(crate) fn patch(payload: Payload<'_>, offset: usize, bytes: &[u8]) {
+    check(payload, offset, bytes.len());
     let lead = bytes.len().min(offset.next_multiple_of(WORD) - offset);
     let (lead, rest) = bytes.split_at(lead);
     let (body, trail) = rest.split_at(rest.len() / WORD * WORD);
-    patch_word(words, offset, lead);
+    patch_word(payload, offset, lead);
     let offset = offset + lead.len();
-    if let Some(words) = words.get(offset / WORD..)
-        && !body.is_empty()
-    {
-        store(words, body);
+    if !body.is_empty() {
+        store(payload.from(offset), body);
     }
-    patch_word(words, offset + body.len(), trail);
+    patch_word(payload, offset + body.len(), trail);
 }
 
 /// Stores zeros to `len` bytes from `offset` on, as [`patch`] does.
@@ -88,11 +110,11 @@ pub(crate) fn zero(words: &[AtomicU64], offset: usize, len: usize) {
 }
 
 /// Changes some bytes of one word.
-fn patch_word(words: &[AtomicU64], offset: usize, bytes: &[u8]) {
+fn patch_word(payload: Payload<'_>, offset: usize, bytes: &[u8]) {
     if bytes.is_empty() {
         return;
     }
-    if let Some(word) = words.get(offset / WORD) {
+    if let Some(word) = payload.words().get(offset / WORD) {
         let mut whole = word.load(Ordering::Relaxed).to_ne_bytes();
         for (to, from) in whole.iter_mut().skip(offset % WORD).zip(bytes) {
             *to = *from;
@@ -101,22 +123,24 @@ fn patch_word(words: &[AtomicU64], offset: usize, bytes: &[u8]) {
     }
 }
 
-/// Loads from `offset` bytes into `words`, which reach as far.
-pub(crate) fn extract(words: &[AtomicU64], offset: usize, bytes: &mut [u8]) {
+/// Loads from `offset` bytes into `payload`.
+///
+/// # Panics
+/// If `bytes` pass the end of the payload.
+pub(crate) fn extract(payload: Payload<'_>, offset: usize, bytes: &mut [u8]) {
+    check(payload, offset, bytes.len());
     let lead = bytes.len().min(offset.next_multiple_of(WORD) - offset);
     let (lead, rest) = bytes.split_at_mut(lead);
     if !lead.is_empty()
-        && let Some(word) = words.get(offset / WORD)
+        && let Some(word) = payload.words().get(offset / WORD)
     {
         let whole = word.load(Ordering::Relaxed).to_ne_bytes();
         for (to, from) in lead.iter_mut().zip(whole.iter().skip(offset % WORD)) {
             *to = *from;
         }
     }
-    if let Some(words) = words.get((offset + lead.len()) / WORD..)
-        && !rest.is_empty()
-    {
-        load(words, rest);
+    if !rest.is_empty() {
+        load(payload.from(offset + lead.len()), rest);
     }
 }
 

@@ -94,6 +94,14 @@ impl<'a> Slots<'a> {
         self.words_each.wrapping_mul(WORD_BYTES).wrapping_sub(STAMP_BYTES).min(MAX_LEN)
     }
 
+    /// The place for a payload of `len` bytes, or of as many as fit, in the slot of `position`.
+    #[inline]
+    fn place_for(self, position: u64, len: u64) -> Place {
+        self.place(position, len.min(self.max_len()))
+    }
+
+    /// The place of a payload of `len` bytes, which is at most [`max_len`](Self::max_len), in the
+    /// slot of `position`.
     #[inline]
     fn place(self, position: u64, len: u64) -> Place {
         let offset = self.first_word(position).wrapping_mul(WORD_BYTES).wrapping_add(STAMP_BYTES);

@@ -144,11 +144,11 @@ impl Producer {
         Ok(true)
     }
 
-    /// Where the message of the oldest open ticket is to lie, with `len` bytes, which
-    /// is at most [`Ring::max_len`].
+    /// Where the message of the oldest open ticket is to lie, with `len` bytes, or
+    /// with as many as fit.
     #[inline]
     pub(crate) fn place(&self, ring: Ring<'_>, len: u64) -> Place {
-        ring.slots.place(self.next, len)
+        ring.slots.place_for(self.next, len)
     }
 
     /// Makes the message of the oldest open ticket visible, `len` bytes long.
@@ -224,7 +224,7 @@ impl Publishing<'_, '_> {
     /// Where the message of the oldest open ticket is to lie; see [`Producer::place`].
     #[inline(always)]
     pub(crate) fn place(&self, len: u64) -> Place {
-        self.ring.slots.place(self.next, len)
+        self.ring.slots.place_for(self.next, len)
     }
 
     /// See [`Producer::publish`].

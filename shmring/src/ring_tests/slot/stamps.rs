@@ -25,7 +25,7 @@ fn ask(memory: &Memory, word: u64) -> Says {
         Ok(Look::Message(place)) => {
             memory.assert_in_slot(place);
             assert_eq!(place.start, head);
-            Says::Published { len: place.len }
+            Says::Published { len: place.len() }
         }
         Ok(Look::InFlight { position }) => {
             assert!(memory.many.producers && position == head);

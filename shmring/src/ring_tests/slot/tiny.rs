@@ -38,7 +38,7 @@ fn the_longest_message_is_what_a_stamp_can_say() {
     assert_eq!((memory.ring().max_len(), MAX_LEN, MAX_SLOTS), (0xF_FFFF, 0xF_FFFF, 1 << 24));
     let place = memory.send(&mut memory.producer(), MAX_LEN).unwrap();
     assert_eq!(memory.look(), Ok(Look::Message(place)));
-    assert_eq!(place.len, MAX_LEN);
+    assert_eq!(place.len(), MAX_LEN);
 }
 
 /// Catches a batch that claims too much or too little, and that one can see before it is
