@@ -1,6 +1,11 @@
 //! Types whose values a ring holds as they lie in memory.
 
 #![allow(unsafe_code)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "computed at compile time, from names and layouts"
+)]
 
 use std::mem::MaybeUninit;
 use std::slice;

@@ -186,6 +186,20 @@
 //! `lifecycle` creates, attaches, reaps and unlinks segments, whose bytes `format` specifies.
 //! `sys` has one file for each concern of the operating system.
 
+// What is read from a segment must not be able to end the process (I6 in `ring`). A module that
+// calculates or indexes with other values allows it, with the reason.
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::arithmetic_side_effects,
+        clippy::expect_used,
+        clippy::indexing_slicing,
+        clippy::panic,
+        clippy::unreachable,
+        clippy::unwrap_used,
+    )
+)]
+
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
 compile_error!(
     "shmring supports 64-bit Linux only: the segments hold 64-bit atomics, and futexes, memfds and \

@@ -1,5 +1,11 @@
 //! The ring as a byte stream: `io::Write` and `io::Read`.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "of the caller's buffers, by lengths that were compared"
+)]
+
 use std::io;
 use std::time::Duration;
 

@@ -20,6 +20,11 @@
 //! # }
 //! ```
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "of the caller's elements, by indices below their number"
+)]
+
 use std::marker::PhantomData;
 use std::slice::{from_mut, from_ref};
 use std::time::Duration;

@@ -11,6 +11,11 @@
 //! without it. If they do not, then because each waits for something else: they would only
 //! come later. The next trial is put off the longer, the more were of no use.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "of this process's own counts and intervals, with constant divisors"
+)]
+
 /// How far a consumer has come.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Progress {

@@ -1,5 +1,7 @@
 //! Waiting for the other side: spin, then sleep, never longer than a slice at once.
 
+#![allow(clippy::arithmetic_side_effects, reason = "of this process's own counts and intervals")]
+
 use std::cell::Cell;
 use std::sync::OnceLock;
 use std::thread;

@@ -137,6 +137,7 @@ impl Registration {
     /// Where this handle announces tickets. The handle's index was claimed, so it is in
     /// the table.
     #[inline]
+    #[expect(clippy::indexing_slicing, reason = "a claimed index is one of the table's")]
     pub(crate) fn intent(&self) -> &AtomicU64 {
         &self.mapped.handles()[self.handle].own.intent
     }

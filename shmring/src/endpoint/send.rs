@@ -1,5 +1,11 @@
 //! The producer's side.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "of the caller's messages, whose lengths are real"
+)]
+
 use crate::endpoint::liveness::Consumers;
 use crate::endpoint::park;
 use crate::endpoint::registration::Registration;

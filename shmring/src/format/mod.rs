@@ -14,6 +14,12 @@
 //! is zero and reserved. Lines with different writers are 128 bytes apart,
 //! because adjacent-line prefetchers pair lines of 64.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "fields have constant indices in arrays of fixed length, and sums are of checked geometry"
+)]
+
 mod geometry;
 mod header;
 

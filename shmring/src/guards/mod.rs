@@ -9,6 +9,11 @@
 //! commits nor releases.
 
 #![allow(unsafe_code)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "of payloads and buffers of this process, by lengths that were compared"
+)]
 
 #[cfg(feature = "bytes")]
 mod buf_mut;

@@ -1,5 +1,11 @@
 //! The name of an element type, of a fixed size.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "bytes of one array of constant length"
+)]
+
 use std::fmt;
 
 /// Bytes in the longest name.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::format::{Shape, many};
 use crate::lifecycle::attachment::Attachment;
+use crate::memory::copy::WORD;
 use crate::memory::mapping::RingParts;
 use crate::memory::payload::Payload;
 use crate::memory::sentinel;
@@ -158,7 +159,7 @@ impl MappedRing {
         debug_assert!(offset.saturating_add(len) <= size_of_val(self.words()), "not of this ring");
         // SAFETY: the place is one of this ring, so the payload lies inside its words, and starts
         // at one of them; `attach` keeps them mapped.
-        unsafe { Payload::new(self.parts.words.cast().add(offset / WORD_BYTES as usize), len) }
+        unsafe { Payload::new(self.parts.words.cast().add(offset / WORD), len) }
     }
 
     /// Returns all data of the ring.

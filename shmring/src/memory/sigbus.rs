@@ -9,6 +9,11 @@
 //! faults, or the kernel ends the process.
 
 #![allow(unsafe_code)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "of this process's own mappings and table"
+)]
 
 use std::ffi::{CStr, c_void};
 use std::io;

@@ -27,6 +27,11 @@
 //! # }
 //! ```
 
+#![allow(
+    clippy::indexing_slicing,
+    reason = "of the caller's elements, by counts that were limited to theirs"
+)]
+
 mod consumer;
 mod producer;
 

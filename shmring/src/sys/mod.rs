@@ -1,6 +1,12 @@
 //! The operating system: one file per concern, each function one call with a
 //! typed error that says what failed on what.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "of counts, times and sizes from the kernel and this library; a segment's values are checked above"
+)]
+
 pub(crate) mod affinity;
 pub(crate) mod cgroup;
 pub(crate) mod clock;

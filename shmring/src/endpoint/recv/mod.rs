@@ -1,5 +1,10 @@
 //! The consumer's side.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    reason = "counts of messages of one call, and intervals with a limit"
+)]
+
 mod look;
 mod wait;
 

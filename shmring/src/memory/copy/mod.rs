@@ -5,6 +5,11 @@
 //! order: byte `i` of a payload is byte `i` of its words.
 
 #![allow(unsafe_code)]
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "offsets inside one payload, each checked against its length"
+)]
 
 mod block;
 mod elements;
