@@ -1,8 +1,8 @@
-//! The mapped segment: the only place where raw bytes become typed references.
+//! The mapped segment: the only module that turns raw bytes into typed references.
 //!
-//! What makes that sound: the geometry was checked against the file's length
-//! before it was mapped (I6), every type laid over the bytes consists of atomics
-//! of one width at each address, and any bytes are a value of it.
+//! This is sound because the geometry is checked against the file's length before the file is
+//! mapped (I6), because every type laid over the bytes consists of atomics of one width at each
+//! address, and because any bytes are a value of such a type.
 
 #![allow(unsafe_code)]
 
@@ -22,20 +22,20 @@ use crate::ring::tables::{AttachmentEntry, Handle};
 use crate::ring::{Control, WORD_BYTES};
 use crate::sync::{AtomicU32, AtomicU64};
 
-/// Bytes that are faulted in between two reports.
+/// Bytes that a prefault populates between two progress reports.
 const PREFAULT_CHUNK_BYTES: usize = 16 << 20;
 
-/// Where the parts of a mapped segment are. Valid as long as the mapping is.
+/// The addresses of the parts of a mapped segment, valid as long as the mapping.
 #[derive(Debug)]
 struct Parts {
     attachments: NonNull<[AttachmentEntry]>,
     handles: NonNull<[Handle]>,
-    /// The first ring, and those behind it.
+    /// The first ring, and the others in order.
     first: RingParts,
     more: Vec<RingParts>,
 }
 
-/// Where the parts of a ring are. Valid as long as the mapping is.
+/// The addresses of the parts of a ring, valid as long as the mapping.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct RingParts {
     pub(crate) control: NonNull<Control>,
@@ -51,13 +51,13 @@ pub(crate) struct Mapping {
     guarded: Option<Guarded>,
 }
 
-/// What lets a mapping outlive that its file is cut short.
+/// What a mapping needs to survive the truncation of its file.
 #[derive(Debug)]
 struct Guarded {
-    /// Ends before the mapping does: the addresses may then mean something else.
+    /// Dropped before the mapping: after that the addresses may belong to something else.
     guard: Guard,
-    /// A second mapping that nothing ever touches. It keeps the token when nothing is left
-    /// of the first, and ends after it.
+    /// A second mapping that nothing accesses. It keeps the token when the handler has replaced
+    /// all of the first, and is dropped after it.
     anchor: MmapRaw,
 }
 
@@ -68,11 +68,10 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    /// Maps the segment in `file`, which is as long as `geometry` says. A fork
-    /// child does not inherit the mapping.
+    /// Maps the segment in `file`, whose length matches `geometry`. A fork child does not inherit
+    /// the mapping.
     ///
-    /// A mapping that is not writable is for looking only: whoever has it must not
-    /// call anything that stores.
+    /// A mapping that is not `writable` is for observers: they must not call anything that stores.
     pub(crate) fn new(file: &File, geometry: &Geometry, writable: bool) -> Result<Self, OsError> {
         let error = |call| move |source| OsError::new(call, "the segment", source);
         let map = geometry.map();
@@ -83,8 +82,8 @@ impl Mapping {
         let mapped = if writable { options.map_raw(file) } else { options.map_raw_read_only(file) };
         let mapped = mapped.map_err(error("mmap"))?;
         mapped.advise(Advice::DontFork).map_err(error("madvise(MADV_DONTFORK)"))?;
-        // Messages are for peers, not for core files. Kernels leave out files that have a name
-        // in any case, but a name may be removed at any time. Best effort.
+        // Keeps messages out of core files. Kernels leave out files that have a name anyway, but a
+        // peer may remove the name at any time. Best effort.
         let _ = mapped.advise(Advice::DontDump);
         let sentinel = Sentinel::new()?;
 
@@ -113,7 +112,7 @@ impl Mapping {
         Ok(Self { map: ManuallyDrop::new(mapped), parts, sentinel, guarded: None })
     }
 
-    /// Guards the mapping of `file` against being cut short by whoever may write to it.
+    /// Guards the mapping against a peer that truncates `file`.
     pub(crate) fn guard(&mut self, file: &File, writable: bool) -> Result<(), OsError> {
         let error = |call| move |source| OsError::new(call, "the segment", source);
         let anchor = MmapOptions::new().len(1).map_raw_read_only(file).map_err(error("mmap"))?;
@@ -125,15 +124,17 @@ impl Mapping {
         Ok(())
     }
 
-    /// The addresses of the pages of the first mapping.
+    /// Returns the addresses of the pages of the mapping.
     pub(crate) fn pages(&self) -> Range<usize> {
         let start = self.map.as_ptr().addr();
         let len = self.map.len().next_multiple_of(PAGE_BYTES as usize);
         start..start.saturating_add(len)
     }
 
+    /// Checks that the mapping can be used.
+    ///
     /// # Errors
-    /// What became of the mapping: nothing can be done with it.
+    /// [`Fault::Forked`] in a fork child, [`Fault::Truncated`] if a peer truncated the file.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), Fault> {
         if self.sentinel.is_whole() { Ok(()) } else { Err(self.fault()) }
@@ -144,13 +145,13 @@ impl Mapping {
         if self.is_forked() { Fault::Forked } else { Fault::Truncated }
     }
 
-    /// Lets core files have the mapping, as far as the system includes such.
+    /// Includes the mapping in core files, if the system dumps shared mappings.
     pub(crate) fn include_in_dumps(&self) {
         // Where that fails, it was not left out either.
         let _ = self.map.advise(Advice::DoDump);
     }
 
-    /// Faults all pages in, a chunk at a time; whether that worked.
+    /// Populates all pages, a chunk at a time. Returns `true` if the kernel populated them all.
     fn prefault(&self, report: &dyn Fn(u64)) -> bool {
         let len = self.map.len();
         (0..len).step_by(PREFAULT_CHUNK_BYTES).all(|from| {
@@ -161,7 +162,7 @@ impl Mapping {
         })
     }
 
-    /// Asks for what the header wants of memory; best effort.
+    /// Asks the kernel for the memory properties that the header specifies; best effort.
     pub(crate) fn advise(&self, memory: u64, report: &dyn Fn(u64)) -> Obtained {
         let wanted = |bit: u64, ask: &dyn Fn() -> bool| (memory & bit != 0).then(ask);
         Obtained {
@@ -171,17 +172,17 @@ impl Mapping {
         }
     }
 
-    /// The word that tells what became of the mapping.
+    /// Returns the word that reports the state of the mapping.
     pub(crate) fn sentinel(&self) -> &AtomicU32 {
         self.sentinel.word()
     }
 
-    /// Where the handles are, for those who keep the mapping.
+    /// Returns the address of the handles, for callers that keep the mapping alive.
     pub(crate) fn handles_part(&self) -> NonNull<[Handle]> {
         self.parts.handles
     }
 
-    /// Where the parts of a ring are, for those who keep the mapping.
+    /// Returns the addresses of the parts of a ring, for callers that keep the mapping alive.
     pub(crate) fn ring_parts(&self, ring: usize) -> Option<RingParts> {
         match ring.checked_sub(1) {
             None => Some(self.parts.first),
@@ -189,7 +190,7 @@ impl Mapping {
         }
     }
 
-    /// Whether this is a fork child, which has no mapping.
+    /// Returns `true` in a fork child, which has no mapping.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         self.sentinel.is_forked()
@@ -205,37 +206,38 @@ impl Mapping {
         unsafe { self.parts.handles.as_ref() }
     }
 
-    /// The control block of the first ring.
+    /// Returns the control block of the first ring.
     pub(crate) fn first_control(&self) -> &Control {
         // SAFETY: as above.
         unsafe { self.parts.first.control.as_ref() }
     }
 
-    /// The control block of the ring of that index.
+    /// Returns the control block of the ring of index `ring`; `None` if there are fewer rings.
     pub(crate) fn control(&self, ring: usize) -> Option<&Control> {
         // SAFETY: as above.
         self.ring_parts(ring).map(|parts| unsafe { parts.control.as_ref() })
     }
 
-    /// The control blocks of all rings.
+    /// Returns the control blocks of all rings.
     pub(crate) fn controls(&self) -> impl Iterator<Item = &Control> {
         (0..=self.parts.more.len()).filter_map(|ring| self.control(ring))
     }
 
-    /// Closes all rings for good and wakes everyone.
+    /// Closes all rings for good and wakes every sleeper.
     pub(crate) fn close(&self) {
         self.controls().for_each(|control| control.roles.close());
         self.wake_all();
     }
 
-    /// Wakes everyone who sleeps on either side of any ring.
+    /// Wakes every sleeper on either side of every ring.
     pub(crate) fn wake_all(&self) {
         for control in self.controls() {
             control.wake_all(self.handles());
         }
     }
 
-    /// The data of the ring of that index. What does not fill a word has one.
+    /// Returns the data of the ring of index `ring`. The last word is whole even if the data is not
+    /// a multiple of a word.
     pub(crate) fn words(&self, ring: usize) -> Option<&[AtomicU64]> {
         // SAFETY: as above; the data is filled up to a page.
         self.ring_parts(ring).map(|parts| unsafe { parts.words.as_ref() })

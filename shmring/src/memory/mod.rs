@@ -1,7 +1,6 @@
-//! Mapped memory: where raw bytes become typed references, and payload is copied.
+//! Mapped memory: turns raw bytes into typed references, and copies payload.
 //!
-//! All unsafe code of the library that touches a segment is in this module and in
-//! [`guards`](crate::guards).
+//! This module and [`guards`](crate::guards) hold all unsafe code that touches a segment.
 
 pub(crate) mod copy;
 pub(crate) mod mapped_ring;

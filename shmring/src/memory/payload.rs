@@ -4,8 +4,8 @@
 //!
 //! - **In bounds.** A [`Payload`] lies inside the mapping for the lifetime it carries, and every
 //!   function that takes one checks its own range against it. A segment's content cannot move it:
-//!   only [`MappedRing`](super::MappedRing) makes one for the data of a ring, from the geometry that
-//!   was checked at attach time.
+//!   only [`MappedRing`](super::MappedRing) makes one for the data of a ring, from the geometry
+//!   that was checked at attach time.
 //! - **No value of a type.** Every bit pattern is a byte, and a payload is read as bytes only.
 //!   What must be a value of a type is copied to private memory first, and checked there.
 //! - **No reference to plain memory.** No `&[u8]` or `&mut [u8]` to a payload exists, so the
@@ -21,8 +21,8 @@
 //! # What cannot be argued
 //!
 //! - The memory model of Rust speaks of one program. It does not define what a store of another
-//!   process does to this one. This library assumes that such a store acts as one by machine code of
-//!   this process, through another mapping of the same pages.
+//!   process does to this one. This library assumes that such a store acts as one by machine code
+//!   of this process, through another mapping of the same pages.
 //! - The model leaves open what atomic accesses of different widths do to one address at the same
 //!   time. Correct peers never make them: between claim and publication only the claimant writes
 //!   (I2). A hostile peer can. Both architectures with machine code define the result as a mixture

@@ -1,5 +1,5 @@
-//! What became of a mapping without its process doing anything: it is not there in a fork
-//! child, and no longer whole when a peer cut its file short.
+//! Detects what happens to a mapping from outside: a fork child has no mapping, and a peer may
+//! truncate the file behind it.
 
 #![allow(unsafe_code)]
 
@@ -12,36 +12,37 @@ use memmap2::{MmapMut, MmapOptions};
 use crate::error::OsError;
 use crate::sync::{AtomicU32, AtomicU64, Ordering};
 
-/// What the kernel leaves of the word in a fork child.
+/// The value of the word in a fork child, whose page the kernel zeroes.
 const FORKED: u32 = 0;
 const WHOLE: u32 = 1;
 const TRUNCATED: u32 = 2;
-/// Of a mapping that is not to be used any more.
+/// The mapping must not be used any more.
 const SHUT: u32 = 3;
 
-/// A word that no sentinel writes.
+/// A word that never says "whole", as no sentinel writes it.
 pub(crate) static NEVER_WHOLE: AtomicU32 = AtomicU32::new(SHUT);
 
-/// Whether a sentinel's word says that nothing happened to the mapping.
+/// Returns `true` if a sentinel's word says that the mapping is whole.
 #[inline(always)]
 pub(crate) fn is_whole(word: &AtomicU32) -> bool {
     word.load(Ordering::Relaxed) == WHOLE
 }
 
-/// A word that tells both with one load and no system call. The kernel empties its page in a
-/// fork child. Where it refuses to (gVisor does), a handler that the C library calls stores the
-/// same; a raw `clone` calls none, so there its child must not use the segment.
+/// A word that reports both with one load and no system call. The kernel zeroes its page in a
+/// fork child. Where the kernel refuses that (gVisor does), a handler that the C library calls
+/// stores the same value. A raw `clone` calls no handler, so its child must not use the segment
+/// there.
 #[derive(Debug)]
 pub(crate) struct Sentinel {
     page: MmapMut,
-    /// The entry for the handler, if there has to be one.
+    /// The index in [`HANDLED`], if the kernel does not zero the page.
     handled: Option<usize>,
 }
 
-/// How many sentinels the handler can have.
+/// How many sentinels the handler serves at most.
 const MAX_HANDLED: usize = 1024;
-/// The addresses of the words that the handler stores to in a fork child; 0 where none is. It
-/// may not take a lock, as a thread that is not in the child may have it.
+/// The addresses of the words that the handler stores to in a fork child; 0 in a free entry. The
+/// handler must not take a lock, as a thread that does not exist in the child may hold it.
 static HANDLED: [AtomicU64; MAX_HANDLED] = [const { AtomicU64::new(0) }; MAX_HANDLED];
 
 extern "C" fn mark_forked() {
@@ -58,7 +59,7 @@ extern "C" fn mark_forked() {
     }
 }
 
-/// Lets a handler store what the kernel does not; the entry.
+/// Registers the handler, which stores what the kernel does not. Returns the index in [`HANDLED`].
 fn handle_forks(word: &AtomicU32) -> Result<usize, OsError> {
     static REGISTERED: OnceLock<libc::c_int> = OnceLock::new();
     // SAFETY: the handler may be called in any fork child: it takes no lock and allocates nothing.
@@ -98,13 +99,13 @@ impl Sentinel {
         Ok(sentinel)
     }
 
-    /// Whether nothing of the kind happened.
+    /// Returns `true` if this process has the mapping, and its file is not truncated.
     #[inline]
     pub(crate) fn is_whole(&self) -> bool {
         is_whole(self.word())
     }
 
-    /// Whether the process was forked off the one that made the sentinel.
+    /// Returns `true` in a fork child of the process that made the sentinel.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         self.word().load(Ordering::Relaxed) == FORKED
@@ -127,8 +128,8 @@ impl Drop for Sentinel {
     }
 }
 
-/// Notes in a sentinel's word that the mapping is cut short; false in a fork child, which
-/// has no mapping. May be called in a signal handler.
+/// Stores in a sentinel's word that the file is truncated. Returns `false` in a fork child, which
+/// has no mapping. Safe in a signal handler.
 pub(crate) fn mark_truncated(word: &AtomicU32) -> bool {
     let exchanged = word.compare_exchange(WHOLE, TRUNCATED, Ordering::Relaxed, Ordering::Relaxed);
     exchanged != Err(FORKED)

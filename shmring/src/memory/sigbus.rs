@@ -1,12 +1,12 @@
-//! Outliving a peer that cuts the file of a mapping short.
+//! Survives a peer that truncates the file of a mapping.
 //!
-//! To touch a page that the file no longer reaches is a SIGBUS. The handler here puts empty
-//! memory where a guarded mapping lost its own, notes that in the mapping's sentinel, and
-//! lets the instruction run again. Faults elsewhere are for whoever handled them before.
+//! An access to a page that the file no longer reaches raises SIGBUS. The handler here maps zeroed
+//! memory where a guarded mapping lost its pages, stores that in the mapping's sentinel, and
+//! returns, so that the instruction runs again. It passes other faults to the previous handler.
 //!
-//! A handler may interrupt anything. This one reads atomics and makes system calls; it takes
-//! no lock and allocates nothing. It needs SIGBUS not to be blocked in the thread that
-//! faults, or the kernel ends the process.
+//! A signal handler may interrupt any code. This one reads atomics and makes system calls; it
+//! takes no lock and allocates nothing. If the faulting thread blocks SIGBUS, the kernel kills
+//! the process.
 
 #![allow(unsafe_code)]
 #![allow(
@@ -30,9 +30,9 @@ use crate::error::OsError;
 use crate::memory::sentinel::{Sentinel, mark_truncated};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 
-/// How many mappings a process can have guarded at once.
+/// How many mappings one process can guard at once.
 const MAX_GUARDS: usize = 1024;
-/// The smallest page that any machine has.
+/// The smallest page size of any machine.
 const MIN_PAGE_BYTES: u64 = 4096;
 
 /// Low bits of an entry's state; above them it counts the uses of the entry.
@@ -42,8 +42,8 @@ const ACTIVE: u64 = 2;
 const STATE_BITS: u32 = 2;
 const STATE_MASK: u64 = (1 << STATE_BITS) - 1;
 
-/// A guarded mapping, or room for one. What it says counts if it is active before and after
-/// it is read, in the same use.
+/// A guarded mapping, or a free entry. A reader accepts the fields only if the entry is active, in
+/// the same use, before and after it loads them.
 struct Entry {
     state: AtomicU64,
     start: AtomicU64,
@@ -53,20 +53,20 @@ struct Entry {
     sentinel: AtomicU64,
 }
 
-/// Found by the handler, so it is of fixed size and always there.
+/// The handler searches it, so its size is fixed and it is never freed.
 static ENTRIES: [Entry; MAX_GUARDS] = [const { Entry::new() }; MAX_GUARDS];
-/// What handled the signal before.
+/// The previous handler of the signal.
 static PREVIOUS: OnceLock<libc::sigaction> = OnceLock::new();
 static PAGE_BYTES: AtomicU64 = AtomicU64::new(MIN_PAGE_BYTES);
 
-/// Keeps a mapping guarded. To be dropped before the mapping and its sentinel are.
+/// Guards a mapping until it is dropped. The owner drops it before the mapping and its sentinel.
 #[derive(Debug)]
 pub(crate) struct Guard {
     index: usize,
 }
 
 impl Guard {
-    /// Guards a mapping of the addresses in `range`, which begins at a page.
+    /// Guards the mapping at the addresses in `range`, which begins at a page.
     pub(crate) fn new(
         range: Range<usize>,
         writable: bool,
@@ -113,7 +113,7 @@ impl Entry {
         }
     }
 
-    /// Takes a free entry to be written; its count of uses, in place.
+    /// Takes a free entry for writing. Returns its count of uses, shifted into place.
     fn claim(&self) -> Option<u64> {
         let state = self.state.load(Ordering::Relaxed);
         if state & STATE_MASK != FREE {

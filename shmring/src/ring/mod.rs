@@ -1,9 +1,9 @@
 //! The algorithms: positions, records, roles, sleeping and waking.
 //!
-//! Nothing here knows an operating system, allocates, or sees a payload. A ring
-//! is a control block and a slice of words; it hands out positions and byte
-//! offsets, and the layer above moves the bytes. Only `core` and `crate::sync`
-//! are imported, so the model checker compiles these very files.
+//! These modules make no system call, allocate nothing and never access a payload. A ring is a
+//! control block and a slice of words; it hands out positions and byte offsets, and the layer above
+//! copies the bytes. The modules import only `core` and `crate::sync`, so the model checker
+//! compiles the same files.
 //!
 //! # Vocabulary
 //!
@@ -44,52 +44,53 @@ use crate::sync::{AtomicU64, Ordering, reuse_fence};
 
 /// Bytes in a ring word, the unit of alignment for records.
 pub(crate) const WORD_BYTES: u64 = 8;
-/// Bytes that CPUs pass to one another at once.
+/// Bytes in a cache line, the unit that CPUs transfer between one another.
 pub(crate) const LINE_BYTES: u64 = 64;
 
-/// The line that producers write.
+/// The cache line that producers write.
 #[repr(C, align(128))]
 pub(crate) struct ProducerLine {
     /// The next position to claim where producers compete, and in a packed ring.
-    /// Elsewhere a position that the tail has reached: written by the producer now
-    /// and then, read by observers, and never needed for correctness.
+    /// In the other rings a hint, a position that the tail has reached: the producer stores it from
+    /// time to time, observers load it, and correctness does not depend on it.
     pub(crate) tail: AtomicU64,
 }
 
-/// The line that consumers write.
+/// The cache line that consumers write.
 #[repr(C, align(128))]
 pub(crate) struct ConsumerLine {
-    /// Everything before this position may be overwritten. Written by consumers,
-    /// read by producers when their cached copy says full.
+    /// Producers may overwrite everything before this position. Consumers store it; producers load
+    /// it when their copy of it says "full".
     pub(crate) head: AtomicU64,
-    /// Messages released from a record ring since creation. Written by the
-    /// consumer, for observers; other rings count with head.
+    /// Messages released from a record ring since creation. The consumer stores it for observers;
+    /// other rings count with head.
     pub(crate) messages: AtomicU64,
-    /// How many producers the role had had when a consumer was last told that the
-    /// stream ended. Written and read by consumers.
+    /// How many producers the role had had when a consumer last reported the end of the stream.
+    /// Consumers store and load it.
     pub(crate) eof_epoch: AtomicU64,
-    /// Up to where a sole consumer, or one before it, was shown messages in place. Written
-    /// and read by consumers.
+    /// The position up to which a sole consumer, or its predecessor, has peeked at messages.
+    /// Consumers store and load it.
     pub(crate) peeked: AtomicU64,
 }
 
 impl ConsumerLine {
-    /// The producers whose end some consumer was told: the next one waits for another.
+    /// Returns the count of producers whose end a consumer has reported: the next end is that of a
+    /// later producer.
     pub(crate) fn eof_epoch(&self) -> u64 {
         // ORDERING: Relaxed. A sole role's claim orders this after the predecessor;
         // among many, one that joins while another is told is told as well.
         self.eof_epoch.load(Ordering::Relaxed)
     }
 
-    /// Up to where a sole consumer, or one before it, was shown something in place.
+    /// Returns the position up to which a sole consumer, or its predecessor, has peeked.
     #[inline]
     pub(crate) fn peeked(&self) -> u64 {
         // ORDERING: Relaxed. A sole role's claim orders this after the predecessor.
         self.peeked.load(Ordering::Relaxed)
     }
 
-    /// Notes that a sole consumer is shown what lies before `end`, if `peeked` does not reach
-    /// so far; whether it does.
+    /// Stores that a sole consumer peeks at what lies before `end`. Returns `true`, and stores
+    /// nothing, if `peeked` already reaches that far.
     #[inline]
     pub(crate) fn mark_peeked(&self, end: u64, peeked: u64) -> bool {
         let before = at_or_past(peeked, end);
@@ -99,14 +100,14 @@ impl ConsumerLine {
         before
     }
 
-    /// Notes that a consumer was told the end of the stream of `producers`.
+    /// Stores that a consumer has reported the end of the stream of `producers`.
     pub(crate) fn advance_eof_epoch(&self, producers: u64) {
-        // Competing consumers may be told of different ends, in any order.
+        // Competing consumers may report different ends, in any order.
         self.eof_epoch.fetch_max(producers, Ordering::Relaxed);
     }
 }
 
-/// The control block of one ring: a line for each party that writes.
+/// The control block of one ring: a cache line for each party that writes.
 #[repr(C)]
 pub(crate) struct Control {
     pub(crate) producer: ProducerLine,
@@ -117,7 +118,7 @@ pub(crate) struct Control {
 }
 
 impl Control {
-    /// Wakes everyone who sleeps on either side.
+    /// Wakes every sleeper on either side.
     pub(crate) fn wake_all(&self, handles: &[tables::Handle]) {
         for endpoint in [&self.receivers, &self.senders] {
             wake::notify_all(endpoint, handles);
@@ -132,7 +133,7 @@ pub(crate) struct Words<'a> {
 }
 
 impl<'a> Words<'a> {
-    /// `words.len()` must be a power of two.
+    /// Returns the words of a ring. `words.len()` must be a power of two.
     #[inline]
     pub(crate) fn new(words: &'a [AtomicU64]) -> Self {
         debug_assert!(words.len().is_power_of_two());
@@ -144,13 +145,13 @@ impl<'a> Words<'a> {
         (self.words.len() as u64).wrapping_mul(WORD_BYTES)
     }
 
-    /// Byte offset of `position` from the start of the data.
+    /// Returns the byte offset of `position` from the start of the data.
     #[inline]
     pub(crate) fn offset(self, position: u64) -> u64 {
         position & self.capacity().wrapping_sub(1)
     }
 
-    /// The word at `position`, which is masked into the ring (I6).
+    /// Returns the word at `position`, which this masks into the ring (I6).
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "masked by the length, a power of two")]
     pub(crate) fn at(self, position: u64) -> &'a AtomicU64 {
@@ -186,16 +187,16 @@ impl Place {
     }
 }
 
-/// Why no space was granted.
+/// Why a ring granted no space.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// No amount of waiting makes room.
+    /// The message never fits.
     TooLong,
-    /// There is room once head reaches `need`.
+    /// There will be room once head reaches `need`.
     Full {
         need: u64,
     },
-    /// Other producers were faster, at every try.
+    /// The producer lost the claim to other producers on every try.
     Outrun,
     Corrupt(Corrupt),
 }
@@ -215,7 +216,7 @@ fn refresh_head(head: &AtomicU64, cached: u64, tail: u64) -> Result<u64, Corrupt
     Ok(found)
 }
 
-/// Whether `a` is `b` or lies ahead of it, for positions less than 2^63 apart.
+/// Returns `true` if `a` equals `b` or is ahead of it, for positions less than 2^63 apart.
 #[inline]
 pub(crate) fn at_or_past(a: u64, b: u64) -> bool {
     a.wrapping_sub(b) < 1 << 63
@@ -223,15 +224,15 @@ pub(crate) fn at_or_past(a: u64, b: u64) -> bool {
 
 /// A value in the segment that no correct peer can have written.
 ///
-/// The handle that met it refuses every later operation: nothing that the ring
-/// holds can be trusted from here on.
+/// The handle that finds it refuses every later operation, as it can trust nothing in the ring
+/// any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Corrupt {
-    /// Which value was wrong.
+    /// The name of the wrong value.
     pub what: &'static str,
-    /// The position in the ring, in bytes or slots since creation, at which it was read.
+    /// The position in the ring, in bytes or slots since creation, where the handle read it.
     pub position: u64,
-    /// What was read.
+    /// The value.
     pub found: u64,
 }
 

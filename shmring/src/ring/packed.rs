@@ -1,20 +1,20 @@
-//! The packed ring: one producer, one consumer, elements of one size with nothing
-//! between them.
+//! The packed ring: one producer, one consumer, elements of one size without headers between
+//! them.
 //!
 //! - Send: write elements behind tail, store tail past them. That store is the commit.
 //! - Receive: read elements from head up to tail, store head past them.
 //!
-//! Each side keeps its own position in private, and a copy of the other's that it
-//! refreshes only when the copy says full or empty. So many elements cost one
+//! Each side keeps its own position in private memory, and a copy of the other side's position.
+//! It refreshes the copy only when the copy says "full" or "empty", so many elements cost one
 //! cache-line transfer of a position each way.
 //!
-//! Death needs no repair: elements are written before tail passes them, and read
-//! before head does. A successor starts where the shared positions are.
+//! Death needs no repair: a producer writes elements before it moves tail past them, and a
+//! consumer reads them before it moves head past them. A successor starts at the shared positions.
 
 use super::{Control, Corrupt, Place, Refused, at_or_past, refresh_head};
 use crate::sync::{AtomicU64, Ordering, reuse_fence};
 
-/// One ring's shared words, as both sides see them.
+/// The shared positions of one ring, for both sides.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
     tail: &'a AtomicU64,
@@ -22,43 +22,43 @@ pub(crate) struct Ring<'a> {
     slots: u64,
 }
 
-/// Elements that lie one after the other around the ring.
+/// A range of consecutive elements, which may pass the end of the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// Position of the first one.
+    /// Position of the first element.
     pub(crate) start: u64,
-    /// How many there are, at most the slots of the ring.
+    /// How many elements there are, at most the slots of the ring.
     pub(crate) count: u64,
 }
 
 impl<'a> Ring<'a> {
-    /// `slots`, a power of two, is how many elements the ring holds.
+    /// Returns the ring that holds `slots` elements, a power of two.
     #[inline]
     pub(crate) fn new(control: &'a Control, slots: u64) -> Self {
         debug_assert!(slots.is_power_of_two());
         Self { tail: &control.producer.tail, head: &control.consumer.head, slots }
     }
 
-    /// Elements that the ring holds.
+    /// Returns how many elements the ring holds.
     #[inline]
     pub(crate) fn slots(self) -> u64 {
         self.slots
     }
 
-    /// The slot of a position.
+    /// Returns the slot of a position.
     #[inline]
     pub(crate) fn slot(self, position: u64) -> usize {
         (position & self.slots.wrapping_sub(1)) as usize
     }
 
-    /// The place of the element at `position`, in a ring of elements of `len` bytes.
+    /// Returns the place of the element at `position`, in a ring of elements of `len` bytes.
     pub(crate) fn place(self, position: u64, len: u64) -> Place {
         let offset = (position & self.slots.wrapping_sub(1)).wrapping_mul(len);
         Place { start: position, end: position.wrapping_add(1), offset, len }
     }
 
-    /// The slots of a span: as many from the first index on, and the rest from 0 on. All of them
-    /// lie in the ring, whatever the span says.
+    /// Splits a span at the end of the ring. Returns the first slot, how many slots follow from
+    /// there, and how many from slot 0 on. All of them lie in the ring, for any span.
     #[inline]
     pub(crate) fn split(self, span: Span) -> (usize, usize, usize) {
         let first = span.start & self.slots.wrapping_sub(1);
@@ -67,17 +67,17 @@ impl<'a> Ring<'a> {
         (first as usize, before_end as usize, after as usize)
     }
 
-    /// What an observer can say of the ring: the slots in use, and the elements
-    /// released so far. Either may be out of date when it is read.
+    /// Returns the slots in use and the elements released so far, for observers. Both may be out of
+    /// date when the caller reads them.
     pub(crate) fn observe(self) -> (u64, u64) {
         let head = self.head.load(Ordering::Relaxed);
         let tail = self.tail.load(Ordering::Relaxed);
-        // Tail may have been loaded when it was behind this head.
+        // This load of tail may be older than that of head, and behind it.
         let used = if at_or_past(tail, head) { tail.wrapping_sub(head) } else { 0 };
         (used.min(self.slots), head)
     }
 
-    /// Whether head has reached `need`, so that there may be room.
+    /// Returns `true` if head has reached `need`, so that there may be room.
     #[inline]
     pub(crate) fn has_room(self, need: u64) -> bool {
         // ORDERING: Relaxed. Only a hint; room loads head again with Acquire.
@@ -85,23 +85,23 @@ impl<'a> Ring<'a> {
     }
 }
 
-/// The producer's private state: nothing in it is ever read from the segment again.
+/// The producer's private state. It never reloads any of it from the segment.
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Producer {
     tail: u64,
-    /// A copy of head. May be out of date, then it is too small.
+    /// A copy of head. If it is out of date, it is too small.
     head_cache: u64,
 }
 
 impl Producer {
-    /// Takes the producer's side over from a predecessor. The caller owns the role.
+    /// Takes over the producer's side from a predecessor. The caller owns the role.
     ///
     /// # Errors
     /// `Corrupt` if tail lies outside the window (I1).
     pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
         // ORDERING: Acquire, with the Release in Consumer::release (I4): space before
-        // this head is overwritten without another look at it.
+        // this head is overwritten without another load of it.
         let head = ring.head.load(Ordering::Acquire);
         reuse_fence();
         // ORDERING: Relaxed. The role's claim orders this after the predecessor.
@@ -110,23 +110,23 @@ impl Producer {
         Ok(Self { tail, head_cache: head })
     }
 
-    /// Free space behind tail: at least `wanted` elements, or as many as there are.
+    /// Returns the free space behind tail: at least `wanted` elements, or all that are free.
     ///
     /// # Errors
     /// `Corrupt` if head lies outside the window (I1).
     #[inline]
     pub(crate) fn room(&mut self, ring: Ring<'_>, wanted: u64) -> Result<Span, Corrupt> {
-        // Possibly full: head may have moved since it was copied.
+        // Possibly full: head may have moved since the copy.
         if self.free(ring) < wanted {
             self.head_cache = refresh_head(ring.head, self.head_cache, self.tail)?;
         }
         Ok(Span { start: self.tail, count: self.free(ring) })
     }
 
-    /// Exactly `count` free elements behind tail.
+    /// Returns exactly `count` free elements behind tail.
     ///
     /// # Errors
-    /// `TooLong` if the ring is smaller, `Full` if the consumer has to release first,
+    /// `TooLong` if the ring is smaller, `Full` if the consumer must release first,
     /// `Corrupt` as for [`room`](Self::room).
     #[inline]
     pub(crate) fn reserve(&mut self, ring: Ring<'_>, count: u64) -> Result<Span, Refused> {
@@ -140,7 +140,7 @@ impl Producer {
         Err(Refused::Full { need: self.tail.wrapping_add(count).wrapping_sub(ring.slots) })
     }
 
-    /// As [`reserve`](Self::reserve), if the last copy of head says that there is room.
+    /// As [`reserve`](Self::reserve). Returns `None` if the last copy of head shows no room.
     #[inline]
     pub(crate) fn reserve_fast(&self, ring: Ring<'_>, count: u64) -> Option<Span> {
         (count <= self.free(ring)).then_some(Span { start: self.tail, count })
@@ -151,7 +151,7 @@ impl Producer {
         ring.slots.wrapping_sub(self.tail.wrapping_sub(self.head_cache))
     }
 
-    /// Makes the first `count` elements behind tail visible, all at once.
+    /// Publishes the first `count` elements behind tail, all at once.
     #[inline]
     pub(crate) fn publish(&mut self, ring: Ring<'_>, count: u64) {
         debug_assert!(count <= self.free(ring));
@@ -160,7 +160,7 @@ impl Producer {
         ring.tail.store(self.tail, Ordering::Release);
     }
 
-    /// The position after the last commit.
+    /// Returns the position after the last commit.
     #[inline]
     pub(crate) fn tail(&self) -> u64 {
         self.tail
@@ -172,25 +172,25 @@ impl Producer {
 #[repr(align(64))]
 pub(crate) struct Consumer {
     head: u64,
-    /// A copy of tail. May be out of date, then it is too small.
+    /// A copy of tail. If it is out of date, it is too small.
     tail_cache: u64,
 }
 
 impl Consumer {
-    /// Takes the consumer's side over from a predecessor. The caller owns the role.
+    /// Takes over the consumer's side from a predecessor. The caller owns the role.
     pub(crate) fn take_over(ring: Ring<'_>) -> Self {
         // ORDERING: Relaxed. The role's claim orders this after the predecessor.
         let head = ring.head.load(Ordering::Relaxed);
         Self { head, tail_cache: head }
     }
 
-    /// The elements from head on: at least `wanted`, or as many as there are.
+    /// Returns the elements from head on: at least `wanted`, or all that are published.
     ///
     /// # Errors
     /// `Corrupt` if tail lies outside the window (I1).
     #[inline]
     pub(crate) fn filled(&mut self, ring: Ring<'_>, wanted: u64) -> Result<Span, Corrupt> {
-        // Possibly empty: tail may have moved since it was copied.
+        // Possibly empty: tail may have moved since the copy.
         if self.tail_cache.wrapping_sub(self.head) < wanted {
             // ORDERING: Acquire, with the Release in Producer::publish (I3).
             let tail = ring.tail.load(Ordering::Acquire);
@@ -200,15 +200,15 @@ impl Consumer {
         Ok(Span { start: self.head, count: self.tail_cache.wrapping_sub(self.head) })
     }
 
-    /// The first `count` elements from head on, at least one, if the last copy of tail says
-    /// that they are there.
+    /// Returns the first `count` elements from head on, at least one. Returns `None` if the last
+    /// copy of tail does not cover them.
     #[inline]
     pub(crate) fn filled_fast(&self, count: u64) -> Option<Span> {
         let there = self.tail_cache.wrapping_sub(self.head);
         (count <= there && count > 0).then_some(Span { start: self.head, count })
     }
 
-    /// Hands back the space of the first `count` elements from head on.
+    /// Releases the space of the first `count` elements from head on.
     #[inline]
     pub(crate) fn release(&mut self, ring: Ring<'_>, count: u64) {
         debug_assert!(count <= self.tail_cache.wrapping_sub(self.head));
@@ -218,19 +218,19 @@ impl Consumer {
         ring.head.store(self.head, Ordering::Release);
     }
 
-    /// The position of the oldest element that was not released.
+    /// Returns the position of the oldest element that is not released.
     #[inline]
     pub(crate) fn head(&self) -> u64 {
         self.head
     }
 
-    /// How many elements are behind head, or what a corrupt tail makes of that.
+    /// Returns how many elements are behind head; any number if tail is corrupt.
     pub(crate) fn there(&self, ring: Ring<'_>) -> u64 {
         // ORDERING: Relaxed. Only a hint, as below.
         ring.tail.load(Ordering::Relaxed).wrapping_sub(self.head)
     }
 
-    /// Whether an element, or a corrupt tail, waits behind head.
+    /// Returns `true` if an element is behind head, or if tail is corrupt.
     #[inline]
     pub(crate) fn has_elements(&self, ring: Ring<'_>) -> bool {
         // ORDERING: Relaxed. Only a hint; filled loads tail again with Acquire.
@@ -238,7 +238,7 @@ impl Consumer {
     }
 }
 
-/// Tail is at most the ring's slots ahead of head (I1).
+/// Checks that tail is at most `slots` ahead of head (I1).
 #[inline]
 fn check_window(head: u64, tail: u64, slots: u64) -> Result<(), Corrupt> {
     if tail.wrapping_sub(head) <= slots {

@@ -1,4 +1,4 @@
-//! The entries of the attach table and the handle table.
+//! The entries of the attachment table and the handle table.
 //!
 //! ```text
 //! attach  FREE -> ACTIVE    by the holder of its token
@@ -9,8 +9,8 @@
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering, WaitWord};
 
-/// Set in a state word while the entry is in use. The other bits of the low half
-/// say by whom; the high half counts the uses, so that no two look alike.
+/// Set in a state word while the entry is in use. The other bits of the low half name the owner;
+/// the high half counts the uses, so that the words of two uses differ.
 const IN_USE: u64 = 1;
 const GENERATION: u64 = 1 << 32;
 const GENERATION_MASK: u64 = !(GENERATION - 1);
@@ -19,23 +19,23 @@ const ATTACH_MASK: u64 = 0xFFFF;
 const RING_SHIFT: u32 = 24;
 const RING_MASK: u64 = 0xFF;
 
-/// One mapping of the segment. Only the holder of the entry's token alone writes it.
+/// One mapping of the segment. Only the holder of the entry's token writes it.
 #[repr(C)]
 pub(crate) struct AttachmentEntry {
     pub(crate) state: AtomicU64,
-    /// The rest is for people to read; nothing is decided by it.
+    /// Observers show the fields from here on; no algorithm depends on them.
     pub(crate) pid: AtomicU32,
     pub(crate) uid: AtomicU32,
     /// Clock ticks after boot at which the process started.
     pub(crate) start_ticks: AtomicU64,
     /// Inode number of the process's pid namespace.
     pub(crate) pid_namespace: AtomicU64,
-    /// Fills the entry up to 64 bytes.
+    /// Pads the entry to 64 bytes.
     pub(crate) reserved: [AtomicU64; 4],
 }
 
 impl AttachmentEntry {
-    /// Whether the entry is in use, by the living or the dead.
+    /// Returns `true` if the entry is in use, by a living or a dead process.
     ///
     /// ORDERING: Relaxed in this type. The kernel's lock behind the token orders
     /// one holder of an entry after the other.
@@ -57,21 +57,21 @@ impl AttachmentEntry {
     }
 }
 
-/// The line of a handle that its owner writes.
+/// The cache line of a handle that its owner writes.
 #[repr(C, align(128))]
 pub(crate) struct HandleOwn {
     /// The tickets that a producer of a slot ring is about to claim, as
     /// [`slot`](super::slot) encodes them.
     pub(crate) intent: AtomicU64,
-    /// How far the handle has come, for observers.
+    /// The position that the handle has reached, for observers.
     pub(crate) cursor: AtomicU64,
 }
 
-/// One producer or consumer of one ring. `own` is the owner's line; the rest is shared.
+/// One producer or consumer of one ring. Only the owner writes `own`; the rest is shared.
 #[repr(C)]
 pub(crate) struct Handle {
     pub(crate) own: HandleOwn,
-    /// What the owner sleeps on; wakers move it.
+    /// The word that the owner sleeps on; wakers change it.
     pub(crate) park: WaitWord,
     pub(crate) reserved: AtomicU32,
     pub(crate) state: AtomicU64,
@@ -80,7 +80,7 @@ pub(crate) struct Handle {
 }
 
 impl Handle {
-    /// Takes a free entry for `attach` and the ring of index `ring`; whether it was free.
+    /// Claims the entry for `attach` and the ring of index `ring`. Returns `false` if it is in use.
     fn claim(&self, attach: usize, ring: usize) -> bool {
         let state = self.state.load(Ordering::Relaxed);
         if state & IN_USE != 0 {
@@ -101,7 +101,7 @@ impl Handle {
         self.state.store(state & GENERATION_MASK, Ordering::Release);
     }
 
-    /// Who owns the handle, if it is in use.
+    /// Returns the owner of the handle, if the handle is in use.
     #[inline]
     pub(crate) fn owner(&self) -> Option<Owner> {
         // ORDERING: Acquire, with the Release in free: who sees the handle free sees
@@ -113,28 +113,28 @@ impl Handle {
         })
     }
 
-    /// The attach that owns the handle, if it is in use.
+    /// Returns the attachment that owns the handle, if the handle is in use.
     pub(crate) fn attach(&self) -> Option<usize> {
         self.owner().map(|owner| owner.attach)
     }
 }
 
-/// Whose a handle is, by the indices that its state holds: they are whatever the segment
-/// says (I6).
+/// The owner of a handle, by the indices in its state. They come from the segment: check them
+/// before use (I6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
     pub(crate) attach: usize,
     pub(crate) ring: usize,
 }
 
-/// Handles that a segment can have.
+/// How many handles a segment has at most.
 pub(crate) const MAX_HANDLES: usize = 256;
 const BITS: usize = u64::BITS as usize;
 
-/// A bit for each handle.
+/// One bit for each handle.
 pub(crate) type HandleBits = [AtomicU64; MAX_HANDLES / BITS];
 
-/// The word that holds a handle's bit, and the bit. The index is masked (I6).
+/// Returns the word that holds a handle's bit, and the bit. Masks the index (I6).
 #[inline]
 #[expect(clippy::indexing_slicing, reason = "masked by the length")]
 pub(super) fn handle_bit(words: &HandleBits, handle: usize) -> (&AtomicU64, u64) {
@@ -142,7 +142,7 @@ pub(super) fn handle_bit(words: &HandleBits, handle: usize) -> (&AtomicU64, u64)
     (&words[handle / BITS], 1 << (handle % BITS))
 }
 
-/// The handles whose bits are set in `bits`, the word of that index.
+/// Returns the handles whose bits are set in `bits`, the word of index `index`.
 #[inline]
 pub(super) fn handles_of(index: usize, mut bits: u64) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
@@ -152,7 +152,7 @@ pub(super) fn handles_of(index: usize, mut bits: u64) -> impl Iterator<Item = us
     })
 }
 
-/// Takes a free handle for `attach` and the ring of index `ring`; `None` if the table is
+/// Claims a free handle for `attach` and the ring of index `ring`. Returns `None` if the table is
 /// full.
 pub(crate) fn claim_handle(handles: &[Handle], attach: usize, ring: usize) -> Option<usize> {
     handles.iter().position(|handle| handle.claim(attach, ring))

@@ -1,4 +1,4 @@
-//! Copying in one block of machine code.
+//! Copies in one block of machine code.
 
 #![allow(unsafe_code)]
 
@@ -18,8 +18,9 @@ mod inner {
     ///
     /// # Safety
     /// `from` is valid for reads and `to` for writes of `len` bytes, and they do not
-    /// overlap. Others may access the shared side meanwhile: to the compiler this is
-    /// a black box, and to the machine every load and store in it is defined.
+    /// overlap. Other threads and processes may access the shared side
+    /// meanwhile: the compiler sees an opaque block, and the machine defines every load and store
+    /// in it.
     #[inline(always)]
     pub(crate) unsafe fn store(from: *const u8, to: *mut u8, len: usize) {
         if len <= SHORT_MAX {
@@ -46,9 +47,9 @@ mod inner {
         }
     }
 
-    /// Copies from the end to the start. What is stored next, the word in front of a message,
-    /// is in the line of its start; and a CPU waits least for its stores if those to one line
-    /// follow one another.
+    /// Copies from the end to the start. The caller stores the word in front of the message next,
+    /// which is in the line of the message's start, and a CPU drains its stores fastest if those
+    /// to one line follow one another.
     ///
     /// # Safety
     /// As for [`store`].

@@ -1,11 +1,11 @@
-//! Copying word by word, with relaxed atomics.
+//! Copies word by word, with relaxed atomics.
 
 use crate::sync::{AtomicU64, Ordering};
 
 const WORD: usize = 8;
 
-/// Stores `bytes` at the start of `words`, which hold at least as many. The rest of
-/// the last word it touches may become anything.
+/// Stores `bytes` at the start of `words`, and leaves out what does not fit. The rest of the last
+/// word that it stores is zero.
 #[inline]
 pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
     let chunks = bytes.chunks_exact(WORD);
@@ -20,7 +20,7 @@ pub(crate) fn store(words: &[AtomicU64], bytes: &[u8]) {
     }
 }
 
-/// Loads the start of `words`, which hold at least as many bytes.
+/// Loads the start of `words`. Bytes beyond their end stay as they are.
 #[inline]
 pub(crate) fn load(words: &[AtomicU64], bytes: &mut [u8]) {
     let len = bytes.len();
@@ -45,7 +45,7 @@ fn whole(chunk: &[u8]) -> u64 {
     u64::from_ne_bytes(word)
 }
 
-/// Fewer than eight bytes as the start of a word, the rest zero.
+/// Returns a word that starts with `bytes`, fewer than eight; the rest is zero.
 fn partial(bytes: &[u8]) -> u64 {
     let mut word = [0; WORD];
     for (to, from) in word.iter_mut().zip(bytes) {

@@ -1,4 +1,4 @@
-//! Receive.
+//! The consumer of a record ring.
 
 use super::{KIND_DATA, KIND_PAD, Ring, encode};
 use crate::ring::{Corrupt, Place, WORD_BYTES};
@@ -10,17 +10,16 @@ use crate::sync::Ordering;
 pub(crate) struct Consumer {
     head: u64,
     messages: u64,
-    /// The length of a message that was looked at before: what the next one is expected
-    /// to have.
+    /// The length of the last message, the guess for the next one.
     usual_len: u64,
 }
 
 impl Consumer {
-    /// Takes the consumer's side over from a predecessor. The first message is
-    /// the oldest that was not released. The caller owns the consumer role.
+    /// Takes over the consumer's side from a predecessor. The first message is the oldest that is
+    /// not released. The caller owns the consumer role.
     ///
     /// # Errors
-    /// `Corrupt` if head is not the position of a word.
+    /// `Corrupt` if head cannot be the position of a record.
     pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
         // ORDERING: Relaxed. The role's claim orders this after the predecessor.
         let head = ring.head.load(Ordering::Relaxed);
@@ -28,26 +27,26 @@ impl Consumer {
         Ok(Self { head, messages: ring.messages.load(Ordering::Relaxed), usual_len: 0 })
     }
 
-    /// The position of the oldest message that was not released.
+    /// Returns the position of the oldest message that is not released.
     #[inline]
     pub(crate) fn head(&self) -> u64 {
         self.head
     }
 
-    /// Messages that were released since creation.
+    /// Returns the messages released since creation.
     pub(crate) fn messages(&self) -> u64 {
         self.messages
     }
 
-    /// The message at position `from`, head or the end of a message peeked before, if one
-    /// is committed there and no pad comes first.
+    /// Fast path of [`peek`](Self::peek). Returns `None` if no message is committed at `from`,
+    /// or if a pad comes first.
     #[inline(always)]
     pub(crate) fn peek_fast(&mut self, ring: Ring<'_>, from: u64) -> Option<Place> {
         self.peek_before(ring, from, self.reach(ring, from))
     }
 
-    /// The position up to which messages from `from` on can lie behind one another: within
-    /// the window, and within the lap.
+    /// Returns the position up to which messages from `from` on can follow one another: the end of
+    /// the window or of the lap.
     #[inline(always)]
     pub(crate) fn reach(&self, ring: Ring<'_>, from: u64) -> u64 {
         let capacity = ring.words.capacity();
@@ -56,7 +55,7 @@ impl Consumer {
         from.wrapping_add(lap.min(window))
     }
 
-    /// As [`peek_fast`](Self::peek_plainly), with the [`reach`](Self::reach) of `from`, or
+    /// As [`peek_fast`](Self::peek_fast), with the [`reach`](Self::reach) of `from`, or
     /// of a message before it.
     #[inline(always)]
     pub(crate) fn peek_before(&mut self, ring: Ring<'_>, from: u64, reach: u64) -> Option<Place> {
@@ -81,11 +80,11 @@ impl Consumer {
         fits.then(|| ring.place(from, len))
     }
 
-    /// The committed message at position `from`: head, or the end of a message
-    /// peeked before. `None` if none is committed there.
+    /// Returns the committed message at position `from`: head, or the end of a message peeked
+    /// before. Returns `None` if no message is committed there.
     ///
     /// # Errors
-    /// `Corrupt` if the word is no header, or if the message would end outside
+    /// `Corrupt` if the word is not a valid header, or if the message would end outside
     /// the window (I1, I6).
     #[inline]
     pub(crate) fn peek(&self, ring: Ring<'_>, from: u64) -> Result<Option<Place>, Corrupt> {
@@ -117,8 +116,8 @@ impl Consumer {
         }
     }
 
-    /// Hands back the space of everything up to `to`, the end of a peeked
-    /// message, counting `messages` of them.
+    /// Releases the space of everything up to `to`, the end of a peeked message, and counts
+    /// `messages` messages.
     #[inline]
     pub(crate) fn release(&mut self, ring: Ring<'_>, to: u64, messages: u64) {
         self.head = to;
@@ -129,7 +128,7 @@ impl Consumer {
         ring.head.store(to, Ordering::Release);
     }
 
-    /// Whether a message, or a corrupt word, waits at head.
+    /// Returns `true` if a message, or a corrupt word, is at head.
     #[inline]
     pub(crate) fn has_message(&self, ring: Ring<'_>) -> bool {
         // ORDERING: Relaxed. Only a hint; peek loads the word again with Acquire.

@@ -13,21 +13,21 @@
 //! - Receive: load the word at head. 0 means empty; else it is a header.
 //! - Release: store head past the record.
 //!
-//! **Rule Z**: outside a commit the word at tail is 0, because the word after a
-//! record is zeroed before the record becomes visible and the room check keeps
-//! that word free. So a consumer needs no tail index, and payload of an earlier
-//! lap is never taken for a header. A producer that sends one message after the other
-//! zeroes the next one's word ahead of time, where it will be if all are of one length.
+//! **Rule Z**: outside a commit the word at tail is 0, because the producer
+//! zeroes the word after a record before it publishes the record, and the room check keeps that
+//! word free. So a consumer needs no tail index, and never takes payload of an earlier lap for a
+//! header. A producer that sends messages one by one zeroes the next word ahead of time, where it
+//! will be if the next message has the same length.
 //!
-//! Records start at multiples of the ring's alignment: a word, unless payloads are to be
-//! aligned further. The payload is one word behind the header, so the ring's data starts one
+//! Records start at multiples of the ring's alignment: a word, or more if payloads have
+//! a larger alignment. The payload is one word behind the header, so the ring's data starts one
 //! word before such an address.
 //!
 //! A record never wraps. Where it does not fit before the end of the ring, a pad
 //! record fills the rest and the record starts at the beginning.
 //!
-//! Death needs no repair: before the commit nothing is visible, after it all is.
-//! A successor finds the tail by following headers from head.
+//! Death needs no repair: before the commit nothing of a record is visible, after it everything
+//! is. A successor finds the tail by following headers from head.
 
 mod consumer;
 mod producer;
@@ -53,14 +53,14 @@ pub(crate) const fn max_len(capacity: u64, align: u64) -> u64 {
     (capacity / 2).wrapping_sub(align).wrapping_sub(WORD_BYTES)
 }
 
-/// One ring's shared words, as both sides see them.
+/// The shared words of one ring, for both sides.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
     tail: &'a AtomicU64,
     head: &'a AtomicU64,
     messages: &'a AtomicU64,
     words: Words<'a>,
-    /// A power of two, a word or more: what every record's position is a multiple of.
+    /// The alignment of every record's position: a power of two, at least a word.
     align: u64,
 }
 
@@ -75,8 +75,8 @@ fn encode(position: u64, kind: u64, len: u64) -> u64 {
 }
 
 impl<'a> Ring<'a> {
-    /// The ring of that control block and those words, whose records are at multiples of
-    /// `align` bytes, a power of two and at least a word.
+    /// Returns the ring of a control block and words, whose records start at multiples of `align`
+    /// bytes, a power of two and at least a word.
     #[inline]
     pub(crate) fn new(control: &'a Control, words: Words<'a>, align: u64) -> Self {
         Self {
@@ -88,21 +88,21 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Bytes in the longest message.
+    /// Returns the bytes of the longest message.
     #[inline]
     pub(crate) fn max_len(self) -> u64 {
         max_len(self.words.capacity(), self.align)
     }
 
-    /// The bytes that a record with a payload of `len` bytes, less than 2^63, takes up.
+    /// Returns the bytes that a record with a payload of `len` bytes, less than 2^63, occupies.
     #[inline]
     fn record_bytes(self, len: u64) -> u64 {
         let align = self.align;
         len.wrapping_add(WORD_BYTES - 1).wrapping_add(align) & align.wrapping_neg()
     }
 
-    /// The length of the one message that takes up as many bytes as a batch of
-    /// messages of these lengths. If that is at most [`max_len`](Self::max_len), the batch
+    /// Returns the length of the single message that occupies as many bytes as a batch of messages
+    /// of these lengths. If that is at most [`max_len`](Self::max_len), the batch
     /// always fits once the ring is empty: wherever it wraps, the pad is shorter than a record
     /// of it.
     pub(crate) fn batch_len(self, lens: impl Iterator<Item = u64>) -> u64 {
@@ -110,7 +110,7 @@ impl<'a> Ring<'a> {
         bytes.saturating_sub(WORD_BYTES)
     }
 
-    /// Head is the position of a record, or nothing can be read there.
+    /// Checks that head can be the position of a record.
     fn check_head(self, head: u64) -> Result<(), Corrupt> {
         if head & self.align.wrapping_sub(1) == 0 {
             return Ok(());
@@ -118,22 +118,23 @@ impl<'a> Ring<'a> {
         Err(Corrupt { what: "head", position: head, found: head })
     }
 
-    /// The word at a position where a header may be committed.
+    /// Loads the word at a position where a header may be committed.
     #[inline]
     fn load(self, position: u64) -> u64 {
         // ORDERING: Acquire, with the Release in Producer::publish (I3).
         self.words.at(position).load(Ordering::Acquire)
     }
 
-    /// The record with its header at `header` and a payload of `len` bytes.
+    /// Returns the place of the record with its header at `header` and a payload of `len` bytes.
+    /// Callers check first that the record ends inside the ring.
     #[inline]
     fn place(self, header: u64, len: u64) -> Place {
         let offset = self.words.offset(header).wrapping_add(WORD_BYTES);
         Place { start: header, end: header.wrapping_add(self.record_bytes(len)), offset, len }
     }
 
-    /// Splits a non-zero header into kind and length, if it can be one that a
-    /// producer wrote at `position` (I6): the record ends inside the ring.
+    /// Decodes a non-zero header into kind and length, and checks that a producer can have written
+    /// it at `position` (I6): the record ends inside the ring.
     #[inline]
     fn decode(self, position: u64, word: u64) -> Result<(u64, u64), Corrupt> {
         let kind = (word >> LEN_BITS) & ((1 << KIND_BITS) - 1);
@@ -156,7 +157,7 @@ impl<'a> Ring<'a> {
     /// uncommitted word.
     ///
     /// # Errors
-    /// `Corrupt` if a header is none, or if the records fill more than the ring.
+    /// `Corrupt` if a word is not a valid header, or if the records fill more than the ring.
     pub(crate) fn scan(self, from: u64) -> Result<u64, Corrupt> {
         let mut position = from;
         loop {
@@ -175,8 +176,8 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// What an observer can say of the ring: the bytes in it, and the messages
-    /// released so far. Either may be out of date when it is read.
+    /// Returns the bytes in use and the messages released so far, for observers. Both may be out of
+    /// date when the caller reads them.
     pub(crate) fn observe(self) -> (u64, u64) {
         let head = self.head.load(Ordering::Relaxed);
         let hint = self.tail.load(Ordering::Relaxed);
@@ -186,7 +187,7 @@ impl<'a> Ring<'a> {
         (used, self.messages.load(Ordering::Relaxed))
     }
 
-    /// Whether head has reached `need`, so that a refused reservation may fit.
+    /// Returns `true` if head has reached `need`, so that a refused reservation may fit.
     #[inline]
     pub(crate) fn has_room(self, need: u64) -> bool {
         // ORDERING: Relaxed. Only a hint; reserve loads head again with Acquire.

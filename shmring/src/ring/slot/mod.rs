@@ -11,17 +11,17 @@
 //! - Push: announce a ticket in the own line, claim it with one CAS on tail, write
 //!   the payload, store the stamp. That store is the commit.
 //! - Pop: load the stamp at head, copy the payload, take it with one CAS on head. If
-//!   that fails, somebody else has the message and the copy is worth nothing.
-//! - Resolve: a ticket whose owner died before the commit gets a tombstone, which
-//!   consumers skip.
+//!   the CAS fails, another consumer has the message and this one discards the copy.
+//! - Resolve: a reaper stores a tombstone for a ticket whose owner died before the commit;
+//!   consumers skip it.
 //!
-//! Only producers write stamps, apart from tombstones for the dead, and consumers
-//! write only head: death in a pop leaves nothing behind, and a slot's line crosses
+//! Only producers write stamps, apart from tombstones for dead ones, and consumers write only
+//! head. So a consumer that dies in a pop leaves nothing to repair, and a slot's cache line moves
 //! between cores twice per message.
 //!
-//! Where a side has one handle, its position is private: a sole producer claims
-//! without announcement or CAS and its successor finds the tail by following stamps;
-//! a sole consumer releases with a store, and may read in place.
+//! Where a side has one handle, its position is private: a sole producer claims without
+//! announcement or CAS, and its successor finds the tail by following stamps; a sole consumer
+//! releases with a store, and may read in place.
 //!
 //! A batch claims all its tickets with one CAS and publishes them in order, one after
 //! the other.
@@ -54,8 +54,8 @@ use stamp::Stamp;
 pub(crate) const STAMP_BYTES: u64 = WORD_BYTES;
 /// The most slots that a ring can have.
 pub(crate) const MAX_SLOTS: u64 = 1 << 24;
-/// How often an operation starts over because others were faster, and how many
-/// tombstones it passes, before it returns to its caller.
+/// How often an operation retries after it lost to another handle, and how many tombstones it
+/// passes, before it returns to its caller.
 const MAX_TRIES: u32 = 64;
 
 /// The words of a ring of slots of one size.
@@ -67,7 +67,7 @@ pub(crate) struct Slots<'a> {
 }
 
 impl<'a> Slots<'a> {
-    /// `count` is a power of two, and `words` has `words_each` for each slot.
+    /// Returns `count` slots, a power of two, of `words_each` words each, which make up `words`.
     #[inline]
     pub(crate) fn new(words: &'a [AtomicU64], count: u64, words_each: u64) -> Self {
         debug_assert!(
@@ -76,7 +76,7 @@ impl<'a> Slots<'a> {
         Self { words, count, words_each }
     }
 
-    /// Index of the first word of the slot that `position` lies in (I6).
+    /// Returns the index of the first word of the slot of `position`, which this masks (I6).
     #[inline]
     fn first_word(self, position: u64) -> u64 {
         (position & self.count.wrapping_sub(1)).wrapping_mul(self.words_each)
@@ -88,20 +88,21 @@ impl<'a> Slots<'a> {
         &self.words[self.first_word(position) as usize]
     }
 
-    /// Bytes in the longest message.
+    /// Returns the bytes of the longest message.
     #[inline]
     fn max_len(self) -> u64 {
         self.words_each.wrapping_mul(WORD_BYTES).wrapping_sub(STAMP_BYTES).min(MAX_LEN)
     }
 
-    /// The place for a payload of `len` bytes, or of as many as fit, in the slot of `position`.
+    /// Returns the place for a payload of `len` bytes, or of as many as fit, in the slot of
+    /// `position`.
     #[inline]
     fn place_for(self, position: u64, len: u64) -> Place {
         self.place(position, len.min(self.max_len()))
     }
 
-    /// The place of a payload of `len` bytes, which is at most [`max_len`](Self::max_len), in the
-    /// slot of `position`.
+    /// Returns the place of a payload of `len` bytes, which is at most [`max_len`](Self::max_len),
+    /// in the slot of `position`.
     #[inline]
     fn place(self, position: u64, len: u64) -> Place {
         let offset = self.first_word(position).wrapping_mul(WORD_BYTES).wrapping_add(STAMP_BYTES);
@@ -109,14 +110,14 @@ impl<'a> Slots<'a> {
     }
 }
 
-/// Which sides have many handles.
+/// Which sides may have several handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Many {
     pub(crate) producers: bool,
     pub(crate) consumers: bool,
 }
 
-/// One ring's shared words, as all sides see them.
+/// The shared words of one ring, for all sides.
 #[derive(Clone, Copy)]
 pub(crate) struct Ring<'a> {
     tail: &'a AtomicU64,
@@ -140,19 +141,19 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Bytes in the longest message.
+    /// Returns the bytes of the longest message.
     #[inline]
     pub(crate) fn max_len(self) -> u64 {
         self.slots.max_len()
     }
 
-    /// Slots in the ring, which is also the longest batch.
+    /// Returns the slots of the ring, which is also the longest batch.
     #[inline]
     pub(crate) fn slots(self) -> u64 {
         self.slots.count
     }
 
-    /// What the slot of `position` says about it.
+    /// Loads the stamp of the slot of `position` and decodes it.
     #[inline]
     fn read(self, position: u64) -> Result<Seen, Corrupt> {
         // ORDERING: Acquire, with the Release in Producer::publish (I3), and with that
@@ -166,7 +167,7 @@ impl<'a> Ring<'a> {
         }
     }
 
-    /// Follows stamps from `from` to the first position that was not published.
+    /// Follows stamps from `from` to the first position that is not published.
     fn scan(self, from: u64) -> Result<u64, Corrupt> {
         for count in 0..self.slots.count {
             let position = from.wrapping_add(count);
@@ -177,8 +178,8 @@ impl<'a> Ring<'a> {
         Ok(from.wrapping_add(self.slots.count))
     }
 
-    /// What an observer can say of the ring: the slots in use, and the messages taken
-    /// so far. Either may be out of date when it is read.
+    /// Returns the slots in use and the messages taken so far, for observers. Both may be out of
+    /// date when the caller reads them.
     pub(crate) fn observe(self) -> (u64, u64) {
         let head = self.head.load(Ordering::Relaxed);
         let tail = self.tail.load(Ordering::Relaxed);
@@ -188,21 +189,21 @@ impl<'a> Ring<'a> {
         (used, head.wrapping_sub(self.tombstones.load(Ordering::Relaxed)))
     }
 
-    /// Whether head has reached `need`, so that a refused claim may succeed.
+    /// Returns `true` if head has reached `need`, so that a refused claim may succeed.
     #[inline]
     pub(crate) fn has_room(self, need: u64) -> bool {
         // ORDERING: Relaxed. Only a hint; claim loads head again with Acquire.
         at_or_past(self.head.load(Ordering::Relaxed), need)
     }
 
-    /// Whether the ticket in front of `need` is claimed, published or not.
+    /// Returns `true` if the ticket before `need` is claimed, published or not.
     #[inline]
     pub(crate) fn is_claimed(self, need: u64) -> bool {
         self.many.producers && at_or_past(self.tail.load(Ordering::Relaxed), need)
     }
 
-    /// Whether one more message would fit, and the position up to which messages were
-    /// taken.
+    /// Returns whether one more message fits, and the position up to which consumers have taken
+    /// messages.
     pub(crate) fn room(self) -> (bool, u64) {
         let tail = self.tail.load(Ordering::Relaxed);
         // ORDERING: Relaxed. Only a hint, as above.
@@ -211,7 +212,7 @@ impl<'a> Ring<'a> {
     }
 }
 
-/// What a slot says about a position.
+/// What the stamp of a slot says about a position.
 enum Seen {
     Message(Place),
     Tombstone,
