@@ -1,4 +1,4 @@
-//! The clock that deadlines are told by.
+//! The monotonic clock, which all deadlines use.
 
 #![allow(unsafe_code)]
 
@@ -15,7 +15,7 @@ pub(crate) struct Deadline {
 impl Deadline {
     pub(crate) const NEVER: Self = Self { at_ns: u64::MAX };
 
-    /// `timeout` from now; never, if that is beyond the clock.
+    /// Returns the deadline `timeout` from now; never, if the clock cannot express it.
     pub(crate) fn after(timeout: Duration) -> Self {
         let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         Self { at_ns: now_ns().saturating_add(timeout_ns) }
@@ -25,13 +25,13 @@ impl Deadline {
         self != Self::NEVER && now_ns() >= self.at_ns
     }
 
-    /// How long it is until then; `None` is for ever.
+    /// Returns the time until the deadline; `None` if it is never.
     pub(crate) fn remaining(self) -> Option<Duration> {
         let left = || Duration::from_nanos(self.at_ns.saturating_sub(now_ns()));
         (self != Self::NEVER).then(left)
     }
 
-    /// As the kernel takes absolute timeouts.
+    /// Returns the deadline as the kernel expects absolute timeouts.
     pub(crate) fn timespec(self) -> libc::timespec {
         let seconds = self.at_ns / NANOS_PER_SECOND;
         let nanos = self.at_ns % NANOS_PER_SECOND;
@@ -41,7 +41,7 @@ impl Deadline {
     }
 }
 
-/// The monotonic clock.
+/// Reads the monotonic clock.
 pub(crate) fn now_ns() -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a valid timespec to write to; the call has no other effect.

@@ -1,4 +1,4 @@
-//! The futex: sleeping on a word, across processes.
+//! The futex: threads of several processes sleep on a word and wake one another.
 
 #![allow(unsafe_code)]
 
@@ -11,8 +11,8 @@ use super::refused;
 
 /// A word in shared memory that processes sleep on.
 ///
-/// Never with the private flag: a private futex is keyed by address space and
-/// wakes nobody in another process.
+/// Never with the private flag: the kernel keys a private futex by address space, so it wakes no
+/// sleeper in another process.
 #[derive(Debug)]
 #[repr(transparent)]
 pub(crate) struct WaitWord {
@@ -28,9 +28,9 @@ impl WaitWord {
         self.word.fetch_add(value, order)
     }
 
-    /// Sleeps until someone wakes this word, `until` passes or a signal comes;
-    /// returns at once if the word is not `seen`. The kernel compares and goes to
-    /// sleep in one step with regard to [`wake`](Self::wake).
+    /// Sleeps until a waker wakes this word, `until` passes or a signal arrives. Returns at once if
+    /// the word is not `seen`. The kernel compares the word and puts the thread to sleep
+    /// atomically with respect to [`wake`](Self::wake).
     pub(crate) fn wait(&self, seen: u32, until: Deadline) {
         let timeout = until.timespec();
         // FUTEX_WAIT_BITSET takes an absolute time on the monotonic clock.
@@ -54,7 +54,7 @@ impl WaitWord {
         }
     }
 
-    /// Wakes one sleeper; how many were woken.
+    /// Wakes at most one sleeper, and returns how many it woke.
     pub(crate) fn wake(&self) -> usize {
         // SAFETY: the kernel uses the address only as a key.
         let woken =

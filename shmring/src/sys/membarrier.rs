@@ -1,4 +1,4 @@
-//! A fence on the CPUs of others.
+//! A memory fence that runs on the CPUs of other threads.
 
 #![allow(unsafe_code)]
 
@@ -17,14 +17,14 @@ fn membarrier(command: libc::c_int) -> libc::c_long {
     unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) }
 }
 
-/// Whether the kernel can do it, and lets this process.
+/// Returns `true` if the kernel supports the calls and permits them to this process.
 pub(crate) fn is_available() -> bool {
     let wanted = libc::c_long::from(GLOBAL_EXPEDITED | REGISTER_GLOBAL_EXPEDITED);
     let known = membarrier(QUERY);
     known >= 0 && known & wanted == wanted
 }
 
-/// Makes this process one of those whose CPUs fence at [`barrier`], until it execs.
+/// Registers this process, until it calls exec, as one whose threads [`barrier`] fences.
 pub(crate) fn register() -> Result<(), OsError> {
     match membarrier(REGISTER_GLOBAL_EXPEDITED) {
         0 => Ok(()),
@@ -35,8 +35,8 @@ pub(crate) fn register() -> Result<(), OsError> {
     }
 }
 
-/// Lets every thread of every registered process have executed a full fence between the
-/// call and the return, and the caller as well; whether that is so.
+/// Makes every thread of every registered process, and the caller, execute a full fence between
+/// the call and the return. Returns `true` if they did.
 pub(crate) fn barrier() -> bool {
     let done = membarrier(GLOBAL_EXPEDITED) == 0;
     if !done {

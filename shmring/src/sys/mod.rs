@@ -4,7 +4,7 @@
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::indexing_slicing,
-    reason = "of counts, times and sizes from the kernel and this library; a segment's values are checked above"
+    reason = "of counts, times and sizes; values of a segment are checked by the callers"
 )]
 
 pub(crate) mod affinity;

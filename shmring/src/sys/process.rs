@@ -1,28 +1,28 @@
-//! Facts about processes that people may want to read.
+//! Facts about processes, for observers.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use nix::unistd::{SysconfVar, sysconf};
 
-/// What the kernel says of a process in a line of `/proc`.
+/// What `/proc/<pid>/stat` reports of a process.
 #[derive(Debug)]
 pub(crate) struct Stat {
     /// The name of the command, at most 15 bytes.
     pub(crate) command: String,
-    /// A letter for what the first thread does.
+    /// The state of the first thread, as one letter.
     pub(crate) state: char,
     /// Clock ticks after boot at which the process started.
     pub(crate) start_ticks: u64,
 }
 
-/// What there is to say of a process; `None` where /proc does not tell.
+/// Reads what `/proc` reports of a process; `None` if it reports nothing.
 pub(crate) fn of_pid(pid: u32) -> Option<Stat> {
     stat(&format!("/proc/{pid}/stat"))
 }
 
-/// Clock ticks after boot at which this process started, or 0 where /proc does
-/// not tell. With the pid it names a process even after the pid was reused.
+/// Returns the clock ticks after boot at which this process started, or 0 if `/proc` does not
+/// report them. Together with the pid they identify a process even after the pid is reused.
 pub(crate) fn start_ticks() -> u64 {
     stat("/proc/self/stat").map_or(0, |stat| stat.start_ticks)
 }
@@ -40,13 +40,13 @@ fn stat(path: &str) -> Option<Stat> {
     Some(Stat { command: command.to_owned(), state, start_ticks })
 }
 
-/// Inode number of this process's pid namespace, or 0 where /proc does not tell.
+/// Returns the inode number of this process's pid namespace, or 0 if `/proc` does not report it.
 pub(crate) fn pid_namespace() -> u64 {
     fs::metadata("/proc/self/ns/pid").map_or(0, |namespace| namespace.ino())
 }
 
-/// CPUs that are online, whether or not this process may use them; 0 where the
-/// system does not tell.
+/// Returns how many CPUs are online, whether or not this process may use them; 0 if the system
+/// does not report it.
 pub(crate) fn online_cpus() -> i64 {
     sysconf(SysconfVar::_NPROCESSORS_ONLN).ok().flatten().unwrap_or(0)
 }

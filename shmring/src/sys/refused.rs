@@ -1,13 +1,13 @@
-//! Calls for sleeping that the system does not let this thread make.
+//! Records system calls for sleeping that the kernel refused to this thread.
 //!
-//! The algorithms sleep, and know nothing of errors: what kept a thread from it is noted
-//! here, and looked for by whoever let it sleep.
+//! The algorithms call sleep and know no errors. The call records its error here, and the code that
+//! started the wait takes it from here.
 
 use std::cell::Cell;
 
 use nix::errno::Errno;
 
-/// A call, and what the system answered.
+/// A call, and the error number that the kernel returned.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Refused {
     pub(crate) call: &'static str,
@@ -18,12 +18,12 @@ thread_local! {
     static LAST: Cell<Option<Refused>> = const { Cell::new(None) };
 }
 
-/// Notes that `call` failed just now.
+/// Records that `call` failed just now.
 pub(super) fn note(call: &'static str) {
     LAST.set(Some(Refused { call, errno: Errno::last_raw() }));
 }
 
-/// What was noted since this was asked last.
+/// Returns what was recorded since the last call, and clears it.
 pub(crate) fn take() -> Option<Refused> {
     LAST.take()
 }
