@@ -1,4 +1,4 @@
-//! A handle's way into the segment.
+//! One ring of a mapped segment, as a handle uses it.
 
 #![allow(unsafe_code)]
 
@@ -18,21 +18,23 @@ use crate::ring::wake::Sleepers;
 use crate::ring::{Control, Place, WORD_BYTES, Words, packed, record};
 use crate::sync::{AtomicU32, AtomicU64};
 
-/// The attach, kept alive, with the addresses that the hot path needs beside it.
+/// One ring of an attachment, with the addresses that the hot path needs. Keeps the attachment
+/// alive.
 #[derive(Debug)]
 pub(crate) struct MappedRing {
     attach: Arc<Attachment>,
     ring: usize,
     handles: NonNull<[Handle]>,
     parts: RingParts,
-    /// The word of the mapping's sentinel, or one that never says that all is well.
+    /// The word of the mapping's sentinel, or after [`shut`](MappedRing::shut) one that never
+    /// says "whole".
     sentinel: NonNull<AtomicU32>,
-    /// Slots of the ring and the words of each; 0 if it has records, or elements that
-    /// are not made of words.
+    /// How many slots the ring has, and how many words each has; 0 if it has records, or elements
+    /// whose size is not a multiple of a word.
     slots: u64,
     slot_words: u64,
     many: Many,
-    /// What the address of each payload is a multiple of.
+    /// The alignment of each payload, in bytes.
     align: u64,
     shape: Shape,
 }
@@ -42,7 +44,7 @@ pub(crate) struct MappedRing {
 unsafe impl Send for MappedRing {}
 
 impl MappedRing {
-    /// The way into the ring of that index, if the segment has as many.
+    /// Returns the ring of index `ring`; `None` if the segment has fewer.
     pub(crate) fn new(attach: Arc<Attachment>, ring: usize) -> Option<Self> {
         let parts = attach.mapping().ring_parts(ring)?;
         let handles = attach.mapping().handles_part();
@@ -62,12 +64,12 @@ impl MappedRing {
         })
     }
 
-    /// The same way for another handle.
+    /// Returns the same ring, for another handle.
     pub(crate) fn another(&self) -> Self {
         Self { attach: Arc::clone(&self.attach), ..*self }
     }
 
-    /// The index of the ring in its segment.
+    /// Returns the index of the ring in its segment.
     pub(crate) fn ring(&self) -> usize {
         self.ring
     }
@@ -76,28 +78,27 @@ impl MappedRing {
         &self.attach
     }
 
-    /// Whether the mapping is whole, and nobody has [`shut`](Self::shut) this way into it:
-    /// one load.
+    /// Returns `true` if the mapping is whole and [`shut`](Self::shut) was not called: one load.
     #[inline(always)]
     pub(crate) fn is_open(&self) -> bool {
         sentinel::is_whole(self.sentinel())
     }
 
-    /// The word that [`is_open`](Self::is_open) loads, for loops that ask each time.
+    /// Returns the word that [`is_open`](Self::is_open) loads, for loops that load it each time.
     #[inline(always)]
     pub(crate) fn sentinel(&self) -> &AtomicU32 {
         // SAFETY: `attach` keeps the sentinel, and a static word is always there.
         unsafe { self.sentinel.as_ref() }
     }
 
-    /// From now on [`is_open`](Self::is_open) says no.
+    /// Makes [`is_open`](Self::is_open) return `false` from now on.
     pub(crate) fn shut(&mut self) {
         self.sentinel = NonNull::from(&sentinel::NEVER_WHOLE);
     }
 
     #[inline]
     pub(crate) fn control(&self) -> &Control {
-        // SAFETY: `attach` keeps the mapping; see the description of [`mapping`](crate::memory::mapping).
+        // SAFETY: `attach` keeps the mapping; see [`mapping`](crate::memory::mapping).
         unsafe { self.parts.control.as_ref() }
     }
 
@@ -113,31 +114,31 @@ impl MappedRing {
         unsafe { self.parts.words.as_ref() }
     }
 
-    /// What the ring is.
+    /// Returns the shape of the ring: its kind and sizes.
     pub(crate) fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// The ring of a segment with records.
+    /// Returns the record ring's algorithm on the shared words.
     #[inline]
     pub(crate) fn record(&self) -> record::Ring<'_> {
         record::Ring::new(self.control(), Words::new(self.words()), self.align)
     }
 
-    /// The ring of a segment with slots.
+    /// Returns the slot ring's algorithm on the shared words.
     #[inline]
     pub(crate) fn slot(&self) -> slot::Ring<'_> {
         let slots = Slots::new(self.words(), self.slots, self.slot_words);
         slot::Ring::new(self.control(), slots, self.many)
     }
 
-    /// The ring of a segment with elements.
+    /// Returns the packed ring's algorithm on the shared words.
     #[inline]
     pub(crate) fn packed(&self) -> packed::Ring<'_> {
         packed::Ring::new(self.control(), self.slots)
     }
 
-    /// The sleepers that a role sleeps among.
+    /// Returns the sleepers of one side of the ring.
     #[inline]
     pub(crate) fn sleepers(&self, role: Role) -> &Sleepers {
         match role {
@@ -155,10 +156,20 @@ impl MappedRing {
     /// here took 5 to 25 % of the instructions of a verb.)
     #[inline(always)]
     pub(crate) fn payload(&self, place: Place) -> Payload<'_> {
-        let (offset, len) = (place.offset() as usize, place.len() as usize);
+        // SAFETY: the place is one of this ring.
+        unsafe { self.payload_at(place.offset(), place.len()) }
+    }
+
+    /// Returns the payload of `len` bytes from the byte `offset` of the data on.
+    ///
+    /// # Safety
+    /// Both are those of one place that this ring made.
+    #[inline(always)]
+    pub(crate) unsafe fn payload_at(&self, offset: u64, len: u64) -> Payload<'_> {
+        let (offset, len) = (offset as usize, len as usize);
         debug_assert!(offset.saturating_add(len) <= size_of_val(self.words()), "not of this ring");
-        // SAFETY: the place is one of this ring, so the payload lies inside its words, and starts
-        // at one of them; `attach` keeps them mapped.
+        // SAFETY: a place of this ring lies inside its words, and starts at one of them; `attach`
+        // keeps them mapped.
         unsafe { Payload::new(self.parts.words.cast().add(offset / WORD), len) }
     }
 
