@@ -37,13 +37,14 @@ pub fn copy_routine() -> String {
     return format!("8-byte words ({})", std::env::consts::ARCH);
 }
 
-const BEYOND: &str = "a copy beyond the payload";
-
 /// Panics if a copy of `len` bytes from `offset` on passes the end of `payload`. Only a fault of
 /// this library can ask for such a copy, never what a segment holds.
 #[inline(always)]
 fn check(payload: Payload<'_>, offset: usize, len: usize) {
-    assert!(offset.checked_add(len).is_some_and(|end| end <= payload.len()), "{BEYOND}");
+    assert!(
+        offset.checked_add(len).is_some_and(|end| end <= payload.len()),
+        "a copy beyond the payload"
+    );
 }
 
 /// Stores `bytes` at the start of `payload`. The rest of the last word it touches may become
@@ -53,7 +54,7 @@ fn check(payload: Payload<'_>, offset: usize, len: usize) {
 /// If the payload is shorter.
 #[inline(always)]
 pub(crate) fn store(payload: Payload<'_>, bytes: &[u8]) {
-    assert!(bytes.len() <= payload.len(), "{BEYOND}");
+    assert!(bytes.len() <= payload.len(), "a copy beyond the payload");
     if let Ok(whole) = <[u8; WORD]>::try_from(bytes) {
         // SAFETY: the payload is as long as the bytes, so it has a word.
         let word = unsafe { payload.first_word() };
@@ -73,7 +74,7 @@ pub(crate) fn store(payload: Payload<'_>, bytes: &[u8]) {
 /// If the payload is shorter than `bytes`.
 #[inline(always)]
 pub(crate) fn load(payload: Payload<'_>, bytes: &mut [u8]) {
-    assert!(bytes.len() <= payload.len(), "{BEYOND}");
+    assert!(bytes.len() <= payload.len(), "a copy beyond the payload");
     if let Ok(whole) = <&mut [u8; WORD]>::try_from(&mut *bytes) {
         // SAFETY: as in `store`.
         let word = unsafe { payload.first_word() };
