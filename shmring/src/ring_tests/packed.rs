@@ -84,6 +84,21 @@ fn every_span_lies_in_the_ring_in_order() {
     }
 }
 
+/// Catches parts of a span that leave the ring, or overlap, where a fault made it longer than the
+/// ring.
+#[test]
+fn no_span_is_split_into_parts_outside_the_ring() {
+    for slots in [1, 2, 8] {
+        for start in 0..2 * slots {
+            for count in [slots + 1, 2 * slots, 3 * slots + 1, u64::MAX] {
+                let memory = Memory::new(slots, start);
+                let (first, before_end, after) = memory.ring().split(Span { start, count });
+                assert!(first + before_end <= slots as usize && after <= first);
+            }
+        }
+    }
+}
+
 /// Catches a room that is too large or too small, a need that is not exact, and a batch
 /// that is seen before it is published: at every fill of every ring.
 #[test]
