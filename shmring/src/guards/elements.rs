@@ -196,8 +196,9 @@ impl<'a, T: Element> Space<'a, T> {
     /// If they do not fit, or an element before them was not written; see
     /// [`write`](Self::write).
     pub fn write_slice(&mut self, at: usize, elements: &[T]) {
-        let end = at.checked_add(elements.len()).filter(|end| *end <= self.capacity());
-        let end = end.expect("write beyond the space");
+        let room = self.capacity().checked_sub(at);
+        assert!(room.is_some_and(|room| elements.len() <= room), "write beyond the space");
+        let end = at + elements.len();
         assert!(at <= self.written, "write behind elements that were not written");
         if !self.endpoint.registration.is_forked() {
             store(&self.endpoint.registration.mapped, self.span, at, elements);

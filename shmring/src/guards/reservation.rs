@@ -7,8 +7,8 @@ use std::{fmt, io};
 use crate::endpoint::SendEndpoint;
 use crate::error::{Fault, SendError};
 use crate::memory::copy;
+use crate::memory::payload::Payload;
 use crate::ring::{Place, WORD_BYTES};
-use crate::sync::AtomicU64;
 
 /// Space in the ring that only this process writes, until it is committed.
 ///
@@ -64,7 +64,7 @@ impl<'a> Reservation<'a> {
     /// Returns how many bytes were reserved.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.place.len as usize
+        self.place.len() as usize
     }
 
     /// Returns how many bytes, from the start on, were written: what [`commit`](Self::commit)
@@ -74,7 +74,7 @@ impl<'a> Reservation<'a> {
         self.written
     }
 
-    fn words(&self) -> &[AtomicU64] {
+    fn payload(&self) -> Payload<'_> {
         self.endpoint.payload(self.place)
     }
 
@@ -85,8 +85,9 @@ impl<'a> Reservation<'a> {
     /// If the bytes do not fit.
     #[inline]
     pub fn write_at(&mut self, offset: usize, bytes: &[u8]) {
-        let end = offset.checked_add(bytes.len()).filter(|end| *end <= self.capacity());
-        let end = end.expect("write beyond the reservation");
+        let room = self.capacity().checked_sub(offset);
+        assert!(room.is_some_and(|room| bytes.len() <= room), "write beyond the reservation");
+        let end = offset + bytes.len();
         if bytes.is_empty() {
             return;
         }
@@ -97,14 +98,13 @@ impl<'a> Reservation<'a> {
             return;
         }
         if offset > written {
-            copy::zero(self.words(), written, offset - written);
+            copy::zero(self.payload(), written, offset - written);
         }
         if end >= written && offset.is_multiple_of(WORD_BYTES as usize) {
             // The rest of the last word was not written yet, and may become anything.
-            let words = self.words().get(offset / WORD_BYTES as usize..);
-            copy::store(words.unwrap_or_default(), bytes);
+            copy::store(self.payload().from(offset), bytes);
         } else {
-            copy::patch(self.words(), offset, bytes);
+            copy::patch(self.payload(), offset, bytes);
         }
     }
 
@@ -121,7 +121,7 @@ impl<'a> Reservation<'a> {
     /// Make no reference of it where peers are not trusted. What is written through it counts
     /// once it was announced with [`assume_written`](Self::assume_written).
     pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.words().as_ptr().cast_mut().cast()
+        self.payload().as_ptr()
     }
 
     /// Counts the first `len` bytes as written; no effect if they are already.

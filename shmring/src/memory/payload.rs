@@ -110,7 +110,7 @@ impl<'a> Payload<'a> {
     /// Returns the bytes from `offset` on, a multiple of a word; none if `offset` is beyond the
     /// end.
     #[inline(always)]
-    pub(super) fn from(self, offset: usize) -> Self {
+    pub(crate) fn from(self, offset: usize) -> Self {
         debug_assert!(offset.is_multiple_of(WORD));
         match self.len.checked_sub(offset) {
             // SAFETY: at most `len`, so inside the allocation or one past its end; what is behind

@@ -107,11 +107,11 @@ pub(crate) fn patch(payload: Payload<'_>, offset: usize, bytes: &[u8]) {
 
 /// Stores zeros to `len` bytes from `offset` on, as [`patch`] does.
 #[cold]
-pub(crate) fn zero(words: &[AtomicU64], offset: usize, len: usize) {
+pub(crate) fn zero(payload: Payload<'_>, offset: usize, len: usize) {
     const ZEROS: [u8; 256] = [0; 256];
     let end = offset + len;
     for at in (offset..end).step_by(ZEROS.len()) {
-        patch(words, at, &ZEROS[..ZEROS.len().min(end - at)]);
+        patch(payload, at, &ZEROS[..ZEROS.len().min(end - at)]);
     }
 }
 
