@@ -8,8 +8,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use shmring::{Config, Consumer, Kind, Producer, Segment, WaitMode, WakeFences};
 
 const KINDS: [Kind; 2] = [Kind::Spsc, Kind::Mpmc];
-const FENCES: [WakeFences; 3] =
-    [WakeFences::Symmetric, WakeFences::Borrowed, WakeFences::Asymmetric];
+const FENCES: [WakeFences; 2] = [WakeFences::Symmetric, WakeFences::Asymmetric];
 
 /// A ring without a name, whose consumer sleeps as soon as there is nothing for it.
 fn ring(kind: Kind, fences: WakeFences) -> (Producer, Consumer) {

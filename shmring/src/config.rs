@@ -180,8 +180,8 @@ impl Config {
         self
     }
 
-    /// What keeps wake-ups from being lost. Unless set, [`WakeFences::Asymmetric`] where
-    /// the creator's machine can do that, else [`WakeFences::Borrowed`].
+    /// Sets what keeps wake-ups from being lost. The default is [`WakeFences::Asymmetric`],
+    /// or [`WakeFences::Symmetric`] where the creator may not call `membarrier`.
     pub fn wake_fences(mut self, fences: WakeFences) -> Self {
         self.fences = Some(fences);
         self

@@ -126,7 +126,7 @@ fn the_numbers_that_identify_a_segment_are_pinned() {
     assert_eq!(LAYOUT_HASH, 8_204_841_536_657_875_411);
     assert_eq!((PAGE_BYTES, MAX_ENTRIES, MAX_CAPACITY_BYTES), (4096, 256, 8_589_934_592));
     assert_eq!((KIND_SPSC, KIND_MPMC, KIND_MPSC, KIND_SPMC, KIND_PACKED), (1, 2, 3, 4, 5));
-    assert_eq!([FENCE_SYMMETRIC, FENCE_BORROWED, FENCE_ASYMMETRIC], [1, 2, 3]);
+    assert_eq!([FENCE_SYMMETRIC, FENCE_ASYMMETRIC], [1, 3]);
     assert_eq!((MEMORY_PREFAULT, MEMORY_LOCK, MEMORY_HUGE_PAGES), (1, 2, 4));
 }
 
@@ -234,7 +234,7 @@ fn a_header_reads_as_it_was_written() {
         assert_eq!(page.len(), PROLOGUE_BYTES);
         assert_eq!(Header::decode(&page, geometry.map().total_bytes), Ok(header(&geometry)));
     }
-    for fences in [WakeFences::Symmetric, WakeFences::Borrowed, WakeFences::Asymmetric] {
+    for fences in [WakeFences::Symmetric, WakeFences::Asymmetric] {
         let header = Header { fences, ..header(&default_geometry()) };
         assert_eq!(Header::decode(&header.encode(), 1_081_344), Ok(header));
     }
@@ -311,6 +311,7 @@ fn a_signed_header_with_a_wrong_field_is_refused() {
         (4, 2, incompatible("kind", 0, 5)),
         (4, 65, corrupt("number of rings", 65)),
         (5, 0, incompatible("fence mode", 0, 3)),
+        (5, 2, incompatible("fence mode", 2, 3)),
         (5, 4, incompatible("fence mode", 4, 3)),
         (6, 0, corrupt("geometry", 1)),
         (6, 257, corrupt("geometry", 1)),

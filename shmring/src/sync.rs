@@ -10,12 +10,6 @@ pub(crate) use crate::sys::clock::Deadline;
 pub(crate) use crate::sys::futex::WaitWord;
 pub(crate) use crate::sys::membarrier::barrier;
 
-/// Where a fence would stand if the SeqCst compare-and-swap before it were not one with
-/// regard to a later SeqCst load. A model checker that takes SeqCst accesses for less puts
-/// a fence here.
-#[inline(always)]
-pub(crate) const fn borrowed_fence() {}
-
 /// Where a fence would stand if others did not run [`barrier`]: only the compiler is kept
 /// from reordering.
 #[inline(always)]

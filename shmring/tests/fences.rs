@@ -9,8 +9,7 @@ use common::child::{self, say};
 use common::{LONG, Name, watchdog};
 use shmring::{AttachError, Config, CreateError, Kind, Segment, WaitMode, WakeFences};
 
-const FENCES: [WakeFences; 3] =
-    [WakeFences::Symmetric, WakeFences::Borrowed, WakeFences::Asymmetric];
+const FENCES: [WakeFences; 2] = [WakeFences::Symmetric, WakeFences::Asymmetric];
 
 /// The parts that child processes play; nothing in the test run itself.
 #[test]
@@ -104,7 +103,7 @@ fn without_membarrier(args: &[String]) {
     assert!(matches!(error, CreateError::Attach(AttachError::NoBarrier { .. })), "{error}");
     assert!(!name.path().exists(), "left behind");
     let (segment, mut tx, mut rx) = name.pair_of(&Config::mpmc());
-    assert_eq!(segment.info().wake_fences, WakeFences::Borrowed);
+    assert_eq!(segment.info().wake_fences, WakeFences::Symmetric);
     tx.send(b"works").unwrap();
     assert_eq!(rx.recv().unwrap(), b"works");
 }

@@ -43,7 +43,7 @@
 //! |---|---|---|
 //! | the futex is private, and wakes nobody in another process | it is shared | `pitfalls::the_futex_is_never_private` |
 //! | a wake falls between the last look and the sleep | the kernel compares a word that wakers move | `waking::a_wake_before_the_sleep_is_not_lost`, `slot_wake::one_and_one_bound_3` |
-//! | publishing and looking for sleepers change places | a fence on either or both sides | `fences::one_and_one_both_bound_2`, `fences::one_and_one_sleepers_bound_2`, `fences::one_and_one_borrowed_bound_2` |
+//! | publishing and looking for sleepers change places | a fence on either or both sides | `fences::one_and_one_both_bound_2`, `fences::one_and_one_sleepers_bound_2` |
 //! | each message costs a system call to wake nobody | none while nobody sleeps | `refusals::what_need_not_wait_makes_no_system_call` |
 //! | a killed sleeper is counted for ever | bits, which cost one wasted wake | `death::a_sleeper_that_was_killed_keeps_no_wake`, `fences::dead_sleeper_both_bound_1` |
 //! | a sleep has no bound | at most 100 ms at a time | `waking::a_sleep_ends_at_its_deadline`, `death::a_killed_producer_ends_the_stream` |

@@ -33,8 +33,8 @@ const FILES: [(&str, &str); 14] = [
 
 const TOKEN: &str = "Ordering::";
 const RULE: &str = "rule(";
-/// Fences that name no ordering.
-const BARE_FENCES: [&str; 2] = ["barrier(", "borrowed_fence("];
+/// The fence that names no ordering.
+const BARE_FENCE: &str = "barrier(";
 
 /// One call with orderings.
 struct Call<'a> {
@@ -60,9 +60,7 @@ pub(super) fn demotions() -> BTreeSet<Demotion> {
         }
         let demotion = |line, weakening| Demotion { file, line, weakening };
         found.extend(bare_calls(text, RULE).map(|line| demotion(line, Weakening::RuleOff)));
-        for fence in BARE_FENCES {
-            found.extend(bare_calls(text, fence).map(|line| demotion(line, Weakening::NoFence)));
-        }
+        found.extend(bare_calls(text, BARE_FENCE).map(|line| demotion(line, Weakening::NoFence)));
     }
     found
 }

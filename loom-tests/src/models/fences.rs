@@ -4,8 +4,8 @@
 use std::rc::Rc;
 
 use crate::fixture::slot::{MPMC, Received, World};
-use crate::frame::{Body, Model, models};
-use crate::ring::wake::WakeFences::{self, Asymmetric, Borrowed, Symmetric};
+use crate::frame::models;
+use crate::ring::wake::WakeFences::{self, Asymmetric, Symmetric};
 use crate::sync::barrier::spawn;
 use crate::sync::crash::killed_at;
 
@@ -151,20 +151,12 @@ fn one_and_one_both() {
     one_and_one(Symmetric);
 }
 
-fn one_and_one_borrowed() {
-    one_and_one(Borrowed);
-}
-
 fn one_and_one_sleepers() {
     one_and_one(Asymmetric);
 }
 
 fn space_both() {
     space(Symmetric);
-}
-
-fn space_borrowed() {
-    space(Borrowed);
 }
 
 fn space_sleepers() {
@@ -175,20 +167,12 @@ fn one_and_two_both() {
     one_and_two(Symmetric);
 }
 
-fn one_and_two_borrowed() {
-    one_and_two(Borrowed);
-}
-
 fn one_and_two_sleepers() {
     one_and_two(Asymmetric);
 }
 
 fn two_and_one_both() {
     two_and_one(Symmetric);
-}
-
-fn two_and_one_borrowed() {
-    two_and_one(Borrowed);
 }
 
 fn two_and_one_sleepers() {
@@ -199,20 +183,12 @@ fn two_and_two_both() {
     two_and_two(Symmetric);
 }
 
-fn two_and_two_borrowed() {
-    two_and_two(Borrowed);
-}
-
 fn two_and_two_sleepers() {
     two_and_two(Asymmetric);
 }
 
 fn dead_sleeper_both(kill_at: u64) {
     dead_sleeper(kill_at, Symmetric);
-}
-
-fn dead_sleeper_borrowed(kill_at: u64) {
-    dead_sleeper(kill_at, Borrowed);
 }
 
 fn dead_sleeper_sleepers(kill_at: u64) {
@@ -223,46 +199,23 @@ fn dead_waker_both(kill_at: u64) {
     dead_waker(kill_at, Symmetric);
 }
 
-fn dead_waker_borrowed(kill_at: u64) {
-    dead_waker(kill_at, Borrowed);
-}
-
 fn dead_waker_sleepers(kill_at: u64) {
     dead_waker(kill_at, Asymmetric);
 }
 
 models! {
     ONE_AND_ONE_BOTH: one_and_one_both_bound_2, bound 2, at least 2000, runs one_and_one_both;
-    ONE_AND_ONE_BORROWED: one_and_one_borrowed_bound_2, bound 2, at least 4400, runs one_and_one_borrowed;
     ONE_AND_ONE_SLEEPERS: one_and_one_sleepers_bound_2, bound 2, at least 4000, runs one_and_one_sleepers;
     SPACE_BOTH: space_both_bound_2, bound 2, at least 1600, runs space_both;
-    SPACE_BORROWED: space_borrowed_bound_2, bound 2, at least 4000, runs space_borrowed;
     SPACE_SLEEPERS: space_sleepers_bound_2, bound 2, at least 3400, runs space_sleepers;
     ONE_AND_TWO_BOTH: one_and_two_both_bound_1, bound 1, at least 570, runs one_and_two_both;
-    ONE_AND_TWO_BORROWED: one_and_two_borrowed_bound_1, bound 1, at least 2100, runs one_and_two_borrowed;
     ONE_AND_TWO_SLEEPERS: one_and_two_sleepers_bound_1, bound 1, at least 260, runs one_and_two_sleepers;
     TWO_AND_ONE_BOTH: two_and_one_both_bound_1, bound 1, at least 570, runs two_and_one_both;
-    TWO_AND_ONE_BORROWED: two_and_one_borrowed_bound_1, bound 1, at least 1300, runs two_and_one_borrowed;
     TWO_AND_ONE_SLEEPERS: two_and_one_sleepers_bound_1, bound 1, at least 620, runs two_and_one_sleepers;
     TWO_AND_TWO_BOTH: two_and_two_both_bound_1, bound 1, at least 23000, runs two_and_two_both;
-    TWO_AND_TWO_BORROWED: two_and_two_borrowed_bound_1, bound 1, at least 110000, runs two_and_two_borrowed;
     TWO_AND_TWO_SLEEPERS: two_and_two_sleepers_bound_1, bound 1, at least 2900, runs two_and_two_sleepers;
     DEAD_SLEEPER_BOTH: dead_sleeper_both_bound_1, bound 1, at least 28000, kills dead_sleeper_both;
-    DEAD_SLEEPER_BORROWED: dead_sleeper_borrowed_bound_1, bound 1, at least 96000, kills dead_sleeper_borrowed;
     DEAD_SLEEPER_SLEEPERS: dead_sleeper_sleepers_bound_1, bound 1, at least 16000, kills dead_sleeper_sleepers;
     DEAD_WAKER_BOTH: dead_waker_both_bound_1, bound 1, at least 340, kills dead_waker_both;
-    DEAD_WAKER_BORROWED: dead_waker_borrowed_bound_1, bound 1, at least 830, kills dead_waker_borrowed;
     DEAD_WAKER_SLEEPERS: dead_waker_sleepers_bound_1, bound 1, at least 680, kills dead_waker_sleepers;
 }
-
-/// Sleepers that wait to be woken by one who may not see them.
-pub(super) const WITHOUT_TICKETS: Model = Model {
-    name: "sleepers_ignore_tickets",
-    bound: Some(2),
-    at_least: 1,
-    body: Body::Plain(|| {
-        let world = World::with_fences(MPMC, 2, 0, Borrowed);
-        world.ignore_tickets();
-        send_two(&world);
-    }),
-};

@@ -5,7 +5,7 @@ use loom::thread;
 
 use crate::fixture::record::{CAPACITY_BYTES, Message, World};
 use crate::frame::models;
-use crate::ring::wake::{WakerFence, notify};
+use crate::ring::wake::{WakeFences, notify};
 use crate::sync::Ordering;
 
 const SHORT: [Message; 4] =
@@ -76,9 +76,9 @@ fn need_is_respected() {
     handle.need.store(32, Ordering::Relaxed);
     sleepers.bits[0].fetch_or(1, Ordering::Relaxed);
     let state = || (sleepers.bits[0].load(Ordering::Relaxed), handle.park.load(Ordering::Relaxed));
-    notify(sleepers, &world.handles, 24, WakerFence::Full);
+    notify(sleepers, &world.handles, 24, WakeFences::Symmetric);
     assert_eq!(state(), (1, 0));
-    notify(sleepers, &world.handles, 48, WakerFence::Full);
+    notify(sleepers, &world.handles, 48, WakeFences::Symmetric);
     assert_eq!(state(), (0, 1));
 }
 

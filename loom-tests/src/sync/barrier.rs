@@ -15,8 +15,6 @@ use loom::thread::{self, JoinHandle};
 struct Parties {
     /// Whether the model has barriers.
     enabled: bool,
-    /// Whether it has fences that are borrowed.
-    borrowing: bool,
     barriers: u64,
     /// How many barriers each party has fenced for; none if it does not run.
     fenced: Vec<Option<u64>>,
@@ -55,15 +53,6 @@ impl Parties {
 pub(crate) fn enable() {
     COMPANION.swap(true, Ordering::Relaxed);
     parties().enabled = true;
-}
-
-/// To be called before the threads of a model start, if wakers borrow their fences.
-pub(crate) fn borrow() {
-    parties().borrowing = true;
-}
-
-pub(super) fn is_borrowing() -> bool {
-    parties().borrowing
 }
 
 /// Precedes every operation.

@@ -59,8 +59,7 @@ pub(crate) fn record(models: impl FnOnce()) -> BTreeSet<Demotion> {
 /// The weakenings of a load or a store.
 pub(crate) fn weakenings_one_way(order: Ordering) -> &'static [Weakening] {
     match order {
-        // A load, which counts for no more.
-        Ordering::Relaxed | Ordering::SeqCst => &[],
+        Ordering::Relaxed => &[],
         _ => &[Weakening::Relaxed],
     }
 }
@@ -69,7 +68,6 @@ pub(crate) fn weakenings_one_way(order: Ordering) -> &'static [Weakening] {
 pub(crate) fn weakenings_both_ways(order: Ordering) -> &'static [Weakening] {
     match order {
         Ordering::AcqRel => &[Weakening::NoAcquire, Weakening::NoRelease],
-        Ordering::SeqCst => weakenings_both_ways(Ordering::Release),
         other => weakenings_one_way(other),
     }
 }
@@ -81,14 +79,14 @@ pub(crate) fn weakenings_failure(order: Ordering) -> &'static [Weakening] {
 
 /// The ordering to use for a load or a store at `caller`.
 pub(super) fn one_way(caller: &'static Location<'static>, order: Ordering) -> Ordering {
-    let counts = if order == Ordering::SeqCst { Ordering::Relaxed } else { order };
-    weaken(caller, counts, weakenings_one_way(order))
+    assert_ne!(order, Ordering::SeqCst, "loom takes SeqCst accesses for AcqRel ones");
+    weaken(caller, order, weakenings_one_way(order))
 }
 
 /// The ordering to use for a read-modify-write at `caller`.
 pub(super) fn both_ways(caller: &'static Location<'static>, order: Ordering) -> Ordering {
-    let counts = if order == Ordering::SeqCst { Ordering::Release } else { order };
-    weaken(caller, counts, weakenings_both_ways(order))
+    assert_ne!(order, Ordering::SeqCst, "loom takes SeqCst accesses for AcqRel ones");
+    weaken(caller, order, weakenings_both_ways(order))
 }
 
 /// The ordering to use when a compare-exchange at `caller` fails.

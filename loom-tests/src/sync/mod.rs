@@ -10,9 +10,8 @@
 //! as the ring has no fences but SeqCst ones: what a swap carries from one fence
 //! to a later one, loom's total order of SeqCst fences carries anyway.
 //!
-//! **SeqCst.** loom takes SeqCst accesses for AcqRel ones. Here they count for less: a
-//! read-modify-write for Release, a load for Relaxed, as the ring relies on no more, and
-//! what it does rely on is a fence at [`borrowed_fence`].
+//! **SeqCst.** loom takes SeqCst accesses for AcqRel ones, so `ring` has none: only fences
+//! are SeqCst.
 //!
 //! **Barriers.** [`barrier`] makes every other thread fence.
 //!
@@ -61,16 +60,6 @@ pub(crate) fn fence(order: Ordering) {
     if canary::keeps_fence(Location::caller()) {
         checked::fence(order);
         trace::event(Some(Location::caller()), "fence");
-    }
-}
-
-/// Stands for the SeqCst of the accesses around it.
-#[track_caller]
-pub(crate) fn borrowed_fence() {
-    if barrier::is_borrowing() {
-        fence(Ordering::SeqCst);
-    } else {
-        canary::keeps_fence(Location::caller());
     }
 }
 

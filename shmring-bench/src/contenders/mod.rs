@@ -55,12 +55,9 @@ const OWN: &[Contestant] = &[
     Contestant::of::<ByteRing<variants::Spmc>>(),
     Contestant::of::<ByteRing<variants::RecordBoth>>(),
     Contestant::of::<PackedRing<1, true>>(),
-    Contestant::of::<ByteRing<variants::MpmcBorrowed>>(),
     Contestant::of::<ByteRing<variants::MpmcBoth>>(),
     Contestant::of::<ByteRing<variants::MpmcSleepers>>(),
-    Contestant::of::<ByteRing<variants::MpscBorrowed>>(),
     Contestant::of::<ByteRing<variants::MpscBoth>>(),
-    Contestant::of::<ByteRing<variants::SpmcBorrowed>>(),
     Contestant::of::<ByteRing<variants::SpmcBoth>>(),
     Contestant::of::<Under<watched::RecordUnwatched>>(),
     Contestant::of::<Under<watched::RecordSeldom>>(),
@@ -90,17 +87,13 @@ const OWN: &[Contestant] = &[
 mod tests {
     use super::*;
 
-    // Catches a kind of ring, or a kind of fence that makes a difference to it, that nobody
-    // measures. Where nobody shares a role, a borrowed fence is the same as both.
+    // Catches a kind of ring, or a kind of fence, that nobody measures.
     #[test]
     fn every_ring_with_every_kind_of_fence_is_among_them() {
         let is_there = |name: &str| ALL.iter().any(|contender| contender.name == name);
-        for (ring, shared) in
-            [("record", false), ("packed", false), ("mpmc", true), ("mpsc", true), ("spmc", true)]
-        {
+        for ring in ["record", "packed", "mpmc", "mpsc", "spmc"] {
             assert!(is_there(&format!("{ring} ring")), "{ring}");
             assert!(is_there(&format!("{ring} ring, both fence")), "{ring}");
-            assert!(!shared || is_there(&format!("{ring} ring, borrowed fence")), "{ring}");
         }
     }
 }

@@ -82,24 +82,15 @@ variants! {
         |setting| slots(Config::mpsc(), setting);
     Spmc: "spmc ring", "shmring spmc: slots, one producer", slot(false, true),
         |setting| slots(Config::spmc(), setting);
-    MpmcBorrowed: "mpmc ring, borrowed fence", "shmring mpmc whose claims are its fences",
-        variant(slot(true, true)),
-        |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::Borrowed);
     MpmcBoth: "mpmc ring, both fence", "shmring mpmc where both sides fence",
         variant(slot(true, true)),
         |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::Symmetric);
     MpmcSleepers: "mpmc ring, sleepers fence", "shmring mpmc where only sleepers fence",
         variant(slot(true, true)),
         |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::Asymmetric);
-    MpscBorrowed: "mpsc ring, borrowed fence", "shmring mpsc whose claims are its fences",
-        variant(slot(true, false)),
-        |setting| slots(Config::mpsc(), setting).wake_fences(WakeFences::Borrowed);
     MpscBoth: "mpsc ring, both fence", "shmring mpsc where both sides fence",
         variant(slot(true, false)),
         |setting| slots(Config::mpsc(), setting).wake_fences(WakeFences::Symmetric);
-    SpmcBorrowed: "spmc ring, borrowed fence", "shmring spmc whose takes are its fences",
-        variant(slot(false, true)),
-        |setting| slots(Config::spmc(), setting).wake_fences(WakeFences::Borrowed);
     SpmcBoth: "spmc ring, both fence", "shmring spmc where both sides fence",
         variant(slot(false, true)),
         |setting| slots(Config::spmc(), setting).wake_fences(WakeFences::Symmetric);

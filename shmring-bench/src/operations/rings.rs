@@ -181,8 +181,6 @@ rings! {
     Packed: "packed ring", Words, words();
     PackedBoth: "packed ring, both fence", Words, words().wake_fences(WakeFences::Symmetric);
     Mpmc: "mpmc ring", Bytes, slots(Config::mpmc());
-    MpmcBorrowed: "mpmc ring, borrowed fence", Bytes,
-        slots(Config::mpmc()).wake_fences(WakeFences::Borrowed);
     MpmcBoth: "mpmc ring, both fence", Bytes,
         slots(Config::mpmc()).wake_fences(WakeFences::Symmetric);
     Mpsc: "mpsc ring", Bytes, slots(Config::mpsc());
@@ -317,7 +315,7 @@ fn common<R: Ring>() -> Vec<Operation> {
 
 pub(super) fn all() -> Vec<Operation> {
     let mut all = [common::<Record>(), common::<RecordBoth>(), common::<Packed>()].concat();
-    all.extend([common::<PackedBoth>(), common::<Mpmc>(), common::<MpmcBorrowed>()].concat());
+    all.extend([common::<PackedBoth>(), common::<Mpmc>()].concat());
     all.extend([common::<MpmcBoth>(), common::<Mpsc>(), common::<Spmc>()].concat());
     // Where consumers compete, nothing can be read in place.
     all.extend([operation::<Record, Peek>(), operation::<Packed, Peek>()]);

@@ -75,10 +75,7 @@ impl Setup {
             capacity_bytes: choose(&mut random, &[1 << 12, 1 << 12, 1 << 14, 1 << 17, 1 << 20]),
             slots: choose(&mut random, &[1, 2, 4, 4, 16, 16, 64, 1024]),
             slot_bytes: choose(&mut random, &[24, 48, 64, 128, 256, 1024]),
-            fences: choose(
-                &mut random,
-                &[WakeFences::Symmetric, WakeFences::Borrowed, WakeFences::Asymmetric],
-            ),
+            fences: choose(&mut random, &[WakeFences::Symmetric, WakeFences::Asymmetric]),
             waits,
             monitors: choose(&mut random, &[Monitors::None, Monitors::Some, Monitors::All]),
             producers: 1 + random.below(most),
@@ -139,7 +136,6 @@ impl fmt::Display for Setup {
         })?;
         f.write_str(match self.fences {
             WakeFences::Symmetric => ", fences on both sides",
-            WakeFences::Borrowed => ", borrowed fences",
             WakeFences::Asymmetric => ", fences of sleepers only",
         })?;
         f.write_str(match self.monitors {
@@ -162,7 +158,7 @@ mod tests {
         assert!(texts(1).eq(all.iter().cloned()) && !texts(2).eq(all.iter().cloned()));
         let kinds = ["spsc", "mpmc", "mpsc", "spmc", "packed"];
         let waits = ["sleeping,", "adaptive,", "spinning,"];
-        let fences = ["both sides", "borrowed", "sleepers only"];
+        let fences = ["both sides", "sleepers only"];
         for kind in kinds {
             for (wait, fence) in waits.iter().flat_map(|wait| fences.map(|fence| (wait, fence))) {
                 let chosen = |text: &&String| {

@@ -8,7 +8,7 @@ use crate::error::{Corrupt, Fault, JoinError, Role};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::membership::{self, Ownership};
 use crate::ring::tables;
-use crate::ring::wake::{self, WakerFence};
+use crate::ring::wake::{self, WakeFences};
 #[cfg(test)]
 use crate::sync::Ordering;
 use crate::sync::{AtomicU64, Deadline};
@@ -27,7 +27,7 @@ pub(crate) struct Registration {
     waited: Cell<bool>,
     patience: Cell<Patience>,
     crowd: Cell<Crowd>,
-    waker_fence: WakerFence,
+    fences: WakeFences,
 }
 
 impl Registration {
@@ -59,7 +59,7 @@ impl Registration {
             waited: Cell::new(false),
             patience: Cell::new(Patience::NONE),
             crowd: Cell::new(Crowd::UNKNOWN),
-            waker_fence: attach.fences().of_waker(shared),
+            fences: attach.fences(),
             mapped,
         };
         // On failure, dropping the seat gives the handle back.
@@ -200,7 +200,7 @@ impl Registration {
     /// Tells those with the same role, if one sleeps, that `reached` can be had.
     pub(crate) fn notify_own(&self, reached: u64) {
         let sleepers = self.mapped.sleepers(self.role);
-        wake::notify(sleepers, self.mapped.handles(), reached, WakerFence::Full);
+        wake::notify(sleepers, self.mapped.handles(), reached, WakeFences::Symmetric);
     }
 
     /// Tells consumers, if one sleeps, that `reached` was published. For a producer's seat.
@@ -208,7 +208,7 @@ impl Registration {
     pub(crate) fn notify_consumers(&self, reached: u64) {
         debug_assert_eq!(self.role, Role::Producer);
         let sleepers = &self.mapped.control().receivers;
-        wake::notify(sleepers, self.mapped.handles(), reached, self.waker_fence);
+        wake::notify(sleepers, self.mapped.handles(), reached, self.fences);
     }
 
     /// Tells producers, if one sleeps, that what lies before `reached` was released. For a
@@ -217,7 +217,7 @@ impl Registration {
     pub(crate) fn notify_producers(&self, reached: u64) {
         debug_assert_eq!(self.role, Role::Consumer);
         let sleepers = &self.mapped.control().senders;
-        wake::notify(sleepers, self.mapped.handles(), reached, self.waker_fence);
+        wake::notify(sleepers, self.mapped.handles(), reached, self.fences);
     }
 
     /// Closes the ring for good and wakes everyone.

@@ -2,9 +2,9 @@
 
 use crate::format::geometry::{Geometry, Shape, directory_bytes};
 use crate::format::{
-    ENTRY_BYTES, FENCE_ASYMMETRIC, FENCE_BORROWED, FENCE_SYMMETRIC, FNV_OFFSET, KIND_MPMC,
-    KIND_MPSC, KIND_PACKED, KIND_SPMC, KIND_SPSC, LAYOUT_HASH, MAGIC, MAX_METADATA_BYTES,
-    MAX_RINGS, MEMORY_ALL, PAGE_BYTES, VERSION, fnv_step,
+    ENTRY_BYTES, FENCE_ASYMMETRIC, FENCE_SYMMETRIC, FNV_OFFSET, KIND_MPMC, KIND_MPSC, KIND_PACKED,
+    KIND_SPMC, KIND_SPSC, LAYOUT_HASH, MAGIC, MAX_METADATA_BYTES, MAX_RINGS, MEMORY_ALL,
+    PAGE_BYTES, VERSION, fnv_step,
 };
 use crate::info::{ElementType, Kind, TypeName};
 use crate::ring::wake::WakeFences;
@@ -205,13 +205,11 @@ fn check_identity(words: &[u64]) -> Result<(), BadHeader> {
     }
 }
 
-const FENCES: [WakeFences; 3] =
-    [WakeFences::Symmetric, WakeFences::Borrowed, WakeFences::Asymmetric];
+const FENCES: [WakeFences; 2] = [WakeFences::Symmetric, WakeFences::Asymmetric];
 
 fn fence_number(fences: WakeFences) -> u64 {
     match fences {
         WakeFences::Symmetric => FENCE_SYMMETRIC,
-        WakeFences::Borrowed => FENCE_BORROWED,
         WakeFences::Asymmetric => FENCE_ASYMMETRIC,
     }
 }

@@ -52,9 +52,8 @@ pub(crate) const ENTRY_BYTES: u64 = 128;
 /// Bytes of metadata that the creator can put into a segment, at most.
 pub(crate) const MAX_METADATA_BYTES: usize = 1024;
 
-/// Fence modes, as the header names them.
+/// Fence modes, as the header names them; 2 is not assigned.
 pub(crate) const FENCE_SYMMETRIC: u64 = 1;
-pub(crate) const FENCE_BORROWED: u64 = 2;
 pub(crate) const FENCE_ASYMMETRIC: u64 = 3;
 
 /// Kinds of rings, as the header names them.

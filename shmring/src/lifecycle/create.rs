@@ -138,7 +138,7 @@ pub(crate) fn enter(
 
 /// What costs wakers least, as far as this machine has it.
 fn default_fences() -> WakeFences {
-    if membarrier::is_available() { WakeFences::Asymmetric } else { WakeFences::Borrowed }
+    if membarrier::is_available() { WakeFences::Asymmetric } else { WakeFences::Symmetric }
 }
 
 /// Where a new segment goes.

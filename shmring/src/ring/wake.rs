@@ -21,34 +21,9 @@ use crate::sync::{AtomicU64, Deadline, Ordering, barrier, fence, no_fence, rule}
 pub enum WakeFences {
     /// Wakers and sleepers fence: works everywhere.
     Symmetric,
-    /// As `Symmetric`, but where handles share a role and so claim or take by
-    /// compare-and-swap, that is their fence.
-    Borrowed,
     /// Wakers do nothing. A sleeper makes the CPUs of all processes that are attached fence,
     /// with the system call `membarrier`, which takes microseconds and interrupts them.
     Asymmetric,
-}
-
-/// What a waker does between publication and look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum WakerFence {
-    Full,
-    /// The last compare-and-swap of the waker stands for it. It may have come before the
-    /// publication: a sleeper that sees the ticket claimed must not wait to be woken.
-    Borrowed,
-    /// The sleeper's barrier stands for it.
-    Sleepers,
-}
-
-impl WakeFences {
-    /// What the wakers of a role do, which handles share or not.
-    pub(crate) fn of_waker(self, shared: bool) -> WakerFence {
-        match self {
-            Self::Asymmetric => WakerFence::Sleepers,
-            Self::Borrowed if shared => WakerFence::Borrowed,
-            Self::Borrowed | Self::Symmetric => WakerFence::Full,
-        }
-    }
 }
 
 /// The sleepers of one side of a ring: a bit for each handle.
@@ -115,8 +90,8 @@ pub(crate) fn sleep(
     // and the need (I5).
     let ordered = match fences {
         WakeFences::Asymmetric => barrier(),
-        WakeFences::Symmetric | WakeFences::Borrowed => {
-            // ORDERING: SeqCst, with the fence or the CAS of the waker.
+        WakeFences::Symmetric => {
+            // ORDERING: SeqCst, with the fence of the waker.
             fence(Ordering::SeqCst);
             true
         }
@@ -130,12 +105,12 @@ pub(crate) fn sleep(
 /// Wakes one sleeper that waits for `reached` or less. To be called after the
 /// position `reached` was published.
 #[inline(always)]
-pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64, before: WakerFence) {
-    let sleeps = if before == WakerFence::Sleepers {
+pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64, fences: WakeFences) {
+    let sleeps = if fences == WakeFences::Asymmetric {
         no_fence();
         sleepers.any(handles, |word| word.load(Ordering::Relaxed))
     } else {
-        any_after_fence(sleepers, handles, before)
+        any_after_fence(sleepers, handles)
     };
     if sleeps {
         wake_one(sleepers, handles, reached);
@@ -143,13 +118,7 @@ pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64, befo
 }
 
 /// Whether anyone sleeps, for wakers that fence.
-fn any_after_fence(sleepers: &Sleepers, handles: &[Handle], before: WakerFence) -> bool {
-    if before == WakerFence::Borrowed {
-        // ORDERING: SeqCst, after the CAS of this waker and with the fence in sleep
-        // (I5): either that fence comes later, and the sleeper sees what the CAS did,
-        // or the bit is seen here.
-        return sleepers.any(handles, |word| word.load(Ordering::SeqCst));
-    }
+fn any_after_fence(sleepers: &Sleepers, handles: &[Handle]) -> bool {
     // ORDERING: SeqCst, with the fence in sleep (I5).
     fence(Ordering::SeqCst);
     sleepers.any(handles, |word| word.load(Ordering::Relaxed))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{RELAXED, before_wrap, control, handles};
 use crate::ring::tables::Handle;
-use crate::ring::wake::{Sleepers, WakeFences, WakerFence, hand_off, notify, notify_all, sleep};
+use crate::ring::wake::{Sleepers, WakeFences, hand_off, notify, notify_all, sleep};
 use crate::sync::Deadline;
 
 /// Long enough for the slowest machine; a sleep that lasts as long was not woken.
@@ -33,15 +33,15 @@ fn a_sleeper_is_woken_when_its_position_is_reached() {
         for handle in [3, 63, 64, 69] {
             arm(endpoint, &handles, handle, need);
             for short in [1, 8, 1 << 20] {
-                notify(endpoint, &handles, need.wrapping_sub(short), WakerFence::Full);
+                notify(endpoint, &handles, need.wrapping_sub(short), WakeFences::Symmetric);
                 assert_eq!((armed(endpoint), moved(&handles).len()), (vec![handle], 0));
             }
             // Nobody is asleep on the word, so it is taken for a dead sleeper.
-            notify(endpoint, &handles, need, WakerFence::Full);
+            notify(endpoint, &handles, need, WakeFences::Symmetric);
             assert_eq!((armed(endpoint), moved(&handles)), (vec![], vec![handle]));
             handles[handle].park.add(u32::MAX, RELAXED);
             arm(endpoint, &handles, handle, need);
-            notify(endpoint, &handles, need.wrapping_add(64), WakerFence::Full);
+            notify(endpoint, &handles, need.wrapping_add(64), WakeFences::Symmetric);
             assert_eq!((armed(endpoint), moved(&handles)), (vec![], vec![handle]));
             handles[handle].park.add(u32::MAX, RELAXED);
         }
@@ -71,7 +71,7 @@ fn bits_beyond_the_table_are_ignored() {
         for word in &endpoint.bits {
             word.store(u64::MAX, RELAXED);
         }
-        notify(endpoint, &handles, 0, WakerFence::Full);
+        notify(endpoint, &handles, 0, WakeFences::Symmetric);
         notify_all(endpoint, &handles);
         let beyond: Vec<usize> = (count..256).collect();
         assert_eq!(armed(endpoint), beyond);
@@ -126,7 +126,7 @@ fn a_wake_before_the_sleep_is_not_lost() {
     let endpoint = &control.receivers;
     let until = Deadline::after(HANG);
     sleep(endpoint, &handles, 0, 8, until, WakeFences::Symmetric, || {
-        notify(endpoint, &handles, 8, WakerFence::Full);
+        notify(endpoint, &handles, 8, WakeFences::Symmetric);
         false
     });
     assert!(!until.passed(), "slept through its wake");
@@ -148,7 +148,7 @@ fn a_dead_sleeper_does_not_use_up_the_wake() {
         while !armed(endpoint).contains(&1) {
             std::thread::yield_now();
         }
-        notify(endpoint, &handles, 8, WakerFence::Full);
+        notify(endpoint, &handles, 8, WakeFences::Symmetric);
         sleeper.join().unwrap();
     });
     assert!(armed(endpoint).is_empty());

@@ -34,7 +34,6 @@ fn write_to(text: &mut String, observer: &Observer) -> fmt::Result {
     let is = observer.info();
     let fences = match is.wake_fences {
         WakeFences::Symmetric => "both sides",
-        WakeFences::Borrowed => "borrowed",
         WakeFences::Asymmetric => "sleepers only",
     };
     let created = is.created.duration_since(UNIX_EPOCH).unwrap().as_nanos();

@@ -19,7 +19,7 @@ pub(crate) fn configs() -> Vec<Config> {
     for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {
         configs.push(slots(kind, 16, 64));
     }
-    let all = [WakeFences::Asymmetric, WakeFences::Borrowed, WakeFences::Symmetric];
+    let all = [WakeFences::Asymmetric, WakeFences::Symmetric];
     configs
         .into_iter()
         .zip(all.into_iter().cycle())

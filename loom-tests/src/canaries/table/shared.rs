@@ -69,14 +69,11 @@ pub(super) const CANARIES: &[Canary] = &[
     canary(("wake.rs", FENCE, 2), NoFence, wake::DATA),
     canary(("wake.rs", FENCE, 4), NoFence, wake::CLOSE),
     canary(BARRIER, NoFence, fences::ONE_AND_ONE_SLEEPERS),
-    canary(("slot/producer.rs", BORROWED, 1), NoFence, fences::ONE_AND_ONE_BORROWED),
-    canary(("slot/consumer.rs", BORROWED, 1), NoFence, fences::SPACE_BORROWED),
     // One snapshot: a waker comes to an end, whoever stays armed.
     canary(("wake.rs", "if rule(true) {", 1), RuleOff, wake::DATA),
 ];
 
 const FENCE: &str = "fence(Ordering::SeqCst);";
-const BORROWED: &str = "borrowed_fence();";
 const BARRIER: Site = ("wake.rs", "WakeFences::Asymmetric => barrier(),", 1);
 
 const ARM: Site = ("wake.rs", "word.fetch_or(bit, Ordering::Release);", 1);

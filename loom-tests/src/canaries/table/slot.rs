@@ -8,7 +8,7 @@ const LOOK_AT_HEAD: Site =
     ("slot/consumer.rs", "self.head = ring.head.load(Ordering::Acquire);", 1);
 const TAKE: Site = (
     "slot/consumer.rs",
-    "ring.head.compare_exchange(self.head, to, Ordering::SeqCst, Ordering::Relaxed);",
+    "ring.head.compare_exchange(self.head, to, Ordering::Release, Ordering::Relaxed);",
     1,
 );
 const TAKE_ALONE: Site = ("slot/consumer.rs", "ring.head.store(to, Ordering::Release);", 1);
@@ -22,7 +22,7 @@ const ANNOUNCE: Site =
     ("slot/producer.rs", "intent.store(announcement(tail, count), Ordering::Release);", 1);
 const CLAIM: Site = (
     "slot/producer.rs",
-    "let claim = ring.tail.compare_exchange(tail, end, Ordering::SeqCst, Ordering::Relaxed);",
+    "let claim = ring.tail.compare_exchange(tail, end, Ordering::Release, Ordering::Relaxed);",
     1,
 );
 const PUBLISH: Site =

@@ -4,7 +4,6 @@ use crate::endpoint::backoff::Progress;
 use crate::endpoint::park;
 use crate::endpoint::recv::{RecvEndpoint, Ring};
 use crate::error::{RecvError, TryRecvError};
-use crate::info::WakeFences;
 use crate::ring::Place;
 use crate::sync::Deadline;
 use crate::sys::clock;
@@ -83,23 +82,16 @@ impl RecvEndpoint {
 
     #[cold]
     pub(crate) fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
-        let mapped = &self.registration.mapped;
         let has_message = || self.has_message();
         // Any commit moves the tail past head.
         let need = self.head().wrapping_add(1);
-        // Who borrows its fence from the claim may not see this consumer asleep.
-        let borrowed = mapped.attach().fences() == WakeFences::Borrowed;
-        let in_flight = || match &self.ring {
-            Ring::Record(_) => false,
-            Ring::Slot(_) => borrowed && mapped.slot().is_claimed(need),
-        };
         let in_time = match &self.stuck {
             // Even at the end of the stream, the owner of the ticket decides.
             Some(stuck) => {
                 self.registration.wait_slice(need, stuck.due.min(deadline), deadline, has_message)
             }
             None => {
-                let ready = || has_message() || in_flight() || self.ended().is_some();
+                let ready = || has_message() || self.ended().is_some();
                 self.registration.wait(need, deadline, ready)
             }
         };

@@ -2,7 +2,7 @@
 
 use super::{MAX_TRIES, Ring, Seen, stamp};
 use crate::ring::{Corrupt, Place, at_or_past};
-use crate::sync::{Ordering, borrowed_fence};
+use crate::sync::Ordering;
 
 /// What a consumer finds at head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,14 +149,12 @@ impl Consumer {
         let tombstones = to.wrapping_sub(self.head).wrapping_sub(messages);
         if ring.many.consumers {
             // ORDERING: Release, with the Acquire in Producer::make_room (I4): the
-            // payload was read before. SeqCst, with the fence in wake::sleep where wakers
-            // borrow this CAS. What a failure loads is not used.
+            // payload was read before. What a failure loads is not used.
             let taken =
-                ring.head.compare_exchange(self.head, to, Ordering::SeqCst, Ordering::Relaxed);
+                ring.head.compare_exchange(self.head, to, Ordering::Release, Ordering::Relaxed);
             if taken.is_err() {
                 return false;
             }
-            borrowed_fence();
         } else {
             // ORDERING: Release, with the Acquire in refresh_head and in
             // Producer::make_room (I4).

@@ -196,12 +196,6 @@ impl<'a> Ring<'a> {
         at_or_past(self.head.load(Ordering::Relaxed), need)
     }
 
-    /// Returns `true` if the ticket before `need` is claimed, published or not.
-    #[inline]
-    pub(crate) fn is_claimed(self, need: u64) -> bool {
-        self.many.producers && at_or_past(self.tail.load(Ordering::Relaxed), need)
-    }
-
     /// Returns whether one more message fits, and the position up to which consumers have taken
     /// messages.
     pub(crate) fn room(self) -> (bool, u64) {

@@ -3,7 +3,7 @@
 use super::intent::{announcement, withdraw};
 use super::{MAX_TRIES, Ring, stamp};
 use crate::ring::{Corrupt, Place, Refused, at_or_past, refresh_head};
-use crate::sync::{AtomicU64, Ordering, borrowed_fence, reuse_fence};
+use crate::sync::{AtomicU64, Ordering, reuse_fence};
 
 /// A sole producer refreshes its tail hint when it has moved this part of the ring.
 const HINT_PARTS: u64 = 16;
@@ -100,11 +100,9 @@ impl Producer {
             // announcement sees what was published under the last one.
             intent.store(announcement(tail, count), Ordering::Release);
             // ORDERING: Release, with the Acquire of tail in resolve, which so sees the
-            // announcement, and with that above. SeqCst, with the fence in wake::sleep
-            // where wakers borrow this CAS. What a failure loads is not used.
-            let claim = ring.tail.compare_exchange(tail, end, Ordering::SeqCst, Ordering::Relaxed);
+            // announcement, and with that above. What a failure loads is not used.
+            let claim = ring.tail.compare_exchange(tail, end, Ordering::Release, Ordering::Relaxed);
             if claim.is_ok() {
-                borrowed_fence();
                 return Ok(tail);
             }
             // The ticket is someone else's: if that one dies, resolve must not take
