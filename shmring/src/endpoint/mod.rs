@@ -1,8 +1,8 @@
-//! One side of a ring: the algorithm's private state, the seat it is played from, and
-//! what is done when it has to wait. What the public handles and the guards they lend
-//! out have in common.
+//! One end of one ring in this process: what the algorithm keeps, the registration that holds
+//! the role, and how a verb waits. The public handles and their guards share it.
 
 pub(crate) mod backoff;
+mod flavor;
 pub(crate) mod liveness;
 mod packed;
 pub(crate) mod park;

@@ -1,12 +1,12 @@
 //! The two sides of a packed ring.
 
 use crate::endpoint::backoff::{Backoff, Progress};
+use crate::endpoint::flavor::check_packed;
 use crate::endpoint::liveness::{Consumers, Producers};
 use crate::endpoint::registration::Registration;
 use crate::endpoint::send::{Stop, check};
 use crate::endpoint::{backoff, park};
 use crate::error::{Fault, JoinError, RecvError, Role, SendError, TryRecvError, TrySendError};
-use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::packed::{self, Span};
 use crate::ring::{Refused, at_or_past};
@@ -16,13 +16,9 @@ use crate::sys::clock;
 /// No more than this part of the ring is left to the producer to get ahead.
 const STRETCH_PARTS: u64 = 16;
 
-/// # Errors
-/// [`JoinError::WrongKind`] if the ring is not packed.
 fn register(mapped: MappedRing, role: Role) -> Result<Registration, JoinError> {
-    match mapped.shape() {
-        Shape::Elements { .. } => Registration::take(mapped, role),
-        other => Err(JoinError::WrongKind { kind: other.kind(), wanted: "a packed ring" }),
-    }
+    check_packed(&mapped)?;
+    Registration::take(mapped, role)
 }
 
 /// The producer's side of a packed ring.
@@ -97,7 +93,7 @@ impl PackedSendEndpoint {
         }
     }
 
-    /// As [`reserve_place`](Self::grant), but waits for room.
+    /// As [`reserve_place`](Self::reserve_place), but waits for room.
     #[inline]
     pub(crate) fn reserve_place_by(
         &mut self,

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use crate::endpoint::liveness::Producers;
-use crate::endpoint::recv::{RecvEndpoint, Ring, Stuck};
+use crate::endpoint::recv::{RecvEndpoint, Stuck};
 use crate::endpoint::registration::Registration;
 use crate::error::{Fault, TryRecvError};
 use crate::ring::Place;
@@ -29,17 +29,13 @@ impl RecvEndpoint {
         }
     }
 
-    /// As [`look_ahead`](Self::look_ahead), if nothing stands in the way that has to be
-    /// looked into.
+    /// As [`look_ahead`](Self::look_ahead), on the fast path only.
     #[inline(always)]
     fn look_ahead_fast(&mut self, from: u64) -> Option<Place> {
         if !self.registration.is_clear() {
             return None;
         }
-        match &mut self.ring {
-            Ring::Record(ring) => ring.peek_fast(self.registration.mapped.record(), from),
-            Ring::Slot(ring) => ring.look_ahead_fast(self.registration.mapped.slot(), from),
-        }
+        self.flavor.look_ahead_fast(&self.registration.mapped, from)
     }
 
     /// Shows messages from `from` on to `visit`, up to `max`, as long as nothing stands in the
@@ -53,31 +49,13 @@ impl RecvEndpoint {
     ) -> (u64, usize) {
         let registration = &self.registration;
         let (mut end, mut count) = (from, 0);
-        let mut goes_on = |place: Option<Place>| {
+        let next = (max > 0 && registration.is_clear()).then_some(from);
+        self.flavor.look_through(&registration.mapped, next, |place| {
             let place = place?;
             visit(registration, place);
             (end, count) = (place.end, count + 1);
             (count < max && registration.is_clear()).then_some(place.end)
-        };
-        let mut next = (max > 0 && registration.is_clear()).then_some(from);
-        match &mut self.ring {
-            Ring::Record(ring) => {
-                let records = registration.mapped.record();
-                // In registers, as what is called in between could change it otherwise.
-                let mut looking = ring.clone();
-                let reach = looking.reach(records, from);
-                while let Some(from) = next {
-                    next = goes_on(looking.peek_before(records, from, reach));
-                }
-                *ring = looking;
-            }
-            Ring::Slot(ring) => {
-                let slots = registration.mapped.slot();
-                while let Some(from) = next {
-                    next = goes_on(ring.look_ahead_fast(slots, from));
-                }
-            }
-        }
+        });
         (end, count)
     }
 
@@ -85,10 +63,7 @@ impl RecvEndpoint {
     #[inline(never)]
     fn look_ahead_slow(&mut self, from: u64) -> Result<Option<Place>, Fault> {
         self.registration.check()?;
-        let place = match &self.ring {
-            Ring::Record(ring) => ring.peek(self.registration.mapped.record(), from),
-            Ring::Slot(ring) => ring.look_ahead(self.registration.mapped.slot(), from),
-        };
+        let place = self.flavor.look_ahead(&self.registration.mapped, from);
         place.map_err(|corrupt| self.registration.poison(corrupt))
     }
 
@@ -104,17 +79,13 @@ impl RecvEndpoint {
         }
     }
 
-    /// Where the next message is, if nothing stands in the way that has to be looked into.
+    /// Where the next message is, on the fast path.
     #[inline]
     pub(crate) fn next_fast(&mut self) -> Option<Place> {
         if !self.registration.is_clear() {
             return None;
         }
-        let mapped = &self.registration.mapped;
-        match &mut self.ring {
-            Ring::Record(ring) => ring.peek_fast(mapped.record(), ring.head()),
-            Ring::Slot(ring) => ring.look_fast(mapped.slot()),
-        }
+        self.flavor.next_fast(&self.registration.mapped)
     }
 
     #[cold]
@@ -127,22 +98,7 @@ impl RecvEndpoint {
 
     fn look(&mut self) -> Result<Place, TryRecvError> {
         self.registration.check()?;
-        let mapped = &self.registration.mapped;
-        let look = match &mut self.ring {
-            Ring::Record(ring) => match ring.peek(mapped.record(), ring.head()) {
-                Ok(Some(place)) => return Ok(place),
-                Ok(None) => Ok(Look::Empty),
-                Err(corrupt) => Err(corrupt),
-            },
-            Ring::Slot(ring) => {
-                let look = ring.look(mapped.slot());
-                if ring.take_skipped() {
-                    self.registration.notify_producers(ring.head());
-                }
-                look
-            }
-        };
-        match look {
+        match self.flavor.look(&self.registration) {
             Ok(Look::Message(place)) => {
                 self.stuck = None;
                 Ok(place)

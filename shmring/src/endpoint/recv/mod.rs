@@ -11,25 +11,18 @@ mod wait;
 use std::time::Duration;
 
 use crate::endpoint::backoff::Backoff;
+use crate::endpoint::flavor::RecvFlavor;
 use crate::endpoint::liveness::Producers;
 use crate::endpoint::registration::Registration;
 use crate::error::{Fault, JoinError, Role, TryRecvError};
-use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::payload::Payload;
-use crate::ring::{Corrupt, Place, record, slot};
+use crate::ring::{Corrupt, Place};
 use crate::sync::Deadline;
 
 /// How often a receive starts over because other consumers were faster, before it
 /// returns to its caller.
 const MAX_TRIES: u32 = 64;
-
-/// The ring, as a consumer plays it.
-#[derive(Debug)]
-enum Ring {
-    Record(record::Consumer),
-    Slot(slot::Consumer),
-}
 
 /// A claimed ticket that was not published when it was last looked at.
 #[derive(Debug)]
@@ -43,7 +36,7 @@ struct Stuck {
 /// The consumer's side of a ring of messages.
 #[derive(Debug)]
 pub(crate) struct RecvEndpoint {
-    ring: Ring,
+    flavor: RecvFlavor,
     pub(crate) registration: Registration,
     producers: Producers,
     stuck: Option<Stuck>,
@@ -54,16 +47,9 @@ impl RecvEndpoint {
     /// Takes a consumer's role; a sole one from where its last holder left it.
     pub(crate) fn join(mapped: MappedRing) -> Result<Self, JoinError> {
         let registration = Registration::take(mapped, Role::Consumer)?;
-        let mapped = &registration.mapped;
-        let ring = match mapped.shape() {
-            Shape::Records { .. } => record::Consumer::take_over(mapped.record())
-                .map(Ring::Record)
-                .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))?,
-            Shape::Slots { .. } => Ring::Slot(slot::Consumer::take_over(mapped.slot())),
-            Shape::Elements { .. } => return Err(JoinError::packed(mapped.shape().kind())),
-        };
-        let producers = Producers::of(mapped.control());
-        Ok(Self { ring, registration, producers, stuck: None, backoff: Backoff::START })
+        let flavor = RecvFlavor::take_over(&registration.mapped)?;
+        let producers = Producers::of(registration.mapped.control());
+        Ok(Self { flavor, registration, producers, stuck: None, backoff: Backoff::START })
     }
 
     /// Whether messages may be looked at in place: no other consumer takes them.
@@ -95,47 +81,23 @@ impl RecvEndpoint {
     /// The position of the oldest message that this consumer knows not to be taken.
     #[inline]
     pub(crate) fn head(&self) -> u64 {
-        match &self.ring {
-            Ring::Record(ring) => ring.head(),
-            Ring::Slot(ring) => ring.head(),
-        }
+        self.flavor.head()
     }
 
-    /// Shows the next message to `copy` and takes it, if nothing stands in the way that has
-    /// to be looked into and `copy` agrees; whether it did.
+    /// Passes the next message to `copy` and takes it if `copy` agrees, on the fast path.
+    /// Returns `false` if the caller must take the slow one.
     #[inline(always)]
     pub(crate) fn take_fast(&mut self, copy: impl FnOnce(Place, Payload<'_>) -> bool) -> bool {
         if !self.registration.is_clear() {
             return false;
         }
-        let mapped = &self.registration.mapped;
-        let reached = match &mut self.ring {
-            Ring::Record(ring) => {
-                let records = mapped.record();
-                match ring.peek_fast(records, ring.head()) {
-                    Some(place) if copy(place, mapped.payload(place)) => {
-                        ring.release(records, place.end, 1);
-                        place.end
-                    }
-                    _ => return false,
-                }
+        match self.flavor.take_fast(&self.registration, copy) {
+            Some(reached) => {
+                self.registration.notify_producers(reached);
+                true
             }
-            Ring::Slot(ring) => {
-                let slots = mapped.slot();
-                match ring.look_fast(slots) {
-                    Some(place)
-                        if !self.registration.has_waited()
-                            && copy(place, mapped.payload(place))
-                            && ring.take(slots, place.end, 1) =>
-                    {
-                        place.end
-                    }
-                    _ => return false,
-                }
-            }
-        };
-        self.registration.notify_producers(reached);
-        true
+            None => false,
+        }
     }
 
     /// Shows up to `max` messages, in order, to `copy`, and then takes all of them at
@@ -153,13 +115,7 @@ impl RecvEndpoint {
         mut copy: impl FnMut(usize, Place, Payload<'_>) -> Result<(), TryRecvError>,
     ) -> Result<usize, TryRecvError> {
         let result = self.try_take_some(max, &mut copy);
-        if let Ring::Slot(ring) = &self.ring {
-            // After a wait beside other consumers: wakes one more if there is more.
-            self.registration.hand_off(|mapped| {
-                let (message, reached) = ring.has_message(mapped.slot());
-                message.then_some(reached)
-            });
-        }
+        self.flavor.hand_off(&self.registration);
         result
     }
 
@@ -198,16 +154,13 @@ impl RecvEndpoint {
     /// Whether the message at head is still there for this consumer.
     #[cold]
     fn is_current(&self) -> bool {
-        match &self.ring {
-            Ring::Record(_) => true,
-            Ring::Slot(ring) => ring.is_current(self.registration.mapped.slot()),
-        }
+        self.flavor.is_current(&self.registration.mapped)
     }
 
     /// Splits off what takes messages, so that they can be read meanwhile.
     #[inline]
     pub(crate) fn releaser(&mut self) -> Releaser<'_> {
-        Releaser { ring: &mut self.ring, registration: &self.registration }
+        Releaser { flavor: &mut self.flavor, registration: &self.registration }
     }
 
     /// As [`Releaser::take`].
@@ -226,7 +179,7 @@ impl RecvEndpoint {
 /// What takes messages, while they are read through the same registration.
 #[derive(Debug)]
 pub(crate) struct Releaser<'a> {
-    ring: &'a mut Ring,
+    flavor: &'a mut RecvFlavor,
     pub(crate) registration: &'a Registration,
 }
 
@@ -235,13 +188,8 @@ impl Releaser<'_> {
     /// that waits for it. Whether no other consumer had some of it.
     #[inline]
     pub(crate) fn take(self, to: u64, messages: u64) -> bool {
-        match self.ring {
-            Ring::Record(ring) => ring.release(self.registration.mapped.record(), to, messages),
-            Ring::Slot(ring) => {
-                if !ring.take(self.registration.mapped.slot(), to, messages) {
-                    return false;
-                }
-            }
+        if !self.flavor.take(&self.registration.mapped, to, messages) {
+            return false;
         }
         self.registration.notify_producers(to);
         true

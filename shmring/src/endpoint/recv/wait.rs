@@ -2,7 +2,7 @@
 
 use crate::endpoint::backoff::Progress;
 use crate::endpoint::park;
-use crate::endpoint::recv::{RecvEndpoint, Ring};
+use crate::endpoint::recv::RecvEndpoint;
 use crate::error::{RecvError, TryRecvError};
 use crate::ring::Place;
 use crate::sync::Deadline;
@@ -19,19 +19,7 @@ impl RecvEndpoint {
     }
 
     fn progress(&self) -> Progress {
-        let mapped = &self.registration.mapped;
-        match &self.ring {
-            Ring::Record(ring) => Progress {
-                messages: ring.messages(),
-                position: ring.head(),
-                capacity: mapped.shape().capacity_bytes(),
-            },
-            Ring::Slot(ring) => Progress {
-                messages: ring.head(),
-                position: ring.head(),
-                capacity: mapped.slot().slots(),
-            },
-        }
+        self.flavor.progress(&self.registration.mapped)
     }
 
     /// Looks for a message for a few microseconds, at the pace that suits.
@@ -48,11 +36,7 @@ impl RecvEndpoint {
     /// Whether a message is at head.
     #[inline]
     pub(crate) fn has_message(&self) -> bool {
-        let mapped = &self.registration.mapped;
-        match &self.ring {
-            Ring::Record(ring) => ring.has_message(mapped.record()),
-            Ring::Slot(ring) => ring.has_message(mapped.slot()).0,
-        }
+        self.flavor.has_message(&self.registration.mapped)
     }
 
     /// Repeats an attempt to receive, with waits in between. After the deadline it is made

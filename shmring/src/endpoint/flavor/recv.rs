@@ -1,0 +1,218 @@
+//! What a consumer does, for each kind of ring of messages.
+
+use crate::endpoint::backoff::Progress;
+use crate::endpoint::registration::Registration;
+use crate::error::{Fault, JoinError};
+use crate::format::Shape;
+use crate::memory::mapped_ring::MappedRing;
+use crate::ring::slot::Look;
+use crate::ring::{Corrupt, Place, record, slot};
+use crate::sync::AtomicU64;
+
+/// What a consumer keeps of its ring.
+#[derive(Debug)]
+pub(in crate::endpoint) enum RecvFlavor {
+    Record(record::Consumer),
+    Slot(slot::Consumer),
+}
+
+impl RecvFlavor {
+    /// Goes on where the last holder of a sole role left it.
+    pub(in crate::endpoint) fn take_over(mapped: &MappedRing) -> Result<Self, JoinError> {
+        match mapped.shape() {
+            Shape::Records { .. } => record::Consumer::take_over(mapped.record())
+                .map(Self::Record)
+                .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt))),
+            Shape::Slots { .. } => Ok(Self::Slot(slot::Consumer::take_over(mapped.slot()))),
+            Shape::Elements { .. } => Err(JoinError::packed(mapped.shape().kind())),
+        }
+    }
+
+    /// The position of the oldest message that this consumer knows not to be taken.
+    #[inline]
+    pub(in crate::endpoint) fn head(&self) -> u64 {
+        match self {
+            Self::Record(ring) => ring.head(),
+            Self::Slot(ring) => ring.head(),
+        }
+    }
+
+    /// Passes the next message to `copy` and takes it if `copy` agrees, on the fast path only.
+    /// Returns the position that producers may wait for.
+    #[inline(always)]
+    pub(in crate::endpoint) fn take_fast(
+        &mut self,
+        registration: &Registration,
+        copy: impl FnOnce(Place, &[AtomicU64]) -> bool,
+    ) -> Option<u64> {
+        let mapped = &registration.mapped;
+        match self {
+            Self::Record(ring) => {
+                let records = mapped.record();
+                match ring.peek_fast(records, ring.head()) {
+                    Some(place) if copy(place, mapped.payload(place)) => {
+                        ring.release(records, place.end, 1);
+                        Some(place.end)
+                    }
+                    _ => None,
+                }
+            }
+            Self::Slot(ring) => {
+                let slots = mapped.slot();
+                match ring.look_fast(slots) {
+                    Some(place)
+                        if !registration.has_waited()
+                            && copy(place, mapped.payload(place))
+                            && ring.take(slots, place.end, 1) =>
+                    {
+                        Some(place.end)
+                    }
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    /// After a wait beside other consumers: wakes one more if there is more.
+    #[inline]
+    pub(in crate::endpoint) fn hand_off(&self, registration: &Registration) {
+        match self {
+            Self::Record(_) => {}
+            Self::Slot(ring) => registration.hand_off(|mapped| {
+                let (message, reached) = ring.has_message(mapped.slot());
+                message.then_some(reached)
+            }),
+        }
+    }
+
+    /// Returns `true` if the message at head is still there for this consumer.
+    pub(in crate::endpoint) fn is_current(&self, mapped: &MappedRing) -> bool {
+        match self {
+            Self::Record(_) => true,
+            Self::Slot(ring) => ring.is_current(mapped.slot()),
+        }
+    }
+
+    /// Takes everything up to `to`, which is `messages` messages. Returns `false` if another
+    /// consumer had some of it.
+    #[inline]
+    pub(in crate::endpoint) fn take(
+        &mut self,
+        mapped: &MappedRing,
+        to: u64,
+        messages: u64,
+    ) -> bool {
+        match self {
+            Self::Record(ring) => {
+                ring.release(mapped.record(), to, messages);
+                true
+            }
+            Self::Slot(ring) => ring.take(mapped.slot(), to, messages),
+        }
+    }
+
+    /// The message at `from`, the end of one that was looked at before, on the fast path.
+    #[inline(always)]
+    pub(in crate::endpoint) fn look_ahead_fast(
+        &mut self,
+        mapped: &MappedRing,
+        from: u64,
+    ) -> Option<Place> {
+        match self {
+            Self::Record(ring) => ring.peek_fast(mapped.record(), from),
+            Self::Slot(ring) => ring.look_ahead_fast(mapped.slot(), from),
+        }
+    }
+
+    /// The message at `from`, the end of one that was looked at before.
+    ///
+    /// # Errors
+    /// `Corrupt` if the words there are not those of a message.
+    pub(in crate::endpoint) fn look_ahead(
+        &self,
+        mapped: &MappedRing,
+        from: u64,
+    ) -> Result<Option<Place>, Corrupt> {
+        match self {
+            Self::Record(ring) => ring.peek(mapped.record(), from),
+            Self::Slot(ring) => ring.look_ahead(mapped.slot(), from),
+        }
+    }
+
+    /// Passes messages from `next` on to `visit`, which returns where to go on, on the fast
+    /// path only.
+    #[inline(always)]
+    pub(in crate::endpoint) fn look_through(
+        &mut self,
+        mapped: &MappedRing,
+        mut next: Option<u64>,
+        mut visit: impl FnMut(Option<Place>) -> Option<u64>,
+    ) {
+        match self {
+            Self::Record(ring) => {
+                let records = mapped.record();
+                // In registers, as what is called in between could change it otherwise.
+                let mut looking = ring.clone();
+                let reach = looking.reach(records, next.unwrap_or_else(|| looking.head()));
+                while let Some(from) = next {
+                    next = visit(looking.peek_before(records, from, reach));
+                }
+                *ring = looking;
+            }
+            Self::Slot(ring) => {
+                let slots = mapped.slot();
+                while let Some(from) = next {
+                    next = visit(ring.look_ahead_fast(slots, from));
+                }
+            }
+        }
+    }
+
+    /// The next message, on the fast path.
+    #[inline]
+    pub(in crate::endpoint) fn next_fast(&mut self, mapped: &MappedRing) -> Option<Place> {
+        match self {
+            Self::Record(ring) => ring.peek_fast(mapped.record(), ring.head()),
+            Self::Slot(ring) => ring.look_fast(mapped.slot()),
+        }
+    }
+
+    /// Looks for the next message. Wakes a producer if that released space.
+    pub(in crate::endpoint) fn look(
+        &mut self,
+        registration: &Registration,
+    ) -> Result<Look, Corrupt> {
+        let mapped = &registration.mapped;
+        match self {
+            Self::Record(ring) => {
+                let place = ring.peek(mapped.record(), ring.head())?;
+                Ok(place.map_or(Look::Empty, Look::Message))
+            }
+            Self::Slot(ring) => {
+                let look = ring.look(mapped.slot());
+                if ring.take_skipped() {
+                    registration.notify_producers(ring.head());
+                }
+                look
+            }
+        }
+    }
+
+    /// How far this consumer has come.
+    pub(in crate::endpoint) fn progress(&self, mapped: &MappedRing) -> Progress {
+        let (messages, position, capacity) = match self {
+            Self::Record(ring) => (ring.messages(), ring.head(), mapped.shape().capacity_bytes()),
+            Self::Slot(ring) => (ring.head(), ring.head(), mapped.slot().slots()),
+        };
+        Progress { messages, position, capacity }
+    }
+
+    /// Returns `true` if a message is at head.
+    #[inline]
+    pub(in crate::endpoint) fn has_message(&self, mapped: &MappedRing) -> bool {
+        match self {
+            Self::Record(ring) => ring.has_message(mapped.record()),
+            Self::Slot(ring) => ring.has_message(mapped.slot()).0,
+        }
+    }
+}

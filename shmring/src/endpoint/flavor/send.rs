@@ -1,0 +1,321 @@
+//! What a producer does, for each kind of ring of messages.
+
+use crate::endpoint::registration::Registration;
+use crate::error::{Fault, JoinError, TrySendError};
+use crate::format::Shape;
+use crate::memory::copy;
+use crate::memory::mapped_ring::MappedRing;
+use crate::memory::sentinel::is_whole;
+use crate::ring::{Place, Refused, record, slot};
+
+/// What a producer keeps of its ring.
+#[derive(Debug)]
+pub(in crate::endpoint) enum SendFlavor {
+    Record(record::Producer),
+    Slot(slot::Producer),
+}
+
+/// How a batch is sent.
+pub(in crate::endpoint) enum Batch {
+    /// Each message is reserved and staged; all are published at once.
+    Staged,
+    /// All are claimed at once, `count` of up to `longest` bytes, and published one by one.
+    Claimed { longest: usize, count: usize },
+}
+
+impl SendFlavor {
+    /// Goes on where the last holder of a sole role left it.
+    pub(in crate::endpoint) fn take_over(mapped: &MappedRing) -> Result<Self, JoinError> {
+        let flavor = match mapped.shape() {
+            Shape::Records { .. } => record::Producer::take_over(mapped.record()).map(Self::Record),
+            Shape::Slots { .. } => slot::Producer::take_over(mapped.slot()).map(Self::Slot),
+            Shape::Elements { .. } => return Err(JoinError::packed(mapped.shape().kind())),
+        };
+        flavor.map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))
+    }
+
+    /// Bytes in the longest message that the ring can take.
+    #[inline]
+    pub(in crate::endpoint) fn max_message_bytes(&self, mapped: &MappedRing) -> usize {
+        match self {
+            Self::Record(_) => mapped.record().max_len() as usize,
+            Self::Slot(_) => mapped.slot().max_len() as usize,
+        }
+    }
+
+    /// Gives up what was reserved and not committed.
+    #[inline]
+    pub(in crate::endpoint) fn abandon(&mut self, registration: &Registration) {
+        match self {
+            Self::Record(ring) => ring.abort(),
+            Self::Slot(ring) if ring.has_open() => abandon_tickets(ring, registration),
+            Self::Slot(_) => {}
+        }
+    }
+
+    /// Sends a message if that takes no more than room that is known or found at once.
+    /// Returns the position that consumers may wait for.
+    #[inline(always)]
+    pub(in crate::endpoint) fn send_fast(
+        &mut self,
+        registration: &Registration,
+        message: &[u8],
+    ) -> Option<u64> {
+        let mapped = &registration.mapped;
+        let len = message.len() as u64;
+        match self {
+            Self::Record(ring) => {
+                let records = mapped.record();
+                let place = ring.begin(records, len)?;
+                copy::store(mapped.payload(place), message);
+                ring.finish(records, place);
+                Some(ring.tail())
+            }
+            Self::Slot(ring) => {
+                let slots = mapped.slot();
+                let fits = len <= slots.max_len() && !ring.has_open() && !registration.has_waited();
+                if !fits || ring.claim(slots, registration.intent(), 1).is_err() {
+                    return None;
+                }
+                copy::store(mapped.payload(ring.place(slots, len)), message);
+                ring.publish(slots, len);
+                Some(ring.published())
+            }
+        }
+    }
+
+    /// As [`reserve`](Self::reserve), but `None` for whatever needs a closer look.
+    #[inline]
+    pub(in crate::endpoint) fn reserve_fast(
+        &mut self,
+        registration: &Registration,
+        len: usize,
+        count: usize,
+    ) -> Option<Place> {
+        let mapped = &registration.mapped;
+        match self {
+            Self::Record(ring) => ring.reserve_fast(mapped.record(), len as u64),
+            Self::Slot(ring) => {
+                let slots = mapped.slot();
+                if len as u64 > slots.max_len() {
+                    return None;
+                }
+                ring.claim(slots, registration.intent(), count as u64).ok()?;
+                Some(ring.place(slots, len as u64))
+            }
+        }
+    }
+
+    /// Reserves space for a message of `len` bytes, the first of `count` whose space is
+    /// claimed at once if the ring has slots.
+    pub(in crate::endpoint) fn reserve(
+        &mut self,
+        registration: &Registration,
+        len: usize,
+        count: usize,
+    ) -> Result<Place, Refused> {
+        let mapped = &registration.mapped;
+        match self {
+            Self::Record(ring) => ring.reserve(mapped.record(), len as u64),
+            Self::Slot(ring) => {
+                let slots = mapped.slot();
+                if len as u64 > slots.max_len() {
+                    return Err(Refused::TooLong);
+                }
+                ring.claim(slots, registration.intent(), count as u64)?;
+                Ok(ring.place(slots, len as u64))
+            }
+        }
+    }
+
+    /// Returns `true` if head has reached `need`.
+    pub(in crate::endpoint) fn has_room(&self, mapped: &MappedRing, need: u64) -> bool {
+        match self {
+            Self::Record(_) => mapped.record().has_room(need),
+            Self::Slot(_) => mapped.slot().has_room(need),
+        }
+    }
+
+    /// What the ring holds, in the units of its positions.
+    pub(in crate::endpoint) fn capacity(&self, mapped: &MappedRing) -> u64 {
+        match self {
+            Self::Record(_) => mapped.shape().capacity_bytes(),
+            Self::Slot(_) => mapped.slot().slots(),
+        }
+    }
+
+    /// After a wait beside other producers: wakes one more if there is still room.
+    #[inline]
+    pub(in crate::endpoint) fn hand_off(&self, registration: &Registration) {
+        match self {
+            Self::Record(_) => {}
+            Self::Slot(_) => registration.hand_off(|mapped| {
+                let (room, head) = mapped.slot().room();
+                room.then_some(head)
+            }),
+        }
+    }
+
+    /// Publishes a reserved message, `len` bytes long. Returns the position that consumers
+    /// may wait for.
+    #[inline]
+    pub(in crate::endpoint) fn commit(
+        &mut self,
+        mapped: &MappedRing,
+        place: Place,
+        len: u64,
+    ) -> u64 {
+        match self {
+            Self::Record(ring) => {
+                ring.stage(mapped.record(), place, len);
+                ring.publish(mapped.record());
+                ring.tail()
+            }
+            Self::Slot(ring) => {
+                ring.publish(mapped.slot(), len);
+                ring.published()
+            }
+        }
+    }
+
+    /// How to send a batch of messages.
+    ///
+    /// # Errors
+    /// The batch does not fit into the empty ring.
+    #[inline(always)]
+    pub(in crate::endpoint) fn plan<'m>(
+        &self,
+        mapped: &MappedRing,
+        messages: impl Iterator<Item = &'m [u8]>,
+    ) -> Result<Batch, TrySendError> {
+        match self {
+            Self::Record(_) => {
+                let max = self.max_message_bytes(mapped);
+                let len = mapped.record().batch_len(messages.map(|message| message.len() as u64));
+                if len > max as u64 {
+                    return Err(TrySendError::TooLong { len: len as usize, max });
+                }
+                Ok(Batch::Staged)
+            }
+            Self::Slot(_) => {
+                let (mut count, mut longest) = (0, 0);
+                for message in messages {
+                    (count, longest) = (count + 1, longest.max(message.len()));
+                }
+                let max = mapped.slot().slots() as usize;
+                if count > max {
+                    return Err(TrySendError::TooMany { count, max });
+                }
+                Ok(Batch::Claimed { longest, count })
+            }
+        }
+    }
+
+    /// Stages messages while the fast path serves them. Returns the first that it does not.
+    /// Only for batches that are [`Staged`](Batch::Staged).
+    #[inline(always)]
+    pub(in crate::endpoint) fn stage_fast<'m>(
+        &mut self,
+        mapped: &MappedRing,
+        messages: &mut impl Iterator<Item = &'m [u8]>,
+    ) -> Option<&'m [u8]> {
+        let Self::Record(ring) = self else {
+            return None;
+        };
+        let (records, sentinel) = (mapped.record(), mapped.sentinel());
+        // In registers: stores to the ring wait the longer, the more others are between them.
+        let mut staged = ring.clone();
+        let left = loop {
+            let Some(message) = messages.next() else {
+                break None;
+            };
+            let len = message.len() as u64;
+            // The caller's code returned the message, and may have forked.
+            if !is_whole(sentinel) {
+                break Some(message);
+            }
+            let Some(place) = staged.reserve_fast(records, len) else {
+                break Some(message);
+            };
+            copy::store(mapped.payload(place), message);
+            staged.stage(records, place, len);
+        };
+        *ring = staged;
+        left
+    }
+
+    /// Stages a message whose bytes are stored.
+    #[inline]
+    pub(in crate::endpoint) fn stage(&mut self, mapped: &MappedRing, place: Place, len: u64) {
+        if let Self::Record(ring) = self {
+            ring.stage(mapped.record(), place, len);
+        }
+    }
+
+    /// Publishes what is staged. Returns the position that consumers may wait for.
+    #[inline]
+    pub(in crate::endpoint) fn publish_staged(&mut self, mapped: &MappedRing) -> u64 {
+        match self {
+            Self::Record(ring) => {
+                ring.publish(mapped.record());
+                ring.tail()
+            }
+            Self::Slot(ring) => ring.published(),
+        }
+    }
+
+    /// Stores and publishes the messages of a batch that is [`Claimed`](Batch::Claimed), one
+    /// after the other, until one that comes after a fork. The messages are those that were
+    /// planned for, or the caller gives the rest of the tickets up.
+    #[inline(always)]
+    pub(in crate::endpoint) fn publish_claimed<'m>(
+        &mut self,
+        mapped: &MappedRing,
+        messages: impl Iterator<Item = &'m [u8]>,
+        longest: usize,
+    ) {
+        let Self::Slot(ring) = self else {
+            return;
+        };
+        let sentinel = mapped.sentinel();
+        let mut publishing = ring.publishing(mapped.slot());
+        for message in messages {
+            // The caller's code returned the message, and may have forked.
+            if !is_whole(sentinel) {
+                break;
+            }
+            let len = message.len().min(longest);
+            copy::store(mapped.payload(publishing.place(len as u64)), &message[..len]);
+            publishing.publish(len as u64);
+        }
+    }
+
+    /// After [`publish_claimed`](Self::publish_claimed), in the process that owns the tickets:
+    /// returns the position that consumers may wait for.
+    #[inline]
+    pub(in crate::endpoint) fn finish_claimed(&mut self, mapped: &MappedRing) -> u64 {
+        match self {
+            Self::Record(ring) => ring.tail(),
+            Self::Slot(ring) => {
+                ring.hint_if_due(mapped.slot());
+                ring.published()
+            }
+        }
+    }
+
+    /// Stores the tail hint for observers.
+    pub(in crate::endpoint) fn hint(&mut self, mapped: &MappedRing) {
+        match self {
+            Self::Record(ring) => ring.hint(mapped.record()),
+            Self::Slot(ring) => ring.hint(mapped.slot()),
+        }
+    }
+}
+
+#[cold]
+fn abandon_tickets(ring: &mut slot::Producer, registration: &Registration) {
+    // A fork child may get here after a panic: the tickets are its parent's.
+    if !registration.is_forked() && ring.abandon(registration.mapped.slot()) {
+        registration.notify_consumers(ring.published());
+    }
+}
