@@ -6,8 +6,10 @@ use std::rc::Rc;
 use crate::fixture::slot::{MPMC, Received, World};
 use crate::frame::models;
 use crate::ring::wake::WakeFences::{self, Asymmetric, Symmetric};
+use crate::ring::wake::poke;
 use crate::sync::barrier::spawn;
 use crate::sync::crash::killed_at;
+use crate::sync::{AtomicU64, Deadline, Ordering};
 
 /// One producer sends two messages, one consumer sleeps.
 ///
@@ -147,6 +149,128 @@ fn dead_waker(kill_at: u64, fences: WakeFences) {
     world.assert_all_taken();
 }
 
+/// Two consumers go to sleep, and two messages come at once. One of the consumers gives its
+/// wait up when it is woken, without another attempt, as an interrupted verb does.
+///
+/// Accepted: the other one gets a message. Would catch a wake that was spent on the one that
+/// left and is not handed off.
+pub(super) fn one_gives_up(hands_off: bool, fences: WakeFences) {
+    let world = World::with_fences(MPMC, 2, 0, fences);
+    let (mut receiver, leaving) = (world.receiver(0), world.receiver(1));
+    let mut sender = world.sender(2);
+    let other = spawn(move || {
+        let armed = leaving.arm();
+        if !armed.is_ready(|| leaving.has_message()) {
+            armed.park(Deadline);
+        }
+        drop(armed);
+        if hands_off {
+            leaving.hand_off();
+        }
+    });
+    let producer = spawn(move || sender.send_all_or_sleep(&[10, 11], true));
+    receiver.recv_or_sleep(true);
+    producer.join();
+    other.join();
+}
+
+/// A consumer sleeps, another one arms and gives the wait up before it parks. One message
+/// comes.
+///
+/// Accepted: the sleeper gets it, though nobody hands a wake off. Would catch a waker that
+/// takes an armed handle for one that it woke.
+fn one_never_parks(fences: WakeFences) {
+    let world = World::with_fences(MPMC, 2, 0, fences);
+    let (mut receiver, leaving) = (world.receiver(0), world.receiver(1));
+    let mut sender = world.sender(2);
+    let other = spawn(move || drop(leaving.arm()));
+    let producer = spawn(move || sender.send_all_or_sleep(&[10], true));
+    assert_eq!(receiver.recv_or_sleep(true).id, 10);
+    producer.join();
+    other.join();
+}
+
+/// A consumer goes to sleep step by step, and parks twice on one arm.
+///
+/// Accepted: the message arrives. Would catch a second park that sleeps through the wake which
+/// ended the first.
+fn one_and_one_in_steps(fences: WakeFences) {
+    let world = World::with_fences(MPMC, 2, 0, fences);
+    let mut receiver = world.receiver(0);
+    let mut sender = world.sender(1);
+    let producer = spawn(move || sender.send_all_or_sleep(&[10], true));
+    let received = loop {
+        if let Ok(received) = receiver.try_recv() {
+            break received;
+        }
+        let armed = receiver.arm();
+        if !armed.is_ready(|| receiver.has_message()) {
+            armed.park(Deadline);
+            // A second park on the same arm must see that the word has moved.
+            armed.park(Deadline);
+        }
+    };
+    assert_eq!(received.id, 10);
+    producer.join();
+}
+
+/// A consumer sleeps on an empty ring. Another party of its process stores a flag and pokes it.
+///
+/// Accepted: the consumer sees the flag. Would catch a flag stored between the last look and
+/// the park that does not end the park, and one that is not seen though its poke was.
+fn poked(fences: WakeFences) {
+    let world = World::with_fences(MPMC, 2, 0, fences);
+    let receiver = world.receiver(0);
+    let flag = Rc::new(AtomicU64::new(0));
+    let other = spawn({
+        let (world, flag, handle) = (world.clone(), flag.clone(), receiver.handle);
+        move || {
+            flag.store(1, Ordering::Relaxed);
+            poke(&world.handles[handle]);
+        }
+    });
+    let is_set = || flag.load(Ordering::Relaxed) != 0;
+    while !is_set() {
+        let armed = receiver.arm();
+        if !armed.is_ready(is_set) {
+            armed.park(Deadline);
+        }
+    }
+    other.join();
+}
+
+fn poked_both() {
+    poked(Symmetric);
+}
+
+fn poked_sleepers() {
+    poked(Asymmetric);
+}
+
+fn gives_up_both() {
+    one_gives_up(true, Symmetric);
+}
+
+fn gives_up_sleepers() {
+    one_gives_up(true, Asymmetric);
+}
+
+fn never_parks_both() {
+    one_never_parks(Symmetric);
+}
+
+fn never_parks_sleepers() {
+    one_never_parks(Asymmetric);
+}
+
+fn steps_both() {
+    one_and_one_in_steps(Symmetric);
+}
+
+fn steps_sleepers() {
+    one_and_one_in_steps(Asymmetric);
+}
+
 fn one_and_one_both() {
     one_and_one(Symmetric);
 }
@@ -217,5 +341,13 @@ models! {
     DEAD_SLEEPER_BOTH: dead_sleeper_both_bound_1, bound 1, at least 28000, kills dead_sleeper_both;
     DEAD_SLEEPER_SLEEPERS: dead_sleeper_sleepers_bound_1, bound 1, at least 16000, kills dead_sleeper_sleepers;
     DEAD_WAKER_BOTH: dead_waker_both_bound_1, bound 1, at least 340, kills dead_waker_both;
+    GIVES_UP_BOTH: gives_up_both_bound_2, bound 2, at least 1, runs gives_up_both;
+    GIVES_UP_SLEEPERS: gives_up_sleepers_bound_2, bound 2, at least 1, runs gives_up_sleepers;
+    NEVER_PARKS_BOTH: never_parks_both_bound_2, bound 2, at least 1, runs never_parks_both;
+    NEVER_PARKS_SLEEPERS: never_parks_sleepers_bound_2, bound 2, at least 1, runs never_parks_sleepers;
+    POKED_BOTH: poked_both_unbounded, bound none, at least 1, runs poked_both;
+    POKED_SLEEPERS: poked_sleepers_bound_3, bound 3, at least 1, runs poked_sleepers;
+    STEPS_BOTH: steps_both_bound_3, bound 3, at least 1, runs steps_both;
+    STEPS_SLEEPERS: steps_sleepers_bound_3, bound 3, at least 1, runs steps_sleepers;
     DEAD_WAKER_SLEEPERS: dead_waker_sleepers_bound_1, bound 1, at least 680, kills dead_waker_sleepers;
 }

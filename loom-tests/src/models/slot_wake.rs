@@ -5,6 +5,8 @@ use loom::thread;
 
 use crate::fixture::slot::{MPMC, MPSC, Received, World};
 use crate::frame::{Body, Model, models};
+use crate::models::fences::one_gives_up;
+use crate::ring::wake::WakeFences;
 
 /// A producer sends, a consumer sleeps.
 ///
@@ -153,10 +155,11 @@ models! {
 }
 
 /// The same without the baton, in which somebody sleeps for ever.
-pub(super) const WITHOUT_BATON: [Model; 3] = [
+pub(super) const WITHOUT_BATON: [Model; 4] = [
     without("batch_for_two", || batch_for_two(false)),
     without("two_and_two", || two_and_two(false)),
     without("space_for_two", || space_for_two(false)),
+    without("one_gives_up", || one_gives_up(false, WakeFences::Symmetric)),
 ];
 
 const fn without(name: &'static str, body: fn()) -> Model {

@@ -144,6 +144,10 @@ macro_rules! atomic {
 
             #[track_caller]
             pub(crate) fn fetch_and(&self, value: $value, order: Ordering) -> $value {
+                // The only operation that a drop of `ring` makes.
+                if crash::is_dead() {
+                    return 0;
+                }
                 self.touch();
                 let caller = Location::caller();
                 let order = canary::both_ways(caller, order);

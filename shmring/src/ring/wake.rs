@@ -1,10 +1,11 @@
 //! Sleeping and waking without a lost wake (I5).
 //!
-//! - A sleeper writes what it waits for, sets its bit, fences, checks once more,
-//!   and sleeps on its own park word.
+//! - A sleeper goes in steps: [`arm`] writes what it waits for, sets its bit and fences,
+//!   [`Armed::is_ready`] checks once more, [`Armed::park`] sleeps on the handle's own park
+//!   word, and dropping [`Armed`] takes the bit back.
 //! - A waker publishes, fences, and looks at the bits: one load when nobody
 //!   sleeps. Of those whose wait is over it wakes one: clears the bit, moves the
-//!   park word, wakes. [`WakeFences`] tells what the fences are.
+//!   park word, wakes. [`WakeFences`] says what the fences are.
 //!
 //! Bits, not counts: a sleeper that is killed leaves a bit that costs one wasted
 //! wake, where a count would stay too high for ever. Every sleep is bounded by
@@ -65,28 +66,39 @@ impl Sleepers {
     }
 }
 
-/// Sleeps as handle `me` until the other side passes position `need`, someone
-/// wakes everyone, or `until`; returns at once if `ready`. May return early: the
-/// caller checks and comes back.
-pub(crate) fn sleep(
-    sleepers: &Sleepers,
-    handles: &[Handle],
+/// A handle whose bit is set, so that wakers see it. Dropping it takes the bit back.
+///
+/// A waker that takes the bit of a handle that has not parked goes on to the next sleeper. One
+/// that wakes a parked handle has spent its wake: whoever shares the role and has parked must
+/// call [`hand_off`] after dropping this and its next attempt, or at once if it makes none.
+#[must_use = "a handle that is armed takes wakes from others"]
+pub(crate) struct Armed<'a> {
+    sleepers: &'a Sleepers,
+    handle: &'a Handle,
+    me: usize,
+    /// The park word from before the bit was set.
+    seen: u32,
+    /// Whether the fence was made.
+    ordered: bool,
+}
+
+/// First step of a sleep: sets the bit of handle `me`, which waits for the other side to pass
+/// `need`, and fences. `None` if there is no such handle.
+pub(crate) fn arm<'a>(
+    sleepers: &'a Sleepers,
+    handles: &'a [Handle],
     me: usize,
     need: u64,
-    until: Deadline,
     fences: WakeFences,
-    mut ready: impl FnMut() -> bool,
-) {
-    let Some(handle) = handles.get(me) else {
-        return;
-    };
+) -> Option<Armed<'a>> {
+    let handle = handles.get(me)?;
     let (word, bit) = handle_bit(&sleepers.bits, me);
     handle.need.store(need, Ordering::Relaxed);
     let seen = handle.park.load(Ordering::Relaxed);
     // ORDERING: Release, with the Acquire half of the fetch_and in each_armed: the park
     // word is read before anyone can move it for this sleep.
     word.fetch_or(bit, Ordering::Release);
-    // Either the check below sees what the waker published, or the waker sees the bit
+    // Either the check in is_ready sees what the waker published, or the waker sees the bit
     // and the need (I5).
     let ordered = match fences {
         WakeFences::Asymmetric => barrier(),
@@ -96,10 +108,46 @@ pub(crate) fn sleep(
             true
         }
     };
-    if ordered && !ready() {
-        handle.park.wait(seen, until);
+    Some(Armed { sleepers, handle, me, seen, ordered })
+}
+
+impl Armed<'_> {
+    /// Second step: looks at the ring once more. Returns `true` if the caller must not park:
+    /// it is `ready`, or the fence was refused.
+    pub(crate) fn is_ready(&self, ready: impl FnOnce() -> bool) -> bool {
+        !self.ordered || ready()
     }
-    sleepers.disarm(me);
+
+    /// Third step: sleeps until a waker moves the park word, a signal comes, or `until`.
+    /// Returns at once if a waker moved the word since [`arm`].
+    pub(crate) fn park(&self, until: Deadline) {
+        self.handle.park.wait(self.seen, until);
+    }
+}
+
+impl Drop for Armed<'_> {
+    fn drop(&mut self) {
+        self.sleepers.disarm(self.me);
+    }
+}
+
+/// Sleeps as handle `me` until the other side passes position `need`, a waker
+/// wakes everyone, or `until`; returns at once if `ready`. May return early: the
+/// caller checks and comes back.
+pub(crate) fn sleep(
+    sleepers: &Sleepers,
+    handles: &[Handle],
+    me: usize,
+    need: u64,
+    until: Deadline,
+    fences: WakeFences,
+    ready: impl FnOnce() -> bool,
+) {
+    if let Some(armed) = arm(sleepers, handles, me, need, fences)
+        && !armed.is_ready(ready)
+    {
+        armed.park(until);
+    }
 }
 
 /// Wakes one sleeper that waits for `reached` or less. To be called after the
@@ -119,7 +167,7 @@ pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64, fenc
 
 /// Whether anyone sleeps, for wakers that fence.
 fn any_after_fence(sleepers: &Sleepers, handles: &[Handle]) -> bool {
-    // ORDERING: SeqCst, with the fence in sleep (I5).
+    // ORDERING: SeqCst, with the fence in arm (I5).
     fence(Ordering::SeqCst);
     sleepers.any(handles, |word| word.load(Ordering::Relaxed))
 }
@@ -133,7 +181,7 @@ pub(crate) fn hand_off(
     handles: &[Handle],
     reached: impl FnOnce() -> Option<u64>,
 ) {
-    // ORDERING: SeqCst, with the fence in sleep (I5): what was published, or taken,
+    // ORDERING: SeqCst, with the fence in arm (I5): what was published, or taken,
     // before comes before the look at what is there and who sleeps.
     fence(Ordering::SeqCst);
     let Some(reached) = reached() else {
@@ -155,7 +203,7 @@ fn wake_one(sleepers: &Sleepers, handles: &[Handle], reached: u64) {
 /// Wakes every sleeper, whatever it waits for. To be called after a change that
 /// ends waits: a close, a role given up.
 pub(crate) fn notify_all(sleepers: &Sleepers, handles: &[Handle]) {
-    // ORDERING: SeqCst, with the fence in sleep (I5).
+    // ORDERING: SeqCst, with the fence in arm (I5).
     fence(Ordering::SeqCst);
     each_armed(sleepers, handles, |handle, take| {
         if take() {
@@ -172,6 +220,15 @@ fn wake(handle: &Handle) -> bool {
     handle.park.wake() > 0
 }
 
+/// Ends a sleep of `handle` without taking its bit, or the next if it is on its way to one:
+/// its check of the ring sees what was stored before.
+pub(crate) fn poke(handle: &Handle) {
+    // ORDERING: Release, with the fence in arm: a sleeper that read the park word after this
+    // sees in its check what was stored before, and one that read it before does not sleep.
+    handle.park.add(1, Ordering::Release);
+    handle.park.wake();
+}
+
 /// Visits the handles whose bits are set in one snapshot of the bitmap, until a
 /// visit returns true. `take` clears the bit; whoever cleared it owes the wake.
 fn each_armed(
@@ -186,8 +243,8 @@ fn each_armed(
                     continue;
                 };
                 let (_, bit) = handle_bit(&sleepers.bits, me);
-                // ORDERING: Acquire, with the Release of the fetch_or in sleep. Release,
-                // with the fetch_and in disarm and the fence in pass_on after it: a sleeper
+                // ORDERING: Acquire, with the Release of the fetch_or in arm. Release,
+                // with the fetch_and in disarm and the fence in hand_off after it: a sleeper
                 // whose bit was taken sees what it was taken for, or hands nothing off.
                 let take = || word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
                 if visit(handle, &take) {

@@ -64,11 +64,12 @@ pub(super) const CANARIES: &[Canary] = &[
         Relaxed,
         end::CLOSE,
     ),
-    // I5: no wake is lost; the fences, in the order of the text, of sleep, notify, (pass_on) and notify_all.
+    // I5: no wake is lost; the fences, in the order of the text, of arm, notify, (hand_off) and notify_all.
     canary(("wake.rs", FENCE, 1), NoFence, wake::DATA),
     canary(("wake.rs", FENCE, 2), NoFence, wake::DATA),
     canary(("wake.rs", FENCE, 4), NoFence, wake::CLOSE),
     canary(BARRIER, NoFence, fences::ONE_AND_ONE_SLEEPERS),
+    canary(("wake.rs", "handle.park.add(1, Ordering::Release);", 1), Relaxed, fences::POKED_BOTH),
     // One snapshot: a waker comes to an end, whoever stays armed.
     canary(("wake.rs", "if rule(true) {", 1), RuleOff, wake::DATA),
 ];
