@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::endpoint::RecvEndpoint;
+use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
 use crate::error::{JoinError, RecvError, TryRecvError};
 use crate::guards::{Lookahead, Message, Peek, Scratch};
@@ -362,6 +363,19 @@ impl Consumer {
     /// Whether this consumer looks at messages in place: no other one takes them.
     pub fn is_exclusive(&self) -> bool {
         self.endpoint.is_exclusive()
+    }
+
+    /// Sets whether a wait that spins may look at the ring less often under load, by a few
+    /// microseconds, so that more messages come at once; see [`WaitMode`]. The default is
+    /// `true`. Without it each message is seen as soon as possible, and fewer come through.
+    pub fn set_backoff(&mut self, backoff: bool) {
+        self.endpoint.registration.backoff = backoff;
+    }
+
+    /// Returns an object that ends the waits of this handle from another thread or a signal
+    /// handler.
+    pub fn interrupter(&self) -> Interrupter {
+        self.endpoint.registration.interrupter()
     }
 
     /// How this consumer waits for messages. [`WaitMode::Adaptive`] unless set.

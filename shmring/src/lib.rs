@@ -236,6 +236,7 @@ pub use consumer::Consumer;
 pub use element::Element;
 #[doc(hidden)]
 pub use element::{Id as __Id, field_is_valid as __field_is_valid};
+pub use endpoint::interrupt::Interrupter;
 pub use endpoint::park::WaitMode;
 pub use error::{
     AttachError, CollectError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError,

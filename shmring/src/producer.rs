@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::endpoint::SendEndpoint;
+use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
 use crate::error::{JoinError, SendError, TrySendError};
 use crate::guards::Reservation;
@@ -275,6 +276,19 @@ impl Producer {
     /// Bytes in the longest message that the ring can take.
     pub fn max_message_bytes(&self) -> usize {
         self.endpoint.max_message_bytes()
+    }
+
+    /// Sets whether a wait for room that spins may last some microseconds longer, until an
+    /// eighth of the ring is free; see [`WaitMode`]. The default is `true`. Without it each
+    /// message is sent as soon as there is room for it, and fewer come through.
+    pub fn set_backoff(&mut self, backoff: bool) {
+        self.endpoint.registration.backoff = backoff;
+    }
+
+    /// Returns an object that ends the waits of this handle from another thread or a signal
+    /// handler.
+    pub fn interrupter(&self) -> Interrupter {
+        self.endpoint.registration.interrupter()
     }
 
     /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.

@@ -31,6 +31,7 @@ use std::time::Duration;
 
 use crate::element::{Element, Unchecked, bytes_of};
 use crate::endpoint::RecvEndpoint;
+use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
 use crate::error::{Corrupt, JoinError, RecvError, SendError, TryRecvError, TrySendError};
 use crate::iter::until_end;
@@ -137,6 +138,17 @@ impl<T: Element> Producer<T> {
             elements.iter().map(|element| bytes_of(from_ref(element))),
             Deadline::after(timeout),
         )
+    }
+
+    /// See [`Producer::set_backoff`](crate::Producer::set_backoff).
+    pub fn set_backoff(&mut self, backoff: bool) {
+        self.bytes.set_backoff(backoff);
+    }
+
+    /// Returns an object that ends the waits of this handle from another thread or a signal
+    /// handler.
+    pub fn interrupter(&self) -> Interrupter {
+        self.bytes.interrupter()
     }
 
     /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.
@@ -251,6 +263,17 @@ impl<T: Element> Consumer<T> {
         deadline: Deadline,
     ) -> Result<usize, RecvError> {
         self.bytes.endpoint().retry_by(deadline, |endpoint| take(endpoint, elements))
+    }
+
+    /// See [`Consumer::set_backoff`](crate::Consumer::set_backoff).
+    pub fn set_backoff(&mut self, backoff: bool) {
+        self.bytes.set_backoff(backoff);
+    }
+
+    /// Returns an object that ends the waits of this handle from another thread or a signal
+    /// handler.
+    pub fn interrupter(&self) -> Interrupter {
+        self.bytes.interrupter()
     }
 
     /// How this consumer waits for messages. [`WaitMode::Adaptive`] unless set.

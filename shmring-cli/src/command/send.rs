@@ -217,7 +217,9 @@ impl Sender<'_> {
         let exit = match error {
             SendError::TimedOut => Exit::TimedOut,
             SendError::BrokenPipe | SendError::Closed => Exit::PeerGone,
-            SendError::TooLong { .. } | SendError::TooMany { .. } => Exit::Failed,
+            SendError::TooLong { .. } | SendError::TooMany { .. } | SendError::Interrupted => {
+                Exit::Failed
+            }
             SendError::Failed(ref fault) => return Stop::fault(self.name, fault),
         };
         let has_timed_out = matches!(error, SendError::TimedOut);

@@ -103,7 +103,7 @@ impl Runs {
             Err(Halt::Ring(error)) => error,
         };
         match error {
-            RecvError::TimedOut => Ok(Run::Nothing),
+            RecvError::TimedOut | RecvError::Interrupted => Ok(Run::Nothing),
             RecvError::Eof => Ok(Run::Ended),
             RecvError::Failed(fault) => Err(Stop::fault(&self.name, &fault)),
             // No buffer is involved that a message could be too long for, and nothing

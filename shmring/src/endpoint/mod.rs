@@ -3,6 +3,7 @@
 
 pub(crate) mod backoff;
 mod flavor;
+pub(crate) mod interrupt;
 pub(crate) mod liveness;
 mod packed;
 pub(crate) mod park;

@@ -136,12 +136,12 @@ impl PackedSendEndpoint {
         let (ring, roles) =
             (self.registration.mapped.packed(), &self.registration.mapped.control().roles);
         let low_water_mark = park::low_water_mark(need, ring.slots());
-        if self.registration.spins() && park::spin_sparsely(|| ring.has_room(low_water_mark)) {
+        let backs_off = self.registration.backoff && self.registration.spins();
+        if backs_off && park::spin_sparsely(|| ring.has_room(low_water_mark)) {
             return Ok(());
         }
         let ready = || ring.has_room(need) || self.consumers.refusal(roles).is_some();
-        let in_time = self.registration.wait(need, deadline, ready).map_err(SendError::Failed)?;
-        if in_time { Ok(()) } else { Err(SendError::TimedOut) }
+        Ok(self.registration.wait(need, deadline, ready)?)
     }
 
     /// Makes the first `count` granted elements visible at once.
@@ -237,7 +237,9 @@ impl PackedRecvEndpoint {
         }
         let ring = self.registration.mapped.packed();
         let there = self.ring.there(ring);
-        if there > 0 && (!self.backoff.lags() || there >= self.stretch(ring.slots())) {
+        let backs_off = self.registration.backoff;
+        if there > 0 && (!backs_off || !self.backoff.lags() || there >= self.stretch(ring.slots()))
+        {
             return;
         }
         if !self.registration.spins() {
@@ -248,7 +250,9 @@ impl PackedRecvEndpoint {
             position: self.ring.head(),
             capacity: ring.slots(),
         };
-        park::pause(self.backoff.lag(now, clock::now_ns));
+        if backs_off {
+            park::pause(self.backoff.lag(now, clock::now_ns));
+        }
         if !park::spin(|| self.ring.has_elements(ring)) {
             self.backoff.idle();
         }
@@ -283,8 +287,7 @@ impl PackedRecvEndpoint {
             (self.registration.mapped.packed(), &self.registration.mapped.control().roles);
         let ready = || self.ring.has_elements(ring) || self.producers.ended(roles).is_some();
         let need = self.ring.head().wrapping_add(1);
-        let in_time = self.registration.wait(need, deadline, ready).map_err(RecvError::Failed)?;
-        if in_time { Ok(()) } else { Err(RecvError::TimedOut) }
+        Ok(self.registration.wait(need, deadline, ready)?)
     }
 
     /// Notes that elements are shown in place; how many of them, from the first on, were

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Fault, Role};
+use crate::error::{Fault, RecvError, Role, SendError};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::tables::AttachmentEntry;
 use crate::ring::wake;
@@ -16,7 +16,7 @@ use crate::sys::{affinity, process, refused};
 
 /// How a handle waits.
 ///
-/// `Spin` and `Adaptive` back off under load. A producer before a full ring spins for some
+/// `Spin` and `Adaptive` back off under load, unless `set_backoff(false)` forbids it. A producer before a full ring spins for some
 /// microseconds until an eighth of it is free, and then waits for room for its message only.
 /// A consumer that repeatedly finds nothing, though messages come as fast as they can, tries
 /// to look less often, up to 128 `pause` instructions later (one to six microseconds), and
@@ -103,6 +103,34 @@ impl Patience {
     fn looked(self) -> Self {
         let slice = (self.slice * 2).min(SLICE_MAX);
         Self { slice, look: Deadline::NEVER, latest: Deadline::NEVER, ..self }
+    }
+}
+
+/// Why a verb stops to wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitError {
+    TimedOut,
+    Interrupted,
+    Failed(Fault),
+}
+
+impl From<WaitError> for SendError {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::TimedOut => Self::TimedOut,
+            WaitError::Interrupted => Self::Interrupted,
+            WaitError::Failed(fault) => Self::Failed(fault),
+        }
+    }
+}
+
+impl From<WaitError> for RecvError {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::TimedOut => Self::TimedOut,
+            WaitError::Interrupted => Self::Interrupted,
+            WaitError::Failed(fault) => Self::Failed(fault),
+        }
     }
 }
 

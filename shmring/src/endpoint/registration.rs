@@ -1,9 +1,11 @@
 //! A handle's place in the tables of its segment: how it is taken, what ends it,
 //! and how it is given up.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
+use std::sync::Arc;
 
-use crate::endpoint::park::{Crowd, Patience, Wait, WaitMode};
+use crate::endpoint::interrupt::{Interrupter, Interruption};
+use crate::endpoint::park::{Crowd, Patience, Wait, WaitError, WaitMode};
 use crate::error::{Corrupt, Fault, JoinError, Role};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::membership::{self, Ownership};
@@ -20,6 +22,8 @@ pub(crate) struct Registration {
     role: Role,
     handle: usize,
     pub(crate) mode: WaitMode,
+    /// Whether a wait may put looks at the ring off for more messages at once.
+    pub(crate) backoff: bool,
     fault: Option<Fault>,
     /// Whether others may have the same role.
     shared: bool,
@@ -28,6 +32,8 @@ pub(crate) struct Registration {
     patience: Cell<Patience>,
     crowd: Cell<Crowd>,
     fences: WakeFences,
+    /// What interrupters of this handle share with it, if it was asked for one.
+    interruption: OnceCell<Arc<Interruption>>,
 }
 
 impl Registration {
@@ -54,12 +60,14 @@ impl Registration {
             role,
             handle,
             mode: WaitMode::default(),
+            backoff: true,
             fault: None,
             shared,
             waited: Cell::new(false),
             patience: Cell::new(Patience::NONE),
             crowd: Cell::new(Crowd::UNKNOWN),
             fences: attach.fences(),
+            interruption: OnceCell::new(),
             mapped,
         };
         // On failure, dropping the seat gives the handle back.
@@ -163,15 +171,37 @@ impl Registration {
         self.mode != WaitMode::Block && !self.crowd.get().crowded
     }
 
-    /// Waits for the other side to reach `need`; see [`Wait::until`].
+    /// Something that ends this handle's waits from elsewhere.
+    pub(crate) fn interrupter(&self) -> Interrupter {
+        let interruption = || Interruption::new(self.mapped.another(), self.handle);
+        Interrupter::new(self.interruption.get_or_init(interruption))
+    }
+
+    fn is_interrupted(&self) -> bool {
+        self.interruption.get().is_some_and(|interruption| interruption.is_pending())
+    }
+
+    /// What a wait comes to that has time left or not. An interrupt comes first: a peer that
+    /// lets each wait end at once must not put it off.
+    fn conclude(&self, in_time: Result<bool, Fault>) -> Result<(), WaitError> {
+        let in_time = in_time.map_err(WaitError::Failed)?;
+        if self.interruption.get().is_some_and(|interruption| interruption.take()) {
+            return Err(WaitError::Interrupted);
+        }
+        if in_time { Ok(()) } else { Err(WaitError::TimedOut) }
+    }
+
+    /// Waits for the other side to reach `need`; see [`Wait::until`]. A caller that returns for
+    /// an interrupt has to hand off the wake that it may have got.
     #[cold]
     pub(crate) fn wait(
         &self,
         need: u64,
         deadline: Deadline,
         ready: impl Fn() -> bool,
-    ) -> Result<bool, Fault> {
-        self.to_wait(need).until(&self.mapped, &self.patience, deadline, ready)
+    ) -> Result<(), WaitError> {
+        let ready = || self.is_interrupted() || ready();
+        self.conclude(self.to_wait(need).until(&self.mapped, &self.patience, deadline, ready))
     }
 
     /// Waits for a slice of time at most; see [`Wait::slice`].
@@ -182,8 +212,9 @@ impl Registration {
         slice: Deadline,
         deadline: Deadline,
         ready: impl Fn() -> bool,
-    ) -> Result<bool, Fault> {
-        self.to_wait(need).slice(&self.mapped, slice, deadline, ready)
+    ) -> Result<(), WaitError> {
+        let ready = || self.is_interrupted() || ready();
+        self.conclude(self.to_wait(need).slice(&self.mapped, slice, deadline, ready))
     }
 
     /// After a wait beside others, and the attempt that followed: wakes another one who
@@ -233,6 +264,9 @@ impl Drop for Registration {
     fn drop(&mut self) {
         if self.is_forked() {
             return;
+        }
+        if let Some(interruption) = self.interruption.get() {
+            interruption.retire();
         }
         let control = self.mapped.control();
         if membership::release_handle(control, self.mapped.handles(), self.handle) {

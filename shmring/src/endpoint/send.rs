@@ -8,7 +8,7 @@
 
 use crate::endpoint::flavor::{Batch, SendFlavor};
 use crate::endpoint::liveness::Consumers;
-use crate::endpoint::park;
+use crate::endpoint::park::{self, WaitError};
 use crate::endpoint::registration::Registration;
 use crate::error::{JoinError, Role, SendError, TrySendError};
 use crate::memory::copy;
@@ -225,12 +225,16 @@ impl SendEndpoint {
         let has_room = |need| self.flavor.has_room(mapped, need);
         let capacity = self.flavor.capacity(mapped);
         let low_water_mark = park::low_water_mark(need, capacity);
-        if self.registration.spins() && park::spin_sparsely(|| has_room(low_water_mark)) {
+        let backs_off = self.registration.backoff && self.registration.spins();
+        if backs_off && park::spin_sparsely(|| has_room(low_water_mark)) {
             return Ok(());
         }
         let ready = || has_room(need) || self.consumers.refusal(roles).is_some();
-        let in_time = self.registration.wait(need, deadline, ready).map_err(SendError::Failed)?;
-        if in_time { Ok(()) } else { Err(SendError::TimedOut) }
+        let waited = self.registration.wait(need, deadline, ready);
+        if waited == Err(WaitError::Interrupted) {
+            self.hand_off();
+        }
+        Ok(waited?)
     }
 
     /// After a wait beside other producers: wakes one more if there is still room.
@@ -306,6 +310,7 @@ impl SendEndpoint {
         self.flavor.stage_fast(&self.registration.mapped, messages)
     }
 
+    #[inline(always)]
     fn send_claimed<'m>(
         &mut self,
         messages: impl Iterator<Item = &'m [u8]>,

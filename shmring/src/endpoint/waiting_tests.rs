@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::send::Stop;
 use super::{PackedRecvEndpoint, PackedSendEndpoint, RecvEndpoint, SendEndpoint};
-use crate::endpoint::park::WaitMode;
+use crate::endpoint::backoff::Backoff;
+use crate::endpoint::park::{Patience, WaitError, WaitMode};
 use crate::error::{RecvError, Role, SendError, TryRecvError, TrySendError};
 use crate::memory::copy;
 use crate::ring::tables;
@@ -49,7 +50,7 @@ fn send(endpoint: &mut SendEndpoint, message: &[u8]) {
 
 /// A wait that is over before it begins, after which a handle owes a look for more.
 fn wait_in_vain(registration: &crate::endpoint::registration::Registration) {
-    assert_eq!(registration.wait(0, Deadline::NEVER, || true), Ok(true));
+    assert_eq!(registration.wait(0, Deadline::NEVER, || true), Ok(()));
 }
 
 /// Catches a message that wakes nobody: one sent the shortest way or another, or a batch.
@@ -282,11 +283,11 @@ fn the_last_look_counts() {
             seen.set(seen.get() + 1);
             seen.get() >= looks
         };
-        assert_eq!(rx.registration.wait(1, past(), ready), Ok(true), "{looks}");
+        assert_eq!(rx.registration.wait(1, past(), ready), Ok(()), "{looks}");
         seen.set(0);
-        assert_eq!(rx.registration.wait_slice(1, past(), past(), ready), Ok(true), "{looks}");
+        assert_eq!(rx.registration.wait_slice(1, past(), past(), ready), Ok(()), "{looks}");
     }
-    assert_eq!(rx.registration.wait(1, past(), || false), Ok(false));
+    assert_eq!(rx.registration.wait(1, past(), || false), Err(WaitError::TimedOut));
 }
 
 /// Catches the end of a stream, a close and a broken pipe that do not end a wait which begins
@@ -363,5 +364,42 @@ fn one_attempt_to_send_follows_the_deadline() {
             });
             assert_eq!((result, attempts), (expected, 2));
         }
+    }
+}
+
+/// Catches an interrupted wait that keeps the wake which was meant for somebody who can use it.
+#[test]
+fn an_interrupted_wait_hands_its_wake_off() {
+    let segment = slots();
+    let (mut tx, mut rx) = (sender(&segment), receiver(&segment));
+    let (other_tx, other_rx) = (sender(&segment), receiver(&segment));
+    send(&mut tx, b"for somebody");
+    other_rx.registration.arm(1);
+    rx.registration.interrupter().interrupt();
+    assert_eq!(rx.await_message(Deadline::after(HANG)), Err(RecvError::Interrupted));
+    assert!(!other_rx.registration.is_armed(), "kept the wake");
+    other_tx.registration.arm(0);
+    tx.registration.interrupter().interrupt();
+    assert_eq!(tx.await_room(1 << 40, Deadline::after(HANG)), Err(SendError::Interrupted));
+    assert!(!other_tx.registration.is_armed(), "kept the wake");
+}
+
+/// Catches a handle that backs off though it was told not to: a consumer that puts looks off,
+/// and a producer that waits for more room than it needs.
+#[test]
+fn without_backoff_nothing_is_put_off() {
+    for backoff in [true, false] {
+        let segment = slots();
+        let (mut tx, mut rx) = (sender(&segment), receiver(&segment));
+        (tx.registration.mode, rx.registration.mode) = (WaitMode::Spin, WaitMode::Spin);
+        (tx.registration.backoff, rx.registration.backoff) = (backoff, backoff);
+        let result: Result<(), _> = rx.retry_by(past(), |_| Err(TryRecvError::Empty));
+        assert_eq!(result, Err(RecvError::TimedOut));
+        let untouched = format!("{rx:?}").contains(&format!("{:?}", Backoff::START));
+        assert_eq!(untouched, !backoff, "the consumer");
+        // There is more room than the low-water mark.
+        tx.await_room(0, Deadline::after(HANG)).unwrap();
+        let waited = tx.registration.patience() != Patience::NONE;
+        assert_eq!(waited, !backoff, "the producer");
     }
 }

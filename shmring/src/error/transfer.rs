@@ -39,6 +39,8 @@ pub enum TrySendError {
 pub enum SendError {
     /// There was no room until the timeout.
     TimedOut,
+    /// An [`Interrupter`](crate::Interrupter) ended the wait for room.
+    Interrupted,
     /// There can never be room.
     TooLong {
         /// Bytes in the message, or what a batch in a record ring comes to.
@@ -88,6 +90,8 @@ pub enum TryRecvError {
 pub enum RecvError {
     /// No message came until the timeout.
     TimedOut,
+    /// An [`Interrupter`](crate::Interrupter) ended the wait for a message.
+    Interrupted,
     /// The next message is longer than the buffer. It was not consumed.
     TooSmall {
         /// Bytes in the message.
@@ -173,6 +177,7 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("timed out: the ring stayed full"),
+            Self::Interrupted => f.write_str("interrupted while the ring was full"),
             Self::TooLong { len, max } => too_long(f, *len, *max),
             Self::TooMany { count, max } => too_many(f, *count, *max),
             Self::BrokenPipe => f.write_str(BROKEN_PIPE),
@@ -203,6 +208,7 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("timed out: the ring stayed empty"),
+            Self::Interrupted => f.write_str("interrupted while the ring was empty"),
             Self::TooSmall { len } => too_small(f, *len),
             Self::Eof => f.write_str(END),
             Self::NotExclusive => f.write_str(NOT_EXCLUSIVE),
@@ -220,6 +226,7 @@ impl From<SendError> for io::Error {
     fn from(error: SendError) -> Self {
         let kind = match error {
             SendError::TimedOut => io::ErrorKind::TimedOut,
+            SendError::Interrupted => io::ErrorKind::Interrupted,
             SendError::TooLong { .. } | SendError::TooMany { .. } => io::ErrorKind::InvalidInput,
             SendError::BrokenPipe | SendError::Closed => io::ErrorKind::BrokenPipe,
             SendError::Failed(fault) => fault_kind(fault),
@@ -232,6 +239,7 @@ impl From<RecvError> for io::Error {
     fn from(error: RecvError) -> Self {
         let kind = match error {
             RecvError::TimedOut => io::ErrorKind::TimedOut,
+            RecvError::Interrupted => io::ErrorKind::Interrupted,
             RecvError::TooSmall { .. } => io::ErrorKind::InvalidInput,
             RecvError::Eof => io::ErrorKind::UnexpectedEof,
             RecvError::NotExclusive => io::ErrorKind::Unsupported,

@@ -42,6 +42,8 @@ pub(crate) struct MappedRing {
 // SAFETY: the parts point into the mapping that `attach` keeps, which may be used
 // from any thread.
 unsafe impl Send for MappedRing {}
+// SAFETY: as above; what is reached through a shared reference is atomic or never changes.
+unsafe impl Sync for MappedRing {}
 
 impl MappedRing {
     /// Returns the ring of index `ring`; `None` if the segment has fewer.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::element::Element;
 use crate::endpoint::PackedRecvEndpoint;
+use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
 use crate::error::{Corrupt, JoinError, RecvError, TryRecvError};
 use crate::guards::{Elements, load_element, load_elements};
@@ -201,6 +202,19 @@ impl<T: Element> Consumer<T> {
     fn peek_by(&mut self, max: usize, deadline: Deadline) -> Result<Elements<'_, T>, RecvError> {
         let span = self.endpoint.next_by(max.max(1), deadline)?;
         Ok(Elements::new(&mut self.endpoint, span))
+    }
+
+    /// Sets whether a wait that spins may look at the ring less often under load, by a few
+    /// microseconds, so that more elements come at once; see [`WaitMode`]. The default is
+    /// `true`. Without it each element is seen as soon as possible, and fewer come through.
+    pub fn set_backoff(&mut self, backoff: bool) {
+        self.endpoint.registration.backoff = backoff;
+    }
+
+    /// Returns an object that ends the waits of this handle from another thread or a signal
+    /// handler.
+    pub fn interrupter(&self) -> Interrupter {
+        self.endpoint.registration.interrupter()
     }
 
     /// How this consumer waits for elements. [`WaitMode::Adaptive`] unless set.

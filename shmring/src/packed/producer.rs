@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::element::Element;
 use crate::endpoint::PackedSendEndpoint;
+use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
 use crate::error::{JoinError, SendError, TrySendError};
 use crate::guards::{Space, store_element, store_elements, touch_element};
@@ -195,6 +196,19 @@ impl<T: Element> Producer<T> {
     fn reserve_by(&mut self, max: usize, deadline: Deadline) -> Result<Space<'_, T>, SendError> {
         let span = self.endpoint.reserve_place_by(max.min(1), max, deadline)?;
         Ok(Space::new(&mut self.endpoint, span))
+    }
+
+    /// Sets whether a wait for room that spins may last some microseconds longer, until an
+    /// eighth of the ring is free; see [`WaitMode`]. The default is `true`. Without it each
+    /// message is sent as soon as there is room for it, and fewer come through.
+    pub fn set_backoff(&mut self, backoff: bool) {
+        self.endpoint.registration.backoff = backoff;
+    }
+
+    /// Returns an object that ends the waits of this handle from another thread or a signal
+    /// handler.
+    pub fn interrupter(&self) -> Interrupter {
+        self.endpoint.registration.interrupter()
     }
 
     /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.

@@ -26,3 +26,11 @@ pub(crate) mod token;
 pub(crate) mod watch;
 
 pub use os_error::OsError;
+
+/// Runs what may make system calls, and leaves `errno` as it was: for signal handlers.
+pub(crate) fn keep_errno<R>(call: impl FnOnce() -> R) -> R {
+    let errno = nix::errno::Errno::last_raw();
+    let result = call();
+    nix::errno::Errno::set_raw(errno);
+    result
+}

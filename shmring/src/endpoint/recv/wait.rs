@@ -1,7 +1,7 @@
 //! Waiting for a message.
 
 use crate::endpoint::backoff::Progress;
-use crate::endpoint::park;
+use crate::endpoint::park::{self, WaitError};
 use crate::endpoint::recv::RecvEndpoint;
 use crate::error::{RecvError, TryRecvError};
 use crate::ring::Place;
@@ -27,7 +27,9 @@ impl RecvEndpoint {
         if self.registration.is_forked() || self.has_message() || !self.registration.spins() {
             return;
         }
-        park::pause(self.backoff.lag(self.progress(), clock::now_ns));
+        if self.registration.backoff {
+            park::pause(self.backoff.lag(self.progress(), clock::now_ns));
+        }
         if !park::spin(|| self.has_message()) {
             self.backoff.idle();
         }
@@ -69,7 +71,7 @@ impl RecvEndpoint {
         let has_message = || self.has_message();
         // Any commit moves the tail past head.
         let need = self.head().wrapping_add(1);
-        let in_time = match &self.stuck {
+        let waited = match &self.stuck {
             // Even at the end of the stream, the owner of the ticket decides.
             Some(stuck) => {
                 self.registration.wait_slice(need, stuck.due.min(deadline), deadline, has_message)
@@ -79,6 +81,9 @@ impl RecvEndpoint {
                 self.registration.wait(need, deadline, ready)
             }
         };
-        if in_time.map_err(RecvError::Failed)? { Ok(()) } else { Err(RecvError::TimedOut) }
+        if waited == Err(WaitError::Interrupted) {
+            self.flavor.hand_off(&self.registration);
+        }
+        Ok(waited?)
     }
 }

@@ -1,0 +1,107 @@
+//! Ending the wait of a blocking verb from outside.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use crate::memory::mapped_ring::MappedRing;
+use crate::ring::wake;
+use crate::sync::Ordering;
+use crate::sys::keep_errno;
+
+/// Ends the waits of one producer or consumer, from another thread or a signal handler.
+///
+/// [`interrupt`](Self::interrupt) makes the blocking verb that waits, or else the next one that
+/// has to wait, return `Interrupted`, once for any number of interrupts before. A verb that
+/// needs no wait does its work, and `try_` verbs never wait: the interrupt stays pending. Of a
+/// verb that was interrupted nothing is visible and nothing is taken. `io::Error` has it as
+/// [`ErrorKind::Interrupted`](std::io::ErrorKind::Interrupted), which the standard library's
+/// `write_all`, `read_exact` and `copy` retry.
+///
+/// An interrupter outlives its handle, after which it does nothing. It keeps the segment
+/// mapped and attached, as a [`Segment`](crate::Segment) does. In a fork child it does nothing.
+///
+/// ```
+/// use shmring::{Config, RecvError, Segment};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let segment = Segment::create_sealed("jobs", &Config::spsc())?;
+/// let _producer = segment.producer()?;
+/// let mut consumer = segment.consumer()?;
+/// let interrupter = consumer.interrupter();
+/// let stopper = std::thread::spawn(move || interrupter.interrupt());
+/// assert_eq!(consumer.recv(), Err(RecvError::Interrupted));
+/// # stopper.join().unwrap();
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Interrupter {
+    shared: Arc<Interruption>,
+}
+
+impl Interrupter {
+    pub(super) fn new(shared: &Arc<Interruption>) -> Self {
+        Self { shared: Arc::clone(shared) }
+    }
+
+    /// Interrupts the wait of the handle, or the next one. Async-signal-safe: it stores, makes
+    /// a futex call, and leaves `errno` as it was.
+    pub fn interrupt(&self) {
+        self.shared.interrupt();
+    }
+}
+
+impl fmt::Debug for Interrupter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interrupter").finish_non_exhaustive()
+    }
+}
+
+/// What a handle and its interrupters share, inside this process only: a peer that moves the
+/// park word ends a sleep, but cannot interrupt.
+#[derive(Debug)]
+pub(super) struct Interruption {
+    pending: AtomicBool,
+    /// Whether the handle was dropped, and its index may be another one's.
+    retired: AtomicBool,
+    mapped: MappedRing,
+    handle: usize,
+}
+
+impl Interruption {
+    pub(super) fn new(mapped: MappedRing, handle: usize) -> Arc<Self> {
+        let (pending, retired) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { pending, retired, mapped, handle })
+    }
+
+    fn interrupt(&self) {
+        // ORDERING: Relaxed. After a drop that is not seen here, whoever has the handle's
+        // index looks at the ring once for nothing.
+        if self.mapped.attach().mapping().is_forked() || self.retired.load(Ordering::Relaxed) {
+            return;
+        }
+        // ORDERING: Release, with the Acquire in take: what came before the interrupt is seen
+        // by whoever returns for it. See wake::poke for the sleep.
+        self.pending.store(true, Ordering::Release);
+        if let Some(handle) = self.mapped.handles().get(self.handle) {
+            keep_errno(|| wake::poke(handle));
+        }
+    }
+
+    /// Returns `true` if an interrupt is pending.
+    pub(super) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Relaxed)
+    }
+
+    /// Takes the pending interrupt. Returns `false` if there is none.
+    pub(super) fn take(&self) -> bool {
+        // ORDERING: Acquire, with the Release in interrupt.
+        self.is_pending() && self.pending.swap(false, Ordering::Acquire)
+    }
+
+    /// From now on interrupts do nothing.
+    pub(super) fn retire(&self) {
+        self.retired.store(true, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,238 @@
+//! Interrupters: what they end, once and in time, and what they leave alone.
+
+#![allow(unsafe_code)]
+
+mod common;
+
+use std::io;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use common::{LONG, MODES, Name, SHORT, watchdog};
+use shmring::{
+    Config, Consumer, Interrupter, Producer, RecvError, Segment, SendError, TryRecvError,
+    TrySendError, WaitMode,
+};
+
+/// Every kind of ring of messages, small enough to be filled.
+fn configs() -> [Config; 4] {
+    [
+        Config::spsc().capacity_bytes(4096),
+        Config::mpmc().slots(2),
+        Config::mpsc().slots(2),
+        Config::spmc().slots(2),
+    ]
+}
+
+fn ring(config: &Config) -> (Segment, Producer, Consumer) {
+    let segment = Segment::create_sealed("interrupts", config).unwrap();
+    let (tx, rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    (segment, tx, rx)
+}
+
+fn fill(tx: &mut Producer) {
+    while tx.try_send(&[7; 200]).is_ok() {}
+}
+
+/// Catches an interrupt that comes before the wait and is forgotten, one that is told twice,
+/// one that `try_` verbs use up, and one that stands before a message that is there.
+#[test]
+fn a_pending_interrupt_ends_the_next_wait_once() {
+    let _watchdog = watchdog("a_pending_interrupt_ends_the_next_wait_once");
+    for config in configs() {
+        for mode in MODES {
+            let (_segment, mut tx, mut rx) = ring(&config);
+            tx.set_wait_mode(mode);
+            rx.set_wait_mode(mode);
+            let (of_tx, of_rx) = (tx.interrupter(), rx.interrupter());
+            of_rx.interrupt();
+            of_rx.clone().interrupt();
+            assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+            tx.send(b"there").unwrap();
+            assert_eq!(rx.recv().unwrap(), b"there", "no wait");
+            assert_eq!(rx.recv(), Err(RecvError::Interrupted));
+            assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut), "told twice");
+            fill(&mut tx);
+            of_tx.interrupt();
+            assert_eq!(tx.try_send(&[7; 200]), Err(TrySendError::Full));
+            assert_eq!(tx.send(&[7; 200]), Err(SendError::Interrupted));
+            assert_eq!(tx.send_timeout(&[7; 200], SHORT), Err(SendError::TimedOut), "told twice");
+            assert_eq!(rx.recv().unwrap(), [7; 200], "an interrupt took or sent something");
+        }
+    }
+}
+
+/// Catches an interrupt that no wait returns for, wherever it falls. That one between a wait's
+/// last look and its sleep does not last until the next slice is for the models to show.
+#[test]
+fn no_interrupt_is_lost() {
+    let _watchdog = watchdog("no_interrupt_is_lost");
+    for config in configs() {
+        for mode in MODES {
+            let (_segment, _tx, mut rx) = ring(&config);
+            rx.set_wait_mode(mode);
+            let interrupter = rx.interrupter();
+            let (rounds, turn) =
+                (if mode == WaitMode::Spin { 50 } else { 300 }, AtomicBool::new(false));
+            thread::scope(|scope| {
+                scope.spawn(|| {
+                    for round in 0..rounds {
+                        while !turn.swap(false, Ordering::AcqRel) {
+                            thread::yield_now();
+                        }
+                        (0..round % 64 * 40).for_each(|_| std::hint::spin_loop());
+                        interrupter.interrupt();
+                    }
+                });
+                for _ in 0..rounds {
+                    turn.store(true, Ordering::Release);
+                    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Interrupted), "{mode:?}");
+                }
+            });
+        }
+    }
+}
+
+/// Catches an interrupt that only the slice of a sleep ends: 100 ms, where a wake takes well
+/// under one.
+#[test]
+fn a_sleeper_is_interrupted_at_once() {
+    let _watchdog = watchdog("a_sleeper_is_interrupted_at_once");
+    let (_segment, _tx, mut rx) = ring(&Config::mpmc().slots(2));
+    rx.set_wait_mode(WaitMode::Block);
+    let interrupter = rx.interrupter();
+    let fastest = (0..10).map(|_| {
+        thread::scope(|scope| {
+            let stopper = scope.spawn(|| {
+                // Behind several looks for the dead, so that the slice has grown.
+                thread::sleep(Duration::from_millis(230));
+                let start = Instant::now();
+                interrupter.interrupt();
+                start
+            });
+            assert_eq!(rx.recv(), Err(RecvError::Interrupted));
+            let end = Instant::now();
+            end.saturating_duration_since(stopper.join().unwrap())
+        })
+    });
+    let fastest = fastest.min().unwrap();
+    assert!(fastest < Duration::from_millis(10), "{fastest:?}");
+}
+
+static OF_HANDLER: OnceLock<Interrupter> = OnceLock::new();
+
+extern "C" fn interrupt(_: libc::c_int) {
+    if let Some(interrupter) = OF_HANDLER.get() {
+        interrupter.interrupt();
+    }
+}
+
+/// Catches an interrupt by a signal handler, on the very thread that waits, that is lost or
+/// changes `errno`.
+#[test]
+fn a_signal_handler_interrupts_its_own_thread() {
+    let _watchdog = watchdog("a_signal_handler_interrupts_its_own_thread");
+    let (_segment, _tx, mut rx) = ring(&Config::mpmc().slots(2));
+    OF_HANDLER.set(rx.interrupter()).unwrap();
+    // SAFETY: the handler does what is safe in one, as is shown here.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = interrupt as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
+    }
+    // SAFETY: no conditions.
+    let waiting = unsafe { libc::pthread_self() };
+    for mode in MODES {
+        rx.set_wait_mode(mode);
+        for pause in 0..100_u32 {
+            thread::scope(|scope| {
+                scope.spawn(move || {
+                    (0..pause * 50).for_each(|_| std::hint::spin_loop());
+                    // SAFETY: the thread lives as long as the scope.
+                    assert_eq!(unsafe { libc::pthread_kill(waiting, libc::SIGUSR1) }, 0);
+                });
+                assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Interrupted), "{mode:?} {pause}");
+            });
+        }
+    }
+    // SAFETY: errno is the thread's own, and raise runs the handler before it returns.
+    unsafe {
+        *libc::__errno_location() = 77;
+        libc::raise(libc::SIGUSR1);
+        assert_eq!(*libc::__errno_location(), 77);
+    }
+}
+
+/// Catches an interrupter that touches what is gone, or the successor of its handle.
+#[test]
+fn an_interrupter_outlives_its_handle() {
+    let _watchdog = watchdog("an_interrupter_outlives_its_handle");
+    let name = Name::new();
+    let (segment, tx, rx) = name.pair_of(&Config::mpmc().slots(2));
+    let (of_tx, of_rx) = (tx.interrupter(), rx.interrupter());
+    drop(rx);
+    let mut successor = segment.consumer().unwrap();
+    of_rx.interrupt();
+    assert_eq!(successor.recv_timeout(SHORT), Err(RecvError::TimedOut));
+    drop((segment, tx, successor));
+    of_rx.interrupt();
+    of_tx.interrupt();
+}
+
+/// Catches a fork child that interrupts its parent, or touches memory that it lacks.
+#[test]
+fn a_fork_child_interrupts_nobody() {
+    let _watchdog = watchdog("a_fork_child_interrupts_nobody");
+    let (_segment, _tx, mut rx) = ring(&Config::spsc().capacity_bytes(4096));
+    let interrupter = rx.interrupter();
+    // SAFETY: the child calls nothing that a fork of several threads forbids.
+    unsafe {
+        match libc::fork() {
+            0 => {
+                interrupter.interrupt();
+                libc::_exit(0);
+            }
+            child => {
+                let mut status = 0;
+                assert_eq!(libc::waitpid(child, &raw mut status, 0), child);
+                assert_eq!(status, 0);
+            }
+        }
+    }
+    assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
+    interrupter.interrupt();
+    assert_eq!(rx.recv(), Err(RecvError::Interrupted));
+}
+
+/// Catches a handle of values that has no interrupter, and an error that `io` does not know.
+#[test]
+fn typed_and_packed_handles_are_interrupted() {
+    let _watchdog = watchdog("typed_and_packed_handles_are_interrupted");
+    let packed = Segment::create_sealed("interrupts", &Config::packed::<u64>().slots(2)).unwrap();
+    let mut tx = packed.packed_producer::<u64>().unwrap();
+    let mut rx = packed.packed_consumer::<u64>().unwrap();
+    for mode in MODES {
+        tx.set_wait_mode(mode);
+        rx.set_wait_mode(mode);
+        rx.interrupter().interrupt();
+        assert_eq!(rx.recv(), Err(RecvError::Interrupted));
+        while tx.try_send(&1).is_ok() {}
+        tx.interrupter().interrupt();
+        assert_eq!(tx.send(&1), Err(SendError::Interrupted));
+        while rx.try_recv().is_ok() {}
+    }
+    let config = Config::mpmc().slots(2).slot_bytes(16).element::<u64>();
+    let typed = Segment::create_sealed("interrupts", &config).unwrap();
+    let mut tx = typed.typed_producer::<u64>().unwrap();
+    let mut rx = typed.typed_consumer::<u64>().unwrap();
+    rx.interrupter().interrupt();
+    assert_eq!(rx.recv(), Err(RecvError::Interrupted));
+    while tx.try_send(&1).is_ok() {}
+    tx.interrupter().interrupt();
+    assert_eq!(tx.send(&1), Err(SendError::Interrupted));
+    let kinds = [io::Error::from(RecvError::Interrupted), SendError::Interrupted.into()];
+    assert!(kinds.iter().all(|error| error.kind() == io::ErrorKind::Interrupted));
+}
