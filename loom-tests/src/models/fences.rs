@@ -156,7 +156,8 @@ fn dead_waker(kill_at: u64, fences: WakeFences) {
 /// left and is not handed off.
 pub(super) fn one_gives_up(hands_off: bool, fences: WakeFences) {
     let world = World::with_fences(MPMC, 2, 0, fences);
-    let (mut receiver, leaving) = (world.receiver(0), world.receiver(1));
+    // A waker finds the lower handle first.
+    let (leaving, mut receiver) = (world.receiver(0), world.receiver(1));
     let mut sender = world.sender(2);
     let other = spawn(move || {
         let armed = leaving.arm();
@@ -341,13 +342,13 @@ models! {
     DEAD_SLEEPER_BOTH: dead_sleeper_both_bound_1, bound 1, at least 28000, kills dead_sleeper_both;
     DEAD_SLEEPER_SLEEPERS: dead_sleeper_sleepers_bound_1, bound 1, at least 16000, kills dead_sleeper_sleepers;
     DEAD_WAKER_BOTH: dead_waker_both_bound_1, bound 1, at least 340, kills dead_waker_both;
-    GIVES_UP_BOTH: gives_up_both_bound_2, bound 2, at least 1, runs gives_up_both;
-    GIVES_UP_SLEEPERS: gives_up_sleepers_bound_2, bound 2, at least 1, runs gives_up_sleepers;
-    NEVER_PARKS_BOTH: never_parks_both_bound_2, bound 2, at least 1, runs never_parks_both;
-    NEVER_PARKS_SLEEPERS: never_parks_sleepers_bound_2, bound 2, at least 1, runs never_parks_sleepers;
-    POKED_BOTH: poked_both_unbounded, bound none, at least 1, runs poked_both;
-    POKED_SLEEPERS: poked_sleepers_bound_3, bound 3, at least 1, runs poked_sleepers;
-    STEPS_BOTH: steps_both_bound_3, bound 3, at least 1, runs steps_both;
-    STEPS_SLEEPERS: steps_sleepers_bound_3, bound 3, at least 1, runs steps_sleepers;
+    GIVES_UP_BOTH: gives_up_both_bound_2, bound 2, at least 10000, runs gives_up_both;
+    GIVES_UP_SLEEPERS: gives_up_sleepers_bound_2, bound 2, at least 25000, runs gives_up_sleepers;
+    NEVER_PARKS_BOTH: never_parks_both_bound_2, bound 2, at least 3200, runs never_parks_both;
+    NEVER_PARKS_SLEEPERS: never_parks_sleepers_bound_2, bound 2, at least 10000, runs never_parks_sleepers;
+    POKED_BOTH: poked_both_unbounded, bound none, at least 2800, runs poked_both;
+    POKED_SLEEPERS: poked_sleepers_bound_3, bound 3, at least 1000, runs poked_sleepers;
+    STEPS_BOTH: steps_both_bound_3, bound 3, at least 1100, runs steps_both;
+    STEPS_SLEEPERS: steps_sleepers_bound_3, bound 3, at least 8800, runs steps_sleepers;
     DEAD_WAKER_SLEEPERS: dead_waker_sleepers_bound_1, bound 1, at least 680, kills dead_waker_sleepers;
 }

@@ -12,8 +12,6 @@ loom::thread_local! {
     /// How many operations this thread has left to live; `None` for ever. loom
     /// makes it anew for each thread of each execution, so nothing leaks.
     static LIFE: Cell<Option<u64>> = Cell::new(None);
-    /// Whether this thread was killed and is unwinding.
-    static DEAD: Cell<bool> = Cell::new(false);
 }
 
 std::thread_local! {
@@ -31,7 +29,6 @@ pub(crate) fn tick() {
     if dies {
         DEATHS.set(DEATHS.get() + 1);
         super::trace::event(None, "killed");
-        DEAD.with(|dead| dead.set(true));
         resume_unwind(Box::new(Death));
     }
 }
@@ -45,7 +42,6 @@ pub(crate) fn killed_at<T>(kill_at: u64, life: impl FnOnce() -> T) -> Option<T> 
     LIFE.with(|left| left.set(Some(kill_at)));
     let end = catch_unwind(AssertUnwindSafe(life));
     LIFE.with(|left| left.set(None));
-    DEAD.with(|dead| dead.set(false));
     match end {
         Ok(value) => Some(value),
         Err(cause) if cause.is::<Death>() => None,
@@ -53,10 +49,10 @@ pub(crate) fn killed_at<T>(kill_at: u64, life: impl FnOnce() -> T) -> Option<T> 
     }
 }
 
-/// Returns `true` while the calling thread unwinds because it was killed: a killed process
-/// runs no drop, so what a drop does must have no effect.
+/// Returns `true` while the calling thread unwinds. A killed process runs no drop, so what a
+/// drop does must have no effect; and when a model has failed, loom must not be called.
 pub(crate) fn is_dead() -> bool {
-    DEAD.with(Cell::get)
+    std::thread::panicking()
 }
 
 /// Starts to count deaths on this OS thread, on which loom runs all of a model.
