@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::wake;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU32, Ordering};
 use crate::sys::keep_errno;
 
 /// Ends the waits of one producer or consumer, from another thread or a signal handler.
@@ -62,28 +61,29 @@ impl fmt::Debug for Interrupter {
 /// park word ends a sleep, but cannot interrupt.
 #[derive(Debug)]
 pub(super) struct Interruption {
-    pending: AtomicBool,
-    /// Whether the handle was dropped, and its index may be another one's.
-    retired: AtomicBool,
+    /// 1 if an interrupt is pending.
+    pending: AtomicU32,
+    /// 1 if the handle was dropped, and its index may be another one's.
+    retired: AtomicU32,
     mapped: MappedRing,
     handle: usize,
 }
 
 impl Interruption {
     pub(super) fn new(mapped: MappedRing, handle: usize) -> Arc<Self> {
-        let (pending, retired) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (pending, retired) = (AtomicU32::new(0), AtomicU32::new(0));
         Arc::new(Self { pending, retired, mapped, handle })
     }
 
     fn interrupt(&self) {
         // ORDERING: Relaxed. After a drop that is not seen here, whoever has the handle's
         // index looks at the ring once for nothing.
-        if self.mapped.attach().mapping().is_forked() || self.retired.load(Ordering::Relaxed) {
+        if self.mapped.attach().mapping().is_forked() || self.retired.load(Ordering::Relaxed) != 0 {
             return;
         }
         // ORDERING: Release, with the Acquire in take: what came before the interrupt is seen
         // by whoever returns for it. See wake::poke for the sleep.
-        self.pending.store(true, Ordering::Release);
+        self.pending.store(1, Ordering::Release);
         if let Some(handle) = self.mapped.handles().get(self.handle) {
             keep_errno(|| wake::poke(handle));
         }
@@ -91,17 +91,17 @@ impl Interruption {
 
     /// Returns `true` if an interrupt is pending.
     pub(super) fn is_pending(&self) -> bool {
-        self.pending.load(Ordering::Relaxed)
+        self.pending.load(Ordering::Relaxed) != 0
     }
 
     /// Takes the pending interrupt. Returns `false` if there is none.
     pub(super) fn take(&self) -> bool {
         // ORDERING: Acquire, with the Release in interrupt.
-        self.is_pending() && self.pending.swap(false, Ordering::Acquire)
+        self.is_pending() && self.pending.swap(0, Ordering::Acquire) != 0
     }
 
     /// From now on interrupts do nothing.
     pub(super) fn retire(&self) {
-        self.retired.store(true, Ordering::Relaxed);
+        self.retired.store(1, Ordering::Relaxed);
     }
 }
