@@ -5,9 +5,9 @@ use crate::endpoint::registration::Registration;
 use crate::error::{Fault, JoinError};
 use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
+use crate::memory::payload::Payload;
 use crate::ring::slot::Look;
 use crate::ring::{Corrupt, Place, record, slot};
-use crate::sync::AtomicU64;
 
 /// What a consumer keeps of its ring.
 #[derive(Debug)]
@@ -43,7 +43,7 @@ impl RecvFlavor {
     pub(in crate::endpoint) fn take_fast(
         &mut self,
         registration: &Registration,
-        copy: impl FnOnce(Place, &[AtomicU64]) -> bool,
+        copy: impl FnOnce(Place, Payload<'_>) -> bool,
     ) -> Option<u64> {
         let mapped = &registration.mapped;
         match self {
