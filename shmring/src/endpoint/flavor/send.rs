@@ -1,5 +1,11 @@
 //! What a producer does, for each kind of ring of messages.
 
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "of the caller's messages, whose lengths are real"
+)]
+
 use crate::endpoint::registration::Registration;
 use crate::error::{Fault, JoinError, TrySendError};
 use crate::format::Shape;
