@@ -9,7 +9,7 @@ use std::{env, thread, time::Duration};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use shmring::{Config, RecvError, Segment, SendError};
+use shmring::{Config, RecvTimeoutError, Segment, SendTimeoutError};
 
 const CYCLE: Duration = Duration::from_millis(5);
 
@@ -33,8 +33,8 @@ fn control(name: &str) -> Result<(), Box<dyn Error>> {
     while !stop.load(Ordering::Relaxed) {
         match consumer.recv_timeout(CYCLE) {
             Ok(_) => samples += 1,
-            Err(RecvError::TimedOut) => late += 1,
-            Err(RecvError::Eof) => break, // The sensor has left, or died.
+            Err(RecvTimeoutError::TimedOut) => late += 1,
+            Err(RecvTimeoutError::Eof) => break, // The sensor has left, or died.
             Err(error) => return Err(error.into()),
         }
     }
@@ -73,7 +73,7 @@ fn sense(name: &str) -> Result<(), Box<dyn Error>> {
     };
     drop(producer);
     assert!(controller.wait()?.success());
-    assert_eq!((end, segment.status()?.ring().messages_received), (SendError::Closed, sent));
+    assert_eq!((end, segment.status()?.ring().messages_received), (SendTimeoutError::Closed, sent));
     println!("{sent} samples sent, all received; then: {end}");
     Ok(())
 }

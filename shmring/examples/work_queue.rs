@@ -9,8 +9,7 @@ use std::process::{Command, id};
 use std::{collections::BTreeSet, env, error::Error, time::Duration};
 
 use nix::sys::signal::{Signal, raise};
-use shmring::observe::Pending;
-use shmring::{Config, Observer, RecvError, Segment};
+use shmring::{Config, Observer, RecvTimeoutError, Segment, observe::Pending};
 
 const JOBS: u64 = 200;
 type Job = u64;
@@ -59,7 +58,7 @@ fn supervise(jobs: &str, results: &str) -> Result<(), Box<dyn Error>> {
         loop {
             match acknowledged.recv_timeout(Duration::from_millis(5)) {
                 Ok([job, result]) if result == job * job => drop(open.remove(&job)),
-                Err(RecvError::TimedOut | RecvError::Eof) => break,
+                Err(RecvTimeoutError::TimedOut | RecvTimeoutError::Eof) => break,
                 wrong => return Err(format!("{wrong:?}").into()),
             }
         }

@@ -1,15 +1,17 @@
 //! The receiving side.
 
+mod waiting;
+
 use std::cell::Cell;
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::endpoint::RecvEndpoint;
 use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
-use crate::error::{JoinError, RecvError, TryRecvError};
+use crate::error::{JoinError, RecvError, RecvIntoError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Lookahead, Message, Peek, Scratch};
-use crate::iter::until_end;
+use crate::iter::Iter;
 use crate::memory::copy;
 use crate::memory::payload::Payload;
 use crate::ring::Place;
@@ -26,15 +28,18 @@ const MAX_SHARED_BATCH: usize = 256;
 /// share by one of them, and each sees the messages of one producer in their order.
 /// Receiving a message happens after everything that its producer did before sending it.
 ///
-/// Verbs that begin with `try_` return at once; `_timeout` ones wait for a message up to a
-/// timeout, the others as long as it takes. None makes a system call unless it has to sleep,
-/// or a producer sleeps that it wakes. The `try_` ones do not look for the dead: poll beside a
-/// [`Monitor`](crate::Monitor), or call a `_timeout` one now and then.
+/// Verbs that begin with `try_` return at once. `_timeout` and `_deadline` verbs block while no
+/// message is there, for so long at most; the others block as long as it takes, and so return no
+/// `TimedOut`. A verb that returns an error has taken nothing. None makes a system call unless it
+/// sleeps, or wakes a producer. The `try_` verbs do not look for dead producers: run a
+/// [`Monitor`](crate::Monitor), or call a `_timeout` verb now and then.
 ///
-/// The stream ends when the ring is empty and was closed, or its last producer has gone.
-/// A consumer that was told so is told again until another producer joins; a consumer
-/// that joins after the end was told waits for another producer, as one that joins
-/// before the first does.
+/// A blocked verb cannot be cancelled from outside but by a [close](Segment::close).
+///
+/// The stream ends when the ring is empty and was closed, or its last producer has gone. Verbs
+/// return `Eof` then, each time until another producer joins, unless
+/// [`set_eof`](Self::set_eof) says that the consumer waits for it. A consumer that joins after
+/// another one got `Eof` waits for the next producer, as one that joins before the first does.
 ///
 /// Dropping the consumer leaves the messages that it did not receive to the others or
 /// to the next one; producers get a broken pipe when the last one has gone, until there
@@ -85,7 +90,7 @@ impl Consumer {
         Ok(Peek::new(&mut self.endpoint, place))
     }
 
-    /// Looks at the next message in place; waits for one as long as it takes.
+    /// Looks at the next message in place. Blocks while none is there.
     ///
     /// ```
     /// use shmring::{Config, Segment};
@@ -112,21 +117,20 @@ impl Consumer {
     /// See [`RecvError`] and [`try_peek`](Self::try_peek).
     #[inline]
     pub fn peek(&mut self) -> Result<Peek<'_>, RecvError> {
-        self.peek_by(Deadline::NEVER)
+        if !self.endpoint.is_exclusive() {
+            return Err(RecvError::NotExclusive);
+        }
+        let place = endless(|| self.endpoint.next_by(Deadline::NEVER))?;
+        Ok(Peek::new(&mut self.endpoint, place))
     }
 
-    /// Looks at the next message in place; waits for one up to `timeout`.
+    /// Looks at the next message in place. Blocks while none is there, for at most `timeout`.
     ///
     /// # Errors
-    /// See [`RecvError`] and [`try_peek`](Self::try_peek).
-    pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Peek<'_>, RecvError> {
-        self.peek_by(Deadline::after(timeout))
-    }
-
-    #[inline]
-    fn peek_by(&mut self, deadline: Deadline) -> Result<Peek<'_>, RecvError> {
+    /// See [`RecvTimeoutError`] and [`try_peek`](Self::try_peek).
+    pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Peek<'_>, RecvTimeoutError> {
         self.endpoint.check_exclusive()?;
-        let place = self.endpoint.next_by(deadline)?;
+        let place = self.endpoint.next_by(Deadline::after(timeout))?;
         Ok(Peek::new(&mut self.endpoint, place))
     }
 
@@ -134,19 +138,23 @@ impl Consumer {
     /// in bytes.
     ///
     /// # Errors
-    /// See [`TryRecvError`]. A message that is longer than the buffer stays.
+    /// See [`RecvIntoError`] and [`TryRecvError`]. A message that is longer than the buffer
+    /// stays.
     #[inline(always)]
-    pub fn try_recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+    pub fn try_recv_into(
+        &mut self,
+        buffer: &mut [u8],
+    ) -> Result<usize, RecvIntoError<TryRecvError>> {
         take_into(&mut self.endpoint, buffer)
     }
 
-    /// Receives the next message into `buffer`; returns its length in bytes. Waits
-    /// for one as long as it takes.
+    /// Receives the next message into `buffer`; returns its length in bytes. Blocks while none is
+    /// there.
     ///
     /// # Errors
-    /// See [`RecvError`]. A message that is longer than the buffer stays.
+    /// See [`RecvIntoError`] and [`RecvError`]. A message that is longer than the buffer stays.
     #[inline(always)]
-    pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
+    pub fn recv_into(&mut self, buffer: &mut [u8]) -> Result<usize, RecvIntoError> {
         // Most often a message is there, or the rest need not be looked at.
         if let Some(len) = take_into_fast(&mut self.endpoint, buffer) {
             return Ok(len);
@@ -155,21 +163,90 @@ impl Consumer {
     }
 
     #[inline(never)]
-    fn recv_into_slow(&mut self, buffer: &mut [u8]) -> Result<usize, RecvError> {
-        self.endpoint.retry_by(Deadline::NEVER, |endpoint| take_into(endpoint, buffer))
+    fn recv_into_slow(&mut self, buffer: &mut [u8]) -> Result<usize, RecvIntoError> {
+        let taken = endless(|| self.recv_into_by(buffer, Deadline::NEVER))?;
+        taken.map_err(TooSmall::error)
     }
 
-    /// Receives the next message into `buffer`; returns its length in bytes. Waits
-    /// for one up to `timeout`.
+    /// Receives the next message into `buffer` if it fits. The inner result is of a message
+    /// that was there.
+    #[inline(always)]
+    fn recv_into_by(
+        &mut self,
+        buffer: &mut [u8],
+        deadline: Deadline,
+    ) -> Result<Result<usize, TooSmall>, RecvTimeoutError> {
+        self.endpoint.retry_by(deadline, |endpoint| match take_into(endpoint, buffer) {
+            Ok(len) => Ok(Ok(len)),
+            Err(RecvIntoError::TooSmall { len }) => Ok(Err(TooSmall { len })),
+            Err(RecvIntoError::Recv(error)) => Err(error),
+        })
+    }
+
+    /// Receives the next message into `buffer`; returns its length in bytes. Blocks while none is
+    /// there, for at most `timeout`.
     ///
     /// # Errors
-    /// See [`RecvError`]. A message that is longer than the buffer stays.
+    /// See [`RecvIntoError`] and [`RecvTimeoutError`]. A message that is longer than the buffer
+    /// stays.
     pub fn recv_into_timeout(
         &mut self,
         buffer: &mut [u8],
         timeout: Duration,
-    ) -> Result<usize, RecvError> {
-        self.endpoint.retry_by(Deadline::after(timeout), |endpoint| take_into(endpoint, buffer))
+    ) -> Result<usize, RecvIntoError<RecvTimeoutError>> {
+        let taken = self.recv_into_by(buffer, Deadline::after(timeout))?;
+        taken.map_err(TooSmall::error)
+    }
+
+    /// Receives the next message into `message`, in place of what it holds, if one is there;
+    /// returns its length in bytes. Grows the vector if it has to, and so allocates nothing once
+    /// it has held the longest message.
+    ///
+    /// # Errors
+    /// See [`TryRecvError`]. The vector is empty then.
+    pub fn try_recv_into_vec(&mut self, message: &mut Vec<u8>) -> Result<usize, TryRecvError> {
+        message.clear();
+        take_copy(&mut self.endpoint, message).inspect_err(|_| message.clear())?;
+        Ok(message.len())
+    }
+
+    /// As [`try_recv_into_vec`](Self::try_recv_into_vec), but blocks while no message is there.
+    ///
+    /// ```
+    /// use shmring::{Config, RecvError, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("lines", &Config::spsc())?;
+    /// let mut consumer = segment.consumer()?;
+    /// segment.producer()?.send_batch(&["one", "three"])?;
+    ///
+    /// let mut message = Vec::new();
+    /// let mut lengths = Vec::new();
+    /// while consumer.recv_into_vec(&mut message) != Err(RecvError::Eof) {
+    ///     lengths.push(message.len());
+    /// }
+    /// assert_eq!(lengths, [3, 5]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`RecvError`]. The vector is empty then.
+    pub fn recv_into_vec(&mut self, message: &mut Vec<u8>) -> Result<usize, RecvError> {
+        endless(|| self.recv_into_vec_by(message, Deadline::NEVER))
+    }
+
+    /// As [`try_recv_into_vec`](Self::try_recv_into_vec), but blocks while no message is there,
+    /// for at most `timeout`.
+    ///
+    /// # Errors
+    /// See [`RecvTimeoutError`]. The vector is empty then.
+    pub fn recv_into_vec_timeout(
+        &mut self,
+        message: &mut Vec<u8>,
+        timeout: Duration,
+    ) -> Result<usize, RecvTimeoutError> {
+        self.recv_into_vec_by(message, Deadline::after(timeout))
     }
 
     /// Receives a copy of the next message, if one is there.
@@ -182,13 +259,13 @@ impl Consumer {
         Ok(message)
     }
 
-    /// Receives a copy of the next message; waits for one as long as it takes. It allocates;
+    /// Receives a copy of the next message. Blocks while none is there. Allocates;
     /// [`recv_into`](Self::recv_into) does not.
     ///
     /// ```
     /// use std::time::Duration;
     ///
-    /// use shmring::{Config, RecvError, Segment};
+    /// use shmring::{Config, RecvError, RecvTimeoutError, Segment};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let segment = Segment::create_sealed("prices", &Config::spsc())?;
@@ -197,7 +274,8 @@ impl Consumer {
     ///
     /// producer.send(b"EURUSD 1.0842")?;
     /// assert_eq!(consumer.recv()?, b"EURUSD 1.0842");
-    /// assert_eq!(consumer.recv_timeout(Duration::from_millis(1)), Err(RecvError::TimedOut));
+    /// let timed = consumer.recv_timeout(Duration::from_millis(1));
+    /// assert_eq!(timed, Err(RecvTimeoutError::TimedOut));
     /// drop(producer);
     /// assert_eq!(consumer.recv(), Err(RecvError::Eof));
     /// # Ok(())
@@ -207,25 +285,35 @@ impl Consumer {
     /// # Errors
     /// See [`RecvError`].
     pub fn recv(&mut self) -> Result<Vec<u8>, RecvError> {
-        self.recv_by(Deadline::NEVER)
+        endless(|| self.recv_by(Deadline::NEVER))
     }
 
-    /// Receives a copy of the next message; waits for one up to `timeout`.
+    /// Receives a copy of the next message. Blocks while none is there, for at most `timeout`.
     ///
     /// # Errors
-    /// See [`RecvError`].
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvError> {
+    /// See [`RecvTimeoutError`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Vec<u8>, RecvTimeoutError> {
         self.recv_by(Deadline::after(timeout))
     }
 
-    fn recv_by(&mut self, deadline: Deadline) -> Result<Vec<u8>, RecvError> {
+    /// Receives a copy of the next message. Blocks while none is there, until `deadline` at
+    /// most; one that has passed allows one attempt.
+    ///
+    /// # Errors
+    /// See [`RecvTimeoutError`].
+    pub fn recv_deadline(&mut self, deadline: Instant) -> Result<Vec<u8>, RecvTimeoutError> {
+        self.recv_by(Deadline::at(deadline))
+    }
+
+    fn recv_by(&mut self, deadline: Deadline) -> Result<Vec<u8>, RecvTimeoutError> {
         let mut message = Vec::new();
-        self.recv_to_by(&mut message, deadline)?;
+        self.recv_into_vec_by(&mut message, deadline)?;
         Ok(message)
     }
 
-    /// Copies of all messages up to the end of the stream, for a `for` loop: each step is a
-    /// [`recv`](Self::recv). An error other than the end is the last item.
+    /// Returns an iterator over copies of all messages up to the end of the stream. Each step is
+    /// a [`recv`](Self::recv). An error other than the end is the last item. `for message in
+    /// &mut consumer` does the same.
     ///
     /// ```
     /// use shmring::{Config, Segment};
@@ -243,17 +331,21 @@ impl Consumer {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn iter(&mut self) -> impl Iterator<Item = Result<Vec<u8>, RecvError>> {
-        until_end(|| self.recv())
+    pub fn iter(&mut self) -> Iter<'_> {
+        Iter::new(self)
     }
 
-    /// Receives a copy of the next message in place of what `message` holds.
-    pub(crate) fn recv_to_by(
+    /// Receives a copy of the next message in place of what `message` holds; returns its length.
+    pub(crate) fn recv_into_vec_by(
         &mut self,
         message: &mut Vec<u8>,
         deadline: Deadline,
-    ) -> Result<(), RecvError> {
-        self.endpoint.retry_by(deadline, |endpoint| take_copy(endpoint, message))
+    ) -> Result<usize, RecvTimeoutError> {
+        message.clear();
+        self.endpoint
+            .retry_by(deadline, |endpoint| take_copy(endpoint, message))
+            .inspect_err(|_| message.clear())?;
+        Ok(message.len())
     }
 
     /// Receives up to `max` messages at once and shows them to `visit`, in order; returns
@@ -274,7 +366,7 @@ impl Consumer {
         take_batch(&mut self.endpoint, &mut self.scratch, max, &mut visit)
     }
 
-    /// As [`try_recv_batch`](Self::try_recv_batch), but waits for the first message.
+    /// As [`try_recv_batch`](Self::try_recv_batch), but blocks while no message is there.
     ///
     /// ```
     /// use shmring::{Config, Segment};
@@ -302,21 +394,22 @@ impl Consumer {
         max: usize,
         visit: impl FnMut(&Message<'_>),
     ) -> Result<usize, RecvError> {
-        self.recv_batch_by(max, Deadline::NEVER, visit)
+        let mut visit = visit;
+        endless(|| self.recv_batch_by(max, Deadline::NEVER, &mut visit))
     }
 
-    /// As [`try_recv_batch`](Self::try_recv_batch), but waits for the first message
-    /// up to `timeout`.
+    /// As [`try_recv_batch`](Self::try_recv_batch), but blocks while no message is there, for at
+    /// most `timeout`.
     ///
     /// # Errors
-    /// See [`RecvError`].
+    /// See [`RecvTimeoutError`].
     pub fn recv_batch_timeout(
         &mut self,
         max: usize,
         timeout: Duration,
-        visit: impl FnMut(&Message<'_>),
-    ) -> Result<usize, RecvError> {
-        self.recv_batch_by(max, Deadline::after(timeout), visit)
+        mut visit: impl FnMut(&Message<'_>),
+    ) -> Result<usize, RecvTimeoutError> {
+        self.recv_batch_by(max, Deadline::after(timeout), &mut visit)
     }
 
     #[inline]
@@ -324,10 +417,10 @@ impl Consumer {
         &mut self,
         max: usize,
         deadline: Deadline,
-        mut visit: impl FnMut(&Message<'_>),
-    ) -> Result<usize, RecvError> {
+        visit: &mut impl FnMut(&Message<'_>),
+    ) -> Result<usize, RecvTimeoutError> {
         let Self { endpoint, scratch, .. } = self;
-        endpoint.retry_by(deadline, |endpoint| take_batch(endpoint, scratch, max, &mut visit))
+        endpoint.retry_by(deadline, |endpoint| take_batch(endpoint, scratch, max, visit))
     }
 
     /// Looks at messages in place, one after the other, before any of them is
@@ -378,7 +471,33 @@ impl Consumer {
         self.endpoint.registration.interrupter()
     }
 
-    /// How this consumer waits for messages. [`WaitMode::Adaptive`] unless set.
+    /// Returns how many bytes of messages and their overhead the ring holds, or all slots
+    /// together.
+    pub fn capacity_bytes(&self) -> u64 {
+        self.endpoint.registration.mapped.shape().capacity_bytes()
+    }
+
+    /// Returns how many messages are in the ring. A slot ring counts those that a producer has
+    /// begun and not finished; a record ring is walked, a step for each message.
+    ///
+    /// Of an exclusive consumer the number can only rise until it receives: in a record ring at
+    /// least as many can be received without a wait.
+    pub fn len(&self) -> usize {
+        self.endpoint.messages() as usize
+    }
+
+    /// Returns `true` if no message can be received now. Once it is `false` for an exclusive
+    /// consumer, it stays so until that consumer receives.
+    pub fn is_empty(&self) -> bool {
+        self.endpoint.registration.check().is_err() || !self.endpoint.has_message()
+    }
+
+    /// Returns how this consumer waits for messages.
+    pub fn wait_mode(&self) -> WaitMode {
+        self.endpoint.registration.mode
+    }
+
+    /// Sets how this consumer waits for messages. [`WaitMode::Adaptive`] unless set.
     pub fn set_wait_mode(&mut self, mode: WaitMode) {
         self.endpoint.registration.mode = mode;
     }
@@ -395,8 +514,22 @@ impl Consumer {
     }
 }
 
+/// A message that is longer than the buffer for it.
+struct TooSmall {
+    len: usize,
+}
+
+impl TooSmall {
+    fn error<E>(self) -> RecvIntoError<E> {
+        RecvIntoError::TooSmall { len: self.len }
+    }
+}
+
 #[inline(always)]
-fn take_into(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+fn take_into(
+    endpoint: &mut RecvEndpoint,
+    buffer: &mut [u8],
+) -> Result<usize, RecvIntoError<TryRecvError>> {
     match take_into_fast(endpoint, buffer) {
         Some(len) => Ok(len),
         None => take_into_slow(endpoint, buffer),
@@ -435,12 +568,15 @@ fn fit_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Option<usize> {
 
 #[cold]
 #[inline(never)]
-fn take_into_slow(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Result<usize, TryRecvError> {
+fn take_into_slow(
+    endpoint: &mut RecvEndpoint,
+    buffer: &mut [u8],
+) -> Result<usize, RecvIntoError<TryRecvError>> {
     let mut len = 0;
-    endpoint.try_take(1, |_, place, words| {
+    endpoint.try_take_or(1, |_, place, words| {
         len = place.len() as usize;
         let Some(buffer) = buffer.get_mut(..len) else {
-            return Err(TryRecvError::TooSmall { len });
+            return Err(RecvIntoError::TooSmall { len });
         };
         copy::load(words, buffer);
         Ok(())

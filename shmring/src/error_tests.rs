@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use super::*;
 
 fn os() -> OsError {
-    OsError::new("open", "/dev/shm/prices", io::Error::from_raw_os_error(libc::EMFILE))
+    OsError::new("open", "/dev/shm/prices", std::io::Error::from_raw_os_error(libc::EMFILE))
 }
 
 fn attach() -> AttachError {
@@ -86,12 +86,12 @@ fn each_message_is_complete_and_its_source_is_not_in_it() {
 #[test]
 fn errors_become_those_of_the_standard_library() {
     let name = || "prices".to_owned();
-    let check = |error: io::Error, kind, part: &str| {
+    let check = |error: std::io::Error, kind, part: &str| {
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(part), "{error}");
         assert!(error.source().is_none(), "{error}");
     };
-    let many_files = io::Error::from_raw_os_error(libc::EMFILE).kind();
+    let many_files = std::io::Error::from_raw_os_error(libc::EMFILE).kind();
     check(os().into(), many_files, "Too many open files");
     check(CreateError::Attach(attach()).into(), many_files, "Too many open files");
     check(OfferError::Share(ShareError::Os(os())).into(), many_files, "Too many open files");

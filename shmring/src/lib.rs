@@ -60,15 +60,21 @@
 //!
 //! | to | at once, or an error | as long as it takes | up to a timeout |
 //! |---|---|---|---|
-//! | send a copy | [`try_send`](Producer::try_send) | [`send`](Producer::send) | [`send_timeout`](Producer::send_timeout) |
-//! | send many | [`try_send_batch`](Producer::try_send_batch) | [`send_batch`](Producer::send_batch) | [`send_batch_timeout`](Producer::send_batch_timeout) |
+//! | send a copy | [`try_send`](Producer::try_send) | [`send`](Producer::send) | [`send_timeout`](Producer::send_timeout), [`send_deadline`](Producer::send_deadline) |
+//! | send parts as one | [`try_send_vectored`](Producer::try_send_vectored) | [`send_vectored`](Producer::send_vectored) | [`send_vectored_timeout`](Producer::send_vectored_timeout) |
+//! | send many | [`try_send_batch`](Producer::try_send_batch), [`try_send_some`](Producer::try_send_some) | [`send_batch`](Producer::send_batch) | [`send_batch_timeout`](Producer::send_batch_timeout) |
 //! | write in place | [`try_reserve`](Producer::try_reserve) | [`reserve`](Producer::reserve) | [`reserve_timeout`](Producer::reserve_timeout) |
-//! | receive a copy | [`try_recv`](Consumer::try_recv), [`try_recv_into`](Consumer::try_recv_into) | [`recv`](Consumer::recv), [`recv_into`](Consumer::recv_into), [`iter`](Consumer::iter) | [`recv_timeout`](Consumer::recv_timeout), [`recv_into_timeout`](Consumer::recv_into_timeout) |
+//! | receive a copy | [`try_recv`](Consumer::try_recv), [`try_recv_into`](Consumer::try_recv_into) | [`recv`](Consumer::recv), [`recv_into`](Consumer::recv_into), [`iter`](Consumer::iter) | [`recv_timeout`](Consumer::recv_timeout), [`recv_deadline`](Consumer::recv_deadline), [`recv_into_timeout`](Consumer::recv_into_timeout) |
+//! | use a vector again | [`try_recv_into_vec`](Consumer::try_recv_into_vec) | [`recv_into_vec`](Consumer::recv_into_vec) | [`recv_into_vec_timeout`](Consumer::recv_into_vec_timeout) |
 //! | receive many | [`try_recv_batch`](Consumer::try_recv_batch) | [`recv_batch`](Consumer::recv_batch) | [`recv_batch_timeout`](Consumer::recv_batch_timeout) |
 //! | read in place | [`try_peek`](Consumer::try_peek), [`lookahead`](Consumer::lookahead) | [`peek`](Consumer::peek) | [`peek_timeout`](Consumer::peek_timeout) |
+//! | wait only | | | [`wait_readable`](Consumer::wait_readable), [`wait_writable`](Producer::wait_writable), [`wait_for_producer`](Consumer::wait_for_producer), [`close_and_drain`](Producer::close_and_drain) |
 //! | be a byte stream | | [`into_writer`](Producer::into_writer), [`into_reader`](Consumer::into_reader) | [`Writer::set_timeout`], [`Reader::set_timeout`] |
 //!
-//! Each has one error type, and no verb does half of what it was asked for: after an error,
+//! Each way of waiting has its error types, with nothing in them that it cannot return:
+//! [`TrySendError`], [`SendError`] and [`SendTimeoutError`]; [`TryRecvError`], [`RecvError`] and
+//! [`RecvTimeoutError`], inside a [`RecvIntoError`] where a buffer can be too small. All convert
+//! to [`std::io::Error`]. No verb does half of what it was asked for: after an error,
 //! nothing was sent, or nothing was taken. A timeout is on the monotonic clock, which stands
 //! still while the machine is suspended.
 //!
@@ -101,7 +107,8 @@
 //! to serve something else as well takes timeouts, as the example `embedded` does.
 //!
 //! A stream ends when its last producer has gone, as a pipe does, and goes on if another one
-//! joins. So where producers come and go, one that sends nothing keeps the stream open
+//! joins. So where producers come and go, a consumer waits through the end
+//! ([`Eof::NextProducer`](Consumer::set_eof)), or one that sends nothing keeps the stream open
 //! (example `market_data`); and where the end is to be final, also for consumers that have
 //! yet to come, somebody [closes](Producer::close) the ring (example `work_queue`).
 //!
@@ -140,9 +147,8 @@
 //! - **Sizes.** A ring that is larger than a CPU's own caches, and smaller than the one that
 //!   both CPUs share, lets a producer run ahead. A shallow one bounds how old a message can be.
 //! - **Pace.** A consumer that takes each message as soon as it is there hampers its producer,
-//!   as each takes the same cache lines from the other. Those that wait in `recv` find out by
-//!   themselves when to leave off for a moment; who polls with `try_recv` had better do
-//!   something else between two polls, or take batches.
+//!   as each takes the same cache lines from the other. `recv` backs off by itself; a program
+//!   that polls with `try_recv` should do something else between two polls, or take batches.
 //! - **Memory.** [`Config::prefault`] takes the page faults out of the first lap.
 //! - **Placement.** Two CPUs that share a cache pass a line several times as fast as two that
 //!   do not. Pin the processes, if that is known.
@@ -237,11 +243,13 @@ pub use element::Element;
 #[doc(hidden)]
 pub use element::{Id as __Id, field_is_valid as __field_is_valid};
 pub use endpoint::interrupt::Interrupter;
+pub use endpoint::liveness::Eof;
 pub use endpoint::park::WaitMode;
 pub use error::{
-    AttachError, CollectError, ConfigError, Corrupt, CreateError, Fault, JoinError, MonitorError,
-    NameError, OfferError, OsError, PeekError, ReceiveError, RecvError, Role, SendError,
-    ShareError, TryRecvError, TrySendError, UnlinkError, WrongType,
+    AttachError, CollectError, ConfigError, Corrupt, CreateError, DrainError, Fault, JoinError,
+    MonitorError, NameError, OfferError, OsError, PeekError, ReceiveError, RecvError,
+    RecvIntoError, RecvTimeoutError, Role, SendError, SendTimeoutError, ShareError, TryRecvError,
+    TrySendError, UnlinkError, WrongType,
 };
 pub use gc::Collector;
 pub use guards::{Lookahead, Message, Peek, Reservation};
@@ -249,6 +257,7 @@ pub use info::{
     ElementType, Kind, Participant, PidNamespace, ProcessState, RingInfo, RingStatus, SegmentInfo,
     Stall, Status, TypeName, WakeFences,
 };
+pub use iter::Iter;
 pub use lifecycle::find::NameState;
 pub use lifecycle::monitor::Monitor;
 pub use lifecycle::unlink::{UnlinkOnDrop, Unlinked};

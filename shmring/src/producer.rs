@@ -1,14 +1,18 @@
 //! The sending side.
 
+#![allow(clippy::arithmetic_side_effects, reason = "of the lengths of the caller's messages")]
+
 use std::cell::Cell;
+use std::io::IoSlice;
 use std::marker::PhantomData;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::endpoint::SendEndpoint;
 use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
-use crate::error::{JoinError, SendError, TrySendError};
+use crate::error::{DrainError, JoinError, SendError, SendTimeoutError, TrySendError, endless};
 use crate::guards::Reservation;
+use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::Place;
 use crate::segment::Segment;
@@ -19,10 +23,14 @@ use crate::sync::Deadline;
 /// What is written before a message is sent happens before what its receiver
 /// reads. Messages of one producer arrive in the order in which they were sent.
 ///
-/// Verbs that begin with `try_` return at once; `_timeout` ones wait for room up to a
-/// timeout, the others as long as it takes. None makes a system call unless it has to sleep,
-/// or a consumer sleeps that it wakes. The `try_` ones do not look for the dead: poll beside a
-/// [`Monitor`](crate::Monitor), or call a `_timeout` one now and then.
+/// Verbs that begin with `try_` return at once. `_timeout` and `_deadline` verbs block while there
+/// is no room, for so long at most; the others block as long as it takes, and so return no
+/// `TimedOut`. A verb that returns an error has sent nothing. None makes a system call unless it
+/// sleeps, or wakes a consumer. The `try_` verbs do not look for dead consumers: run a
+/// [`Monitor`](crate::Monitor), or call a `_timeout` verb now and then.
+///
+/// A blocked verb cannot be cancelled from outside but by a [close](Segment::close). A producer
+/// that dies in one has sent the message or batch, or not; it never sent part of a message.
 ///
 /// Dropping the last producer ends the stream: consumers get what was sent, then
 /// the end of the stream, until another producer joins.
@@ -86,7 +94,7 @@ impl Producer {
         Ok(())
     }
 
-    /// Sends a message; waits for room as long as it takes.
+    /// Sends a message. Blocks while there is no room.
     ///
     /// ```
     /// use shmring::{Config, Segment};
@@ -104,31 +112,121 @@ impl Producer {
     /// See [`SendError`]; nothing of the message is visible then.
     #[inline(always)]
     pub fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.send_by(message, Deadline::NEVER)
-    }
-
-    /// Sends a message; waits for room up to `timeout`.
-    ///
-    /// # Errors
-    /// See [`SendError`]; nothing of the message is visible then.
-    pub fn send_timeout(&mut self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
-        self.send_by(message, Deadline::after(timeout))
-    }
-
-    #[inline(always)]
-    fn send_by(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
         if self.endpoint.send_fast(message) {
             return Ok(());
         }
-        self.send_slow(message, deadline)
+        self.send_slow(message)
     }
 
     #[cold]
     #[inline(never)]
-    fn send_slow(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendError> {
+    fn send_slow(&mut self, message: &[u8]) -> Result<(), SendError> {
+        endless(|| self.send_slow_by(message, Deadline::NEVER))
+    }
+
+    /// Sends a message. Blocks while there is no room, for at most `timeout`.
+    ///
+    /// # Errors
+    /// See [`SendTimeoutError`]; nothing of the message is visible then.
+    pub fn send_timeout(
+        &mut self,
+        message: &[u8],
+        timeout: Duration,
+    ) -> Result<(), SendTimeoutError> {
+        self.send_by(message, Deadline::after(timeout))
+    }
+
+    /// Sends a message. Blocks while there is no room, until `deadline` at most; one that has
+    /// passed allows one attempt.
+    ///
+    /// # Errors
+    /// See [`SendTimeoutError`]; nothing of the message is visible then.
+    pub fn send_deadline(
+        &mut self,
+        message: &[u8],
+        deadline: Instant,
+    ) -> Result<(), SendTimeoutError> {
+        self.send_by(message, Deadline::at(deadline))
+    }
+
+    fn send_by(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendTimeoutError> {
+        if self.endpoint.send_fast(message) {
+            return Ok(());
+        }
+        self.send_slow_by(message, deadline)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn send_slow_by(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendTimeoutError> {
         let place = self.reserve_place_by(message.len(), deadline)?;
         self.endpoint.fill(place, message);
         Ok(())
+    }
+
+    /// Sends the concatenation of `parts` as one message, if there is room now. The parts are
+    /// copied into the ring one after the other, without a buffer between.
+    ///
+    /// # Errors
+    /// See [`TrySendError`]; nothing of the message is visible then.
+    pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), TrySendError> {
+        let place = self.try_reserve_place(total_len(parts))?;
+        self.fill_parts(place, parts);
+        Ok(())
+    }
+
+    /// Sends the concatenation of `parts` as one message. Blocks while there is no room.
+    ///
+    /// ```
+    /// use std::io::IoSlice;
+    ///
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("frames", &Config::spsc())?;
+    /// let mut producer = segment.producer()?;
+    /// producer.send_vectored(&[IoSlice::new(b"header, "), IoSlice::new(b"body")])?;
+    /// assert_eq!(segment.consumer()?.recv()?, b"header, body");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`SendError`]; nothing of the message is visible then.
+    pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), SendError> {
+        endless(|| self.send_vectored_by(parts, Deadline::NEVER))
+    }
+
+    /// Sends the concatenation of `parts` as one message. Blocks while there is no room, for at
+    /// most `timeout`.
+    ///
+    /// # Errors
+    /// See [`SendTimeoutError`]; nothing of the message is visible then.
+    pub fn send_vectored_timeout(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        timeout: Duration,
+    ) -> Result<(), SendTimeoutError> {
+        self.send_vectored_by(parts, Deadline::after(timeout))
+    }
+
+    fn send_vectored_by(
+        &mut self,
+        parts: &[IoSlice<'_>],
+        deadline: Deadline,
+    ) -> Result<(), SendTimeoutError> {
+        let place = self.reserve_place_by(total_len(parts), deadline)?;
+        self.fill_parts(place, parts);
+        Ok(())
+    }
+
+    fn fill_parts(&mut self, place: Place, parts: &[IoSlice<'_>]) {
+        let mut offset = 0;
+        for part in parts {
+            copy::patch(self.endpoint.payload(place), offset, part);
+            offset += part.len();
+        }
+        self.endpoint.commit(place, offset as u64);
     }
 
     /// Sends all messages if there is room for all now, with no other producer's
@@ -147,7 +245,7 @@ impl Producer {
         self.try_send_all(messages.iter().map(AsRef::as_ref))
     }
 
-    /// As [`try_send_batch`](Self::try_send_batch), but waits for room.
+    /// As [`try_send_batch`](Self::try_send_batch), but blocks while there is no room.
     ///
     /// ```
     /// use shmring::{Config, Segment};
@@ -168,19 +266,59 @@ impl Producer {
     /// # Errors
     /// See [`SendError`]; nothing of the batch is visible then.
     pub fn send_batch<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<(), SendError> {
-        self.send_all_by(messages.iter().map(AsRef::as_ref), Deadline::NEVER)
+        self.send_all(messages.iter().map(AsRef::as_ref))
     }
 
-    /// As [`try_send_batch`](Self::try_send_batch), but waits for room up to `timeout`.
+    /// As [`try_send_batch`](Self::try_send_batch), but blocks while there is no room, for at most
+    /// `timeout`.
     ///
     /// # Errors
-    /// See [`SendError`]; nothing of the batch is visible then.
+    /// See [`SendTimeoutError`]; nothing of the batch is visible then.
     pub fn send_batch_timeout<M: AsRef<[u8]>>(
         &mut self,
         messages: &[M],
         timeout: Duration,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), SendTimeoutError> {
         self.send_all_by(messages.iter().map(AsRef::as_ref), Deadline::after(timeout))
+    }
+
+    /// Sends messages, in order, up to the first one that there is no room for now; returns how
+    /// many.
+    ///
+    /// In a record ring they become visible together. In a slot ring they become visible one
+    /// after the other, and messages of other producers may come between them.
+    ///
+    /// ```
+    /// use shmring::{Config, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("lines", &Config::mpmc().slots(2))?;
+    /// let mut producer = segment.producer()?;
+    /// let mut messages = &["one", "two", "three"][..];
+    /// let sent = producer.try_send_some(messages)?;
+    /// messages = &messages[sent..];
+    /// assert_eq!(messages, ["three"]);
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`TrySendError`], if the first message was not sent: none is visible then. What
+    /// stops a later message is returned by the next call that begins with it.
+    pub fn try_send_some<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<usize, TrySendError> {
+        self.endpoint.send_some(messages.iter().map(AsRef::as_ref))
+    }
+
+    /// Blocks until there is room for a message of `len` bytes, for at most `timeout`.
+    ///
+    /// Of a sole producer nobody else can take that room: the next
+    /// [`try_send`](Self::try_send) of such a message finds it. Where producers compete, another
+    /// one may take it first.
+    ///
+    /// # Errors
+    /// See [`SendTimeoutError`].
+    pub fn wait_writable(&mut self, len: usize, timeout: Duration) -> Result<(), SendTimeoutError> {
+        self.endpoint.wait_writable(len, Deadline::after(timeout))
     }
 
     pub(crate) fn try_send_all<'m>(
@@ -191,11 +329,18 @@ impl Producer {
             .send_all(messages, |endpoint, len, count| Ok(endpoint.reserve_place(len, count)?))
     }
 
+    pub(crate) fn send_all<'m>(
+        &mut self,
+        messages: impl Iterator<Item = &'m [u8]> + Clone,
+    ) -> Result<(), SendError> {
+        endless(|| self.send_all_by(messages.clone(), Deadline::NEVER))
+    }
+
     pub(crate) fn send_all_by<'m>(
         &mut self,
         messages: impl Iterator<Item = &'m [u8]> + Clone,
         deadline: Deadline,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), SendTimeoutError> {
         self.endpoint.send_all(messages, |endpoint, len, count| {
             endpoint.reserve_place_by(len, count, deadline)
         })
@@ -212,7 +357,7 @@ impl Producer {
         Ok(Reservation::new(&mut self.endpoint, place))
     }
 
-    /// As [`try_reserve`](Self::try_reserve), but waits for room.
+    /// As [`try_reserve`](Self::try_reserve), but blocks while there is no room.
     ///
     /// ```
     /// use shmring::{Config, Segment};
@@ -240,24 +385,21 @@ impl Producer {
     /// See [`SendError`].
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
-        self.reserve_by(len, Deadline::NEVER)
+        let place = endless(|| self.reserve_place_by(len, Deadline::NEVER))?;
+        Ok(Reservation::new(&mut self.endpoint, place))
     }
 
-    /// As [`try_reserve`](Self::try_reserve), but waits for room up to `timeout`.
+    /// As [`try_reserve`](Self::try_reserve), but blocks while there is no room, for at most
+    /// `timeout`.
     ///
     /// # Errors
-    /// See [`SendError`].
+    /// See [`SendTimeoutError`].
     pub fn reserve_timeout(
         &mut self,
         len: usize,
         timeout: Duration,
-    ) -> Result<Reservation<'_>, SendError> {
-        self.reserve_by(len, Deadline::after(timeout))
-    }
-
-    #[inline]
-    fn reserve_by(&mut self, len: usize, deadline: Deadline) -> Result<Reservation<'_>, SendError> {
-        let place = self.reserve_place_by(len, deadline)?;
+    ) -> Result<Reservation<'_>, SendTimeoutError> {
+        let place = self.reserve_place_by(len, Deadline::after(timeout))?;
         Ok(Reservation::new(&mut self.endpoint, place))
     }
 
@@ -268,7 +410,11 @@ impl Producer {
     }
 
     #[inline]
-    fn reserve_place_by(&mut self, len: usize, deadline: Deadline) -> Result<Place, SendError> {
+    fn reserve_place_by(
+        &mut self,
+        len: usize,
+        deadline: Deadline,
+    ) -> Result<Place, SendTimeoutError> {
         self.endpoint.abandon();
         self.endpoint.reserve_place_by(len, 1, deadline)
     }
@@ -291,12 +437,44 @@ impl Producer {
         self.endpoint.registration.interrupter()
     }
 
-    /// How this producer waits for room. [`WaitMode::Adaptive`] unless set.
+    /// Returns how many bytes of messages and their overhead the ring holds, or all slots
+    /// together.
+    pub fn capacity_bytes(&self) -> u64 {
+        self.endpoint.registration.mapped.shape().capacity_bytes()
+    }
+
+    /// Returns how many messages of all producers are not received yet. A slot ring counts
+    /// those that a producer has begun and not finished; a record ring is walked, a step for
+    /// each message.
+    ///
+    /// Of a sole producer the number can only fall until it sends again: at least the
+    /// others were received.
+    pub fn len(&self) -> usize {
+        self.endpoint.messages() as usize
+    }
+
+    /// Returns `true` if all messages were received. Of a sole producer it stays `true` until
+    /// it sends again.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns how this producer waits for room.
+    pub fn wait_mode(&self) -> WaitMode {
+        self.endpoint.registration.mode
+    }
+
+    /// Returns `true` if this producer refuses messages once the last consumer has gone.
+    pub fn requires_consumer(&self) -> bool {
+        self.endpoint.consumers.required
+    }
+
+    /// Sets how this producer waits for room. [`WaitMode::Adaptive`] unless set.
     pub fn set_wait_mode(&mut self, mode: WaitMode) {
         self.endpoint.registration.mode = mode;
     }
 
-    /// Whether to refuse messages once the last consumer has gone, as a pipe does; true
+    /// Sets whether to refuse messages once the last consumer has gone, as a pipe does; true
     /// unless set. A producer that joins while no consumer is there waits for one,
     /// as a FIFO does for its reader, and fills the ring meanwhile. If not required,
     /// messages are kept for a later consumer until the ring is full.
@@ -310,4 +488,36 @@ impl Producer {
     pub fn close(self) {
         self.endpoint.registration.close();
     }
+
+    /// Closes the ring as [`close`](Self::close) does, and blocks until consumers have received
+    /// everything that was sent before, for at most `timeout`. What they did before they
+    /// received the last message happens before this returns.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// use shmring::{Config, DrainError, Segment};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let segment = Segment::create_sealed("jobs", &Config::spsc())?;
+    /// let mut producer = segment.producer()?;
+    /// producer.send_batch(&["one", "two"])?;
+    /// let left = producer.close_and_drain(Duration::from_millis(1));
+    /// assert_eq!(left, Err(DrainError::TimedOut { unreceived: 2 }));
+    /// assert_eq!(segment.consumer()?.recv()?, b"one");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// See [`DrainError`]. The ring is closed and its messages stay for consumers, unless the
+    /// handle had failed before.
+    pub fn close_and_drain(mut self, timeout: Duration) -> Result<(), DrainError> {
+        self.endpoint.close_and_drain(Deadline::after(timeout))
+    }
+}
+
+/// The bytes in all parts; more than any ring takes if they are more than can be counted.
+fn total_len(parts: &[IoSlice<'_>]) -> usize {
+    parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()))
 }

@@ -11,7 +11,7 @@ use crate::error::{PeekError, Role, SendError, TryRecvError};
 use crate::info::Kind;
 use crate::observe::{PeekEnd, has_unread};
 use crate::sync::Ordering;
-use crate::{Consumer, Observer, Producer, RecvError, WakeFences};
+use crate::{Consumer, Observer, Producer, RecvTimeoutError, WakeFences};
 
 /// Longer than anything takes on the slowest machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -85,7 +85,7 @@ fn closing_one_ring_leaves_the_other() {
     let (mut other_tx, mut other_rx) = (producer(&segment, 1), consumer(&segment, 1));
     tx.close();
     assert!(matches!(Producer::join(ring(&segment, 0)), Err(JoinError::Closed)));
-    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
     other_tx.send(b"y").unwrap();
     assert_eq!(other_rx.recv().unwrap(), b"y");
     let status = segment.status().unwrap();
@@ -96,7 +96,7 @@ fn closing_one_ring_leaves_the_other() {
     // The segment closes all of its rings.
     segment.close();
     assert_eq!(other_tx.send(b"x"), Err(SendError::Closed));
-    assert_eq!(other_rx.recv_timeout(LONG), Err(RecvError::Eof));
+    assert_eq!(other_rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
 }
 
 /// Catches a handle of another ring that is taken for the owner of a ticket: a receiver would
@@ -136,7 +136,7 @@ fn the_dead_are_reaped_in_all_rings() {
     kill(&victim);
     for (index, rx) in receivers.iter_mut().enumerate() {
         assert_eq!(rx.recv_timeout(LONG).unwrap(), [index as u8]);
-        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof), "ring {index}");
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof), "ring {index}");
     }
     let status = segment.status().unwrap();
     assert_eq!((status.repairs, status.handles), (1, 2));

@@ -10,7 +10,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::consumer::Consumer;
-use crate::error::RecvError;
+use crate::error::RecvTimeoutError;
 use crate::producer::Producer;
 use crate::sync::Deadline;
 
@@ -116,7 +116,7 @@ impl Reader {
 
     /// Waits for a message and fills the buffer from those that are there; none if they
     /// have no bytes.
-    fn fill(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, RecvError> {
+    fn fill(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, RecvTimeoutError> {
         if !self.consumer.is_exclusive() {
             return self.fill_from_copy(buffer, deadline);
         }
@@ -143,11 +143,11 @@ impl Reader {
         &mut self,
         buffer: &mut [u8],
         deadline: Deadline,
-    ) -> Result<usize, RecvError> {
+    ) -> Result<usize, RecvTimeoutError> {
         if self.read == self.message.len() {
             self.read = 0;
             self.message.clear();
-            self.consumer.recv_to_by(&mut self.message, deadline)?;
+            self.consumer.recv_into_vec_by(&mut self.message, deadline)?;
         }
         let rest = &self.message[self.read..];
         let filled = rest.len().min(buffer.len());
@@ -166,10 +166,10 @@ impl io::Read for Reader {
         loop {
             match self.fill(buffer, deadline) {
                 // However many messages without bytes there are.
-                Ok(0) if deadline.passed() => return Err(RecvError::TimedOut.into()),
+                Ok(0) if deadline.passed() => return Err(RecvTimeoutError::TimedOut.into()),
                 Ok(0) => {}
                 Ok(filled) => return Ok(filled),
-                Err(RecvError::Eof) => return Ok(0),
+                Err(RecvTimeoutError::Eof) => return Ok(0),
                 Err(error) => return Err(error.into()),
             }
         }

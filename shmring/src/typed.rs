@@ -33,7 +33,10 @@ use crate::element::{Element, Unchecked, bytes_of};
 use crate::endpoint::RecvEndpoint;
 use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
-use crate::error::{Corrupt, JoinError, RecvError, SendError, TryRecvError, TrySendError};
+use crate::error::{
+    Corrupt, JoinError, RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError,
+    TrySendError, endless,
+};
 use crate::iter::until_end;
 use crate::memory::copy;
 use crate::memory::payload::Payload;
@@ -100,8 +103,8 @@ impl<T: Element> Producer<T> {
     /// Sends a message; waits for room up to `timeout`.
     ///
     /// # Errors
-    /// See [`SendError`]; nothing is visible then.
-    pub fn send_timeout(&mut self, element: &T, timeout: Duration) -> Result<(), SendError> {
+    /// See [`SendTimeoutError`]; nothing is visible then.
+    pub fn send_timeout(&mut self, element: &T, timeout: Duration) -> Result<(), SendTimeoutError> {
         self.bytes.send_timeout(bytes_of(from_ref(element)), timeout)
     }
 
@@ -119,21 +122,18 @@ impl<T: Element> Producer<T> {
     /// # Errors
     /// See [`SendError`]; nothing is visible then.
     pub fn send_slice(&mut self, elements: &[T]) -> Result<(), SendError> {
-        self.bytes.send_all_by(
-            elements.iter().map(|element| bytes_of(from_ref(element))),
-            Deadline::NEVER,
-        )
+        self.bytes.send_all(elements.iter().map(|element| bytes_of(from_ref(element))))
     }
 
     /// As [`try_send_slice`](Self::try_send_slice), but waits for room up to `timeout`.
     ///
     /// # Errors
-    /// See [`SendError`]; nothing is visible then.
+    /// See [`SendTimeoutError`]; nothing is visible then.
     pub fn send_slice_timeout(
         &mut self,
         elements: &[T],
         timeout: Duration,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), SendTimeoutError> {
         self.bytes.send_all_by(
             elements.iter().map(|element| bytes_of(from_ref(element))),
             Deadline::after(timeout),
@@ -201,19 +201,19 @@ impl<T: Element> Consumer<T> {
     /// See [`RecvError`].
     #[inline]
     pub fn recv(&mut self) -> Result<T, RecvError> {
-        self.recv_by(Deadline::NEVER)
+        endless(|| self.recv_by(Deadline::NEVER))
     }
 
     /// Receives the next message; waits for one up to `timeout`.
     ///
     /// # Errors
-    /// See [`RecvError`].
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
+    /// See [`RecvTimeoutError`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         self.recv_by(Deadline::after(timeout))
     }
 
     #[inline]
-    fn recv_by(&mut self, deadline: Deadline) -> Result<T, RecvError> {
+    fn recv_by(&mut self, deadline: Deadline) -> Result<T, RecvTimeoutError> {
         match take_fast(self.bytes.endpoint()) {
             Some(element) => Ok(element),
             None => self.bytes.endpoint().retry_by(deadline, take_one),
@@ -240,19 +240,19 @@ impl<T: Element> Consumer<T> {
     /// # Errors
     /// See [`RecvError`].
     pub fn recv_slice(&mut self, elements: &mut [T]) -> Result<usize, RecvError> {
-        self.recv_slice_by(elements, Deadline::NEVER)
+        endless(|| self.recv_slice_by(elements, Deadline::NEVER))
     }
 
     /// As [`try_recv_slice`](Self::try_recv_slice), but waits for the first message up to
     /// `timeout`.
     ///
     /// # Errors
-    /// See [`RecvError`].
+    /// See [`RecvTimeoutError`].
     pub fn recv_slice_timeout(
         &mut self,
         elements: &mut [T],
         timeout: Duration,
-    ) -> Result<usize, RecvError> {
+    ) -> Result<usize, RecvTimeoutError> {
         self.recv_slice_by(elements, Deadline::after(timeout))
     }
 
@@ -261,7 +261,7 @@ impl<T: Element> Consumer<T> {
         &mut self,
         elements: &mut [T],
         deadline: Deadline,
-    ) -> Result<usize, RecvError> {
+    ) -> Result<usize, RecvTimeoutError> {
         self.bytes.endpoint().retry_by(deadline, |endpoint| take(endpoint, elements))
     }
 
@@ -330,17 +330,27 @@ fn take_each(
     max: usize,
     mut load: impl FnMut(usize, Place, Payload<'_>) -> Result<(), Corrupt>,
 ) -> Result<usize, TryRecvError> {
-    let mut odd = None;
-    let taken = endpoint.try_take(max, |index, place, words| {
-        load(index, place, words).map_err(|corrupt| {
-            odd = (index == 0).then_some(corrupt);
-            // Returned only for the first, and only if no other consumer took it meanwhile.
-            TryRecvError::TooSmall { len: place.len() as usize }
-        })
+    let taken = endpoint.try_take_or(max, |index, place, words| {
+        load(index, place, words).map_err(Refusal::Corrupt)
     });
-    match (taken, odd) {
-        (Err(TryRecvError::TooSmall { .. }), Some(corrupt)) => Err(endpoint.poison(corrupt).into()),
-        (taken, _) => taken,
+    match taken {
+        Ok(count) => Ok(count),
+        Err(Refusal::Ring(error)) => Err(error),
+        // Returned only for the first, and only if no other consumer took it meanwhile.
+        Err(Refusal::Corrupt(corrupt)) => Err(endpoint.poison(corrupt).into()),
+    }
+}
+
+/// Why no message was taken.
+enum Refusal {
+    Ring(TryRecvError),
+    /// The first one is no value of the type.
+    Corrupt(Corrupt),
+}
+
+impl From<TryRecvError> for Refusal {
+    fn from(error: TryRecvError) -> Self {
+        Self::Ring(error)
     }
 }
 

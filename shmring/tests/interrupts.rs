@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use common::{LONG, MODES, Name, SHORT, watchdog};
 use shmring::{
-    Config, Consumer, Interrupter, Producer, RecvError, Segment, SendError, TryRecvError,
-    TrySendError, WaitMode,
+    Config, Consumer, Interrupter, Producer, RecvError, RecvTimeoutError, Segment, SendError,
+    SendTimeoutError, TryRecvError, TrySendError, WaitMode,
 };
 
 /// Every kind of ring of messages, small enough to be filled.
@@ -53,12 +53,16 @@ fn a_pending_interrupt_ends_the_next_wait_once() {
             tx.send(b"there").unwrap();
             assert_eq!(rx.recv().unwrap(), b"there", "no wait");
             assert_eq!(rx.recv(), Err(RecvError::Interrupted));
-            assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut), "told twice");
+            assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut), "told twice");
             fill(&mut tx);
             of_tx.interrupt();
             assert_eq!(tx.try_send(&[7; 200]), Err(TrySendError::Full));
             assert_eq!(tx.send(&[7; 200]), Err(SendError::Interrupted));
-            assert_eq!(tx.send_timeout(&[7; 200], SHORT), Err(SendError::TimedOut), "told twice");
+            assert_eq!(
+                tx.send_timeout(&[7; 200], SHORT),
+                Err(SendTimeoutError::TimedOut),
+                "told twice"
+            );
             assert_eq!(rx.recv().unwrap(), [7; 200], "an interrupt took or sent something");
         }
     }
@@ -88,7 +92,11 @@ fn no_interrupt_is_lost() {
                 });
                 for _ in 0..rounds {
                     turn.store(true, Ordering::Release);
-                    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Interrupted), "{mode:?}");
+                    assert_eq!(
+                        rx.recv_timeout(LONG),
+                        Err(RecvTimeoutError::Interrupted),
+                        "{mode:?}"
+                    );
                 }
             });
         }
@@ -154,7 +162,11 @@ fn a_signal_handler_interrupts_its_own_thread() {
                     // SAFETY: the thread lives as long as the scope.
                     assert_eq!(unsafe { libc::pthread_kill(waiting, libc::SIGUSR1) }, 0);
                 });
-                assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Interrupted), "{mode:?} {pause}");
+                assert_eq!(
+                    rx.recv_timeout(LONG),
+                    Err(RecvTimeoutError::Interrupted),
+                    "{mode:?} {pause}"
+                );
             });
         }
     }
@@ -176,7 +188,7 @@ fn an_interrupter_outlives_its_handle() {
     drop(rx);
     let mut successor = segment.consumer().unwrap();
     of_rx.interrupt();
-    assert_eq!(successor.recv_timeout(SHORT), Err(RecvError::TimedOut));
+    assert_eq!(successor.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
     drop((segment, tx, successor));
     of_rx.interrupt();
     of_tx.interrupt();
@@ -202,7 +214,7 @@ fn a_fork_child_interrupts_nobody() {
             }
         }
     }
-    assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
+    assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
     interrupter.interrupt();
     assert_eq!(rx.recv(), Err(RecvError::Interrupted));
 }

@@ -9,8 +9,11 @@ use std::io::{PipeReader, Read, pipe};
 
 use common::child::{self, Part, pause, say};
 use common::{LONG, Name, eventually, watchdog};
-use shmring::{Config, Kind, Monitor, MonitorError, Observer, Segment, WaitMode};
-use shmring::{Fault, RecvError, SendError};
+use shmring::Fault;
+use shmring::{
+    Config, Kind, Monitor, MonitorError, Observer, RecvTimeoutError, Segment, SendTimeoutError,
+    WaitMode,
+};
 
 /// The parts that child processes play; nothing in the test run itself.
 #[test]
@@ -163,7 +166,7 @@ fn who_sleeps_is_told() {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| rx.recv_timeout(LONG));
             child.kill();
-            assert_eq!(waiting.join().unwrap(), Err(RecvError::Eof), "{kind}");
+            assert_eq!(waiting.join().unwrap(), Err(RecvTimeoutError::Eof), "{kind}");
         });
         drop(rx);
 
@@ -179,7 +182,7 @@ fn who_sleeps_is_told() {
                 }
             });
             child.kill();
-            assert_eq!(waiting.join().unwrap(), SendError::BrokenPipe, "{kind}");
+            assert_eq!(waiting.join().unwrap(), SendTimeoutError::BrokenPipe, "{kind}");
         });
     }
 }

@@ -92,7 +92,7 @@ impl Receiver for RingReceiver {
 
     #[inline(always)]
     fn recv_into(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, BoxError> {
-        rings::unless_ended(self.consumer.recv_into(buffer))
+        rings::unless_ended_into(self.consumer.recv_into(buffer))
     }
 
     #[inline(always)]

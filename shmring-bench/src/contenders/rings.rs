@@ -53,6 +53,18 @@ pub(super) fn unless_ended<T>(
     }
 }
 
+/// The same of a verb that receives into a buffer.
+#[inline(always)]
+pub(super) fn unless_ended_into(
+    result: Result<usize, shmring::RecvIntoError>,
+) -> Result<Option<usize>, BoxError> {
+    match result {
+        Ok(len) => Ok(Some(len)),
+        Err(shmring::RecvIntoError::Recv(shmring::RecvError::Eof)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

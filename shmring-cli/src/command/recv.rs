@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shmring::{RecvError, Segment};
+use shmring::{RecvTimeoutError, Segment};
 
 use crate::cli::RecvArgs;
 use crate::process::signals::Signals;
@@ -89,7 +89,7 @@ fn receive(
             Run::Nothing if runs.output().is_closed() => return Err(Stop::OutputClosed),
             Run::Nothing if patience.is_over() => {
                 let why = if waiting.lacks_peer(Way::Out) { "; it has no sender" } else { "" };
-                let message = format!("{:?}: {}{why}", runs.name(), RecvError::TimedOut);
+                let message = format!("{:?}: {}{why}", runs.name(), RecvTimeoutError::TimedOut);
                 return Err(Stop::new(Exit::TimedOut, message));
             }
             Run::Nothing => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shmring::{Producer, Segment, SegmentInfo, SendError, TrySendError};
+use shmring::{Producer, Segment, SegmentInfo, SendTimeoutError, TrySendError};
 
 use crate::cli::SendArgs;
 use crate::process::signals::Signals;
@@ -204,7 +204,7 @@ impl Sender<'_> {
         loop {
             match self.producer.send_timeout(message, patience.slice()) {
                 Ok(()) => return Ok(1),
-                Err(SendError::TimedOut) if !patience.is_over() => {
+                Err(SendTimeoutError::TimedOut) if !patience.is_over() => {
                     self.signals.check()?;
                     self.waiting.look(&self.meter);
                 }
@@ -213,16 +213,14 @@ impl Sender<'_> {
         }
     }
 
-    fn failed(&self, error: SendError) -> Stop {
+    fn failed(&self, error: SendTimeoutError) -> Stop {
         let exit = match error {
-            SendError::TimedOut => Exit::TimedOut,
-            SendError::BrokenPipe | SendError::Closed => Exit::PeerGone,
-            SendError::TooLong { .. } | SendError::TooMany { .. } | SendError::Interrupted => {
-                Exit::Failed
-            }
-            SendError::Failed(ref fault) => return Stop::fault(self.name, fault),
+            SendTimeoutError::TimedOut => Exit::TimedOut,
+            SendTimeoutError::BrokenPipe | SendTimeoutError::Closed => Exit::PeerGone,
+            SendTimeoutError::Failed(ref fault) => return Stop::fault(self.name, fault),
+            _ => Exit::Failed,
         };
-        let has_timed_out = matches!(error, SendError::TimedOut);
+        let has_timed_out = matches!(error, SendTimeoutError::TimedOut);
         let why = if has_timed_out && self.waiting.lacks_peer(Way::In) {
             "; it has no receiver"
         } else {

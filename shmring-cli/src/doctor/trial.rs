@@ -7,7 +7,7 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use shmring::{Config, RecvError, Segment};
+use shmring::{Config, RecvTimeoutError, Segment};
 
 use super::Finding;
 use super::Level::Problem;
@@ -49,8 +49,8 @@ pub(super) fn run() -> Outcome {
     loop {
         match consumer.recv_timeout(SLICE) {
             Ok(_) => break,
-            Err(RecvError::TimedOut) if child.ended().is_none() => {}
-            Err(RecvError::TimedOut) => {
+            Err(RecvTimeoutError::TimedOut) if child.ended().is_none() => {}
+            Err(RecvTimeoutError::TimedOut) => {
                 return Err((Step::Message, child.last_words()));
             }
             Err(error) => return Err((Step::Message, words(error))),
@@ -62,8 +62,8 @@ pub(super) fn run() -> Outcome {
     child.kill().map_err(words).map_err(at(Step::Death))?;
     let killed = Instant::now();
     let noticed = match consumer.recv_timeout(PATIENCE) {
-        Err(RecvError::Eof) => killed.elapsed(),
-        Err(RecvError::TimedOut) => {
+        Err(RecvTimeoutError::Eof) => killed.elapsed(),
+        Err(RecvTimeoutError::TimedOut) => {
             return Err((Step::Death, format!("it counts as alive {PATIENCE:?} later")));
         }
         Err(error) => return Err((Step::Death, words(error))),

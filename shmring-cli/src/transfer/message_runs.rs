@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use shmring::{Consumer, Message, RecvError, Segment};
+use shmring::{Consumer, Message, RecvTimeoutError, Segment};
 
 use crate::process::signals::Signals;
 use crate::process::stop::{Exit, Stop};
@@ -103,14 +103,11 @@ impl Runs {
             Err(Halt::Ring(error)) => error,
         };
         match error {
-            RecvError::TimedOut | RecvError::Interrupted => Ok(Run::Nothing),
-            RecvError::Eof => Ok(Run::Ended),
-            RecvError::Failed(fault) => Err(Stop::fault(&self.name, &fault)),
-            // No buffer is involved that a message could be too long for, and nothing
-            // is looked at in place where consumers compete.
-            RecvError::TooSmall { .. } | RecvError::NotExclusive => {
-                Err(Stop::new(Exit::Failed, format!("{:?}: {error}", self.name)))
-            }
+            RecvTimeoutError::TimedOut | RecvTimeoutError::Interrupted => Ok(Run::Nothing),
+            RecvTimeoutError::Eof => Ok(Run::Ended),
+            RecvTimeoutError::Failed(fault) => Err(Stop::fault(&self.name, &fault)),
+            // Nothing is read in place where consumers compete, so `NotExclusive` is none of them.
+            _ => Err(Stop::new(Exit::Failed, format!("{:?}: {error}", self.name))),
         }
     }
 
@@ -126,7 +123,7 @@ impl Runs {
         drop(consumer.peek_timeout(timeout)?);
         ends.clear();
         output.clear();
-        let mut ahead = consumer.lookahead().map_err(RecvError::from)?;
+        let mut ahead = consumer.lookahead().map_err(RecvTimeoutError::from)?;
         while !output.is_full()
             && (ends.len() as u64) < max
             && let Some(message) = ahead.next()
@@ -183,12 +180,12 @@ fn whole_messages(ends: &[usize], written: usize) -> (usize, usize) {
 #[derive(Debug)]
 enum Halt {
     /// The ring has no message.
-    Ring(RecvError),
+    Ring(RecvTimeoutError),
     Stop(Stop),
 }
 
-impl From<RecvError> for Halt {
-    fn from(error: RecvError) -> Self {
+impl From<RecvTimeoutError> for Halt {
+    fn from(error: RecvTimeoutError) -> Self {
         Self::Ring(error)
     }
 }

@@ -5,7 +5,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use serde_json::Value;
-use shmring::{Consumer, JoinError, Producer, RecvError, Segment, SendError, TrySendError};
+use shmring::{
+    Consumer, JoinError, Producer, RecvTimeoutError, Segment, SendTimeoutError, TrySendError,
+};
 
 use super::orders::{Answer, Order, Part};
 use super::{LIMIT, ROLE_POLL};
@@ -122,7 +124,7 @@ impl Party<'_> {
                 loop {
                     match consumer.recv_timeout(LIMIT) {
                         // A sole producer was found dead before the next one came.
-                        Err(RecvError::Eof) => sleep(ROLE_POLL),
+                        Err(RecvTimeoutError::Eof) => sleep(ROLE_POLL),
                         received => return check(&received?, number),
                     }
                 }
@@ -131,7 +133,7 @@ impl Party<'_> {
                 let consumer = self.consumer()?;
                 dialog.say(&Answer::Waits)?;
                 match consumer.recv_timeout(LIMIT) {
-                    Err(RecvError::Eof) => Ok(()),
+                    Err(RecvTimeoutError::Eof) => Ok(()),
                     other => Err(format!("instead of the end came {other:?}").into()),
                 }
             }
@@ -144,7 +146,7 @@ impl Party<'_> {
                 let producer = self.producer()?;
                 dialog.say(&Answer::Waits)?;
                 match producer.send_timeout(&message(number), LIMIT) {
-                    Err(SendError::BrokenPipe) => Ok(()),
+                    Err(SendTimeoutError::BrokenPipe) => Ok(()),
                     other => Err(format!("instead of a broken pipe came {other:?}").into()),
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::thread::yield_now;
 
-use shmring::{Consumer, Message, RecvError, Segment, TryRecvError, packed};
+use shmring::{Consumer, Message, RecvIntoError, RecvTimeoutError, Segment, TryRecvError, packed};
 
 use super::ledger::{MAX_ENTRIES, Told, Wish};
 use super::party::{Next, Party};
@@ -19,11 +19,13 @@ const MOST: usize = 12;
 /// How a receive ended, if nothing is wrong.
 enum Got {
     Some,
-    None(RecvError),
+    /// The next message does not fit into the buffer.
+    TooSmall,
+    None(RecvTimeoutError),
 }
 
-impl<T> From<Result<T, RecvError>> for Got {
-    fn from(result: Result<T, RecvError>) -> Self {
+impl<T> From<Result<T, RecvTimeoutError>> for Got {
+    fn from(result: Result<T, RecvTimeoutError>) -> Self {
         result.map_or_else(Got::None, |_| Got::Some)
     }
 }
@@ -65,12 +67,12 @@ fn settle(party: &mut Party<'_>, got: &Got, last: bool) -> Result<Next, BoxError
             }
             Ok(Next::GoOn)
         }
-        Got::None(RecvError::Eof) if last => Ok(Next::Leave),
-        Got::None(RecvError::Eof) => {
+        Got::None(RecvTimeoutError::Eof) if last => Ok(Next::Leave),
+        Got::None(RecvTimeoutError::Eof) => {
             party.lonely();
             Ok(Next::GoOn)
         }
-        Got::None(RecvError::TimedOut | RecvError::TooSmall { .. }) => Ok(Next::GoOn),
+        Got::TooSmall | Got::None(RecvTimeoutError::TimedOut) => Ok(Next::GoOn),
         Got::None(error) => Err((*error).into()),
     }
 }
@@ -88,7 +90,7 @@ fn receive(
     let buffer = if small { &mut buffer[..SMALL_BYTES] } else { buffer };
     let received = match verb {
         0 => try_receive(rx, buffer),
-        1 => rx.recv_timeout(patience).map(|message| {
+        1 => rx.recv_timeout(patience).map_err(RecvIntoError::Recv).map(|message| {
             buffer[..message.len()].copy_from_slice(&message);
             message.len()
         }),
@@ -99,22 +101,31 @@ fn receive(
             party.linger();
             party.enter(&buffer[..len], Told::Nothing)?;
         }
-        Err(error) => return Ok(Got::None(error)),
+        Err(RecvIntoError::Recv(error)) => return Ok(Got::None(error)),
+        Err(RecvIntoError::TooSmall { .. }) => return Ok(Got::TooSmall),
+        Err(error) => return Err(error.into()),
     }
     Ok(Got::Some)
 }
 
 /// One message if one is there. Nothing there is told as the end: it is what a consumer that was
 /// told to stop goes on until.
-fn try_receive(rx: &mut Consumer, buffer: &mut [u8]) -> Result<usize, RecvError> {
-    rx.try_recv_into(buffer).map_err(|error| match error {
-        TryRecvError::Empty => RecvError::Eof,
-        TryRecvError::WouldBlock => {
-            yield_now();
-            RecvError::TimedOut
+fn try_receive(
+    rx: &mut Consumer,
+    buffer: &mut [u8],
+) -> Result<usize, RecvIntoError<RecvTimeoutError>> {
+    match rx.try_recv_into(buffer) {
+        Ok(len) => Ok(len),
+        Err(RecvIntoError::TooSmall { len }) => Err(RecvIntoError::TooSmall { len }),
+        Err(RecvIntoError::Recv(TryRecvError::Empty)) => Err(RecvTimeoutError::Eof.into()),
+        Err(RecvIntoError::Recv(error)) => {
+            if error == TryRecvError::WouldBlock {
+                yield_now();
+            }
+            Err(RecvTimeoutError::from(error).into())
         }
-        error => error.into(),
-    })
+        Err(error) => unreachable!("{error}"),
+    }
 }
 
 /// Several messages. A sole consumer enters them before it consumes them, others after that.
@@ -170,7 +181,7 @@ fn peek(party: &mut Party<'_>, rx: &mut Consumer, twice: bool) -> Result<Got, Bo
 fn look_ahead(party: &mut Party<'_>, rx: &mut Consumer) -> Result<Got, BoxError> {
     let most = 1 + party.random.below(MOST);
     party.ledger.open(most, true);
-    let mut batch = rx.lookahead().map_err(RecvError::from)?;
+    let mut batch = rx.lookahead().map_err(RecvTimeoutError::from)?;
     for _ in 0..most {
         let Some(message) = batch.next() else { break };
         party.enter(&message.to_vec(), told(message.is_redelivered()))?;
@@ -212,7 +223,7 @@ fn receive_elements(
     party.ledger.open(most, false);
     let received = match verb {
         0 => rx.try_recv_slice(&mut elements[..most]).map_err(|error| match error {
-            TryRecvError::Empty => RecvError::Eof,
+            TryRecvError::Empty => RecvTimeoutError::Eof,
             error => error.into(),
         }),
         1 => rx.recv_timeout(patience).map(|element| {

@@ -2,7 +2,7 @@
 
 use std::thread::yield_now;
 
-use shmring::{Producer, Segment, SendError, TrySendError, packed};
+use shmring::{Producer, Segment, SendTimeoutError, TrySendError, packed};
 
 use super::ledger::Wish;
 use super::party::{Next, Party};
@@ -20,18 +20,18 @@ enum Sent {
     /// So many messages were sent.
     All(u64),
     /// None was.
-    None(SendError),
+    None(SendTimeoutError),
 }
 
-impl From<Result<(), SendError>> for Sent {
-    fn from(result: Result<(), SendError>) -> Self {
+impl From<Result<(), SendTimeoutError>> for Sent {
+    fn from(result: Result<(), SendTimeoutError>) -> Self {
         result.map_or_else(Sent::None, |()| Sent::All(1))
     }
 }
 
 impl From<Result<(), TrySendError>> for Sent {
     fn from(result: Result<(), TrySendError>) -> Self {
-        Sent::from(result.map_err(SendError::from))
+        Sent::from(result.map_err(SendTimeoutError::from))
     }
 }
 
@@ -128,9 +128,9 @@ fn settle(party: &Party<'_>, done: Sent) -> Result<Next, BoxError> {
             ledger.set_started(ledger.sent());
             return Ok(Next::GoOn);
         }
-        Sent::None(SendError::TimedOut) => yield_now(),
-        Sent::None(SendError::BrokenPipe) => party.lonely(),
-        Sent::None(SendError::Closed) => {
+        Sent::None(SendTimeoutError::TimedOut) => yield_now(),
+        Sent::None(SendTimeoutError::BrokenPipe) => party.lonely(),
+        Sent::None(SendTimeoutError::Closed) => {
             ledger.set_started(ledger.sent());
             return Ok(Next::Leave);
         }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use shmring::{AttachError, CreateError, Kind, RecvError, Role, Segment, Status};
+use shmring::{AttachError, CreateError, Kind, RecvTimeoutError, Role, Segment, Status};
 
 use super::ledger::{State, Wish};
 use super::setup::{Element, Setup};
@@ -141,7 +141,7 @@ fn clean_up(place: &Place<'_>) -> Result<(), Trouble> {
             _ => place.segment.consumer().map(|mut rx| rx.recv_timeout(WAIT).map(drop)),
         };
         match received.map_err(|error| last(&error))? {
-            Err(RecvError::TimedOut | RecvError::Eof) => {}
+            Err(RecvTimeoutError::TimedOut | RecvTimeoutError::Eof) => {}
             other => return Err(Trouble::Defect(format!("a drained ring gives {other:?}"))),
         }
     }

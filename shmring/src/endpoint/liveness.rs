@@ -13,6 +13,19 @@ pub(crate) struct Consumers {
     pub(crate) required: bool,
 }
 
+/// What the end of a stream means to a consumer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Eof {
+    /// Verbs return `Eof` when the last producer has gone and the ring is empty, until another
+    /// producer attaches.
+    #[default]
+    Final,
+    /// The ring counts as empty, not as ended, while no producer is attached: verbs that wait
+    /// go on to wait for the next one. Only a [closed](crate::Producer::close) ring ends.
+    NextProducer,
+}
+
 impl Consumers {
     /// What a producer that joins now sees.
     pub(crate) fn of(roles: &Roles) -> Self {
@@ -29,8 +42,13 @@ impl Consumers {
         if roles.is_closed() {
             return Some(TrySendError::Closed);
         }
-        let gone = self.required && roles.consumer_gone(self.past);
-        gone.then_some(TrySendError::BrokenPipe)
+        self.are_gone(roles).then_some(TrySendError::BrokenPipe)
+    }
+
+    /// Returns `true` if the last consumer has gone and this producer requires one.
+    #[inline]
+    pub(crate) fn are_gone(&self, roles: &Roles) -> bool {
+        self.required && roles.consumer_gone(self.past)
     }
 }
 
@@ -39,18 +57,42 @@ impl Consumers {
 pub(crate) struct Producers {
     /// Those whose end an earlier consumer was told: this one waits for another.
     past: u64,
+    /// Those whose end this consumer has seen, told or passed.
+    pub(crate) seen: u64,
+    pub(crate) eof: Eof,
 }
 
 impl Producers {
     /// What a consumer that joins now sees.
     pub(crate) fn of(control: &Control) -> Self {
-        Self { past: control.consumer.eof_epoch() }
+        let past = control.consumer.eof_epoch();
+        Self { past, seen: past, eof: Eof::default() }
     }
 
     /// How many have come and gone, if no more messages can come of them. Only a look
     /// at the ring after this makes sure that nothing was sent in between.
     pub(crate) fn ended(&self, roles: &Roles) -> Option<u64> {
         roles.ended(self.past)
+    }
+
+    /// Passes the end of the first `ended` producers, if this consumer waits for the next one
+    /// and the ring is open. Returns whether it did.
+    pub(crate) fn pass(&mut self, roles: &Roles, ended: u64) -> bool {
+        let passes = self.eof == Eof::NextProducer && !roles.is_closed();
+        if passes {
+            self.past = ended;
+            self.seen = ended;
+        }
+        passes
+    }
+
+    /// Returns `true` if a producer is attached, or has come and gone since the last end that
+    /// this consumer has seen.
+    pub(crate) fn has_next(&self, roles: &Roles) -> bool {
+        match roles.ownership(Role::Producer) {
+            Ownership::Held { .. } => true,
+            ownership => ownership.claims() > self.seen,
+        }
     }
 
     /// What a look at the ring means, after so many producers had ended: empty is now

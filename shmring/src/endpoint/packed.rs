@@ -6,7 +6,9 @@ use crate::endpoint::liveness::{Consumers, Producers};
 use crate::endpoint::registration::Registration;
 use crate::endpoint::send::{Stop, check};
 use crate::endpoint::{backoff, park};
-use crate::error::{Fault, JoinError, RecvError, Role, SendError, TryRecvError, TrySendError};
+use crate::error::{
+    Fault, JoinError, RecvTimeoutError, Role, SendTimeoutError, TryRecvError, TrySendError,
+};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::packed::{self, Span};
 use crate::ring::{Refused, at_or_past};
@@ -100,7 +102,7 @@ impl PackedSendEndpoint {
         min: usize,
         max: usize,
         deadline: Deadline,
-    ) -> Result<Span, SendError> {
+    ) -> Result<Span, SendTimeoutError> {
         match self.reserve_place_fast(max) {
             Some(span) => Ok(span),
             None => self.reserve_place_waiting(min, max, deadline),
@@ -113,14 +115,14 @@ impl PackedSendEndpoint {
         min: usize,
         max: usize,
         deadline: Deadline,
-    ) -> Result<Span, SendError> {
+    ) -> Result<Span, SendTimeoutError> {
         let mut waited = false;
         loop {
             match self.reserve_place(min, max) {
                 Ok(span) => return Ok(span),
                 // As in `SendEndpoint`.
                 Err(Stop::Full { .. }) if waited && deadline.passed() => {
-                    return Err(SendError::TimedOut);
+                    return Err(SendTimeoutError::TimedOut);
                 }
                 Err(Stop::Full { need }) => {
                     self.await_room(need, deadline)?;
@@ -132,7 +134,11 @@ impl PackedSendEndpoint {
     }
 
     #[cold]
-    pub(crate) fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
+    pub(crate) fn await_room(
+        &mut self,
+        need: u64,
+        deadline: Deadline,
+    ) -> Result<(), SendTimeoutError> {
         let (ring, roles) =
             (self.registration.mapped.packed(), &self.registration.mapped.control().roles);
         let low_water_mark = park::low_water_mark(need, ring.slots());
@@ -223,7 +229,11 @@ impl PackedRecvEndpoint {
 
     /// As [`next`](Self::next), but waits for an element.
     #[inline]
-    pub(crate) fn next_by(&mut self, max: usize, deadline: Deadline) -> Result<Span, RecvError> {
+    pub(crate) fn next_by(
+        &mut self,
+        max: usize,
+        deadline: Deadline,
+    ) -> Result<Span, RecvTimeoutError> {
         if let Some(span) = self.next_fast(max) {
             return Ok(span);
         }
@@ -263,14 +273,14 @@ impl PackedRecvEndpoint {
         backoff::stretch(self.element_bytes).min(slots / STRETCH_PARTS)
     }
 
-    fn next_waiting(&mut self, max: usize, deadline: Deadline) -> Result<Span, RecvError> {
+    fn next_waiting(&mut self, max: usize, deadline: Deadline) -> Result<Span, RecvTimeoutError> {
         let mut waited = false;
         loop {
             self.spin();
             match self.next(max) {
                 // As in `RecvEndpoint`.
                 Err(TryRecvError::Empty) if waited && deadline.passed() => {
-                    return Err(RecvError::TimedOut);
+                    return Err(RecvTimeoutError::TimedOut);
                 }
                 Err(TryRecvError::Empty) => {
                     self.await_element(deadline)?;
@@ -282,7 +292,7 @@ impl PackedRecvEndpoint {
     }
 
     #[cold]
-    pub(crate) fn await_element(&mut self, deadline: Deadline) -> Result<(), RecvError> {
+    pub(crate) fn await_element(&mut self, deadline: Deadline) -> Result<(), RecvTimeoutError> {
         let (ring, roles) =
             (self.registration.mapped.packed(), &self.registration.mapped.control().roles);
         let ready = || self.ring.has_elements(ring) || self.producers.ended(roles).is_some();

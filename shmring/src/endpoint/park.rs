@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
-use crate::error::{Fault, RecvError, Role, SendError};
+use crate::error::{Fault, RecvTimeoutError, Role, SendTimeoutError};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::tables::AttachmentEntry;
 use crate::ring::wake;
@@ -114,7 +114,7 @@ pub(crate) enum WaitError {
     Failed(Fault),
 }
 
-impl From<WaitError> for SendError {
+impl From<WaitError> for SendTimeoutError {
     fn from(error: WaitError) -> Self {
         match error {
             WaitError::TimedOut => Self::TimedOut,
@@ -124,7 +124,7 @@ impl From<WaitError> for SendError {
     }
 }
 
-impl From<WaitError> for RecvError {
+impl From<WaitError> for RecvTimeoutError {
     fn from(error: WaitError) -> Self {
         match error {
             WaitError::TimedOut => Self::TimedOut,

@@ -74,7 +74,15 @@ impl Registration {
         let claimed = registration.claim_role();
         // What was found in a table that is gone by now says nothing.
         registration.check().map_err(JoinError::Failed)?;
-        claimed.map(|()| registration)
+        claimed?;
+        if role == Role::Producer {
+            // Consumers may be waiting for one.
+            wake::notify_all(
+                &registration.mapped.control().receivers,
+                registration.mapped.handles(),
+            );
+        }
+        Ok(registration)
     }
 
     fn claim_role(&self) -> Result<(), JoinError> {

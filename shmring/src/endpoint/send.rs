@@ -6,11 +6,14 @@
     reason = "of the caller's messages, whose lengths are real"
 )]
 
+mod drain;
+mod some;
+
 use crate::endpoint::flavor::{Batch, SendFlavor};
 use crate::endpoint::liveness::Consumers;
 use crate::endpoint::park::{self, WaitError};
 use crate::endpoint::registration::Registration;
-use crate::error::{JoinError, Role, SendError, TrySendError};
+use crate::error::{JoinError, Role, SendTimeoutError, TrySendError};
 use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::payload::Payload;
@@ -168,7 +171,7 @@ impl SendEndpoint {
         len: usize,
         count: usize,
         deadline: Deadline,
-    ) -> Result<Place, SendError> {
+    ) -> Result<Place, SendTimeoutError> {
         match self.reserve_place_fast(len, count) {
             Some(place) => {
                 self.hand_off();
@@ -184,7 +187,7 @@ impl SendEndpoint {
         len: usize,
         count: usize,
         deadline: Deadline,
-    ) -> Result<Place, SendError> {
+    ) -> Result<Place, SendTimeoutError> {
         self.retry_by(deadline, |endpoint| {
             let granted = endpoint.reserve_place(len, count);
             endpoint.hand_off();
@@ -198,19 +201,19 @@ impl SendEndpoint {
         &mut self,
         deadline: Deadline,
         mut attempt: impl FnMut(&mut Self) -> Result<R, Stop>,
-    ) -> Result<R, SendError> {
+    ) -> Result<R, SendTimeoutError> {
         let mut waited = false;
         loop {
             match attempt(self) {
                 Ok(granted) => return Ok(granted),
                 Err(Stop::Full { .. }) if waited && deadline.passed() => {
-                    return Err(SendError::TimedOut);
+                    return Err(SendTimeoutError::TimedOut);
                 }
                 Err(Stop::Full { need }) => {
                     self.await_room(need, deadline)?;
                     waited = true;
                 }
-                Err(Stop::Outrun) if deadline.passed() => return Err(SendError::TimedOut),
+                Err(Stop::Outrun) if deadline.passed() => return Err(SendTimeoutError::TimedOut),
                 Err(Stop::Outrun) => {}
                 Err(Stop::Error(error)) => return Err(error.into()),
             }
@@ -218,7 +221,11 @@ impl SendEndpoint {
     }
 
     #[cold]
-    pub(crate) fn await_room(&mut self, need: u64, deadline: Deadline) -> Result<(), SendError> {
+    pub(crate) fn await_room(
+        &mut self,
+        need: u64,
+        deadline: Deadline,
+    ) -> Result<(), SendTimeoutError> {
         self.hint();
         let (mapped, roles) =
             (&self.registration.mapped, &self.registration.mapped.control().roles);

@@ -8,7 +8,9 @@ use super::send::Stop;
 use super::{PackedRecvEndpoint, PackedSendEndpoint, RecvEndpoint, SendEndpoint};
 use crate::endpoint::backoff::Backoff;
 use crate::endpoint::park::{Patience, WaitError, WaitMode};
-use crate::error::{RecvError, Role, SendError, TryRecvError, TrySendError};
+use crate::error::{
+    RecvIntoError, RecvTimeoutError, Role, SendTimeoutError, TryRecvError, TrySendError,
+};
 use crate::memory::copy;
 use crate::ring::tables;
 use crate::sync::{Deadline, Ordering};
@@ -261,7 +263,7 @@ fn one_attempt_follows_the_deadline() {
                 attempts += 1;
                 if attempts < 10 { Err(error) } else { Ok(()) }
             });
-            assert_eq!((result, attempts), (Err(RecvError::TimedOut), 2));
+            assert_eq!((result, attempts), (Err(RecvTimeoutError::TimedOut), 2));
             let mut attempts = 0;
             let result = rx.retry_by(past(), |_| {
                 attempts += 1;
@@ -330,15 +332,16 @@ fn a_message_that_somebody_else_took_is_not_too_small() {
     let segment = slots();
     let (mut tx, mut rx, mut other) = (sender(&segment), receiver(&segment), receiver(&segment));
     send(&mut tx, b"long");
-    let taken = rx.try_take(1, |_, place, _| {
+    let taken = rx.try_take_or(1, |_, place, _| {
         other.try_take(1, |_, _, _| Ok(())).unwrap();
-        Err(TryRecvError::TooSmall { len: place.len() as usize })
+        Err(RecvIntoError::TooSmall { len: place.len() as usize })
     });
-    assert_eq!(taken, Err(TryRecvError::Empty));
+    assert_eq!(taken, Err(RecvIntoError::Recv(TryRecvError::Empty)));
     // One that is there still is.
     send(&mut tx, b"long");
-    let taken = rx.try_take(1, |_, _, _| Err(TryRecvError::TooSmall { len: 4 }));
-    assert_eq!(taken, Err(TryRecvError::TooSmall { len: 4 }));
+    let taken =
+        rx.try_take_or(1, |_, _, _| Err(RecvIntoError::<TryRecvError>::TooSmall { len: 4 }));
+    assert_eq!(taken, Err(RecvIntoError::TooSmall { len: 4 }));
     let mut bytes = [0; 4];
     rx.try_take(1, |_, _, words| {
         copy::load(words, &mut bytes);
@@ -355,7 +358,7 @@ fn one_attempt_to_send_follows_the_deadline() {
     for config in [Config::spsc(), Config::mpmc()] {
         let segment = segment(&config);
         let (mut tx, _rx) = (sender(&segment), receiver(&segment));
-        for (enough, expected) in [(10, Err(SendError::TimedOut)), (2, Ok(()))] {
+        for (enough, expected) in [(10, Err(SendTimeoutError::TimedOut)), (2, Ok(()))] {
             let mut attempts = 0;
             let result = tx.retry_by(past(), |_| {
                 attempts += 1;
@@ -376,11 +379,11 @@ fn an_interrupted_wait_hands_its_wake_off() {
     send(&mut tx, b"for somebody");
     other_rx.registration.arm(1);
     rx.registration.interrupter().interrupt();
-    assert_eq!(rx.await_message(Deadline::after(HANG)), Err(RecvError::Interrupted));
+    assert_eq!(rx.await_message(Deadline::after(HANG)), Err(RecvTimeoutError::Interrupted));
     assert!(!other_rx.registration.is_armed(), "kept the wake");
     other_tx.registration.arm(0);
     tx.registration.interrupter().interrupt();
-    assert_eq!(tx.await_room(1 << 40, Deadline::after(HANG)), Err(SendError::Interrupted));
+    assert_eq!(tx.await_room(1 << 40, Deadline::after(HANG)), Err(SendTimeoutError::Interrupted));
     assert!(!other_tx.registration.is_armed(), "kept the wake");
 }
 
@@ -394,7 +397,7 @@ fn without_backoff_nothing_is_put_off() {
         (tx.registration.mode, rx.registration.mode) = (WaitMode::Spin, WaitMode::Spin);
         (tx.registration.backoff, rx.registration.backoff) = (backoff, backoff);
         let result: Result<(), _> = rx.retry_by(past(), |_| Err(TryRecvError::Empty));
-        assert_eq!(result, Err(RecvError::TimedOut));
+        assert_eq!(result, Err(RecvTimeoutError::TimedOut));
         let untouched = format!("{rx:?}").contains(&format!("{:?}", Backoff::START));
         assert_eq!(untouched, !backoff, "the consumer");
         // There is more room than the low-water mark.

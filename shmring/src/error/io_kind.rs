@@ -1,11 +1,14 @@
-//! Errors of the verbs on segments as errors of the standard library.
+//! Errors of the verbs as errors of the standard library: the kind says what a caller of `std::io`
+//! can act on, and the error itself is inside.
 
 use std::io::{Error, ErrorKind};
 
-use super::transfer::fault_kind;
+use super::transfer::Timed;
 use super::{
-    AttachError, CollectError, ConfigError, CreateError, Fault, JoinError, MonitorError, NameError,
-    OfferError, OsError, PeekError, ReceiveError, ShareError, UnlinkError,
+    AttachError, CollectError, ConfigError, CreateError, DrainError, Fault, JoinError,
+    MonitorError, NameError, OfferError, OsError, PeekError, ReceiveError, RecvError,
+    RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, ShareError, TryRecvError,
+    TrySendError, UnlinkError,
 };
 
 /// What the standard library calls an error of that sort.
@@ -28,6 +31,7 @@ into_io_error!(
     CollectError,
     ConfigError,
     CreateError,
+    DrainError,
     Fault,
     JoinError,
     MonitorError,
@@ -37,7 +41,16 @@ into_io_error!(
     PeekError,
     ReceiveError,
     ShareError,
-    UnlinkError
+    UnlinkError,
+    TrySendError,
+    SendError,
+    SendTimeoutError,
+    TryRecvError,
+    RecvError,
+    RecvTimeoutError,
+    RecvIntoError<TryRecvError>,
+    RecvIntoError<RecvError>,
+    RecvIntoError<RecvTimeoutError>
 );
 
 impl Sort for OsError {
@@ -48,7 +61,12 @@ impl Sort for OsError {
 
 impl Sort for Fault {
     fn kind(&self) -> ErrorKind {
-        fault_kind(*self)
+        match self {
+            Self::Corrupt(_) | Self::Truncated => ErrorKind::InvalidData,
+            Self::Forked | Self::SleepRefused { .. } | Self::ProbeRefused { .. } => {
+                ErrorKind::Unsupported
+            }
+        }
     }
 }
 
@@ -195,6 +213,82 @@ impl Sort for PeekError {
             Self::NoRing { .. } => ErrorKind::InvalidInput,
             Self::Failed(fault) => fault.kind(),
             Self::Os(error) => error.kind(),
+        }
+    }
+}
+
+impl Sort for TrySendError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Full | Self::WouldBlock => ErrorKind::WouldBlock,
+            Self::TooLong { .. } | Self::TooMany { .. } => ErrorKind::InvalidInput,
+            Self::BrokenPipe | Self::Closed => ErrorKind::BrokenPipe,
+            Self::Failed(fault) => fault.kind(),
+        }
+    }
+}
+
+impl Sort for SendError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::TooLong { .. } | Self::TooMany { .. } => ErrorKind::InvalidInput,
+            Self::BrokenPipe | Self::Closed => ErrorKind::BrokenPipe,
+            Self::Failed(fault) => fault.kind(),
+        }
+    }
+}
+
+impl Sort for SendTimeoutError {
+    fn kind(&self) -> ErrorKind {
+        self.untimed().map_or(ErrorKind::TimedOut, |error| error.kind())
+    }
+}
+
+impl Sort for TryRecvError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Empty | Self::WouldBlock => ErrorKind::WouldBlock,
+            Self::Eof => ErrorKind::UnexpectedEof,
+            Self::NotExclusive => ErrorKind::Unsupported,
+            Self::Failed(fault) => fault.kind(),
+        }
+    }
+}
+
+impl Sort for RecvError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::Eof => ErrorKind::UnexpectedEof,
+            Self::NotExclusive => ErrorKind::Unsupported,
+            Self::Failed(fault) => fault.kind(),
+        }
+    }
+}
+
+impl Sort for RecvTimeoutError {
+    fn kind(&self) -> ErrorKind {
+        self.untimed().map_or(ErrorKind::TimedOut, |error| error.kind())
+    }
+}
+
+impl<E: Sort> Sort for RecvIntoError<E> {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TooSmall { .. } => ErrorKind::InvalidInput,
+            Self::Recv(error) => error.kind(),
+        }
+    }
+}
+
+impl Sort for DrainError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::TimedOut { .. } => ErrorKind::TimedOut,
+            Self::Interrupted { .. } => ErrorKind::Interrupted,
+            Self::BrokenPipe { .. } => ErrorKind::BrokenPipe,
+            Self::Failed(fault) => fault.kind(),
         }
     }
 }

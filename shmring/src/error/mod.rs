@@ -5,7 +5,6 @@
 //! kind.
 
 use std::fmt;
-use std::io;
 
 pub use crate::ring::Corrupt;
 pub use crate::ring::membership::Role;
@@ -13,23 +12,30 @@ pub use crate::sys::OsError;
 
 mod collect;
 mod config;
+mod drain;
 mod io_kind;
 mod join;
 mod monitor;
 mod offer;
 mod peek;
+mod recv_into;
 mod segment;
 mod transfer;
 
 pub use collect::CollectError;
 pub use config::{ConfigError, NameError};
+pub use drain::DrainError;
 pub use join::{JoinError, WrongType};
 pub use monitor::MonitorError;
 pub use offer::{OfferError, ReceiveError, ShareError};
 pub use peek::PeekError;
+pub use recv_into::RecvIntoError;
 pub(crate) use segment::quoted;
 pub use segment::{AttachError, CreateError, UnlinkError};
-pub use transfer::{RecvError, SendError, TryRecvError, TrySendError};
+pub(crate) use transfer::endless;
+pub use transfer::{
+    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+};
 
 /// What ends the use of a handle, mostly for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +76,11 @@ impl fmt::Display for Fault {
                 "the handle belongs to the parent process; attach anew in the forked child",
             ),
             Self::SleepRefused { call, errno } => {
-                let source = io::Error::from_raw_os_error(*errno);
+                let source = std::io::Error::from_raw_os_error(*errno);
                 write!(f, "waiting takes the system call {call}, which is refused: {source}")
             }
             Self::ProbeRefused { call, errno } => {
-                let source = io::Error::from_raw_os_error(*errno);
+                let source = std::io::Error::from_raw_os_error(*errno);
                 write!(
                     f,
                     "cannot check whether peers are alive: {call} failed: {source}; keep the \

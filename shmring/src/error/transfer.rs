@@ -1,12 +1,12 @@
 //! Errors of the verbs that move messages.
 
 use std::fmt;
-use std::io;
 
 use super::Fault;
 
-/// Why a message was not sent, and sending did not wait. Nothing of it is visible.
+/// Why a verb that does not wait sent no message. Nothing of it is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TrySendError {
     /// There is no room until consumers take or release messages. Try again.
     Full,
@@ -34,10 +34,39 @@ pub enum TrySendError {
     Failed(Fault),
 }
 
-/// Why a message was not sent. Nothing of it is visible.
+/// Why a verb that waits as long as it takes sent no message. Nothing of it is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum SendError {
-    /// There was no room until the timeout.
+    /// An [`Interrupter`](crate::Interrupter) ended the wait for room.
+    Interrupted,
+    /// There can never be room.
+    TooLong {
+        /// Bytes in the message, or what a batch in a record ring comes to.
+        len: usize,
+        /// The most that one message can have.
+        max: usize,
+    },
+    /// There can never be room for as many messages at once.
+    TooMany {
+        /// Messages in the batch.
+        count: usize,
+        /// The slots of the ring.
+        max: usize,
+    },
+    /// The last consumer has gone.
+    BrokenPipe,
+    /// The ring was closed for good.
+    Closed,
+    /// Nothing can be done with this handle any more.
+    Failed(Fault),
+}
+
+/// Why a verb that waits up to a deadline sent no message. Nothing of it is visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SendTimeoutError {
+    /// There was no room until the deadline.
     TimedOut,
     /// An [`Interrupter`](crate::Interrupter) ended the wait for room.
     Interrupted,
@@ -63,63 +92,70 @@ pub enum SendError {
     Failed(Fault),
 }
 
-/// Why no message was received, without waiting for one.
+/// Why a verb that does not wait received no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TryRecvError {
     /// No message is there. Try again.
     Empty,
     /// A message is there or on its way, but not for this call: its producer has not
     /// finished it, or other consumers were faster, at every try. Try again.
     WouldBlock,
-    /// The next message is longer than the buffer. It was not consumed.
-    TooSmall {
-        /// Bytes in the message.
-        len: usize,
-    },
     /// The ring is empty, and it was closed or its last producer has gone.
     Eof,
-    /// Consumers compete for the messages of this ring: none can be looked at in place
-    /// before it is received.
+    /// Consumers compete for the messages of this ring, so no message can be read in place.
+    /// Only verbs that read in place return this.
     NotExclusive,
     /// Nothing can be done with this handle any more.
     Failed(Fault),
 }
 
-/// Why no message was received.
+/// Why a verb that waits as long as it takes received no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum RecvError {
-    /// No message came until the timeout.
+    /// An [`Interrupter`](crate::Interrupter) ended the wait for a message.
+    Interrupted,
+    /// The ring is empty, and it was closed or its last producer has gone.
+    Eof,
+    /// Consumers compete for the messages of this ring, so no message can be read in place.
+    /// Only verbs that read in place return this.
+    NotExclusive,
+    /// Nothing can be done with this handle any more.
+    Failed(Fault),
+}
+
+/// Why a verb that waits up to a deadline received no message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecvTimeoutError {
+    /// No message came until the deadline.
     TimedOut,
     /// An [`Interrupter`](crate::Interrupter) ended the wait for a message.
     Interrupted,
-    /// The next message is longer than the buffer. It was not consumed.
-    TooSmall {
-        /// Bytes in the message.
-        len: usize,
-    },
     /// The ring is empty, and it was closed or its last producer has gone.
     Eof,
-    /// Consumers compete for the messages of this ring: none can be looked at in place
-    /// before it is received.
+    /// Consumers compete for the messages of this ring, so no message can be read in place.
+    /// Only verbs that read in place return this.
     NotExclusive,
     /// Nothing can be done with this handle any more.
     Failed(Fault),
 }
 
-impl From<Fault> for TrySendError {
-    fn from(fault: Fault) -> Self {
-        Self::Failed(fault)
-    }
+macro_rules! from_fault {
+    ($($error:ident),*) => {$(
+        impl From<Fault> for $error {
+            fn from(fault: Fault) -> Self {
+                Self::Failed(fault)
+            }
+        }
+    )*};
 }
 
-impl From<Fault> for TryRecvError {
-    fn from(fault: Fault) -> Self {
-        Self::Failed(fault)
-    }
-}
+from_fault!(TrySendError, SendError, SendTimeoutError, TryRecvError, RecvError, RecvTimeoutError);
 
-impl From<TrySendError> for SendError {
-    /// A send that waits is refused for now only when its time is over.
+impl From<TrySendError> for SendTimeoutError {
+    /// A send that waits is refused for now only at its deadline.
     fn from(error: TrySendError) -> Self {
         match error {
             TrySendError::Full | TrySendError::WouldBlock => Self::TimedOut,
@@ -132,15 +168,95 @@ impl From<TrySendError> for SendError {
     }
 }
 
-impl From<TryRecvError> for RecvError {
-    /// A receive that waits is refused for now only when its time is over.
+impl From<SendError> for SendTimeoutError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Interrupted => Self::Interrupted,
+            SendError::TooLong { len, max } => Self::TooLong { len, max },
+            SendError::TooMany { count, max } => Self::TooMany { count, max },
+            SendError::BrokenPipe => Self::BrokenPipe,
+            SendError::Closed => Self::Closed,
+            SendError::Failed(fault) => Self::Failed(fault),
+        }
+    }
+}
+
+impl From<TryRecvError> for RecvTimeoutError {
+    /// A receive that waits is refused for now only at its deadline.
     fn from(error: TryRecvError) -> Self {
         match error {
             TryRecvError::Empty | TryRecvError::WouldBlock => Self::TimedOut,
-            TryRecvError::TooSmall { len } => Self::TooSmall { len },
             TryRecvError::Eof => Self::Eof,
             TryRecvError::NotExclusive => Self::NotExclusive,
             TryRecvError::Failed(fault) => Self::Failed(fault),
+        }
+    }
+}
+
+impl From<RecvError> for RecvTimeoutError {
+    fn from(error: RecvError) -> Self {
+        match error {
+            RecvError::Interrupted => Self::Interrupted,
+            RecvError::Eof => Self::Eof,
+            RecvError::NotExclusive => Self::NotExclusive,
+            RecvError::Failed(fault) => Self::Failed(fault),
+        }
+    }
+}
+
+/// An error of a wait with a deadline.
+pub(crate) trait Timed {
+    /// The error of the same wait without one.
+    type Untimed;
+
+    /// What this is besides a timeout; `None` if it is one.
+    fn untimed(self) -> Option<Self::Untimed>;
+}
+
+impl Timed for SendTimeoutError {
+    type Untimed = SendError;
+
+    fn untimed(self) -> Option<SendError> {
+        Some(match self {
+            Self::TimedOut => return None,
+            Self::Interrupted => SendError::Interrupted,
+            Self::TooLong { len, max } => SendError::TooLong { len, max },
+            Self::TooMany { count, max } => SendError::TooMany { count, max },
+            Self::BrokenPipe => SendError::BrokenPipe,
+            Self::Closed => SendError::Closed,
+            Self::Failed(fault) => SendError::Failed(fault),
+        })
+    }
+}
+
+impl Timed for RecvTimeoutError {
+    type Untimed = RecvError;
+
+    fn untimed(self) -> Option<RecvError> {
+        Some(match self {
+            Self::TimedOut => return None,
+            Self::Interrupted => RecvError::Interrupted,
+            Self::Eof => RecvError::Eof,
+            Self::NotExclusive => RecvError::NotExclusive,
+            Self::Failed(fault) => RecvError::Failed(fault),
+        })
+    }
+}
+
+/// Waits as long as it takes: `wait` has no deadline, so that it never times out, and would be
+/// repeated if it did.
+#[inline(always)]
+pub(crate) fn endless<R, E: Timed>(
+    mut wait: impl FnMut() -> Result<R, E>,
+) -> Result<R, E::Untimed> {
+    loop {
+        match wait() {
+            Ok(done) => return Ok(done),
+            Err(error) => {
+                if let Some(error) = error.untimed() {
+                    return Err(error);
+                }
+            }
         }
     }
 }
@@ -163,7 +279,9 @@ impl fmt::Display for TrySendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Full => f.write_str("the ring is full"),
-            Self::WouldBlock => f.write_str("other producers were faster, at every try"),
+            Self::WouldBlock => {
+                f.write_str("lost the claim to other producers at every try; try again")
+            }
             Self::TooLong { len, max } => too_long(f, *len, *max),
             Self::TooMany { count, max } => too_many(f, *count, *max),
             Self::BrokenPipe => f.write_str(BROKEN_PIPE),
@@ -176,7 +294,6 @@ impl fmt::Display for TrySendError {
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TimedOut => f.write_str("timed out: the ring stayed full"),
             Self::Interrupted => f.write_str("interrupted while the ring was full"),
             Self::TooLong { len, max } => too_long(f, *len, *max),
             Self::TooMany { count, max } => too_many(f, *count, *max),
@@ -187,16 +304,11 @@ impl fmt::Display for SendError {
     }
 }
 
-fn too_small(f: &mut fmt::Formatter<'_>, len: usize) -> fmt::Result {
-    write!(f, "the next message has {len} bytes, more than the buffer")
-}
-
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the ring is empty"),
             Self::WouldBlock => f.write_str("the next message is on its way"),
-            Self::TooSmall { len } => too_small(f, *len),
             Self::Eof => f.write_str(END),
             Self::NotExclusive => f.write_str(NOT_EXCLUSIVE),
             Self::Failed(fault) => fault.fmt(f),
@@ -207,9 +319,7 @@ impl fmt::Display for TryRecvError {
 impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TimedOut => f.write_str("timed out: the ring stayed empty"),
             Self::Interrupted => f.write_str("interrupted while the ring was empty"),
-            Self::TooSmall { len } => too_small(f, *len),
             Self::Eof => f.write_str(END),
             Self::NotExclusive => f.write_str(NOT_EXCLUSIVE),
             Self::Failed(fault) => fault.fmt(f),
@@ -217,43 +327,28 @@ impl fmt::Display for RecvError {
     }
 }
 
-impl std::error::Error for TrySendError {}
-impl std::error::Error for SendError {}
-impl std::error::Error for TryRecvError {}
-impl std::error::Error for RecvError {}
-
-impl From<SendError> for io::Error {
-    fn from(error: SendError) -> Self {
-        let kind = match error {
-            SendError::TimedOut => io::ErrorKind::TimedOut,
-            SendError::Interrupted => io::ErrorKind::Interrupted,
-            SendError::TooLong { .. } | SendError::TooMany { .. } => io::ErrorKind::InvalidInput,
-            SendError::BrokenPipe | SendError::Closed => io::ErrorKind::BrokenPipe,
-            SendError::Failed(fault) => fault_kind(fault),
-        };
-        io::Error::new(kind, error)
-    }
-}
-
-impl From<RecvError> for io::Error {
-    fn from(error: RecvError) -> Self {
-        let kind = match error {
-            RecvError::TimedOut => io::ErrorKind::TimedOut,
-            RecvError::Interrupted => io::ErrorKind::Interrupted,
-            RecvError::TooSmall { .. } => io::ErrorKind::InvalidInput,
-            RecvError::Eof => io::ErrorKind::UnexpectedEof,
-            RecvError::NotExclusive => io::ErrorKind::Unsupported,
-            RecvError::Failed(fault) => fault_kind(fault),
-        };
-        io::Error::new(kind, error)
-    }
-}
-
-pub(super) fn fault_kind(fault: Fault) -> io::ErrorKind {
-    match fault {
-        Fault::Corrupt(_) | Fault::Truncated => io::ErrorKind::InvalidData,
-        Fault::Forked | Fault::SleepRefused { .. } | Fault::ProbeRefused { .. } => {
-            io::ErrorKind::Unsupported
+impl fmt::Display for SendTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.untimed() {
+            None => f.write_str("timed out: the ring stayed full"),
+            Some(error) => error.fmt(f),
         }
     }
 }
+
+impl fmt::Display for RecvTimeoutError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.untimed() {
+            None => f.write_str("timed out: the ring stayed empty"),
+            Some(error) => error.fmt(f),
+        }
+    }
+}
+
+// `Display` says what a fault is, so none of these has a source.
+impl std::error::Error for TrySendError {}
+impl std::error::Error for SendError {}
+impl std::error::Error for SendTimeoutError {}
+impl std::error::Error for TryRecvError {}
+impl std::error::Error for RecvError {}
+impl std::error::Error for RecvTimeoutError {}

@@ -8,7 +8,7 @@ use crate::element::Element;
 use crate::endpoint::PackedRecvEndpoint;
 use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
-use crate::error::{Corrupt, JoinError, RecvError, TryRecvError};
+use crate::error::{Corrupt, Fault, JoinError, RecvError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Elements, load_element, load_elements};
 use crate::iter::until_end;
 use crate::ring::packed::Span;
@@ -48,7 +48,7 @@ impl<T: Element> Consumer<T> {
     #[inline(always)]
     pub fn try_recv(&mut self) -> Result<T, TryRecvError> {
         match self.endpoint.next_fast(1) {
-            Some(span) => self.take_one(span),
+            Some(span) => Ok(self.take_one(span)?),
             None => self.try_recv_slow(),
         }
     }
@@ -56,7 +56,7 @@ impl<T: Element> Consumer<T> {
     #[inline(never)]
     fn try_recv_slow(&mut self) -> Result<T, TryRecvError> {
         let span = self.endpoint.next(1)?;
-        self.take_one(span)
+        Ok(self.take_one(span)?)
     }
 
     /// Receives the next element; waits for one as long as it takes.
@@ -73,15 +73,15 @@ impl<T: Element> Consumer<T> {
 
     #[inline(never)]
     fn recv_slow(&mut self) -> Result<T, RecvError> {
-        let span = self.endpoint.next_by(1, Deadline::NEVER)?;
+        let span = endless(|| self.endpoint.next_by(1, Deadline::NEVER))?;
         Ok(self.take_one(span)?)
     }
 
     /// Receives the next element; waits for one up to `timeout`.
     ///
     /// # Errors
-    /// See [`RecvError`].
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvError> {
+    /// See [`RecvTimeoutError`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<T, RecvTimeoutError> {
         let span = self.endpoint.next_by(1, Deadline::after(timeout))?;
         Ok(self.take_one(span)?)
     }
@@ -93,7 +93,7 @@ impl<T: Element> Consumer<T> {
     }
 
     #[inline(always)]
-    fn take_one(&mut self, span: Span) -> Result<T, TryRecvError> {
+    fn take_one(&mut self, span: Span) -> Result<T, Fault> {
         match load_element(&self.endpoint.registration.mapped, span.start) {
             Ok(element) => {
                 self.endpoint.take(1);
@@ -105,8 +105,8 @@ impl<T: Element> Consumer<T> {
 
     /// Ends the use of this side: an element is no value of its type.
     #[cold]
-    fn poison(&mut self, corrupt: Corrupt) -> TryRecvError {
-        self.endpoint.registration.poison(corrupt).into()
+    fn poison(&mut self, corrupt: Corrupt) -> Fault {
+        self.endpoint.registration.poison(corrupt)
     }
 
     /// Receives as many elements as there are and fit into `elements`, at once, if one is
@@ -120,7 +120,7 @@ impl<T: Element> Consumer<T> {
             return Ok(0);
         }
         let span = self.endpoint.next(elements.len())?;
-        self.take(span, elements)
+        Ok(self.take(span, elements)?)
     }
 
     /// As [`try_recv_slice`](Self::try_recv_slice), but waits for the first element.
@@ -129,19 +129,19 @@ impl<T: Element> Consumer<T> {
     /// See [`RecvError`].
     #[inline]
     pub fn recv_slice(&mut self, elements: &mut [T]) -> Result<usize, RecvError> {
-        self.recv_slice_by(elements, Deadline::NEVER)
+        endless(|| self.recv_slice_by(elements, Deadline::NEVER))
     }
 
     /// As [`try_recv_slice`](Self::try_recv_slice), but waits for the first element up to
     /// `timeout`.
     ///
     /// # Errors
-    /// See [`RecvError`].
+    /// See [`RecvTimeoutError`].
     pub fn recv_slice_timeout(
         &mut self,
         elements: &mut [T],
         timeout: Duration,
-    ) -> Result<usize, RecvError> {
+    ) -> Result<usize, RecvTimeoutError> {
         self.recv_slice_by(elements, Deadline::after(timeout))
     }
 
@@ -150,7 +150,7 @@ impl<T: Element> Consumer<T> {
         &mut self,
         elements: &mut [T],
         deadline: Deadline,
-    ) -> Result<usize, RecvError> {
+    ) -> Result<usize, RecvTimeoutError> {
         if elements.is_empty() {
             return Ok(0);
         }
@@ -159,7 +159,7 @@ impl<T: Element> Consumer<T> {
     }
 
     #[inline]
-    fn take(&mut self, span: Span, elements: &mut [T]) -> Result<usize, TryRecvError> {
+    fn take(&mut self, span: Span, elements: &mut [T]) -> Result<usize, Fault> {
         let count = elements.len().min(span.count as usize);
         match load_elements(&self.endpoint.registration.mapped, span, 0, &mut elements[..count]) {
             Ok(count) => {
@@ -184,22 +184,27 @@ impl<T: Element> Consumer<T> {
     /// # Errors
     /// See [`RecvError`].
     pub fn peek(&mut self, max: usize) -> Result<Elements<'_, T>, RecvError> {
-        self.peek_by(max, Deadline::NEVER)
+        let span = endless(|| self.endpoint.next_by(max.max(1), Deadline::NEVER))?;
+        Ok(Elements::new(&mut self.endpoint, span))
     }
 
     /// As [`try_peek`](Self::try_peek), but waits for the first element up to `timeout`.
     ///
     /// # Errors
-    /// See [`RecvError`].
+    /// See [`RecvTimeoutError`].
     pub fn peek_timeout(
         &mut self,
         max: usize,
         timeout: Duration,
-    ) -> Result<Elements<'_, T>, RecvError> {
+    ) -> Result<Elements<'_, T>, RecvTimeoutError> {
         self.peek_by(max, Deadline::after(timeout))
     }
 
-    fn peek_by(&mut self, max: usize, deadline: Deadline) -> Result<Elements<'_, T>, RecvError> {
+    fn peek_by(
+        &mut self,
+        max: usize,
+        deadline: Deadline,
+    ) -> Result<Elements<'_, T>, RecvTimeoutError> {
         let span = self.endpoint.next_by(max.max(1), deadline)?;
         Ok(Elements::new(&mut self.endpoint, span))
     }

@@ -9,7 +9,7 @@ use crate::element::Element;
 use crate::endpoint::PackedSendEndpoint;
 use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
-use crate::error::{JoinError, SendError, TrySendError};
+use crate::error::{JoinError, SendError, SendTimeoutError, TrySendError, endless};
 use crate::guards::{Space, store_element, store_elements, touch_element};
 use crate::ring::packed::Span;
 use crate::segment::Segment;
@@ -97,8 +97,8 @@ impl<T: Element> Producer<T> {
     /// Sends an element; waits for room up to `timeout`.
     ///
     /// # Errors
-    /// See [`SendError`].
-    pub fn send_timeout(&mut self, element: &T, timeout: Duration) -> Result<(), SendError> {
+    /// See [`SendTimeoutError`].
+    pub fn send_timeout(&mut self, element: &T, timeout: Duration) -> Result<(), SendTimeoutError> {
         self.send_slice_timeout(from_ref(element), timeout)
     }
 
@@ -120,23 +120,27 @@ impl<T: Element> Producer<T> {
     /// See [`SendError`]; nothing of them is visible then.
     #[inline]
     pub fn send_slice(&mut self, elements: &[T]) -> Result<(), SendError> {
-        self.send_slice_by(elements, Deadline::NEVER)
+        endless(|| self.send_slice_by(elements, Deadline::NEVER))
     }
 
     /// As [`try_send_slice`](Self::try_send_slice), but waits for room up to `timeout`.
     ///
     /// # Errors
-    /// See [`SendError`]; nothing of them is visible then.
+    /// See [`SendTimeoutError`]; nothing of them is visible then.
     pub fn send_slice_timeout(
         &mut self,
         elements: &[T],
         timeout: Duration,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), SendTimeoutError> {
         self.send_slice_by(elements, Deadline::after(timeout))
     }
 
     #[inline]
-    fn send_slice_by(&mut self, elements: &[T], deadline: Deadline) -> Result<(), SendError> {
+    fn send_slice_by(
+        &mut self,
+        elements: &[T],
+        deadline: Deadline,
+    ) -> Result<(), SendTimeoutError> {
         let span = self.endpoint.reserve_place_by(elements.len(), elements.len(), deadline)?;
         self.fill(span, elements);
         Ok(())
@@ -177,23 +181,29 @@ impl<T: Element> Producer<T> {
     /// # Errors
     /// See [`SendError`].
     pub fn reserve(&mut self, max: usize) -> Result<Space<'_, T>, SendError> {
-        self.reserve_by(max, Deadline::NEVER)
+        let endpoint = &mut self.endpoint;
+        let span = endless(|| endpoint.reserve_place_by(max.min(1), max, Deadline::NEVER))?;
+        Ok(Space::new(endpoint, span))
     }
 
     /// As [`try_reserve`](Self::try_reserve), but waits up to `timeout` until there is
     /// space for one.
     ///
     /// # Errors
-    /// See [`SendError`].
+    /// See [`SendTimeoutError`].
     pub fn reserve_timeout(
         &mut self,
         max: usize,
         timeout: Duration,
-    ) -> Result<Space<'_, T>, SendError> {
+    ) -> Result<Space<'_, T>, SendTimeoutError> {
         self.reserve_by(max, Deadline::after(timeout))
     }
 
-    fn reserve_by(&mut self, max: usize, deadline: Deadline) -> Result<Space<'_, T>, SendError> {
+    fn reserve_by(
+        &mut self,
+        max: usize,
+        deadline: Deadline,
+    ) -> Result<Space<'_, T>, SendTimeoutError> {
         let span = self.endpoint.reserve_place_by(max.min(1), max, deadline)?;
         Ok(Space::new(&mut self.endpoint, span))
     }

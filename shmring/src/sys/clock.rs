@@ -2,7 +2,7 @@
 
 #![allow(unsafe_code)]
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
@@ -19,6 +19,11 @@ impl Deadline {
     pub(crate) fn after(timeout: Duration) -> Self {
         let timeout_ns = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
         Self { at_ns: now_ns().saturating_add(timeout_ns) }
+    }
+
+    /// That instant, or now, if it has passed.
+    pub(crate) fn at(instant: Instant) -> Self {
+        Self::after(instant.saturating_duration_since(Instant::now()))
     }
 
     pub(crate) fn passed(self) -> bool {

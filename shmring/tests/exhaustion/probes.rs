@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use shmring::{Config, Fault, JoinError, Kind, RecvError, Segment, SendError, TrySendError};
+use shmring::{
+    Config, Fault, JoinError, Kind, RecvError, RecvTimeoutError, Segment, SendError, TrySendError,
+};
 
 use crate::common::child::{self, say};
 use crate::common::{LONG, MODES, Name, slots, watchdog};
@@ -30,7 +32,7 @@ pub(crate) fn no_probe(args: &[String]) {
         rx.set_wait_mode(mode);
         // Without an end, so that only the refusal ends it.
         assert_eq!(rx.recv(), Err(RecvError::Failed(refused)));
-        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Failed(refused)));
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Failed(refused)));
         // What need not wait goes on.
         tx.send(b"works").unwrap();
         assert_eq!(rx.recv().unwrap(), b"works");
@@ -47,7 +49,7 @@ pub(crate) fn no_probe(args: &[String]) {
         drop(taken);
         std::mem::forget(tx.reserve(4).unwrap());
         assert_eq!(rx.recv(), Err(RecvError::Failed(refused)));
-        assert_eq!(rx.recv_timeout(SOON), Err(RecvError::Failed(refused)));
+        assert_eq!(rx.recv_timeout(SOON), Err(RecvTimeoutError::Failed(refused)));
     }
     assert_eq!(segment.status().unwrap_err(), refused);
     say("told");

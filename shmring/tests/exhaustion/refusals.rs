@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::process::ExitStatusExt;
 
 use shmring::{
-    AttachError, Config, CreateError, Fault, Kind, MonitorError, RecvError, Segment, SendError,
-    TryRecvError, TrySendError, WaitMode, WakeFences,
+    AttachError, Config, CreateError, Fault, Kind, MonitorError, RecvError, RecvTimeoutError,
+    Segment, SendError, TryRecvError, TrySendError, WaitMode, WakeFences,
 };
 
 use crate::common::child::{self, say};
@@ -96,7 +96,7 @@ pub(crate) fn no_sleep(args: &[String]) {
         rx.set_wait_mode(mode);
         // Without an end, so that only the refusal ends it.
         assert_eq!(rx.recv(), Err(RecvError::Failed(refused)));
-        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Failed(refused)));
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Failed(refused)));
         // What does not wait goes on, and so does a wait that is over already.
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
         tx.send(b"works").unwrap();
@@ -108,7 +108,7 @@ pub(crate) fn no_sleep(args: &[String]) {
     }
     rx.set_wait_mode(WaitMode::Spin);
     let timed_out = rx.recv_timeout(std::time::Duration::from_millis(5));
-    assert_eq!(timed_out, Err(RecvError::TimedOut));
+    assert_eq!(timed_out, Err(RecvTimeoutError::TimedOut));
     say("told");
 }
 

@@ -3,7 +3,7 @@
 use std::fs;
 
 use shmring::info::Front;
-use shmring::{Observer, RecvError, Role, Segment, TryRecvError};
+use shmring::{Observer, RecvError, RecvTimeoutError, Role, Segment, TryRecvError};
 
 use crate::common::{LONG, Name, watchdog};
 use crate::image::{golden, path, place};
@@ -72,7 +72,7 @@ fn slots_are_received_past_the_tickets_of_the_dead() {
     assert_eq!(rx.recv_timeout(LONG).unwrap(), b"all of the 24 bytes fit.");
     assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock));
     assert_eq!(rx.recv_timeout(LONG).unwrap(), b"behind");
-    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
     let after = segment.status().unwrap();
     assert_eq!(
         (after.ring().tombstones, after.ring().resolved, after.ring().messages_received),

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use shmring::{Kind, RecvError, TryRecvError};
+use shmring::{Kind, RecvTimeoutError, TryRecvError};
 
 use crate::common::{MODES, Name, slots, watchdog};
 
@@ -37,7 +37,7 @@ fn a_ring_of_tombstones_is_not_passed_over_after_the_timeout() {
             for _ in 0..1024 {
                 drop(tx.try_reserve(1).unwrap());
             }
-            assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvError::TimedOut));
+            assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::TimedOut));
             let passed = segment.status().unwrap().ring().tombstones;
             assert!(passed < 512, "{kind}, {mode:?}: {passed}");
             // They are only put off.

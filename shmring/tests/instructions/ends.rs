@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use shmring::{
-    Consumer, JoinError, Kind, Producer, RecvError, Segment, SendError, TryRecvError, TrySendError,
-    WaitMode, packed,
+    Consumer, JoinError, Kind, Producer, RecvError, RecvIntoError, RecvTimeoutError, Segment,
+    SendError, TryRecvError, TrySendError, WaitMode, packed,
 };
 
 use crate::common::payload;
@@ -153,7 +153,7 @@ impl Rx {
         }
     }
 
-    pub(crate) fn recv_timeout(&mut self, timeout: Duration) -> Result<u64, RecvError> {
+    pub(crate) fn recv_timeout(&mut self, timeout: Duration) -> Result<u64, RecvTimeoutError> {
         match self {
             Self::Messages(rx) => rx.recv_timeout(timeout).map(|bytes| number_of(&bytes)),
             Self::Numbers(rx) => rx.recv_timeout(timeout),
@@ -169,10 +169,10 @@ impl Rx {
 
     /// Receives one message, and does not look at it.
     #[inline]
-    pub(crate) fn recv_into(&mut self, buffer: &mut [u8]) -> Result<(), RecvError> {
+    pub(crate) fn recv_into(&mut self, buffer: &mut [u8]) -> Result<(), RecvIntoError> {
         match self {
             Self::Messages(rx) => rx.recv_into(buffer).map(drop),
-            Self::Numbers(rx) => rx.recv().map(drop),
+            Self::Numbers(rx) => rx.recv().map(|_| ()).map_err(RecvIntoError::Recv),
         }
     }
 

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use shmring::{
-    AttachError, JoinError, RecvError, Role, Segment, SendError, TryRecvError, TrySendError,
+    AttachError, JoinError, RecvTimeoutError, Role, Segment, SendError, TryRecvError, TrySendError,
 };
 
 use crate::case::{Case, Op, Scene};
@@ -209,7 +209,7 @@ impl Stage {
                 match rx.recv_timeout(SHORT) {
                     Ok(number) => received.push(number),
                     // Nothing but tickets of the dead.
-                    Err(error) => assert_eq!(error, RecvError::TimedOut),
+                    Err(error) => assert_eq!(error, RecvTimeoutError::TimedOut),
                 }
             }
         }
@@ -279,7 +279,7 @@ impl Stage {
         assert_eq!(tx.try_send(&Item::new(0)), Err(TrySendError::BrokenPipe));
         let mut rx = Rx::join(&self.segment).unwrap();
         drop(tx);
-        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
     }
 }
 
@@ -314,7 +314,7 @@ fn receive_all(rx: &mut Rx, may_end: bool) -> Vec<u64> {
     while received.last() != AFTER.last() {
         match rx.recv_timeout(LONG) {
             Ok(number) => received.push(number),
-            Err(RecvError::Eof) if may_end => thread::sleep(RETRY),
+            Err(RecvTimeoutError::Eof) if may_end => thread::sleep(RETRY),
             Err(error) => panic!("{error}, after {received:?}"),
         }
     }

@@ -6,7 +6,10 @@ use std::fmt::Debug;
 use std::io::{Read, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use shmring::{Config, Fault, Kind, Lookahead, RecvError, SendError, TryRecvError, TrySendError};
+use shmring::{
+    Config, Fault, Kind, Lookahead, RecvError, SendError, SendTimeoutError, TryRecvError,
+    TrySendError,
+};
 
 use crate::common::child::{self, say};
 use crate::common::{Name, SLOT_KINDS, slots, watchdog};
@@ -93,7 +96,12 @@ pub(crate) fn sending(args: &[String]) {
                                 error => panic!("{error}"),
                             }),
                             1 => tx.send_batch(&batch),
-                            _ => tx.send_batch_timeout(&batch, crate::common::LONG),
+                            _ => tx.send_batch_timeout(&batch, crate::common::LONG).map_err(
+                                |error| match error {
+                                    SendTimeoutError::Failed(fault) => SendError::Failed(fault),
+                                    error => panic!("{error}"),
+                                },
+                            ),
                         }));
                         // The handle is the same afterwards, and no use to a child.
                         if sent.is_err() { Ok(tx.send(b"more")) } else { sent }
@@ -147,7 +155,10 @@ pub(crate) fn receiving(args: &[String]) {
                         if waits {
                             rx.recv_batch(3, visit)
                         } else {
-                            Ok(rx.try_recv_batch(3, visit)?)
+                            rx.try_recv_batch(3, visit).map_err(|error| match error {
+                                TryRecvError::Failed(fault) => RecvError::Failed(fault),
+                                error => panic!("{error}"),
+                            })
                         }
                     },
                     // Copies were taken before they were shown.

@@ -1,8 +1,8 @@
 //! Processes that are killed or stopped at the worst moments that a test can choose.
 
 use shmring::{
-    Config, CreateError, JoinError, Observer, RecvError, Role, Segment, SendError, TryRecvError,
-    WaitMode,
+    Config, CreateError, JoinError, Observer, RecvError, RecvTimeoutError, Role, Segment,
+    SendTimeoutError, TryRecvError, WaitMode,
 };
 
 use crate::common::child::{self, Part, pause, say};
@@ -112,7 +112,7 @@ fn a_killed_producer_ends_the_stream() {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| rx.recv_timeout(LONG));
             child.kill();
-            assert_eq!(waiting.join().unwrap(), Err(RecvError::Eof), "{mode:?}");
+            assert_eq!(waiting.join().unwrap(), Err(RecvTimeoutError::Eof), "{mode:?}");
         });
     }
 }
@@ -157,7 +157,7 @@ fn a_killed_consumer_breaks_the_pipe() {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| tx.send_timeout(&[0; 100], LONG));
             child.kill();
-            assert_eq!(waiting.join().unwrap(), Err(SendError::BrokenPipe), "{mode:?}");
+            assert_eq!(waiting.join().unwrap(), Err(SendTimeoutError::BrokenPipe), "{mode:?}");
         });
     }
 }
@@ -238,7 +238,7 @@ fn a_stopped_process_is_not_dead() {
         assert_eq!(rx.recv().unwrap(), payload(number, 100));
     }
     // Longer than a slice of sleep, after which the dead are looked for.
-    assert_eq!(rx.recv_timeout(SHORT * 15), Err(RecvError::TimedOut));
+    assert_eq!(rx.recv_timeout(SHORT * 15), Err(RecvTimeoutError::TimedOut));
     assert!(matches!(segment.producer(), Err(JoinError::RoleTaken { .. })));
     drop((rx, segment));
     let in_use = Segment::recreate(&name, &smallest());
@@ -249,7 +249,7 @@ fn a_stopped_process_is_not_dead() {
     child.go();
     let mut rx = segment.consumer().unwrap();
     assert_eq!(rx.recv_timeout(LONG).unwrap(), [0xFF; 200]);
-    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
     child.finish();
 }
 

@@ -3,8 +3,8 @@
 use std::process::Command;
 
 use shmring::{
-    Config, Consumer, Fault, JoinError, Observer, Producer, RecvError, Segment, SendError,
-    TryRecvError, TrySendError,
+    Config, Consumer, Fault, JoinError, Observer, Producer, RecvError, RecvIntoError,
+    RecvTimeoutError, Segment, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
 
 use crate::common::child::{self, pause, say};
@@ -35,7 +35,7 @@ pub(crate) fn assert_forked(tx: &mut Producer, rx: &mut Consumer) {
     let fault = Fault::Forked;
     assert_eq!(tx.send(b"x"), Err(SendError::Failed(fault)));
     assert_eq!(tx.try_send(b"x"), Err(TrySendError::Failed(fault)));
-    assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendError::Failed(fault)));
+    assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendTimeoutError::Failed(fault)));
     assert_eq!(tx.send_batch(&["x"]), Err(SendError::Failed(fault)));
     assert_eq!(tx.send_batch::<&[u8]>(&[]), Err(SendError::Failed(fault)));
     assert_eq!(tx.try_send_batch::<&[u8]>(&[]), Err(TrySendError::Failed(fault)));
@@ -43,12 +43,20 @@ pub(crate) fn assert_forked(tx: &mut Producer, rx: &mut Consumer) {
     assert_eq!(tx.try_reserve(1).map(|_| ()), Err(TrySendError::Failed(fault)));
     assert_eq!(rx.recv(), Err(RecvError::Failed(fault)));
     assert_eq!(rx.try_recv(), Err(TryRecvError::Failed(fault)));
-    assert_eq!(rx.recv_into(&mut [0; 9]), Err(RecvError::Failed(fault)));
+    assert_eq!(rx.recv_into(&mut [0; 9]), Err(RecvIntoError::Recv(RecvError::Failed(fault))));
     assert_eq!(rx.recv_batch(1, |_| ()), Err(RecvError::Failed(fault)));
     assert_eq!(rx.peek().map(|_| ()), Err(RecvError::Failed(fault)));
     assert_eq!(rx.try_peek().map(|_| ()), Err(TryRecvError::Failed(fault)));
     assert!(rx.lookahead().unwrap().next().is_none());
     assert_eq!(rx.lookahead().unwrap().release(), 0);
+    assert_eq!(tx.try_send_some(&["x"]), Err(TrySendError::Failed(fault)));
+    assert_eq!(tx.send_vectored(&[]), Err(SendError::Failed(fault)));
+    assert_eq!(tx.wait_writable(1, SHORT), Err(SendTimeoutError::Failed(fault)));
+    assert_eq!(rx.recv_into_vec(&mut Vec::new()), Err(RecvError::Failed(fault)));
+    assert_eq!(rx.wait_readable(SHORT), Err(RecvTimeoutError::Failed(fault)));
+    assert_eq!(rx.wait_for_producer(SHORT), Err(RecvTimeoutError::Failed(fault)));
+    assert_eq!((tx.len(), rx.len()), (0, 0));
+    assert!(tx.is_empty() && rx.is_empty());
 }
 
 /// In the child, which has one test thread: forks in several ways. What it says, it says

@@ -5,7 +5,7 @@ use std::os::unix::thread::JoinHandleExt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use shmring::{Config, Kind, RecvError, Segment, SendError, WaitMode};
+use shmring::{Config, Kind, RecvTimeoutError, Segment, SendTimeoutError, WaitMode};
 
 use crate::common::child::{self, Part, pause, say};
 use crate::common::{LONG, MODES, Name, slots, watchdog};
@@ -50,24 +50,24 @@ fn wait_for_end(segment: &Segment, ring: &str, dead: &str, mode: WaitMode) -> bo
         ("packed", "producer") => {
             let mut rx = segment.packed_consumer::<u64>().unwrap();
             rx.set_wait_mode(mode);
-            rx.recv_timeout(GIVE_UP) == Err(RecvError::Eof)
+            rx.recv_timeout(GIVE_UP) == Err(RecvTimeoutError::Eof)
         }
         ("packed", _) => {
             let mut tx = segment.packed_producer::<u64>().unwrap();
             tx.set_wait_mode(mode);
             while tx.try_send(&1).is_ok() {}
-            tx.send_timeout(&1, GIVE_UP) == Err(SendError::BrokenPipe)
+            tx.send_timeout(&1, GIVE_UP) == Err(SendTimeoutError::BrokenPipe)
         }
         (_, "producer") => {
             let mut rx = segment.consumer().unwrap();
             rx.set_wait_mode(mode);
-            rx.recv_timeout(GIVE_UP) == Err(RecvError::Eof)
+            rx.recv_timeout(GIVE_UP) == Err(RecvTimeoutError::Eof)
         }
         _ => {
             let mut tx = segment.producer().unwrap();
             tx.set_wait_mode(mode);
             while tx.try_send(&[1; 32]).is_ok() {}
-            tx.send_timeout(&[1; 32], GIVE_UP) == Err(SendError::BrokenPipe)
+            tx.send_timeout(&[1; 32], GIVE_UP) == Err(SendTimeoutError::BrokenPipe)
         }
     }
 }
@@ -159,10 +159,10 @@ fn short_timeouts_keep_no_death_from_a_waiter() {
         let mut child = holder(&name, "records", "producer");
         let mut rx = segment.consumer().unwrap();
         rx.set_wait_mode(mode);
-        assert_eq!(rx.recv_timeout(ASLEEP), Err(RecvError::TimedOut));
+        assert_eq!(rx.recv_timeout(ASLEEP), Err(RecvTimeoutError::TimedOut));
         child.kill();
         let start = Instant::now();
-        while rx.recv_timeout(moment) != Err(RecvError::Eof) {
+        while rx.recv_timeout(moment) != Err(RecvTimeoutError::Eof) {
             assert!(start.elapsed() < GIVE_UP, "{mode:?}");
         }
         drop(rx);
@@ -171,10 +171,10 @@ fn short_timeouts_keep_no_death_from_a_waiter() {
         let mut tx = segment.producer().unwrap();
         tx.set_wait_mode(mode);
         while tx.try_send(&[1; 8]).is_ok() {}
-        assert_eq!(tx.send_timeout(&[1; 8], ASLEEP), Err(SendError::TimedOut));
+        assert_eq!(tx.send_timeout(&[1; 8], ASLEEP), Err(SendTimeoutError::TimedOut));
         child.kill();
         let (start, mut len) = (Instant::now(), 0);
-        while tx.send_timeout(&vec![1; len], moment) != Err(SendError::BrokenPipe) {
+        while tx.send_timeout(&vec![1; len], moment) != Err(SendTimeoutError::BrokenPipe) {
             assert!(start.elapsed() < GIVE_UP, "{mode:?}");
             len = (len + 8) % 800 + 8;
         }

@@ -3,7 +3,7 @@
 use std::hash::Hasher;
 use std::io::{self, Read, Write};
 
-use shmring::{Config, RecvError, Segment, WaitMode};
+use shmring::{Config, RecvError, RecvIntoError, Segment, WaitMode};
 
 use crate::common::{Name, child, watchdog};
 
@@ -70,18 +70,23 @@ fn run(sending: &str, receiving: WaitMode, capacity_bytes: u64, count: u64) {
     let (mut expected, mut buffer, mut number) = ([0; 2048], [0; 2048], 0);
     loop {
         let result = match number % 8 {
-            2 => rx.recv_batch(4, |message| {
-                let len = message.copy_to(&mut buffer);
-                assert!(buffer[..len] == *fill(number, &mut expected), "message {number}");
-                number += 1;
-            }),
-            5 => rx.peek().map(|peek| {
-                let len = peek.copy_to(&mut buffer);
-                assert!(buffer[..len] == *fill(number, &mut expected), "message {number}");
-                number += 1;
-                peek.release();
-                1
-            }),
+            2 => rx
+                .recv_batch(4, |message| {
+                    let len = message.copy_to(&mut buffer);
+                    assert!(buffer[..len] == *fill(number, &mut expected), "message {number}");
+                    number += 1;
+                })
+                .map_err(RecvIntoError::Recv),
+            5 => rx
+                .peek()
+                .map(|peek| {
+                    let len = peek.copy_to(&mut buffer);
+                    assert!(buffer[..len] == *fill(number, &mut expected), "message {number}");
+                    number += 1;
+                    peek.release();
+                    1
+                })
+                .map_err(RecvIntoError::Recv),
             _ => rx.recv_into(&mut buffer).inspect(|&len| {
                 assert!(buffer[..len] == *fill(number, &mut expected), "message {number}");
                 number += 1;
@@ -89,7 +94,7 @@ fn run(sending: &str, receiving: WaitMode, capacity_bytes: u64, count: u64) {
         };
         match result {
             Ok(_) => {}
-            Err(RecvError::Eof) => break,
+            Err(RecvIntoError::Recv(RecvError::Eof)) => break,
             Err(error) => panic!("{error} at message {number}"),
         }
     }

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
-use shmring::{Config, JoinError, Kind, RecvError, Role, Segment, TryRecvError, TrySendError};
+use shmring::{
+    Config, JoinError, Kind, RecvTimeoutError, Role, Segment, TryRecvError, TrySendError,
+};
 
 use crate::common::child::{self, Part};
 use crate::common::{LONG, MODES, Name, payload, slots, watchdog};
@@ -46,7 +48,7 @@ fn a_producer_that_is_stopped_for_long_keeps_its_slot() {
     for _ in 0..ROUNDS {
         for mode in MODES {
             rx.set_wait_mode(mode);
-            assert_eq!(rx.recv_timeout(turn()), Err(RecvError::TimedOut), "{mode:?}");
+            assert_eq!(rx.recv_timeout(turn()), Err(RecvTimeoutError::TimedOut), "{mode:?}");
             assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock));
         }
         assert_eq!(tx.try_send(b"full"), Err(TrySendError::Full));
@@ -84,7 +86,7 @@ fn a_sole_producer_that_is_stopped_for_long_keeps_its_role() {
     for _ in 0..ROUNDS {
         for mode in MODES {
             rx.set_wait_mode(mode);
-            assert_eq!(rx.recv_timeout(turn()), Err(RecvError::TimedOut), "{mode:?}");
+            assert_eq!(rx.recv_timeout(turn()), Err(RecvTimeoutError::TimedOut), "{mode:?}");
         }
         for asking in [&segment, &Segment::attach(&name).unwrap()] {
             let taken = asking.producer().unwrap_err();
@@ -99,7 +101,7 @@ fn a_sole_producer_that_is_stopped_for_long_keeps_its_role() {
     child.signal(libc::SIGCONT);
     child.go();
     assert_eq!(rx.recv_timeout(LONG).unwrap(), [0xFF; 200]);
-    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
     child.finish();
     assert_eq!(segment.status().unwrap().repairs, 0);
 }

@@ -4,7 +4,9 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use shmring::{Config, JoinError, RecvError, Role, Segment, SendError, TrySendError};
+use shmring::{
+    Config, JoinError, RecvError, RecvTimeoutError, Role, Segment, SendTimeoutError, TrySendError,
+};
 
 use crate::common::child::{self, pause, say};
 use crate::common::{LONG, MODES, Name, eventually, watchdog};
@@ -142,13 +144,13 @@ fn producers_killed_at_any_moment_leave_whole_slices() {
         while receive(LONG).unwrap() < first + round % 4 * 100 {}
         std::thread::sleep(Duration::from_micros(round * 37 % 1000));
         child.kill();
-        let end: Result<u64, RecvError> = loop {
+        let end: Result<u64, RecvTimeoutError> = loop {
             let received = receive(LONG);
             if received.is_err() {
                 break received;
             }
         };
-        assert_eq!(end, Err(RecvError::Eof));
+        assert_eq!(end, Err(RecvTimeoutError::Eof));
         let bytes = fs::read(&file).unwrap();
         let certain = u64::from_ne_bytes(bytes.try_into().unwrap());
         // The slice that it was about to send was sent, or not.
@@ -194,7 +196,7 @@ fn a_killed_consumer_leaves_the_elements_that_it_did_not_release() {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| tx.send_timeout(&element(11), LONG));
             child.kill();
-            assert_eq!(waiting.join().unwrap(), Err(SendError::BrokenPipe), "{mode:?}");
+            assert_eq!(waiting.join().unwrap(), Err(SendTimeoutError::BrokenPipe), "{mode:?}");
         });
         let mut rx = eventually("the role is free", || segment.packed_consumer::<Element>().ok());
         let again = rx.peek(9).unwrap();

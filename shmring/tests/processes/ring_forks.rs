@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use shmring::{
-    Config, Fault, JoinError, Kind, Message, RecvError, Segment, SendError, TryRecvError,
-    TrySendError,
+    Config, Fault, JoinError, Kind, Message, RecvError, Segment, SendError, SendTimeoutError,
+    TryRecvError, TrySendError,
 };
 
 use crate::common::child::{self, say};
@@ -105,7 +105,7 @@ pub(crate) fn fork_packed(args: &[String]) {
         let fault = Fault::Forked;
         assert_eq!(tx.send(&1), Err(SendError::Failed(fault)));
         assert_eq!(tx.try_send(&1), Err(TrySendError::Failed(fault)));
-        assert_eq!(tx.send_timeout(&1, SHORT), Err(SendError::Failed(fault)));
+        assert_eq!(tx.send_timeout(&1, SHORT), Err(SendTimeoutError::Failed(fault)));
         assert_eq!(tx.send_slice(&[1, 2]), Err(SendError::Failed(fault)));
         assert_eq!(tx.send_slice(&[]), Err(SendError::Failed(fault)));
         assert_eq!(tx.try_send_some(&[1, 2]), Err(TrySendError::Failed(fault)));

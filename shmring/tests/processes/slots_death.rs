@@ -4,8 +4,8 @@
 use std::cell::Cell;
 
 use shmring::{
-    Config, Consumer, JoinError, Kind, Observer, Producer, RecvError, Segment, SendError,
-    TryRecvError, WaitMode,
+    Config, Consumer, JoinError, Kind, Observer, Producer, RecvTimeoutError, Segment,
+    SendTimeoutError, TryRecvError, WaitMode,
 };
 
 use crate::common::child::{self, Part, pause, say};
@@ -144,7 +144,7 @@ fn a_killed_producers_reservation_is_passed_over() {
             tx.send_batch(&["behind", "last"]).unwrap();
             assert_eq!(rx.recv().unwrap(), b"sent");
             assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock));
-            assert_eq!(rx.recv_timeout(SHORT / 4), Err(RecvError::TimedOut));
+            assert_eq!(rx.recv_timeout(SHORT / 4), Err(RecvTimeoutError::TimedOut));
             assert_eq!(segment.status().unwrap().ring().resolved, 0, "closed behind a living one");
             child.kill();
             assert_eq!(receive(&mut rx), b"behind", "{kind}, {way}");
@@ -280,7 +280,11 @@ fn the_stream_ends_when_the_last_producer_was_killed() {
                 assert!(waiting.iter().all(|thread| !thread.is_finished()), "it is alive");
                 child.kill();
                 for thread in waiting {
-                    assert_eq!(thread.join().unwrap(), Err(RecvError::Eof), "{kind}, {mode:?}");
+                    assert_eq!(
+                        thread.join().unwrap(),
+                        Err(RecvTimeoutError::Eof),
+                        "{kind}, {mode:?}"
+                    );
                 }
             });
             let status = segment.status().unwrap();
@@ -311,7 +315,7 @@ fn the_pipe_breaks_when_the_last_consumer_was_killed() {
             if let [first, _] = &mut children[..] {
                 first.kill();
                 let sent = producers[0].send_timeout(b"x", SHORT * 10);
-                assert_eq!(sent, Err(SendError::TimedOut), "one is left");
+                assert_eq!(sent, Err(SendTimeoutError::TimedOut), "one is left");
             }
             std::thread::scope(|scope| {
                 let waiting: Vec<_> = producers
@@ -324,7 +328,7 @@ fn the_pipe_breaks_when_the_last_consumer_was_killed() {
                 children.last_mut().unwrap().kill();
                 for thread in waiting {
                     let sent = thread.join().unwrap();
-                    assert_eq!(sent, Err(SendError::BrokenPipe), "{kind}, {mode:?}");
+                    assert_eq!(sent, Err(SendTimeoutError::BrokenPipe), "{kind}, {mode:?}");
                 }
             });
             // What nobody received is still there.
@@ -350,7 +354,11 @@ fn a_stopped_producer_holds_up_and_is_not_passed_over() {
             rx.set_wait_mode(mode);
             assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock));
             // Longer than a slice of sleep, after which the dead are looked for.
-            assert_eq!(rx.recv_timeout(SHORT * 15), Err(RecvError::TimedOut), "{kind}, {mode:?}");
+            assert_eq!(
+                rx.recv_timeout(SHORT * 15),
+                Err(RecvTimeoutError::TimedOut),
+                "{kind}, {mode:?}"
+            );
         }
         let status = segment.status().unwrap();
         assert_eq!((status.ring().resolved, status.ring().tombstones, status.repairs), (0, 0, 0));
@@ -375,7 +383,7 @@ fn a_living_process_closes_what_it_forgot() {
         let (segment, mut tx, mut rx) = name.pair_of(&ring(kind));
         let mut child = holder(&name, "forgotten");
         tx.send(b"behind").unwrap();
-        assert_eq!(rx.recv_timeout(SHORT * 10), Err(RecvError::TimedOut));
+        assert_eq!(rx.recv_timeout(SHORT * 10), Err(RecvTimeoutError::TimedOut));
         assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock));
         child.go();
         assert_eq!(child.hear(), "closed");
@@ -418,7 +426,7 @@ fn a_slot_ring_outlives_everyone() {
         for expected in ["sent", "1", "2", "3"] {
             assert_eq!(rx.recv_timeout(LONG).unwrap(), expected.as_bytes(), "{kind}");
         }
-        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof), "{kind}");
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof), "{kind}");
         let status = segment.status().unwrap();
         assert_eq!(
             (status.ring().resolved, status.ring().tombstones, status.ring().used_slots),

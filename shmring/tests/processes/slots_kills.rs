@@ -80,8 +80,14 @@ pub(crate) fn receive(args: &[String]) {
         let mut received = Vec::new();
         let end = match round % 3 {
             0 => rx.recv_into(&mut buffer).map(|len| received.extend_from_slice(&buffer[..len])),
-            1 => rx.recv().map(|message| received = message),
-            _ => rx.recv_batch(MOST as usize, |message| message.append_to(&mut received)).map(drop),
+            1 => {
+                received = rx.recv().unwrap();
+                Ok(())
+            }
+            _ => {
+                rx.recv_batch(MOST as usize, |message| message.append_to(&mut received)).unwrap();
+                Ok(())
+            }
         };
         end.unwrap();
         file.write_all_at(&received, offset).unwrap();

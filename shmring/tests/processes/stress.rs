@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use shmring::{Kind, Message, RecvError, Segment};
+use shmring::{Kind, Message, RecvError, RecvIntoError, Segment};
 
 use crate::common::child::{self, Part, pause, say};
 use crate::common::{MODES, Name, slots, watchdog};
@@ -111,12 +111,13 @@ pub(crate) fn receive(args: &[String]) {
                 let len = message.copy_to(&mut copy);
                 ledger.enter(&copy[..len]);
             })
+            .map_err(RecvIntoError::Recv)
         };
         if let Err(end) = received {
             break end;
         }
     };
-    assert_eq!(end, RecvError::Eof);
+    assert_eq!(end, RecvIntoError::Recv(RecvError::Eof));
     fs::write(&args[5], bytemuck::cast_slice::<u64, u8>(&ledger.bits)).unwrap();
 }
 

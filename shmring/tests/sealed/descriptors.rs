@@ -5,7 +5,7 @@ use std::io::{Read, Write, pipe};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
-use shmring::{AttachError, AttachOptions, Observer, RecvError, Segment, SendError};
+use shmring::{AttachError, AttachOptions, Observer, RecvTimeoutError, Segment, SendError};
 
 use crate::common::child::{self, pause, say};
 use crate::common::{LONG, Name, is_root, watchdog};
@@ -120,7 +120,7 @@ fn who_inherits_a_descriptor_takes_part_and_is_seen_to_die() {
     assert_eq!(rx.recv_timeout(LONG).unwrap(), b"from the heir");
     assert_eq!(segment.status().unwrap().attached.iter().filter(|one| one.alive).count(), 2);
     child.kill();
-    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
     let mut tx = segment.producer().unwrap();
     drop(rx);
     assert_eq!(tx.send(b"nobody"), Err(SendError::BrokenPipe));

@@ -10,7 +10,7 @@ use std::time::Duration;
 use shmring::ShareError;
 use shmring::sealed::Outcome;
 use shmring::{
-    AllowList, AttachOptions, Observer, Offer, OfferError, ReceiveError, RecvError, Segment,
+    AllowList, AttachOptions, Observer, Offer, OfferError, ReceiveError, RecvTimeoutError, Segment,
 };
 
 use crate::common::child::{self, pause, say};
@@ -34,7 +34,7 @@ fn who_is_given_a_segment_takes_part() {
     let observer = Observer::receive(&path).unwrap();
     assert_eq!(observer.status().unwrap().attached.len(), 3);
     child.kill();
-    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
     drop((rx, monitor));
     // Those that were given it keep it when the server is gone.
     eventually("three visits", || (server.log().len() == 3).then_some(()));

@@ -5,7 +5,7 @@ use std::io::Error;
 use std::os::fd::BorrowedFd;
 use std::ptr;
 
-use shmring::{AllowList, AttachError, Observer, ReceiveError, RecvError, Segment};
+use shmring::{AllowList, AttachError, Observer, ReceiveError, RecvTimeoutError, Segment};
 
 use crate::common::child::{self, pause, say};
 use crate::common::{LONG, Name, eventually, is_root, watchdog};
@@ -82,7 +82,7 @@ fn the_list_decides_which_users_take_part() {
             let attached = segment.status().unwrap().attached;
             assert!(attached.iter().any(|one| one.uid == NOBODY && one.alive), "{attached:?}");
             child.kill();
-            assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+            assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
         } else {
             assert_eq!(segment.status().unwrap().attached.len(), 1);
         }

@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::mem::forget;
 use std::os::fd::AsRawFd;
 
-use shmring::{Config, Kind, RecvError, Segment};
+use shmring::{Config, Kind, RecvTimeoutError, Segment};
 
 use crate::common::child::{self, Part, pause, say};
 use crate::common::{LONG, Name, eventually, slots, watchdog};
@@ -126,7 +126,7 @@ fn a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others() {
         let mut scene = Scene::new(&Config::spsc().capacity_bytes(4096), "hold", "another");
         let mut rx = scene.segment.consumer().unwrap();
         let orphan = scene.get_stuck(stopped);
-        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
         let mut tx = scene.segment.producer().unwrap();
         tx.send(b"from the successor").unwrap();
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"from the successor");
@@ -164,7 +164,7 @@ fn a_cleaner_that_is_killed_leaves_no_lock_to_its_children() {
         let mut scene = Scene::new(&config, "hold", how);
         let mut rx = scene.segment.consumer().unwrap();
         let orphan = scene.get_stuck(false);
-        assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof), "{how}");
+        assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof), "{how}");
         eventually("the entries are free", || (scene.room() == 2).then_some(()));
         orphan.assert_alive();
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use shmring::{
-    AttachOptions, Config, Consumer, JoinError, Participant, Producer, RecvError, Segment,
+    AttachOptions, Config, Consumer, JoinError, Participant, Producer, RecvTimeoutError, Segment,
     TryRecvError,
 };
 
@@ -67,7 +67,7 @@ impl Scene {
         eventually("it is listed as dead", || {
             self.listed(pid).iter().all(|participant| !participant.alive).then_some(())
         });
-        assert_eq!(self.rx.recv_timeout(LONG), Err(RecvError::Eof));
+        assert_eq!(self.rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
         let mut tx = self.segment.producer().unwrap();
         tx.send(b"from the successor").unwrap();
         assert_eq!(self.rx.recv_timeout(LONG).unwrap(), b"from the successor");

@@ -5,7 +5,7 @@ use std::io::Error;
 use std::os::unix::fs::PermissionsExt;
 use std::ptr;
 
-use shmring::{AttachOptions, Config, JoinError, PidNamespace, RecvError};
+use shmring::{AttachOptions, Config, JoinError, PidNamespace, RecvTimeoutError};
 
 use crate::common::child::{self, Part, pause, say};
 use crate::common::{LONG, Name, is_root, watchdog};
@@ -73,7 +73,7 @@ fn watch(args: &[String]) {
     );
     say("alive");
     pause();
-    assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+    assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
     segment.producer().unwrap().send(b"from the successor").unwrap();
     say("found dead");
 }

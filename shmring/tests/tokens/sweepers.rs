@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use shmring::{AttachError, JoinError, Kind, RecvError, Segment, Status};
+use shmring::{AttachError, JoinError, Kind, RecvError, RecvTimeoutError, Segment, Status};
 
 use crate::common::child::{self, say};
 use crate::common::{Name, eventually, slots, watchdog};
@@ -112,8 +112,8 @@ fn threads_that_clean_up_at_once_take_nothing_from_the_living() {
         loop {
             match rx.recv_timeout(Duration::from_millis(50)) {
                 Ok(message) => received += u32::from(message == b"message"),
-                Err(RecvError::TimedOut) if ended.load(Ordering::Relaxed) => break,
-                Err(RecvError::TimedOut) => {}
+                Err(RecvTimeoutError::TimedOut) if ended.load(Ordering::Relaxed) => break,
+                Err(RecvTimeoutError::TimedOut) => {}
                 Err(error) => panic!("{error}"),
             }
         }

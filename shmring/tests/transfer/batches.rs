@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use shmring::{RecvError, SendError, TryRecvError, TrySendError};
+use shmring::{RecvError, SendError, SendTimeoutError, TryRecvError, TrySendError};
 
 use crate::common::{Name, SHORT, payload};
 
@@ -40,7 +40,7 @@ fn a_batch_without_room_sends_nothing() {
     for _ in 0..3 {
         let batch = [[7; 200]; 8];
         assert_eq!(tx.try_send_batch(&batch), Err(TrySendError::Full));
-        assert_eq!(tx.send_batch_timeout(&batch, SHORT), Err(SendError::TimedOut));
+        assert_eq!(tx.send_batch_timeout(&batch, SHORT), Err(SendTimeoutError::TimedOut));
         assert_eq!(segment.status().unwrap().ring().used_bytes, used);
     }
     assert_eq!((rx.recv().unwrap().len(), rx.recv().unwrap().len()), (1500, 1500));

@@ -1,6 +1,9 @@
 //! How a stream ends and a pipe breaks.
 
-use shmring::{Config, RecvError, SendError, TryRecvError, TrySendError};
+use shmring::{
+    Config, RecvError, RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError,
+    TrySendError,
+};
 
 use crate::common::{Name, SHORT, payload};
 
@@ -12,7 +15,7 @@ fn a_consumer_waits_for_the_first_producer() {
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     let mut rx = segment.consumer().unwrap();
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
-    assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
+    assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
     let mut tx = segment.producer().unwrap();
     tx.send(b"first").unwrap();
     assert_eq!(rx.recv().unwrap(), b"first");
@@ -33,8 +36,8 @@ fn the_stream_ends_when_it_is_drained_and_goes_on_with_a_new_producer() {
         for _ in 0..2 {
             assert_eq!(rx.recv(), Err(RecvError::Eof));
             assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));
-            assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::Eof));
-            assert_eq!(rx.recv_into(&mut [0; 9]), Err(RecvError::Eof));
+            assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::Eof));
+            assert_eq!(rx.recv_into(&mut [0; 9]), Err(RecvIntoError::Recv(RecvError::Eof)));
             assert_eq!(rx.recv_batch(1, |_| ()), Err(RecvError::Eof));
             assert!(matches!(rx.peek(), Err(RecvError::Eof)));
         }
@@ -56,7 +59,7 @@ fn the_pipe_breaks_when_the_consumer_goes() {
         for _ in 0..2 {
             assert_eq!(tx.send(b"x"), Err(SendError::BrokenPipe));
             assert_eq!(tx.try_send(b"x"), Err(TrySendError::BrokenPipe));
-            assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendError::BrokenPipe));
+            assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendTimeoutError::BrokenPipe));
             assert_eq!(tx.try_send_batch(&["x"]), Err(TrySendError::BrokenPipe));
             assert_eq!(tx.send_batch(&["x"]), Err(SendError::BrokenPipe));
             assert!(matches!(tx.reserve(1), Err(SendError::BrokenPipe)));
@@ -80,7 +83,7 @@ fn a_producer_that_comes_first_waits_for_a_consumer() {
             sent += 1;
         }
         assert_eq!(tx.try_send(&[0; 100]), Err(TrySendError::Full));
-        assert_eq!(tx.send_timeout(&[0; 100], SHORT), Err(SendError::TimedOut));
+        assert_eq!(tx.send_timeout(&[0; 100], SHORT), Err(SendTimeoutError::TimedOut));
         let mut rx = segment.consumer().unwrap();
         for number in 0..sent {
             assert_eq!(rx.recv().unwrap(), payload(round * 1000 + number, 100));
@@ -104,7 +107,7 @@ fn messages_are_kept_for_a_later_consumer_if_wanted() {
         sent += 1;
     }
     assert!(sent > 30);
-    assert_eq!(tx.send_timeout(&[0; 100], SHORT), Err(SendError::TimedOut));
+    assert_eq!(tx.send_timeout(&[0; 100], SHORT), Err(SendTimeoutError::TimedOut));
     tx.set_require_consumer(true);
     assert_eq!(tx.try_send(b"x"), Err(TrySendError::BrokenPipe));
     let mut rx = segment.consumer().unwrap();
@@ -199,7 +202,7 @@ fn an_end_is_told_to_one_consumer() {
             drop(rx);
             rx = segment.consumer().unwrap();
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
-            assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
+            assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
         }
         // A stream without messages ends as well.
         drop(segment.producer().unwrap());

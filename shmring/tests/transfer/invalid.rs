@@ -5,7 +5,8 @@
 use std::fmt::Debug;
 
 use shmring::{
-    Config, Corrupt, Element, Fault, RecvError, Segment, TryRecvError, TypeName, packed, typed,
+    Config, Corrupt, Element, Fault, RecvTimeoutError, Segment, TryRecvError, TypeName, packed,
+    typed,
 };
 
 use crate::common::{Name, SHORT, SLOT_KINDS};
@@ -89,9 +90,9 @@ fn assert_corrupt<T: Debug>(result: Result<T, Corrupt>, position: u64) {
     assert_eq!((corrupt.what, corrupt.position), ("the value of an element", position));
 }
 
-fn failed<T: Debug>(result: Result<T, RecvError>, position: u64) {
+fn failed<T: Debug>(result: Result<T, RecvTimeoutError>, position: u64) {
     match result {
-        Err(RecvError::Failed(Fault::Corrupt(corrupt))) => {
+        Err(RecvTimeoutError::Failed(Fault::Corrupt(corrupt))) => {
             assert_corrupt::<()>(Err(corrupt), position)
         }
         other => panic!("not corrupt: {other:?}"),
@@ -99,12 +100,12 @@ fn failed<T: Debug>(result: Result<T, RecvError>, position: u64) {
 }
 
 fn try_failed<T: Debug>(result: Result<T, TryRecvError>, position: u64) {
-    failed(result.map_err(RecvError::from), position);
+    failed(result.map_err(RecvTimeoutError::from), position);
 }
 
 /// A verb that takes one element, and one that takes up to three.
-type One<C, T> = fn(&mut C) -> Result<T, RecvError>;
-type Some<C, T> = fn(&mut C, &mut [T; 3]) -> Result<usize, RecvError>;
+type One<C, T> = fn(&mut C) -> Result<T, RecvTimeoutError>;
+type Some<C, T> = fn(&mut C, &mut [T; 3]) -> Result<usize, RecvTimeoutError>;
 
 /// A ring of `T` that holds a value and then what is none, and a consumer of it.
 fn receive<T, R, C>(
@@ -151,14 +152,14 @@ fn check_packed<T: Element + PartialEq + Debug, R: Element>(case: &Case<T, R>) {
         case,
         fill,
         &[
-            |rx| rx.recv(),
+            |rx| Ok(rx.recv()?),
             |rx| Ok(rx.try_recv()?),
             |rx| rx.recv_timeout(SHORT),
-            |rx| rx.iter().next().unwrap(),
+            |rx| Ok(rx.iter().next().unwrap()?),
             |rx| Ok(rx.try_recv()?),
         ],
         &[
-            |rx, values| rx.recv_slice(values),
+            |rx, values| Ok(rx.recv_slice(values)?),
             |rx, values| Ok(rx.try_recv_slice(values)?),
             |rx, values| rx.recv_slice_timeout(values, SHORT),
         ],
@@ -208,13 +209,13 @@ fn check_slots<T: Element + PartialEq + Debug, R: Element>(case: &Case<T, R>) {
             case,
             fill,
             &[
-                |rx| rx.recv(),
+                |rx| Ok(rx.recv()?),
                 |rx| Ok(rx.try_recv()?),
                 |rx| rx.recv_timeout(SHORT),
-                |rx| rx.iter().next().unwrap(),
+                |rx| Ok(rx.iter().next().unwrap()?),
             ],
             &[
-                |rx, values| rx.recv_slice(values),
+                |rx, values| Ok(rx.recv_slice(values)?),
                 |rx, values| Ok(rx.try_recv_slice(values)?),
                 |rx, values| rx.recv_slice_timeout(values, SHORT),
             ],

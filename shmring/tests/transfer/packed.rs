@@ -2,8 +2,8 @@
 
 use bytemuck::Pod;
 use shmring::{
-    Config, Element, JoinError, Kind, RecvError, Role, Segment, SendError, TryRecvError,
-    TrySendError, packed,
+    Config, Element, JoinError, Kind, RecvTimeoutError, Role, Segment, SendError, SendTimeoutError,
+    TryRecvError, TrySendError, packed,
 };
 
 use crate::common::{Name, SHORT, payload, slots};
@@ -146,13 +146,16 @@ fn a_full_packed_ring_takes_nothing_until_there_is_room() {
             assert_eq!(segment.status().unwrap().ring().used_slots, Some(count));
             for _ in 0..2 {
                 assert_eq!(tx.try_send(&sent[0]), Err(TrySendError::Full));
-                assert_eq!(tx.send_timeout(&sent[0], SHORT / 10), Err(SendError::TimedOut));
+                assert_eq!(tx.send_timeout(&sent[0], SHORT / 10), Err(SendTimeoutError::TimedOut));
                 assert_eq!(tx.try_send_slice(&sent[..1]), Err(TrySendError::Full));
                 assert_eq!(tx.try_send_some(&sent), Err(TrySendError::Full));
                 let timed = tx.send_slice_timeout(&sent, SHORT / 10);
-                assert_eq!(timed, Err(SendError::TimedOut));
+                assert_eq!(timed, Err(SendTimeoutError::TimedOut));
                 assert!(matches!(tx.try_reserve(9), Err(TrySendError::Full)));
-                assert!(matches!(tx.reserve_timeout(9, SHORT / 10), Err(SendError::TimedOut)));
+                assert!(matches!(
+                    tx.reserve_timeout(9, SHORT / 10),
+                    Err(SendTimeoutError::TimedOut)
+                ));
             }
             let longer = elements::<Rgb>(0, max + 1);
             let (many, try_many) = (
@@ -161,7 +164,7 @@ fn a_full_packed_ring_takes_nothing_until_there_is_room() {
             );
             assert_eq!(tx.try_send_slice(&longer), Err(try_many));
             assert_eq!(tx.send_slice(&longer), Err(many));
-            assert_eq!(tx.send_slice_timeout(&longer, SHORT), Err(many));
+            assert_eq!(tx.send_slice_timeout(&longer, SHORT), Err(many.into()));
             assert_eq!(rx.recv().unwrap(), sent[0]);
             // Room for exactly one.
             let two = &longer[..2.min(max)];
@@ -197,9 +200,9 @@ fn nothing_is_sent_and_received_at_once() {
     assert_eq!(segment.status().unwrap().ring().used_slots, Some(4));
     let mut all = [0; 9];
     assert_eq!(rx.recv_slice(&mut all), Ok(4));
-    assert_eq!(rx.recv_slice_timeout(&mut all, SHORT), Err(RecvError::TimedOut));
-    assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
-    assert!(matches!(rx.peek_timeout(9, SHORT), Err(RecvError::TimedOut)));
+    assert_eq!(rx.recv_slice_timeout(&mut all, SHORT), Err(RecvTimeoutError::TimedOut));
+    assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
+    assert!(matches!(rx.peek_timeout(9, SHORT), Err(RecvTimeoutError::TimedOut)));
     assert!(matches!(rx.try_peek(9), Err(TryRecvError::Empty)));
 }
 

@@ -2,7 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use shmring::{RecvError, SendError, TryRecvError, TrySendError};
+use shmring::{RecvError, RecvTimeoutError, SendError, TryRecvError, TrySendError};
 
 use crate::common::{Name, SHORT};
 use crate::elements::{Rgb, Tick, element, elements, same};
@@ -230,7 +230,7 @@ fn streams_of_elements_end_and_their_pipes_break() {
             assert_eq!(rx.recv(), Err(RecvError::Eof));
             assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));
             assert_eq!(rx.recv_slice(&mut [0]), Err(RecvError::Eof));
-            assert_eq!(rx.recv_slice_timeout(&mut [0], SHORT), Err(RecvError::Eof));
+            assert_eq!(rx.recv_slice_timeout(&mut [0], SHORT), Err(RecvTimeoutError::Eof));
             assert!(matches!(rx.peek(1), Err(RecvError::Eof)));
             assert!(matches!(rx.try_peek(1), Err(TryRecvError::Eof)));
         }

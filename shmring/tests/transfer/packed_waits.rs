@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use shmring::{Config, RecvError, Segment, SendError, WaitMode, packed};
+use shmring::{Config, RecvError, RecvTimeoutError, Segment, SendTimeoutError, WaitMode, packed};
 
 use crate::common::{LONG, MODES, Name, SHORT, watchdog};
 
@@ -18,7 +18,7 @@ fn attaches(name: &Name) -> (Segment, Segment) {
     (first, Segment::attach(name).unwrap())
 }
 
-fn receive(mut rx: Consumer, mode: WaitMode, way: usize) -> Result<usize, RecvError> {
+fn receive(mut rx: Consumer, mode: WaitMode, way: usize) -> Result<usize, RecvTimeoutError> {
     rx.set_wait_mode(mode);
     match way {
         0 => rx.recv_timeout(LONG).map(|element| assert_eq!(element, ONE)).map(|()| 1),
@@ -27,7 +27,7 @@ fn receive(mut rx: Consumer, mode: WaitMode, way: usize) -> Result<usize, RecvEr
     }
 }
 
-fn send(mut tx: Producer, mode: WaitMode, way: usize) -> Result<usize, SendError> {
+fn send(mut tx: Producer, mode: WaitMode, way: usize) -> Result<usize, SendTimeoutError> {
     tx.set_wait_mode(mode);
     match way {
         0 => tx.send_timeout(&ONE, LONG).map(|()| 1),
@@ -65,7 +65,8 @@ fn whatever_ends_the_wait_for_an_element_wakes() {
                             _ => tx.close(),
                         }
                     }
-                    let expected = if cause == "element" { Ok(1) } else { Err(RecvError::Eof) };
+                    let expected =
+                        if cause == "element" { Ok(1) } else { Err(RecvTimeoutError::Eof) };
                     assert_eq!(waiting.join().unwrap(), expected, "{mode:?} {way} {cause}");
                 });
             }
@@ -89,8 +90,8 @@ fn whatever_ends_the_wait_for_space_wakes() {
                     std::thread::sleep(SHORT / 2);
                     let expected = match cause {
                         "room" => Ok([1, 2, 1][way]),
-                        "going" => Err(SendError::BrokenPipe),
-                        _ => Err(SendError::Closed),
+                        "going" => Err(SendTimeoutError::BrokenPipe),
+                        _ => Err(SendTimeoutError::Closed),
                     };
                     if cause == "close" {
                         here.close();
@@ -128,16 +129,16 @@ fn waits_on_packed_rings_end_at_their_timeout() {
         tx.set_wait_mode(mode);
         rx.set_wait_mode(mode);
         let start = Instant::now();
-        assert_eq!(tx.send_timeout(&ONE, SHORT), Err(SendError::TimedOut));
+        assert_eq!(tx.send_timeout(&ONE, SHORT), Err(SendTimeoutError::TimedOut));
         assert!(start.elapsed() >= SHORT);
-        assert_eq!(tx.send_slice_timeout(&FOUR, Duration::ZERO), Err(SendError::TimedOut));
+        assert_eq!(tx.send_slice_timeout(&FOUR, Duration::ZERO), Err(SendTimeoutError::TimedOut));
         assert_eq!(here.status().unwrap().ring().used_slots, Some(4));
         assert_eq!(rx.recv_slice_timeout(&mut [[0; 3]; 9], Duration::MAX), Ok(4));
         let start = Instant::now();
-        assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
+        assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
         assert!(start.elapsed() >= SHORT);
-        assert_eq!(rx.recv_slice_timeout(&mut [[0; 3]; 9], SHORT), Err(RecvError::TimedOut));
-        assert!(matches!(rx.peek_timeout(1, Duration::ZERO), Err(RecvError::TimedOut)));
+        assert_eq!(rx.recv_slice_timeout(&mut [[0; 3]; 9], SHORT), Err(RecvTimeoutError::TimedOut));
+        assert!(matches!(rx.peek_timeout(1, Duration::ZERO), Err(RecvTimeoutError::TimedOut)));
         tx.send_timeout(&ONE, Duration::MAX).unwrap();
         assert_eq!(rx.recv_timeout(Duration::MAX), Ok(ONE));
     }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 
-use shmring::{Kind, Message, RecvError, Role, SendError, TryRecvError, TrySendError};
+use shmring::{
+    Kind, Message, RecvError, Role, SendError, SendTimeoutError, TryRecvError, TrySendError,
+};
 
 use crate::common::{Name, SHORT, SLOT_KINDS, payload, slots, watchdog};
 
@@ -44,7 +46,7 @@ fn a_batch_without_slots_sends_nothing() {
         for _ in 0..3 {
             let batch = [[7; 20]; 6];
             assert_eq!(tx.try_send_batch(&batch), Err(TrySendError::Full));
-            assert_eq!(tx.send_batch_timeout(&batch, SHORT), Err(SendError::TimedOut));
+            assert_eq!(tx.send_batch_timeout(&batch, SHORT), Err(SendTimeoutError::TimedOut));
             assert_eq!(segment.status().unwrap().ring().used_slots, Some(3));
         }
         tx.try_send_batch(&[b"d", b"e", b"f", b"g", b"h"]).unwrap();
@@ -80,7 +82,7 @@ fn a_batch_can_have_all_slots_and_not_one_more() {
                 let longer = vec![b"x"; max + 1];
                 let many = SendError::TooMany { count: max + 1, max };
                 assert_eq!(tx.send_batch(&longer), Err(many));
-                assert_eq!(tx.send_batch_timeout(&longer, SHORT), Err(many));
+                assert_eq!(tx.send_batch_timeout(&longer, SHORT), Err(many.into()));
                 let many = TrySendError::TooMany { count: max + 1, max };
                 assert_eq!(tx.try_send_batch(&longer), Err(many));
                 // Too many, and one of them too long as well.

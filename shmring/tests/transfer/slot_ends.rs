@@ -1,7 +1,8 @@
 //! How a stream ends and a pipe breaks where there are several producers or consumers.
 
 use shmring::{
-    Config, Consumer, Kind, Producer, RecvError, Role, SendError, TryRecvError, TrySendError,
+    Config, Consumer, Kind, Producer, RecvError, RecvIntoError, RecvTimeoutError, Role, SendError,
+    SendTimeoutError, TryRecvError, TrySendError,
 };
 
 use crate::common::{Name, SHORT, SLOT_KINDS, payload, slots, watchdog};
@@ -14,22 +15,22 @@ fn assert_ended(rx: &mut Consumer) {
     for _ in 0..2 {
         assert_eq!(rx.recv(), Err(RecvError::Eof));
         assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));
-        assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::Eof));
-        assert_eq!(rx.recv_into(&mut [0; 9]), Err(RecvError::Eof));
+        assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::Eof));
+        assert_eq!(rx.recv_into(&mut [0; 9]), Err(RecvIntoError::Recv(RecvError::Eof)));
         assert_eq!(rx.recv_batch(1, |_| ()), Err(RecvError::Eof));
     }
 }
 
 fn assert_waits(rx: &mut Consumer) {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
-    assert_eq!(rx.recv_timeout(SHORT / 20), Err(RecvError::TimedOut));
+    assert_eq!(rx.recv_timeout(SHORT / 20), Err(RecvTimeoutError::TimedOut));
 }
 
 fn assert_broken(tx: &mut Producer) {
     for _ in 0..2 {
         assert_eq!(tx.send(b"x"), Err(SendError::BrokenPipe));
         assert_eq!(tx.try_send(b"x"), Err(TrySendError::BrokenPipe));
-        assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendError::BrokenPipe));
+        assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendTimeoutError::BrokenPipe));
         assert_eq!(tx.try_send_batch(&["x"]), Err(TrySendError::BrokenPipe));
         assert_eq!(tx.send_batch(&["x"]), Err(SendError::BrokenPipe));
         assert!(matches!(tx.reserve(1), Err(SendError::BrokenPipe)));
@@ -169,7 +170,7 @@ fn a_producer_that_comes_first_waits_for_a_consumer_on_each_kind() {
             let mut tx = segment.producer().unwrap();
             (0..8).for_each(|number| tx.try_send(&payload(round * 8 + number, 40)).unwrap());
             assert_eq!(tx.try_send(b"x"), Err(TrySendError::Full));
-            assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendError::TimedOut));
+            assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendTimeoutError::TimedOut));
             let mut rx = segment.consumer().unwrap();
             for number in 0..8 {
                 assert_eq!(rx.recv().unwrap(), payload(round * 8 + number, 40));
@@ -199,7 +200,7 @@ fn messages_are_kept_for_a_later_consumer_if_wanted_on_each_kind() {
         drop(rx);
         tx.set_require_consumer(false);
         (0..8).for_each(|number| tx.send(&payload(number, 40)).unwrap());
-        assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendError::TimedOut));
+        assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendTimeoutError::TimedOut));
         if let Some(mut other) = other {
             assert_broken(&mut other);
         }

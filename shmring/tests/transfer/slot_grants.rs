@@ -1,7 +1,8 @@
 //! Reservations and peeks in slot rings: tickets that are given up, forgotten or slow.
 
 use shmring::{
-    Consumer, Kind, Producer, RecvError, Role, Segment, SendError, TryRecvError, TrySendError,
+    Consumer, Kind, Producer, RecvError, RecvTimeoutError, Role, Segment, SendError, TryRecvError,
+    TrySendError,
 };
 
 use crate::common::{LONG, MODES, Name, SHORT, SLOT_KINDS, payload, slots, watchdog};
@@ -159,7 +160,11 @@ fn a_forgotten_reservation_holds_up_until_the_next_verb() {
             assert_eq!(rx.recv().unwrap(), b"before");
             for _ in 0..3 {
                 assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock), "{kind} {verb}");
-                assert_eq!(rx.recv_timeout(SHORT / 4), Err(RecvError::TimedOut), "{kind} {verb}");
+                assert_eq!(
+                    rx.recv_timeout(SHORT / 4),
+                    Err(RecvTimeoutError::TimedOut),
+                    "{kind} {verb}"
+                );
                 assert_eq!(rx.try_recv_batch(9, |_| ()), Err(TryRecvError::WouldBlock));
             }
             let left = act(tx);
@@ -275,7 +280,7 @@ fn only_a_sole_consumer_looks_in_place() {
         if !rx.is_exclusive() {
             assert_eq!(rx.peek().map(|_| ()), Err(RecvError::NotExclusive));
             assert_eq!(rx.try_peek().map(|_| ()), Err(TryRecvError::NotExclusive));
-            assert_eq!(rx.peek_timeout(LONG).map(|_| ()), Err(RecvError::NotExclusive));
+            assert_eq!(rx.peek_timeout(LONG).map(|_| ()), Err(RecvTimeoutError::NotExclusive));
             assert_eq!(rx.lookahead().map(|_| ()), Err(TryRecvError::NotExclusive));
             let text = rx.peek().map(|_| ()).unwrap_err().to_string();
             assert!(text.contains("compete"), "{text}");
@@ -329,7 +334,7 @@ fn a_ticket_that_is_open_when_the_ring_closes_is_settled_first() {
             let mut reservation = tx.reserve(4).unwrap();
             segment.close();
             assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock), "{kind}");
-            assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut), "{kind}");
+            assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut), "{kind}");
             reservation.write_at(0, b"last");
             if commits {
                 reservation.commit();

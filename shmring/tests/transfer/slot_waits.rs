@@ -4,7 +4,8 @@
 use std::time::{Duration, Instant};
 
 use shmring::{
-    Consumer, Kind, Message, Producer, RecvError, Role, Segment, SendError, TryRecvError, WaitMode,
+    Consumer, Kind, Message, Producer, RecvError, RecvTimeoutError, Role, Segment,
+    SendTimeoutError, TryRecvError, WaitMode,
 };
 
 use crate::common::{LONG, MODES, Name, SHORT, SLOT_KINDS, slots, watchdog};
@@ -39,12 +40,12 @@ fn wake_all<H: Send, R: Send>(
     }
 }
 
-fn receive(mut rx: Consumer, mode: WaitMode) -> Result<Vec<u8>, RecvError> {
+fn receive(mut rx: Consumer, mode: WaitMode) -> Result<Vec<u8>, RecvTimeoutError> {
     rx.set_wait_mode(mode);
     rx.recv_timeout(LONG)
 }
 
-fn send(mut tx: Producer, mode: WaitMode) -> Result<(), SendError> {
+fn send(mut tx: Producer, mode: WaitMode) -> Result<(), SendTimeoutError> {
     tx.set_wait_mode(mode);
     tx.send_timeout(b"last", LONG)
 }
@@ -99,7 +100,7 @@ fn the_last_producers_going_wakes_every_consumer() {
             let other = tx.try_clone();
             drop((tx, other));
         };
-        let check = |received| assert_eq!(received, Err(RecvError::Eof));
+        let check = |received| assert_eq!(received, Err(RecvTimeoutError::Eof));
         wake_all(kind, Role::Consumer, consumer, receive, wake, check);
     }
 }
@@ -109,11 +110,11 @@ fn the_last_producers_going_wakes_every_consumer() {
 fn a_close_wakes_everyone() {
     let _watchdog = watchdog("a_close_wakes_everyone");
     for kind in SLOT_KINDS {
-        let check = |received| assert_eq!(received, Err(RecvError::Eof));
+        let check = |received| assert_eq!(received, Err(RecvTimeoutError::Eof));
         wake_all(kind, Role::Consumer, consumer, receive, Segment::close, check);
-        let check = |sent| assert_eq!(sent, Err(SendError::Closed));
+        let check = |sent| assert_eq!(sent, Err(SendTimeoutError::Closed));
         wake_all(kind, Role::Producer, full, send, Segment::close, check);
-        let check = |sent| assert_eq!(sent, Err(SendError::Closed));
+        let check = |sent| assert_eq!(sent, Err(SendTimeoutError::Closed));
         let wake = |here: &Segment| here.consumer().unwrap().close();
         wake_all(kind, Role::Producer, full, send, wake, check);
     }
@@ -151,7 +152,7 @@ fn the_last_consumers_going_wakes_every_producer() {
             let other = rx.try_clone();
             drop((rx, other));
         };
-        let check = |sent| assert_eq!(sent, Err(SendError::BrokenPipe));
+        let check = |sent| assert_eq!(sent, Err(SendTimeoutError::BrokenPipe));
         wake_all(kind, Role::Producer, full, send, wake, check);
     }
 }
@@ -196,27 +197,31 @@ fn waits_end_at_their_timeout_on_each_kind() {
             tx.set_wait_mode(mode);
             rx.set_wait_mode(mode);
             let start = Instant::now();
-            assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendError::TimedOut));
+            assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendTimeoutError::TimedOut));
             assert!(start.elapsed() >= SHORT);
-            assert_eq!(tx.send_timeout(b"x", Duration::ZERO), Err(SendError::TimedOut));
-            assert!(matches!(tx.reserve_timeout(1, SHORT), Err(SendError::TimedOut)));
+            assert_eq!(tx.send_timeout(b"x", Duration::ZERO), Err(SendTimeoutError::TimedOut));
+            assert!(matches!(tx.reserve_timeout(1, SHORT), Err(SendTimeoutError::TimedOut)));
             let batch = tx.send_batch_timeout(&["x"; 4], SHORT);
-            assert_eq!(batch, Err(SendError::TimedOut));
+            assert_eq!(batch, Err(SendTimeoutError::TimedOut));
             assert_eq!(here.status().unwrap().ring().used_slots, Some(4));
             // A timeout beyond the clock is none.
             while rx.try_recv().is_ok() {}
             tx.send_timeout(b"now", Duration::MAX).unwrap();
             assert_eq!(rx.recv_timeout(Duration::MAX).unwrap(), b"now");
-            assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvError::TimedOut));
+            assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::TimedOut));
             if kind.shares(Role::Producer) {
                 // Behind a ticket that is not committed in time.
                 let mut slow = tx.try_clone().unwrap();
                 let reservation = slow.reserve(1).unwrap();
                 tx.send(b"behind").unwrap();
                 let start = Instant::now();
-                assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut), "{kind} {mode:?}");
+                assert_eq!(
+                    rx.recv_timeout(SHORT),
+                    Err(RecvTimeoutError::TimedOut),
+                    "{kind} {mode:?}"
+                );
                 assert!(start.elapsed() >= SHORT);
-                assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvError::TimedOut));
+                assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::TimedOut));
                 assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock));
                 drop(reservation);
                 assert_eq!(rx.recv().unwrap(), b"behind");

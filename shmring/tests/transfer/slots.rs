@@ -5,7 +5,8 @@ use std::io::{ErrorKind, Read, Write};
 use std::time::Duration;
 
 use shmring::{
-    Config, JoinError, Kind, RecvError, Role, SendError, TryRecvError, TrySendError, WaitMode,
+    Config, JoinError, Kind, RecvError, RecvIntoError, RecvTimeoutError, Role, SendError,
+    SendTimeoutError, TryRecvError, TrySendError, WaitMode,
 };
 
 use crate::common::{MODES, Name, SHORT, SLOT_KINDS, payload, slots, watchdog};
@@ -52,7 +53,7 @@ fn every_length_up_to_a_slots_is_sent() {
             let (never, try_never) =
                 (SendError::TooLong { len, max: 256 }, TrySendError::TooLong { len, max: 256 });
             assert_eq!(tx.send(&bytes), Err(never));
-            assert_eq!(tx.send_timeout(&bytes, SHORT), Err(never));
+            assert_eq!(tx.send_timeout(&bytes, SHORT), Err(never.into()));
             assert_eq!(tx.try_send(&bytes), Err(try_never));
             assert_eq!(tx.try_reserve(len).map(|_| ()), Err(try_never));
             assert_eq!(tx.reserve(len).map(|_| ()), Err(never));
@@ -117,11 +118,11 @@ fn a_message_that_does_not_fit_stays_on_each_kind() {
         tx.send(b"behind").unwrap();
         let mut buffer = [0xEE; 99];
         for _ in 0..3 {
-            assert_eq!(rx.recv_into(&mut buffer), Err(RecvError::TooSmall { len: 100 }));
-            assert_eq!(rx.try_recv_into(&mut buffer), Err(TryRecvError::TooSmall { len: 100 }));
+            assert_eq!(rx.recv_into(&mut buffer), Err(RecvIntoError::TooSmall { len: 100 }));
+            assert_eq!(rx.try_recv_into(&mut buffer), Err(RecvIntoError::TooSmall { len: 100 }));
             let timed = rx.recv_into_timeout(&mut buffer, SHORT);
-            assert_eq!(timed, Err(RecvError::TooSmall { len: 100 }));
-            assert_eq!(rx.try_recv_into(&mut []), Err(TryRecvError::TooSmall { len: 100 }));
+            assert_eq!(timed, Err(RecvIntoError::TooSmall { len: 100 }));
+            assert_eq!(rx.try_recv_into(&mut []), Err(RecvIntoError::TooSmall { len: 100 }));
         }
         assert_eq!(buffer, [0xEE; 99]);
         let mut buffer = [0; 100];
@@ -149,12 +150,15 @@ fn a_ring_holds_as_many_messages_as_it_has_slots() {
                     (Some(count), count * 64)
                 );
                 assert_eq!(tx.try_send(b""), Err(TrySendError::Full));
-                assert_eq!(tx.send_timeout(b"", SHORT / 20), Err(SendError::TimedOut));
+                assert_eq!(tx.send_timeout(b"", SHORT / 20), Err(SendTimeoutError::TimedOut));
                 assert!(matches!(tx.try_reserve(1), Err(TrySendError::Full)));
-                assert!(matches!(tx.reserve_timeout(1, SHORT / 20), Err(SendError::TimedOut)));
+                assert!(matches!(
+                    tx.reserve_timeout(1, SHORT / 20),
+                    Err(SendTimeoutError::TimedOut)
+                ));
                 assert_eq!(tx.try_send_batch(&[b"x"]), Err(TrySendError::Full));
                 let timed = tx.send_batch_timeout(&[b"x"], SHORT / 20);
-                assert_eq!(timed, Err(SendError::TimedOut));
+                assert_eq!(timed, Err(SendTimeoutError::TimedOut));
                 for number in 0..count {
                     assert_eq!(rx.recv().unwrap(), payload(lap * count + number, 50));
                     // Room for exactly one more, which is taken at once.
@@ -180,13 +184,19 @@ fn an_empty_ring_gives_nothing_until_the_timeout_on_each_kind() {
         for mode in MODES {
             rx.set_wait_mode(mode);
             let start = std::time::Instant::now();
-            assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
+            assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
             assert!(start.elapsed() >= SHORT, "{kind} {mode:?} gave up early");
-            assert_eq!(rx.recv_into_timeout(&mut [], SHORT), Err(RecvError::TimedOut));
-            assert_eq!(rx.recv_batch_timeout(1, SHORT, |_| ()), Err(RecvError::TimedOut));
-            assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvError::TimedOut));
+            assert_eq!(
+                rx.recv_into_timeout(&mut [], SHORT),
+                Err(RecvIntoError::Recv(RecvTimeoutError::TimedOut))
+            );
+            assert_eq!(rx.recv_batch_timeout(1, SHORT, |_| ()), Err(RecvTimeoutError::TimedOut));
+            assert_eq!(rx.recv_timeout(Duration::ZERO), Err(RecvTimeoutError::TimedOut));
             assert_eq!(rx.try_recv_batch(1, |_| ()), Err(TryRecvError::Empty));
-            assert_eq!(rx.try_recv_into(&mut [0; 9]), Err(TryRecvError::Empty));
+            assert_eq!(
+                rx.try_recv_into(&mut [0; 9]),
+                Err(RecvIntoError::Recv(TryRecvError::Empty))
+            );
         }
     }
 }

@@ -81,7 +81,7 @@ fn errors_are_those_of_a_pipe() {
         }
     };
     assert_eq!(full.kind(), ErrorKind::TimedOut);
-    assert!(full.get_ref().unwrap().is::<shmring::SendError>());
+    assert!(full.get_ref().unwrap().is::<shmring::SendTimeoutError>());
     let mut all = vec![0; 3000];
     reader.read_exact(&mut all).unwrap();
     assert_eq!(all, [1; 3000]);

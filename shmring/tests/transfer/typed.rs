@@ -2,8 +2,8 @@
 
 use bytemuck::Pod;
 use shmring::{
-    Config, Element, JoinError, Kind, RecvError, Role, Segment, SendError, TryRecvError,
-    TrySendError,
+    Config, Element, JoinError, Kind, RecvError, RecvTimeoutError, Role, Segment, SendTimeoutError,
+    TryRecvError, TrySendError,
 };
 
 use crate::common::{MODES, Name, SHORT, SLOT_KINDS, slots, watchdog};
@@ -105,7 +105,7 @@ fn slices_go_through_whole() {
         tx.send_slice(&elements(0, 6)).unwrap();
         assert_eq!(tx.try_send_slice(&elements(0, 3)), Err(TrySendError::Full));
         let timed = tx.send_slice_timeout(&elements(0, 3), SHORT);
-        assert_eq!(timed, Err(SendError::TimedOut));
+        assert_eq!(timed, Err(SendTimeoutError::TimedOut));
         let many = TrySendError::TooMany { count: 9, max: 8 };
         assert_eq!(tx.try_send_slice(&elements(0, 9)), Err(many));
         tx.send_slice(&[]).unwrap();
@@ -114,8 +114,8 @@ fn slices_go_through_whole() {
         let mut buffer = [Rgb([0; 3]); 20];
         assert_eq!(rx.recv_slice(&mut buffer), Ok(6));
         assert_eq!(buffer[..6], elements(0, 6));
-        assert_eq!(rx.recv_slice_timeout(&mut buffer, SHORT), Err(RecvError::TimedOut));
-        assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
+        assert_eq!(rx.recv_slice_timeout(&mut buffer, SHORT), Err(RecvTimeoutError::TimedOut));
+        assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
         drop(tx);
         assert_eq!(rx.recv_slice(&mut buffer), Err(RecvError::Eof));
         assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));

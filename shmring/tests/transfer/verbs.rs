@@ -1,6 +1,9 @@
 //! Sending and receiving single messages.
 
-use shmring::{RecvError, SendError, TryRecvError, TrySendError, WaitMode};
+use shmring::{
+    RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+    WaitMode,
+};
 
 use crate::common::{Name, SHORT, payload, watchdog};
 use crate::ways;
@@ -37,8 +40,10 @@ fn every_length_up_to_the_longest_is_sent() {
     }
     for len in [2033, 4096, 1 << 20] {
         let bytes = vec![1; len];
-        let (a, b) = (tx.send(&bytes), tx.send_timeout(&bytes, SHORT));
-        assert_eq!((a, b), (Err(SendError::TooLong { len, max: 2032 }), a));
+        let a = tx.send(&bytes);
+        assert_eq!(a, Err(SendError::TooLong { len, max: 2032 }));
+        let b = tx.send_timeout(&bytes, SHORT);
+        assert_eq!(b, Err(SendTimeoutError::TooLong { len, max: 2032 }));
         let never = Err(TrySendError::TooLong { len, max: 2032 });
         assert_eq!(tx.try_send(&bytes), never);
         assert_eq!(tx.try_reserve(len).map(|_| ()), never);
@@ -78,11 +83,11 @@ fn a_message_that_does_not_fit_stays() {
     tx.send(&bytes).unwrap();
     let mut buffer = [0xEE; 99];
     for _ in 0..3 {
-        assert_eq!(rx.recv_into(&mut buffer), Err(RecvError::TooSmall { len: 100 }));
-        assert_eq!(rx.try_recv_into(&mut buffer), Err(TryRecvError::TooSmall { len: 100 }));
+        assert_eq!(rx.recv_into(&mut buffer), Err(RecvIntoError::TooSmall { len: 100 }));
+        assert_eq!(rx.try_recv_into(&mut buffer), Err(RecvIntoError::TooSmall { len: 100 }));
         let timed = rx.recv_into_timeout(&mut buffer, SHORT);
-        assert_eq!(timed, Err(RecvError::TooSmall { len: 100 }));
-        assert_eq!(rx.try_recv_into(&mut []), Err(TryRecvError::TooSmall { len: 100 }));
+        assert_eq!(timed, Err(RecvIntoError::TooSmall { len: 100 }));
+        assert_eq!(rx.try_recv_into(&mut []), Err(RecvIntoError::TooSmall { len: 100 }));
     }
     assert_eq!(buffer, [0xEE; 99]);
     let mut buffer = [0; 100];
@@ -103,11 +108,11 @@ fn a_full_ring_takes_nothing_until_there_is_room() {
     assert_eq!((sent, segment.status().unwrap().ring().used_bytes), (63, 63 * 64));
     for _ in 0..3 {
         assert_eq!(tx.try_send(&payload(sent, 56)), Err(TrySendError::Full));
-        assert_eq!(tx.send_timeout(&payload(sent, 56), SHORT), Err(SendError::TimedOut));
+        assert_eq!(tx.send_timeout(&payload(sent, 56), SHORT), Err(SendTimeoutError::TimedOut));
         assert!(matches!(tx.try_reserve(56), Err(TrySendError::Full)));
-        assert!(matches!(tx.reserve_timeout(56, SHORT), Err(SendError::TimedOut)));
+        assert!(matches!(tx.reserve_timeout(56, SHORT), Err(SendTimeoutError::TimedOut)));
         assert_eq!(tx.try_send_batch(&[[0; 8]; 4]), Err(TrySendError::Full));
-        assert_eq!(tx.send_batch_timeout(&[[0; 8]; 4], SHORT), Err(SendError::TimedOut));
+        assert_eq!(tx.send_batch_timeout(&[[0; 8]; 4], SHORT), Err(SendTimeoutError::TimedOut));
     }
     for received in 0..63 {
         assert_eq!(rx.recv().unwrap(), payload(received, 56));
@@ -125,12 +130,15 @@ fn an_empty_ring_gives_nothing_until_the_timeout() {
     for mode in [WaitMode::Spin, WaitMode::Adaptive, WaitMode::Block] {
         rx.set_wait_mode(mode);
         let start = std::time::Instant::now();
-        assert_eq!(rx.recv_timeout(SHORT), Err(RecvError::TimedOut));
+        assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
         assert!(start.elapsed() >= SHORT, "{mode:?} gave up early");
-        assert_eq!(rx.recv_into_timeout(&mut [], SHORT), Err(RecvError::TimedOut));
-        assert_eq!(rx.recv_batch_timeout(1, SHORT, |_| ()), Err(RecvError::TimedOut));
-        assert!(matches!(rx.peek_timeout(SHORT), Err(RecvError::TimedOut)));
-        assert_eq!(rx.recv_timeout(std::time::Duration::ZERO), Err(RecvError::TimedOut));
+        assert_eq!(
+            rx.recv_into_timeout(&mut [], SHORT),
+            Err(RecvIntoError::Recv(RecvTimeoutError::TimedOut))
+        );
+        assert_eq!(rx.recv_batch_timeout(1, SHORT, |_| ()), Err(RecvTimeoutError::TimedOut));
+        assert!(matches!(rx.peek_timeout(SHORT), Err(RecvTimeoutError::TimedOut)));
+        assert_eq!(rx.recv_timeout(std::time::Duration::ZERO), Err(RecvTimeoutError::TimedOut));
         assert!(matches!(rx.try_peek(), Err(TryRecvError::Empty)));
         assert_eq!(rx.try_recv_batch(1, |_| ()), Err(TryRecvError::Empty));
         assert!(rx.lookahead().unwrap().next().is_none());

@@ -4,7 +4,9 @@
 use std::sync::mpsc;
 use std::time::Duration;
 
-use shmring::{Config, Consumer, Producer, RecvError, Segment, SendError, WaitMode};
+use shmring::{
+    Config, Consumer, Producer, RecvError, Segment, SendError, SendTimeoutError, WaitMode,
+};
 
 use crate::common::{Name, SHORT, payload, watchdog};
 
@@ -155,10 +157,10 @@ fn waits_end_at_their_timeout() {
         tx.set_wait_mode(mode);
         let used = here.status().unwrap().ring().used_bytes;
         let start = std::time::Instant::now();
-        assert_eq!(tx.send_timeout(&[2; 2000], SHORT), Err(SendError::TimedOut));
+        assert_eq!(tx.send_timeout(&[2; 2000], SHORT), Err(SendTimeoutError::TimedOut));
         assert!(start.elapsed() >= SHORT);
-        assert_eq!(tx.send_timeout(&[2; 2000], Duration::ZERO), Err(SendError::TimedOut));
-        assert!(matches!(tx.reserve_timeout(2000, SHORT), Err(SendError::TimedOut)));
+        assert_eq!(tx.send_timeout(&[2; 2000], Duration::ZERO), Err(SendTimeoutError::TimedOut));
+        assert!(matches!(tx.reserve_timeout(2000, SHORT), Err(SendTimeoutError::TimedOut)));
         assert_eq!(here.status().unwrap().ring().used_bytes, used);
         // A timeout beyond the clock is none.
         while rx.try_recv().is_ok() {}

@@ -6,7 +6,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use shmring::{
-    Config, Consumer, Kind, Producer, RecvError, Role, Segment, SendError, TryRecvError, WaitMode,
+    Config, Consumer, Kind, Producer, RecvTimeoutError, Role, Segment, SendTimeoutError,
+    TryRecvError, WaitMode,
 };
 
 use crate::common::{LONG, Name, SLOT_KINDS, slots, watchdog};
@@ -178,7 +179,7 @@ fn an_end_wakes_at_once() {
     let _watchdog = watchdog("an_end_wakes_at_once");
     for (kind, config) in kinds() {
         let receivers = if kind.shares(Role::Consumer) { 2 } else { 1 };
-        let end = |rx: &mut Consumer| assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof));
+        let end = |rx: &mut Consumer| assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
         let all = |segment: &Segment| consumers(segment, receivers);
         soon("going", &config, all, end, |here| drop(here.producer().unwrap()));
         soon("closing", &config, all, end, Segment::close);
@@ -187,9 +188,9 @@ fn an_end_wakes_at_once() {
         let end = |expected| {
             move |tx: &mut Producer| assert_eq!(tx.send_timeout(&[1; 32], LONG), Err(expected))
         };
-        let pipe = end(SendError::BrokenPipe);
+        let pipe = end(SendTimeoutError::BrokenPipe);
         soon("going", &config, all, pipe, |here| drop(here.consumer().unwrap()));
-        soon("closing", &config, all, end(SendError::Closed), Segment::close);
+        soon("closing", &config, all, end(SendTimeoutError::Closed), Segment::close);
     }
 }
 
@@ -242,14 +243,14 @@ fn packed_rings_wake_at_once() {
         "going",
         &config,
         consumer,
-        |rx| assert_eq!(rx.recv_timeout(LONG), Err(RecvError::Eof)),
+        |rx| assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof)),
         |here| drop(here.packed_producer::<u64>().unwrap()),
     );
     soon(
         "going",
         &config,
         producer,
-        |tx| assert_eq!(tx.send_timeout(&1, LONG), Err(SendError::BrokenPipe)),
+        |tx| assert_eq!(tx.send_timeout(&1, LONG), Err(SendTimeoutError::BrokenPipe)),
         |here| drop(here.packed_consumer::<u64>().unwrap()),
     );
 }
@@ -266,7 +267,10 @@ fn a_refused_join_wakes_nobody() {
     let sleeps = std::thread::scope(|scope| {
         let sleeper = scope.spawn(move || {
             let before = sleeps_of_this_thread();
-            assert_eq!(rx.recv_timeout(Duration::from_millis(500)), Err(RecvError::TimedOut));
+            assert_eq!(
+                rx.recv_timeout(Duration::from_millis(500)),
+                Err(RecvTimeoutError::TimedOut)
+            );
             sleeps_of_this_thread() - before
         });
         std::thread::sleep(Duration::from_millis(50));

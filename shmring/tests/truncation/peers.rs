@@ -7,7 +7,7 @@ use std::ptr;
 
 use shmring::{
     AttachError, AttachOptions, Config, Corrupt, Fault, JoinError, Kind, Observer, RecvError,
-    Segment, SendError, TryRecvError, TrySendError, WaitMode,
+    RecvTimeoutError, Segment, SendError, TryRecvError, TrySendError, WaitMode,
 };
 
 use crate::common::child::{self, Part, say};
@@ -176,7 +176,10 @@ fn sleepers_and_verbs_that_do_not_wait_are_told() {
                 let sleeper = scope.spawn(|| rx.recv_timeout(LONG));
                 std::thread::sleep(SHORT);
                 cut(&name, 0);
-                assert_eq!(sleeper.join().unwrap(), Err(RecvError::Failed(Fault::Truncated)));
+                assert_eq!(
+                    sleeper.join().unwrap(),
+                    Err(RecvTimeoutError::Failed(Fault::Truncated))
+                );
             });
             assert_eq!(rx.try_recv(), Err(TryRecvError::Failed(Fault::Truncated)));
             // The verb that meets the cut may end well; the next one cannot.

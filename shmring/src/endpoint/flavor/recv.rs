@@ -198,6 +198,15 @@ impl RecvFlavor {
         }
     }
 
+    /// How many messages are in the ring; of a slot ring with those that are claimed and not
+    /// finished.
+    pub(in crate::endpoint) fn messages(&self, mapped: &MappedRing) -> u64 {
+        match self {
+            Self::Record(_) => mapped.record().count(),
+            Self::Slot(_) => mapped.slot().observe().0,
+        }
+    }
+
     /// How far this consumer has come.
     pub(in crate::endpoint) fn progress(&self, mapped: &MappedRing) -> Progress {
         let (messages, position, capacity) = match self {

@@ -142,6 +142,44 @@ impl SendFlavor {
         }
     }
 
+    /// Looks whether there is room for a message of `len` bytes, and leaves it there.
+    pub(in crate::endpoint) fn look_for_room(
+        &mut self,
+        mapped: &MappedRing,
+        len: usize,
+    ) -> Result<(), Refused> {
+        match self {
+            // Space that is reserved and not staged takes nothing.
+            Self::Record(ring) => ring.reserve(mapped.record(), len as u64).map(|_| ()),
+            Self::Slot(_) if len as u64 > mapped.slot().max_len() => Err(Refused::TooLong),
+            Self::Slot(ring) => match mapped.slot().room_from(ring.published()) {
+                (true, _) => Ok(()),
+                (false, head) => Err(Refused::Full { need: head.wrapping_add(1) }),
+            },
+        }
+    }
+
+    /// Where the ring ends, once no other producer begins another message.
+    pub(in crate::endpoint) fn end(&self, mapped: &MappedRing) -> u64 {
+        match self {
+            Self::Record(ring) => ring.tail(),
+            Self::Slot(ring) => mapped.slot().end(ring.published()),
+        }
+    }
+
+    /// How many messages are in the ring, with those that are claimed and not finished.
+    pub(in crate::endpoint) fn messages(&self, mapped: &MappedRing) -> u64 {
+        match self {
+            Self::Record(_) => mapped.record().count(),
+            Self::Slot(_) => mapped.slot().observe().0,
+        }
+    }
+
+    /// Whether batches are [`Staged`](Batch::Staged), so that a part of one can be published.
+    pub(in crate::endpoint) fn is_staging(&self) -> bool {
+        matches!(self, Self::Record(_))
+    }
+
     /// What the ring holds, in the units of its positions.
     pub(in crate::endpoint) fn capacity(&self, mapped: &MappedRing) -> u64 {
         match self {

@@ -158,9 +158,15 @@ impl RecvEndpoint {
             return Err(TryRecvError::Empty);
         };
         let look = self.look();
-        let concluded = Producers::conclude(self.registration.mapped.control(), ended, look);
+        let control = self.registration.mapped.control();
+        let passed =
+            matches!(look, Err(TryRecvError::Empty)) && self.producers.pass(&control.roles, ended);
+        let concluded = if passed { look } else { Producers::conclude(control, ended, look) };
         // Producers that are gone with the memory they were entered in are not gone.
         self.registration.check()?;
+        if matches!(concluded, Err(TryRecvError::Eof)) {
+            self.producers.seen = ended;
+        }
         concluded
     }
 

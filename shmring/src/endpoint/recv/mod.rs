@@ -6,6 +6,7 @@
 )]
 
 mod look;
+mod peers;
 mod wait;
 
 use std::time::Duration;
@@ -38,7 +39,7 @@ struct Stuck {
 pub(crate) struct RecvEndpoint {
     flavor: RecvFlavor,
     pub(crate) registration: Registration,
-    producers: Producers,
+    pub(crate) producers: Producers,
     stuck: Option<Stuck>,
     backoff: Backoff,
 }
@@ -112,19 +113,29 @@ impl RecvEndpoint {
     pub(crate) fn try_take(
         &mut self,
         max: usize,
-        mut copy: impl FnMut(usize, Place, Payload<'_>) -> Result<(), TryRecvError>,
+        copy: impl FnMut(usize, Place, Payload<'_>) -> Result<(), TryRecvError>,
     ) -> Result<usize, TryRecvError> {
+        self.try_take_or(max, copy)
+    }
+
+    /// As [`try_take`](Self::try_take), where `copy` can fail in ways of its own.
+    #[inline]
+    pub(crate) fn try_take_or<E: From<TryRecvError>>(
+        &mut self,
+        max: usize,
+        mut copy: impl FnMut(usize, Place, Payload<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
         let result = self.try_take_some(max, &mut copy);
         self.flavor.hand_off(&self.registration);
         result
     }
 
     #[inline]
-    fn try_take_some(
+    fn try_take_some<E: From<TryRecvError>>(
         &mut self,
         max: usize,
-        copy: &mut impl FnMut(usize, Place, Payload<'_>) -> Result<(), TryRecvError>,
-    ) -> Result<usize, TryRecvError> {
+        copy: &mut impl FnMut(usize, Place, Payload<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
         for _ in 0..MAX_TRIES {
             let mut place = self.next()?;
             let (mut end, mut count) = (place.start, 0);
@@ -148,7 +159,7 @@ impl RecvEndpoint {
                 return Ok(count);
             }
         }
-        Err(TryRecvError::WouldBlock)
+        Err(TryRecvError::WouldBlock.into())
     }
 
     /// Whether the message at head is still there for this consumer.

@@ -3,7 +3,7 @@
 use crate::endpoint::backoff::Progress;
 use crate::endpoint::park::{self, WaitError};
 use crate::endpoint::recv::RecvEndpoint;
-use crate::error::{RecvError, TryRecvError};
+use crate::error::{RecvTimeoutError, TryRecvError};
 use crate::ring::Place;
 use crate::sync::Deadline;
 use crate::sys::clock;
@@ -11,7 +11,7 @@ use crate::sys::clock;
 impl RecvEndpoint {
     /// As [`next`](Self::next), but waits for a message.
     #[inline]
-    pub(crate) fn next_by(&mut self, deadline: Deadline) -> Result<Place, RecvError> {
+    pub(crate) fn next_by(&mut self, deadline: Deadline) -> Result<Place, RecvTimeoutError> {
         match self.next_fast() {
             Some(place) => Ok(place),
             None => self.retry_by(deadline, Self::next),
@@ -49,14 +49,14 @@ impl RecvEndpoint {
         &mut self,
         deadline: Deadline,
         mut attempt: impl FnMut(&mut Self) -> Result<R, TryRecvError>,
-    ) -> Result<R, RecvError> {
+    ) -> Result<R, RecvTimeoutError> {
         let mut waited = false;
         loop {
             self.spin();
             match attempt(self) {
                 Err(TryRecvError::Empty | TryRecvError::WouldBlock) => {
                     if waited && deadline.passed() {
-                        return Err(RecvError::TimedOut);
+                        return Err(RecvTimeoutError::TimedOut);
                     }
                     self.await_message(deadline)?;
                     waited = true;
@@ -67,7 +67,7 @@ impl RecvEndpoint {
     }
 
     #[cold]
-    pub(crate) fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvError> {
+    pub(crate) fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvTimeoutError> {
         let has_message = || self.has_message();
         // Any commit moves the tail past head.
         let need = self.head().wrapping_add(1);

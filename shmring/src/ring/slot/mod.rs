@@ -196,6 +196,23 @@ impl<'a> Ring<'a> {
         at_or_past(self.head.load(Ordering::Relaxed), need)
     }
 
+    /// The position after the last ticket that was claimed, for a producer that published up
+    /// to `published`.
+    pub(crate) fn end(self, published: u64) -> u64 {
+        // ORDERING: Relaxed. Not before what this producer published.
+        if self.many.producers { self.tail.load(Ordering::Relaxed) } else { published }
+    }
+
+    /// As [`room`](Self::room), for a producer that published up to `published`.
+    pub(crate) fn room_from(self, published: u64) -> (bool, u64) {
+        if self.many.producers {
+            return self.room();
+        }
+        // ORDERING: Relaxed. Only a hint, as in room.
+        let head = self.head.load(Ordering::Relaxed);
+        (published.wrapping_sub(head) < self.slots.count, head)
+    }
+
     /// Returns whether one more message fits, and the position up to which consumers have taken
     /// messages.
     pub(crate) fn room(self) -> (bool, u64) {
