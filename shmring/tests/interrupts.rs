@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use common::{LONG, MODES, Name, SHORT, watchdog};
 use shmring::{
-    Config, Consumer, Interrupter, Producer, RecvError, RecvTimeoutError, Segment, SendError,
-    SendTimeoutError, TryRecvError, TrySendError, WaitMode,
+    Config, Consumer, DrainError, Interrupter, Producer, RecvError, RecvTimeoutError, Segment,
+    SendError, SendTimeoutError, TryRecvError, TrySendError, WaitMode,
 };
 
 /// Every kind of ring of messages, small enough to be filled.
@@ -101,6 +101,35 @@ fn no_interrupt_is_lost() {
             });
         }
     }
+}
+
+/// Catches a verb that only waits, and waits on.
+#[test]
+fn waits_without_a_message_are_interrupted() {
+    let _watchdog = watchdog("waits_without_a_message_are_interrupted");
+    for config in configs() {
+        for mode in MODES {
+            let (_segment, mut tx, mut rx) = ring(&config);
+            tx.set_wait_mode(mode);
+            rx.set_wait_mode(mode);
+            let (of_tx, of_rx) = (tx.interrupter(), rx.interrupter());
+            of_rx.interrupt();
+            assert_eq!(rx.wait_readable(LONG), Err(RecvTimeoutError::Interrupted));
+            fill(&mut tx);
+            let unreceived = tx.len() as u64;
+            of_tx.interrupt();
+            assert_eq!(tx.wait_writable(200, LONG), Err(SendTimeoutError::Interrupted));
+            of_tx.interrupt();
+            assert_eq!(tx.close_and_drain(LONG), Err(DrainError::Interrupted { unreceived }));
+            while rx.try_recv().is_ok() {}
+            assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));
+        }
+    }
+    let (_segment, tx, mut rx) = ring(&Config::mpmc().slots(2));
+    drop(tx);
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));
+    rx.interrupter().interrupt();
+    assert_eq!(rx.wait_for_producer(LONG), Err(RecvTimeoutError::Interrupted));
 }
 
 /// Catches an interrupt that only the slice of a sleep ends: 100 ms, where a wake takes well

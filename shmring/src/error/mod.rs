@@ -1,8 +1,8 @@
 //! Every error, typed: what was refused, on what object, and what to do about it.
 //!
 //! Each message is complete: it says what an inner error says, which `source` therefore does not
-//! return. The inner error itself is a field. Every error can become an [`io::Error`] of a fitting
-//! kind.
+//! return. The inner error itself is a field. Every error can become an
+//! [`io::Error`](std::io::Error) of a fitting kind.
 
 use std::fmt;
 
