@@ -30,11 +30,11 @@
 //! | cleaning up behind the dead wipes who took their place | entries count their uses, and have no new owner meanwhile | `cleaner::beside_a_successor_bound_2`, `slot_resolve::handle_of_the_dead_again_bound_3` |
 //! | a pid is asked whether it lives: reused, or of another namespace | only the kernel's lock tells | `strangers::strangers_are_seen_to_live_and_die`, `programs::a_process_that_became_another_program_is_dead` |
 //! | slow is taken for dead | no clock decides | `long_stop::a_producer_that_is_stopped_for_long_keeps_its_slot`, `death::a_stopped_process_is_not_dead` |
-//! | a living owner's lock is broken | nothing is taken from the living | `sweepers::threads_that_clean_up_at_once_take_nothing_from_the_living` |
+//! | a living owner's lock is broken | nothing is taken from the living | `reapers::threads_that_clean_up_at_once_take_nothing_from_the_living` |
 //! | a crash makes the queue unusable for ever | any number of deaths, also of all | `death::a_segment_outlives_everyone`, `slots_death::a_slot_ring_outlives_everyone` |
 //! | others spin for ever behind a dead sender | its ticket is closed for it | `slots_death::a_killed_producers_reservation_is_passed_over` |
 //! | the cleaner dies and leaves debris | the next one does it again | `instructions::a_cleaner_can_be_killed_anywhere`, `cleaners::a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others` |
-//! | two cleaners at once | they may meet | `cleaner::together_bound_2`, `sweepers::threads_that_clean_up_at_once_take_nothing_from_the_living` |
+//! | two cleaners at once | they may meet | `cleaner::together_bound_2`, `reapers::threads_that_clean_up_at_once_take_nothing_from_the_living` |
 //! | all is well only if destructors run | forgotten, aborted and killed are cleaned up behind | `states::a_forgotten_handle_is_held_until_its_process_ends`, `slots_death::a_living_process_closes_what_it_forgot` |
 //!
 //! # Waking

@@ -33,7 +33,7 @@ pub(crate) struct LsArgs {
 Examples:
   shmring stat prices
   shmring stat prices --interval 2s
-  shmring stat prices --json | jq .standstill
+  shmring stat prices --json | jq .stall
   shmring stat --socket prices.socket
 
 Takes two samples, one interval apart, and does not attach. Rates are the
@@ -61,7 +61,7 @@ Examples:
   shmring top
   shmring top -d 200ms
   shmring top --once
-  shmring top --once -d 2s --json | jq -r '.segments[] | select(.standstill).name'
+  shmring top --once -d 2s --json | jq -r '.segments[] | select(.stall).name'
 
 Keys: up and down to select, Enter for details of a segment and Esc to go back,
 / to filter by name, a column's first letter (as capital) to sort by it, + and

@@ -70,12 +70,8 @@ fn text(stat: &Stat) -> String {
         rows.push(("waiting", waiting.words()));
     }
     let participants = description::participants(sample);
-    let standstill: Vec<_> = sample
-        .standstill
-        .iter()
-        .flat_map(description::standstill)
-        .map(|line| line + "\n")
-        .collect();
-    let parts = [report::rows(&rows), participants, standstill.concat()];
+    let stall: Vec<_> =
+        sample.stall.iter().flat_map(description::stall).map(|line| line + "\n").collect();
+    let parts = [report::rows(&rows), participants, stall.concat()];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }

@@ -9,7 +9,7 @@ use nix::unistd::{AccessFlags, access, geteuid};
 use shmring::{AttachError, AttachOptions, Fault, Participant, WakeFences};
 
 use super::machine::{Deleted, Machine, SHM, User};
-use crate::facts::{self, ParticipantFacts, Past, Sample, StandstillFacts, Subject};
+use crate::facts::{self, ParticipantFacts, Past, Sample, StallFacts, Subject};
 use crate::report;
 
 /// How long to look whether the ring moves: as long as `shmring stat`.
@@ -60,7 +60,7 @@ pub(super) struct Seen {
     pub(super) tombstones: u64,
     pub(super) repairs: u64,
     /// Why nothing was received meanwhile, as `shmring stat` has it.
-    pub(super) standstill: Option<StandstillFacts>,
+    pub(super) stall: Option<StallFacts>,
 }
 
 impl Patient {
@@ -121,7 +121,7 @@ fn look(name: &str) -> Look {
         dead: dead.iter().map(|one| ParticipantFacts::of(one).number()).collect(),
         tombstones: status.ring().tombstones,
         repairs: status.repairs,
-        standstill: sample.standstill,
+        stall: sample.stall,
     })
 }
 

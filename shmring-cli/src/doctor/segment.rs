@@ -6,7 +6,7 @@ use super::Finding;
 use super::Level::{Note, Problem, Warning};
 use super::machine::User;
 use super::patient::{Look, Patient, Seen, SegmentFile};
-use crate::facts::StandstillFacts;
+use crate::facts::StallFacts;
 use crate::process::stop::{Exit, attach_exit, fault_exit};
 use crate::report::{bytes, printable, quoted};
 
@@ -18,7 +18,7 @@ impl Patient {
     pub(crate) fn failure(&self) -> Option<Exit> {
         match &self.look {
             Look::Seen(seen) => {
-                let kind = seen.standstill.as_ref().map(|standstill| standstill.kind);
+                let kind = seen.stall.as_ref().map(|stall| stall.kind);
                 (kind == Some("corrupt")).then_some(Exit::Corrupt)
             }
             Look::Refused(error) => Some(attach_exit(error)),
@@ -34,7 +34,7 @@ pub(super) fn checks(patient: &Patient, has_global_barrier: bool) -> Vec<Finding
     }
     if let Look::Seen(seen) = &patient.look {
         checks.extend([participants(&patient.name, seen), state(&patient.name, seen)]);
-        checks.push(progress(seen.standstill.as_ref()));
+        checks.push(progress(seen.stall.as_ref()));
         checks.extend([fences(seen.wake_fences, has_global_barrier), losses(seen)]);
     }
     checks.push(name(&patient.name, patient.file.is_some(), &patient.left_behind));
@@ -201,13 +201,13 @@ fn state(name: &str, seen: &Seen) -> Finding {
 }
 
 /// Whether the ring moves, and what `shmring stat` says if it does not.
-fn progress(standstill: Option<&StandstillFacts>) -> Finding {
+fn progress(stall: Option<&StallFacts>) -> Finding {
     const CHECK: &str = "progress";
-    let Some(standstill) = standstill else {
+    let Some(stall) = stall else {
         return Finding::ok(CHECK, "the ring moves", "Messages were received meanwhile.");
     };
-    let (why, remedy) = (standstill.why.join("; "), standstill.remedy.join("; "));
-    let (level, means) = match (standstill.is_stuck(), standstill.is_hindered) {
+    let (why, remedy) = (stall.why.join("; "), stall.remedy.join("; "));
+    let (level, means) = match (stall.is_stuck(), stall.is_hindered) {
         (true, _) => (Problem, "Somebody waits, and nothing goes on until that ends."),
         (false, true) => (Warning, "Whoever waits for that process waits until it goes on."),
         (false, false) => {

@@ -4,7 +4,7 @@ mod deleted;
 mod participant;
 mod rates;
 mod sample;
-mod standstill;
+mod stall;
 
 use std::fmt::Display;
 
@@ -17,8 +17,8 @@ pub(crate) use deleted::open_deleted;
 pub(crate) use participant::{HolderFacts, ParticipantFacts, brief};
 pub(crate) use rates::Rates;
 pub(crate) use sample::{Look, Past, Sample};
-use standstill::Scene;
-pub(crate) use standstill::{StandstillFacts, Subject, Unit};
+use stall::Scene;
+pub(crate) use stall::{StallFacts, Subject, Unit};
 
 /// All there is to tell about a segment.
 #[derive(Clone, Debug, Serialize)]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use shmring::{Fault, Observer, SegmentInfo, Status};
 
-use super::{Entry, Facts, HolderFacts, Rates, Scene, StandstillFacts, State, Subject, Unit};
+use super::{Entry, Facts, HolderFacts, Rates, Scene, StallFacts, State, Subject, Unit};
 
 /// A look at a segment.
 #[derive(Clone, Debug)]
@@ -45,7 +45,7 @@ pub(crate) struct Sample {
     /// Absent if that was no time at all.
     pub(crate) rates: Option<Rates>,
     /// Absent if something was received in that time, or there was none.
-    pub(crate) standstill: Option<StandstillFacts>,
+    pub(crate) stall: Option<StallFacts>,
     #[serde(skip)]
     pub(crate) unit: Unit,
 }
@@ -61,22 +61,22 @@ impl Sample {
         let unit = Unit::of(description.ring().kind);
         let elapsed = past.map_or(Duration::ZERO, |past| now.since(past.last));
         let explain = |past: Past<'_>| {
-            let standstill = status.ring().stall_since(past.still.status.ring())?;
+            let stall = status.ring().stall_since(past.still.status.ring())?;
             let scene = Scene { status, subject, unit, at_least: now.since(past.still) };
-            Some(scene.explain(&standstill))
+            Some(scene.explain(&stall))
         };
         Self {
             facts: Facts::of(description, status),
             holders: status.ring().holders.iter().map(HolderFacts::of).collect(),
             sample_ms: millis(elapsed),
             rates: past.and_then(|past| Rates::of(&past.last.status, status, elapsed)),
-            standstill: past.and_then(explain),
+            stall: past.and_then(explain),
             unit,
         }
     }
 
     pub(crate) fn is_corrupt(&self) -> bool {
-        self.standstill.as_ref().is_some_and(|standstill| standstill.kind == "corrupt")
+        self.stall.as_ref().is_some_and(|stall| stall.kind == "corrupt")
     }
 }
 

@@ -1,6 +1,6 @@
 //! Describes one segment in full, as text.
 
-use crate::facts::{Facts, HolderFacts, ParticipantFacts, Sample, StandstillFacts};
+use crate::facts::{Facts, HolderFacts, ParticipantFacts, Sample, StallFacts};
 use crate::report;
 use crate::report::aligned;
 
@@ -64,7 +64,7 @@ fn row(role: &str, participant: &ParticipantFacts, does: String) -> [String; 6] 
 }
 
 fn does(holder: &HolderFacts, sample: &Sample) -> String {
-    let tickets = sample.standstill.iter().filter_map(|standstill| standstill.tickets.as_ref());
+    let tickets = sample.stall.iter().filter_map(|stall| stall.tickets.as_ref());
     if tickets.flatten().any(|ticket| ticket.handle == holder.handle) {
         return "has the ticket that all wait for".to_owned();
     }
@@ -76,9 +76,9 @@ fn does(holder: &HolderFacts, sample: &Sample) -> String {
 }
 
 /// Why a ring stands still: headings, and sentences below them, indented.
-pub(crate) fn standstill(standstill: &StandstillFacts) -> Vec<String> {
-    let StandstillFacts { why, remedy, at_least_ms, .. } = standstill;
-    let how = if standstill.is_stuck() { "Stuck" } else { "At rest" };
+pub(crate) fn stall(stall: &StallFacts) -> Vec<String> {
+    let StallFacts { why, remedy, at_least_ms, .. } = stall;
+    let how = if stall.is_stuck() { "Stuck" } else { "At rest" };
     let span = report::span(*at_least_ms);
     let mut lines = vec![format!("{how} for at least {span}, which is how long was looked:")];
     let sentences = |them: &[String]| them.iter().map(|one| format!("  {one}")).collect::<Vec<_>>();

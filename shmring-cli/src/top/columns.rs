@@ -173,7 +173,7 @@ impl Standing {
             Entry::Broken { state, .. } => return Self { word: state, tone: Tone::Bad },
             Entry::Sound(sample) => sample,
         };
-        let kind = sample.standstill.as_ref().map(|standstill| standstill.kind);
+        let kind = sample.stall.as_ref().map(|stall| stall.kind);
         let (word, tone) = match (sample.facts.status.state, kind) {
             (_, Some("corrupt")) => ("corrupt", Tone::Bad),
             (State::Abandoned, _) => ("abandoned", Tone::Stuck),

@@ -1,8 +1,8 @@
 //! Segments that tests show.
 
 use crate::facts::{
-    Entry, Facts, HolderFacts, ParticipantFacts, Rates, Sample, SegmentFacts, StandstillFacts,
-    State, StatusFacts, Unit,
+    Entry, Facts, HolderFacts, ParticipantFacts, Rates, Sample, SegmentFacts, StallFacts, State,
+    StatusFacts, Unit,
 };
 
 pub(crate) const SLOTS: u64 = 16;
@@ -76,7 +76,7 @@ fn sample_of(name: &str) -> Sample {
             .collect(),
         sample_ms: 0,
         rates: None,
-        standstill: None,
+        stall: None,
         unit: Unit::Slots,
     }
 }
@@ -98,7 +98,7 @@ pub(crate) fn moving(name: &str, messages_per_s: u64) -> Entry<Sample> {
 
 /// One that stands still.
 pub(crate) fn still(name: &str, kind: &'static str, state: State) -> Entry<Sample> {
-    let standstill = StandstillFacts {
+    let stall = StallFacts {
         kind,
         position: 100,
         at_least_ms: 12_000,
@@ -108,7 +108,7 @@ pub(crate) fn still(name: &str, kind: &'static str, state: State) -> Entry<Sampl
         is_hindered: false,
     };
     let rates = Some(Rates { sent_per_s: 0, received_per_s: 0, messages_received_per_s: 0 });
-    let mut sample = Sample { rates, standstill: Some(standstill), ..sample_of(name) };
+    let mut sample = Sample { rates, stall: Some(stall), ..sample_of(name) };
     sample.facts.status.state = state;
     Entry::Sound(Box::new(sample))
 }

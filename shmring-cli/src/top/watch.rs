@@ -161,25 +161,25 @@ mod tests {
     }
 
     // Catches rates of a segment that was there only once, or over another time than between
-    // two looks, and a standstill whose time starts anew at each look.
+    // two looks, and a stall whose time starts anew at each look.
     #[test]
-    fn rates_and_standstills_are_between_looks() {
+    fn rates_and_stalls_are_between_looks() {
         let name = Name::new("rates");
         let segment = name.create();
         let mut watch = Watch::default();
         let first = sound(look(&mut watch, &name));
-        assert!(first.rates.is_none() && first.standstill.is_none());
+        assert!(first.rates.is_none() && first.stall.is_none());
         segment.producer().expect("a producer").send(b"message").expect("send");
         let second = sound(look(&mut watch, &name));
         assert!(second.rates.expect("rates").sent_per_s > 0);
-        assert!(second.standstill.is_none(), "it was not empty before");
+        assert!(second.stall.is_none(), "it was not empty before");
         let still = |watch: &mut Watch| {
             std::thread::sleep(std::time::Duration::from_millis(2));
             let sample = sound(look(watch, &name));
             assert_eq!(sample.rates.expect("rates").sent_per_s, 0);
-            let standstill = sample.standstill.expect("a standstill");
-            assert_eq!(standstill.kind, "not_taken");
-            (standstill.at_least_ms, sample.sample_ms)
+            let stall = sample.stall.expect("a stall");
+            assert_eq!(stall.kind, "not_taken");
+            (stall.at_least_ms, sample.sample_ms)
         };
         let (one, _) = still(&mut watch);
         let (two, sample) = still(&mut watch);

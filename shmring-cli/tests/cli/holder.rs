@@ -33,7 +33,7 @@ pub(crate) fn hold(name: &Name) -> Running {
     let holder = Running::spawn(&mut command);
     eventually("a claimed position", || {
         let stat = run(&["stat", &name.0, "--json", "--interval", "0s"]).expect_code(0).json();
-        let tickets = stat["standstill"]["tickets"].as_array().cloned().unwrap_or_default();
+        let tickets = stat["stall"]["tickets"].as_array().cloned().unwrap_or_default();
         tickets.iter().any(|ticket| ticket["pid"] == holder.pid())
     });
     holder

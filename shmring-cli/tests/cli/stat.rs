@@ -41,7 +41,7 @@ fn a_ring_at_rest() {
         assert_eq!((&stat["producers_so_far"], &stat["consumers_so_far"]), (&1.into(), &1.into()));
         assert_eq!(stat["holders"].as_array().map(Vec::len), Some(0));
         assert_eq!(stat["rates"]["sent_per_s"], 0);
-        assert_eq!(stat["standstill"]["kind"], "not_taken");
+        assert_eq!(stat["stall"]["kind"], "not_taken");
         let text = run(&["stat", &name.0, "--interval", "20ms"]).expect_code(0).text();
         let fill = if is_slots { "2 of 16 slots, 12%" } else { "32 B of 4 KiB, 0%" };
         expect_parts(&text, &[&name.0, fill, "2 messages to be received", "idle", "0600"]);
@@ -52,7 +52,7 @@ fn a_ring_at_rest() {
     }
 }
 
-// Catches a standstill that is told of a ring that moves, and rates of nothing.
+// Catches a stall that is told of a ring that moves, and rates of nothing.
 #[test]
 fn a_ring_that_moves() {
     for name in [Name::with_ring("64K"), Name::with_slots("mpmc", "1024", "64")] {
@@ -73,7 +73,7 @@ fn a_ring_that_moves() {
             ["sent_per_s", "received_per_s", "messages_received_per_s"]
                 .iter()
                 .all(|rate| rates[rate].as_u64().is_some_and(|rate| rate > 100))
-                && stat["standstill"].is_null()
+                && stat["stall"].is_null()
         });
         let text = stat(&name).expect_code(0).text();
         expect_parts(&text, &["producer", "consumer", "shmring", "alive", "message"]);
@@ -105,13 +105,10 @@ fn a_producer_that_is_stopped_in_its_window() {
             ],
         );
         let stat = facts(&name);
-        let standstill = &stat["standstill"];
-        assert_eq!(
-            (&standstill["kind"], &standstill["position"]),
-            (&"in_flight".into(), &1.into())
-        );
-        let [ticket] = &standstill["tickets"].as_array().expect("tickets")[..] else {
-            panic!("{standstill}");
+        let stall = &stat["stall"];
+        assert_eq!((&stall["kind"], &stall["position"]), (&"in_flight".into(), &1.into()));
+        let [ticket] = &stall["tickets"].as_array().expect("tickets")[..] else {
+            panic!("{stall}");
         };
         assert_eq!((&ticket["pid"], &ticket["alive"]), (&pid.into(), &true.into()));
         assert_eq!(ticket["process_state"], "stopped");
@@ -120,7 +117,7 @@ fn a_producer_that_is_stopped_in_its_window() {
 
         holder.signal(Signal::SIGCONT);
         holder.end().expect_code(0);
-        assert_eq!(facts(&name)["standstill"]["kind"], "not_taken");
+        assert_eq!(facts(&name)["stall"]["kind"], "not_taken");
         assert_eq!(name.drain(), b"reserved\nbehind\nlast\n");
     }
 }
@@ -144,8 +141,8 @@ fn a_producer_that_died_in_its_window() {
     // Whoever attaches cleans up.
     run_with(&["send", &name.0], b"behind\n").expect_code(0);
     let stat = facts(&name);
-    assert_eq!(stat["standstill"]["tickets"], Value::Array(Vec::new()));
-    assert_eq!(stat["standstill"]["kind"], "in_flight");
+    assert_eq!(stat["stall"]["tickets"], Value::Array(Vec::new()));
+    assert_eq!(stat["stall"]["kind"], "in_flight");
     expect_parts(&self::stat(&name).expect_code(0).text(), &["its owner is dead"]);
     assert_eq!(name.drain(), b"behind\n");
     assert_eq!(facts(&name)["resolved"], 1);
@@ -168,7 +165,7 @@ fn a_consumer_that_is_stopped() {
         expect_parts(&text, &[&format!("process {pid} (shmring) has a consumer and is stopped")]);
         expect_parts(&text, &[&format!("`kill -CONT {pid}`"), "Stuck", ", full"]);
         expect_parts(&text, &[&send.pid().to_string(), "sleeps until head is at"]);
-        assert_eq!(facts(&name)["standstill"]["kind"], "full");
+        assert_eq!(facts(&name)["stall"]["kind"], "full");
         recv.signal(Signal::SIGCONT);
         send.end().expect_code(0);
         recv.end().expect_code(0);
@@ -211,7 +208,7 @@ fn a_corrupt_ring() {
     let text = ended.text();
     expect_parts(&text, &["position 0", "0xabababababababab", "shmring unlink"]);
     let json = run(&["stat", &name.0, "--interval", "0s", "--json"]).expect_code(6).json();
-    assert_eq!(json["standstill"]["kind"], "corrupt");
+    assert_eq!(json["stall"]["kind"], "corrupt");
 }
 
 // Catches metadata that are shown by some commands only, or obeyed by the terminal, and

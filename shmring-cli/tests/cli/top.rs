@@ -32,7 +32,7 @@ fn a_table_of_all() {
     assert!(broken.contains("broken: ") && broken.contains("file length"), "{broken}");
 }
 
-// Catches rates of a segment on which something else happened, or a standstill where messages
+// Catches rates of a segment on which something else happened, or a stall where messages
 // move.
 #[test]
 fn what_moves() {
@@ -53,7 +53,7 @@ fn what_moves() {
     let ours = segments.iter().find(|one| one["name"] == name.0.as_str()).expect("the segment");
     let rate = ours["rates"]["messages_received_per_s"].as_u64().expect("a rate");
     assert!(rate > 0 && rate <= 2 * sent, "{rate} of {sent}");
-    assert!(ours["standstill"].is_null(), "{ours}");
+    assert!(ours["stall"].is_null(), "{ours}");
     send.end().expect_code(0);
     recv.end().expect_code(0);
 }

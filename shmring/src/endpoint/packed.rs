@@ -1,4 +1,4 @@
-//! The two sides of a packed ring.
+//! The two endpoints of a packed ring.
 
 use crate::endpoint::backoff::{Backoff, Progress};
 use crate::endpoint::flavor::check_packed;
@@ -23,7 +23,7 @@ fn register(mapped: MappedRing, role: Role) -> Result<Registration, JoinError> {
     Registration::take(mapped, role)
 }
 
-/// The producer's side of a packed ring.
+/// The producer's endpoint of a packed ring.
 #[derive(Debug)]
 pub(crate) struct PackedSendEndpoint {
     ring: packed::Producer,
@@ -32,7 +32,7 @@ pub(crate) struct PackedSendEndpoint {
 }
 
 impl PackedSendEndpoint {
-    /// Takes the producer's role, from where its last holder left it.
+    /// Claims the producer's role and continues where its last holder ended.
     pub(crate) fn join(mapped: MappedRing) -> Result<Self, JoinError> {
         let registration = register(mapped, Role::Producer)?;
         let ring = packed::Producer::take_over(registration.mapped.packed())
@@ -41,7 +41,7 @@ impl PackedSendEndpoint {
         Ok(Self { ring, registration, consumers })
     }
 
-    /// Grants space for at least `min` elements, and for up to `max` if there is as much.
+    /// Reserves space for at least `min` elements, and for up to `max` if that much is free.
     #[inline]
     pub(crate) fn reserve_place(&mut self, min: usize, max: usize) -> Result<Span, Stop> {
         match self.reserve_place_fast(max) {
@@ -50,8 +50,8 @@ impl PackedSendEndpoint {
         }
     }
 
-    /// Grants space for `max` elements, if nothing stands in the way that has to be looked
-    /// into.
+    /// Reserves space for `max` elements, on the fast path. Returns `None` if the caller must
+    /// take the slow path.
     #[inline(always)]
     pub(crate) fn reserve_place_fast(&mut self, max: usize) -> Option<Span> {
         let mapped = &self.registration.mapped;
@@ -72,14 +72,14 @@ impl PackedSendEndpoint {
     fn reserve_place_slow(&mut self, min: usize, max: usize) -> Result<Span, Stop> {
         check(&self.registration, &self.consumers).map_err(Stop::Error)?;
         let ring = self.registration.mapped.packed();
-        let granted = match self.ring.room(ring, max as u64) {
+        let reserved = match self.ring.room(ring, max as u64) {
             Ok(room) if room.count >= min as u64 => {
                 Ok(Span { count: room.count.min(max as u64), ..room })
             }
             Ok(_) => self.ring.reserve(ring, min as u64),
             Err(corrupt) => Err(Refused::Corrupt(corrupt)),
         };
-        granted.map_err(|refused| self.refuse(refused, min))
+        reserved.map_err(|refused| self.refuse(refused, min))
     }
 
     #[cold]
@@ -150,7 +150,7 @@ impl PackedSendEndpoint {
         Ok(self.registration.wait(need, deadline, ready)?)
     }
 
-    /// Makes the first `count` granted elements visible at once.
+    /// Publishes the first `count` reserved elements at once.
     #[inline(always)]
     pub(crate) fn publish(&mut self, count: u64) {
         self.ring.publish(self.registration.mapped.packed(), count);
@@ -158,7 +158,7 @@ impl PackedSendEndpoint {
     }
 }
 
-/// The consumer's side of a packed ring.
+/// The consumer's endpoint of a packed ring.
 #[derive(Debug)]
 pub(crate) struct PackedRecvEndpoint {
     ring: packed::Consumer,
@@ -169,7 +169,7 @@ pub(crate) struct PackedRecvEndpoint {
 }
 
 impl PackedRecvEndpoint {
-    /// Takes the consumer's role, from where its last holder left it.
+    /// Claims the consumer's role and continues where its last holder ended.
     pub(crate) fn join(mapped: MappedRing) -> Result<Self, JoinError> {
         let registration = register(mapped, Role::Consumer)?;
         let ring = packed::Consumer::take_over(registration.mapped.packed());

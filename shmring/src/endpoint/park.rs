@@ -168,7 +168,7 @@ impl Wait {
         if next.look.passed() {
             // The other side may have died without a word.
             match self.mode {
-                WaitMode::Spin => mapped.attach().sweep_some()?,
+                WaitMode::Spin => mapped.attach().reap_some()?,
                 WaitMode::Adaptive | WaitMode::Block => mapped.attach().reap()?,
             }
             patience.set(next.looked());

@@ -1,5 +1,5 @@
-//! A handle's place in the tables of its segment: how it is taken, what ends it,
-//! and how it is given up.
+//! The registration of a handle in the tables of its segment: how it is claimed, what ends it,
+//! and how it is released.
 
 use std::cell::{Cell, OnceCell};
 use std::sync::Arc;
@@ -70,7 +70,7 @@ impl Registration {
             interruption: OnceCell::new(),
             mapped,
         };
-        // On failure, dropping the seat gives the handle back.
+        // On failure, dropping the registration releases the handle.
         let claimed = registration.claim_role();
         // What was found in a table that is gone by now says nothing.
         registration.check().map_err(JoinError::Failed)?;
@@ -189,8 +189,8 @@ impl Registration {
         self.interruption.get().is_some_and(|interruption| interruption.is_pending())
     }
 
-    /// What a wait comes to that has time left or not. An interrupt comes first: a peer that
-    /// lets each wait end at once must not put it off.
+    /// Turns the end of a wait into its result. An interrupt comes first: a peer that ends each
+    /// wait at once must not delay it.
     fn conclude(&self, in_time: Result<bool, Fault>) -> Result<(), WaitError> {
         let in_time = in_time.map_err(WaitError::Failed)?;
         if self.interruption.get().is_some_and(|interruption| interruption.take()) {
@@ -236,13 +236,13 @@ impl Registration {
         }
     }
 
-    /// Tells those with the same role, if one sleeps, that `reached` can be had.
+    /// Wakes one handle with the same role that sleeps until `reached`.
     pub(crate) fn notify_own(&self, reached: u64) {
         let sleepers = self.mapped.sleepers(self.role);
         wake::notify(sleepers, self.mapped.handles(), reached, WakeFences::Symmetric);
     }
 
-    /// Tells consumers, if one sleeps, that `reached` was published. For a producer's seat.
+    /// Wakes a consumer that sleeps until `reached` is published. For a producer.
     #[inline(always)]
     pub(crate) fn notify_consumers(&self, reached: u64) {
         debug_assert_eq!(self.role, Role::Producer);
@@ -250,8 +250,7 @@ impl Registration {
         wake::notify(sleepers, self.mapped.handles(), reached, self.fences);
     }
 
-    /// Tells producers, if one sleeps, that what lies before `reached` was released. For a
-    /// consumer's seat.
+    /// Wakes a producer that sleeps until `reached` is released. For a consumer.
     #[inline(always)]
     pub(crate) fn notify_producers(&self, reached: u64) {
         debug_assert_eq!(self.role, Role::Consumer);

@@ -1,4 +1,4 @@
-//! The producer's side.
+//! The producer's endpoint.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -20,7 +20,7 @@ use crate::memory::payload::Payload;
 use crate::ring::{Place, Refused};
 use crate::sync::Deadline;
 
-/// The producer's side of a ring of messages.
+/// The producer's endpoint of a ring of messages.
 #[derive(Debug)]
 pub(crate) struct SendEndpoint {
     flavor: SendFlavor,
@@ -46,7 +46,7 @@ pub(crate) fn check(
     }
 }
 
-/// Why no space was granted, for those who wait and those who do not.
+/// Why no space was reserved, for verbs that wait and verbs that do not.
 pub(crate) enum Stop {
     /// Wait until head reaches `need`.
     Full {
@@ -68,7 +68,7 @@ impl From<Stop> for TrySendError {
 }
 
 impl SendEndpoint {
-    /// Takes a producer's role; a sole one from where its last holder left it.
+    /// Claims a producer's role; a sole one continues where its last holder ended.
     pub(crate) fn join(mapped: MappedRing) -> Result<Self, JoinError> {
         let registration = Registration::take(mapped, Role::Producer)?;
         let flavor = SendFlavor::take_over(&registration.mapped)?;
@@ -82,14 +82,14 @@ impl SendEndpoint {
         self.flavor.max_message_bytes(&self.registration.mapped)
     }
 
-    /// The payload words of a granted message.
+    /// Returns the payload of a reserved message.
     #[inline]
     pub(crate) fn payload(&self, place: Place) -> Payload<'_> {
         self.registration.mapped.payload(place)
     }
 
-    /// Gives up what was granted and not committed, now or by an earlier verb that
-    /// unwound, or whose guard was forgotten.
+    /// Abandons what was reserved and not committed, now or by an earlier verb that unwound or
+    /// whose guard was forgotten.
     #[inline]
     pub(crate) fn abandon(&mut self) {
         self.flavor.abandon(&self.registration);
@@ -110,8 +110,8 @@ impl SendEndpoint {
         }
     }
 
-    /// Grants space for a message of `len` bytes, the first of `count` whose space is
-    /// claimed at once if the ring has slots.
+    /// Reserves space for a message of `len` bytes, the first of `count` whose space is claimed
+    /// at once if the ring has slots.
     #[inline]
     pub(crate) fn reserve_place(&mut self, len: usize, count: usize) -> Result<Place, Stop> {
         match self.reserve_place_fast(len, count) {
@@ -120,7 +120,7 @@ impl SendEndpoint {
         }
     }
 
-    /// Whether nothing but a full ring can keep this producer from sending.
+    /// Returns `true` if only a full ring can keep this producer from sending.
     #[inline(always)]
     fn is_plain(&self) -> bool {
         self.registration.is_clear() && self.registration.mapped.control().roles.takes_messages()
@@ -138,8 +138,8 @@ impl SendEndpoint {
     #[cold]
     fn reserve_place_slow(&mut self, len: usize, count: usize) -> Result<Place, Stop> {
         self.check().map_err(Stop::Error)?;
-        let granted = self.flavor.reserve(&self.registration, len, count);
-        granted.map_err(|refused| self.refuse(refused, len))
+        let reserved = self.flavor.reserve(&self.registration, len, count);
+        reserved.map_err(|refused| self.refuse(refused, len))
     }
 
     #[cold]
@@ -163,8 +163,9 @@ impl SendEndpoint {
         check(&self.registration, &self.consumers)
     }
 
-    /// As [`reserve_place`](Self::reserve_place), but waits for room. After the deadline it tries once more
-    /// at most: where others take what room there is, waits end at once and attempts fail.
+    /// As [`reserve_place`](Self::reserve_place), but waits for room. Makes at most one attempt
+    /// after the deadline: where other producers take all room, waits end at once and attempts
+    /// fail.
     #[inline]
     pub(crate) fn reserve_place_by(
         &mut self,
@@ -189,9 +190,9 @@ impl SendEndpoint {
         deadline: Deadline,
     ) -> Result<Place, SendTimeoutError> {
         self.retry_by(deadline, |endpoint| {
-            let granted = endpoint.reserve_place(len, count);
+            let reserved = endpoint.reserve_place(len, count);
             endpoint.hand_off();
-            granted
+            reserved
         })
     }
 
@@ -205,7 +206,7 @@ impl SendEndpoint {
         let mut waited = false;
         loop {
             match attempt(self) {
-                Ok(granted) => return Ok(granted),
+                Ok(done) => return Ok(done),
                 Err(Stop::Full { .. }) if waited && deadline.passed() => {
                     return Err(SendTimeoutError::TimedOut);
                 }
@@ -250,14 +251,14 @@ impl SendEndpoint {
         self.flavor.hand_off(&self.registration);
     }
 
-    /// Stores a message where space was granted for it, and makes it visible.
+    /// Stores a message in the space reserved for it, and publishes it.
     #[inline]
     pub(crate) fn fill(&mut self, place: Place, message: &[u8]) {
         copy::store(self.payload(place), message);
         self.commit(place, message.len() as u64);
     }
 
-    /// Makes a granted message visible, `len` bytes long.
+    /// Publishes a reserved message, `len` bytes long.
     #[inline]
     pub(crate) fn commit(&mut self, place: Place, len: u64) {
         let reached = self.flavor.commit(&self.registration.mapped, place, len);
@@ -265,8 +266,8 @@ impl SendEndpoint {
     }
 
     /// Sends all messages: in a record ring all at once, in a slot ring one after the
-    /// other, but with nothing between them. `reserve_place` grants the space of one message,
-    /// and of as many as are counted if the ring has slots.
+    /// other, but with nothing between them. `reserve_place` reserves the space of one message,
+    /// and of the given count of messages if the ring has slots.
     pub(crate) fn send_all<'m, E: From<TrySendError>>(
         &mut self,
         messages: impl Iterator<Item = &'m [u8]> + Clone,

@@ -1,4 +1,4 @@
-//! Attaching: from a name to a mapping that this process is known to hold.
+//! Attachments: from a name to a mapping whose owner the segment records.
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,15 +22,15 @@ use crate::sys::token::{Look, Origin, Probe};
 use crate::sys::watch::{Stop, Watch};
 use crate::sys::{membarrier, process, shm, token};
 
-/// How often a name may come to mean another segment while we attach to it.
+/// How often the name may move to another segment during one attach.
 const MAX_REPLACED: u32 = 16;
 /// One look at the table may miss an entry whose token another process tries.
 const TABLE_PASSES: u32 = 3;
-/// How many attaches a look checks that must not take long: some 16 us. A table has up to
-/// 256, so that 16 looks come to all.
+/// How many attachments a short check covers: some 16 us. A table has up to 256, so 16 such
+/// checks cover all.
 const PORTION: usize = 16;
 
-/// One mapping of a segment in this process, entered in its attach table.
+/// One mapping of a segment in this process, entered in the attachment table.
 #[derive(Debug)]
 pub(crate) struct Attachment {
     mapping: Mapping,
@@ -47,7 +47,7 @@ pub(crate) struct Attachment {
 }
 
 impl Attachment {
-    /// Attaches to the segment of that name, if it is one to be trusted.
+    /// Attaches to the segment of that name, if this process may trust it.
     pub(crate) fn by_name(name: &Name, options: &AttachOptions) -> Result<Arc<Self>, AttachError> {
         Self::by_name_if(name, options, |found| options.check(&found.info))
     }
@@ -125,8 +125,8 @@ impl Attachment {
         })
     }
 
-    /// Makes itself known, after asking for what `memory` says of the segment's pages,
-    /// and cleans up behind the dead.
+    /// Enters this attachment in the table, after applying `memory` to the segment's pages, and
+    /// reaps the dead.
     pub(crate) fn enter(self, memory: u64) -> Self {
         self.enter_reporting(memory, &|_| ())
     }
@@ -142,7 +142,7 @@ impl Attachment {
             entry.pid_namespace.store(process::pid_namespace(), Ordering::Relaxed);
             entry.activate();
         }
-        // Whoever waits is told of a failure.
+        // A waiter reports the failure.
         let _ = self.reap();
         self
     }
@@ -163,7 +163,7 @@ impl Attachment {
         &self.mapping
     }
 
-    /// This attach's place in the table.
+    /// Returns this attachment's index in the table.
     pub(crate) fn index(&self) -> usize {
         self.index
     }
@@ -178,8 +178,8 @@ impl Attachment {
         self.info.wake_fences
     }
 
-    /// Whether the attach of that index may still write to the segment. One that the
-    /// table does not have cannot be told to be dead.
+    /// Returns `true` if the attachment of that index may still write to the segment. One that
+    /// the table does not have is never reported as dead.
     ///
     /// # Errors
     /// [`Fault::ProbeRefused`] if this process cannot check it.
@@ -191,7 +191,7 @@ impl Attachment {
         self.probe.look().and_then(|look| look.is_alive(byte)).map_err(refused)
     }
 
-    /// Reaps all attaches whose processes died, and wakes everyone who may have waited for
+    /// Reaps all attachments whose processes died, and wakes everyone who may have waited for
     /// them.
     ///
     /// # Errors
@@ -201,14 +201,14 @@ impl Attachment {
         self.reap_through(&self.probe)
     }
 
-    /// As [`reap`](Self::sweep), through a description of the caller's.
+    /// As [`reap`](Self::reap), through an open file description of the caller.
     pub(crate) fn reap_through(&self, probe: &Probe) -> Result<(), Fault> {
         reap(&self.mapping, probe, &self.geometry, Some(self.index)).map_err(refused)
     }
 
-    /// As [`reap`](Self::sweep), but checks a few attaches only, for callers that are in a
-    /// hurry: they come to all in at most 16 calls.
-    pub(crate) fn sweep_some(&self) -> Result<(), Fault> {
+    /// As [`reap`](Self::reap), but checks only a few attachments, for callers that spin: 16
+    /// calls at most cover all.
+    pub(crate) fn reap_some(&self) -> Result<(), Fault> {
         let start = self.next_look.load(Ordering::Relaxed) as usize;
         let reap = Sweep::new(&self.mapping, &self.probe, &self.geometry, Some(self.index));
         let checked = reap.and_then(|reap| reap.portion(start, PORTION)).map_err(refused)?;
@@ -216,7 +216,7 @@ impl Attachment {
         Ok(())
     }
 
-    /// Marks the segment's file as used, when a handle joins or the attach ends.
+    /// Marks the segment's file as used, when a handle joins or the attachment ends.
     pub(crate) fn mark_used(&self) {
         self.use_marks.set_now(|| self.touch());
     }
@@ -248,17 +248,17 @@ impl Attachment {
         question(self.probe.look()?.file()?)
     }
 
-    /// Who is in the entry of that index.
+    /// Returns the participant in the entry of that index.
     pub(crate) fn participant(&self, index: usize) -> Result<Option<Participant>, Fault> {
         self.participants().get(index).map_err(refused)
     }
 
-    /// What goes on in the segment.
+    /// Returns the state of the segment.
     pub(crate) fn status(&self) -> Result<Status, Fault> {
         observe::status(&self.mapping, &self.probe, &self.geometry)
     }
 
-    /// Who is in which entry.
+    /// Returns all participants with their entries.
     fn participants(&self) -> Participants<'_> {
         Participants::new(&self.mapping, &self.probe, &self.geometry)
     }
@@ -277,7 +277,7 @@ impl Drop for Attachment {
     }
 }
 
-/// Takes a token for `holder` whose entry nobody is in, neither living nor dead.
+/// Claims a token for `holder` whose entry is free.
 fn take_token(
     holder: &File,
     mapping: &Mapping,
@@ -297,7 +297,7 @@ fn take_token(
     Ok(None)
 }
 
-/// Takes the token of an entry that nobody is in. Returns whether it has.
+/// Claims the token of a free entry. Returns `true` on success.
 fn take_entry(
     entry: &tables::AttachmentEntry,
     take: impl FnOnce() -> Result<bool, OsError>,
@@ -307,14 +307,14 @@ fn take_entry(
         return Ok(false);
     }
     if entry.is_active() {
-        // Somebody came and died in between.
+        // Another process entered and died in between.
         release()?;
         return Ok(false);
     }
     Ok(true)
 }
 
-/// Reaps the dead, for the attach `me` or for one that is none (yet).
+/// Reaps the dead, on behalf of the attachment `me`, or of a process that has none yet.
 pub(crate) fn reap(
     mapping: &Mapping,
     probe: &Probe,
@@ -325,7 +325,7 @@ pub(crate) fn reap(
     Sweep::new(mapping, probe, geometry, me)?.portion(0, all).map(|_| ())
 }
 
-/// A look at the attaches of a segment.
+/// A check of the attachments of a segment.
 struct Sweep<'a> {
     mapping: &'a Mapping,
     look: Look<'a>,
@@ -343,8 +343,8 @@ impl<'a> Sweep<'a> {
         Ok(Self { mapping, look: probe.look()?, geometry, me })
     }
 
-    /// Checks up to `max` of the attaches that are in use, from the entry `start` on, and
-    /// reaps those that are dead. Returns how many entries that came to.
+    /// Checks up to `max` active attachments, from the entry `start` on, and reaps the dead ones.
+    /// Returns how many entries it covered.
     fn portion(&self, start: usize, max: usize) -> Result<usize, OsError> {
         let attachments = self.mapping.attachments();
         let mut checked = 0_usize;
@@ -366,7 +366,7 @@ impl<'a> Sweep<'a> {
 
     fn check(&self, index: usize, entry: &tables::AttachmentEntry) -> Result<(), OsError> {
         let byte = self.geometry.attach(index);
-        // To lock the entries of the living costs more, and each of them is looked at.
+        // Locking the entries of the living would cost more, as every entry is checked.
         if self.look.seems_alive(byte)? {
             return Ok(());
         }

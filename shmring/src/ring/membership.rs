@@ -1,23 +1,22 @@
-//! Who takes part: which handles have a role, and what is given up when a handle
-//! goes or an attach dies.
+//! Membership: which handles hold a role, and what is released when a handle is dropped or an
+//! attachment dies.
 //!
 //! ```text
 //! sole role     vacant -> held    by CAS
-//!               held -> vacant    by its holder, or by the cleaner of its attach
+//!               held -> vacant    by its holder, or by whoever reaps its attachment
 //! shared role   a bit for each holder, set by it, cleared as a sole role is vacated
 //! ```
 //!
-//! Bits, not counts: a holder that is killed leaves a bit, which its cleaner clears
-//! once, however often it tries.
+//! Bits, not counts: a killed holder leaves a bit, which reaping clears once, however often it
+//! is tried.
 //!
-//! A handle is claimed before its role and given up after it, and an attach
-//! outlives its handles: so a held role always names a held handle, and a held
-//! handle an active attach.
+//! A handle is claimed before its role and released after it, and an attachment outlives its
+//! handles. So a held role always names a held handle, and a held handle an active attachment.
 //!
-//! A dead attach is cleaned up in two parts. What others may wait for is given up
-//! first, in steps that are idempotent: several cleaners may be at it, and one that dies
-//! or stops holds nobody up. Its handles and its entry are freed last, by a cleaner that
-//! is alone: a slower one would take them from whoever has them next.
+//! A dead attachment is reaped in two parts. The first releases what others may wait for, in
+//! idempotent steps: several processes may do it at once, and one that dies or stops delays no
+//! other. The second frees the handles and the entry, and only one process does it: a slower
+//! one would free them under their next owner.
 
 use super::Control;
 use super::slot;
@@ -42,12 +41,12 @@ impl core::fmt::Display for Role {
     }
 }
 
-/// Who has a role.
+/// The owner of a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ownership {
-    /// Nobody yet.
+    /// Never claimed.
     Never,
-    /// Nobody any more, after `claims` holders.
+    /// Vacant again, after `claims` holders.
     Vacant { claims: u64 },
     /// The handle of that index, perhaps among others. `claims` have had the role
     /// so far, this one included.
@@ -96,14 +95,14 @@ pub(crate) struct Roles {
     /// A [`Ownership`] each; vacant always where the role is shared.
     pub(crate) producer: AtomicU64,
     pub(crate) consumer: AtomicU64,
-    /// Dead attaches that were cleaned up, for observers. Of a segment's rings, the first one
-    /// counts for all.
+    /// How many dead attachments were reaped, for observers. The first ring of a segment counts
+    /// for all.
     pub(crate) repairs: AtomicU64,
     /// Tickets of the dead that were closed with a tombstone, for observers.
     pub(crate) resolved: AtomicU64,
     /// Tombstones that consumers passed, for observers.
     pub(crate) tombstones: AtomicU64,
-    /// Who has the role where it is shared.
+    /// The holders of the role where it is shared.
     pub(crate) producers: HandleBits,
     pub(crate) consumers: HandleBits,
 }
@@ -129,15 +128,15 @@ impl Roles {
         // ORDERING: Release, with the Acquire in member: who sees the role held sees
         // the handle held.
         word.fetch_or(bit, Ordering::Release);
-        // The bit first: a holder that was counted is seen until it has gone, so its
-        // end is told.
+        // The bit first: a holder that was counted is seen until it has gone, so its end is
+        // reported.
         // ORDERING: Release, with the Acquire in vacancy: who sees the claim sees
         // the bit.
         self.word(role).fetch_add(CLAIM, Ordering::Release);
     }
 
-    /// Takes a sole role for a handle (I7); whether it was vacant and nobody was
-    /// faster.
+    /// Claims a sole role for a handle (I7). Returns `true` if the role was vacant and no other
+    /// handle claimed it first.
     pub(crate) fn claim(&self, role: Role, handle: usize) -> bool {
         let word = self.word(role);
         let seen = word.load(Ordering::Relaxed);
@@ -148,12 +147,12 @@ impl Roles {
         let next = Ownership::Held { handle, claims: ownership.claims().wrapping_add(1) };
         // ORDERING: Acquire, with the Release in vacate: a successor sees all that
         // its predecessor did, and overwrites nothing that it still reads. Release,
-        // with the Acquire in tenure: who sees the role held sees the handle held.
+        // with the Acquire in ownership: who sees the role held sees the handle held.
         word.compare_exchange(seen, next.encode(), Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Gives a role up if the handle holds it; by the handle's owner, or by the
-    /// cleaner of its attach. Returns `true` if it held the role.
+    /// Releases a role if the handle holds it. Called by the handle's owner, or by whoever reaps
+    /// its attachment. Returns `true` if the handle held the role.
     pub(crate) fn vacate(&self, role: Role, handle: usize) -> bool {
         let (members, bit) = handle_bit(self.members(role), handle);
         let is_member = members.load(Ordering::Relaxed) & bit != 0;
@@ -167,9 +166,9 @@ impl Roles {
         if let Ownership::Held { handle: holder, claims } = Ownership::decode(seen)
             && holder == handle
         {
-            // ORDERING: Release, with the Acquire in claim and in tenure: who sees
+            // ORDERING: Release, with the Acquire in claim and in ownership: who sees
             // the role vacant sees everything that was sent. A failure means that
-            // another cleaner was here.
+            // another process reaped it first.
             let _ = word.compare_exchange(
                 seen,
                 Ownership::Vacant { claims }.encode(),
@@ -181,8 +180,8 @@ impl Roles {
         is_member
     }
 
-    /// Who has a role. What a holder did before it gave the role up is visible
-    /// to whoever sees the role vacant.
+    /// Returns the owner of a role. A caller that sees the role vacant sees all that its last
+    /// holder did before it released the role.
     pub(crate) fn ownership(&self, role: Role) -> Ownership {
         // ORDERING: Acquire, with the Release in vacate, claim and join.
         let ownership = Ownership::decode(self.word(role).load(Ordering::Acquire));
@@ -209,7 +208,7 @@ impl Roles {
             Ownership::Never | Ownership::Vacant { .. } => None,
         };
         let members = self.members(role).iter().enumerate();
-        // ORDERING: Relaxed. Each handle is looked at with Acquire.
+        // ORDERING: Relaxed. Each handle is loaded with Acquire.
         let shared =
             members.flat_map(|(index, word)| handles_of(index, word.load(Ordering::Relaxed)));
         sole.into_iter().chain(shared)
@@ -226,7 +225,7 @@ impl Roles {
         (again == Ownership::Vacant { claims }).then_some(claims)
     }
 
-    /// Ends the ring for good: no more sends, and receives end when it is drained.
+    /// Closes the ring for good: sends fail, and receives end when the ring is drained.
     pub(crate) fn close(&self) {
         // ORDERING: Release, with the Acquire in is_closed.
         self.flags.fetch_or(CLOSED, Ordering::Release);
@@ -239,7 +238,7 @@ impl Roles {
         self.flags.load(Ordering::Acquire) & CLOSED != 0
     }
 
-    /// Whether the ring is open and has a consumer, as far as one look at few words tells.
+    /// Returns `true` if the ring is open and has a consumer, as far as few loads show.
     #[inline]
     pub(crate) fn takes_messages(&self) -> bool {
         // ORDERING: Relaxed. Nothing is used that anyone wrote before a consumer came, or
@@ -249,26 +248,26 @@ impl Roles {
         self.flags.load(Ordering::Relaxed) & CLOSED == 0 && held()
     }
 
-    /// How many producers there have been, if none of them can commit another
-    /// message: the ring is closed, or the last has gone and was not among the first
-    /// `ignored`. All that was sent is visible to a receiver that looks after this:
-    /// empty then means the end of the stream.
+    /// Returns the number of producers so far, if none of them can commit another message: the
+    /// ring is closed, or the last has gone and was not among the first `ignored`. All that was
+    /// sent is visible to a consumer that loads positions after this call: if the ring is empty
+    /// then, the stream has ended.
     pub(crate) fn ended(&self, ignored: u64) -> Option<u64> {
         let gone = self.vacancy(Role::Producer).filter(|&claims| claims > ignored);
         gone.or_else(|| self.is_closed().then(|| self.ownership(Role::Producer).claims()))
     }
 
-    /// Tombstones that consumers passed since creation.
+    /// Returns how many tombstones consumers passed since creation.
     pub(crate) fn tombstones(&self) -> u64 {
         self.tombstones.load(Ordering::Relaxed)
     }
 
-    /// Tickets of the dead that were closed since creation.
+    /// Returns how many tickets of dead producers were closed since creation.
     pub(crate) fn resolved(&self) -> u64 {
         self.resolved.load(Ordering::Relaxed)
     }
 
-    /// Dead attaches that were cleaned up since creation.
+    /// Returns how many dead attachments were reaped since creation.
     pub(crate) fn repairs(&self) -> u64 {
         self.repairs.load(Ordering::Relaxed)
     }
@@ -286,9 +285,9 @@ impl Roles {
     }
 }
 
-/// Gives up everything that a handle has, in the order that keeps a held role on
-/// a held handle; by its owner. Returns `true` if a role was among it: others may wait for
-/// that, and the caller wakes them.
+/// Releases everything that a handle holds, in the order that keeps a held role on a held
+/// handle. Called by its owner. Returns `true` if it held a role: others may wait for that, and
+/// the caller wakes them.
 pub(crate) fn release_handle(control: &Control, handles: &[Handle], index: usize) -> bool {
     let Some(handle) = handles.get(index) else {
         return false;
@@ -298,8 +297,8 @@ pub(crate) fn release_handle(control: &Control, handles: &[Handle], index: usize
     held
 }
 
-/// Gives up what a handle has that others may wait for. Every step is idempotent. Returns
-/// `true` if a role was among it.
+/// Releases what a handle holds that others may wait for. Every step is idempotent. Returns
+/// `true` if it held a role.
 fn reap_handle(control: &Control, handle: &Handle, index: usize) -> bool {
     control.receivers.disarm(index);
     control.senders.disarm(index);
@@ -309,7 +308,7 @@ fn reap_handle(control: &Control, handle: &Handle, index: usize) -> bool {
     sent || received
 }
 
-/// The handles of an attach, and the ring that each belongs to.
+/// The handles of an attachment, and the ring that each belongs to.
 fn handles_of_attachment(
     handles: &[Handle],
     attach: usize,
@@ -320,25 +319,25 @@ fn handles_of_attachment(
     })
 }
 
-/// Gives up what a dead attach has that others may wait for. Several cleaners may do
-/// so at once, as long as none of them frees the handles: until then they, and so
-/// their bits, stay the dead one's. `controls` finds the control block of a ring.
+/// Releases what a dead attachment holds that others may wait for. Several processes may do so
+/// at once, as long as none of them frees the handles: until then the handles and their bits
+/// belong to the dead one. `controls` finds the control block of a ring.
 pub(crate) fn reap_attachment<'a>(
     controls: impl Fn(usize) -> Option<&'a Control>,
     handles: &[Handle],
     attach: usize,
 ) {
     for (index, ring, handle) in handles_of_attachment(handles, attach) {
-        // There is nothing to give up in a ring that is none (I6).
+        // An index outside the directory names no ring (I6).
         if let Some(control) = controls(ring) {
             reap_handle(control, handle, index);
         }
     }
 }
 
-/// Frees the handles of a dead attach, after [`reap_attachment`]. The caller is its only
-/// cleaner, and frees the attach afterwards. `first` is the segment's first ring, which
-/// counts the repairs of all.
+/// Frees the handles of a dead attachment, after [`reap_attachment`]. No other process reaps it
+/// now, and the caller frees the attachment afterwards. `first` is the segment's first ring,
+/// which counts the repairs of all.
 pub(crate) fn free_handles(first: &Control, handles: &[Handle], attach: usize) {
     for (_, _, handle) in handles_of_attachment(handles, attach) {
         handle.free();

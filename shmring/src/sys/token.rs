@@ -6,12 +6,12 @@
 //! dies. A free lock therefore means that no thread of that process can store
 //! into the segment any more. A slow or stopped process keeps its lock.
 //!
-//! The owner has its byte alone; those who clean up behind a dead owner share it. So a
-//! cleaner that stops halfway neither looks like a living owner nor keeps other cleaners
-//! out; it only keeps the byte from a next owner.
+//! The owner holds an exclusive lock on its byte; processes that reap a dead owner hold shared
+//! locks. So one that stops halfway neither looks like a living owner nor keeps others from
+//! reaping; it only keeps the byte from a next owner.
 //!
-//! A description does not see its own locks, so others' are looked at through a
-//! second description.
+//! A description does not see its own locks, so others' locks are checked through a second
+//! description.
 
 use std::fs::File;
 use std::ops::Range;
@@ -51,32 +51,32 @@ fn set(file: &File, kind: libc::c_int, byte: u64) -> Result<bool, OsError> {
     }
 }
 
-/// Takes the lock on `byte` for this description alone; whether it was free.
+/// Takes an exclusive lock on `byte`. Returns `true` if it was free.
 pub(crate) fn try_exclusive(file: &File, byte: u64) -> Result<bool, OsError> {
     set(file, libc::F_WRLCK, byte)
 }
 
-/// Shares the lock on `byte`; whether nobody has it alone.
+/// Takes a shared lock on `byte`. Returns `true` if no exclusive lock was held.
 pub(crate) fn try_shared(file: &File, byte: u64) -> Result<bool, OsError> {
     set(file, libc::F_RDLCK, byte)
 }
 
-/// Gives the lock on `byte` back.
+/// Releases the lock on `byte`.
 pub(crate) fn release(file: &File, byte: u64) -> Result<(), OsError> {
     set(file, libc::F_UNLCK, byte).map(|_| ())
 }
 
-/// Whether another description has a lock, alone or shared, at `from` or behind it.
+/// Returns `true` if another description holds a lock of any kind at or after `from`.
 pub(crate) fn is_held_from(file: &File, from: u64) -> Result<bool, OsError> {
     conflicts(file, lock_of(libc::F_WRLCK, from, 0))
 }
 
-/// Whether another description has the lock on `byte` alone.
+/// Returns `true` if another description holds an exclusive lock on `byte`.
 pub(crate) fn is_owned(file: &File, byte: u64) -> Result<bool, OsError> {
     conflicts(file, lock_of(libc::F_RDLCK, byte, 1))
 }
 
-/// Whether another description has a lock that keeps this one from being had.
+/// Returns `true` if another description holds a lock that conflicts with this one.
 fn conflicts(file: &File, mut lock: libc::flock) -> Result<bool, OsError> {
     fcntl(file.as_fd(), FcntlArg::F_OFD_GETLK(&mut lock))
         .map_err(|errno| OsError::new("fcntl(F_OFD_GETLK)", "the segment", errno))?;
@@ -117,7 +117,7 @@ impl Origin {
     }
 }
 
-/// The description through which a segment's tokens are looked at.
+/// The open file description through which a segment's tokens are checked.
 ///
 /// Where the descriptor was closed, it is opened anew; where that cannot be done, and for
 /// whatever else cannot be asked, there is an error, and nobody counts as alive or dead.
@@ -125,8 +125,8 @@ impl Origin {
 pub(crate) struct Probe {
     file: RwLock<Descriptor>,
     origin: Option<Origin>,
-    /// Held while cleaning: threads share the description, so its locks do not keep
-    /// them apart.
+    /// Held while reaping: threads share the description, so its locks do not exclude one
+    /// another.
     cleaning: Mutex<()>,
 }
 
@@ -219,7 +219,7 @@ impl Look<'_> {
             let taken = take(self.file()?, byte)?;
             self.file().map(|_| taken)
         };
-        // A failure to release leaves a lock that ends with this attach.
+        // A failure to release leaves a lock that ends with this attachment.
         let release = || self.file().and_then(|file| release(file, byte));
         let _alone = self.cleaning.lock().unwrap_or_else(PoisonError::into_inner);
         let cleaned = locked(try_shared).and_then(|is_dead| {

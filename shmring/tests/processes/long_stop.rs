@@ -23,7 +23,7 @@ fn stopped(part: &str, name: &Name, role: &str) -> Part {
     child
 }
 
-/// How long one receive of a standstill lasts.
+/// How long one receive of a stall lasts.
 fn turn() -> Duration {
     STANDSTILL / (ROUNDS * MODES.len() as u32)
 }

@@ -9,7 +9,7 @@ fn look(name: &Name) -> Status {
     Observer::open(name).unwrap().status().unwrap()
 }
 
-fn standstill(name: &Name) -> Option<Stall> {
+fn stall(name: &Name) -> Option<Stall> {
     let earlier = look(name);
     look(name).ring().stall_since(earlier.ring())
 }
@@ -21,8 +21,8 @@ fn holding(part: &str, name: &Name, what: &str) -> Part {
     child
 }
 
-/// Catches a standstill that is blamed on somebody else, or on nobody; a stopped process
-/// that passes for dead, or whose state is not told; and a standstill that is told of a ring
+/// Catches a stall that is blamed on somebody else, or on nobody; a stopped process
+/// that passes for dead, or whose state is not told; and a stall that is told of a ring
 /// that goes on.
 #[test]
 fn a_producer_that_is_stopped_in_its_window_is_named() {
@@ -36,8 +36,8 @@ fn a_producer_that_is_stopped_in_its_window_is_named() {
         assert_eq!(rx.recv().unwrap(), b"sent");
 
         eventually("it is stopped", || {
-            let Some(Stall::InFlight { position: 1, tickets }) = standstill(&name) else {
-                panic!("{kind}: {:?}", standstill(&name));
+            let Some(Stall::InFlight { position: 1, tickets }) = stall(&name) else {
+                panic!("{kind}: {:?}", stall(&name));
             };
             let [ticket] = &tickets[..] else {
                 panic!("{tickets:?}");
@@ -56,7 +56,7 @@ fn a_producer_that_is_stopped_in_its_window_is_named() {
         assert_eq!(look(&name).ring().stall_since(before.ring()), None);
         assert_eq!(rx.recv().unwrap(), b"behind");
         child.finish();
-        assert_eq!(standstill(&name), Some(Stall::Empty));
+        assert_eq!(stall(&name), Some(Stall::Empty));
     }
 }
 
@@ -72,7 +72,7 @@ fn a_dead_owner_is_named_until_it_is_cleaned_up() {
     tx.send(b"behind").unwrap();
     let pid = child.pid();
     child.kill();
-    let dead = eventually("it is dead", || match standstill(&name) {
+    let dead = eventually("it is dead", || match stall(&name) {
         Some(Stall::InFlight { position: 1, tickets }) => {
             let [ticket] = &tickets[..] else {
                 panic!("{tickets:?}");
@@ -86,9 +86,9 @@ fn a_dead_owner_is_named_until_it_is_cleaned_up() {
     // Whoever attaches cleans up; the ticket is left to consumers.
     drop(Segment::attach(&name).unwrap());
     let in_flight = Stall::InFlight { position: 1, tickets: Vec::new() };
-    assert_eq!(standstill(&name), Some(in_flight));
+    assert_eq!(stall(&name), Some(in_flight));
     assert_eq!(rx.recv().unwrap(), b"behind");
-    assert_eq!(standstill(&name), Some(Stall::Empty));
+    assert_eq!(stall(&name), Some(Stall::Empty));
     assert_eq!(segment.status().unwrap().ring().resolved, 1);
 }
 
@@ -102,7 +102,7 @@ fn a_stopped_sole_producer_is_seen_to_be_stopped() {
     let child = holding("hold", &name, "producer");
     child.signal(libc::SIGSTOP);
     while rx.try_recv().is_ok() {}
-    assert_eq!(standstill(&name), Some(Stall::Empty));
+    assert_eq!(stall(&name), Some(Stall::Empty));
     eventually("it is stopped", || {
         let status = look(&name);
         let [producer] = &status.ring().producers[..] else {

@@ -17,8 +17,8 @@ fn look(name: &Name) -> Status {
 }
 
 /// Why nothing moves, seen from outside and from within.
-fn standstill(name: &Name, segment: &Segment) -> Stall {
-    let from_outside = look(name).ring().stall_since(look(name).ring()).expect("a standstill");
+fn stall(name: &Name, segment: &Segment) -> Stall {
+    let from_outside = look(name).ring().stall_since(look(name).ring()).expect("a stall");
     let earlier = segment.status().unwrap();
     let from_within = segment.status().unwrap().ring().stall_since(earlier.ring());
     assert_eq!(from_within.as_ref(), Some(&from_outside));
@@ -82,26 +82,26 @@ fn what_is_not_taken_or_not_sent() {
     for kind in SLOT_KINDS {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&slots(kind, 4, 64));
-        assert_eq!(standstill(&name, &segment), Stall::Empty);
+        assert_eq!(stall(&name, &segment), Stall::Empty);
         tx.send(b"one").unwrap();
-        assert_eq!(standstill(&name, &segment), Stall::NotTaken);
+        assert_eq!(stall(&name, &segment), Stall::NotTaken);
         let before = look(&name);
         while tx.try_send(b"more").is_ok() {}
-        assert_eq!(standstill(&name, &segment), Stall::Full);
+        assert_eq!(stall(&name, &segment), Stall::Full);
         assert_eq!(look(&name).ring().stall_since(before.ring()), Some(Stall::Full));
         rx.recv().unwrap();
         assert_eq!(look(&name).ring().stall_since(before.ring()), None, "something was received");
         while rx.try_recv().is_ok() {}
-        assert_eq!(standstill(&name, &segment), Stall::Empty);
+        assert_eq!(stall(&name, &segment), Stall::Empty);
     }
     let name = Name::new();
     let segment = name.create(&Config::packed::<u32>().slots(4));
     let mut tx: packed::Producer<u32> = segment.packed_producer().unwrap();
-    assert_eq!(standstill(&name, &segment), Stall::Empty);
+    assert_eq!(stall(&name, &segment), Stall::Empty);
     tx.send_slice(&[1, 2]).unwrap();
-    assert_eq!(standstill(&name, &segment), Stall::NotTaken);
+    assert_eq!(stall(&name, &segment), Stall::NotTaken);
     tx.send_slice(&[3, 4]).unwrap();
-    assert_eq!(standstill(&name, &segment), Stall::Full);
+    assert_eq!(stall(&name, &segment), Stall::Full);
 }
 
 /// Catches a record ring that counts as full while there is room, or not while its producer
@@ -113,7 +113,7 @@ fn a_record_ring_is_full_for_who_waits() {
     let (segment, mut tx, mut rx) = name.pair(4096);
     tx.send(&[1; 2000]).unwrap();
     tx.send(&[2; 1000]).unwrap();
-    assert_eq!(standstill(&name, &segment), Stall::NotTaken);
+    assert_eq!(stall(&name, &segment), Stall::NotTaken);
     thread::scope(|scope| {
         let sender = scope.spawn(|| tx.send_timeout(&[3; 1500], LONG));
         eventually("the sender sleeps", || (look(&name).ring().sleepers == 1).then_some(()));
@@ -125,7 +125,7 @@ fn a_record_ring_is_full_for_who_waits() {
         rx.recv().unwrap();
         sender.join().unwrap().unwrap();
     });
-    assert_eq!(standstill(&name, &segment), Stall::NotTaken);
+    assert_eq!(stall(&name, &segment), Stall::NotTaken);
     // To the last byte, with nobody asleep.
     let (segment, mut tx, _rx) = {
         drop((segment, tx, rx));
@@ -136,7 +136,7 @@ fn a_record_ring_is_full_for_who_waits() {
         tx.send(&vec![0; len]).unwrap();
     }
     assert!(tx.try_send(b"").is_err());
-    assert_eq!(standstill(&name, &segment), Stall::Full);
+    assert_eq!(stall(&name, &segment), Stall::Full);
 }
 
 /// Catches a ticket that is held open and not found, or whose owner is not named; a batch's
@@ -155,7 +155,7 @@ fn a_claimed_position_names_who_announced_it() {
             let reservation = tx.reserve(8).unwrap();
             other.send(b"behind it").unwrap();
 
-            let Stall::InFlight { position, tickets } = standstill(&name, &segment) else {
+            let Stall::InFlight { position, tickets } = stall(&name, &segment) else {
                 panic!("{kind} {start}: not in flight");
             };
             assert_eq!(position, start.wrapping_add(1), "{kind} {start}");
@@ -209,11 +209,11 @@ fn a_batch_is_announced_as_a_whole() {
     tx.send_batch(&[Looking(&look), Looking(&look), Looking(&look)]).unwrap();
     // Each is published before the next is copied, and the first is the one at head.
     assert_eq!(seen.into_inner(), [(1, Some(1..4))]);
-    assert_eq!(standstill(&name, &segment), Stall::NotTaken);
+    assert_eq!(stall(&name, &segment), Stall::NotTaken);
     for _ in 0..3 {
         rx.recv().unwrap();
     }
-    assert_eq!(standstill(&name, &segment), Stall::Empty);
+    assert_eq!(stall(&name, &segment), Stall::Empty);
 }
 
 /// Catches damage that looks like a ring at rest, and damage that a later lap had before.
@@ -228,7 +228,7 @@ fn damage_at_head_is_told() {
         let (segment, mut tx, _rx) = name.pair_of(&config);
         tx.send(b"good").unwrap();
         name.poke(DATA, 0xDEAD_BEEF_DEAD_BEEF);
-        let Stall::Corrupt(corrupt) = standstill(&name, &segment) else {
+        let Stall::Corrupt(corrupt) = stall(&name, &segment) else {
             panic!("{what}");
         };
         assert_eq!((corrupt.what, corrupt.position), (what, 0));
@@ -237,5 +237,5 @@ fn damage_at_head_is_told() {
     let name = Name::new();
     let segment = name.create(&Config::packed::<u64>().slots(16));
     name.poke(TAIL, 17);
-    assert!(matches!(standstill(&name, &segment), Stall::Corrupt(c) if c.what == "tail"));
+    assert!(matches!(stall(&name, &segment), Stall::Corrupt(c) if c.what == "tail"));
 }

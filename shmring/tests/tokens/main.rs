@@ -16,11 +16,11 @@ mod forks;
 mod names;
 mod passing;
 mod programs;
+mod reapers;
 mod renumbered;
 mod scene;
 mod states;
 mod strangers;
-mod sweepers;
 mod systems;
 mod windows;
 
@@ -56,7 +56,7 @@ fn child_entry() {
             "twice" => names::twice(&args),
             "reserve" => cleaners::reserve(&args),
             "share-token" => cleaners::share_token(&args),
-            "live-and-die" => sweepers::live_and_die(&args),
+            "live-and-die" => reapers::live_and_die(&args),
             _ => panic!("no part {part}"),
         },
     }

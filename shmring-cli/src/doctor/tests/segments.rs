@@ -7,7 +7,7 @@ use super::super::machine::User;
 use super::super::patient::{Look, Patient, Seen, SegmentFile};
 use super::super::{Group, segment};
 use super::{assert_proper, expect};
-use crate::facts::StandstillFacts;
+use crate::facts::StallFacts;
 use crate::process::stop::Exit;
 
 fn seen() -> Seen {
@@ -20,13 +20,13 @@ fn seen() -> Seen {
         dead: Vec::new(),
         tombstones: 0,
         repairs: 0,
-        standstill: None,
+        stall: None,
     }
 }
 
 /// A ring that stands still.
-fn standing(kind: &'static str, why: &str, is_hindered: bool) -> Option<StandstillFacts> {
-    Some(StandstillFacts {
+fn standing(kind: &'static str, why: &str, is_hindered: bool) -> Option<StallFacts> {
+    Some(StallFacts {
         kind,
         position: 0,
         at_least_ms: 200,
@@ -178,24 +178,14 @@ fn states() {
 fn rings_that_stand_still() {
     let check = "progress";
     let stuck = |kind, words: &[&str]| {
-        differing(
-            |seen| seen.standstill = standing(kind, "it is full", true),
-            check,
-            Problem,
-            words,
-        );
+        differing(|seen| seen.stall = standing(kind, "it is full", true), check, Problem, words);
     };
     stuck("full", &["stands still: it is full", "kill -CONT 7"]);
     stuck("in_flight", &["goes on"]);
-    differing(|seen| seen.standstill = standing("full", "", false), check, Problem, &[]);
-    differing(|seen| seen.standstill = standing("empty", "", true), check, Warning, &["kill"]);
-    differing(
-        |seen| seen.standstill = standing("not_taken", "x", false),
-        check,
-        Ok,
-        &["at rest: x"],
-    );
-    let look = Look::Seen(Seen { standstill: standing("corrupt", "bad", false), ..seen() });
+    differing(|seen| seen.stall = standing("full", "", false), check, Problem, &[]);
+    differing(|seen| seen.stall = standing("empty", "", true), check, Warning, &["kill"]);
+    differing(|seen| seen.stall = standing("not_taken", "x", false), check, Ok, &["at rest: x"]);
+    let look = Look::Seen(Seen { stall: standing("corrupt", "bad", false), ..seen() });
     let patient = Patient { look, ..well() };
     assert_eq!(patient.failure(), Some(Exit::Corrupt));
     expect(&examined(&patient, true), check, Problem, &["bad"]);

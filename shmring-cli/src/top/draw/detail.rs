@@ -57,10 +57,10 @@ fn lines(
         let row = format!("{label:<9} {value}");
         lines.extend(text::wrap(&row, width).into_iter().map(Line::raw));
     }
-    if let Some(standstill) = &sample.standstill {
+    if let Some(stall) = &sample.stall {
         let tone = theme.tone(entry.map_or(Tone::Resting, |entry| Standing::of(entry).tone));
         lines.push(Line::default());
-        for line in description::standstill(standstill) {
+        for line in description::stall(stall) {
             let style = if line.starts_with(' ') { Style::new() } else { tone };
             lines.extend(text::wrap(&line, width).into_iter().map(|l| Line::styled(l, style)));
         }

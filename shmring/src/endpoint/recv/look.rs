@@ -11,16 +11,16 @@ use crate::ring::Place;
 use crate::ring::slot::{self, Look, Resolved};
 use crate::sync::Deadline;
 
-/// A consumer that is stuck behind a claimed ticket looks after its owner first after
-/// this, then after twice as long, up to the other.
+/// A consumer that is stuck behind a claimed ticket checks the ticket's owner after the first
+/// interval, then after twice as long each time, up to the second.
 const STUCK_MIN: Duration = Duration::from_micros(50);
 const STUCK_MAX: Duration = Duration::from_millis(5);
 
 impl RecvEndpoint {
-    /// Where the message at `from` is, the end of one that was looked at before.
+    /// Returns the message at `from`, the end of an earlier one.
     ///
     /// # Errors
-    /// What ends the use of this side.
+    /// What ends the use of this endpoint.
     #[inline(always)]
     pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Option<Place>, Fault> {
         match self.look_ahead_fast(from) {
@@ -38,8 +38,8 @@ impl RecvEndpoint {
         self.flavor.look_ahead_fast(&self.registration.mapped, from)
     }
 
-    /// Shows messages from `from` on to `visit`, up to `max`, as long as nothing stands in the
-    /// way that has to be looked into. The position after the last one, and how many these are.
+    /// Passes up to `max` messages from `from` on to `visit`, on the fast path. Returns the
+    /// position after the last one, and how many these are.
     #[inline(always)]
     pub(crate) fn look_through(
         &mut self,
@@ -67,7 +67,7 @@ impl RecvEndpoint {
         place.map_err(|corrupt| self.registration.poison(corrupt))
     }
 
-    /// Where the next message is.
+    /// Returns the next message.
     ///
     /// # Errors
     /// See [`TryRecvError`].
@@ -79,7 +79,7 @@ impl RecvEndpoint {
         }
     }
 
-    /// Where the next message is, on the fast path.
+    /// Returns the next message, on the fast path.
     #[inline]
     pub(crate) fn next_fast(&mut self) -> Option<Place> {
         if !self.registration.is_clear() {
@@ -116,8 +116,8 @@ impl RecvEndpoint {
         }
     }
 
-    /// Closes the ticket at `position` if this consumer has been stuck behind it for
-    /// some time and its owner is dead.
+    /// Closes the ticket at `position` if this consumer has been stuck behind it for some time
+    /// and its owner is dead.
     #[cold]
     fn look_after(&mut self, position: u64) -> Result<(), Fault> {
         let mut interval = STUCK_MIN;
@@ -150,8 +150,8 @@ impl RecvEndpoint {
         refused.get().map_or(Ok(()), Err)
     }
 
-    /// Tells an empty ring from an ended one. Only a look at the ring after the
-    /// look at the producers makes sure that nothing was sent in between.
+    /// Distinguishes an empty ring from an ended one. Only a load of the ring's positions after
+    /// that of the producers shows that nothing was sent in between.
     #[cold]
     fn look_for_end(&mut self) -> Result<Place, TryRecvError> {
         let Some(ended) = self.ended() else {
@@ -170,7 +170,7 @@ impl RecvEndpoint {
         concluded
     }
 
-    /// How many producers have come and gone, if no more messages can come of them.
+    /// Returns how many producers have come and gone, if none of them can send any more.
     pub(crate) fn ended(&self) -> Option<u64> {
         self.producers.ended(&self.registration.mapped.control().roles)
     }

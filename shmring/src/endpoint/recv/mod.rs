@@ -1,4 +1,4 @@
-//! The consumer's side.
+//! The consumer's endpoint.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -21,20 +21,20 @@ use crate::memory::payload::Payload;
 use crate::ring::{Corrupt, Place};
 use crate::sync::Deadline;
 
-/// How often a receive starts over because other consumers were faster, before it
+/// How often a receive starts over because another consumer took the message first, before it
 /// returns to its caller.
 const MAX_TRIES: u32 = 64;
 
-/// A claimed ticket that was not published when it was last looked at.
+/// A claimed ticket that was not published at the last check.
 #[derive(Debug)]
 struct Stuck {
     position: u64,
     interval: Duration,
-    /// When to look after its owner.
+    /// When to check its owner.
     due: Deadline,
 }
 
-/// The consumer's side of a ring of messages.
+/// The consumer's endpoint of a ring of messages.
 #[derive(Debug)]
 pub(crate) struct RecvEndpoint {
     flavor: RecvFlavor,
@@ -45,7 +45,7 @@ pub(crate) struct RecvEndpoint {
 }
 
 impl RecvEndpoint {
-    /// Takes a consumer's role; a sole one from where its last holder left it.
+    /// Claims a consumer's role; a sole one continues where its last holder ended.
     pub(crate) fn join(mapped: MappedRing) -> Result<Self, JoinError> {
         let registration = Registration::take(mapped, Role::Consumer)?;
         let flavor = RecvFlavor::take_over(&registration.mapped)?;
@@ -53,14 +53,14 @@ impl RecvEndpoint {
         Ok(Self { flavor, registration, producers, stuck: None, backoff: Backoff::START })
     }
 
-    /// Whether messages may be looked at in place: no other consumer takes them.
+    /// Returns `true` if messages may be read in place: no other consumer takes them.
     #[inline]
     pub(crate) fn is_exclusive(&self) -> bool {
         !self.registration.is_shared()
     }
 
     /// # Errors
-    /// [`TryRecvError::NotExclusive`] if other consumers may take what is looked at.
+    /// [`TryRecvError::NotExclusive`] if other consumers may take what is read in place.
     #[inline]
     pub(crate) fn check_exclusive(&self) -> Result<(), TryRecvError> {
         if self.is_exclusive() { Ok(()) } else { Err(TryRecvError::NotExclusive) }
@@ -73,7 +73,7 @@ impl RecvEndpoint {
         line.mark_peeked(end, line.peeked())
     }
 
-    /// The payload words of a message.
+    /// Returns the payload of a message.
     #[inline]
     pub(crate) fn payload(&self, place: Place) -> Payload<'_> {
         self.registration.mapped.payload(place)
@@ -180,7 +180,7 @@ impl RecvEndpoint {
         self.releaser().take(to, messages)
     }
 
-    /// Ends the use of this side: what a message holds is not what the ring is for.
+    /// Ends the use of this endpoint: what a message holds is not what the ring is for.
     #[cold]
     pub(crate) fn poison(&mut self, corrupt: Corrupt) -> Fault {
         self.registration.poison(corrupt)

@@ -1,4 +1,4 @@
-//! Send.
+//! The producer of a record ring.
 
 use super::{KIND_DATA, KIND_PAD, Ring, encode};
 use crate::ring::{Corrupt, LINE_BYTES, Place, Refused, WORD_BYTES, at_or_past, refresh_head};
@@ -26,24 +26,22 @@ pub(crate) struct Producer {
     head_cache: u64,
     /// The tail hint that was stored last.
     hinted: u64,
-    /// Up to here records can be put behind one another and nothing else is to be thought
-    /// of: by the last copy of head there is room, also for the word after the last one,
-    /// the ring does not end before, and no hint is due.
+    /// The end of the space that the fast path may use: by the last copy of head it is free,
+    /// with the word after it, the ring does not end before it, and no hint is due.
     limit: u64,
-    /// A position whose word is zero already, if it comes to be the end of the next record
-    /// that is sent by itself. Tail, which is no such end, if there is none.
+    /// A position whose word is zero already, in case the next record that is sent by itself
+    /// ends there. Equals tail if there is none, as no record ends there.
     cleared: u64,
 }
 
 impl Producer {
-    /// Takes the producer's side over from a predecessor, at the tail that its
-    /// records lead to. The caller owns the producer role.
+    /// Continues after the last record of a predecessor. The caller owns the producer role.
     ///
     /// # Errors
     /// `Corrupt` as for [`Ring::scan`].
     pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
         // ORDERING: Acquire, with the Release in Consumer::release (I4): space
-        // before this head is overwritten without another look at it.
+        // before this head is overwritten without another load of head.
         let head = ring.head.load(Ordering::Acquire);
         reuse_fence();
         ring.check_head(head)?;
@@ -59,13 +57,12 @@ impl Producer {
         })
     }
 
-    /// Grants space for a message of `len` bytes after the staged records.
-    /// Nothing is written; granting again without staging grants the same space.
+    /// Reserves space for a message of `len` bytes after the staged records. Writes nothing; a
+    /// second call without staging reserves the same space.
     ///
     /// # Errors
-    /// `TooLong` if it can never fit (alone, or with what is staged before it),
-    /// `Full` if the consumer has to release first, `Corrupt` if head lies
-    /// outside the window (I1).
+    /// `TooLong` if the message can never fit (alone, or after the staged records), `Full` if
+    /// the consumer must release space first, `Corrupt` if head lies outside the window (I1).
     pub(crate) fn reserve(&mut self, ring: Ring<'_>, len: u64) -> Result<Place, Refused> {
         if let Some(place) = self.reserve_fast(ring, len) {
             return Ok(place);
@@ -104,17 +101,17 @@ impl Producer {
         (place, place.end.wrapping_add(WORD_BYTES))
     }
 
-    /// As [`reserve`](Self::reserve), if nothing stands in the way that has to be looked
-    /// into.
+    /// As [`reserve`](Self::reserve), on the fast path. Returns `None` if the caller must take
+    /// the slow path.
     #[inline(always)]
     pub(crate) fn reserve_fast(&mut self, ring: Ring<'_>, len: u64) -> Option<Place> {
-        // What is written there need not come to be a record. Every grant comes by here, but
-        // for those of `begin`, which clears itself what is not.
+        // What the caller writes there may never become a record. Every reservation clears the
+        // mark here, except those of `begin`, which clears it itself.
         self.cleared = self.tail;
         self.plain_place(ring, len)
     }
 
-    /// Where a record for `len` bytes goes, if nothing else is to be thought of.
+    /// Returns the place of a record for `len` bytes, if it lies in the space of the fast path.
     #[inline(always)]
     fn plain_place(&self, ring: Ring<'_>, len: u64) -> Option<Place> {
         let fits =
@@ -122,7 +119,7 @@ impl Producer {
         fits.then(|| ring.place(self.end, len))
     }
 
-    /// Looks how far records can go from `end` on without another thought.
+    /// Finds how far the fast path may go from `end` on.
     fn set_limit(&mut self, ring: Ring<'_>) {
         let capacity = ring.words.capacity();
         let used = self.end.wrapping_sub(self.head_cache).wrapping_add(WORD_BYTES);
@@ -142,10 +139,10 @@ impl Producer {
         Ok(())
     }
 
-    /// Puts the record that `place` was granted for, now `len` bytes long, behind
-    /// the staged ones. The consumer sees none of them before [`publish`](Self::publish).
+    /// Stages the record at `place`, now `len` bytes long, after the staged ones. The consumer
+    /// sees none of them before [`publish`](Self::publish).
     ///
-    /// `place` is the last one granted and `len` is at most its length.
+    /// `place` is the last one reserved, and `len` is at most its length.
     #[inline(always)]
     pub(crate) fn stage(&mut self, ring: Ring<'_>, place: Place, len: u64) {
         debug_assert!(len <= place.len);
@@ -176,9 +173,9 @@ impl Producer {
         self.commit(ring, self.first, self.end);
     }
 
-    /// The first half of sending one message by itself: as [`reserve`](Self::reserve), if
-    /// nothing stands in the way that has to be looked into. The other half is
-    /// [`finish`](Self::finish), after the payload.
+    /// Reserves space for one message that is sent by itself, on the fast path;
+    /// [`finish`](Self::finish) publishes it after the payload is stored. Returns `None` if the
+    /// caller must take the slow path.
     #[inline(always)]
     pub(crate) fn begin(&self, ring: Ring<'_>, len: u64) -> Option<Place> {
         if self.end != self.tail {
@@ -193,19 +190,18 @@ impl Producer {
         Some(place)
     }
 
-    /// Makes the message visible that [`begin`](Self::begin) granted space for.
+    /// Publishes the message that [`begin`](Self::begin) reserved space for.
     #[inline(always)]
     pub(crate) fn finish(&mut self, ring: Ring<'_>, place: Place) {
         self.commit(ring, encode(place.start, KIND_DATA, place.len), place.end);
         self.clear_ahead(ring, place.end.wrapping_sub(place.start));
     }
 
-    /// Stores now what the next record needs stored in front of its commit, if it is as long
-    /// as the last one: a zero behind it. And a zero in each of its lines.
+    /// Stores in advance what the next record needs before its commit, if it is as long as the
+    /// last one: a zero after it, and a zero in each of its lines.
     ///
-    /// A store to a line that another CPU has read waits until it is taken from that CPU, and
-    /// everything that is stored later waits with it, the commit too. While nothing is sent,
-    /// nobody waits for that.
+    /// A store to a line that another CPU has read waits until that CPU gives up the line, and
+    /// all later stores wait with it, the commit too. Between two sends nothing waits for that.
     #[inline(always)]
     fn clear_ahead(&mut self, ring: Ring<'_>, bytes: u64) {
         if bytes > self.limit.wrapping_sub(self.end) {
@@ -232,8 +228,7 @@ impl Producer {
         self.end = end;
     }
 
-    /// Forgets the staged records, and that some were being staged. Nothing of them was
-    /// visible.
+    /// Discards the staged records, none of which was visible.
     #[inline]
     pub(crate) fn abort(&mut self) {
         if self.end != self.tail {
@@ -242,7 +237,7 @@ impl Producer {
         }
     }
 
-    /// Tells observers where the tail is.
+    /// Stores the tail hint for observers.
     pub(crate) fn hint(&mut self, ring: Ring<'_>) {
         self.hinted = self.tail;
         ring.tail.store(self.tail, Ordering::Relaxed);

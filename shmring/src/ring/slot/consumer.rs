@@ -1,4 +1,4 @@
-//! Pop.
+//! The consumer of a slot ring.
 
 use super::{MAX_TRIES, Ring, Seen, stamp};
 use crate::ring::{Corrupt, Place, at_or_past};
@@ -13,7 +13,7 @@ pub(crate) enum Look {
     Empty,
     /// The position at head is claimed and not published yet.
     InFlight { position: u64 },
-    /// Other consumers were faster, at every try, or there were too many tombstones.
+    /// Other consumers won every attempt, or there were too many tombstones.
     Outrun,
 }
 
@@ -21,28 +21,28 @@ pub(crate) enum Look {
 #[derive(Debug)]
 #[repr(align(64))]
 pub(crate) struct Consumer {
-    /// Head, as it was at the last look; a sole consumer's own.
+    /// Head as last loaded; of a sole consumer, its own.
     head: u64,
-    /// Whether head was moved over tombstones since someone asked.
+    /// Whether head was moved over tombstones since the last [`take_skipped`](Self::take_skipped).
     skipped: bool,
 }
 
 impl Consumer {
-    /// Joins as one of many consumers, or takes a sole consumer's side over from a
-    /// predecessor. The caller owns the role.
+    /// Joins as one of many consumers, or continues where a sole predecessor ended. The caller
+    /// owns the role.
     pub(crate) fn take_over(ring: Ring<'_>) -> Self {
         // ORDERING: Relaxed. A sole role's claim orders this after the predecessor;
         // one of many loads head again before it uses it.
         Self { head: ring.head.load(Ordering::Relaxed), skipped: false }
     }
 
-    /// The position of the last look at the ring, before which everything was taken.
+    /// Returns head as last loaded. Everything before it was taken.
     #[inline]
     pub(crate) fn head(&self) -> u64 {
         self.head
     }
 
-    /// Looks where head is.
+    /// Loads head.
     #[inline]
     fn refresh(&mut self, ring: Ring<'_>) {
         if ring.many.consumers {
@@ -65,7 +65,7 @@ impl Consumer {
     /// What is at head. Moves head over the tombstones there.
     ///
     /// # Errors
-    /// `Corrupt` if the stamp is none, or tail lies behind head (I1, I6).
+    /// `Corrupt` if the word is not a valid stamp, or tail lies behind head (I1, I6).
     pub(crate) fn look(&mut self, ring: Ring<'_>) -> Result<Look, Corrupt> {
         for _ in 0..MAX_TRIES {
             self.refresh(ring);
@@ -105,8 +105,7 @@ impl Consumer {
         Ok(Some(Look::InFlight { position: self.head }))
     }
 
-    /// The message at `from`, the end of one that was looked at before, if one was published
-    /// there.
+    /// Returns the message at `from`, the end of an earlier one, if one was published there.
     #[inline(always)]
     pub(crate) fn look_ahead_fast(&self, ring: Ring<'_>, from: u64) -> Option<Place> {
         // Only contents that no correct peer wrote reach a lap ahead.
@@ -119,11 +118,11 @@ impl Consumer {
         }
     }
 
-    /// The message at `from`, the end of one that was looked at before, or behind
-    /// tombstones from there on. `None` if none is there yet.
+    /// Returns the message at `from`, the end of an earlier one, or the next one behind
+    /// tombstones there. Returns `None` if there is none yet.
     ///
     /// # Errors
-    /// `Corrupt` if a stamp is none.
+    /// `Corrupt` if a word is not a valid stamp.
     #[inline]
     pub(crate) fn look_ahead(&self, ring: Ring<'_>, from: u64) -> Result<Option<Place>, Corrupt> {
         for skipped in 0..u64::from(MAX_TRIES) {
@@ -141,9 +140,9 @@ impl Consumer {
         Ok(None)
     }
 
-    /// Takes everything from the head that was looked at up to `to`, which is `messages`
-    /// messages and for the rest tombstones; whether nobody else had taken some of it.
-    /// What was read in place or copied before is a message only if so.
+    /// Takes everything from the last loaded head up to `to`: `messages` messages, and
+    /// tombstones for the rest. Returns `true` if no other consumer had taken any of it; only
+    /// then was what the caller read or copied a message.
     #[inline]
     pub(crate) fn take(&mut self, ring: Ring<'_>, to: u64, messages: u64) -> bool {
         let tombstones = to.wrapping_sub(self.head).wrapping_sub(messages);
@@ -167,14 +166,14 @@ impl Consumer {
         true
     }
 
-    /// Whether head is still where it was looked at, so that what was found there
-    /// is not someone else's already.
+    /// Returns `true` if head is still where it was last loaded, so that no other consumer has
+    /// taken what was found there.
     #[inline]
     pub(crate) fn is_current(&self, ring: Ring<'_>) -> bool {
         ring.head.load(Ordering::Relaxed) == self.head
     }
 
-    /// Whether a message or a tombstone waits at head, and the position after it.
+    /// Returns whether a message or a tombstone is at head, and the position after it.
     #[inline]
     pub(crate) fn has_message(&self, ring: Ring<'_>) -> (bool, u64) {
         let head = if ring.many.consumers { ring.head.load(Ordering::Relaxed) } else { self.head };
@@ -183,8 +182,8 @@ impl Consumer {
         (stamp::is_for(word, head), head.wrapping_add(1))
     }
 
-    /// Whether head was moved over tombstones since the last call: senders may have
-    /// room, and nobody told them.
+    /// Returns `true` if head was moved over tombstones since the last call: producers may have
+    /// room, and the caller wakes them.
     #[inline]
     pub(crate) fn take_skipped(&mut self) -> bool {
         core::mem::take(&mut self.skipped)

@@ -1,4 +1,4 @@
-//! What a producer that competes announces before it claims.
+//! The intent: what a competing producer announces before it claims tickets.
 
 use core::ops::Range;
 
@@ -9,13 +9,13 @@ use crate::sync::{AtomicU64, Ordering};
 const COUNT_BITS: u32 = 25;
 const IDLE: u64 = 0;
 
-/// The intent that announces `count` tickets from `first` on.
+/// Returns the intent that announces `count` tickets from `first` on.
 #[inline]
 pub(super) fn announcement(first: u64, count: u64) -> u64 {
     first << COUNT_BITS | count
 }
 
-/// The tickets that an intent announces: of those with such numbers, the ones next to `near`.
+/// Returns the tickets that an intent announces, those closest to `near`.
 #[inline]
 pub(crate) fn announced(intent: u64, near: u64) -> Range<u64> {
     let count = intent & ((1 << COUNT_BITS) - 1);
@@ -31,7 +31,7 @@ pub(super) fn announces(intent: u64, position: u64) -> bool {
     position.wrapping_sub(tickets.start) < tickets.end.wrapping_sub(tickets.start)
 }
 
-/// Announces nothing any more.
+/// Withdraws the announcement.
 pub(crate) fn withdraw(intent: &AtomicU64) {
     // ORDERING: Release, with the Acquire in resolve: an earlier ticket of this owner
     // is seen as published by whoever misses its announcement.

@@ -1,4 +1,4 @@
-//! Push.
+//! The producer of a slot ring.
 
 use super::intent::{announcement, withdraw};
 use super::{MAX_TRIES, Ring, stamp};
@@ -23,11 +23,11 @@ pub(crate) struct Producer {
 }
 
 impl Producer {
-    /// Joins as one of many producers, or takes a sole producer's side over from a
-    /// predecessor: at the tail that its stamps lead to. The caller owns the role.
+    /// Joins as one of many producers, or continues after the last message of a sole
+    /// predecessor. The caller owns the role.
     ///
     /// # Errors
-    /// `Corrupt` if a stamp is none.
+    /// `Corrupt` if a word is not a valid stamp.
     pub(crate) fn take_over(ring: Ring<'_>) -> Result<Self, Corrupt> {
         // ORDERING: Acquire, with the Release in Consumer::take (I4), as in claim.
         let head = ring.head.load(Ordering::Acquire);
@@ -40,9 +40,9 @@ impl Producer {
     /// `intent` is the own handle's. No ticket may be open.
     ///
     /// # Errors
-    /// `TooLong` if the ring has fewer slots, `Full` if consumers have to take
-    /// messages first, `Outrun` if other producers were faster all the time, `Corrupt`
-    /// if tail or head lies outside the window (I1).
+    /// `TooLong` if the ring has fewer slots, `Full` if consumers must take messages first,
+    /// `Outrun` if other producers won every attempt, `Corrupt` if tail or head lies outside
+    /// the window (I1).
     #[inline]
     pub(crate) fn claim(
         &mut self,
@@ -112,8 +112,8 @@ impl Producer {
         Err(Refused::Outrun)
     }
 
-    /// Looks at head again, for `count` tickets from `tail`; `false` if that tail is
-    /// out of date.
+    /// Loads head again, for `count` tickets from `tail`. Returns `false` if that tail is out
+    /// of date.
     #[cold]
     fn make_room(&mut self, ring: Ring<'_>, tail: u64, count: u64) -> Result<bool, Refused> {
         // Tail was loaded after this head, and was past it then.
@@ -142,14 +142,14 @@ impl Producer {
         Ok(true)
     }
 
-    /// Where the message of the oldest open ticket is to lie, with `len` bytes, or
-    /// with as many as fit.
+    /// Returns the place for the message of the oldest open ticket, with `len` bytes, or as
+    /// many as fit.
     #[inline]
     pub(crate) fn place(&self, ring: Ring<'_>, len: u64) -> Place {
         ring.slots.place_for(self.next, len)
     }
 
-    /// Makes the message of the oldest open ticket visible, `len` bytes long.
+    /// Publishes the message of the oldest open ticket, `len` bytes long.
     #[inline]
     pub(crate) fn publish(&mut self, ring: Ring<'_>, len: u64) {
         self.publishing(ring).publish(len);
@@ -163,8 +163,8 @@ impl Producer {
         Publishing { next: self.next, producer: self, ring }
     }
 
-    /// Gives all open tickets up: consumers pass over them, or never see them.
-    /// Returns whether consumers have something to pass over.
+    /// Abandons all open tickets: consumers pass over them, or never see them. Returns `true`
+    /// if there is something to pass over.
     pub(crate) fn abandon(&mut self, ring: Ring<'_>) -> bool {
         if !ring.many.producers {
             self.end = self.next;
@@ -179,13 +179,13 @@ impl Producer {
         open
     }
 
-    /// Whether a ticket is claimed, but not yet published or given up.
+    /// Returns `true` if a ticket is claimed and neither published nor abandoned.
     #[inline]
     pub(crate) fn has_open(&self) -> bool {
         self.next != self.end
     }
 
-    /// Tells observers where the tail is, where they cannot know otherwise.
+    /// Stores the tail hint for observers, where the shared tail does not show it.
     pub(crate) fn hint(&mut self, ring: Ring<'_>) {
         if !ring.many.producers {
             self.hinted = self.next;
@@ -193,8 +193,8 @@ impl Producer {
         }
     }
 
-    /// The same, if the last time is long ago. Not by [`Publishing`] when it is dropped: that
-    /// may happen in a fork child, which has no ring.
+    /// As [`hint`](Self::hint), if the tail has moved far since the last hint. [`Publishing`]
+    /// does not do this on drop: it may be dropped in a fork child, which has no ring.
     #[inline(always)]
     pub(crate) fn hint_if_due(&mut self, ring: Ring<'_>) {
         let unhinted = self.next.wrapping_sub(self.hinted);
@@ -219,7 +219,7 @@ pub(crate) struct Publishing<'p, 'a> {
 }
 
 impl Publishing<'_, '_> {
-    /// Where the message of the oldest open ticket is to lie; see [`Producer::place`].
+    /// Returns the place for the message of the oldest open ticket; see [`Producer::place`].
     #[inline(always)]
     pub(crate) fn place(&self, len: u64) -> Place {
         self.ring.slots.place_for(self.next, len)

@@ -1,4 +1,4 @@
-//! Closing the tickets of the dead.
+//! Closes the tickets of dead producers.
 
 use super::intent::announces;
 use super::{Ring, stamp};
@@ -9,22 +9,22 @@ use crate::sync::{Ordering, rule};
 /// What became of a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Resolved {
-    /// Nobody has claimed it.
+    /// No producer has claimed it.
     Unclaimed,
-    /// The attach of that index announced it and is alive: the owner, or one that
-    /// loses the claim and will withdraw.
+    /// The attachment of that index announced it and is alive: the owner, or one that loses
+    /// the claim and will withdraw.
     Announced { attach: usize },
     /// It was published, closed or passed before.
     Settled,
     /// It has a tombstone now.
     Closed,
-    /// Somebody else changed the stamp meanwhile, to this.
+    /// Another process changed the stamp meanwhile, to this.
     Lost { seen: u64 },
 }
 
 /// Closes the ticket of `position`, behind which a consumer is stuck, if its owner
 /// died. `index` is that of the ring among those of its segment, whose handles are in one
-/// table. `is_alive` returns whether an attach is, as the kernel says (I8).
+/// table. `is_alive` returns whether an attachment is alive, as the kernel says (I8).
 ///
 /// # Errors
 /// `Corrupt` if tail lies outside the window (I1).
@@ -42,13 +42,13 @@ pub(crate) fn resolve(
         return Ok(Resolved::Unclaimed);
     }
     for handle in handles {
-        // Who gave its handle up had published or abandoned its tickets, or it is dead and
-        // was cleaned up.
+        // A producer publishes or abandons its tickets before it releases its handle, or it died
+        // and has been reaped.
         let Some(Owner { attach, .. }) = handle.owner().filter(|owner| owner.ring == index) else {
             continue;
         };
         // ORDERING: Acquire, with the Release in Producer::claim_beside_others and in
-        // withdraw: who announces another ticket published before.
+        // withdraw: a producer publishes a ticket before it announces the next one.
         let intent = handle.own.intent.load(Ordering::Acquire);
         if rule(announces(intent, position) && is_alive(attach)) {
             return Ok(Resolved::Announced { attach });

@@ -21,9 +21,9 @@ pub(crate) const MAX_LEN: u64 = LEN_MASK;
 pub(super) enum Stamp {
     /// The position holds a message of `len` bytes.
     Published { len: u64 },
-    /// The position holds nothing and never will.
+    /// A tombstone: the position will never hold a message.
     Tombstone,
-    /// The slot holds another position, or none.
+    /// The stamp is for another position, or was never written.
     Other,
     /// No correct peer can have written this.
     Corrupt,
@@ -44,14 +44,14 @@ pub(super) fn tombstone(position: u64) -> u64 {
     sequence(position) | TOMBSTONE
 }
 
-/// Whether a stamp is for `position`: published, or a tombstone.
+/// Returns `true` if a stamp is for `position`: published, or a tombstone.
 #[inline]
 pub(super) fn is_for(word: u64, position: u64) -> bool {
     (word ^ sequence(position)) >> SEQUENCE_SHIFT == 0 && word & FLAGS_MASK != 0
 }
 
-/// What a stamp says about `position`, in a ring of that many slots for messages of
-/// at most `max_len` bytes.
+/// Returns what a stamp says about `position`, in a ring of that many slots for messages of at
+/// most `max_len` bytes.
 #[inline]
 pub(super) fn read(word: u64, position: u64, slots: u64, max_len: u64) -> Stamp {
     if !is_for(word, position) {

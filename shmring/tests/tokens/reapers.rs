@@ -14,7 +14,7 @@ const STARTERS: usize = 3;
 const LIVES: u32 = 50;
 /// Messages of each life.
 const MESSAGES: u32 = 8;
-const SWEEPERS: usize = 3;
+const REAPERS: usize = 3;
 /// Fewer than those who want to attach: whoever comes gets the entry of one just dead.
 const ATTACHES: u64 = 3;
 
@@ -85,13 +85,13 @@ fn threads_that_clean_up_at_once_take_nothing_from_the_living() {
     let (mut rx, kept) = (segment.consumer().unwrap(), segment.producer().unwrap());
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {
-        for sweeper in 0..SWEEPERS {
+        for reaper in 0..REAPERS {
             let (segment, ended) = (&segment, &ended);
             scope.spawn(move || {
                 while !ended.load(Ordering::Relaxed) {
                     // Who is refused a role has looked for the dead first.
                     assert!(matches!(segment.consumer(), Err(JoinError::RoleTaken { .. })));
-                    if sweeper == 0 {
+                    if reaper == 0 {
                         let tx = segment.producer().unwrap();
                         // A handle that is passed on during the look is counted twice.
                         let (attaches, producers) = own(&segment.status().unwrap());

@@ -33,7 +33,7 @@ impl Unit {
 
 /// Why nothing was received in a sample.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct StandstillFacts {
+pub(crate) struct StallFacts {
     /// `in_flight`, `full`, `not_taken`, `empty` or `corrupt`.
     pub(crate) kind: &'static str,
     /// Where it stands.
@@ -51,7 +51,7 @@ pub(crate) struct StandstillFacts {
     pub(crate) is_hindered: bool,
 }
 
-impl StandstillFacts {
+impl StallFacts {
     /// Whether somebody waits who cannot go on.
     pub(crate) fn is_stuck(&self) -> bool {
         matches!(self.kind, "in_flight" | "full" | "corrupt")
@@ -85,9 +85,9 @@ pub(super) struct Scene<'a> {
 }
 
 impl Scene<'_> {
-    pub(super) fn explain(&self, standstill: &Stall) -> StandstillFacts {
+    pub(super) fn explain(&self, stall: &Stall) -> StallFacts {
         let Self { status, subject: Subject { target, is_named }, unit, at_least } = *self;
-        let mut facts = StandstillFacts {
+        let mut facts = StallFacts {
             kind: "empty",
             position: status.ring().head,
             at_least_ms: millis(at_least),
@@ -96,7 +96,7 @@ impl Scene<'_> {
             remedy: Vec::new(),
             is_hindered: false,
         };
-        match standstill {
+        match stall {
             Stall::InFlight { position, tickets } => {
                 let tickets: Vec<_> = tickets.iter().map(HolderFacts::of).collect();
                 (facts.kind, facts.position) = ("in_flight", *position);
@@ -131,7 +131,7 @@ impl Scene<'_> {
         facts
     }
 
-    fn in_flight(&self, position: u64, tickets: &[HolderFacts], facts: &mut StandstillFacts) {
+    fn in_flight(&self, position: u64, tickets: &[HolderFacts], facts: &mut StallFacts) {
         let behind = self.status.ring().tail.wrapping_sub(position).wrapping_sub(1);
         let behind = match behind {
             0 => String::new(),
@@ -161,7 +161,7 @@ impl Scene<'_> {
     }
 
     /// One who has a ticket, or is about to find that it has lost it.
-    fn owner(&self, owner: &ParticipantFacts, facts: &mut StandstillFacts) {
+    fn owner(&self, owner: &ParticipantFacts, facts: &mut StallFacts) {
         let named = owner.named();
         if !owner.alive {
             return facts.say(format!("{named} has the ticket and is dead"));
@@ -178,7 +178,7 @@ impl Scene<'_> {
         facts.do_this("the ring goes on when that process does");
     }
 
-    fn nobody_receives(&self, facts: &mut StandstillFacts) {
+    fn nobody_receives(&self, facts: &mut StallFacts) {
         let (status, target) = (self.status, self.subject.target);
         if self.holders(Role::Consumer, "receives nothing", facts) {
             return;
@@ -187,7 +187,7 @@ impl Scene<'_> {
         facts.do_this(format!("receive: `shmring recv {target}`"));
     }
 
-    fn nobody_sends(&self, facts: &mut StandstillFacts) {
+    fn nobody_sends(&self, facts: &mut StallFacts) {
         let (status, target) = (self.status, self.subject.target);
         if status.ring().closed {
             facts.say("it was closed for good, so nothing comes any more");
@@ -204,7 +204,7 @@ impl Scene<'_> {
     }
 
     /// Those who could go on and do not, if there are any.
-    fn holders(&self, role: Role, what: &str, facts: &mut StandstillFacts) -> bool {
+    fn holders(&self, role: Role, what: &str, facts: &mut StallFacts) -> bool {
         let holders: Vec<_> = self.status.ring().holders_of(role).map(HolderFacts::of).collect();
         for HolderFacts { participant, .. } in &holders {
             let has = format!("has a {role}");
@@ -249,7 +249,7 @@ fn gone(status: &Status, so_far: u64, role: Role) -> String {
 }
 
 /// Whether something holds it up; says what, and what helps.
-fn hindered(participant: &ParticipantFacts, has: &str, facts: &mut StandstillFacts) -> bool {
+fn hindered(participant: &ParticipantFacts, has: &str, facts: &mut StallFacts) -> bool {
     let named = participant.named();
     let pid = participant.number();
     if participant.is_in(ProcessState::Stopped) {
