@@ -199,19 +199,19 @@ impl Config {
         self
     }
 
-    /// Lets each attach fault all pages in at once instead of at first use.
+    /// Lets each attachment fault all pages in at once instead of at first use.
     pub fn prefault(mut self, prefault: bool) -> Self {
         self.set(MEMORY_PREFAULT, prefault);
         self
     }
 
-    /// Lets each attach lock the pages into memory, as far as its limits allow.
+    /// Lets each attachment lock the pages into memory, as far as its limits allow.
     pub fn lock(mut self, lock: bool) -> Self {
         self.set(MEMORY_LOCK, lock);
         self
     }
 
-    /// Lets each attach ask for huge pages, as far as the system has them. Where it gives
+    /// Lets each attachment ask for huge pages, as far as the system has them. Where it gives
     /// them to shared memory without being asked, this changes nothing; else they come in
     /// time, if at all.
     pub fn huge_pages(mut self, huge_pages: bool) -> Self {

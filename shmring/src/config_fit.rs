@@ -42,7 +42,7 @@ impl Config {
         let metadata = (!self.metadata.is_empty()).then_some(&self.metadata);
         differs("number of rings", Some(self.ring_count()), found.rings.len())
             .or_else(|| differs("mode", self.mode.map(octal), octal(found.mode)))
-            .or_else(|| differs("attach table", self.max_attachments, geometry.attachments))
+            .or_else(|| differs("attachment table", self.max_attachments, geometry.attachments))
             .or_else(|| differs("handle table", self.max_handles, geometry.handles))
             .or_else(|| {
                 let wanted = self.fences.map(|fences| format!("{fences:?}").to_lowercase());

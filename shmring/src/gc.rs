@@ -1,15 +1,14 @@
-//! Collecting what the dead left and nobody came back to.
+//! Collects abandoned segments.
 //!
-//! A segment is *abandoned* if nobody is attached to it, and somebody was who died without
-//! leaving, and whom nobody cleaned up behind. One that was created and waits for its first
-//! user is not, nor is one that its users left in good order: they may come back to it.
-//! Messages that nobody received are data: a segment that holds some is kept, abandoned or
-//! not, unless the caller asks for it.
+//! A segment is *abandoned* if no process is attached to it, and one that died attached has not
+//! been reaped. A segment that waits for its first user is not abandoned, nor is one whose users
+//! all detached: they may come back to it. Messages that were not received are data: a segment
+//! that holds some is kept, abandoned or not, unless the caller asks for it.
 //!
-//! That nobody is attached is proven by the tokens, under the lifecycle lock, which who
-//! attaches has to share. The lock is held until the name is gone, and who removes a name
-//! otherwise shares it as well: so the name that is removed is that of the segment that was
-//! looked at. Of several collectors one removes it; the others find the file without a name.
+//! The tokens prove that no process is attached, under the lifecycle lock, which every attach
+//! shares. The collector holds the lock until the name is gone, and other verbs that remove a
+//! name share it as well. So the removed name is that of the checked segment. Of several
+//! collectors one removes it; the others find the file without a name.
 
 use std::fs::{File, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -84,7 +83,7 @@ pub enum Fate {
     Kept,
     /// Nothing: it would have been removed, but it holds messages that nobody received.
     KeptUnread,
-    /// The dead are cleaned up behind, as by anyone who attaches.
+    /// The dead are reaped, as by every attach.
     Cleaned,
     /// Its name is removed: it was abandoned.
     Removed,

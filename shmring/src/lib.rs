@@ -44,7 +44,7 @@
 //!
 //! A [`Segment`] is this process's *attach*, and can be shared between threads. From it come
 //! *handles*, the producers and consumers. A handle belongs to one thread at a time, and can
-//! be moved to another. It keeps the attach alive, so the `Segment` may be dropped before it.
+//! be moved to another. It keeps the attachment alive, so the `Segment` may be dropped before it.
 //! After a `fork`, the child has none of them: each verb says so, and it attaches anew.
 //!
 //! # Which ring

@@ -24,7 +24,7 @@ use crate::sealed::{AllowList, Offer};
 
 /// One attach to a segment.
 ///
-/// It can be shared between threads; handles keep the attach alive when the
+/// It can be shared between threads; handles keep the attachment alive when the
 /// `Segment` is dropped. The last of them detaches. A fork child does not inherit
 /// it: every verb fails there, and dropping does nothing.
 #[derive(Debug)]
@@ -233,7 +233,7 @@ impl Segment {
     /// server's answer up to 10 s, and for no server; [`AttachOptions`] can say otherwise.
     ///
     /// As for [`from_fd`](Self::from_fd), whoever offers it need not be trusted with more
-    /// than what a peer can do in the ring. The server opens all that the attach needs, so
+    /// than what a peer can do in the ring. The server opens all that the attachment needs, so
     /// that it can be another user's and works without /proc.
     ///
     /// # Errors
@@ -244,7 +244,7 @@ impl Segment {
 
     /// A descriptor of this sealed segment, to be passed to a process that
     /// [attaches](Self::from_fd) through it. To be kept no longer than that: the next one is
-    /// as cheap, and copies of one share what belongs to an attach.
+    /// as cheap, and copies of one share what belongs to an attachment.
     ///
     /// # Errors
     /// See [`ShareError`].
@@ -317,7 +317,7 @@ impl Segment {
     /// refers to another segment by then. Those attached go on undisturbed, as after
     /// [`unlink`](Self::unlink).
     ///
-    /// The guard keeps the attach alive, as handles do. A process that is killed drops nothing:
+    /// The guard keeps the attachment alive, as handles do. A process that is killed drops nothing:
     /// its name stays for a [`Collector`](crate::Collector). In a fork child the guard does
     /// nothing. Dropping it waits up to 2 s for a process that attaches or replaces; the name
     /// stays if that process does not finish, or if the system refuses.
@@ -371,7 +371,7 @@ impl Segment {
         self.attach.ask(|file| find::name_state(file, &self.attach.info.name))
     }
 
-    /// What this attach got of what the segment's creator asked for.
+    /// What this attachment got of what the segment's creator asked for.
     pub fn obtained(&self) -> Obtained {
         self.attach.obtained
     }

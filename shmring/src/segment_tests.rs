@@ -15,7 +15,7 @@ use crate::{Consumer, Observer, Producer, RecvTimeoutError, WakeFences};
 
 /// Longer than anything takes on the slowest machine.
 const LONG: Duration = Duration::from_secs(60);
-/// An entry of the attach table that nobody has.
+/// An entry of the attachment table that nobody has.
 const DEAD: usize = 9;
 
 fn slots() -> Config {
@@ -46,7 +46,7 @@ fn consumer(segment: &Segment, index: usize) -> Consumer {
     Consumer::new(RecvEndpoint::join(ring(segment, index)).unwrap()).unwrap()
 }
 
-/// Makes all handles of an attach those of a dead one: its entry is in use, and nobody holds
+/// Makes all handles of an attachment those of a dead one: its entry is in use, and nobody holds
 /// its token. The caller has forgotten the handles.
 fn kill(segment: &Segment) {
     let (mapping, victim) = (segment.attach.mapping(), segment.attach.index());

@@ -102,7 +102,7 @@ impl Repeat for Create {
     }
 }
 
-/// The segment is attached elsewhere, so that nothing has to be cleaned up behind it.
+/// The segment is attached elsewhere, so that nothing has to be reaped.
 struct Attach(Named);
 
 impl Attach {

@@ -43,9 +43,9 @@ pub(crate) struct CreateArgs {
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Fences {
     /// Senders and waiters, one instruction each
-    BothSides,
+    Symmetric,
     /// Only waiters, one system call per sleep
-    SleepersOnly,
+    Asymmetric,
 }
 
 /// What a new ring is like.
@@ -75,8 +75,8 @@ pub(crate) struct RingArgs {
     /// most 1024 bytes
     #[arg(long, value_name = "TEXT")]
     pub(crate) metadata: Option<String>,
-    /// Which side pays for the fence that keeps wake-ups from being lost: both, where a
-    /// process that attaches may not call membarrier [default: sleepers-only, where the
+    /// Who pays for the fence that keeps wake-ups from being lost: symmetric, where a
+    /// process that attaches may not call membarrier [default: asymmetric, where the
     /// machine has membarrier]
     #[arg(long, value_name = "SIDES")]
     pub(crate) wake_fences: Option<Fences>,

@@ -52,8 +52,8 @@ pub(crate) fn config(ring: &RingArgs) -> Config {
     }
     if let Some(fences) = ring.wake_fences {
         config = config.wake_fences(match fences {
-            Fences::BothSides => WakeFences::Symmetric,
-            Fences::SleepersOnly => WakeFences::Asymmetric,
+            Fences::Symmetric => WakeFences::Symmetric,
+            Fences::Asymmetric => WakeFences::Asymmetric,
         });
     }
     config.prefault(ring.prefault).lock(ring.lock).huge_pages(ring.huge_pages)

@@ -81,7 +81,7 @@ fn check_compatible(args: &CreateArgs, config: &Config, found: &SegmentInfo) -> 
     }
     let found = SegmentFacts::of(found).summary();
     let message = format!(
-        "{:?} exists, but is something else: {found}; recreate it, or choose another name",
+        "{:?} exists, but differs: {found}; recreate it, or choose another name",
         args.name
     );
     Err(Stop::new(Exit::Taken, message))

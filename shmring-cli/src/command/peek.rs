@@ -81,7 +81,7 @@ fn conclude(
             return Err(Stop::new(Exit::Corrupt, format!("{name:?}: {corrupt}")));
         }
         PeekEnd::InFlight { position } => say(format_args!(
-            "position {position} is claimed and not published; `shmring stat {}` tells by whom",
+            "position {position} is claimed and not published; `shmring stat {}` shows by whom",
             args.target.typed()
         )),
         PeekEnd::Outrun => say("others receive faster than this; try again, or stop them"),

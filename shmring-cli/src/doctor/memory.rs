@@ -234,13 +234,13 @@ fn locks(attempt: &Attempt) -> Finding {
         Ok(()) => Finding::ok(
             CHECK,
             "there are locks of open file descriptions",
-            "The kernel tells the living from the dead.",
+            "The kernel shows which processes are alive.",
         ),
         Err(answer) => Finding::new(
             CHECK,
             Problem,
             format!("there are no locks of open file descriptions: {answer}"),
-            "Nobody can be told to be alive, so no segment can be made or used.",
+            "No process can be shown to be alive, so no segment can be created or used.",
         )
         .remedy("Use Linux 4.14 or later, not a sandbox that imitates it."),
     }

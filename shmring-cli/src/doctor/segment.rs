@@ -54,7 +54,7 @@ fn header(patient: &Patient) -> Finding {
             "Its header is of this version, and its size is what the header says.",
         ),
         Look::Refused(error @ AttachError::NotFound { .. }) => {
-            bad(error.to_string(), "Whoever wants to attach fails, or waits if told to (`--wait`).")
+            bad(error.to_string(), "Attaching fails, or waits with `--wait`.")
                 .remedy("Create it, or list the existing segments:")
                 .command("shmring ls")
         }
@@ -78,11 +78,12 @@ fn header(patient: &Patient) -> Finding {
         }
         Look::Refused(error) => bad(error.to_string(), "The segment could not be looked at.")
             .remedy("Try again once what it says is put right."),
-        Look::Faulty(fault) => {
-            bad(format!("{name:?}: {fault}"), "Those attached are told so by their next verb.")
-                .remedy(remove)
-                .command(unlink)
-        }
+        Look::Faulty(fault) => bad(
+            format!("{name:?}: {fault}"),
+            "The next verb of each attached process returns this error.",
+        )
+        .remedy(remove)
+        .command(unlink),
     }
 }
 
@@ -165,7 +166,7 @@ fn participants(name: &str, seen: &Seen) -> Finding {
         CHECK,
         Note,
         format!("{alive}; died without leaving: pid {}", pids.join(", ")),
-        "Their roles are free. Whoever attaches next cleans up behind them, or waits there now.",
+        "Their roles are free. The next process that attaches or waits reaps them.",
     )
     .remedy(remedy)
     .command(format!("shmring gc {}", quoted(name)))

@@ -280,7 +280,7 @@ impl StatusFacts {
         for (number, what) in [
             (self.tombstones, "slots passed without one"),
             (self.resolved, "slots closed for the dead"),
-            (self.repairs, "dead cleaned up behind"),
+            (self.repairs, "dead reaped"),
         ] {
             if number > 0 {
                 words.push(format!("{number} {what}"));

@@ -121,7 +121,7 @@ impl Scene<'_> {
             Stall::Corrupt(corrupt) => {
                 (facts.kind, facts.position) = ("corrupt", corrupt.position);
                 facts.say(format!("{corrupt}, which no correct program can have written"));
-                facts.do_this("nothing brings this ring back: end those attached");
+                facts.do_this("this ring cannot be repaired: stop the attached processes");
                 if is_named {
                     facts.do_this(format!("then `shmring unlink {target}` and create it anew"));
                 }
@@ -142,7 +142,7 @@ impl Scene<'_> {
             self.owner(participant, facts);
         }
         if tickets.is_empty() {
-            facts.say("its owner is dead and was cleaned up behind");
+            facts.say("its owner died and has been reaped");
         }
         if tickets.iter().all(|ticket| !ticket.participant.alive) {
             facts.do_this(match self.has_living_consumer() {
@@ -175,7 +175,7 @@ impl Scene<'_> {
                 "{named} has the ticket and is alive; what it does cannot be seen from here"
             )),
         }
-        facts.do_this("the ring goes on when that process does");
+        facts.do_this("the ring continues when that process does");
     }
 
     fn nobody_receives(&self, facts: &mut StallFacts) {
@@ -220,7 +220,7 @@ impl Scene<'_> {
                 true => format!(", or by `shmring gc {}`", self.subject.target),
                 false => String::new(),
             };
-            facts.do_this(format!("the dead are cleaned up behind by the next to attach{gc}"));
+            facts.do_this(format!("the next process to attach reaps the dead{gc}"));
         }
         !holders.is_empty()
     }
@@ -254,14 +254,14 @@ fn hindered(participant: &ParticipantFacts, has: &str, facts: &mut StallFacts) -
     let pid = participant.number();
     if participant.is_in(ProcessState::Stopped) {
         facts.say(format!("{named} {has} and is stopped"));
-        facts.do_this(format!("`kill -CONT {pid}` lets it go on"));
+        facts.do_this(format!("`kill -CONT {pid}` resumes it"));
     } else if participant.is_in(ProcessState::Traced) {
         facts.say(format!("{named} {has} and is stopped by a debugger"));
-        facts.do_this(format!("the debugger of process {pid} lets it go on"));
+        facts.do_this(format!("the debugger of process {pid} resumes it"));
     } else if participant.is_in(ProcessState::Frozen) {
         facts.say(format!("{named} {has} and is frozen by its control group"));
         let file = participant.frozen_by.as_deref().unwrap_or(Path::new("cgroup.freeze"));
-        facts.do_this(format!("`{}` lets it go on", thaw(file)));
+        facts.do_this(format!("`{}` resumes it", thaw(file)));
     } else if participant.is_in(ProcessState::DumpingCore) {
         facts.say(format!(
             "{named} {has}, was killed and counts as alive until its core file is written"

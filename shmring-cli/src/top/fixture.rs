@@ -104,7 +104,7 @@ pub(crate) fn still(name: &str, kind: &'static str, state: State) -> Entry<Sampl
         at_least_ms: 12_000,
         tickets: None,
         why: vec!["position 100 is claimed and not published, and 3 slots behind it wait".into()],
-        remedy: vec!["`kill -CONT 11` lets it go on".into()],
+        remedy: vec!["`kill -CONT 11` resumes it".into()],
         is_hindered: false,
     };
     let rates = Some(Rates { sent_per_s: 0, received_per_s: 0, messages_received_per_s: 0 });

@@ -201,7 +201,7 @@ fn a_process_that_is_frozen() {
         run_with(&["send", &name.0], b"a line\n").expect_code(0);
         eventually("a frozen process", || stat(&name)["consumers"][0]["process_state"] == "frozen");
         let text = stat_text(&name);
-        let remedy = format!("`echo {thaw} > {}` lets it go on", file.display());
+        let remedy = format!("`echo {thaw} > {}` resumes it", file.display());
         assert!(
             text.contains("is frozen by its control group") && text.contains(&remedy),
             "{text}"

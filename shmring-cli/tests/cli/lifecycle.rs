@@ -196,7 +196,7 @@ fn attach_describes() {
 #[test]
 fn create_can_do_what_errors_advise() {
     let name = Name::new();
-    let options = ["--max-attachments", "1", "--max-handles", "1", "--wake-fences", "both-sides"];
+    let options = ["--max-attachments", "1", "--max-handles", "1", "--wake-fences", "symmetric"];
     run(&[&["create", &name.0], &options[..]].concat()).expect_code(0);
     let recv = start(&["recv", &name.0]);
     name.await_role("consumers", recv.pid());

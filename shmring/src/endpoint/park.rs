@@ -147,9 +147,8 @@ pub(crate) struct Wait {
 }
 
 impl Wait {
-    /// Waits until `ready`, someone wakes the handle, a signal comes, or the next look for the
-    /// dead is due, after which it cleans up behind them; whether there is time left to try
-    /// again.
+    /// Waits until `ready`, a wake, a signal, or the time of the next check for dead processes,
+    /// which it then reaps. Returns `true` if there is time left to try again.
     ///
     /// # Errors
     /// [`Fault::SleepRefused`], rather than to go on without sleep.

@@ -32,7 +32,7 @@ pub enum JoinError {
         /// How many that is.
         handles: usize,
     },
-    /// Nothing can be done with this attach any more.
+    /// Nothing can be done with this attachment any more.
     Failed(Fault),
 }
 

@@ -14,7 +14,7 @@ pub enum ShareError {
         /// The segment's name.
         name: String,
     },
-    /// Nothing can be done with this attach any more.
+    /// Nothing can be done with this attachment any more.
     Failed(Fault),
     /// This process may not open the segment any more. It may have been allowed to when it
     /// attached, as another user.
@@ -163,7 +163,7 @@ impl fmt::Display for ReceiveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoServer { path } => {
-                write!(f, "nobody offers a segment at {path:?}; start a server first")
+                write!(f, "no server listens at {path:?}; start one first")
             }
             Self::TimedOut { path } => write!(f, "no server at {path:?} answered in time"),
             Self::Denied { path } => write!(
@@ -191,11 +191,11 @@ impl fmt::Display for ReceiveError {
                  it, or ask for more"
             ),
             Self::ServerFailed { path } => {
-                write!(f, "the server at {path:?} failed to give the segment; look at what it logs")
+                write!(f, "the server at {path:?} failed to give the segment; see its log")
             }
             Self::Protocol { path, what } => write!(
                 f,
-                "whoever listens at {path:?} is no server of this build of shmring: {what}"
+                "the process that listens at {path:?} is not a server of this build of shmring: {what}"
             ),
             Self::Attach(error) => error.fmt(f),
             Self::Os(error) => error.fmt(f),

@@ -222,13 +222,13 @@ impl Geometry {
         self.rings.iter().try_for_each(|shape| shape.check())
     }
 
-    /// Bytes in front of the attach table: the header page and the directory.
+    /// Bytes in front of the attachment table: the header page and the directory.
     pub(crate) fn prologue_bytes(&self) -> u64 {
         PAGE_BYTES + directory_bytes(self.rings.len() as u64)
     }
 
-    /// Offset of the attach table's entry; the kernel lock on its first byte is the attach's
-    /// token.
+    /// Returns the offset of an attachment's entry. The kernel lock on its first byte is the
+    /// attachment's token.
     pub(crate) fn attach(&self, index: usize) -> u64 {
         self.prologue_bytes() + index as u64 * size_of::<AttachmentEntry>() as u64
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! 0                header page    written once, before the segment has a name; then only read
 //! 4096             directory      128 B a ring: what it is, and where its parts are
-//! (next page)      attach table   64 B an entry
+//! (next page)      attachment table   64 B an entry
 //! (next page)      handle table   256 B an entry: the owner's line, the wakers' line
 //! (behind it)      ring controls  640 B a ring, 128 B a line: producer, consumer, sleeping
 //!                                 receivers, sleeping senders, flags and roles
@@ -63,7 +63,7 @@ pub(crate) const KIND_MPSC: u64 = 3;
 pub(crate) const KIND_SPMC: u64 = 4;
 pub(crate) const KIND_PACKED: u64 = 5;
 
-/// Bits of the header's memory word: what each attach asks for its own mapping.
+/// Bits of the header's memory word: what each attachment asks for its own mapping.
 pub(crate) const MEMORY_PREFAULT: u64 = 1;
 pub(crate) const MEMORY_LOCK: u64 = 2;
 pub(crate) const MEMORY_HUGE_PAGES: u64 = 4;

@@ -158,7 +158,7 @@ impl SegmentInfo {
     }
 }
 
-/// What an attach got of what the segment's creator asked for; `None` is not asked.
+/// What an attachment got of what the segment's creator asked for; `None` is not asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Obtained {

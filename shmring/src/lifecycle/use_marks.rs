@@ -1,10 +1,9 @@
 //! Marking a segment's file as used.
 //!
-//! Messages are stores into a mapping, which leave the times of the file as they are: to those
-//! who remove what nobody has used for days, such as systemd-tmpfiles, the file of a busy ring
-//! looks abandoned. So an attach moves the times when a handle joins, when it ends, and while it
-//! waits, when it looks for the dead anyway, once a minute at most. No message that need not wait
-//! does.
+//! Messages are stores into a mapping, which do not change the file's times. Programs that
+//! remove files unused for days, such as systemd-tmpfiles, would take the file of a busy ring for
+//! abandoned. So an attachment sets the times when a handle joins, when it ends, and at most once
+//! a minute while it waits and looks for the dead anyway. A verb that need not wait never does.
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::clock;
@@ -12,7 +11,7 @@ use crate::sys::clock;
 /// How old the last mark is at least when a waiter makes another one.
 const INTERVAL_NS: u64 = 60_000_000_000;
 
-/// When this attach marked the file last.
+/// When this attachment marked the file last.
 #[derive(Debug, Default)]
 pub(crate) struct UseMarks {
     /// On the monotonic clock; 0 is never.

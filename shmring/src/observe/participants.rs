@@ -1,4 +1,4 @@
-//! Who is in the attach table, and what /proc knows of them.
+//! Who is in the attachment table, and what /proc knows of them.
 
 use crate::error::OsError;
 use crate::format::Geometry;
@@ -8,7 +8,7 @@ use crate::sync::Ordering;
 use crate::sys::token::{Look, Probe};
 use crate::sys::{inspect, process};
 
-/// The attach table, as one who looks at it from this process sees it.
+/// The attachment table, as one who looks at it from this process sees it.
 #[derive(Debug)]
 pub(crate) struct Participants<'a> {
     mapping: &'a Mapping,

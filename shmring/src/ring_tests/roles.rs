@@ -35,7 +35,7 @@ fn clean(handles: &[Handle], attach: usize, control: &Control) {
 /// so that a use cannot be told from the one before.
 #[test]
 fn an_attach_entry_counts_its_uses() {
-    // SAFETY: an attach entry is made of atomics.
+    // SAFETY: an attachment entry is made of atomics.
     let attach: AttachmentEntry = unsafe { super::zeroed() };
     let mut states = vec![attach.state.load(RELAXED)];
     for _ in 0..3 {

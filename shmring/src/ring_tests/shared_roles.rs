@@ -181,7 +181,7 @@ fn a_released_handle_leaves_nothing_of_a_shared_role() {
     }
 }
 
-/// Catches a cleaner that misses one of a dead attach's handles, takes one of another's,
+/// Catches a cleaner that misses one of a dead attachment's handles, takes one of another's,
 /// or does harm when it comes second.
 #[test]
 fn cleaning_an_attach_gives_all_its_shared_roles_up() {

@@ -25,7 +25,7 @@ fn golden_segments_are_listed_as_they_always_were() {
     }
 }
 
-/// Catches records that are not found behind a pad, the dead that are not cleaned up behind,
+/// Catches records that are not found behind a pad, the dead that are not reaped,
 /// and a redelivery that is not told.
 #[test]
 fn records_are_received_and_followed_by_others() {

@@ -136,7 +136,7 @@ fn a_receiver_can_be_killed_anywhere() {
     conduct("receiving", "sample", "");
 }
 
-/// Catches an entry of the attach table that is lost with who was about to enter it.
+/// Catches an entry of the attachment table that is lost with who was about to enter it.
 #[test]
 fn one_who_attaches_can_be_killed_anywhere() {
     conduct("attaching", "sample", "");

@@ -81,7 +81,7 @@ fn what_an_existing_segment_has_otherwise_is_named() {
         (slots().metadata(b"v2"), r#"its metadata is "v1", not "v2""#),
         (slots().mode(0o600), "its mode is 0660, not 0600"),
         (slots().max_handles(9), "its handle table is 8, not 9"),
-        (slots().max_attachments(9), "its attach table is 64, not 9"),
+        (slots().max_attachments(9), "its attachment table is 64, not 9"),
         (slots().wake_fences(WakeFences::Asymmetric), "fences is symmetric, not asymmetric"),
         (Config::mpmc().element::<u64>(), "its content is bytes, not `u64`"),
     ] {

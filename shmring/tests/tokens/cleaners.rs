@@ -10,7 +10,7 @@ use crate::common::child::{self, Part, pause, say};
 use crate::common::{LONG, Name, eventually, slots, watchdog};
 use crate::scene::{Orphans, descriptors, fork_sleeper};
 
-/// Where the attach table begins, and how far its entries are apart; the first byte of each
+/// Where the attachment table begins, and how far its entries are apart; the first byte of each
 /// is its token.
 const TABLE: i64 = 8192;
 const ENTRY_BYTES: i64 = 64;

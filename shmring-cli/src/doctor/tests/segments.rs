@@ -32,7 +32,7 @@ fn standing(kind: &'static str, why: &str, is_hindered: bool) -> Option<StallFac
         at_least_ms: 200,
         tickets: None,
         why: vec![why.to_owned()],
-        remedy: vec!["`kill -CONT 7` lets it go on".to_owned()],
+        remedy: vec!["`kill -CONT 7` resumes it".to_owned()],
         is_hindered,
     })
 }
@@ -159,7 +159,7 @@ fn states() {
         &["nobody uses it", "2 KiB", "unlink --stale prices"],
     );
     differing(|seen| seen.repairs = 3, "losses", Note, &["3 died"]);
-    // Whom nobody has cleaned up behind yet.
+    // One that has not been reaped yet.
     let mut dead = seen();
     (dead.repairs, dead.dead) = (1, vec!["7".to_owned(), "8".to_owned()]);
     let patient = Patient { look: Look::Seen(dead), ..well() };

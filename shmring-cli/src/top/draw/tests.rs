@@ -166,7 +166,7 @@ fn one_segment_in_full() {
         "positions head 100, tail 104",
         "Stuck for at least 12s, which is how long was looked:",
         "  position 100 is claimed and not published, and 3 slots behind it wait",
-        "  `kill -CONT 11` lets it go on",
+        "  `kill -CONT 11` resumes it",
         "ROLE      PID  COMMAND   UID  IS               DOES",
         "producer   11  feed     1000  alive, sleeping  -",
         "messages/s  at most 0 of late",
