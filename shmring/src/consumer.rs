@@ -24,26 +24,25 @@ const MAX_SHARED_BATCH: usize = 256;
 
 /// The receiving side of a ring of messages.
 ///
-/// Each message is received once, whole and in order: of a ring that several consumers
-/// share by one of them, and each sees the messages of one producer in their order.
+/// Each message is received once and whole. If several consumers share the ring, one of them
+/// receives it, and each consumer receives the messages of one producer in their order.
 /// Receiving a message happens after everything that its producer did before sending it.
 ///
-/// Verbs that begin with `try_` return at once. `_timeout` and `_deadline` verbs block while no
-/// message is there, for so long at most; the others block as long as it takes, and so return no
-/// `TimedOut`. A verb that returns an error has taken nothing. None makes a system call unless it
-/// sleeps, or wakes a producer. The `try_` verbs do not look for dead producers: run a
+/// Verbs that begin with `try_` return at once. While no message is there, `_timeout` and
+/// `_deadline` verbs block until that time at most; the others block without limit and never
+/// return `TimedOut`. A verb that returns an error has taken nothing. No verb makes a system call
+/// unless it sleeps or wakes a producer. The `try_` verbs do not check for dead producers: run a
 /// [`Monitor`](crate::Monitor), or call a `_timeout` verb now and then.
 ///
-/// A blocked verb cannot be cancelled from outside but by a [close](Segment::close).
+/// An [`Interrupter`] ends the wait of a blocked verb, and so does a [close](Segment::close).
 ///
-/// The stream ends when the ring is empty and was closed, or its last producer has gone. Verbs
-/// return `Eof` then, each time until another producer joins, unless
-/// [`set_eof`](Self::set_eof) says that the consumer waits for it. A consumer that joins after
-/// another one got `Eof` waits for the next producer, as one that joins before the first does.
+/// The stream ends when the ring is empty and was closed, or its last producer has gone. From
+/// then on verbs return `Eof` until another producer joins, unless [`set_eof`](Self::set_eof)
+/// makes the consumer wait for it. A consumer that joins after another one got `Eof` waits for
+/// the next producer, as one that joins before the first does.
 ///
-/// Dropping the consumer leaves the messages that it did not receive to the others or
-/// to the next one; producers get a broken pipe when the last one has gone, until there
-/// is one again.
+/// Dropping the consumer leaves the messages that it did not receive to the other consumers or to
+/// the next one. When the last one has gone, producers get a broken pipe until another joins.
 #[derive(Debug)]
 pub struct Consumer {
     endpoint: RecvEndpoint,
@@ -54,9 +53,8 @@ pub struct Consumer {
 }
 
 impl Segment {
-    /// Joins the ring as a consumer of messages. The role of a sole consumer that died is
-    /// taken over, and the message that it had not released comes again; one that is held is
-    /// not waited for.
+    /// Joins the ring as a consumer of messages. Takes over the role of a sole consumer that
+    /// died, whose unreleased message comes again. Does not wait for a living one.
     ///
     /// # Errors
     /// [`JoinError::RoleTaken`] names the living holder of a sole role.
@@ -70,7 +68,7 @@ impl Consumer {
         Ok(Self { endpoint, scratch: Scratch::default(), not_sync: PhantomData })
     }
 
-    /// Another consumer of the same ring, where it can have many.
+    /// Joins the same ring once more, if it can have several consumers.
     ///
     /// # Errors
     /// As for [`Segment::consumer`].
@@ -78,7 +76,7 @@ impl Consumer {
         Self::new(RecvEndpoint::join(self.endpoint.registration.mapped.another())?)
     }
 
-    /// Looks at the next message in place, if one is there.
+    /// Peeks at the next message in place, if one is there.
     ///
     /// # Errors
     /// See [`TryRecvError`]; [`NotExclusive`](TryRecvError::NotExclusive) where
@@ -90,7 +88,7 @@ impl Consumer {
         Ok(Peek::new(&mut self.endpoint, place))
     }
 
-    /// Looks at the next message in place. Blocks while none is there.
+    /// Peeks at the next message in place. Blocks while none is there.
     ///
     /// ```
     /// use shmring::{Config, Segment};
@@ -100,7 +98,7 @@ impl Consumer {
     /// let mut consumer = segment.consumer()?;
     /// segment.producer()?.send(b"header and payload")?;
     ///
-    /// // What is not released stays, and says so when it is shown again.
+    /// // A message that is not released stays, and is marked as redelivered.
     /// drop(consumer.peek()?);
     ///
     /// let peek = consumer.peek()?;
@@ -124,7 +122,7 @@ impl Consumer {
         Ok(Peek::new(&mut self.endpoint, place))
     }
 
-    /// Looks at the next message in place. Blocks while none is there, for at most `timeout`.
+    /// Peeks at the next message in place. Blocks while none is there, for at most `timeout`.
     ///
     /// # Errors
     /// See [`RecvTimeoutError`] and [`try_peek`](Self::try_peek).
@@ -348,12 +346,12 @@ impl Consumer {
         Ok(message.len())
     }
 
-    /// Receives up to `max` messages at once and shows them to `visit`, in order; returns
-    /// how many.
+    /// Receives up to `max` messages at once and passes them to `visit`, in order. Returns their
+    /// number.
     ///
-    /// A sole consumer shows them in place and then consumes all of them: if `visit`
-    /// panics, none is consumed. Where consumers compete, it copies them, at most 256 at
-    /// once, consumes them and shows the copies: if `visit` panics, the rest is lost.
+    /// A sole consumer passes them in place and then releases all of them: if `visit` panics,
+    /// it releases none. A consumer that competes copies them, at most 256 at once, takes them,
+    /// and passes the copies: if `visit` panics, the rest is lost.
     ///
     /// # Errors
     /// See [`TryRecvError`], if there is no message to begin with.

@@ -20,26 +20,27 @@ use crate::sync::Deadline;
 
 /// The sending side of a ring of messages.
 ///
-/// What is written before a message is sent happens before what its receiver
-/// reads. Messages of one producer arrive in the order in which they were sent.
+/// Sending a message happens before its consumer receives it. Messages of one producer arrive in
+/// the order in which they were sent.
 ///
-/// Verbs that begin with `try_` return at once. `_timeout` and `_deadline` verbs block while there
-/// is no room, for so long at most; the others block as long as it takes, and so return no
-/// `TimedOut`. A verb that returns an error has sent nothing. None makes a system call unless it
-/// sleeps, or wakes a consumer. The `try_` verbs do not look for dead consumers: run a
+/// Verbs that begin with `try_` return at once. While there is no room, `_timeout` and `_deadline`
+/// verbs block until that time at most; the others block without limit and never return
+/// `TimedOut`. A verb that returns an error has sent nothing. No verb makes a system call unless
+/// it sleeps or wakes a consumer. The `try_` verbs do not check for dead consumers: run a
 /// [`Monitor`](crate::Monitor), or call a `_timeout` verb now and then.
 ///
-/// A blocked verb cannot be cancelled from outside but by a [close](Segment::close). A producer
-/// that dies in one has sent the message or batch, or not; it never sent part of a message.
+/// An [`Interrupter`] ends the wait of a blocked verb, and so does a [close](Segment::close). A
+/// producer that dies in a verb has sent the whole message or nothing of it, in batches as each
+/// verb says.
 ///
-/// Dropping the last producer ends the stream: consumers get what was sent, then
-/// the end of the stream, until another producer joins.
+/// Dropping the last producer ends the stream: consumers receive what was sent, then the end of
+/// the stream, until another producer joins.
 ///
-/// Where producers compete, a message that is being sent holds back those that others
-/// send after it, until it is complete. A producer that dies meanwhile is found out; one
-/// that is stopped there is waited for, as nothing can take its stores back. So is one that
-/// is stopped when it has only announced a ticket, if another producer claimed that ticket and
-/// died: which of the two has it cannot be told.
+/// Where producers compete, a message that is claimed and not complete delays those that others
+/// send after it. If its producer dies, a consumer closes the ticket. If its producer is stopped,
+/// consumers wait for it, as nothing can revoke its stores. They also wait for a stopped producer
+/// that only announced a ticket which another producer claimed before it died: nothing shows
+/// which of the two owns it.
 #[derive(Debug)]
 pub struct Producer {
     endpoint: SendEndpoint,

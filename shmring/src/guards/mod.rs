@@ -4,9 +4,8 @@
 //! No slice over shared memory is ever formed here: a peer may write to it at any
 //! time, which a `&[u8]` does not allow. Bytes are copied in and out.
 //!
-//! In a fork child there is no payload, and the addresses may mean something else:
-//! there, what was granted before the fork reads nothing, writes nothing, and neither
-//! commits nor releases.
+//! In a fork child there is no payload, and the addresses may mean something else. There, a
+//! guard from before the fork reads nothing, writes nothing, and neither commits nor releases.
 
 #![allow(unsafe_code)]
 #![allow(
@@ -108,13 +107,13 @@ impl<'a> Message<'a> {
         unsafe { registration.mapped.payload_at(offset, self.len as u64) }
     }
 
-    /// Bytes in the message.
+    /// Returns the length of the message in bytes.
     #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether the message has no bytes.
+    /// Returns `true` if the message has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -126,16 +125,16 @@ impl<'a> Message<'a> {
         self.end_position
     }
 
-    /// Whether the message was shown before and not released: to this consumer, or to one
-    /// that died or left. Never so where consumers compete.
+    /// Returns `true` if the message was peeked at before and not released: by this consumer, or
+    /// by one that died or left. Always `false` where consumers compete.
     pub fn is_redelivered(&self) -> bool {
         self.redelivered
     }
 
-    /// Copies as much as fits into `buffer` and returns how many bytes that is.
+    /// Copies as much as fits into `buffer`, and returns the number of bytes copied.
     #[inline(always)]
     pub fn copy_to(&self, buffer: &mut [u8]) -> usize {
-        // Most often the caller knows the length, and the compiler with him.
+        // Often the length is a constant in the caller's code, and the compiler knows it.
         let whole = self.len == buffer.len();
         match self.content {
             Content::Shared { registration, offset } if whole && registration.is_clear() => {
@@ -151,8 +150,8 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Copies bytes from `offset` on into `buffer`, and returns how many: fewer than
-    /// asked for where the message ends.
+    /// Copies bytes from `offset` on into `buffer`, and returns the number of bytes copied:
+    /// fewer than `buffer` has where the message ends.
     #[inline]
     pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> usize {
         match self.content {
@@ -171,7 +170,7 @@ impl<'a> Message<'a> {
         buffer.truncate(old_len + len);
     }
 
-    /// A copy of the message.
+    /// Returns a copy of the message.
     pub fn to_vec(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.append_to(&mut bytes);
@@ -196,12 +195,12 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The message in place.
+    /// Returns the message in place.
     ///
     /// # Safety
-    /// No process may write to the message before the slice is gone: well-behaved
-    /// peers do not, a hostile one could. This process is not a fork child of the one
-    /// that received the message, and becomes none before the slice is gone.
+    /// No process may write to the message while the slice exists: correct peers do not, a
+    /// hostile one could. While the slice exists, this process must not be a fork child of the
+    /// one that received the message.
     pub unsafe fn as_slice(&self) -> &[u8] {
         // SAFETY: the words hold at least `len` bytes and live as long as this message; that
         // nobody writes, and that they are mapped, is the caller's promise.
@@ -232,7 +231,7 @@ impl<'a> Peek<'a> {
         Self { message: Message::new(releaser.registration, place, redelivered), releaser }
     }
 
-    /// Consumes the message: its space goes back to the producer.
+    /// Releases the message: its space goes back to the producer.
     #[inline]
     pub fn release(self) {
         if !self.releaser.registration.is_forked() {
@@ -256,13 +255,13 @@ impl fmt::Debug for Peek<'_> {
     }
 }
 
-/// Messages looked at in place and in order, ahead of their release.
+/// Reads messages in place and in order, before they are released.
 ///
 /// Dropping it leaves all of them in the ring.
 #[must_use = "messages that are not released are received again"]
 pub struct Lookahead<'a> {
     endpoint: &'a mut RecvEndpoint,
-    /// Position after the last message looked at.
+    /// The position after the last message read.
     end: u64,
     messages: u64,
 }
@@ -273,8 +272,8 @@ impl<'a> Lookahead<'a> {
         Self { endpoint, end, messages: 0 }
     }
 
-    /// The next message, if one is there. A ring at fault looks like an empty one; the
-    /// consumer's next verb tells.
+    /// Returns the next message, if one is there. Also returns `None` if the ring has a fault;
+    /// the consumer's next verb returns that.
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
     #[inline(always)]
     pub fn next(&mut self) -> Option<Message<'_>> {
@@ -312,13 +311,13 @@ impl<'a> Lookahead<'a> {
         Ok(Self::new(self.endpoint))
     }
 
-    /// How many messages were looked at.
+    /// Returns the number of messages read.
     #[inline]
     pub(crate) fn messages(&self) -> usize {
         self.messages as usize
     }
 
-    /// Consumes all messages that were looked at, at once; returns how many.
+    /// Releases all messages that were read, at once, and returns their number.
     pub fn release(self) -> usize {
         if self.messages == 0 || self.endpoint.registration.is_forked() {
             return 0;
@@ -340,11 +339,10 @@ impl<'a> Lookahead<'a> {
         }
     }
 
-    /// Consumes the first `count` of the messages that were looked at, and leaves the
-    /// others.
+    /// Releases the first `count` of the messages that were read, and leaves the others.
     ///
     /// # Panics
-    /// If there were not as many.
+    /// If fewer were read.
     pub fn release_first(self, count: usize) {
         assert!(count as u64 <= self.messages, "release of more than was looked at");
         if count as u64 == self.messages {
