@@ -165,7 +165,7 @@ fn codes() {
         run(&[verb]).expect_code(2).expect_stderr("--socket");
         run(&[verb, "name", "--socket", &path]).expect_code(2);
         run(&[verb, "--socket", &path, "--accept-world-writable"]).expect_code(2);
-        run(&place.args(verb, &path)).expect_code(3).expect_stderr("nobody offers");
+        run(&place.args(verb, &path)).expect_code(3).expect_stderr("no server listens");
         let waiting = [&place.args(verb, &path)[..], &["--wait", "50ms"]].concat();
         run(&waiting).expect_code(4);
     }

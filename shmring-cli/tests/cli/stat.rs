@@ -143,7 +143,7 @@ fn a_producer_that_died_in_its_window() {
     let stat = facts(&name);
     assert_eq!(stat["stall"]["tickets"], Value::Array(Vec::new()));
     assert_eq!(stat["stall"]["kind"], "in_flight");
-    expect_parts(&self::stat(&name).expect_code(0).text(), &["its owner is dead"]);
+    expect_parts(&self::stat(&name).expect_code(0).text(), &["its owner died"]);
     assert_eq!(name.drain(), b"behind\n");
     assert_eq!(facts(&name)["resolved"], 1);
 }
