@@ -1,13 +1,13 @@
 // What the bounded tests in `shmring/tests/hostile` do with bytes from a seed is done here with
 // those of the fuzzer.
 
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../shmring/tests/common/mod.rs"]
 mod common;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../shmring/tests/hostile/images.rs"]
 mod images;
-#[allow(dead_code)]
+#[allow(dead_code, reason = "the tests use the rest")]
 #[path = "../../shmring/tests/hostile/random.rs"]
 mod random;
 #[path = "../../shmring/tests/hostile/verbs.rs"]
@@ -33,7 +33,7 @@ fn split(data: &[u8]) -> Option<(u8, random::Random, &[u8])> {
 }
 
 /// Words to change: an index within an image of `len` words, and what to store there.
-#[allow(dead_code)] // Not every target changes some.
+#[allow(dead_code, reason = "not every target changes some")]
 fn changes(data: &[u8], len: usize) -> impl Iterator<Item = (usize, u64)> + Clone {
     data.chunks_exact(10).map(move |change| {
         let (index, word) = change.split_at(2);

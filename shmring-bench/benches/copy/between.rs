@@ -44,10 +44,10 @@ struct Memory {
 }
 
 // SAFETY: both threads use it as shared memory, by the routines only.
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "stands for the memory of a segment")]
 unsafe impl Sync for Memory {}
 
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "stands for the memory of a segment")]
 impl Memory {
     fn new(len: usize) -> Result<Memory, Failure> {
         let layout = Layout::from_size_align(len, PAGE)?;

@@ -42,7 +42,7 @@ impl Way {
         }
     }
 
-    /// Who is at the other end.
+    /// Returns what the peer of this transfer is called.
     pub(crate) fn peer(self) -> &'static str {
         match self {
             Self::In => "receiver",

@@ -23,7 +23,7 @@ use crate::sys::OsError;
 /// The most files that come with a message. The kernel closes what is more.
 pub(crate) const MAX_FILES: usize = 3;
 
-/// Who is at the other end, as of its connect or listen.
+/// The credentials of the peer, as of its connect or listen.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
     /// 0 if it is in a pid namespace that this process does not see.
@@ -80,7 +80,7 @@ pub(crate) fn accept(listener: &OwnedFd) -> Result<Option<OwnedFd>, Errno> {
     }
 }
 
-/// Who is at the other end.
+/// Returns the credentials of the peer.
 pub(crate) fn peer(connection: &OwnedFd) -> Result<Peer, OsError> {
     // Not through rustix, which has no pid 0.
     let credentials = getsockopt(connection, PeerCredentials)
