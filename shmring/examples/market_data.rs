@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// A feed: updates all its instruments, again and again.
 fn send_quotes(name: &str, feed: u32) -> Result<(), Box<dyn Error>> {
-    let mut producer = Segment::attach(name)?.typed_producer::<Quote>()?;
+    let mut producer = Segment::attach(name)?.value_producer::<Quote>()?;
     for update in 1..=UPDATES {
         let price = f64::from(update) / 100.0;
         let side = if update % 2 == 0 { Side::Bid } else { Side::Ask };
@@ -53,11 +53,11 @@ fn send_quotes(name: &str, feed: u32) -> Result<(), Box<dyn Error>> {
 }
 
 fn keep_last_prices(name: &str) -> Result<(), Box<dyn Error>> {
-    let segment = Segment::create(name, &Config::mpsc().slots(4096).element::<Quote>())?;
-    let mut consumer = segment.typed_consumer::<Quote>()?;
+    let segment = Segment::create(name, &Config::mpsc().slots(4096).values::<Quote>())?;
+    let mut consumer = segment.value_consumer::<Quote>()?;
     // The stream ends when the last producer has gone. This one sends nothing, and keeps it
     // open until all feeds have come and gone.
-    let keeps_open = segment.typed_producer::<Quote>()?;
+    let keeps_open = segment.value_producer::<Quote>()?;
     let start =
         |feed: u32| Command::new(env::current_exe()?).args([name, &feed.to_string()]).spawn();
     let feeds = (0..FEEDS).map(start).collect::<Result<Vec<_>, _>>()?;

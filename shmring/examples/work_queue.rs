@@ -27,8 +27,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn work(jobs: &str, results: &str) -> Result<(), Box<dyn Error>> {
-    let mut results = Segment::attach(results)?.typed_producer::<Done>()?;
-    for job in Segment::attach(jobs)?.typed_consumer::<Job>()?.iter() {
+    let mut results = Segment::attach(results)?.value_producer::<Done>()?;
+    for job in Segment::attach(jobs)?.value_consumer::<Job>()?.iter() {
         let job = job?;
         if (job + u64::from(id())) % 20 == 0 {
             raise(Signal::SIGKILL)?;
@@ -39,10 +39,10 @@ fn work(jobs: &str, results: &str) -> Result<(), Box<dyn Error>> {
 }
 
 fn supervise(jobs: &str, results: &str) -> Result<(), Box<dyn Error>> {
-    let mut queue = Segment::create(jobs, &Config::mpmc().element::<Job>())?.typed_producer()?;
+    let mut queue = Segment::create(jobs, &Config::mpmc().values::<Job>())?.value_producer()?;
     queue.set_require_consumer(false); // All workers may be dead for a moment.
-    let acknowledged = Segment::create(results, &Config::mpsc().element::<Done>())?;
-    let mut acknowledged = acknowledged.typed_consumer::<Done>()?;
+    let acknowledged = Segment::create(results, &Config::mpsc().values::<Done>())?;
+    let mut acknowledged = acknowledged.value_consumer::<Done>()?;
     let start = || Command::new(env::current_exe()?).args([jobs, results]).spawn();
     let mut workers = [start()?, start()?, start()?];
     let mut open: BTreeSet<Job> = (0..JOBS).collect();

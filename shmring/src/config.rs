@@ -36,7 +36,7 @@ const MODE_BITS: u32 = 0o777;
 /// let jobs = Config::mpmc().slots(1000).slot_bytes(100);
 /// assert_eq!(jobs.rounded_slots()?, Some((1024, 104)));
 ///
-/// let values = Config::mpsc().slots(4096).element::<[f64; 2]>();
+/// let values = Config::mpsc().slots(4096).values::<[f64; 2]>();
 /// assert_eq!(values.rounded_slots()?, Some((4096, 24)));
 /// # Ok(())
 /// # }
@@ -121,7 +121,7 @@ impl Config {
     /// A packed ring: one producer, one consumer, elements of one type and nothing
     /// between them. 1024 slots.
     pub fn packed<T: Element>() -> Self {
-        Self::new(Kind::Packed).element::<T>()
+        Self::new(Kind::Packed).values::<T>()
     }
 
     /// The size of a record ring in bytes, rounded up to a power of two of at least
@@ -147,9 +147,10 @@ impl Config {
         self
     }
 
-    /// Messages of one type. Without [`slot_bytes`](Self::slot_bytes), the slots of a
-    /// slot ring are as large as it takes.
-    pub fn element<T: Element>(mut self) -> Self {
+    /// Sets that all messages are values of one type, for [`values`](crate::values) handles.
+    /// Without [`slot_bytes`](Self::slot_bytes), the slots of a slot ring are as large as it
+    /// takes; they are aligned as the type is.
+    pub fn values<T: Element>(mut self) -> Self {
         self.element = Some(T::TYPE);
         self
     }
@@ -317,7 +318,8 @@ impl Config {
     fn shape(&self) -> Result<Shape, ConfigError> {
         self.check_use()?;
         let slots = power_of_two(self.slots.unwrap_or(DEFAULT_SLOTS), MAX_SLOTS);
-        let align_bytes = self.payload_align.unwrap_or(WORD_BYTES);
+        let element_align = self.element.map_or(WORD_BYTES, |element| element.align_bytes);
+        let align_bytes = self.payload_align.unwrap_or(WORD_BYTES).max(element_align);
         Ok(match self.kind {
             Kind::Spsc => {
                 let asked = self.capacity_bytes.unwrap_or(DEFAULT_CAPACITY_BYTES);

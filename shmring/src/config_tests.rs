@@ -116,16 +116,16 @@ fn slots_are_as_large_as_their_element_takes() {
         made.map(|made| made.unwrap().1)
     }
     for config in slot_rings() {
-        assert_eq!(slot_bytes(config.clone().element::<u8>()), Ok(16));
-        assert_eq!(slot_bytes(config.clone().element::<[u8; 8]>()), Ok(16));
-        assert_eq!(slot_bytes(config.clone().element::<[u8; 9]>()), Ok(24));
-        assert_eq!(slot_bytes(config.clone().element::<u128>()), Ok(24));
-        assert_eq!(slot_bytes(config.clone().element::<[u64; 16]>()), Ok(136));
-        assert_eq!(slot_bytes(config.clone().element::<u64>().slot_bytes(128)), Ok(128));
-        assert_eq!(slot_bytes(config.clone().slot_bytes(20).element::<[u8; 16]>()), Ok(24));
-        let small = config.clone().slot_bytes(16).element::<[u8; 9]>();
+        assert_eq!(slot_bytes(config.clone().values::<u8>()), Ok(16));
+        assert_eq!(slot_bytes(config.clone().values::<[u8; 8]>()), Ok(16));
+        assert_eq!(slot_bytes(config.clone().values::<[u8; 9]>()), Ok(24));
+        assert_eq!(slot_bytes(config.clone().values::<u128>()), Ok(32), "aligned");
+        assert_eq!(slot_bytes(config.clone().values::<[u64; 16]>()), Ok(136));
+        assert_eq!(slot_bytes(config.clone().values::<u64>().slot_bytes(128)), Ok(128));
+        assert_eq!(slot_bytes(config.clone().slot_bytes(20).values::<[u8; 16]>()), Ok(24));
+        let small = config.clone().slot_bytes(16).values::<[u8; 9]>();
         assert_eq!(slot_bytes(small), Err(ConfigError::Element { size_bytes: 9, max_bytes: 8 }));
-        let largest = config.element::<[u64; 1024]>().slots(1);
+        let largest = config.values::<[u64; 1024]>().slots(1);
         assert_eq!(slot_bytes(largest), Ok(8200));
     }
     assert_eq!(slot_bytes(Config::packed::<[u8; 9]>()), Ok(9));
@@ -133,7 +133,7 @@ fn slots_are_as_large_as_their_element_takes() {
     let expected = ConfigError::Element { size_bytes: 0, max_bytes: 1 << 20 };
     assert_eq!(slot_bytes(none), Err(expected));
     assert_eq!(slot_bytes(Config::new(Kind::Packed)), Err(ConfigError::NoElement));
-    assert_eq!(slot_bytes(Config::packed::<u8>().element::<u64>()), Ok(8), "the last one counts");
+    assert_eq!(slot_bytes(Config::packed::<u8>().values::<u64>()), Ok(8), "the last one counts");
     let longest = Config::mpmc().slots(1).slot_bytes(1 << 20).geometry().unwrap().rings[0];
     assert!(longest.max_message_bytes() <= slot::MAX_LEN);
 }
@@ -144,14 +144,14 @@ fn a_size_that_the_kind_does_not_have_is_refused() {
     for kind in Kind::ALL {
         let config = || {
             let config = Config::new(kind);
-            if kind == Kind::Packed { config.element::<u64>() } else { config }
+            if kind == Kind::Packed { config.values::<u64>() } else { config }
         };
         let is_spsc = kind == Kind::Spsc;
         for (what, config, has) in [
             ("capacity in bytes", config().capacity_bytes(4096), is_spsc),
             ("slots", config().slots(16), !is_spsc),
             ("size of slots", config().slot_bytes(64), !is_spsc && kind != Kind::Packed),
-            ("element type", config().element::<u64>(), !is_spsc),
+            ("element type", config().values::<u64>(), !is_spsc),
         ] {
             let expected = if has { None } else { Some(ConfigError::NotForKind { what, kind }) };
             assert_eq!(config.geometry().err(), expected, "{what} of {kind}");
@@ -167,7 +167,7 @@ fn entries_and_mode_are_checked_for_every_kind() {
     for kind in Kind::ALL {
         let config = || {
             let config = Config::new(kind);
-            if kind == Kind::Packed { config.element::<u64>() } else { config }
+            if kind == Kind::Packed { config.values::<u64>() } else { config }
         };
         for entries in [1, 2, 255, 256] {
             let geometry =

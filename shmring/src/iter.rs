@@ -38,15 +38,9 @@ impl<'a> IntoIterator for &'a mut Consumer {
     }
 }
 
-/// What `recv` returns, time after time, until the stream ends. An error is the last item.
-pub(crate) fn until_end<T>(
-    mut recv: impl FnMut() -> Result<T, RecvError>,
-) -> impl Iterator<Item = Result<T, RecvError>> {
-    let mut ended = false;
-    std::iter::from_fn(move || next_until_end(&mut ended, &mut recv))
-}
-
-fn next_until_end<T>(
+/// Returns the next item of a loop over what `recv` returns, until the stream ends. An error is
+/// the last item.
+pub(crate) fn next_until_end<T>(
     ended: &mut bool,
     recv: impl FnOnce() -> Result<T, RecvError>,
 ) -> Option<Result<T, RecvError>> {

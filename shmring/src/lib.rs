@@ -53,8 +53,8 @@
 //! |---|---|---|---|
 //! | record ring | [`Config::spsc`] | [`Producer`], [`Consumer`]: one each | messages of any length, in place if wanted |
 //! | slot ring | [`Config::mpmc`], [`mpsc`](Config::mpsc), [`spmc`](Config::spmc) | [`Producer`], [`Consumer`]: many where the name says so; consumers compete | messages of bounded length |
-//! | the same, typed | with [`Config::element`] | [`typed::Producer`], [`typed::Consumer`] | values of one type |
-//! | packed ring | [`Config::packed`] | [`packed::Producer`], [`packed::Consumer`]: one each | values of one type with nothing between them, in slices |
+//! | slot ring of values | with [`Config::values`] | [`values::Producer`], [`values::Consumer`]: as many | values of one type |
+//! | packed ring | [`Config::packed`] | [`values::Producer`], [`values::Consumer`]: one each | values of one type with nothing between them, in slices |
 //!
 //! # Verbs
 //!
@@ -172,7 +172,7 @@
 //! | [`observe`] | observers: [`Pending`](observe::Pending) messages, [`PeekEnd`](observe::PeekEnd) |
 //! | [`sealed`] | segments without a name: the [`Visit`](sealed::Visit) of a client, its [`Outcome`](sealed::Outcome), the [`Access`](sealed::Access) it has |
 //! | [`gc`] | collectors: what was [`Collected`](gc::Collected), and its [`Fate`](gc::Fate) |
-//! | [`typed`], [`packed`] | handles for values of one type |
+//! | [`values`] | handles for values of one type |
 //!
 //! Enums and structs that may grow are `#[non_exhaustive]`.
 //!
@@ -181,7 +181,7 @@
 //! `docs/design.md`, in the repository, has the map of the layers, which a test checks against
 //! the imports, the invariants, and what was tried. From a call down to the memory:
 //!
-//! 1. `producer`, `consumer`, `typed`, `packed`: the verbs.
+//! 1. `producer`, `consumer`, `values`: the verbs.
 //! 2. `endpoint`: one end of one ring in this process: it registers, tries, backs off, parks,
 //!    and checks whether the other role is still there.
 //! 3. `ring`: the algorithms. They call no operating system, allocate nothing and see no
@@ -212,6 +212,9 @@ compile_error!(
      open file description locks are Linux's"
 );
 
+#[macro_use]
+mod settings;
+
 mod attach_options;
 mod config;
 mod consumer;
@@ -226,7 +229,6 @@ mod iter;
 mod lifecycle;
 mod memory;
 pub mod observe;
-pub mod packed;
 mod producer;
 mod ring;
 pub mod sealed;
@@ -234,7 +236,7 @@ mod segment;
 mod stream;
 mod sync;
 mod sys;
-pub mod typed;
+pub mod values;
 
 pub use attach_options::AttachOptions;
 pub use config::Config;

@@ -253,8 +253,8 @@ fn a_fork_child_interrupts_nobody() {
 fn typed_and_packed_handles_are_interrupted() {
     let _watchdog = watchdog("typed_and_packed_handles_are_interrupted");
     let packed = Segment::create_sealed("interrupts", &Config::packed::<u64>().slots(2)).unwrap();
-    let mut tx = packed.packed_producer::<u64>().unwrap();
-    let mut rx = packed.packed_consumer::<u64>().unwrap();
+    let mut tx = packed.value_producer::<u64>().unwrap();
+    let mut rx = packed.value_consumer::<u64>().unwrap();
     for mode in MODES {
         tx.set_wait_mode(mode);
         rx.set_wait_mode(mode);
@@ -265,10 +265,10 @@ fn typed_and_packed_handles_are_interrupted() {
         assert_eq!(tx.send(&1), Err(SendError::Interrupted));
         while rx.try_recv().is_ok() {}
     }
-    let config = Config::mpmc().slots(2).slot_bytes(16).element::<u64>();
+    let config = Config::mpmc().slots(2).slot_bytes(16).values::<u64>();
     let typed = Segment::create_sealed("interrupts", &config).unwrap();
-    let mut tx = typed.typed_producer::<u64>().unwrap();
-    let mut rx = typed.typed_consumer::<u64>().unwrap();
+    let mut tx = typed.value_producer::<u64>().unwrap();
+    let mut rx = typed.value_consumer::<u64>().unwrap();
     rx.interrupter().interrupt();
     assert_eq!(rx.recv(), Err(RecvError::Interrupted));
     while tx.try_send(&1).is_ok() {}

@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 const UNSAFE_FILES: [&str; 23] = [
     "element.rs",
     "guards/buf_mut.rs",
-    "guards/elements.rs",
     "guards/mod.rs",
     "guards/reservation.rs",
+    "guards/space.rs",
+    "guards/values.rs",
     "memory/copy/block.rs",
     "memory/copy/elements.rs",
     "memory/copy/machine/aarch64.rs",

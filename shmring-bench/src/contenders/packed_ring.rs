@@ -1,7 +1,7 @@
 //! shmring's packed ring of fixed-size elements, which here are arrays of words.
 
 use bytemuck::Pod;
-use shmring::{Config, Element, WakeFences, packed};
+use shmring::{Config, Element, WakeFences, values};
 
 use super::rings;
 use crate::contender::{
@@ -57,13 +57,13 @@ where
     }
 
     fn open_sender(place: Place) -> Result<Self::Sender, BoxError> {
-        let mut producer = rings::attach(&place)?.packed_producer()?;
+        let mut producer = rings::attach(&place)?.value_producer()?;
         producer.set_wait_mode(rings::mode(&place.setting));
         Ok(PackedSender { producer })
     }
 
     fn open_receiver(place: Place) -> Result<Self::Receiver, BoxError> {
-        let mut consumer = rings::attach(&place)?.packed_consumer()?;
+        let mut consumer = rings::attach(&place)?.value_consumer()?;
         consumer.set_wait_mode(rings::mode(&place.setting));
         Ok(PackedReceiver { consumer })
     }
@@ -72,7 +72,7 @@ where
 /// The producer's handle.
 #[derive(Debug)]
 pub struct PackedSender<const WORDS: usize> {
-    producer: packed::Producer<[u64; WORDS]>,
+    producer: values::Producer<[u64; WORDS]>,
 }
 
 impl<const WORDS: usize> Sender for PackedSender<WORDS>
@@ -107,7 +107,7 @@ where
 /// The consumer's handle.
 #[derive(Debug)]
 pub struct PackedReceiver<const WORDS: usize> {
-    consumer: packed::Consumer<[u64; WORDS]>,
+    consumer: values::Consumer<[u64; WORDS]>,
 }
 
 impl<const WORDS: usize> Receiver for PackedReceiver<WORDS>

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use shmring::{Config, Consumer, Producer, Segment, WakeFences, packed};
+use shmring::{Config, Consumer, Producer, Segment, WakeFences, values};
 
 use super::{Operation, Repeat};
 use crate::contender::BoxError;
@@ -93,14 +93,14 @@ impl Ends for Bytes {
 }
 
 struct Words {
-    producer: packed::Producer<u64>,
-    consumer: packed::Consumer<u64>,
+    producer: values::Producer<u64>,
+    consumer: values::Consumer<u64>,
 }
 
 impl Ends for Words {
     fn make(config: &Config) -> Result<Self, BoxError> {
         let segment = segment(config)?;
-        Ok(Words { producer: segment.packed_producer()?, consumer: segment.packed_consumer()? })
+        Ok(Words { producer: segment.value_producer()?, consumer: segment.value_consumer()? })
     }
 
     #[inline(always)]

@@ -144,7 +144,7 @@ fn exist_ok() {
     }
     assert_eq!(name.drain(), b"kept\n");
     // Bytes cannot be sent there.
-    let numbers = typed(&Config::mpmc().element::<u64>());
+    let numbers = typed(&Config::mpmc().values::<u64>());
     let taken = run(&["create", &numbers.0, "--kind", "mpmc", "--exist-ok"]).expect_code(7);
     taken.expect_stderr("elements");
 }
@@ -234,7 +234,7 @@ fn rings_of_elements() {
     let refused = run(&["recv", &packed.0]).expect_code(6);
     refused.expect_stderr("kind packed").expect_stderr("record ring or a slot ring");
 
-    let slots = typed(&Config::mpmc().element::<u64>().slots(8));
+    let slots = typed(&Config::mpmc().values::<u64>().slots(8));
     run(&["send", &slots.0]).expect_code(6).expect_stderr("8 bytes");
     run(&["attach", &slots.0, "--send"]).expect_code(6);
     // Its bytes can be looked at.

@@ -2,7 +2,7 @@
 
 use std::thread::yield_now;
 
-use shmring::{Consumer, Message, RecvIntoError, RecvTimeoutError, Segment, TryRecvError, packed};
+use shmring::{Consumer, Message, RecvIntoError, RecvTimeoutError, Segment, TryRecvError, values};
 
 use super::ledger::{MAX_ENTRIES, Told, Wish};
 use super::party::{Next, Party};
@@ -193,7 +193,7 @@ fn look_ahead(party: &mut Party<'_>, rx: &mut Consumer) -> Result<Got, BoxError>
 
 /// As [`messages`], out of a packed ring.
 pub(super) fn elements(party: &mut Party<'_>, segment: &Segment) -> Result<(), BoxError> {
-    let Some(mut rx) = party.join(|| segment.packed_consumer::<Element>())? else {
+    let Some(mut rx) = party.join(|| segment.value_consumer::<Element>())? else {
         return Ok(());
     };
     rx.set_wait_mode(party.part.waits.mode());
@@ -214,7 +214,7 @@ pub(super) fn elements(party: &mut Party<'_>, segment: &Segment) -> Result<(), B
 
 fn receive_elements(
     party: &mut Party<'_>,
-    rx: &mut packed::Consumer<Element>,
+    rx: &mut values::Consumer<Element>,
     verb: usize,
 ) -> Result<Got, BoxError> {
     let (most, patience) = (1 + party.random.below(MOST), party.patience());
@@ -246,7 +246,7 @@ fn receive_elements(
 
 fn peek_elements(
     party: &mut Party<'_>,
-    rx: &mut packed::Consumer<Element>,
+    rx: &mut values::Consumer<Element>,
 ) -> Result<Got, BoxError> {
     let (most, patience) = (1 + party.random.below(MOST), party.patience());
     party.ledger.open(most, true);

@@ -2,7 +2,7 @@
 
 use std::thread::yield_now;
 
-use shmring::{Producer, Segment, SendTimeoutError, TrySendError, packed};
+use shmring::{Producer, Segment, SendTimeoutError, TrySendError, values};
 
 use super::ledger::Wish;
 use super::party::{Next, Party};
@@ -142,7 +142,7 @@ fn settle(party: &Party<'_>, done: Sent) -> Result<Next, BoxError> {
 
 /// As [`messages`], into a packed ring.
 pub(super) fn elements(party: &mut Party<'_>, segment: &Segment) -> Result<(), BoxError> {
-    let Some(mut tx) = party.join(|| segment.packed_producer::<Element>())? else {
+    let Some(mut tx) = party.join(|| segment.value_producer::<Element>())? else {
         return Ok(());
     };
     tx.set_wait_mode(party.part.waits.mode());
@@ -170,7 +170,7 @@ fn element(party: &mut Party<'_>, sequence: u64) -> Element {
 
 fn send_elements(
     party: &mut Party<'_>,
-    tx: &mut packed::Producer<Element>,
+    tx: &mut values::Producer<Element>,
     batch: &[Element],
 ) -> Sent {
     let patience = party.patience();

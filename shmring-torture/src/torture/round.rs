@@ -136,7 +136,7 @@ fn clean_up(place: &Place<'_>) -> Result<(), Trouble> {
         let received = match place.setup.kind {
             Kind::Packed => place
                 .segment
-                .packed_consumer::<Element>()
+                .value_consumer::<Element>()
                 .map(|mut rx| rx.recv_timeout(WAIT).map(drop)),
             _ => place.segment.consumer().map(|mut rx| rx.recv_timeout(WAIT).map(drop)),
         };

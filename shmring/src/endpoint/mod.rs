@@ -2,10 +2,10 @@
 //! the role, and how a verb waits. The public handles and their guards share it.
 
 pub(crate) mod backoff;
+mod elements;
 mod flavor;
 pub(crate) mod interrupt;
 pub(crate) mod liveness;
-mod packed;
 pub(crate) mod park;
 mod recv;
 pub(crate) mod registration;
@@ -13,6 +13,6 @@ mod send;
 #[cfg(test)]
 mod waiting_tests;
 
-pub(crate) use packed::{PackedRecvEndpoint, PackedSendEndpoint};
+pub(crate) use flavor::{Run, check_len};
 pub(crate) use recv::{RecvEndpoint, Releaser};
 pub(crate) use send::SendEndpoint;

@@ -20,30 +20,12 @@ use crate::memory::payload::Payload;
 use crate::ring::{Place, Refused};
 use crate::sync::Deadline;
 
-/// The producer's endpoint of a ring of messages.
+/// The producer's endpoint of a ring.
 #[derive(Debug)]
 pub(crate) struct SendEndpoint {
-    flavor: SendFlavor,
+    pub(super) flavor: SendFlavor,
     pub(crate) registration: Registration,
     pub(crate) consumers: Consumers,
-}
-
-/// # Errors
-/// What keeps a producer from sending, whether there is room or not.
-#[inline]
-pub(crate) fn check(
-    registration: &Registration,
-    consumers: &Consumers,
-) -> Result<(), TrySendError> {
-    registration.check()?;
-    match consumers.refusal(&registration.mapped.control().roles) {
-        None => Ok(()),
-        Some(refusal) => {
-            // Consumers that are gone with the memory they were entered in are not gone.
-            registration.check()?;
-            Err(refusal)
-        }
-    }
 }
 
 /// Why no space was reserved, for verbs that wait and verbs that do not.
@@ -122,7 +104,7 @@ impl SendEndpoint {
 
     /// Returns `true` if only a full ring can keep this producer from sending.
     #[inline(always)]
-    fn is_plain(&self) -> bool {
+    pub(super) fn is_plain(&self) -> bool {
         self.registration.is_clear() && self.registration.mapped.control().roles.takes_messages()
     }
 
@@ -143,7 +125,7 @@ impl SendEndpoint {
     }
 
     #[cold]
-    fn refuse(&mut self, refused: Refused, len: usize) -> Stop {
+    pub(super) fn refuse(&mut self, refused: Refused, len: usize) -> Stop {
         match refused {
             Refused::Full { need } => Stop::Full { need },
             Refused::Outrun => Stop::Outrun,
@@ -160,7 +142,15 @@ impl SendEndpoint {
     /// What keeps this producer from sending, whether there is room or not.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), TrySendError> {
-        check(&self.registration, &self.consumers)
+        self.registration.check()?;
+        match self.consumers.refusal(&self.registration.mapped.control().roles) {
+            None => Ok(()),
+            Some(refusal) => {
+                // Consumers that are gone with the memory they were entered in are not gone.
+                self.registration.check()?;
+                Err(refusal)
+            }
+        }
     }
 
     /// As [`reserve_place`](Self::reserve_place), but waits for room. Makes at most one attempt
@@ -247,7 +237,7 @@ impl SendEndpoint {
 
     /// After a wait beside other producers: wakes one more if there is still room.
     #[inline]
-    fn hand_off(&mut self) {
+    pub(super) fn hand_off(&mut self) {
         self.flavor.hand_off(&self.registration);
     }
 

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::send::Stop;
-use super::{PackedRecvEndpoint, PackedSendEndpoint, RecvEndpoint, SendEndpoint};
+use super::{RecvEndpoint, SendEndpoint};
 use crate::endpoint::backoff::Backoff;
 use crate::endpoint::park::{Patience, WaitError, WaitMode};
 use crate::error::{
@@ -107,15 +107,15 @@ fn room_wakes_a_sender() {
 #[test]
 fn packed_rings_wake_the_other_side() {
     let segment = segment(&Config::packed::<u64>().slots(4));
-    let mut tx = PackedSendEndpoint::join(segment.view().unwrap()).unwrap();
-    let mut rx = PackedRecvEndpoint::join(segment.view().unwrap()).unwrap();
+    let mut tx = SendEndpoint::join(segment.view().unwrap()).unwrap();
+    let mut rx = RecvEndpoint::join_any(segment.view().unwrap()).unwrap();
     rx.registration.arm(1);
-    assert!(tx.reserve_place(1, 1).is_ok());
-    tx.publish(1);
+    let run = tx.reserve_elements(1, 1, 8).ok().unwrap();
+    tx.commit_elements(run, 1);
     assert!(!rx.registration.is_armed());
     tx.registration.arm(1);
-    rx.next(1).unwrap();
-    rx.take(1);
+    let run = rx.next_elements(1, 8).unwrap();
+    rx.take_elements(run, 1);
     assert!(!tx.registration.is_armed());
 }
 
@@ -313,13 +313,13 @@ fn what_has_ended_is_not_waited_for() {
         assert!(!tx.registration.patience().has_looked(), "slept beside the broken pipe");
     }
     let segment = segment(&Config::packed::<u64>().slots(4));
-    let tx = PackedSendEndpoint::join(segment.view().unwrap()).unwrap();
-    let mut rx = PackedRecvEndpoint::join(segment.view().unwrap()).unwrap();
+    let tx = SendEndpoint::join(segment.view().unwrap()).unwrap();
+    let mut rx = RecvEndpoint::join_any(segment.view().unwrap()).unwrap();
     rx.registration.mode = WaitMode::Block;
     drop(tx);
-    assert_eq!(rx.await_element(Deadline::after(HANG)), Ok(()));
+    assert_eq!(rx.await_message(Deadline::after(HANG)), Ok(()));
     assert!(!rx.registration.patience().has_looked(), "slept beside the end");
-    let mut tx = PackedSendEndpoint::join(segment.view().unwrap()).unwrap();
+    let mut tx = SendEndpoint::join(segment.view().unwrap()).unwrap();
     tx.registration.mode = WaitMode::Block;
     drop(rx);
     assert_eq!(tx.await_room(1, Deadline::after(HANG)), Ok(()));

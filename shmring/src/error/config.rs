@@ -154,8 +154,8 @@ impl fmt::Display for ConfigError {
             ),
             Self::ElementAlign { align_bytes, max_bytes } => write!(
                 f,
-                "elements of a packed ring cannot be aligned to {align_bytes} bytes; choose a type \
-                 aligned to {max_bytes} at most"
+                "elements aligned to {align_bytes} bytes have no place in a ring whose payloads are \
+                 aligned to {max_bytes}; choose another type"
             ),
             Self::PayloadAlign { align_bytes, max_bytes } => write!(
                 f,

@@ -151,11 +151,12 @@ impl Shape {
                 check_align(align_bytes, capacity_bytes / MIN_CAPACITY_ALIGNS)
             }
             Self::Slots { slots, slot_bytes, align_bytes, element, .. } => {
-                check_align(align_bytes, PAGE_BYTES)?;
                 if let Some(element) = element {
                     let room = slot_bytes.min(MAX_SLOT_BYTES).saturating_sub(slot::STAMP_BYTES);
                     check_element(element, room)?;
+                    check_element_align(element, align_bytes.min(PAGE_BYTES))?;
                 }
+                check_align(align_bytes, PAGE_BYTES)?;
                 if !(MIN_SLOT_BYTES..=MAX_SLOT_BYTES).contains(&slot_bytes)
                     || !slot_bytes.is_multiple_of(align_bytes)
                 {
@@ -166,12 +167,7 @@ impl Shape {
             }
             Self::Elements { slots, element } => {
                 check_element(element, MAX_SLOT_BYTES)?;
-                // Elements are used in place, and the mapping starts at any page.
-                let ElementType { align_bytes, .. } = element;
-                if align_bytes > PAGE_BYTES {
-                    let max_bytes = PAGE_BYTES;
-                    return Err(ConfigError::ElementAlign { align_bytes, max_bytes });
-                }
+                check_element_align(element, PAGE_BYTES)?;
                 check_slots(slots, element.size_bytes)
             }
         }
@@ -204,6 +200,16 @@ fn check_element(element: ElementType, max_bytes: u64) -> Result<(), ConfigError
         && align_bytes.is_power_of_two()
         && size_bytes.is_multiple_of(align_bytes);
     fits.then_some(()).ok_or(ConfigError::Element { size_bytes, max_bytes })
+}
+
+/// Elements are used in place, and the mapping starts at any page.
+///
+/// # Errors
+/// If what is aligned to `max_bytes` need not be aligned as the type is.
+fn check_element_align(element: ElementType, max_bytes: u64) -> Result<(), ConfigError> {
+    let ElementType { align_bytes, .. } = element;
+    let fits = align_bytes <= max_bytes;
+    fits.then_some(()).ok_or(ConfigError::ElementAlign { align_bytes, max_bytes })
 }
 
 impl Geometry {

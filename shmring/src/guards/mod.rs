@@ -16,20 +16,19 @@
 
 #[cfg(feature = "bytes")]
 mod buf_mut;
-mod elements;
 mod reservation;
 mod scratch;
+mod space;
+mod values;
 
 use std::fmt;
 use std::ops::Deref;
 
-pub use elements::{Elements, Space};
-pub(crate) use elements::{
-    load as load_elements, load_one as load_element, store as store_elements,
-    store_one as store_element, touch as touch_element,
-};
 pub use reservation::Reservation;
 pub(crate) use scratch::Scratch;
+pub use space::Space;
+pub use values::Values;
+pub(crate) use values::load as load_values;
 
 use crate::endpoint::registration::Registration;
 use crate::endpoint::{RecvEndpoint, Releaser};

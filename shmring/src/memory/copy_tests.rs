@@ -3,8 +3,8 @@
 use bytemuck::Pod;
 use proptest::prelude::*;
 
-use super::{extract, load, load_elements, patch, store, store_elements};
-use crate::element::{Element, Unchecked};
+use super::{ElementPlace, extract, load, patch, store};
+use crate::element::{self, Element, Unchecked};
 use crate::guards::Scratch;
 use crate::memory::payload::Payload;
 use crate::sync::{AtomicU64, Ordering};
@@ -125,6 +125,18 @@ fn private_bytes_may_lie_at_any_address() {
             assert!(buffer[..shift].iter().chain(&buffer[shift + len..]).all(|&byte| byte == 0));
         }
     }
+}
+
+fn place_of<T>(data: Payload<'_>, first: usize) -> ElementPlace<'_> {
+    ElementPlace::Packed { data, offset: first.wrapping_mul(size_of::<T>()) }
+}
+
+fn store_elements<T: Element>(data: Payload<'_>, first: usize, elements: &[T]) {
+    place_of::<T>(data, first).store(size_of::<T>(), element::bytes_of(elements));
+}
+
+fn load_elements<T: Element>(data: Payload<'_>, first: usize, elements: &mut [Unchecked<T>]) {
+    place_of::<T>(data, first).load(size_of::<T>(), Unchecked::bytes_mut(elements));
 }
 
 /// Elements at an offset among others of their type, stored and loaded.

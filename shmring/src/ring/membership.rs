@@ -319,7 +319,7 @@ fn handles_of_attachment(
     })
 }
 
-/// Releases what a dead attachmentment holds that others may wait for. Several processes may do so
+/// Releases what a dead attachment holds that others may wait for. Several processes may do so
 /// at once, as long as none of them frees the handles: until then the handles and their bits
 /// belong to the dead one. `controls` finds the control block of a ring.
 pub(crate) fn reap_attachment<'a>(
@@ -335,7 +335,7 @@ pub(crate) fn reap_attachment<'a>(
     }
 }
 
-/// Frees the handles of a dead attachmentment, after [`reap_attachment`]. No other process reaps it
+/// Frees the handles of a dead attachment, after [`reap_attachment`]. No other process reaps it
 /// now, and the caller frees the attachment afterwards. `first` is the segment's first ring,
 /// which counts the repairs of all.
 pub(crate) fn free_handles(first: &Control, handles: &[Handle], attach: usize) {

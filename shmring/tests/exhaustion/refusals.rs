@@ -81,8 +81,8 @@ pub(crate) fn no_sleep(args: &[String]) {
     let segment = Segment::attach(&args[0]).unwrap();
     let refused = Fault::SleepRefused { call, errno: libc::EPERM };
     if segment.info().ring().kind == Kind::Packed {
-        let mut tx = segment.packed_producer::<u64>().unwrap();
-        let mut rx = segment.packed_consumer::<u64>().unwrap();
+        let mut tx = segment.value_producer::<u64>().unwrap();
+        let mut rx = segment.value_consumer::<u64>().unwrap();
         refuse(if call == "futex" { libc::SYS_futex } else { libc::SYS_membarrier }, libc::EPERM);
         assert_eq!(rx.recv(), Err(RecvError::Failed(refused)));
         while tx.try_send(&1).is_ok() {}
@@ -239,8 +239,8 @@ pub(crate) fn no_calls(args: &[String]) {
     let segment = Segment::attach(&args[0]).unwrap();
     let mut moved = true;
     if segment.info().ring().kind == Kind::Packed {
-        let mut tx = segment.packed_producer::<u64>().unwrap();
-        let mut rx = segment.packed_consumer::<u64>().unwrap();
+        let mut tx = segment.value_producer::<u64>().unwrap();
+        let mut rx = segment.value_consumer::<u64>().unwrap();
         kill_for_calls();
         for number in 0..1000 {
             moved &= tx.send(&number).is_ok() && rx.recv() == Ok(number);

@@ -94,7 +94,7 @@ fn living_segments_are_read_by_the_document_alone() {
     }
     let name = Name::new();
     let segment = name.create(&Config::packed::<[u32; 3]>().slots(64));
-    let mut tx = segment.packed_producer::<[u32; 3]>().unwrap();
+    let mut tx = segment.value_producer::<[u32; 3]>().unwrap();
     (0..40).for_each(|number| tx.send(&point(number).0).unwrap());
     expect_same(&name);
 }

@@ -86,8 +86,8 @@ fn slots_are_received_past_the_tickets_of_the_dead() {
 #[test]
 fn elements_in_slots_are_received_from_a_closed_ring() {
     let (_name, segment) = placed("mpsc");
-    assert!(segment.typed_producer::<Point>().is_err() && segment.consumer().is_ok());
-    let mut rx = segment.typed_consumer::<Point>().unwrap();
+    assert!(segment.value_producer::<Point>().is_err() && segment.consumer().is_ok());
+    let mut rx = segment.value_consumer::<Point>().unwrap();
     assert_eq!(rx.iter().collect::<Result<Vec<_>, _>>().unwrap(), [point(6), point(7)]);
 }
 
@@ -110,14 +110,14 @@ fn a_sole_producer_follows_another_among_slots() {
 #[test]
 fn elements_are_received_around_the_end() {
     let (_name, segment) = placed("packed");
-    let mut rx = segment.packed_consumer::<Point>().unwrap();
+    let mut rx = segment.value_consumer::<Point>().unwrap();
     let elements = rx.peek(10).unwrap();
     assert_eq!(
         (elements.redelivered(), elements.to_vec().unwrap()),
         (2, [6, 7, 8, 9, 10].map(point).into())
     );
     elements.release();
-    let mut tx = segment.packed_producer::<Point>().unwrap();
+    let mut tx = segment.value_producer::<Point>().unwrap();
     tx.send(&point(11)).unwrap();
     assert_eq!(rx.recv().unwrap(), point(11));
 }

@@ -144,11 +144,11 @@ pub(crate) fn point(number: u32) -> Point {
 
 /// Elements in slots, two producers, and everyone has left.
 fn mpsc(name: &Name) -> Vec<u8> {
-    let config = config(Kind::Mpsc).slots(4).element::<Point>();
+    let config = config(Kind::Mpsc).slots(4).values::<Point>();
     let here = Segment::create(name, &config).unwrap();
-    let mut tx = here.typed_producer::<Point>().unwrap();
+    let mut tx = here.value_producer::<Point>().unwrap();
     let mut other = tx.try_clone().unwrap();
-    let mut rx = here.typed_consumer::<Point>().unwrap();
+    let mut rx = here.value_consumer::<Point>().unwrap();
     for number in 0..2 {
         tx.send(&point(number)).unwrap();
         other.send(&point(number)).unwrap();
@@ -186,8 +186,8 @@ fn spmc(name: &Name) -> Vec<u8> {
 fn packed(name: &Name) -> Vec<u8> {
     let config = small(Config::packed::<Point>()).slots(8);
     let here = Segment::create(name, &config).unwrap();
-    let mut tx = here.packed_producer::<Point>().unwrap();
-    let mut rx = here.packed_consumer::<Point>().unwrap();
+    let mut tx = here.value_producer::<Point>().unwrap();
+    let mut rx = here.value_consumer::<Point>().unwrap();
     tx.send_slice(&[0, 1, 2, 3, 4, 5].map(point)).unwrap();
     assert_eq!(rx.recv_slice(&mut [point(0); 6]).unwrap(), 6);
     tx.send_slice(&[6, 7, 8, 9, 10].map(point)).unwrap();

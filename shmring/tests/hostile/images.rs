@@ -13,7 +13,8 @@ pub(crate) fn configs() -> Vec<Config> {
         Config::packed::<u64>().slots(64),
         Config::packed::<[u8; 3]>().slots(64),
         Config::packed::<[bool; 3]>().slots(64),
-        slots(Kind::Mpmc, 16, 64).element::<u64>(),
+        slots(Kind::Mpmc, 16, 64).values::<u64>(),
+        slots(Kind::Mpsc, 16, 64).values::<[bool; 3]>(),
         slots(Kind::Mpmc, 1, 16),
     ];
     for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {
@@ -43,12 +44,14 @@ pub(crate) fn fill(segment: &Segment) {
         }
     }
     if let (Ok(mut tx), Ok(mut rx)) =
-        (segment.packed_producer::<u64>(), segment.packed_consumer::<u64>())
+        (segment.value_producer::<u64>(), segment.value_consumer::<u64>())
     {
+        let values = vec![7; (tx.capacity() / 2).min(30)];
         for _ in 0..3 {
-            tx.try_send_slice(&[7; 30]).unwrap();
+            tx.try_send_slice(&values).unwrap();
             rx.try_recv_slice(&mut [0; 20]).unwrap();
         }
+        tx.try_send_slice(&values[..4]).unwrap();
     }
 }
 

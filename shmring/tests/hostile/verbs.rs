@@ -43,10 +43,9 @@ pub(crate) fn all(name: &str, random: &mut Random, verbs: usize) {
         producer.close();
     }
     drop(consumer);
-    typed(&segment, random, verbs);
-    packed::<u64>(&segment, random, verbs);
-    packed::<[u8; 3]>(&segment, random, verbs);
-    packed::<[bool; 3]>(&segment, random, verbs);
+    values::<u64>(&segment, random, verbs);
+    values::<[u8; 3]>(&segment, random, verbs);
+    values::<[bool; 3]>(&segment, random, verbs);
     let _ = segment.status();
     if random.below(4) == 0 {
         segment.close();
@@ -110,32 +109,18 @@ fn receive(consumer: &mut shmring::Consumer, random: &mut Random) {
     }
 }
 
-fn typed(segment: &Segment, random: &mut Random, verbs: usize) {
-    let mut producer = segment.typed_producer::<u64>();
-    let mut consumer = segment.typed_consumer::<u64>();
-    for _ in 0..verbs {
-        if let Ok(producer) = &mut producer {
-            let _ = producer.try_send(&7);
-            let _ = producer.try_send_slice(&vec![7; random.below(20)]);
-        }
-        if let Ok(consumer) = &mut consumer {
-            let _ = consumer.try_recv();
-            let _ = consumer.recv_slice_timeout(&mut vec![0; random.below(20)], WAIT);
-        }
-    }
-}
-
-fn packed<T: Element + Default>(segment: &Segment, random: &mut Random, verbs: usize) {
-    let mut producer = segment.packed_producer::<T>();
-    let mut consumer = segment.packed_consumer::<T>();
+fn values<T: Element + Default>(segment: &Segment, random: &mut Random, verbs: usize) {
+    let mut producer = segment.value_producer::<T>();
+    let mut consumer = segment.value_consumer::<T>();
     let some = vec![T::default(); 100];
     for _ in 0..verbs {
         if let Ok(producer) = &mut producer {
             let count = random.below(some.len());
-            match random.below(4) {
+            match random.below(5) {
                 0 => drop(producer.try_send(&some[0])),
-                1 => drop(producer.send_slice_timeout(&some[..count], WAIT)),
-                2 => drop(producer.try_send_some(&some[..count])),
+                1 => drop((producer.wait_writable(WAIT), producer.len())),
+                2 => drop(producer.send_slice_timeout(&some[..count], WAIT)),
+                3 => drop(producer.try_send_some(&some[..count])),
                 _ => {
                     if let Ok(mut space) = producer.try_reserve(count) {
                         let len = space.capacity();
@@ -147,12 +132,14 @@ fn packed<T: Element + Default>(segment: &Segment, random: &mut Random, verbs: u
         }
         if let Ok(consumer) = &mut consumer {
             let count = random.below(some.len());
-            match random.below(3) {
+            match random.below(4) {
                 0 => drop(consumer.try_recv()),
+                3 => drop((consumer.wait_readable(WAIT), consumer.len())),
                 1 => drop(consumer.recv_slice_timeout(&mut some.clone()[..count], WAIT)),
                 _ => {
                     if let Ok(elements) = consumer.try_peek(count) {
                         drop(elements.to_vec());
+                        drop(elements.get(random.below(count + 1)));
                         let len = elements.len();
                         elements.release_first(len / 2);
                     }

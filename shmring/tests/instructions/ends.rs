@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use shmring::{
     Consumer, JoinError, Kind, Producer, RecvError, RecvIntoError, RecvTimeoutError, Segment,
-    SendError, TryRecvError, TrySendError, WaitMode, packed,
+    SendError, TryRecvError, TrySendError, WaitMode, values,
 };
 
 use crate::common::payload;
@@ -49,13 +49,13 @@ fn number_of(bytes: &[u8]) -> u64 {
 #[derive(Debug)]
 pub(crate) enum Tx {
     Messages(Producer),
-    Numbers(packed::Producer<u64>),
+    Numbers(values::Producer<u64>),
 }
 
 impl Tx {
     pub(crate) fn join(segment: &Segment) -> Result<Self, JoinError> {
         if segment.info().ring().kind == Kind::Packed {
-            segment.packed_producer().map(Self::Numbers)
+            segment.value_producer().map(Self::Numbers)
         } else {
             segment.producer().map(Self::Messages)
         }
@@ -133,13 +133,13 @@ impl Tx {
 #[derive(Debug)]
 pub(crate) enum Rx {
     Messages(Consumer),
-    Numbers(packed::Consumer<u64>),
+    Numbers(values::Consumer<u64>),
 }
 
 impl Rx {
     pub(crate) fn join(segment: &Segment) -> Result<Self, JoinError> {
         if segment.info().ring().kind == Kind::Packed {
-            segment.packed_consumer().map(Self::Numbers)
+            segment.value_consumer().map(Self::Numbers)
         } else {
             segment.consumer().map(Self::Messages)
         }

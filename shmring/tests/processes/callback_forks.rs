@@ -234,10 +234,10 @@ pub(crate) fn others(args: &[String]) {
     );
     assert!(written && read);
 
-    let config = Config::new(Kind::Mpsc).slots(8).element::<u64>();
+    let config = Config::new(Kind::Mpsc).slots(8).values::<u64>();
     let segment = Name::of(args[1].clone()).create(&config);
-    let mut tx = segment.typed_producer::<u64>().unwrap();
-    let mut rx = segment.typed_consumer::<u64>().unwrap();
+    let mut tx = segment.value_producer::<u64>().unwrap();
+    let mut rx = segment.value_consumer::<u64>().unwrap();
     tx.send_slice(&[1, 2, 3]).unwrap();
     let all = fork_within(
         |fork| {
@@ -254,8 +254,8 @@ pub(crate) fn others(args: &[String]) {
     assert_eq!(all, (Some(Ok(1)), Some(Ok(2)), Ok(1), Ok(())));
 
     let segment = Name::of(args[2].clone()).create(&Config::packed::<u64>().slots(8));
-    let mut tx = segment.packed_producer::<u64>().unwrap();
-    let mut rx = segment.packed_consumer::<u64>().unwrap();
+    let mut tx = segment.value_producer::<u64>().unwrap();
+    let mut rx = segment.value_consumer::<u64>().unwrap();
     tx.send_slice(&[1, 2, 3]).unwrap();
     let all = fork_within(
         |fork| {

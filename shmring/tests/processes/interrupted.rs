@@ -29,8 +29,8 @@ fn config(ring: &str) -> Config {
 pub(crate) fn hold(args: &[String]) {
     let segment = Segment::attach(&args[0]).unwrap();
     match (&*args[1], &*args[2]) {
-        ("packed", "producer") => std::mem::forget(segment.packed_producer::<u64>().unwrap()),
-        ("packed", _) => std::mem::forget(segment.packed_consumer::<u64>().unwrap()),
+        ("packed", "producer") => std::mem::forget(segment.value_producer::<u64>().unwrap()),
+        ("packed", _) => std::mem::forget(segment.value_consumer::<u64>().unwrap()),
         (_, "producer") => std::mem::forget(segment.producer().unwrap()),
         _ => std::mem::forget(segment.consumer().unwrap()),
     }
@@ -48,12 +48,12 @@ fn holder(name: &Name, ring: &str, role: &str) -> Part {
 fn wait_for_end(segment: &Segment, ring: &str, dead: &str, mode: WaitMode) -> bool {
     match (ring, dead) {
         ("packed", "producer") => {
-            let mut rx = segment.packed_consumer::<u64>().unwrap();
+            let mut rx = segment.value_consumer::<u64>().unwrap();
             rx.set_wait_mode(mode);
             rx.recv_timeout(GIVE_UP) == Err(RecvTimeoutError::Eof)
         }
         ("packed", _) => {
-            let mut tx = segment.packed_producer::<u64>().unwrap();
+            let mut tx = segment.value_producer::<u64>().unwrap();
             tx.set_wait_mode(mode);
             while tx.try_send(&1).is_ok() {}
             tx.send_timeout(&1, GIVE_UP) == Err(SendTimeoutError::BrokenPipe)

@@ -32,7 +32,7 @@ pub(crate) fn send(args: &[String]) {
     let number = |index: usize| args[index].parse::<u64>().unwrap();
     let (mode, count) = (number(1), number(2));
     let segment = Segment::attach(&args[0]).unwrap();
-    let mut tx = segment.packed_producer::<Element>().unwrap();
+    let mut tx = segment.value_producer::<Element>().unwrap();
     tx.set_wait_mode(MODES[mode as usize]);
     let slots = segment.info().ring().slots.unwrap();
     let mut next = 0;
@@ -69,7 +69,7 @@ fn a_million_elements_arrive() {
                 let count: u64 = if slots == 1 { 2000 } else { 70_000 };
                 let name = Name::new();
                 let segment = name.create(&ring(slots));
-                let mut rx = segment.packed_consumer::<Element>().unwrap();
+                let mut rx = segment.value_consumer::<Element>().unwrap();
                 rx.set_wait_mode(receiving);
                 let args = [&*name, &sending.to_string(), &count.to_string()];
                 let sender = child::start("packed-send", &args);
@@ -108,7 +108,7 @@ fn a_million_elements_arrive() {
 pub(crate) fn send_on(args: &[String]) {
     let file = OpenOptions::new().write(true).open(&args[1]).unwrap();
     let mut next: u64 = args[2].parse().unwrap();
-    let mut tx = Segment::attach(&args[0]).unwrap().packed_producer::<Element>().unwrap();
+    let mut tx = Segment::attach(&args[0]).unwrap().value_producer::<Element>().unwrap();
     say("sends");
     loop {
         // The length of a slice follows from where it starts.
@@ -126,7 +126,7 @@ fn producers_killed_at_any_moment_leave_whole_slices() {
     let _watchdog = watchdog("producers_killed_at_any_moment_leave_whole_slices");
     let (name, told) = (Name::new(), Name::new());
     let segment = name.create(&ring(64));
-    let mut rx = segment.packed_consumer::<Element>().unwrap();
+    let mut rx = segment.value_consumer::<Element>().unwrap();
     fs::write(told.path(), 0_u64.to_ne_bytes()).unwrap();
     let (mut next, mut some) = (0_u64, [[0; 3]; 40]);
     for round in 0..50_u64 {
@@ -162,7 +162,7 @@ fn producers_killed_at_any_moment_leave_whole_slices() {
 /// In the child: receives what is there, looks at more, and waits to be killed.
 pub(crate) fn hold(args: &[String]) {
     let segment = Segment::attach(&args[0]).unwrap();
-    let mut rx = segment.packed_consumer::<Element>().unwrap();
+    let mut rx = segment.value_consumer::<Element>().unwrap();
     let mut some = [[0; 3]; 3];
     assert_eq!(rx.recv_slice(&mut some), Ok(3));
     let ahead = rx.peek(4).unwrap();
@@ -180,14 +180,14 @@ fn a_killed_consumer_leaves_the_elements_that_it_did_not_release() {
     for mode in MODES {
         let name = Name::new();
         let segment = name.create(&ring(8));
-        let mut tx = segment.packed_producer::<Element>().unwrap();
+        let mut tx = segment.value_producer::<Element>().unwrap();
         tx.set_wait_mode(mode);
         tx.send_slice(&elements(0..8)).unwrap();
         let mut child = child::start("packed-hold", &[&name]);
         assert_eq!(child.hear(), "holds");
         tx.try_send_slice(&elements(8..11)).unwrap();
         assert_eq!(tx.try_send(&element(11)), Err(TrySendError::Full));
-        let taken = segment.packed_consumer::<Element>().unwrap_err();
+        let taken = segment.value_consumer::<Element>().unwrap_err();
         assert!(
             matches!(&taken, JoinError::RoleTaken { role: Role::Consumer, holder: Some(holder) }
                 if holder.pid as i32 == child.pid() && holder.alive),
@@ -198,7 +198,7 @@ fn a_killed_consumer_leaves_the_elements_that_it_did_not_release() {
             child.kill();
             assert_eq!(waiting.join().unwrap(), Err(SendTimeoutError::BrokenPipe), "{mode:?}");
         });
-        let mut rx = eventually("the role is free", || segment.packed_consumer::<Element>().ok());
+        let mut rx = eventually("the role is free", || segment.value_consumer::<Element>().ok());
         let again = rx.peek(9).unwrap();
         assert_eq!((again.len(), again.redelivered()), (8, 4));
         assert_eq!(again.to_vec().unwrap(), elements(3..11));

@@ -98,8 +98,8 @@ fn a_forked_child_leaves_slot_rings_alone() {
 pub(crate) fn fork_packed(args: &[String]) {
     let name = Name::of(args[0].clone());
     let segment = name.create(&Config::packed::<u64>().slots(8));
-    let mut tx = segment.packed_producer::<u64>().unwrap();
-    let mut rx = segment.packed_consumer::<u64>().unwrap();
+    let mut tx = segment.value_producer::<u64>().unwrap();
+    let mut rx = segment.value_consumer::<u64>().unwrap();
     tx.send_slice(&[1, 2, 3]).unwrap();
     let status = in_fork(|| {
         let fault = Fault::Forked;
@@ -115,7 +115,7 @@ pub(crate) fn fork_packed(args: &[String]) {
         assert_eq!(rx.recv_slice(&mut [0; 9]), Err(RecvError::Failed(fault)));
         assert_eq!(rx.peek(1).map(|_| ()), Err(RecvError::Failed(fault)));
         assert_eq!(rx.try_peek(1).map(|_| ()), Err(TryRecvError::Failed(fault)));
-        let joined = segment.packed_producer::<u64>();
+        let joined = segment.value_producer::<u64>();
         assert!(matches!(joined, Err(JoinError::Failed(Fault::Forked))));
         assert!(!format!("{tx:?}{rx:?}").is_empty());
     });
@@ -154,7 +154,7 @@ pub(crate) fn fork_packed(args: &[String]) {
     assert_eq!(all[..5], [1, 2, 3, 4, 5]);
     let status = in_fork(|| {
         let own = Segment::attach(&name).unwrap();
-        assert!(matches!(own.packed_producer::<u64>(), Err(JoinError::RoleTaken { .. })));
+        assert!(matches!(own.value_producer::<u64>(), Err(JoinError::RoleTaken { .. })));
     });
     say(format!("attach {status}"));
     tx.send(&6).unwrap();

@@ -99,18 +99,18 @@ fn slot_sizes_are_rounded_up_or_refused() {
 fn elements_fit_into_their_slots_or_are_refused() {
     let name = Name::new();
     for kind in SLOT_KINDS {
-        let config = Config::new(kind).slots(4).element::<Odd>();
+        let config = Config::new(kind).slots(4).values::<Odd>();
         assert_eq!(config.rounded_slots(), Ok(Some((4, 24))));
         assert_eq!(config.clone().slot_bytes(128).rounded_slots(), Ok(Some((4, 128))));
         let refused = refusal(&name, &config.slot_bytes(16));
         assert_eq!(refused, ConfigError::Element { size_bytes: 12, max_bytes: 8 });
-        let largest = Config::new(kind).slots(1).element::<[u64; 131_071]>();
+        let largest = Config::new(kind).slots(1).values::<[u64; 131_071]>();
         assert_eq!(largest.rounded_slots(), Ok(Some((1, 1 << 20))));
-        let larger = Config::new(kind).slots(1).element::<[u64; 131_072]>();
+        let larger = Config::new(kind).slots(1).values::<[u64; 131_072]>();
         let refused = refusal(&name, &larger);
         let (size_bytes, max_bytes) = (1_048_576, 1_048_568);
         assert_eq!(refused, ConfigError::Element { size_bytes, max_bytes });
-        let refused = refusal(&name, &Config::new(kind).element::<Nothing>().slot_bytes(16));
+        let refused = refusal(&name, &Config::new(kind).values::<Nothing>().slot_bytes(16));
         assert_eq!(refused, ConfigError::Element { size_bytes: 0, max_bytes: 8 });
     }
     let refused = refusal(&name, &Config::packed::<Nothing>());
@@ -136,7 +136,7 @@ fn sizes_of_other_kinds_are_refused() {
     };
     refused(Config::spsc().slots(8), Kind::Spsc, "slots");
     refused(Config::spsc().slot_bytes(64), Kind::Spsc, "size of slots");
-    refused(Config::spsc().element::<u64>(), Kind::Spsc, "element type");
+    refused(Config::spsc().values::<u64>(), Kind::Spsc, "element type");
     refused(Config::packed::<u64>().slot_bytes(64), Kind::Packed, "size of slots");
     refused(Config::packed::<u64>().capacity_bytes(4096), Kind::Packed, "capacity in bytes");
     for kind in SLOT_KINDS {
@@ -192,8 +192,8 @@ fn another_process_sees_what_was_made() {
     let mut configs: Vec<Config> = Vec::new();
     for kind in SLOT_KINDS {
         configs.push(slots(kind, 100, 100));
-        configs.push(Config::new(kind).slots(8).element::<Odd>());
-        configs.push(Config::new(kind).slots(8).slot_bytes(128).element::<[f64; 2]>());
+        configs.push(Config::new(kind).slots(8).values::<Odd>());
+        configs.push(Config::new(kind).slots(8).slot_bytes(128).values::<[f64; 2]>());
     }
     configs.push(Config::packed::<Odd>().slots(1000));
     configs.push(Config::spsc().capacity_bytes(8192));
@@ -222,7 +222,7 @@ fn a_segment_is_replaced_by_one_of_another_kind() {
         Config::packed::<u64>().slots(64),
         slots(Kind::Spmc, 4, 4096),
         Config::spsc().capacity_bytes(4096),
-        Config::mpsc().slots(2).element::<Odd>(),
+        Config::mpsc().slots(2).values::<Odd>(),
         slots(Kind::Mpsc, 1024, 16),
     ];
     for _ in 0..2 {
@@ -250,15 +250,15 @@ fn a_segment_is_replaced_by_one_of_another_kind() {
 fn fill(segment: &Segment) {
     match (segment.info().ring().kind, segment.info().ring().element) {
         (Kind::Packed, _) => {
-            let mut rx = segment.packed_consumer::<u64>().unwrap();
+            let mut rx = segment.value_consumer::<u64>().unwrap();
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
-            let mut tx = segment.packed_producer::<u64>().unwrap();
+            let mut tx = segment.value_producer::<u64>().unwrap();
             while tx.try_send(&u64::MAX).is_ok() {}
         }
         (_, Some(_)) => {
-            let mut rx = segment.typed_consumer::<Odd>().unwrap();
+            let mut rx = segment.value_consumer::<Odd>().unwrap();
             assert!(matches!(rx.try_recv(), Err(TryRecvError::Empty)));
-            let mut tx = segment.typed_producer::<Odd>().unwrap();
+            let mut tx = segment.value_producer::<Odd>().unwrap();
             while tx.try_send(&Odd([u32::MAX; 3])).is_ok() {}
         }
         _ => {
@@ -275,7 +275,7 @@ fn fill(segment: &Segment) {
 #[test]
 fn fields_of_slots_and_elements_are_checked() {
     let name = Name::new();
-    name.create(&Config::mpmc().slots(8).element::<Odd>());
+    name.create(&Config::mpmc().slots(8).values::<Odd>());
     let sound = std::fs::read(name.path()).unwrap();
     let word = |index: usize| u64::from_ne_bytes(sound[8 * index..][..8].try_into().unwrap());
     let file = OpenOptions::new().write(true).open(name.path()).unwrap();
@@ -303,5 +303,5 @@ fn fields_of_slots_and_elements_are_checked() {
             file.write_all_at(&sound[..crate::common::PROLOGUE_BYTES], 0).unwrap();
         }
     }
-    Segment::attach(&name).unwrap().typed_producer::<Odd>().unwrap();
+    Segment::attach(&name).unwrap().value_producer::<Odd>().unwrap();
 }

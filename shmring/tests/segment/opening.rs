@@ -83,7 +83,7 @@ fn what_an_existing_segment_has_otherwise_is_named() {
         (slots().max_handles(9), "its handle table is 8, not 9"),
         (slots().max_attachments(9), "its attachment table is 64, not 9"),
         (slots().wake_fences(WakeFences::Asymmetric), "fences is symmetric, not asymmetric"),
-        (Config::mpmc().element::<u64>(), "its content is bytes, not `u64`"),
+        (Config::mpmc().values::<u64>(), "its content is bytes, not `u64`"),
     ] {
         let error = Segment::open_or_create(&name, &config).unwrap_err();
         assert!(matches!(error, CreateError::Differs { .. }), "{error}");

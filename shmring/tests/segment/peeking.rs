@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytemuck::{Pod, Zeroable};
 use shmring::info::Front;
 use shmring::observe::PeekEnd;
-use shmring::{Config, Consumer, Element, Kind, Observer, Peeked, Producer, Role, Segment, packed};
+use shmring::{Config, Consumer, Element, Kind, Observer, Peeked, Producer, Role, Segment, values};
 
 use crate::common::{Name, SLOT_KINDS, payload, slots, watchdog};
 
@@ -92,8 +92,8 @@ fn elements_of_any_size() {
     fn check<T: Element + Pod + PartialEq>(make: impl Fn(u64) -> T) {
         let name = Name::new();
         let segment = name.create(&Config::packed::<T>().slots(8));
-        let mut tx: packed::Producer<T> = segment.packed_producer().unwrap();
-        let mut rx: packed::Consumer<T> = segment.packed_consumer().unwrap();
+        let mut tx: values::Producer<T> = segment.value_producer().unwrap();
+        let mut rx: values::Consumer<T> = segment.value_consumer().unwrap();
         for round in 0..20 {
             let all: Vec<T> = (0..5).map(|index| make(round * 5 + index)).collect();
             tx.send_slice(&all).unwrap();
@@ -262,8 +262,8 @@ fn under_full_traffic_every_element_shown_is_whole() {
     let _watchdog = watchdog("under_full_traffic_every_element_shown_is_whole");
     let name = Name::new();
     let segment = name.create(&Config::packed::<[u64; 5]>().slots(16));
-    let mut tx = segment.packed_producer::<[u64; 5]>().unwrap();
-    let mut rx = segment.packed_consumer::<[u64; 5]>().unwrap();
+    let mut tx = segment.value_producer::<[u64; 5]>().unwrap();
+    let mut rx = segment.value_consumer::<[u64; 5]>().unwrap();
     let is_over = AtomicBool::new(false);
     let expected = |number| [number; 5].map(u64::to_ne_bytes).concat();
     let shown = thread::scope(|scope| {

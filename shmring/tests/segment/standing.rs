@@ -3,7 +3,7 @@
 use std::thread;
 
 use shmring::info::Front;
-use shmring::{Config, Kind, Observer, PidNamespace, Role, Segment, Stall, Status, packed};
+use shmring::{Config, Kind, Observer, PidNamespace, Role, Segment, Stall, Status, values};
 
 use crate::common::{LONG, Name, SLOT_KINDS, eventually, payload, slots, watchdog};
 
@@ -96,7 +96,7 @@ fn what_is_not_taken_or_not_sent() {
     }
     let name = Name::new();
     let segment = name.create(&Config::packed::<u32>().slots(4));
-    let mut tx: packed::Producer<u32> = segment.packed_producer().unwrap();
+    let mut tx: values::Producer<u32> = segment.value_producer().unwrap();
     assert_eq!(stall(&name, &segment), Stall::Empty);
     tx.send_slice(&[1, 2]).unwrap();
     assert_eq!(stall(&name, &segment), Stall::NotTaken);

@@ -68,12 +68,12 @@ fn goes_through<T: Element + PartialEq + Debug>(value: T, name: &str) {
     assert_eq!(T::NAME.to_string(), name);
     let ring = Name::new();
     let segment = ring.create(&Config::packed::<T>().slots(4));
-    let mut tx = segment.packed_producer::<T>().unwrap();
-    let mut rx = Segment::attach(&ring).unwrap().packed_consumer::<T>().unwrap();
+    let mut tx = segment.value_producer::<T>().unwrap();
+    let mut rx = Segment::attach(&ring).unwrap().value_consumer::<T>().unwrap();
     let slots = Name::new();
-    let segment = slots.create(&Config::mpmc().slots(4).element::<T>());
-    let mut slot_tx = segment.typed_producer::<T>().unwrap();
-    let mut slot_rx = Segment::attach(&slots).unwrap().typed_consumer::<T>().unwrap();
+    let segment = slots.create(&Config::mpmc().slots(4).values::<T>());
+    let mut slot_tx = segment.value_producer::<T>().unwrap();
+    let mut slot_rx = Segment::attach(&slots).unwrap().value_consumer::<T>().unwrap();
     for _ in 0..9 {
         tx.send(&value).unwrap();
         assert_eq!(rx.recv(), Ok(value));
@@ -268,16 +268,16 @@ fn a_mismatch_names_both_types() {
     let packed = Name::new();
     packed.create(&Config::packed::<Trade>().slots(4));
     let segment = Segment::attach(&packed).unwrap();
-    let words = refusal(segment.packed_consumer::<[Side; 3]>().err());
+    let words = refusal(segment.value_consumer::<[Side; 3]>().err());
     assert!(words.starts_with("the ring holds `Trade` (24 bytes aligned"), "{words}");
     assert!(words.contains(", not `[Side; 3]` (6 bytes aligned to 2, type id 0x"), "{words}");
     assert!(words.ends_with("use a handle for that type, or create the ring for the other"));
 
     let slots = Name::new();
-    slots.create(&Config::mpsc().slots(4).element::<other::base::Pixel>());
+    slots.create(&Config::mpsc().slots(4).values::<other::base::Pixel>());
     let segment = Segment::attach(&slots).unwrap();
-    assert!(segment.typed_consumer::<other::same::Pixel>().is_ok());
-    let words = refusal(segment.typed_producer::<other::swapped::Pixel>().err());
+    assert!(segment.value_consumer::<other::same::Pixel>().is_ok());
+    let words = refusal(segment.value_producer::<other::swapped::Pixel>().err());
     assert_eq!(words.matches("`Pixel` (8 bytes aligned to 4").count(), 2, "{words}");
     assert!(words.ends_with("compare its fields"), "{words}");
     let words = refusal(segment.producer().err());

@@ -5,8 +5,7 @@
 use std::fmt::Debug;
 
 use shmring::{
-    Config, Corrupt, Element, Fault, RecvTimeoutError, Segment, TryRecvError, TypeName, packed,
-    typed,
+    Config, Corrupt, Element, Fault, RecvTimeoutError, Segment, TryRecvError, TypeName, values,
 };
 
 use crate::common::{Name, SHORT, SLOT_KINDS};
@@ -142,12 +141,12 @@ fn receive<T, R, C>(
 fn check_packed<T: Element + PartialEq + Debug, R: Element>(case: &Case<T, R>) {
     let fill = |name: &Name, elements: &[R]| {
         let segment = name.create(&Config::packed::<T>().slots(4));
-        let rx = segment.packed_consumer::<T>().unwrap();
+        let rx = segment.value_consumer::<T>().unwrap();
         let peer = Segment::attach(name).unwrap();
-        peer.packed_producer::<R>().unwrap().send_slice(elements).unwrap();
+        peer.value_producer::<R>().unwrap().send_slice(elements).unwrap();
         rx
     };
-    type Rx<T> = packed::Consumer<T>;
+    type Rx<T> = values::Consumer<T>;
     receive::<T, R, Rx<T>>(
         case,
         fill,
@@ -196,13 +195,13 @@ fn a_packed_ring_gives_no_value_that_is_none() {
 }
 
 fn check_slots<T: Element + PartialEq + Debug, R: Element>(case: &Case<T, R>) {
-    type Rx<T> = typed::Consumer<T>;
+    type Rx<T> = values::Consumer<T>;
     for kind in SLOT_KINDS {
         let fill = |name: &Name, elements: &[R]| {
-            let segment = name.create(&Config::new(kind).slots(4).element::<T>());
-            let rx = segment.typed_consumer::<T>().unwrap();
+            let segment = name.create(&Config::new(kind).slots(4).values::<T>());
+            let rx = segment.value_consumer::<T>().unwrap();
             let peer = Segment::attach(name).unwrap();
-            peer.typed_producer::<R>().unwrap().send_slice(elements).unwrap();
+            peer.value_producer::<R>().unwrap().send_slice(elements).unwrap();
             rx
         };
         receive::<T, R, Rx<T>>(
@@ -235,8 +234,8 @@ fn a_slot_ring_gives_no_value_that_is_none() {
 fn what_was_never_written_need_not_be_a_value() {
     let name = Name::new();
     let segment = name.create(&Config::packed::<Side>().slots(4));
-    let mut tx = segment.packed_producer::<Side>().unwrap();
-    let mut rx = segment.packed_consumer::<Side>().unwrap();
+    let mut tx = segment.value_producer::<Side>().unwrap();
+    let mut rx = segment.value_consumer::<Side>().unwrap();
     let mut space = tx.reserve(1).unwrap();
     // SAFETY: the consumer finds that it is no value.
     unsafe { space.assume_written(1) };

@@ -3,7 +3,7 @@
 use bytemuck::Pod;
 use shmring::{
     Config, Element, JoinError, Kind, RecvTimeoutError, Role, Segment, SendError, SendTimeoutError,
-    TryRecvError, TrySendError, packed,
+    TryRecvError, TrySendError, values,
 };
 
 use crate::common::{Name, SHORT, payload, slots};
@@ -12,9 +12,9 @@ use crate::elements::{LongTick, LooseTick, Quote, Rgb, Tick, element, elements, 
 pub(crate) fn ring<T: Element>(
     name: &Name,
     count: u64,
-) -> (Segment, packed::Producer<T>, packed::Consumer<T>) {
+) -> (Segment, values::Producer<T>, values::Consumer<T>) {
     let segment = name.create(&Config::packed::<T>().slots(count));
-    let (tx, rx) = (segment.packed_producer().unwrap(), segment.packed_consumer().unwrap());
+    let (tx, rx) = (segment.value_producer().unwrap(), segment.value_consumer().unwrap());
     (segment, tx, rx)
 }
 
@@ -213,7 +213,7 @@ fn a_packed_ring_has_one_producer_and_one_consumer() {
     let (segment, tx, rx) = ring::<u64>(&name, 4);
     let other = Segment::attach(&name).unwrap();
     let me = std::process::id();
-    for taken in [segment.packed_producer::<u64>(), other.packed_producer::<u64>()] {
+    for taken in [segment.value_producer::<u64>(), other.value_producer::<u64>()] {
         let taken = taken.unwrap_err();
         assert!(
             matches!(&taken, JoinError::RoleTaken { role: Role::Producer, holder: Some(holder) }
@@ -221,7 +221,7 @@ fn a_packed_ring_has_one_producer_and_one_consumer() {
             "{taken:?}"
         );
     }
-    for taken in [segment.packed_consumer::<u64>(), other.packed_consumer::<u64>()] {
+    for taken in [segment.value_consumer::<u64>(), other.value_consumer::<u64>()] {
         let taken = taken.unwrap_err();
         assert!(
             matches!(&taken, JoinError::RoleTaken { role: Role::Consumer, holder: Some(holder) }
@@ -230,7 +230,7 @@ fn a_packed_ring_has_one_producer_and_one_consumer() {
         );
     }
     drop((tx, rx));
-    assert!(other.packed_producer::<u64>().is_ok() && segment.packed_consumer::<u64>().is_ok());
+    assert!(other.value_producer::<u64>().is_ok() && segment.value_consumer::<u64>().is_ok());
 }
 
 /// Catches a handle of another type or for another kind of ring, and an error that does
@@ -246,19 +246,19 @@ fn packed_handles_are_for_packed_rings_of_their_type() {
         error.to_string()
     };
     for refused in [
-        segment.packed_producer::<Quote>().err(),
-        segment.packed_producer::<LongTick>().err(),
-        segment.packed_producer::<LooseTick>().err(),
-        segment.packed_consumer::<Quote>().map(|_| ()).err(),
-        segment.typed_producer::<Quote>().map(|_| ()).err(),
+        segment.value_producer::<Quote>().err(),
+        segment.value_producer::<LongTick>().err(),
+        segment.value_producer::<LooseTick>().err(),
+        segment.value_consumer::<Quote>().map(|_| ()).err(),
+        segment.value_producer::<Quote>().map(|_| ()).err(),
         segment.producer().map(|_| ()).err(),
     ] {
         let text = text(refused.unwrap(), true);
         assert!(text.contains(&format!("holds {}, not ", Tick::TYPE)), "{text}");
     }
     for refused in [
-        segment.typed_producer::<Tick>().map(|_| ()).err(),
-        segment.typed_consumer::<Tick>().map(|_| ()).err(),
+        segment.value_producer::<Tick>().map(|_| ()).err(),
+        segment.value_consumer::<Tick>().map(|_| ()).err(),
         segment.consumer().map(|_| ()).err(),
     ] {
         let text = text(refused.unwrap(), false);
@@ -266,26 +266,26 @@ fn packed_handles_are_for_packed_rings_of_their_type() {
         assert_eq!(text, expected);
     }
     // The refused took no role and no handle.
-    assert!(segment.packed_producer::<Tick>().is_ok());
-    assert!(segment.packed_consumer::<Tick>().is_ok());
+    assert!(segment.value_producer::<Tick>().is_ok());
+    assert!(segment.value_consumer::<Tick>().is_ok());
 
     let typed = Name::new();
-    let segment = typed.create(&Config::new(Kind::Mpsc).slots(4).element::<Tick>());
+    let segment = typed.create(&Config::new(Kind::Mpsc).slots(4).values::<Tick>());
     for refused in [
-        segment.packed_producer::<Tick>().map(|_| ()).err(),
-        segment.packed_consumer::<Tick>().map(|_| ()).err(),
+        segment.value_producer::<Tick>().map(|_| ()).err(),
+        segment.value_consumer::<Tick>().map(|_| ()).err(),
     ] {
         let text = text(refused.unwrap(), false);
         assert_eq!(text, "the ring is of kind mpsc, and this takes a packed ring");
     }
-    assert!(segment.typed_producer::<Tick>().is_ok() && segment.typed_consumer::<Tick>().is_ok());
+    assert!(segment.value_producer::<Tick>().is_ok() && segment.value_consumer::<Tick>().is_ok());
 
     let (bytes, records) = (Name::new(), Name::new());
     for segment in [
         bytes.create(&slots(Kind::Mpmc, 4, 64)),
         records.create(&Config::spsc().capacity_bytes(4096)),
     ] {
-        let text = text(segment.packed_producer::<u8>().map(|_| ()).unwrap_err(), true);
+        let text = text(segment.value_producer::<u8>().map(|_| ()).unwrap_err(), true);
         let start = "the ring holds bytes, not `u8` (1 bytes aligned to 1, type id 0x101); ";
         assert!(text.starts_with(start), "{text}");
     }

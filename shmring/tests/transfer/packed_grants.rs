@@ -151,7 +151,7 @@ fn going_beyond_what_was_granted_panics() {
     let name = Name::new();
     let (_segment, mut tx, mut rx) = ring::<u16>(&name, 8);
     tx.send_slice(&[1, 2]).unwrap();
-    let mut panics = |act: fn(shmring::packed::Space<'_, u16>)| {
+    let mut panics = |act: fn(shmring::values::Space<'_, u16>)| {
         let space = tx.reserve(4).unwrap();
         catch_unwind(AssertUnwindSafe(|| act(space))).is_err()
     };
@@ -196,16 +196,16 @@ fn successors_go_on_where_the_first_left() {
             space.write(0, u64::MAX);
             drop(space);
             drop(tx);
-            tx = segment.packed_producer().unwrap();
+            tx = segment.value_producer().unwrap();
         }
         if round % 4 == 0 {
             drop(rx.try_peek(8));
             drop(rx);
-            rx = segment.packed_consumer().unwrap();
+            rx = segment.value_consumer().unwrap();
         }
         if round % 7 == 0 {
             drop((tx, rx));
-            (tx, rx) = (segment.packed_producer().unwrap(), segment.packed_consumer().unwrap());
+            (tx, rx) = (segment.value_producer().unwrap(), segment.value_consumer().unwrap());
         }
     }
     drop(tx);
@@ -236,9 +236,9 @@ fn streams_of_elements_end_and_their_pipes_break() {
         }
         // Gone after it was told: the next one waits.
         drop(rx);
-        rx = segment.packed_consumer().unwrap();
+        rx = segment.value_consumer().unwrap();
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
-        tx = segment.packed_producer().unwrap();
+        tx = segment.value_producer().unwrap();
         tx.send(&round).unwrap();
         assert_eq!(rx.recv(), Ok(round));
         drop(rx);
@@ -253,7 +253,7 @@ fn streams_of_elements_end_and_their_pipes_break() {
         tx.set_require_consumer(false);
         tx.send_slice(&[7, 8]).unwrap();
         tx.set_require_consumer(true);
-        rx = segment.packed_consumer().unwrap();
+        rx = segment.value_consumer().unwrap();
         assert_eq!((rx.recv(), rx.recv()), (Ok(7), Ok(8)));
     }
     let mut space = tx.reserve(2).unwrap();
@@ -264,9 +264,9 @@ fn streams_of_elements_end_and_their_pipes_break() {
     assert_eq!(tx.try_send_slice(&[]), Err(TrySendError::Closed));
     tx.close();
     assert_eq!((rx.recv(), rx.recv(), rx.recv()), (Ok(5), Ok(6), Err(RecvError::Eof)));
-    assert!(matches!(segment.packed_producer::<u64>(), Err(shmring::JoinError::Closed)));
+    assert!(matches!(segment.value_producer::<u64>(), Err(shmring::JoinError::Closed)));
     rx.close();
-    assert_eq!(segment.packed_consumer::<u64>().unwrap().recv(), Err(RecvError::Eof));
+    assert_eq!(segment.value_consumer::<u64>().unwrap().recv(), Err(RecvError::Eof));
 }
 
 /// Catches a guard or handle that cannot be printed, or that prints payload.

@@ -3,12 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use shmring::{Config, RecvError, RecvTimeoutError, Segment, SendTimeoutError, WaitMode, packed};
+use shmring::{Config, RecvError, RecvTimeoutError, Segment, SendTimeoutError, WaitMode, values};
 
 use crate::common::{LONG, MODES, Name, SHORT, watchdog};
 
-type Producer = packed::Producer<[u32; 3]>;
-type Consumer = packed::Consumer<[u32; 3]>;
+type Producer = values::Producer<[u32; 3]>;
+type Consumer = values::Consumer<[u32; 3]>;
 
 const ONE: [u32; 3] = [1, 2, 3];
 const FOUR: [[u32; 3]; 4] = [ONE; 4];
@@ -37,7 +37,7 @@ fn send(mut tx: Producer, mode: WaitMode, way: usize) -> Result<usize, SendTimeo
 }
 
 fn full(segment: &Segment) -> Producer {
-    let mut tx = segment.packed_producer().unwrap();
+    let mut tx = segment.value_producer().unwrap();
     tx.send_slice(&FOUR).unwrap();
     tx
 }
@@ -51,14 +51,14 @@ fn whatever_ends_the_wait_for_an_element_wakes() {
             for cause in ["element", "end", "close", "producer closes"] {
                 let name = Name::new();
                 let (here, there) = attaches(&name);
-                let rx: Consumer = there.packed_consumer().unwrap();
+                let rx: Consumer = there.value_consumer().unwrap();
                 std::thread::scope(|scope| {
                     let waiting = scope.spawn(move || receive(rx, mode, way));
                     std::thread::sleep(SHORT / 2);
                     if cause == "close" {
                         here.close();
                     } else {
-                        let mut tx: Producer = here.packed_producer().unwrap();
+                        let mut tx: Producer = here.value_producer().unwrap();
                         match cause {
                             "element" => tx.send(&ONE).unwrap(),
                             "end" => drop(tx),
@@ -98,7 +98,7 @@ fn whatever_ends_the_wait_for_space_wakes() {
                         assert_eq!(waiting.join().unwrap(), expected);
                         return;
                     }
-                    let mut rx: Consumer = here.packed_consumer().unwrap();
+                    let mut rx: Consumer = here.value_consumer().unwrap();
                     match cause {
                         "room" => {
                             assert_eq!(rx.recv(), Ok(ONE));
@@ -125,7 +125,7 @@ fn waits_on_packed_rings_end_at_their_timeout() {
     for mode in MODES {
         let name = Name::new();
         let (here, there) = attaches(&name);
-        let (mut tx, mut rx) = (full(&here), there.packed_consumer::<[u32; 3]>().unwrap());
+        let (mut tx, mut rx) = (full(&here), there.value_consumer::<[u32; 3]>().unwrap());
         tx.set_wait_mode(mode);
         rx.set_wait_mode(mode);
         let start = Instant::now();
@@ -154,8 +154,8 @@ fn two_threads_in_any_modes_pass_all_elements() {
         for receiving in MODES {
             let name = Name::new();
             let (here, there) = attaches(&name);
-            let mut tx: Producer = here.packed_producer().unwrap();
-            let mut rx: Consumer = there.packed_consumer().unwrap();
+            let mut tx: Producer = here.value_producer().unwrap();
+            let mut rx: Consumer = there.value_consumer().unwrap();
             tx.set_wait_mode(sending);
             rx.set_wait_mode(receiving);
             std::thread::scope(|scope| {

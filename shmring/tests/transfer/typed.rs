@@ -10,7 +10,7 @@ use crate::common::{MODES, Name, SHORT, SLOT_KINDS, slots, watchdog};
 use crate::elements::{LongTick, LooseTick, Quote, Rgb, Tick, element, elements, same};
 
 fn typed<T: Element>(kind: Kind, count: u64) -> Config {
-    Config::new(kind).slots(count).element::<T>()
+    Config::new(kind).slots(count).values::<T>()
 }
 
 /// Sends and receives elements of a type in each way, over several laps.
@@ -21,8 +21,8 @@ fn round_trips<T: Element + Pod>() {
         let expected = size_of::<T>().next_multiple_of(8) as u64 + 8;
         assert_eq!(segment.info().ring().slot_bytes, Some(expected));
         assert_eq!(segment.info().ring().element, Some(T::TYPE));
-        let mut tx = segment.typed_producer::<T>().unwrap();
-        let mut rx = Segment::attach(&name).unwrap().typed_consumer::<T>().unwrap();
+        let mut tx = segment.value_producer::<T>().unwrap();
+        let mut rx = Segment::attach(&name).unwrap().value_consumer::<T>().unwrap();
         for number in 0..60 {
             let sent = element::<T>(number);
             match number % 6 {
@@ -77,10 +77,10 @@ fn values_arrive_as_they_were_sent() {
 fn structs_keep_their_fields() {
     let name = Name::new();
     let segment = name.create(&typed::<Tick>(Kind::Mpmc, 8));
-    let mut tx = segment.typed_producer().unwrap();
+    let mut tx = segment.value_producer().unwrap();
     let tick = Tick { time_ns: 1, price: 2.5, volume: 3, flags: [4, 5] };
     tx.send(&tick).unwrap();
-    assert_eq!(segment.typed_consumer::<Tick>().unwrap().recv(), Ok(tick));
+    assert_eq!(segment.value_consumer::<Tick>().unwrap().recv(), Ok(tick));
 }
 
 /// Catches a slice that is sent in part, mixed with another's, or received in another
@@ -90,8 +90,8 @@ fn slices_go_through_whole() {
     for kind in SLOT_KINDS {
         let name = Name::new();
         let segment = name.create(&typed::<Rgb>(kind, 8));
-        let mut tx = segment.typed_producer::<Rgb>().unwrap();
-        let mut rx = segment.typed_consumer::<Rgb>().unwrap();
+        let mut tx = segment.value_producer::<Rgb>().unwrap();
+        let mut rx = segment.value_consumer::<Rgb>().unwrap();
         for round in 0..200 {
             let sent = elements::<Rgb>(round * 10, (round % 9) as usize);
             tx.send_slice(&sent).unwrap();
@@ -147,26 +147,26 @@ fn another_type_is_refused_in_readable_words() {
             *quote,
             format!("`Quote` (24 bytes aligned to 8, type id {:#x})", Quote::TYPE_ID)
         );
-        assert_wrong_type(segment.typed_producer::<Quote>(), tick, quote);
-        assert_wrong_type(segment.typed_consumer::<Quote>(), tick, quote);
+        assert_wrong_type(segment.value_producer::<Quote>(), tick, quote);
+        assert_wrong_type(segment.value_consumer::<Quote>(), tick, quote);
         let long = &format!("`Tick` (32 bytes aligned to 8, {id})");
-        assert_wrong_type(segment.typed_producer::<LongTick>(), tick, long);
+        assert_wrong_type(segment.value_producer::<LongTick>(), tick, long);
         let loose = &format!("`Tick` (24 bytes aligned to 4, {id})");
-        assert_wrong_type(segment.typed_consumer::<LooseTick>(), tick, loose);
+        assert_wrong_type(segment.value_consumer::<LooseTick>(), tick, loose);
         assert_wrong_type(segment.producer(), tick, "bytes");
         // The refused took no role and no handle.
-        assert!(segment.typed_producer::<Tick>().is_ok());
-        assert!(segment.typed_consumer::<Tick>().is_ok());
+        assert!(segment.value_producer::<Tick>().is_ok());
+        assert!(segment.value_consumer::<Tick>().is_ok());
     }
     let name = Name::new();
     let segment = name.create(&slots(Kind::Mpmc, 8, 64));
     let number = "`u64` (8 bytes aligned to 8, type id 0x108)";
-    assert_wrong_type(segment.typed_producer::<u64>(), "bytes", number);
-    assert_wrong_type(segment.typed_consumer::<u64>(), "bytes", number);
+    assert_wrong_type(segment.value_producer::<u64>(), "bytes", number);
+    assert_wrong_type(segment.value_consumer::<u64>(), "bytes", number);
     let name = Name::new();
     let record = name.create(&Config::spsc().capacity_bytes(4096));
-    assert_wrong_type(record.typed_producer::<u64>(), "bytes", number);
-    assert_wrong_type(record.typed_consumer::<u64>(), "bytes", number);
+    assert_wrong_type(record.value_producer::<u64>(), "bytes", number);
+    assert_wrong_type(record.value_consumer::<u64>(), "bytes", number);
 }
 
 /// Catches types that are taken for each other because their names are made up alike.
@@ -209,7 +209,7 @@ fn bytes_of_elements_can_be_received() {
     for kind in SLOT_KINDS {
         let name = Name::new();
         let segment = name.create(&typed::<Tick>(kind, 4));
-        let mut tx = segment.typed_producer::<Tick>().unwrap();
+        let mut tx = segment.value_producer::<Tick>().unwrap();
         let mut rx = segment.consumer().unwrap();
         let tick = element::<Tick>(5);
         tx.send(&tick).unwrap();
@@ -225,8 +225,8 @@ fn typed_handles_do_what_others_do() {
         for mode in MODES {
             let name = Name::new();
             let segment = name.create(&typed::<u32>(kind, 4));
-            let mut tx = segment.typed_producer::<u32>().unwrap();
-            let mut rx = segment.typed_consumer::<u32>().unwrap();
+            let mut tx = segment.value_producer::<u32>().unwrap();
+            let mut rx = segment.value_consumer::<u32>().unwrap();
             let (mut other_tx, mut other_rx) = (tx.try_clone().ok(), rx.try_clone().ok());
             assert_eq!(other_tx.is_some(), kind.shares(Role::Producer));
             assert_eq!(other_rx.is_some(), kind.shares(Role::Consumer));
@@ -259,16 +259,16 @@ fn typed_handles_do_what_others_do() {
             let expected = (0..count).flat_map(|number| std::iter::repeat_n(number, each));
             assert!(received.into_iter().eq(expected), "{kind} {mode:?}");
             drop((rx, other_rx));
-            let mut tx = segment.typed_producer::<u32>().unwrap();
+            let mut tx = segment.value_producer::<u32>().unwrap();
             assert_eq!(tx.send(&1), Ok(()), "its pipe was never whole");
-            let rx = segment.typed_consumer::<u32>().unwrap();
+            let rx = segment.value_consumer::<u32>().unwrap();
             tx.send(&2).unwrap();
             drop(rx);
             assert_eq!(tx.try_send(&3), Err(TrySendError::BrokenPipe));
             tx.set_require_consumer(false);
             tx.send(&3).unwrap();
             tx.close();
-            let mut rx = segment.typed_consumer::<u32>().unwrap();
+            let mut rx = segment.value_consumer::<u32>().unwrap();
             let mut left = [0; 9];
             assert_eq!(rx.recv_slice(&mut left), Ok(3));
             assert_eq!((&left[..3], rx.recv()), (&[1, 2, 3][..], Err(RecvError::Eof)));

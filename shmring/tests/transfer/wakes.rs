@@ -200,12 +200,12 @@ fn packed_rings_wake_at_once() {
     let _watchdog = watchdog("packed_rings_wake_at_once");
     let config = Config::packed::<u64>().slots(4);
     let consumer = |segment: &Segment| {
-        let mut rx = segment.packed_consumer::<u64>().unwrap();
+        let mut rx = segment.value_consumer::<u64>().unwrap();
         rx.set_wait_mode(WaitMode::Block);
         vec![rx]
     };
     let producer = |segment: &Segment| {
-        let mut tx = segment.packed_producer::<u64>().unwrap();
+        let mut tx = segment.value_producer::<u64>().unwrap();
         tx.set_wait_mode(WaitMode::Block);
         tx.send_slice(&[0; 4]).unwrap();
         vec![tx]
@@ -217,7 +217,7 @@ fn packed_rings_wake_at_once() {
             consumer,
             |rx| assert!(rx.recv_timeout(LONG).is_ok()),
             |here| {
-                let mut tx = here.packed_producer::<u64>().unwrap();
+                let mut tx = here.value_producer::<u64>().unwrap();
                 if slice {
                     tx.send_slice(&[1, 2]).unwrap()
                 } else {
@@ -232,7 +232,7 @@ fn packed_rings_wake_at_once() {
             producer,
             |tx| tx.send_timeout(&1, LONG).unwrap(),
             |here| {
-                let mut rx = here.packed_consumer::<u64>().unwrap();
+                let mut rx = here.value_consumer::<u64>().unwrap();
                 let count = if slice { 2 } else { 1 };
                 assert_eq!(rx.recv_slice(&mut [0; 2][..count]), Ok(count));
                 std::mem::forget(rx);
@@ -244,14 +244,14 @@ fn packed_rings_wake_at_once() {
         &config,
         consumer,
         |rx| assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof)),
-        |here| drop(here.packed_producer::<u64>().unwrap()),
+        |here| drop(here.value_producer::<u64>().unwrap()),
     );
     soon(
         "going",
         &config,
         producer,
         |tx| assert_eq!(tx.send_timeout(&1, LONG), Err(SendTimeoutError::BrokenPipe)),
-        |here| drop(here.packed_consumer::<u64>().unwrap()),
+        |here| drop(here.value_consumer::<u64>().unwrap()),
     );
 }
 

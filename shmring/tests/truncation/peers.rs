@@ -29,7 +29,7 @@ pub(crate) fn send(args: &[String]) {
     let segment = attach(args);
     let _monitor = segment.monitor();
     let end = if segment.info().ring().kind == Kind::Packed {
-        let mut tx = segment.packed_producer::<u64>().unwrap();
+        let mut tx = segment.value_producer::<u64>().unwrap();
         tx.set_wait_mode(wait_mode(&args[2]));
         tx.send(&1).unwrap();
         say("moving");
@@ -52,7 +52,7 @@ pub(crate) fn receive(args: &[String]) {
     let segment = attach(args);
     let _monitor = segment.monitor();
     let end: Option<RecvError> = if segment.info().ring().kind == Kind::Packed {
-        let mut rx = segment.packed_consumer::<u64>().unwrap();
+        let mut rx = segment.value_consumer::<u64>().unwrap();
         rx.set_wait_mode(wait_mode(&args[2]));
         rx.recv().unwrap();
         say("moving");
@@ -71,7 +71,7 @@ pub(crate) fn receive(args: &[String]) {
 
 fn joined(segment: &Segment) -> String {
     let error = match segment.info().ring().kind {
-        Kind::Packed => segment.packed_producer::<u64>().err(),
+        Kind::Packed => segment.value_producer::<u64>().err(),
         _ => segment.producer().err(),
     };
     format!("{error:?}")

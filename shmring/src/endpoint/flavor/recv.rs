@@ -1,20 +1,25 @@
 //! What a consumer does, for each kind of ring of messages.
 
-use crate::endpoint::backoff::Progress;
+use crate::endpoint::backoff::{self, Progress};
 use crate::endpoint::registration::Registration;
 use crate::error::{Fault, JoinError};
 use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::payload::Payload;
 use crate::ring::slot::Look;
-use crate::ring::{Corrupt, Place, record, slot};
+use crate::ring::{Corrupt, Place, packed, record, slot};
 
 /// What a consumer keeps of its ring.
 #[derive(Debug)]
 pub(in crate::endpoint) enum RecvFlavor {
     Record(record::Consumer),
     Slot(slot::Consumer),
+    /// Only for handles of elements.
+    Packed(packed::Consumer),
 }
+
+/// No more than this part of a packed ring is left to the producer to get ahead.
+const STRETCH_PARTS: u64 = 16;
 
 impl RecvFlavor {
     /// Goes on where the last holder of a sole role left it.
@@ -24,7 +29,9 @@ impl RecvFlavor {
                 .map(Self::Record)
                 .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt))),
             Shape::Slots { .. } => Ok(Self::Slot(slot::Consumer::take_over(mapped.slot()))),
-            Shape::Elements { .. } => Err(JoinError::packed(mapped.shape().kind())),
+            Shape::Elements { .. } => {
+                Ok(Self::Packed(packed::Consumer::take_over(mapped.packed())))
+            }
         }
     }
 
@@ -34,6 +41,7 @@ impl RecvFlavor {
         match self {
             Self::Record(ring) => ring.head(),
             Self::Slot(ring) => ring.head(),
+            Self::Packed(ring) => ring.head(),
         }
     }
 
@@ -70,6 +78,7 @@ impl RecvFlavor {
                     _ => None,
                 }
             }
+            Self::Packed(_) => None,
         }
     }
 
@@ -77,7 +86,7 @@ impl RecvFlavor {
     #[inline]
     pub(in crate::endpoint) fn hand_off(&self, registration: &Registration) {
         match self {
-            Self::Record(_) => {}
+            Self::Record(_) | Self::Packed(_) => {}
             Self::Slot(ring) => registration.hand_off(|mapped| {
                 let (message, reached) = ring.has_message(mapped.slot());
                 message.then_some(reached)
@@ -88,7 +97,7 @@ impl RecvFlavor {
     /// Returns `true` if the message at head is still there for this consumer.
     pub(in crate::endpoint) fn is_current(&self, mapped: &MappedRing) -> bool {
         match self {
-            Self::Record(_) => true,
+            Self::Record(_) | Self::Packed(_) => true,
             Self::Slot(ring) => ring.is_current(mapped.slot()),
         }
     }
@@ -108,6 +117,10 @@ impl RecvFlavor {
                 true
             }
             Self::Slot(ring) => ring.take(mapped.slot(), to, messages),
+            Self::Packed(ring) => {
+                ring.release(mapped.packed(), messages);
+                true
+            }
         }
     }
 
@@ -121,6 +134,7 @@ impl RecvFlavor {
         match self {
             Self::Record(ring) => ring.peek_fast(mapped.record(), from),
             Self::Slot(ring) => ring.look_ahead_fast(mapped.slot(), from),
+            Self::Packed(_) => None,
         }
     }
 
@@ -129,13 +143,19 @@ impl RecvFlavor {
     /// # Errors
     /// `Corrupt` if the words there are not those of a message.
     pub(in crate::endpoint) fn look_ahead(
-        &self,
+        &mut self,
         mapped: &MappedRing,
         from: u64,
     ) -> Result<Option<Place>, Corrupt> {
         match self {
             Self::Record(ring) => ring.peek(mapped.record(), from),
             Self::Slot(ring) => ring.look_ahead(mapped.slot(), from),
+            Self::Packed(ring) => {
+                let elements = mapped.packed();
+                let wanted = from.wrapping_sub(ring.head()).wrapping_add(1);
+                let is_there = ring.filled(elements, wanted)?.count >= wanted;
+                Ok(is_there.then(|| elements.place(from, mapped.shape().max_message_bytes())))
+            }
         }
     }
 
@@ -165,6 +185,7 @@ impl RecvFlavor {
                     next = visit(ring.look_ahead_fast(slots, from));
                 }
             }
+            Self::Packed(_) => {}
         }
     }
 
@@ -174,6 +195,10 @@ impl RecvFlavor {
         match self {
             Self::Record(ring) => ring.peek_fast(mapped.record(), ring.head()),
             Self::Slot(ring) => ring.look_fast(mapped.slot()),
+            Self::Packed(ring) => {
+                let span = ring.filled_fast(1)?;
+                Some(mapped.packed().place(span.start, mapped.shape().max_message_bytes()))
+            }
         }
     }
 
@@ -195,6 +220,12 @@ impl RecvFlavor {
                 }
                 look
             }
+            Self::Packed(ring) => {
+                let elements = mapped.packed();
+                let filled = ring.filled(elements, 1)?;
+                let place = elements.place(filled.start, mapped.shape().max_message_bytes());
+                Ok(if filled.count > 0 { Look::Message(place) } else { Look::Empty })
+            }
         }
     }
 
@@ -204,6 +235,7 @@ impl RecvFlavor {
         match self {
             Self::Record(_) => mapped.record().count(),
             Self::Slot(_) => mapped.slot().observe().0,
+            Self::Packed(_) => mapped.packed().observe().0,
         }
     }
 
@@ -212,6 +244,7 @@ impl RecvFlavor {
         let (messages, position, capacity) = match self {
             Self::Record(ring) => (ring.messages(), ring.head(), mapped.shape().capacity_bytes()),
             Self::Slot(ring) => (ring.head(), ring.head(), mapped.slot().slots()),
+            Self::Packed(ring) => (ring.head(), ring.head(), mapped.packed().slots()),
         };
         Progress { messages, position, capacity }
     }
@@ -222,6 +255,22 @@ impl RecvFlavor {
         match self {
             Self::Record(ring) => ring.has_message(mapped.record()),
             Self::Slot(ring) => ring.has_message(mapped.slot()).0,
+            Self::Packed(ring) => ring.has_elements(mapped.packed()),
         }
+    }
+
+    /// Returns `true` if this consumer need not spin: a message is at head, and if it is to let
+    /// its producer get ahead, as many as keep it some lines away from its producer. Only the
+    /// position in a packed ring shows how many are there.
+    #[inline]
+    pub(in crate::endpoint) fn has_enough(&self, mapped: &MappedRing, stretches: bool) -> bool {
+        let Self::Packed(ring) = self else {
+            return self.has_message(mapped);
+        };
+        let there = ring.there(mapped.packed());
+        let element_bytes = mapped.shape().max_message_bytes();
+        let stretch =
+            || backoff::stretch(element_bytes).min(mapped.packed().slots() / STRETCH_PARTS);
+        there > 0 && (!stretches || there >= stretch())
     }
 }

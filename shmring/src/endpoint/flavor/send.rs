@@ -12,13 +12,15 @@ use crate::format::Shape;
 use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::sentinel::is_whole;
-use crate::ring::{Place, Refused, record, slot};
+use crate::ring::{Place, Refused, packed, record, slot};
 
 /// What a producer keeps of its ring.
 #[derive(Debug)]
 pub(in crate::endpoint) enum SendFlavor {
     Record(record::Producer),
     Slot(slot::Producer),
+    /// Only for handles of elements.
+    Packed(packed::Producer),
 }
 
 /// How a batch is sent.
@@ -35,7 +37,9 @@ impl SendFlavor {
         let flavor = match mapped.shape() {
             Shape::Records { .. } => record::Producer::take_over(mapped.record()).map(Self::Record),
             Shape::Slots { .. } => slot::Producer::take_over(mapped.slot()).map(Self::Slot),
-            Shape::Elements { .. } => return Err(JoinError::packed(mapped.shape().kind())),
+            Shape::Elements { .. } => {
+                packed::Producer::take_over(mapped.packed()).map(Self::Packed)
+            }
         };
         flavor.map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))
     }
@@ -46,6 +50,7 @@ impl SendFlavor {
         match self {
             Self::Record(_) => mapped.record().max_len() as usize,
             Self::Slot(_) => mapped.slot().max_len() as usize,
+            Self::Packed(_) => mapped.shape().max_message_bytes() as usize,
         }
     }
 
@@ -55,7 +60,8 @@ impl SendFlavor {
         match self {
             Self::Record(ring) => ring.abort(),
             Self::Slot(ring) if ring.has_open() => abandon_tickets(ring, registration),
-            Self::Slot(_) => {}
+            // Space that is reserved in a packed ring takes nothing.
+            Self::Slot(_) | Self::Packed(_) => {}
         }
     }
 
@@ -87,6 +93,7 @@ impl SendFlavor {
                 ring.publish(slots, len);
                 Some(ring.published())
             }
+            Self::Packed(_) => None,
         }
     }
 
@@ -109,6 +116,7 @@ impl SendFlavor {
                 ring.claim(slots, registration.intent(), count as u64).ok()?;
                 Some(ring.place(slots, len as u64))
             }
+            Self::Packed(_) => None,
         }
     }
 
@@ -131,6 +139,11 @@ impl SendFlavor {
                 ring.claim(slots, registration.intent(), count as u64)?;
                 Ok(ring.place(slots, len as u64))
             }
+            Self::Packed(ring) => {
+                let elements = mapped.packed();
+                let span = ring.reserve(elements, count as u64)?;
+                Ok(elements.place(span.start, len as u64))
+            }
         }
     }
 
@@ -139,6 +152,7 @@ impl SendFlavor {
         match self {
             Self::Record(_) => mapped.record().has_room(need),
             Self::Slot(_) => mapped.slot().has_room(need),
+            Self::Packed(_) => mapped.packed().has_room(need),
         }
     }
 
@@ -156,6 +170,7 @@ impl SendFlavor {
                 (true, _) => Ok(()),
                 (false, head) => Err(Refused::Full { need: head.wrapping_add(1) }),
             },
+            Self::Packed(ring) => ring.reserve(mapped.packed(), 1).map(|_| ()),
         }
     }
 
@@ -164,6 +179,7 @@ impl SendFlavor {
         match self {
             Self::Record(ring) => ring.tail(),
             Self::Slot(ring) => mapped.slot().end(ring.published()),
+            Self::Packed(ring) => ring.tail(),
         }
     }
 
@@ -172,6 +188,7 @@ impl SendFlavor {
         match self {
             Self::Record(_) => mapped.record().count(),
             Self::Slot(_) => mapped.slot().observe().0,
+            Self::Packed(_) => mapped.packed().observe().0,
         }
     }
 
@@ -185,6 +202,7 @@ impl SendFlavor {
         match self {
             Self::Record(_) => mapped.shape().capacity_bytes(),
             Self::Slot(_) => mapped.slot().slots(),
+            Self::Packed(_) => mapped.packed().slots(),
         }
     }
 
@@ -192,7 +210,7 @@ impl SendFlavor {
     #[inline]
     pub(in crate::endpoint) fn hand_off(&self, registration: &Registration) {
         match self {
-            Self::Record(_) => {}
+            Self::Record(_) | Self::Packed(_) => {}
             Self::Slot(_) => registration.hand_off(|mapped| {
                 let (room, head) = mapped.slot().room();
                 room.then_some(head)
@@ -219,6 +237,10 @@ impl SendFlavor {
                 ring.publish(mapped.slot(), len);
                 ring.published()
             }
+            Self::Packed(ring) => {
+                ring.publish(mapped.packed(), 1);
+                ring.tail()
+            }
         }
     }
 
@@ -241,12 +263,12 @@ impl SendFlavor {
                 }
                 Ok(Batch::Staged)
             }
-            Self::Slot(_) => {
+            Self::Slot(_) | Self::Packed(_) => {
                 let (mut count, mut longest) = (0, 0);
                 for message in messages {
                     (count, longest) = (count + 1, longest.max(message.len()));
                 }
-                let max = mapped.slot().slots() as usize;
+                let max = self.capacity(mapped) as usize;
                 if count > max {
                     return Err(TrySendError::TooMany { count, max });
                 }
@@ -305,6 +327,7 @@ impl SendFlavor {
                 ring.tail()
             }
             Self::Slot(ring) => ring.published(),
+            Self::Packed(ring) => ring.tail(),
         }
     }
 
@@ -344,6 +367,7 @@ impl SendFlavor {
                 ring.hint_if_due(mapped.slot());
                 ring.published()
             }
+            Self::Packed(ring) => ring.tail(),
         }
     }
 
@@ -352,6 +376,7 @@ impl SendFlavor {
         match self {
             Self::Record(ring) => ring.hint(mapped.record()),
             Self::Slot(ring) => ring.hint(mapped.slot()),
+            Self::Packed(_) => {}
         }
     }
 }

@@ -12,7 +12,7 @@ mod wait;
 use std::time::Duration;
 
 use crate::endpoint::backoff::Backoff;
-use crate::endpoint::flavor::RecvFlavor;
+use crate::endpoint::flavor::{self, RecvFlavor};
 use crate::endpoint::liveness::Producers;
 use crate::endpoint::registration::Registration;
 use crate::error::{Fault, JoinError, Role, TryRecvError};
@@ -34,10 +34,10 @@ struct Stuck {
     due: Deadline,
 }
 
-/// The consumer's endpoint of a ring of messages.
+/// The consumer's endpoint of a ring.
 #[derive(Debug)]
 pub(crate) struct RecvEndpoint {
-    flavor: RecvFlavor,
+    pub(super) flavor: RecvFlavor,
     pub(crate) registration: Registration,
     pub(crate) producers: Producers,
     stuck: Option<Stuck>,
@@ -45,8 +45,14 @@ pub(crate) struct RecvEndpoint {
 }
 
 impl RecvEndpoint {
-    /// Claims a consumer's role; a sole one continues where its last holder ended.
+    /// Claims a consumer's role in a ring of messages; see [`join_any`](Self::join_any).
     pub(crate) fn join(mapped: MappedRing) -> Result<Self, JoinError> {
+        flavor::check_messages(&mapped)?;
+        Self::join_any(mapped)
+    }
+
+    /// Claims a consumer's role; a sole one continues where its last holder ended.
+    pub(crate) fn join_any(mapped: MappedRing) -> Result<Self, JoinError> {
         let registration = Registration::take(mapped, Role::Consumer)?;
         let flavor = RecvFlavor::take_over(&registration.mapped)?;
         let producers = Producers::of(registration.mapped.control());

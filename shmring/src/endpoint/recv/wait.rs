@@ -24,10 +24,17 @@ impl RecvEndpoint {
 
     /// Looks for a message for a few microseconds, at the pace that suits.
     fn spin(&mut self) {
-        if self.registration.is_forked() || self.has_message() || !self.registration.spins() {
+        if self.registration.is_forked() {
             return;
         }
-        if self.registration.backoff {
+        let backs_off = self.registration.backoff;
+        let stretches = backs_off && self.backoff.lags();
+        if self.flavor.has_enough(&self.registration.mapped, stretches)
+            || !self.registration.spins()
+        {
+            return;
+        }
+        if backs_off {
             park::pause(self.backoff.lag(self.progress(), clock::now_ns));
         }
         if !park::spin(|| self.has_message()) {

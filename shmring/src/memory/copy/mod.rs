@@ -19,7 +19,7 @@ mod words;
 
 use crate::memory::payload::Payload;
 use crate::sync::Ordering;
-pub(crate) use elements::{load_elements, store_elements};
+pub(crate) use elements::ElementPlace;
 
 pub(super) const WORD: usize = 8;
 /// From here on one block of machine code is taken instead of a loop over words. By

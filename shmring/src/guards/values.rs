@@ -1,0 +1,199 @@
+//! Values in the ring that were not released yet, to be read in place.
+
+#![allow(unsafe_code)]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::slice::from_mut;
+
+use crate::element::{Element, Unchecked};
+use crate::endpoint::{RecvEndpoint, Run};
+use crate::guards::space::first_value;
+use crate::memory::mapped_ring::MappedRing;
+use crate::ring::Corrupt;
+
+/// Loads `values` from index `at` of a run on, which is as long. Returns how many of them, from
+/// the first on, are values; the others stay as they are.
+///
+/// # Errors
+/// [`Corrupt`] if the first is no value.
+#[inline]
+pub(crate) fn load<T: Element>(
+    mapped: &MappedRing,
+    run: Run,
+    at: usize,
+    values: &mut [T],
+) -> Result<usize, Corrupt> {
+    match Unchecked::of(values) {
+        Some(values) => load_unchecked(mapped, run, at, values),
+        None => return load_checked(mapped, run, at, values),
+    }
+    Ok(values.len())
+}
+
+/// As [`load`], one by one, for types of which some bytes are no value.
+fn load_checked<T: Element>(
+    mapped: &MappedRing,
+    run: Run,
+    at: usize,
+    values: &mut [T],
+) -> Result<usize, Corrupt> {
+    for (index, value) in values.iter_mut().enumerate() {
+        match load_one(mapped, run, at + index) {
+            Ok(loaded) => *value = loaded,
+            Err(corrupt) if index == 0 => return Err(corrupt),
+            Err(_) => return Ok(index),
+        }
+    }
+    Ok(values.len())
+}
+
+#[inline]
+fn load_unchecked<T: Element>(
+    mapped: &MappedRing,
+    run: Run,
+    at: usize,
+    values: &mut [Unchecked<T>],
+) {
+    run.load(mapped, at, Unchecked::bytes_mut(values), size_of::<T>());
+}
+
+/// Loads the value of that index.
+///
+/// # Errors
+/// [`Corrupt`] if its bytes are none.
+#[inline]
+fn load_one<T: Element>(mapped: &MappedRing, run: Run, index: usize) -> Result<T, Corrupt> {
+    let mut value = Unchecked::zeroed();
+    load_unchecked(mapped, run, index, from_mut(&mut value));
+    value.check(run.position(index))
+}
+
+/// Values in the ring that were not released yet. They lie in up to two pieces: up to the end of
+/// the ring, and from its start.
+///
+/// Dropping it leaves all of them in the ring.
+#[must_use = "values that are not released are received again"]
+pub struct Values<'a, T> {
+    endpoint: &'a mut RecvEndpoint,
+    run: Run,
+    redelivered: usize,
+    value: PhantomData<T>,
+}
+
+impl<'a, T: Element> Values<'a, T> {
+    pub(crate) fn new(endpoint: &'a mut RecvEndpoint, run: Run) -> Self {
+        let redelivered = endpoint.mark_elements_peeked(run);
+        Self { endpoint, run, redelivered, value: PhantomData }
+    }
+
+    /// Returns how many of them, from the first on, were shown before and not released: to this
+    /// consumer, or to one that died or left.
+    pub fn redelivered(&self) -> usize {
+        self.redelivered
+    }
+
+    /// Returns how many values there are, at least one.
+    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
+    pub fn len(&self) -> usize {
+        self.run.count as usize
+    }
+
+    /// Copies one value; `None` if there are not as many, and in a fork child.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if its bytes are no value of the type. It stays the first that is not released, so that
+    /// the next verb that receives it fails too.
+    pub fn get(&self, index: usize) -> Result<Option<T>, Corrupt> {
+        if index >= self.len() || self.endpoint.registration.is_forked() {
+            return Ok(None);
+        }
+        load_one(&self.endpoint.registration.mapped, self.run, index).map(Some)
+    }
+
+    /// Copies values from the index `at` on, and returns how many: fewer than asked for
+    /// where there are no more, and where the bytes of one are no value of the type.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if the bytes of the first of them are none.
+    pub fn read_at(&self, at: usize, values: &mut [T]) -> Result<usize, Corrupt> {
+        let count = values.len().min(self.len().saturating_sub(at));
+        if count == 0 || self.endpoint.registration.is_forked() {
+            return Ok(0);
+        }
+        load(&self.endpoint.registration.mapped, self.run, at, &mut values[..count])
+    }
+
+    /// Copies all values; none in a fork child.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if the bytes of one of them are no value of the type.
+    pub fn to_vec(&self) -> Result<Vec<T>, Corrupt> {
+        if self.endpoint.registration.is_forked() {
+            return Ok(Vec::new());
+        }
+        let mut values: Vec<_> = (0..self.len()).map(|_| Unchecked::zeroed()).collect();
+        load_unchecked(&self.endpoint.registration.mapped, self.run, 0, &mut values);
+        let positions = (0..).map(|index| self.run.position(index));
+        values.into_iter().zip(positions).map(|(value, at)| value.check(at)).collect()
+    }
+
+    /// Returns the two pieces, each as the address of its first value and how many there are;
+    /// valid until the release, but not in a fork child. Nobody has checked the bytes.
+    pub fn as_ptrs(&self) -> [(*const T, usize); 2] {
+        self.run
+            .pieces(&self.endpoint.registration.mapped, 0, self.len(), size_of::<T>())
+            .map(|(first, count)| (first_value::<T>(first, count).cast_const(), count))
+    }
+
+    /// Returns the two pieces in place.
+    ///
+    /// # Errors
+    /// [`Corrupt`] if the bytes of one are no value of the type. Each is checked, at each call, unless any bytes
+    /// are a value of the type.
+    ///
+    /// # Safety
+    /// No process may write to the values before the slices are gone: well-behaved
+    /// peers do not, a hostile one could. This process is not a fork child of the one
+    /// that received the values, and becomes none before the slices are gone.
+    pub unsafe fn as_slices(&self) -> Result<(&[T], &[T]), Corrupt> {
+        if !T::ALWAYS_VALID {
+            for index in 0..self.len() {
+                load_one::<T>(&self.endpoint.registration.mapped, self.run, index)?;
+            }
+        }
+        let [(first, before_end), (start, after)] = self.as_ptrs();
+        // SAFETY: the values lie inside the mapping, aligned as the type is since the geometry of
+        // a ring of the type aligns them so (`Shape::check`), and are values: any bytes are, or
+        // these were checked and, by the caller's promise, nobody writes to them since.
+        unsafe {
+            Ok((
+                std::slice::from_raw_parts(first, before_end),
+                std::slice::from_raw_parts(start, after),
+            ))
+        }
+    }
+
+    /// Consumes all values: their space goes back to the producer.
+    pub fn release(self) {
+        let count = self.len();
+        self.release_first(count);
+    }
+
+    /// Consumes the first `count` values and leaves the others.
+    ///
+    /// # Panics
+    /// If there are not as many.
+    pub fn release_first(self, count: usize) {
+        assert!(count <= self.len(), "release of more than was looked at");
+        if count > 0 && !self.endpoint.registration.is_forked() {
+            self.endpoint.take_elements(self.run, count);
+        }
+    }
+}
+
+impl<T> fmt::Debug for Values<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Values").field("len", &self.run.count).finish_non_exhaustive()
+    }
+}

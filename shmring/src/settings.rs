@@ -1,0 +1,176 @@
+//! What all producers, and all consumers, can be asked and told, whatever they move: said once
+//! for handles of bytes and handles of values. Each handle has its `endpoint`.
+
+macro_rules! producer_settings {
+    () => {
+        /// Returns how many messages of all producers are not received yet. A slot ring counts
+        /// those that a producer has begun and not finished; a record ring is walked, a step for
+        /// each message.
+        ///
+        /// Of a sole producer the number can only fall until it sends again: at least the
+        /// others were received.
+        pub fn len(&self) -> usize {
+            self.endpoint.messages() as usize
+        }
+
+        /// Returns `true` if all messages were received. Of a sole producer it stays `true` until
+        /// it sends again.
+        pub fn is_empty(&self) -> bool {
+            self.len() == 0
+        }
+
+        /// Sets whether a wait for room that spins may last some microseconds longer, until an
+        /// eighth of the ring is free; see [`WaitMode`](crate::WaitMode). The default is `true`.
+        /// Without it each message is sent as soon as there is room for it, and fewer come
+        /// through.
+        pub fn set_backoff(&mut self, backoff: bool) {
+            self.endpoint.registration.backoff = backoff;
+        }
+
+        /// Returns an object that ends the waits of this handle from another thread or a signal
+        /// handler.
+        pub fn interrupter(&self) -> $crate::Interrupter {
+            self.endpoint.registration.interrupter()
+        }
+
+        /// Returns how this producer waits for room.
+        pub fn wait_mode(&self) -> $crate::WaitMode {
+            self.endpoint.registration.mode
+        }
+
+        /// Sets how this producer waits for room.
+        /// [`WaitMode::Adaptive`](crate::WaitMode::Adaptive) unless set.
+        pub fn set_wait_mode(&mut self, mode: $crate::WaitMode) {
+            self.endpoint.registration.mode = mode;
+        }
+
+        /// Returns `true` if this producer refuses messages once the last consumer has gone.
+        pub fn requires_consumer(&self) -> bool {
+            self.endpoint.consumers.required
+        }
+
+        /// Sets whether to refuse messages once the last consumer has gone, as a pipe does; true
+        /// unless set. A producer that joins while no consumer is there waits for one, as a FIFO
+        /// does for its reader, and fills the ring meanwhile. If not required, messages are kept
+        /// for a later consumer until the ring is full.
+        pub fn set_require_consumer(&mut self, require: bool) {
+            self.endpoint.consumers.required = require;
+        }
+
+        /// Closes the ring for good: no producer can send any more, and the stream ends when the
+        /// ring is drained, for consumers that come later too. A send of another producer that is
+        /// under way may still succeed.
+        pub fn close(self) {
+            self.endpoint.registration.close();
+        }
+
+        /// Closes the ring as [`close`](Self::close) does, and blocks until consumers have
+        /// received everything that was sent before, for at most `timeout`. What they did before
+        /// they received the last message happens before this returns.
+        ///
+        /// # Errors
+        /// See [`DrainError`](crate::DrainError). The ring is closed and its messages stay for
+        /// consumers, unless the handle had failed before.
+        pub fn close_and_drain(
+            mut self,
+            timeout: std::time::Duration,
+        ) -> Result<(), $crate::DrainError> {
+            self.endpoint.close_and_drain($crate::sync::Deadline::after(timeout))
+        }
+    };
+}
+
+macro_rules! consumer_settings {
+    () => {
+        /// Returns how many messages are in the ring. A slot ring counts those that a producer
+        /// has begun and not finished; a record ring is walked, a step for each message.
+        ///
+        /// Of an exclusive consumer the number can only rise until it receives: in a record ring
+        /// at least as many can be received without a wait.
+        pub fn len(&self) -> usize {
+            self.endpoint.messages() as usize
+        }
+
+        /// Returns `true` if no message can be received now. Once it is `false` for an exclusive
+        /// consumer, it stays so until that consumer receives.
+        pub fn is_empty(&self) -> bool {
+            self.endpoint.registration.check().is_err() || !self.endpoint.has_message()
+        }
+
+        /// Returns `true` if this consumer can read messages in place: no other one takes them.
+        pub fn is_exclusive(&self) -> bool {
+            self.endpoint.is_exclusive()
+        }
+
+        /// Blocks until a message is there, for at most `timeout`.
+        ///
+        /// An exclusive consumer finds it with the next [`try_recv`](Self::try_recv). Where
+        /// consumers compete, another one may take it first.
+        ///
+        /// # Errors
+        /// See [`RecvTimeoutError`](crate::RecvTimeoutError).
+        pub fn wait_readable(
+            &mut self,
+            timeout: std::time::Duration,
+        ) -> Result<(), $crate::RecvTimeoutError> {
+            self.endpoint.wait_readable($crate::sync::Deadline::after(timeout))
+        }
+
+        /// Blocks until a producer is attached, for at most `timeout`. Returns at once if one has
+        /// come and gone since the last end of the stream that this consumer has seen: it may
+        /// have left messages.
+        ///
+        /// # Errors
+        /// See [`RecvTimeoutError`](crate::RecvTimeoutError);
+        /// [`Eof`](crate::RecvTimeoutError::Eof) if the ring was closed, so that no producer can
+        /// come.
+        pub fn wait_for_producer(
+            &mut self,
+            timeout: std::time::Duration,
+        ) -> Result<(), $crate::RecvTimeoutError> {
+            self.endpoint.wait_for_producer($crate::sync::Deadline::after(timeout))
+        }
+
+        /// Returns what the end of a stream means to this consumer.
+        pub fn eof(&self) -> $crate::Eof {
+            self.endpoint.producers.eof
+        }
+
+        /// Sets what the end of a stream means to this consumer;
+        /// [`Eof::Final`](crate::Eof::Final) unless set.
+        pub fn set_eof(&mut self, eof: $crate::Eof) {
+            self.endpoint.producers.eof = eof;
+        }
+
+        /// Sets whether a wait that spins may look at the ring less often under load, by a few
+        /// microseconds, so that more messages come at once; see [`WaitMode`](crate::WaitMode).
+        /// The default is `true`. Without it each message is seen as soon as possible, and fewer
+        /// come through.
+        pub fn set_backoff(&mut self, backoff: bool) {
+            self.endpoint.registration.backoff = backoff;
+        }
+
+        /// Returns an object that ends the waits of this handle from another thread or a signal
+        /// handler.
+        pub fn interrupter(&self) -> $crate::Interrupter {
+            self.endpoint.registration.interrupter()
+        }
+
+        /// Returns how this consumer waits for messages.
+        pub fn wait_mode(&self) -> $crate::WaitMode {
+            self.endpoint.registration.mode
+        }
+
+        /// Sets how this consumer waits for messages.
+        /// [`WaitMode::Adaptive`](crate::WaitMode::Adaptive) unless set.
+        pub fn set_wait_mode(&mut self, mode: $crate::WaitMode) {
+            self.endpoint.registration.mode = mode;
+        }
+
+        /// Closes the ring for good: no producer can send any more, but for a send that is under
+        /// way. What is in the ring stays for the next consumer.
+        pub fn close(self) {
+            self.endpoint.registration.close();
+        }
+    };
+}
