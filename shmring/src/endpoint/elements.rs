@@ -24,7 +24,7 @@ impl SendEndpoint {
 
     /// Sends all elements, `size` bytes each, if there is room for all now. In a packed ring they
     /// become visible at once, in others as in [`send_all`](Self::send_all).
-    #[inline]
+    #[inline(always)]
     pub(crate) fn try_send_elements(
         &mut self,
         elements: &[u8],
@@ -42,7 +42,7 @@ impl SendEndpoint {
     }
 
     /// As [`try_send_elements`](Self::try_send_elements), but blocks while there is no room.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn send_elements_by(
         &mut self,
         elements: &[u8],
@@ -71,21 +71,21 @@ impl SendEndpoint {
         }
         let count = elements.len() / size;
         let run = self.reserve_elements(count.min(1), count, size)?;
-        self.fill_elements(run, &elements[..run.count as usize * size], size);
-        Ok(run.count as usize)
+        self.fill_elements(run, &elements[..run.count() * size], size);
+        Ok(run.count())
     }
 
-    #[inline]
+    #[inline(always)]
     fn fill_elements(&mut self, run: Run, elements: &[u8], size: usize) {
         if !elements.is_empty() {
             run.store(&self.registration.mapped, 0, elements, size);
-            self.commit_elements(run, run.count);
+            self.commit_elements(run, run.count() as u64);
         }
     }
 
     /// Reserves space for at least `min` elements of a packed ring, and for up to `max` if that
     /// much is free; for one in other rings.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve_elements(
         &mut self,
         min: usize,
@@ -114,7 +114,7 @@ impl SendEndpoint {
     }
 
     /// As [`reserve_elements`](Self::reserve_elements), but blocks while there is no room.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn reserve_elements_by(
         &mut self,
         min: usize,
@@ -130,7 +130,7 @@ impl SendEndpoint {
     }
 
     /// Publishes the first `count` reserved elements, at least one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit_elements(&mut self, run: Run, count: u64) {
         let reached = self.flavor.commit_elements(&self.registration.mapped, run, count);
         self.registration.notify_consumers(reached);
@@ -168,7 +168,7 @@ impl RecvEndpoint {
     ///
     /// # Errors
     /// See [`TryRecvError`].
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_elements(&mut self, max: usize, size: usize) -> Result<Run, TryRecvError> {
         if self.registration.is_clear()
             && let Some(run) = self.flavor.elements_fast(&self.registration.mapped, max, size)
@@ -186,7 +186,7 @@ impl RecvEndpoint {
     }
 
     /// As [`next_elements`](Self::next_elements), but blocks while none is there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next_elements_by(
         &mut self,
         max: usize,
@@ -204,16 +204,18 @@ impl RecvEndpoint {
     /// Takes the first `count` elements of a run, and wakes a producer that waits for that.
     #[inline(always)]
     pub(crate) fn take_elements(&mut self, run: Run, count: usize) {
-        self.take(run.after(count as u64), count as u64);
+        if let Some(reached) = self.flavor.take_elements(&self.registration.mapped, run, count) {
+            self.registration.notify_producers(reached);
+        }
     }
 
     /// Notes that elements are shown in place. Returns how many of them, from the first on, were
     /// before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn mark_elements_peeked(&self, run: Run) -> usize {
         let line = &self.registration.mapped.control().consumer;
         let peeked = line.peeked();
-        line.mark_peeked(run.after(run.count), peeked);
-        run.before(peeked) as usize
+        line.mark_peeked(run.after(run.count()), peeked);
+        run.before(peeked)
     }
 }

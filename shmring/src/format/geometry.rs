@@ -101,6 +101,14 @@ impl Shape {
         }
     }
 
+    /// Returns the bytes of an element of a packed ring; 0 of other rings.
+    pub(crate) fn packed_bytes(self) -> usize {
+        match self {
+            Self::Records { .. } | Self::Slots { .. } => 0,
+            Self::Elements { element, .. } => element.size_bytes as usize,
+        }
+    }
+
     /// Bytes of the ring's data. The shape was checked, so nothing overflows.
     pub(crate) fn capacity_bytes(self) -> u64 {
         match self {

@@ -28,7 +28,7 @@ pub use reservation::Reservation;
 pub(crate) use scratch::Scratch;
 pub use space::Space;
 pub use values::Values;
-pub(crate) use values::load as load_values;
+pub(crate) use values::{load as load_values, load_one as load_value};
 
 use crate::endpoint::registration::Registration;
 use crate::endpoint::{RecvEndpoint, Releaser};

@@ -2,10 +2,10 @@
 
 #![allow(unsafe_code)]
 
-use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 use std::slice::from_ref;
+use std::{fmt, mem};
 
 use crate::element::{Element, bytes_of};
 use crate::endpoint::{Run, SendEndpoint};
@@ -34,7 +34,7 @@ impl<'a, T: Element> Space<'a, T> {
 
     /// Returns how many values there is space for.
     pub fn capacity(&self) -> usize {
-        self.run.count as usize
+        self.run.count()
     }
 
     /// Returns how many values, from the start on, were written: what
@@ -120,9 +120,12 @@ impl<'a, T: Element> Space<'a, T> {
     }
 
     /// Publishes the values that were written, all at once. Sends nothing if there are none.
+    #[inline]
     pub fn commit(self) {
         if self.written > 0 && !self.endpoint.registration.is_forked() {
             self.endpoint.commit_elements(self.run, self.written as u64);
+            // Nothing is left to give up.
+            mem::forget(self);
         }
     }
 }
@@ -133,7 +136,7 @@ pub(super) fn first_value<T>(first: ElementPlace<'_>, count: usize) -> *mut T {
 }
 
 impl<T> Drop for Space<'_, T> {
-    /// After a commit nothing is left to give up.
+    #[inline]
     fn drop(&mut self) {
         if !self.endpoint.registration.is_forked() {
             self.endpoint.abandon();
@@ -144,7 +147,7 @@ impl<T> Drop for Space<'_, T> {
 impl<T> fmt::Debug for Space<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Space")
-            .field("capacity", &self.run.count)
+            .field("capacity", &self.run.count())
             .field("written", &self.written)
             .finish_non_exhaustive()
     }

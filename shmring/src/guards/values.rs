@@ -63,7 +63,11 @@ fn load_unchecked<T: Element>(
 /// # Errors
 /// [`Corrupt`] if its bytes are none.
 #[inline]
-fn load_one<T: Element>(mapped: &MappedRing, run: Run, index: usize) -> Result<T, Corrupt> {
+pub(crate) fn load_one<T: Element>(
+    mapped: &MappedRing,
+    run: Run,
+    index: usize,
+) -> Result<T, Corrupt> {
     let mut value = Unchecked::zeroed();
     load_unchecked(mapped, run, index, from_mut(&mut value));
     value.check(run.position(index))
@@ -96,7 +100,7 @@ impl<'a, T: Element> Values<'a, T> {
     /// Returns how many values there are, at least one.
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
-        self.run.count as usize
+        self.run.count()
     }
 
     /// Copies one value; `None` if there are not as many, and in a fork child.
@@ -194,6 +198,6 @@ impl<'a, T: Element> Values<'a, T> {
 
 impl<T> fmt::Debug for Values<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Values").field("len", &self.run.count).finish_non_exhaustive()
+        f.debug_struct("Values").field("len", &self.run.count()).finish_non_exhaustive()
     }
 }

@@ -1,5 +1,7 @@
 //! The copy routines against a model of plain bytes.
 
+use std::ptr::NonNull;
+
 use bytemuck::Pod;
 use proptest::prelude::*;
 
@@ -127,8 +129,14 @@ fn private_bytes_may_lie_at_any_address() {
     }
 }
 
+/// Where the elements from that one to the end of the data lie.
 fn place_of<T>(data: Payload<'_>, first: usize) -> ElementPlace<'_> {
-    ElementPlace::Packed { data, offset: first.wrapping_mul(size_of::<T>()) }
+    let offset = first.saturating_mul(size_of::<T>()).min(data.len());
+    // SAFETY: at most the length, so inside the data or one past its end; a multiple of the size.
+    unsafe {
+        let first = NonNull::new_unchecked(data.as_ptr()).add(offset);
+        ElementPlace::packed(first, data.len() - offset)
+    }
 }
 
 fn store_elements<T: Element>(data: Payload<'_>, first: usize, elements: &[T]) {

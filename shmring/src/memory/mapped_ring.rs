@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::format::{Shape, many};
 use crate::lifecycle::attachment::Attachment;
-use crate::memory::copy::WORD;
+use crate::memory::copy::{ElementPlace, WORD};
 use crate::memory::mapping::RingParts;
 use crate::memory::payload::Payload;
 use crate::memory::sentinel;
@@ -33,6 +33,8 @@ pub(crate) struct MappedRing {
     /// whose size is not a multiple of a word.
     slots: u64,
     slot_words: u64,
+    /// Bytes of an element of a packed ring; 0 of other rings.
+    element_bytes: usize,
     many: Many,
     /// The alignment of each payload, in bytes.
     align: u64,
@@ -60,6 +62,7 @@ impl MappedRing {
             sentinel,
             slots: shape.slots().unwrap_or(0),
             slot_words: shape.slot_bytes().unwrap_or(0) / WORD_BYTES,
+            element_bytes: shape.packed_bytes(),
             many: many(shape.kind()),
             align: shape.align_bytes(),
             shape,
@@ -176,9 +179,35 @@ impl MappedRing {
         unsafe { Payload::new(self.parts.words.cast().add(offset / WORD), len) }
     }
 
-    /// Returns all data of the ring.
+    /// Returns where the element of a packed ring at that position lies.
+    ///
+    /// # Panics
+    /// If the elements of the ring have fewer bytes: only a fault of this library can ask so.
     #[inline(always)]
-    pub(crate) fn data(&self) -> Payload<'_> {
-        Payload::of(self.words())
+    pub(crate) fn element(&self, position: u64, size: usize) -> ElementPlace<'_> {
+        assert!(size <= self.element_bytes, "elements of another size");
+        let slot = self.packed().slot(position);
+        // SAFETY: as many slots of `element_bytes` as the ring has lie inside its words, this is one
+        // of them, and `size` is no more than `element_bytes`. `attach` keeps them mapped.
+        unsafe {
+            let first = self.parts.words.cast::<u8>().add(slot.wrapping_mul(size));
+            ElementPlace::packed(first, size)
+        }
+    }
+
+    /// Returns where the `count` elements of a packed ring from that position on lie.
+    ///
+    /// # Panics
+    /// As for [`element`](Self::element), and if they pass the end of the ring.
+    #[inline(always)]
+    pub(crate) fn elements(&self, position: u64, count: usize, size: usize) -> ElementPlace<'_> {
+        assert!(size <= self.element_bytes, "elements of another size");
+        let slot = self.packed().slot(position);
+        assert!(count as u64 <= self.slots.wrapping_sub(slot as u64), "elements beyond the ring");
+        // SAFETY: as above; `slot` is less than `slots`, and all of these are slots of the ring.
+        unsafe {
+            let first = self.parts.words.cast::<u8>().add(slot.wrapping_mul(size));
+            ElementPlace::packed(first, count.wrapping_mul(size))
+        }
     }
 }

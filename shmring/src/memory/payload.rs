@@ -67,7 +67,7 @@ impl<'a> Payload<'a> {
     }
 
     /// Returns all bytes of `words`.
-    #[inline(always)]
+    #[cfg(test)]
     pub(crate) fn of(words: &'a [AtomicU64]) -> Self {
         Self { first: NonNull::from(words).cast(), len: size_of_val(words), memory: PhantomData }
     }
@@ -118,17 +118,5 @@ impl<'a> Payload<'a> {
             Some(len) => unsafe { Self::new(self.first.add(offset / WORD), len) },
             None => Self::EMPTY,
         }
-    }
-
-    /// Returns the address of the `len` bytes from `offset` on.
-    ///
-    /// # Panics
-    /// If they do not lie inside the payload: only a fault of this library can ask for such.
-    #[inline(always)]
-    pub(super) fn range(self, offset: usize, len: usize) -> *mut u8 {
-        let end = offset.saturating_add(len);
-        assert!(end <= self.len, "an access beyond the payload");
-        // SAFETY: `offset` is at most `len`, so inside the allocation or one past its end.
-        unsafe { self.as_ptr().add(offset) }
     }
 }

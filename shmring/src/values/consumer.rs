@@ -9,7 +9,7 @@ use super::Iter;
 use crate::element::{Element, Unchecked};
 use crate::endpoint::{RecvEndpoint, Run, check_len};
 use crate::error::{Corrupt, JoinError, RecvError, RecvTimeoutError, TryRecvError, endless};
-use crate::guards::{Values, load_values};
+use crate::guards::{Values, load_value as load_one, load_values};
 use crate::memory::copy::ElementPlace;
 use crate::ring::Place;
 use crate::segment::Segment;
@@ -220,7 +220,7 @@ fn take_fast<T: Element>(endpoint: &mut RecvEndpoint) -> Option<T> {
 fn take_slow<T: Element>(endpoint: &mut RecvEndpoint) -> Result<T, TryRecvError> {
     if endpoint.is_packed() {
         let run = endpoint.next_elements(1, size_of::<T>())?;
-        let loaded = load(run.first, run.place(&endpoint.registration.mapped, 0, size_of::<T>()));
+        let loaded = load_one(&endpoint.registration.mapped, run, 0);
         let value = loaded.map_err(|corrupt| endpoint.poison(corrupt))?;
         endpoint.take_elements(run, 1);
         return Ok(value);
@@ -257,7 +257,7 @@ fn take_run<T: Element>(
     run: Run,
     values: &mut [T],
 ) -> Result<usize, TryRecvError> {
-    let count = values.len().min(run.count as usize);
+    let count = values.len().min(run.count());
     match load_values(&endpoint.registration.mapped, run, 0, &mut values[..count]) {
         Ok(count) => {
             endpoint.take_elements(run, count);

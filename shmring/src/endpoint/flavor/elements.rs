@@ -3,52 +3,69 @@
 
 use super::{RecvFlavor, SendFlavor};
 use crate::endpoint::registration::Registration;
-use crate::format::Shape;
 use crate::memory::copy::ElementPlace;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::payload::Payload;
-use crate::ring::packed::{self, Span};
+use crate::ring::packed::Span;
 use crate::ring::{Corrupt, LINE_BYTES, Place, Refused, WORD_BYTES, at_or_past};
 use crate::sync::Ordering;
 
-/// Consecutive elements of a ring, from `first` on. More than one only where elements have
-/// nothing between them.
+/// Consecutive elements of a ring.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Run {
-    pub(crate) first: Place,
-    pub(crate) count: u64,
+pub(crate) enum Run {
+    /// One element: a message.
+    Message(Place),
+    /// Elements with nothing between them.
+    Packed(Span),
 }
 
 impl Run {
-    fn of_one(first: Place) -> Self {
-        Self { first, count: 1 }
-    }
-
-    fn of_span(ring: packed::Ring<'_>, span: Span, size: usize) -> Self {
-        Self { first: ring.place(span.start, size as u64), count: span.count }
+    #[inline(always)]
+    pub(crate) fn count(self) -> usize {
+        match self {
+            Self::Message(_) => 1,
+            Self::Packed(span) => span.count as usize,
+        }
     }
 
     /// Returns the position after the first `count` elements, at least one.
     #[inline(always)]
-    pub(crate) fn after(self, count: u64) -> u64 {
-        if count == 1 { self.first.end } else { self.first.start.wrapping_add(count) }
+    pub(crate) fn after(self, count: usize) -> u64 {
+        match self {
+            Self::Message(place) => place.end,
+            Self::Packed(span) => span.start.wrapping_add(count as u64),
+        }
+    }
+
+    /// Returns the position of the element of that index.
+    #[inline(always)]
+    pub(crate) fn position(self, index: usize) -> u64 {
+        match self {
+            Self::Message(place) => place.start,
+            Self::Packed(span) => span.start.wrapping_add(index as u64),
+        }
     }
 
     /// Returns how many elements, from the first on, lie before a position.
     #[inline]
-    pub(crate) fn before(self, position: u64) -> u64 {
-        let is_past = at_or_past(position, self.first.start);
-        if is_past { position.wrapping_sub(self.first.start).min(self.count) } else { 0 }
+    pub(crate) fn before(self, position: u64) -> usize {
+        let start = self.position(0);
+        let is_past = at_or_past(position, start);
+        if is_past { (position.wrapping_sub(start) as usize).min(self.count()) } else { 0 }
     }
 
-    /// Returns the position of the element of that index.
-    pub(crate) fn position(self, index: usize) -> u64 {
-        self.first.start.wrapping_add(index as u64)
+    /// Returns where the element of that index lies.
+    #[inline(always)]
+    pub(crate) fn place(self, mapped: &MappedRing, index: usize, size: usize) -> ElementPlace<'_> {
+        match self {
+            Self::Message(place) => ElementPlace::Message(mapped.payload(place)),
+            Self::Packed(_) => mapped.element(self.position(index), size),
+        }
     }
 
     /// Returns where the `count` elements from index `at` on lie: up to the end of the ring, and
     /// how many these are; and the others, from its start.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn pieces(
         self,
         mapped: &MappedRing,
@@ -56,28 +73,23 @@ impl Run {
         count: usize,
         size: usize,
     ) -> [(ElementPlace<'_>, usize); 2] {
-        debug_assert!((at as u64).saturating_add(count as u64) <= self.count);
-        let Shape::Elements { .. } = mapped.shape() else {
-            let nothing = ElementPlace::Message(Payload::EMPTY);
-            return [
-                (ElementPlace::Message(mapped.payload(self.first)), count.min(1)),
-                (nothing, 0),
-            ];
-        };
-        let span = Span { start: self.position(at), count: count as u64 };
-        let (first, before_end, after) = mapped.packed().split(span);
-        let place = |slot: usize| packed_place(mapped, slot, size);
-        [(place(first), before_end), (place(0), after)]
-    }
-
-    /// Returns where the element of that index lies.
-    #[inline]
-    pub(crate) fn place(self, mapped: &MappedRing, index: usize, size: usize) -> ElementPlace<'_> {
-        self.pieces(mapped, index, 1, size)[0].0
+        debug_assert!(at.saturating_add(count) <= self.count());
+        match self {
+            Self::Message(place) => {
+                let nothing = (ElementPlace::Message(Payload::EMPTY), 0);
+                [(ElementPlace::Message(mapped.payload(place)), count), nothing]
+            }
+            Self::Packed(_) => {
+                let span = Span { start: self.position(at), count: count as u64 };
+                let (_, before_end, after) = mapped.packed().split(span);
+                let first = mapped.elements(span.start, before_end, size);
+                [(first, before_end), (mapped.elements(0, after, size), after)]
+            }
+        }
     }
 
     /// Stores elements from index `at` on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn store(self, mapped: &MappedRing, at: usize, elements: &[u8], size: usize) {
         let count = elements.len().checked_div(size).unwrap_or(0);
         let [(first, before_end), (start, after)] = self.pieces(mapped, at, count, size);
@@ -89,7 +101,7 @@ impl Run {
     }
 
     /// Loads elements from index `at` on.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn load(self, mapped: &MappedRing, at: usize, elements: &mut [u8], size: usize) {
         let count = elements.len().checked_div(size).unwrap_or(0);
         let [(first, before_end), (start, after)] = self.pieces(mapped, at, count, size);
@@ -100,12 +112,6 @@ impl Run {
             start.load(size, tail);
         }
     }
-}
-
-/// Returns the place of the elements from a slot of a packed ring on.
-#[inline(always)]
-fn packed_place(mapped: &MappedRing, slot: usize, size: usize) -> ElementPlace<'_> {
-    ElementPlace::Packed { data: mapped.data(), offset: slot.wrapping_mul(size) }
 }
 
 /// # Errors
@@ -137,7 +143,7 @@ impl SendFlavor {
         let Some(Span { start, .. }) = ring.reserve_fast(elements, 1) else {
             return false;
         };
-        packed_place(mapped, elements.slot(start), size).store(size, element);
+        mapped.element(start, size).store(size, element);
         ring.publish(elements, 1);
         registration.notify_consumers(ring.tail());
         if let Some(next) = ring.reserve_fast(elements, 1) {
@@ -157,11 +163,10 @@ impl SendFlavor {
         size: usize,
     ) -> Option<Run> {
         let Self::Packed(ring) = self else {
-            return self.reserve_fast(registration, size, 1).map(Run::of_one);
+            return self.reserve_fast(registration, size, 1).map(Run::Message);
         };
         let elements = registration.mapped.packed();
-        let span = ring.reserve_fast(elements, max as u64)?;
-        Some(Run::of_span(elements, span, size))
+        ring.reserve_fast(elements, max as u64).map(Run::Packed)
     }
 
     /// As [`reserve_elements_fast`](Self::reserve_elements_fast), with a look at the consumer's
@@ -174,7 +179,7 @@ impl SendFlavor {
         size: usize,
     ) -> Result<Run, Refused> {
         let Self::Packed(ring) = self else {
-            return self.reserve(registration, size, 1).map(Run::of_one);
+            return self.reserve(registration, size, 1).map(Run::Message);
         };
         let elements = registration.mapped.packed();
         let room = ring.room(elements, max as u64).map_err(Refused::Corrupt)?;
@@ -183,7 +188,7 @@ impl SendFlavor {
         } else {
             ring.reserve(elements, min as u64)?
         };
-        Ok(Run::of_span(elements, span, size))
+        Ok(Run::Packed(span))
     }
 
     /// Publishes the first `count` elements of a run, at least one. Returns the position that
@@ -195,11 +200,15 @@ impl SendFlavor {
         run: Run,
         count: u64,
     ) -> u64 {
-        let Self::Packed(ring) = self else {
-            return self.commit(mapped, run.first, run.first.len());
-        };
-        ring.publish(mapped.packed(), count);
-        ring.tail()
+        match (self, run) {
+            (Self::Packed(ring), _) => {
+                ring.publish(mapped.packed(), count);
+                ring.tail()
+            }
+            (flavor, Run::Message(place)) => flavor.commit(mapped, place, place.len()),
+            // A run is of the ring that reserved it.
+            (_, Run::Packed(span)) => span.start,
+        }
     }
 
     /// Returns `true` if elements have nothing between them, so that many are one copy.
@@ -241,8 +250,7 @@ impl RecvFlavor {
         let mapped = &registration.mapped;
         let elements = mapped.packed();
         let Span { start, .. } = ring.filled_fast(1)?;
-        let place = packed_place(mapped, elements.slot(start), size);
-        if !copy(elements.place(start, size as u64), place) {
+        if !copy(elements.place(start, size as u64), mapped.element(start, size)) {
             return None;
         }
         ring.release(elements, 1);
@@ -260,10 +268,9 @@ impl RecvFlavor {
     ) -> Option<Run> {
         let Self::Packed(ring) = self else {
             let first = self.next_fast(mapped)?;
-            return (first.len() == size as u64).then_some(Run::of_one(first));
+            return (first.len() == size as u64).then_some(Run::Message(first));
         };
-        let span = ring.filled_fast(max as u64)?;
-        Some(Run::of_span(mapped.packed(), span, size))
+        ring.filled_fast(max as u64).map(Run::Packed)
     }
 
     /// The elements from `first` on, the next one, up to `max`.
@@ -279,12 +286,29 @@ impl RecvFlavor {
     ) -> Result<Run, Corrupt> {
         let Self::Packed(ring) = self else {
             check_len(first, size)?;
-            return Ok(Run::of_one(first));
+            return Ok(Run::Message(first));
         };
         let elements = mapped.packed();
         let filled = ring.filled(elements, max as u64)?;
         let span = Span { count: filled.count.min(max as u64), ..filled };
-        Ok(Run::of_span(elements, span, size))
+        Ok(Run::Packed(span))
+    }
+
+    /// Takes the first `count` elements of a run. Returns the position that producers may wait
+    /// for; `None` if another consumer had them.
+    #[inline(always)]
+    pub(in crate::endpoint) fn take_elements(
+        &mut self,
+        mapped: &MappedRing,
+        run: Run,
+        count: usize,
+    ) -> Option<u64> {
+        let Self::Packed(ring) = self else {
+            let end = run.after(count);
+            return self.take(mapped, end, count as u64).then_some(end);
+        };
+        ring.release(mapped.packed(), count as u64);
+        Some(ring.head())
     }
 
     /// Returns `true` if elements have nothing between them, so that many are one copy.
