@@ -7,12 +7,13 @@
     reason = "of the caller's elements, by counts that were limited to theirs; no size is 0"
 )]
 
-use crate::endpoint::flavor::Run;
+use crate::endpoint::flavor::Elements;
 use crate::endpoint::send::Stop;
 use crate::endpoint::{RecvEndpoint, SendEndpoint};
 use crate::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
 use crate::memory::copy::ElementPlace;
-use crate::ring::{Place, Refused};
+use crate::ring::packed::Span;
+use crate::ring::{Place, Refused, at_or_past};
 use crate::sync::Deadline;
 
 impl SendEndpoint {
@@ -71,15 +72,15 @@ impl SendEndpoint {
         }
         let count = elements.len() / size;
         let run = self.reserve_elements(count.min(1), count, size)?;
-        self.fill_elements(run, &elements[..run.count() * size], size);
-        Ok(run.count())
+        self.fill_elements(run, &elements[..run.count as usize * size], size);
+        Ok(run.count as usize)
     }
 
     #[inline(always)]
-    fn fill_elements(&mut self, run: Run, elements: &[u8], size: usize) {
+    fn fill_elements(&mut self, run: Span, elements: &[u8], size: usize) {
         if !elements.is_empty() {
-            run.store(&self.registration.mapped, 0, elements, size);
-            self.commit_elements(run, run.count() as u64);
+            self.elements(run).store(0, elements, size);
+            self.commit_elements(run.count, size);
         }
     }
 
@@ -91,7 +92,7 @@ impl SendEndpoint {
         min: usize,
         max: usize,
         size: usize,
-    ) -> Result<Run, Stop> {
+    ) -> Result<Span, Stop> {
         if self.is_plain()
             && let Some(run) = self.flavor.reserve_elements_fast(&self.registration, max, size)
         {
@@ -101,7 +102,7 @@ impl SendEndpoint {
     }
 
     #[cold]
-    fn reserve_elements_slow(&mut self, min: usize, max: usize, size: usize) -> Result<Run, Stop> {
+    fn reserve_elements_slow(&mut self, min: usize, max: usize, size: usize) -> Result<Span, Stop> {
         self.check().map_err(Stop::Error)?;
         let reserved = self.flavor.reserve_elements(&self.registration, min, max, size);
         reserved.map_err(|refused| match refused {
@@ -121,7 +122,7 @@ impl SendEndpoint {
         max: usize,
         size: usize,
         deadline: Deadline,
-    ) -> Result<Run, SendTimeoutError> {
+    ) -> Result<Span, SendTimeoutError> {
         self.retry_by(deadline, |endpoint| {
             let reserved = endpoint.reserve_elements(min, max, size);
             endpoint.hand_off();
@@ -129,10 +130,16 @@ impl SendEndpoint {
         })
     }
 
+    /// Returns reserved elements, where they lie.
+    #[inline(always)]
+    pub(crate) fn elements(&self, run: Span) -> Elements<'_> {
+        self.flavor.elements(&self.registration.mapped, run)
+    }
+
     /// Publishes the first `count` reserved elements, at least one.
     #[inline(always)]
-    pub(crate) fn commit_elements(&mut self, run: Run, count: u64) {
-        let reached = self.flavor.commit_elements(&self.registration.mapped, run, count);
+    pub(crate) fn commit_elements(&mut self, count: u64, size: usize) {
+        let reached = self.flavor.commit_elements(&self.registration.mapped, count, size);
         self.registration.notify_consumers(reached);
     }
 }
@@ -169,7 +176,7 @@ impl RecvEndpoint {
     /// # Errors
     /// See [`TryRecvError`].
     #[inline(always)]
-    pub(crate) fn next_elements(&mut self, max: usize, size: usize) -> Result<Run, TryRecvError> {
+    pub(crate) fn next_elements(&mut self, max: usize, size: usize) -> Result<Span, TryRecvError> {
         if self.registration.is_clear()
             && let Some(run) = self.flavor.elements_fast(&self.registration.mapped, max, size)
         {
@@ -179,7 +186,7 @@ impl RecvEndpoint {
     }
 
     #[inline(never)]
-    fn next_elements_slow(&mut self, max: usize, size: usize) -> Result<Run, TryRecvError> {
+    fn next_elements_slow(&mut self, max: usize, size: usize) -> Result<Span, TryRecvError> {
         let first = self.next()?;
         let run = self.flavor.elements_from(&self.registration.mapped, first, max, size);
         Ok(run.map_err(|corrupt| self.registration.poison(corrupt))?)
@@ -192,7 +199,7 @@ impl RecvEndpoint {
         max: usize,
         size: usize,
         deadline: Deadline,
-    ) -> Result<Run, RecvTimeoutError> {
+    ) -> Result<Span, RecvTimeoutError> {
         if self.registration.is_clear()
             && let Some(run) = self.flavor.elements_fast(&self.registration.mapped, max, size)
         {
@@ -201,9 +208,15 @@ impl RecvEndpoint {
         self.retry_by(deadline, |endpoint| endpoint.next_elements(max, size))
     }
 
+    /// Returns the elements of a run, where they lie.
+    #[inline(always)]
+    pub(crate) fn elements(&self, run: Span) -> Elements<'_> {
+        self.flavor.elements(&self.registration.mapped, run)
+    }
+
     /// Takes the first `count` elements of a run, and wakes a producer that waits for that.
     #[inline(always)]
-    pub(crate) fn take_elements(&mut self, run: Run, count: usize) {
+    pub(crate) fn take_elements(&mut self, run: Span, count: usize) {
         if let Some(reached) = self.flavor.take_elements(&self.registration.mapped, run, count) {
             self.registration.notify_producers(reached);
         }
@@ -212,10 +225,11 @@ impl RecvEndpoint {
     /// Notes that elements are shown in place. Returns how many of them, from the first on, were
     /// before.
     #[inline(always)]
-    pub(crate) fn mark_elements_peeked(&self, run: Run) -> usize {
+    pub(crate) fn mark_elements_peeked(&self, run: Span) -> usize {
         let line = &self.registration.mapped.control().consumer;
         let peeked = line.peeked();
-        line.mark_peeked(run.after(run.count()), peeked);
-        run.before(peeked)
+        line.mark_peeked(run.start.wrapping_add(run.count), peeked);
+        let is_past = at_or_past(peeked, run.start);
+        if is_past { peeked.wrapping_sub(run.start).min(run.count) as usize } else { 0 }
     }
 }

@@ -13,6 +13,6 @@ mod send;
 #[cfg(test)]
 mod waiting_tests;
 
-pub(crate) use flavor::{Run, check_len};
+pub(crate) use flavor::{Elements, check_len};
 pub(crate) use recv::{RecvEndpoint, Releaser};
 pub(crate) use send::SendEndpoint;

@@ -110,8 +110,8 @@ fn packed_rings_wake_the_other_side() {
     let mut tx = SendEndpoint::join(segment.view().unwrap()).unwrap();
     let mut rx = RecvEndpoint::join_any(segment.view().unwrap()).unwrap();
     rx.registration.arm(1);
-    let run = tx.reserve_elements(1, 1, 8).ok().unwrap();
-    tx.commit_elements(run, 1);
+    assert!(tx.reserve_elements(1, 1, 8).is_ok());
+    tx.commit_elements(1, 8);
     assert!(!rx.registration.is_armed());
     tx.registration.arm(1);
     let run = rx.next_elements(1, 8).unwrap();

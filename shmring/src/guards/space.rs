@@ -8,8 +8,9 @@ use std::slice::from_ref;
 use std::{fmt, mem};
 
 use crate::element::{Element, bytes_of};
-use crate::endpoint::{Run, SendEndpoint};
+use crate::endpoint::SendEndpoint;
 use crate::memory::copy::ElementPlace;
+use crate::ring::packed::Span;
 
 /// Space in the ring for values that only this process writes, until they are committed. It
 /// lies in up to two pieces: up to the end of the ring, and from its start.
@@ -21,20 +22,20 @@ use crate::memory::copy::ElementPlace;
 #[must_use = "space that is not committed is free again"]
 pub struct Space<'a, T> {
     endpoint: &'a mut SendEndpoint,
-    run: Run,
+    run: Span,
     /// Values from the start on that are values of this process.
     written: usize,
     value: PhantomData<T>,
 }
 
 impl<'a, T: Element> Space<'a, T> {
-    pub(crate) fn new(endpoint: &'a mut SendEndpoint, run: Run) -> Self {
+    pub(crate) fn new(endpoint: &'a mut SendEndpoint, run: Span) -> Self {
         Self { endpoint, run, written: 0, value: PhantomData }
     }
 
     /// Returns how many values there is space for.
     pub fn capacity(&self) -> usize {
-        self.run.count()
+        self.run.count as usize
     }
 
     /// Returns how many values, from the start on, were written: what
@@ -70,7 +71,7 @@ impl<'a, T: Element> Space<'a, T> {
         assert!(index < self.capacity(), "write beyond the space");
         assert!(index <= self.written, "write behind a value that was not written");
         if !self.endpoint.registration.is_forked() {
-            let place = self.run.place(&self.endpoint.registration.mapped, index, size_of::<T>());
+            let place = self.endpoint.elements(self.run).place(index, size_of::<T>());
             place.store(size_of::<T>(), bytes_of(from_ref(&value)));
         }
         self.written = self.written.max(index + 1);
@@ -87,8 +88,7 @@ impl<'a, T: Element> Space<'a, T> {
         let end = at + values.len();
         assert!(at <= self.written, "write behind values that were not written");
         if !self.endpoint.registration.is_forked() {
-            let mapped = &self.endpoint.registration.mapped;
-            self.run.store(mapped, at, bytes_of(values), size_of::<T>());
+            self.endpoint.elements(self.run).store(at, bytes_of(values), size_of::<T>());
         }
         self.written = self.written.max(end);
     }
@@ -99,8 +99,9 @@ impl<'a, T: Element> Space<'a, T> {
     /// Make no reference of them where peers are not trusted. What is written through them
     /// counts once it was announced with [`assume_written`](Self::assume_written).
     pub fn as_mut_ptrs(&mut self) -> [(*mut T, usize); 2] {
-        self.run
-            .pieces(&self.endpoint.registration.mapped, 0, self.capacity(), size_of::<T>())
+        self.endpoint
+            .elements(self.run)
+            .pieces(0, self.capacity(), size_of::<T>())
             .map(|(first, count)| (first_value(first, count), count))
     }
 
@@ -123,7 +124,7 @@ impl<'a, T: Element> Space<'a, T> {
     #[inline]
     pub fn commit(self) {
         if self.written > 0 && !self.endpoint.registration.is_forked() {
-            self.endpoint.commit_elements(self.run, self.written as u64);
+            self.endpoint.commit_elements(self.written as u64, size_of::<T>());
             // Nothing is left to give up.
             mem::forget(self);
         }
@@ -147,7 +148,7 @@ impl<T> Drop for Space<'_, T> {
 impl<T> fmt::Debug for Space<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Space")
-            .field("capacity", &self.run.count())
+            .field("capacity", &self.run.count)
             .field("written", &self.written)
             .finish_non_exhaustive()
     }

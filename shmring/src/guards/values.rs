@@ -7,39 +7,37 @@ use std::marker::PhantomData;
 use std::slice::from_mut;
 
 use crate::element::{Element, Unchecked};
-use crate::endpoint::{RecvEndpoint, Run};
+use crate::endpoint::{Elements, RecvEndpoint};
 use crate::guards::space::first_value;
-use crate::memory::mapped_ring::MappedRing;
 use crate::ring::Corrupt;
+use crate::ring::packed::Span;
 
-/// Loads `values` from index `at` of a run on, which is as long. Returns how many of them, from
+/// Loads `values` from index `at` of `elements` on, which are as many. Returns how many of them, from
 /// the first on, are values; the others stay as they are.
 ///
 /// # Errors
 /// [`Corrupt`] if the first is no value.
 #[inline]
 pub(crate) fn load<T: Element>(
-    mapped: &MappedRing,
-    run: Run,
+    elements: Elements<'_>,
     at: usize,
     values: &mut [T],
 ) -> Result<usize, Corrupt> {
     match Unchecked::of(values) {
-        Some(values) => load_unchecked(mapped, run, at, values),
-        None => return load_checked(mapped, run, at, values),
+        Some(values) => load_unchecked(elements, at, values),
+        None => return load_checked(elements, at, values),
     }
     Ok(values.len())
 }
 
 /// As [`load`], one by one, for types of which some bytes are no value.
 fn load_checked<T: Element>(
-    mapped: &MappedRing,
-    run: Run,
+    elements: Elements<'_>,
     at: usize,
     values: &mut [T],
 ) -> Result<usize, Corrupt> {
     for (index, value) in values.iter_mut().enumerate() {
-        match load_one(mapped, run, at + index) {
+        match load_one(elements, at + index) {
             Ok(loaded) => *value = loaded,
             Err(corrupt) if index == 0 => return Err(corrupt),
             Err(_) => return Ok(index),
@@ -49,13 +47,8 @@ fn load_checked<T: Element>(
 }
 
 #[inline]
-fn load_unchecked<T: Element>(
-    mapped: &MappedRing,
-    run: Run,
-    at: usize,
-    values: &mut [Unchecked<T>],
-) {
-    run.load(mapped, at, Unchecked::bytes_mut(values), size_of::<T>());
+fn load_unchecked<T: Element>(elements: Elements<'_>, at: usize, values: &mut [Unchecked<T>]) {
+    elements.load(at, Unchecked::bytes_mut(values), size_of::<T>());
 }
 
 /// Loads the value of that index.
@@ -63,14 +56,12 @@ fn load_unchecked<T: Element>(
 /// # Errors
 /// [`Corrupt`] if its bytes are none.
 #[inline]
-pub(crate) fn load_one<T: Element>(
-    mapped: &MappedRing,
-    run: Run,
-    index: usize,
-) -> Result<T, Corrupt> {
+pub(crate) fn load_one<T: Element>(elements: Elements<'_>, index: usize) -> Result<T, Corrupt> {
     let mut value = Unchecked::zeroed();
-    load_unchecked(mapped, run, index, from_mut(&mut value));
-    value.check(run.position(index))
+    elements
+        .place(index, size_of::<T>())
+        .load(size_of::<T>(), Unchecked::bytes_mut(from_mut(&mut value)));
+    value.check(elements.position(index))
 }
 
 /// Values in the ring that were not released yet. They lie in up to two pieces: up to the end of
@@ -80,15 +71,20 @@ pub(crate) fn load_one<T: Element>(
 #[must_use = "values that are not released are received again"]
 pub struct Values<'a, T> {
     endpoint: &'a mut RecvEndpoint,
-    run: Run,
+    run: Span,
     redelivered: usize,
     value: PhantomData<T>,
 }
 
 impl<'a, T: Element> Values<'a, T> {
-    pub(crate) fn new(endpoint: &'a mut RecvEndpoint, run: Run) -> Self {
+    pub(crate) fn new(endpoint: &'a mut RecvEndpoint, run: Span) -> Self {
         let redelivered = endpoint.mark_elements_peeked(run);
         Self { endpoint, run, redelivered, value: PhantomData }
+    }
+
+    #[inline(always)]
+    fn elements(&self) -> Elements<'_> {
+        self.endpoint.elements(self.run)
     }
 
     /// Returns how many of them, from the first on, were shown before and not released: to this
@@ -100,7 +96,7 @@ impl<'a, T: Element> Values<'a, T> {
     /// Returns how many values there are, at least one.
     #[expect(clippy::len_without_is_empty, reason = "there is always one")]
     pub fn len(&self) -> usize {
-        self.run.count()
+        self.run.count as usize
     }
 
     /// Copies one value; `None` if there are not as many, and in a fork child.
@@ -112,7 +108,7 @@ impl<'a, T: Element> Values<'a, T> {
         if index >= self.len() || self.endpoint.registration.is_forked() {
             return Ok(None);
         }
-        load_one(&self.endpoint.registration.mapped, self.run, index).map(Some)
+        load_one(self.elements(), index).map(Some)
     }
 
     /// Copies values from the index `at` on, and returns how many: fewer than asked for
@@ -125,7 +121,7 @@ impl<'a, T: Element> Values<'a, T> {
         if count == 0 || self.endpoint.registration.is_forked() {
             return Ok(0);
         }
-        load(&self.endpoint.registration.mapped, self.run, at, &mut values[..count])
+        load(self.elements(), at, &mut values[..count])
     }
 
     /// Copies all values; none in a fork child.
@@ -137,16 +133,16 @@ impl<'a, T: Element> Values<'a, T> {
             return Ok(Vec::new());
         }
         let mut values: Vec<_> = (0..self.len()).map(|_| Unchecked::zeroed()).collect();
-        load_unchecked(&self.endpoint.registration.mapped, self.run, 0, &mut values);
-        let positions = (0..).map(|index| self.run.position(index));
+        load_unchecked(self.elements(), 0, &mut values);
+        let positions = (0..).map(|index| self.elements().position(index));
         values.into_iter().zip(positions).map(|(value, at)| value.check(at)).collect()
     }
 
     /// Returns the two pieces, each as the address of its first value and how many there are;
     /// valid until the release, but not in a fork child. Nobody has checked the bytes.
     pub fn as_ptrs(&self) -> [(*const T, usize); 2] {
-        self.run
-            .pieces(&self.endpoint.registration.mapped, 0, self.len(), size_of::<T>())
+        self.elements()
+            .pieces(0, self.len(), size_of::<T>())
             .map(|(first, count)| (first_value::<T>(first, count).cast_const(), count))
     }
 
@@ -163,7 +159,7 @@ impl<'a, T: Element> Values<'a, T> {
     pub unsafe fn as_slices(&self) -> Result<(&[T], &[T]), Corrupt> {
         if !T::ALWAYS_VALID {
             for index in 0..self.len() {
-                load_one::<T>(&self.endpoint.registration.mapped, self.run, index)?;
+                load_one::<T>(self.elements(), index)?;
             }
         }
         let [(first, before_end), (start, after)] = self.as_ptrs();
@@ -198,6 +194,6 @@ impl<'a, T: Element> Values<'a, T> {
 
 impl<T> fmt::Debug for Values<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Values").field("len", &self.run.count()).finish_non_exhaustive()
+        f.debug_struct("Values").field("len", &self.run.count).finish_non_exhaustive()
     }
 }

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use super::Iter;
 use crate::element::{Element, Unchecked};
-use crate::endpoint::{RecvEndpoint, Run, check_len};
+use crate::endpoint::{RecvEndpoint, check_len};
 use crate::error::{Corrupt, JoinError, RecvError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Values, load_value as load_one, load_values};
 use crate::memory::copy::ElementPlace;
 use crate::ring::Place;
+use crate::ring::packed::Span;
 use crate::segment::Segment;
 use crate::sync::Deadline;
 
@@ -220,7 +221,7 @@ fn take_fast<T: Element>(endpoint: &mut RecvEndpoint) -> Option<T> {
 fn take_slow<T: Element>(endpoint: &mut RecvEndpoint) -> Result<T, TryRecvError> {
     if endpoint.is_packed() {
         let run = endpoint.next_elements(1, size_of::<T>())?;
-        let loaded = load_one(&endpoint.registration.mapped, run, 0);
+        let loaded = load_one(endpoint.elements(run), 0);
         let value = loaded.map_err(|corrupt| endpoint.poison(corrupt))?;
         endpoint.take_elements(run, 1);
         return Ok(value);
@@ -254,11 +255,11 @@ fn take_slice<T: Element>(
 #[inline]
 fn take_run<T: Element>(
     endpoint: &mut RecvEndpoint,
-    run: Run,
+    run: Span,
     values: &mut [T],
 ) -> Result<usize, TryRecvError> {
-    let count = values.len().min(run.count());
-    match load_values(&endpoint.registration.mapped, run, 0, &mut values[..count]) {
+    let count = values.len().min(run.count as usize);
+    match load_values(endpoint.elements(run), 0, &mut values[..count]) {
         Ok(count) => {
             endpoint.take_elements(run, count);
             Ok(count)

@@ -139,7 +139,7 @@ fn values<T: Element + Default>(segment: &Segment, random: &mut Random, verbs: u
                 _ => {
                     if let Ok(elements) = consumer.try_peek(count) {
                         drop(elements.to_vec());
-                        drop(elements.get(random.below(count + 1)));
+                        let _ = elements.get(random.below(count + 1));
                         let len = elements.len();
                         elements.release_first(len / 2);
                     }

@@ -7,59 +7,46 @@ use crate::memory::copy::ElementPlace;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::payload::Payload;
 use crate::ring::packed::Span;
-use crate::ring::{Corrupt, LINE_BYTES, Place, Refused, WORD_BYTES, at_or_past};
+use crate::ring::{Corrupt, LINE_BYTES, Place, Refused, WORD_BYTES};
 use crate::sync::Ordering;
 
-/// Consecutive elements of a ring.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Run {
-    /// One element: a message.
-    Message(Place),
-    /// Elements with nothing between them.
-    Packed(Span),
+/// Elements of a run, where they lie.
+#[derive(Clone, Copy)]
+pub(crate) struct Elements<'a> {
+    mapped: &'a MappedRing,
+    layout: Layout,
+    run: Span,
 }
 
-impl Run {
-    #[inline(always)]
-    pub(crate) fn count(self) -> usize {
-        match self {
-            Self::Message(_) => 1,
-            Self::Packed(span) => span.count as usize,
-        }
-    }
+/// How elements lie in a ring.
+#[derive(Clone, Copy)]
+enum Layout {
+    /// No record ring holds elements.
+    Nowhere,
+    /// Each in a slot of its own, one in a run.
+    Slots,
+    /// With nothing between them.
+    Packed,
+}
 
-    /// Returns the position after the first `count` elements, at least one.
-    #[inline(always)]
-    pub(crate) fn after(self, count: usize) -> u64 {
-        match self {
-            Self::Message(place) => place.end,
-            Self::Packed(span) => span.start.wrapping_add(count as u64),
-        }
-    }
-
+impl<'a> Elements<'a> {
     /// Returns the position of the element of that index.
     #[inline(always)]
     pub(crate) fn position(self, index: usize) -> u64 {
-        match self {
-            Self::Message(place) => place.start,
-            Self::Packed(span) => span.start.wrapping_add(index as u64),
-        }
-    }
-
-    /// Returns how many elements, from the first on, lie before a position.
-    #[inline]
-    pub(crate) fn before(self, position: u64) -> usize {
-        let start = self.position(0);
-        let is_past = at_or_past(position, start);
-        if is_past { (position.wrapping_sub(start) as usize).min(self.count()) } else { 0 }
+        self.run.start.wrapping_add(index as u64)
     }
 
     /// Returns where the element of that index lies.
     #[inline(always)]
-    pub(crate) fn place(self, mapped: &MappedRing, index: usize, size: usize) -> ElementPlace<'_> {
-        match self {
-            Self::Message(place) => ElementPlace::Message(mapped.payload(place)),
-            Self::Packed(_) => mapped.element(self.position(index), size),
+    pub(crate) fn place(self, index: usize, size: usize) -> ElementPlace<'a> {
+        let position = self.position(index);
+        match self.layout {
+            Layout::Nowhere => ElementPlace::Message(Payload::EMPTY),
+            Layout::Slots => {
+                let place = self.mapped.slot().place(position, size as u64);
+                ElementPlace::Message(self.mapped.payload(place))
+            }
+            Layout::Packed => self.mapped.element(position, size),
         }
     }
 
@@ -68,31 +55,26 @@ impl Run {
     #[inline(always)]
     pub(crate) fn pieces(
         self,
-        mapped: &MappedRing,
         at: usize,
         count: usize,
         size: usize,
-    ) -> [(ElementPlace<'_>, usize); 2] {
-        debug_assert!(at.saturating_add(count) <= self.count());
-        match self {
-            Self::Message(place) => {
-                let nothing = (ElementPlace::Message(Payload::EMPTY), 0);
-                [(ElementPlace::Message(mapped.payload(place)), count), nothing]
-            }
-            Self::Packed(_) => {
-                let span = Span { start: self.position(at), count: count as u64 };
-                let (_, before_end, after) = mapped.packed().split(span);
-                let first = mapped.elements(span.start, before_end, size);
-                [(first, before_end), (mapped.elements(0, after, size), after)]
-            }
-        }
+    ) -> [(ElementPlace<'a>, usize); 2] {
+        debug_assert!(at.saturating_add(count) as u64 <= self.run.count);
+        let Layout::Packed = self.layout else {
+            let nothing = ElementPlace::Message(Payload::EMPTY);
+            return [(self.place(at, size), count), (nothing, 0)];
+        };
+        let span = Span { start: self.position(at), count: count as u64 };
+        let (_, before_end, after) = self.mapped.packed().split(span);
+        let first = self.mapped.elements(span.start, before_end, size);
+        [(first, before_end), (self.mapped.elements(0, after, size), after)]
     }
 
     /// Stores elements from index `at` on.
     #[inline(always)]
-    pub(crate) fn store(self, mapped: &MappedRing, at: usize, elements: &[u8], size: usize) {
+    pub(crate) fn store(self, at: usize, elements: &[u8], size: usize) {
         let count = elements.len().checked_div(size).unwrap_or(0);
-        let [(first, before_end), (start, after)] = self.pieces(mapped, at, count, size);
+        let [(first, before_end), (start, after)] = self.pieces(at, count, size);
         let (head, tail) = elements.split_at(before_end.wrapping_mul(size).min(elements.len()));
         first.store(size, head);
         if after > 0 {
@@ -102,9 +84,9 @@ impl Run {
 
     /// Loads elements from index `at` on.
     #[inline(always)]
-    pub(crate) fn load(self, mapped: &MappedRing, at: usize, elements: &mut [u8], size: usize) {
+    pub(crate) fn load(self, at: usize, elements: &mut [u8], size: usize) {
         let count = elements.len().checked_div(size).unwrap_or(0);
-        let [(first, before_end), (start, after)] = self.pieces(mapped, at, count, size);
+        let [(first, before_end), (start, after)] = self.pieces(at, count, size);
         let middle = before_end.wrapping_mul(size).min(elements.len());
         let (head, tail) = elements.split_at_mut(middle);
         first.load(size, head);
@@ -112,6 +94,12 @@ impl Run {
             start.load(size, tail);
         }
     }
+}
+
+/// Returns a run of one message.
+#[inline(always)]
+fn run_of(message: Place) -> Span {
+    Span { start: message.start, count: 1 }
 }
 
 /// # Errors
@@ -161,12 +149,12 @@ impl SendFlavor {
         registration: &Registration,
         max: usize,
         size: usize,
-    ) -> Option<Run> {
+    ) -> Option<Span> {
         let Self::Packed(ring) = self else {
-            return self.reserve_fast(registration, size, 1).map(Run::Message);
+            return self.reserve_fast(registration, size, 1).map(run_of);
         };
         let elements = registration.mapped.packed();
-        ring.reserve_fast(elements, max as u64).map(Run::Packed)
+        ring.reserve_fast(elements, max as u64)
     }
 
     /// As [`reserve_elements_fast`](Self::reserve_elements_fast), with a look at the consumer's
@@ -177,9 +165,9 @@ impl SendFlavor {
         min: usize,
         max: usize,
         size: usize,
-    ) -> Result<Run, Refused> {
+    ) -> Result<Span, Refused> {
         let Self::Packed(ring) = self else {
-            return self.reserve(registration, size, 1).map(Run::Message);
+            return self.reserve(registration, size, 1).map(run_of);
         };
         let elements = registration.mapped.packed();
         let room = ring.room(elements, max as u64).map_err(Refused::Corrupt)?;
@@ -188,27 +176,44 @@ impl SendFlavor {
         } else {
             ring.reserve(elements, min as u64)?
         };
-        Ok(Run::Packed(span))
+        Ok(span)
     }
 
-    /// Publishes the first `count` elements of a run, at least one. Returns the position that
+    /// Publishes the first `count` elements that were reserved, at least one. Returns the position that
     /// consumers may wait for.
     #[inline]
     pub(in crate::endpoint) fn commit_elements(
         &mut self,
         mapped: &MappedRing,
-        run: Run,
         count: u64,
+        size: usize,
     ) -> u64 {
-        match (self, run) {
-            (Self::Packed(ring), _) => {
+        match self {
+            Self::Packed(ring) => {
                 ring.publish(mapped.packed(), count);
                 ring.tail()
             }
-            (flavor, Run::Message(place)) => flavor.commit(mapped, place, place.len()),
-            // A run is of the ring that reserved it.
-            (_, Run::Packed(span)) => span.start,
+            Self::Slot(ring) => {
+                ring.publish(mapped.slot(), size as u64);
+                ring.published()
+            }
+            Self::Record(ring) => ring.tail(),
         }
+    }
+
+    /// Returns the elements of a run, where they lie.
+    #[inline(always)]
+    pub(in crate::endpoint) fn elements<'a>(
+        &self,
+        mapped: &'a MappedRing,
+        run: Span,
+    ) -> Elements<'a> {
+        let layout = match self {
+            Self::Record(_) => Layout::Nowhere,
+            Self::Slot(_) => Layout::Slots,
+            Self::Packed(_) => Layout::Packed,
+        };
+        Elements { mapped, layout, run }
     }
 
     /// Returns `true` if elements have nothing between them, so that many are one copy.
@@ -265,12 +270,12 @@ impl RecvFlavor {
         mapped: &MappedRing,
         max: usize,
         size: usize,
-    ) -> Option<Run> {
+    ) -> Option<Span> {
         let Self::Packed(ring) = self else {
             let first = self.next_fast(mapped)?;
-            return (first.len() == size as u64).then_some(Run::Message(first));
+            return (first.len() == size as u64).then_some(run_of(first));
         };
-        ring.filled_fast(max as u64).map(Run::Packed)
+        ring.filled_fast(max as u64)
     }
 
     /// The elements from `first` on, the next one, up to `max`.
@@ -283,15 +288,15 @@ impl RecvFlavor {
         first: Place,
         max: usize,
         size: usize,
-    ) -> Result<Run, Corrupt> {
+    ) -> Result<Span, Corrupt> {
         let Self::Packed(ring) = self else {
             check_len(first, size)?;
-            return Ok(Run::Message(first));
+            return Ok(run_of(first));
         };
         let elements = mapped.packed();
         let filled = ring.filled(elements, max as u64)?;
         let span = Span { count: filled.count.min(max as u64), ..filled };
-        Ok(Run::Packed(span))
+        Ok(span)
     }
 
     /// Takes the first `count` elements of a run. Returns the position that producers may wait
@@ -300,15 +305,30 @@ impl RecvFlavor {
     pub(in crate::endpoint) fn take_elements(
         &mut self,
         mapped: &MappedRing,
-        run: Run,
+        run: Span,
         count: usize,
     ) -> Option<u64> {
         let Self::Packed(ring) = self else {
-            let end = run.after(count);
+            let end = run.start.wrapping_add(count as u64);
             return self.take(mapped, end, count as u64).then_some(end);
         };
         ring.release(mapped.packed(), count as u64);
         Some(ring.head())
+    }
+
+    /// Returns the elements of a run, where they lie.
+    #[inline(always)]
+    pub(in crate::endpoint) fn elements<'a>(
+        &self,
+        mapped: &'a MappedRing,
+        run: Span,
+    ) -> Elements<'a> {
+        let layout = match self {
+            Self::Record(_) => Layout::Nowhere,
+            Self::Slot(_) => Layout::Slots,
+            Self::Packed(_) => Layout::Packed,
+        };
+        Elements { mapped, layout, run }
     }
 
     /// Returns `true` if elements have nothing between them, so that many are one copy.

@@ -9,7 +9,7 @@ use crate::error::JoinError;
 use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
 
-pub(crate) use elements::{Run, check_len};
+pub(crate) use elements::{Elements, check_len};
 pub(super) use recv::RecvFlavor;
 pub(super) use send::{Batch, SendFlavor};
 

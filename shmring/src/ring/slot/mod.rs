@@ -129,6 +129,12 @@ pub(crate) struct Ring<'a> {
 }
 
 impl<'a> Ring<'a> {
+    /// Returns the place of a message of `len` bytes, or of as many as fit, at `position`.
+    #[inline]
+    pub(crate) fn place(self, position: u64, len: u64) -> Place {
+        self.slots.place_for(position, len)
+    }
+
     #[inline]
     pub(crate) fn new(control: &'a Control, slots: Slots<'a>, many: Many) -> Self {
         Self {
