@@ -153,16 +153,8 @@ impl RecvEndpoint {
         size: usize,
         copy: impl FnOnce(Place, ElementPlace<'_>) -> bool,
     ) -> bool {
-        if !self.registration.is_clear() {
-            return false;
-        }
-        match self.flavor.take_element_fast(&self.registration, size, copy) {
-            Some(reached) => {
-                self.registration.notify_producers(reached);
-                true
-            }
-            None => false,
-        }
+        self.registration.is_clear()
+            && self.flavor.take_element_fast(&self.registration, size, copy)
     }
 
     /// Returns `true` if elements have nothing between them, so that many are one copy.

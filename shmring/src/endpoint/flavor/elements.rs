@@ -238,28 +238,32 @@ fn touch(mapped: &MappedRing, slot: usize, size: usize) {
 }
 
 impl RecvFlavor {
-    /// Passes the next element to `copy` and takes it if `copy` agrees, on the fast path only.
-    /// Returns the position that producers may wait for.
+    /// Passes the next element to `copy` and takes it if `copy` agrees, on the fast path only, and
+    /// wakes a producer. Returns whether it did.
     #[inline(always)]
     pub(in crate::endpoint) fn take_element_fast(
         &mut self,
         registration: &Registration,
         size: usize,
         copy: impl FnOnce(Place, ElementPlace<'_>) -> bool,
-    ) -> Option<u64> {
+    ) -> bool {
         let Self::Packed(ring) = self else {
-            return self.take_fast(registration, |place, payload| {
+            let reached = self.take_fast(registration, |place, payload| {
                 copy(place, ElementPlace::Message(payload))
             });
+            return reached.inspect(|&to| registration.notify_producers(to)).is_some();
         };
         let mapped = &registration.mapped;
         let elements = mapped.packed();
-        let Span { start, .. } = ring.filled_fast(1)?;
+        let Some(Span { start, .. }) = ring.filled_fast(1) else {
+            return false;
+        };
         if !copy(elements.place(start, size as u64), mapped.element(start, size)) {
-            return None;
+            return false;
         }
         ring.release(elements, 1);
-        Some(ring.head())
+        registration.notify_producers(ring.head());
+        true
     }
 
     /// The next `max` elements, if the last look at the producer's position showed as many. One
