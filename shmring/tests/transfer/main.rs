@@ -27,6 +27,7 @@ mod slot_waits;
 mod slots;
 mod streams;
 mod typed;
+mod values;
 mod verbs;
 mod waits;
 mod wakes;

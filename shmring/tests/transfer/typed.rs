@@ -18,7 +18,8 @@ fn round_trips<T: Element + Pod>() {
     for kind in SLOT_KINDS {
         let name = Name::new();
         let segment = name.create(&typed::<T>(kind, 4));
-        let expected = size_of::<T>().next_multiple_of(8) as u64 + 8;
+        let unit = align_of::<T>().max(8);
+        let expected = (size_of::<T>() + 8).next_multiple_of(unit) as u64;
         assert_eq!(segment.info().ring().slot_bytes, Some(expected));
         assert_eq!(segment.info().ring().element, Some(T::TYPE));
         let mut tx = segment.value_producer::<T>().unwrap();
