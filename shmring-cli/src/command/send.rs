@@ -1,5 +1,6 @@
 //! `shmring send`: stdin to messages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shmring::{Producer, Segment, SegmentInfo, SendTimeoutError, TrySendError};
@@ -12,7 +13,8 @@ use crate::transfer::attaching::{Patience, attach};
 use crate::transfer::framing::{Incoming, Splitter, Unfit};
 use crate::transfer::input::Input;
 use crate::transfer::meter::{Meter, Moved, Way};
-use crate::transfer::peers::Waiting;
+use crate::transfer::peers::{PeerCheck, lacks_peer};
+use crate::transfer::watcher::Watcher;
 
 /// A batch has at most this many messages, and this part of the ring's bytes or slots:
 /// so it always fits, whatever the padding, and others work while we fill the next.
@@ -27,7 +29,7 @@ const COUNT_LIMIT_BYTES: usize = 1 << 30;
 pub(crate) fn run(args: &SendArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
     signals.end_soon();
-    let segment = attach(&args.attaching, &signals)?;
+    let segment = Arc::new(attach(&args.attaching, &signals)?);
     let plan = Plan {
         framing: args.framing(),
         timeout: args.timeout,
@@ -49,28 +51,30 @@ pub(crate) struct Plan {
 }
 
 /// Moves stdin to the ring, to the end.
-pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
+pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
     let ring = segment.info();
     // Where it cannot be had, the death of the last receiver is noticed a little later.
     let _monitor = segment.monitor();
     let producer = segment.producer().map_err(|error| Stop::join(&ring.name, &error))?;
     let mut input = Input::stdin()?;
     let meter = Meter::new(Way::In, &input, plan.framing.overhead_bytes());
+    let peers = PeerCheck::new(segment, plan.is_named, meter.reporter());
+    let watcher = Watcher::start(signals, producer.interrupter(), None, peers)?;
     let mut sender = Sender {
-        name: &ring.name,
+        segment,
         producer,
         batch: Batch::of(ring),
         timeout: plan.timeout,
-        signals,
         sent: Moved::default(),
         meter,
-        waiting: Waiting::new(segment, plan.is_named),
+        watcher,
     };
     let larger = if ring.ring().slots.is_some() { "larger slots" } else { "a larger capacity" };
     let result = send_all_of(&mut input, plan.framing, larger, &mut sender);
-    let Sender { producer, meter, sent, .. } = sender;
+    let Sender { producer, meter, sent, watcher, .. } = sender;
     // The stream ends here, whatever the terminal does.
     drop(producer);
+    drop(watcher);
     meter.finish(plan.stats);
     match input.read_bytes().saturating_sub(sent.framed_bytes(plan.framing.overhead_bytes())) {
         0 => result,
@@ -96,12 +100,12 @@ fn send_all_of(
         input.consume(taken);
         if let Some(unfit) = unfit {
             let limit = format!("this ring takes at most {max_len}; create it with {larger}");
-            return Err(refuse(unfit, framing, &limit, input, sender.signals));
+            return Err(refuse(unfit, framing, &limit, input, sender.watcher.signals()));
         }
         if input.at_end() {
             return Ok(());
         }
-        input.fill(splitter.longest_record(), sender.signals)?;
+        input.fill(splitter.longest_record(), sender.watcher.signals())?;
         sender.meter.waited();
     }
 }
@@ -123,14 +127,13 @@ impl Batch {
 }
 
 struct Sender<'a> {
-    name: &'a str,
+    segment: &'a Segment,
     producer: Producer,
     batch: Batch,
     timeout: Option<Duration>,
-    signals: &'a Signals,
     sent: Moved,
     meter: Meter,
-    waiting: Waiting<'a>,
+    watcher: Watcher<'a>,
 }
 
 impl Sender<'_> {
@@ -167,7 +170,7 @@ impl Sender<'_> {
 
     /// Sends all of `batch`, in as few commits as the ring has room for.
     fn send_all(&mut self, batch: &[&[u8]]) -> Result<(), Stop> {
-        self.signals.check()?;
+        self.watcher.check()?;
         let mut rest = batch;
         while let [first, ..] = rest {
             let count = match self.send_some(rest)? {
@@ -202,32 +205,31 @@ impl Sender<'_> {
     fn send_one(&mut self, message: &[u8]) -> Result<usize, Stop> {
         let patience = Patience::new(self.timeout);
         loop {
-            match self.producer.send_timeout(message, patience.slice()) {
+            let Self { producer, watcher, .. } = self;
+            match watcher.waiting(|| producer.send_timeout(message, patience.remaining())) {
                 Ok(()) => return Ok(1),
-                Err(SendTimeoutError::TimedOut) if !patience.is_over() => {
-                    self.signals.check()?;
-                    self.waiting.look(&self.meter);
-                }
+                Err(SendTimeoutError::Interrupted) => watcher.check()?,
                 Err(error) => return Err(self.failed(error)),
             }
         }
     }
 
     fn failed(&self, error: SendTimeoutError) -> Stop {
+        let name = &self.segment.info().name;
         let exit = match error {
             SendTimeoutError::TimedOut => Exit::TimedOut,
             SendTimeoutError::BrokenPipe | SendTimeoutError::Closed => Exit::PeerGone,
-            SendTimeoutError::Failed(ref fault) => return Stop::fault(self.name, fault),
+            SendTimeoutError::Failed(ref fault) => return Stop::fault(name, fault),
             _ => Exit::Failed,
         };
         let has_timed_out = matches!(error, SendTimeoutError::TimedOut);
-        let why = if has_timed_out && self.waiting.lacks_peer(Way::In) {
+        let why = if has_timed_out && lacks_peer(self.segment, Way::In) {
             "; it has no receiver"
         } else {
             ""
         };
         let sent = self.sent.messages;
-        Stop::new(exit, format!("{:?}: {error}{why}; {sent} messages were sent", self.name))
+        Stop::new(exit, format!("{name:?}: {error}{why}; {sent} messages were sent"))
     }
 }
 

@@ -20,9 +20,6 @@ use crate::process::stop::{Exit, Stop, die_of};
 /// The signals that people, terminals and service managers end a process with.
 const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// No wait on a ring is longer than this without a look at the flag.
-pub(crate) const SLICE: Duration = Duration::from_millis(100);
-
 /// More than enough to tidy up.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -80,6 +77,25 @@ impl Signals {
             let signal = raised.load(Ordering::Relaxed);
             die_of(i32::try_from(signal).unwrap_or(SIGTERM));
         });
+    }
+
+    /// Signals that no handler sets, and a function that sets them as handlers do.
+    #[cfg(test)]
+    pub(crate) fn simulated() -> (Self, impl Fn() + Send + 'static) {
+        use std::io::Write;
+        let raised = Arc::new(AtomicUsize::new(0));
+        let (pipe, write_end) = UnixStream::pair().expect("a pair of sockets");
+        let signals = Self { raised: Arc::clone(&raised), pipe };
+        let raise = move || {
+            raised.store(SIGTERM.unsigned_abs() as usize, Ordering::SeqCst);
+            (&write_end).write_all(b"x").expect("room");
+        };
+        (signals, raise)
+    }
+
+    /// Returns a descriptor that is readable for ever once a signal came and `check` fails.
+    pub(crate) fn pipe(&self) -> io::Result<UnixStream> {
+        self.pipe.try_clone()
     }
 
     /// # Errors

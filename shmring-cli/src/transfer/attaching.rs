@@ -7,8 +7,11 @@ use shmring::{
 };
 
 use crate::cli::{Attaching, Target};
-use crate::process::signals::{SLICE, Signals};
+use crate::process::signals::Signals;
 use crate::process::stop::Stop;
+
+/// The longest wait for a segment to appear without a check for signals.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// Attaches as the command line says.
 pub(crate) fn attach(how: &Attaching, signals: &Signals) -> Result<Segment, Stop> {
@@ -82,14 +85,14 @@ fn in_time<T, E: Into<Stop>>(
     };
     let patience = Patience::new(Some(wait));
     loop {
-        match attempt(&options.clone().timeout(patience.slice())) {
+        match attempt(&options.clone().timeout(patience.remaining().min(SLICE))) {
             Err(error) if is_early(&error) && !patience.is_over() => signals.check()?,
             result => return result.map_err(Into::into),
         }
     }
 }
 
-/// A timeout, served in slices that are short enough to notice a signal.
+/// A timeout for several waits together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
     /// `None`: for ever.
@@ -102,10 +105,10 @@ impl Patience {
         Self { deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)) }
     }
 
-    /// How long to wait before the next look around.
-    pub(crate) fn slice(self) -> Duration {
+    /// Returns the time that is left: all of it if there is no end.
+    pub(crate) fn remaining(self) -> Duration {
         self.deadline
-            .map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()).min(SLICE))
+            .map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     pub(crate) fn is_over(self) -> bool {

@@ -1,15 +1,16 @@
 //! Runs of messages: copied out together and written together. Where nobody competes
 //! for them they are released only then, so that what was not written stays in the ring.
 
-use std::time::Duration;
+use std::time::Instant;
 
-use shmring::{Consumer, Message, RecvTimeoutError, Segment};
+use shmring::{Consumer, Interrupter, Message, RecvTimeoutError, Segment};
 
-use crate::process::signals::Signals;
 use crate::process::stop::{Exit, Stop};
+use crate::transfer::attaching::Patience;
 use crate::transfer::framing::Outgoing;
 use crate::transfer::meter::Moved;
 use crate::transfer::output::Output;
+use crate::transfer::watcher::Watcher;
 
 /// Where consumers compete, messages leave the ring before they are written: so few at
 /// once, and no more than a pipe takes in, that little is at risk.
@@ -27,6 +28,8 @@ pub(crate) struct Runs {
     max_at_risk: u64,
     /// Where in the output each message of the run ends.
     ends: Vec<usize>,
+    /// When the first message was seen.
+    began: Option<Instant>,
     moved: Moved,
     /// Messages that left the ring and were not written whole.
     lost: u64,
@@ -38,7 +41,9 @@ pub(crate) enum Run {
     /// Messages were written.
     Moved,
     /// No message came in time.
-    Nothing,
+    TimedOut,
+    /// The watcher ended the wait for one.
+    Interrupted,
     /// The stream has ended.
     Ended,
 }
@@ -55,6 +60,7 @@ impl Runs {
             max_at_risk: (AT_RISK_BYTES / ring.ring().max_message_bytes.max(1))
                 .clamp(1, AT_RISK_MESSAGES),
             ends: Vec::new(),
+            began: None,
             moved: Moved::default(),
             lost: 0,
         })
@@ -62,6 +68,16 @@ impl Runs {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Returns an object that ends the waits for messages.
+    pub(crate) fn interrupter(&self) -> Interrupter {
+        self.consumer.interrupter()
+    }
+
+    /// When the first message was seen; `None` before that.
+    pub(crate) fn began(&self) -> Option<Instant> {
+        self.began
     }
 
     /// What was written so far, in whole messages.
@@ -84,18 +100,18 @@ impl Runs {
         &self.output
     }
 
-    /// Waits for a message up to `timeout`, and writes what is in the ring, up to `max`
-    /// messages.
+    /// Waits for a message as long as `patience` lasts, and writes what is in the ring, up to
+    /// `max` messages.
     pub(crate) fn move_one(
         &mut self,
         max: u64,
-        timeout: Duration,
-        signals: &Signals,
+        patience: Patience,
+        watcher: &Watcher<'_>,
     ) -> Result<Run, Stop> {
         let moved = if self.consumer.is_exclusive() {
-            self.write_and_release(max, timeout, signals)
+            self.write_and_release(max, patience, watcher)
         } else {
-            self.take_and_write(max, timeout, signals)
+            self.take_and_write(max, patience, watcher)
         };
         let error = match moved {
             Ok(()) => return Ok(Run::Moved),
@@ -103,7 +119,8 @@ impl Runs {
             Err(Halt::Ring(error)) => error,
         };
         match error {
-            RecvTimeoutError::TimedOut | RecvTimeoutError::Interrupted => Ok(Run::Nothing),
+            RecvTimeoutError::TimedOut => Ok(Run::TimedOut),
+            RecvTimeoutError::Interrupted => Ok(Run::Interrupted),
             RecvTimeoutError::Eof => Ok(Run::Ended),
             RecvTimeoutError::Failed(fault) => Err(Stop::fault(&self.name, &fault)),
             // Nothing is read in place where consumers compete, so `NotExclusive` is none of them.
@@ -116,11 +133,12 @@ impl Runs {
     fn write_and_release(
         &mut self,
         max: u64,
-        timeout: Duration,
-        signals: &Signals,
+        patience: Patience,
+        watcher: &Watcher<'_>,
     ) -> Result<(), Halt> {
-        let Self { consumer, framing, output, ends, .. } = self;
-        drop(consumer.peek_timeout(timeout)?);
+        let Self { consumer, framing, output, ends, began, .. } = self;
+        watcher.waiting(|| consumer.peek_timeout(patience.remaining()).map(drop))?;
+        began.get_or_insert_with(Instant::now);
         ends.clear();
         output.clear();
         let mut ahead = consumer.lookahead().map_err(RecvTimeoutError::from)?;
@@ -131,7 +149,7 @@ impl Runs {
             copy(&message, *framing, output);
             ends.push(output.filled());
         }
-        let (written, result) = match output.flush(signals) {
+        let (written, result) = match output.flush(watcher.signals()) {
             Ok(written) => (written, Ok(())),
             Err((written, stop)) => (written, Err(stop.into())),
         };
@@ -146,19 +164,21 @@ impl Runs {
     fn take_and_write(
         &mut self,
         max: u64,
-        timeout: Duration,
-        signals: &Signals,
+        patience: Patience,
+        watcher: &Watcher<'_>,
     ) -> Result<(), Halt> {
-        let Self { consumer, framing, output, max_at_risk, ends, .. } = self;
-        output.await_room(signals)?;
+        let Self { consumer, framing, output, max_at_risk, ends, began, .. } = self;
+        output.await_room(watcher.signals())?;
         ends.clear();
         output.clear();
         let max = usize::try_from(max.min(*max_at_risk)).unwrap_or(usize::MAX);
-        consumer.recv_batch_timeout(max, timeout, |message| {
+        let visit = |message: &Message<'_>| {
+            began.get_or_insert_with(Instant::now);
             copy(message, *framing, output);
             ends.push(output.filled());
-        })?;
-        let (written, result) = match output.flush(signals) {
+        };
+        watcher.waiting(|| consumer.recv_batch_timeout(max, patience.remaining(), visit))?;
+        let (written, result) = match output.flush(watcher.signals()) {
             Ok(written) => (written, Ok(())),
             Err((written, stop @ Stop::Signal(_))) => (output.finish(written), Err(stop.into())),
             Err((written, stop)) => (written, Err(stop.into())),

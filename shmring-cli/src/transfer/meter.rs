@@ -83,6 +83,40 @@ pub(crate) struct Meter {
     line: Option<Line>,
 }
 
+/// What another thread reports about a transfer.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    way: Way,
+    shared: Arc<Shared>,
+    /// The way to the line on the terminal, if there is one.
+    line: Option<Sender<Note>>,
+}
+
+impl Reporter {
+    pub(crate) fn way(&self) -> Way {
+        self.way
+    }
+
+    /// Returns `true` if there is a line on the terminal.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// Shows, until the next message, whether the transfer waits for a peer to come.
+    pub(crate) fn set_lacks_peer(&self, lacks_peer: bool) {
+        self.shared.lacks_peer.store(lacks_peer, Ordering::Relaxed);
+    }
+
+    /// Prints a message to stderr, without breaking the line on the terminal.
+    pub(crate) fn say(&self, message: String) {
+        match &self.line {
+            // A thread that panicked shows nothing any more.
+            Some(line) => drop(line.send(Note::Say(message))),
+            None => say(message),
+        }
+    }
+}
+
 /// What the transfer tells the thread that shows it. The numbers need not fit together.
 #[derive(Debug, Default)]
 struct Shared {
@@ -120,36 +154,24 @@ impl Meter {
         self.moved = moved;
         self.shared.messages.store(moved.messages, Ordering::Relaxed);
         self.shared.bytes.store(moved.bytes, Ordering::Relaxed);
-        self.set_lacks_peer(false);
+        self.shared.lacks_peer.store(false, Ordering::Relaxed);
     }
 
-    pub(crate) fn way(&self) -> Way {
-        self.way
+    pub(crate) fn reporter(&self) -> Reporter {
+        let line = self.line.as_ref().map(|line| line.notes.clone());
+        Reporter { way: self.way, shared: Arc::clone(&self.shared), line }
     }
 
-    /// Whether there is a line on the terminal.
-    pub(crate) fn is_shown(&self) -> bool {
-        self.line.is_some()
-    }
-
-    /// Shows, until the next update, whether the transfer waits for somebody to come.
-    pub(crate) fn set_lacks_peer(&self, lacks_peer: bool) {
-        self.shared.lacks_peer.store(lacks_peer, Ordering::Relaxed);
-    }
-
-    /// Reports something to whoever watches, without breaking the line on the terminal.
-    pub(crate) fn say(&self, message: String) {
-        match &self.line {
-            Some(line) => line.say(message),
-            None => say(message),
-        }
-    }
-
-    /// To be told after each wait: the time before the first message does not count.
+    /// Restarts the clock if no message was moved: the time before the first one does not count.
     pub(crate) fn waited(&mut self) {
         if self.moved.messages == 0 {
             self.started = Instant::now();
         }
+    }
+
+    /// Sets when the first message was seen, before which the time does not count.
+    pub(crate) fn set_start(&mut self, started: Instant) {
+        self.started = started;
     }
 
     /// Ends the line, and says what was moved if asked to. Waits for the terminal, so no peer
@@ -191,9 +213,17 @@ fn rates(moved: Moved, elapsed: Duration) -> String {
 /// The line on the terminal, and the thread that draws it. Gone when it is dropped.
 #[derive(Debug)]
 struct Line {
-    /// What to report beside the line. Its end is the end of the line.
-    messages: Option<Sender<String>>,
+    notes: Sender<Note>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// A message to the thread that draws the line.
+#[derive(Debug)]
+enum Note {
+    /// Print this above the line.
+    Say(String),
+    /// Remove the line.
+    End,
 }
 
 impl Line {
@@ -204,7 +234,7 @@ impl Line {
         expected_bytes: Option<u64>,
         framing_bytes: u64,
     ) -> Option<Self> {
-        let (messages, received) = mpsc::channel();
+        let (notes, received) = mpsc::channel();
         let draw = move || {
             let mut pace = Pace::new();
             if await_end(&received, PATIENCE, say) {
@@ -225,31 +255,27 @@ impl Line {
             bar.finish_and_clear();
         };
         let thread = thread::Builder::new().name("shmring-line".to_owned()).spawn(draw).ok()?;
-        Some(Self { messages: Some(messages), thread: Some(thread) })
-    }
-
-    fn say(&self, message: String) {
-        // A thread that panicked shows nothing any more.
-        let _ = self.messages.as_ref().map(|messages| messages.send(message));
+        Some(Self { notes, thread: Some(thread) })
     }
 }
 
-/// Waits so long for the end, reporting meanwhile what is to be reported. Returns whether it
-/// came.
-fn await_end(messages: &Receiver<String>, timeout: Duration, say: impl Fn(String)) -> bool {
+/// Waits for the end for at most `timeout`, and passes each message before it to `say`. Returns
+/// `true` if the end came.
+fn await_end(notes: &Receiver<Note>, timeout: Duration, say: impl Fn(String)) -> bool {
     let deadline = Instant::now() + timeout;
     loop {
-        match messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(message) => say(message),
-            Err(error) => return error == RecvTimeoutError::Disconnected,
+        match notes.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            Ok(Note::Say(message)) => say(message),
+            Ok(Note::End) | Err(RecvTimeoutError::Disconnected) => return true,
+            Err(RecvTimeoutError::Timeout) => return false,
         }
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        drop(self.messages.take());
         // A thread that panicked has ended as well.
+        let _ = self.notes.send(Note::End);
         let _ = self.thread.take().map(JoinHandle::join);
     }
 }

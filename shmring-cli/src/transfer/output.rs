@@ -66,7 +66,7 @@ impl Output {
     /// `OutputClosed` if there is no reader any more.
     pub(crate) fn await_room(&self, signals: &Signals) -> Result<(), Stop> {
         let seen = signals.wait_for(self.file.as_fd(), PollFlags::POLLOUT)?;
-        if seen.contains(PollFlags::POLLERR) { Err(Stop::OutputClosed) } else { Ok(()) }
+        if is_closed(seen) { Err(Stop::OutputClosed) } else { Ok(()) }
     }
 
     /// Writes everything, and tells how many bytes that were, or went out before it failed.
@@ -90,7 +90,7 @@ impl Output {
     pub(crate) fn finish(&mut self, mut written: usize) -> usize {
         let patience = Patience::new(Some(LINGER));
         while written < self.filled && !patience.is_over() {
-            let timeout = PollTimeout::try_from(patience.slice()).unwrap_or(PollTimeout::ZERO);
+            let timeout = PollTimeout::try_from(patience.remaining()).unwrap_or(PollTimeout::ZERO);
             let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
             if poll(&mut fds, timeout) != Ok(1) {
                 continue;
@@ -117,14 +117,12 @@ impl Output {
             Err(error) => Err(failed(&error)),
         }
     }
+}
 
-    /// Whether the reader of a pipe or socket has gone, found out without
-    /// writing to it.
-    pub(crate) fn is_closed(&self) -> bool {
-        let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::empty())];
-        let polled = poll(&mut fds, PollTimeout::ZERO);
-        polled.is_ok() && fds[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLERR))
-    }
+/// Returns `true` if the events of a descriptor say that its reader has left: POLLERR if it is
+/// a pipe, POLLHUP if it is a socket or a terminal.
+pub(crate) fn is_closed(seen: PollFlags) -> bool {
+    seen.intersects(PollFlags::POLLERR | PollFlags::POLLHUP)
 }
 
 impl AsFd for Output {
