@@ -17,14 +17,14 @@ use crate::transfer::meter::{Meter, Way};
 use crate::transfer::peers::{PeerCheck, lacks_peer};
 use crate::transfer::watcher::Watcher;
 
-/// What to receive.
+/// What to receive, and how.
 pub(crate) struct Plan {
     pub(crate) framing: Outgoing,
     /// `None`: all messages.
     pub(crate) count: Option<u64>,
-    /// How long to wait for each message. `None`: for ever.
+    /// The maximum wait for each message. `None`: no limit.
     pub(crate) timeout: Option<Duration>,
-    /// Whether to say what was received.
+    /// Whether to print totals at the end.
     pub(crate) stats: bool,
     /// Whether the segment was attached by its name.
     pub(crate) is_named: bool,
@@ -46,7 +46,7 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
 
 /// Moves the ring's messages to stdout, until the stream ends.
 pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
-    // Where it cannot be had, the death of the last sender is noticed a little later.
+    // Without a monitor, this receiver notices the death of the last sender a little later.
     let _monitor = segment.monitor();
     let mut runs = Runs::new(segment, plan.framing)?;
     let mut meter = Meter::new(Way::Out, runs.output(), plan.framing.overhead_bytes());
@@ -54,11 +54,11 @@ pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Re
     let output = Some(runs.output().as_fd());
     let watcher = Watcher::start(signals, runs.interrupter(), output, peers)?;
     let result = receive(segment, &mut runs, plan, &mut meter, &watcher);
-    // Also of a run that failed.
+    // A run that failed may have moved messages, too.
     meter.update(runs.moved());
     meter.set_start(runs.began().unwrap_or_else(Instant::now));
     let lost = runs.lost();
-    // The stream ends here, whatever the terminal does.
+    // Before the wait for the terminal: a sender may be waiting for this receiver.
     drop(runs);
     drop(watcher);
     meter.finish(plan.stats);
@@ -85,7 +85,7 @@ fn receive(
             return Ok(());
         }
         watcher.check()?;
-        // Everything that came was written, so nothing is held back by waiting.
+        // All received messages are written: a wait delays none.
         match runs.move_one(wanted, patience, watcher)? {
             Run::Moved => {
                 meter.update(runs.moved());

@@ -16,14 +16,14 @@ use crate::transfer::meter::{Meter, Moved, Way};
 use crate::transfer::peers::{PeerCheck, lacks_peer};
 use crate::transfer::watcher::Watcher;
 
-/// A batch has at most this many messages, and this part of the ring's bytes or slots:
-/// so it always fits, whatever the padding, and others work while we fill the next.
+/// A batch has at most this many messages, and at most this part of the ring's bytes or slots:
+/// it fits with any padding, and receivers work while this sender fills the next one.
 const BATCH_MESSAGES: usize = 512;
 const BATCH_PARTS: u64 = 16;
-/// What a message takes up besides its payload, at most.
+/// The most bytes that a message takes besides its payload.
 const OVERHEAD_BYTES: usize = 16;
-/// The rest of an over-long line is counted up to here and no further: a stream
-/// without newlines may never end.
+/// The length of an over-long line is counted up to here: a stream without newlines may never
+/// end.
 const COUNT_LIMIT_BYTES: usize = 1 << 30;
 
 pub(crate) fn run(args: &SendArgs) -> Result<(), Stop> {
@@ -39,21 +39,21 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Stop> {
     pump(&segment, &plan, &signals)
 }
 
-/// What to send.
+/// How to send.
 pub(crate) struct Plan {
     pub(crate) framing: Incoming,
-    /// How long to wait for room. `None`: for ever.
+    /// The maximum wait for room. `None`: no limit.
     pub(crate) timeout: Option<Duration>,
-    /// Whether to say what was sent.
+    /// Whether to print totals at the end.
     pub(crate) stats: bool,
     /// Whether the segment was attached by its name.
     pub(crate) is_named: bool,
 }
 
-/// Moves stdin to the ring, to the end.
+/// Moves stdin to the ring, until its end.
 pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
     let ring = segment.info();
-    // Where it cannot be had, the death of the last receiver is noticed a little later.
+    // Without a monitor, this sender notices the death of the last receiver a little later.
     let _monitor = segment.monitor();
     let producer = segment.producer().map_err(|error| Stop::join(&ring.name, &error))?;
     let mut input = Input::stdin()?;
@@ -72,7 +72,7 @@ pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Re
     let larger = if ring.ring().slots.is_some() { "larger slots" } else { "a larger capacity" };
     let result = send_all_of(&mut input, plan.framing, larger, &mut sender);
     let Sender { producer, meter, sent, watcher, .. } = sender;
-    // The stream ends here, whatever the terminal does.
+    // Before the wait for the terminal: a receiver may be waiting for the end of the stream.
     drop(producer);
     drop(watcher);
     meter.finish(plan.stats);
@@ -95,7 +95,7 @@ fn send_all_of(
     let max_len = sender.producer.max_message_bytes();
     let mut splitter = Splitter::new(framing, max_len);
     loop {
-        // Everything that is complete goes before the next read, which may wait.
+        // Send all complete messages before the next read, which may wait.
         let (taken, unfit) = sender.send_complete(&mut splitter, input)?;
         input.consume(taken);
         if let Some(unfit) = unfit {
@@ -110,7 +110,7 @@ fn send_all_of(
     }
 }
 
-/// The most that goes at once.
+/// The limits of a batch.
 struct Batch {
     messages: usize,
     bytes: usize,
@@ -137,8 +137,8 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
-    /// Sends every message that is complete. Returns the bytes they took up, and
-    /// what kept the next one from being sent.
+    /// Sends every message that is complete. Returns the bytes that they took up, and the fault
+    /// of the next one, if it has one.
     fn send_complete(
         &mut self,
         splitter: &mut Splitter,
@@ -186,9 +186,8 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Sends as many of the first messages as there is room for at once, give or
-    /// take: half as many at each refusal, also where other senders were faster, so
-    /// that there are few tries.
+    /// Sends some of the first messages without waiting: tries half as many after each refusal,
+    /// so that there are few tries. Returns how many it sent.
     fn send_some(&mut self, batch: &[&[u8]]) -> Result<usize, Stop> {
         let mut count = batch.len();
         while count > 0 {
@@ -233,7 +232,7 @@ impl Sender<'_> {
     }
 }
 
-/// The end of a transfer at a message that the ring does not take.
+/// Returns the error for a message that the ring does not take.
 fn refuse(
     unfit: Unfit,
     framing: Incoming,
@@ -260,7 +259,7 @@ fn refuse(
     Stop::new(Exit::Failed, format!("{message}; all before it was sent"))
 }
 
-/// The length of the line that begins here, and whether that is all of it.
+/// Returns the length of the line that begins here, and `true` if the line was read whole.
 fn line_length(input: &mut Input, signals: &Signals) -> Result<(usize, bool), Stop> {
     let mut len = 0;
     loop {

@@ -1,5 +1,5 @@
-//! Runs of messages: copied out together and written together. Where nobody competes
-//! for them they are released only then, so that what was not written stays in the ring.
+//! Runs of messages: copied together and written together. An exclusive consumer releases them
+//! only then, so that messages that were not written stay in the ring.
 
 use std::time::Instant;
 
@@ -12,8 +12,8 @@ use crate::transfer::meter::Moved;
 use crate::transfer::output::Output;
 use crate::transfer::watcher::Watcher;
 
-/// Where consumers compete, messages leave the ring before they are written: so few at
-/// once, and no more than a pipe takes in, that little is at risk.
+/// Competing consumers take messages from the ring before they write them. These limits bound
+/// the loss, and a pipe has room for that many bytes.
 const AT_RISK_MESSAGES: u64 = 256;
 const AT_RISK_BYTES: u64 = 64 << 10;
 
@@ -24,9 +24,9 @@ pub(crate) struct Runs {
     consumer: Consumer,
     framing: Outgoing,
     output: Output,
-    /// The most messages that are at risk at once.
+    /// The most messages that a competing consumer takes at once.
     max_at_risk: u64,
-    /// Where in the output each message of the run ends.
+    /// The end of each message of the run in the output.
     ends: Vec<usize>,
     /// When the first message was seen.
     began: Option<Instant>,
@@ -35,7 +35,7 @@ pub(crate) struct Runs {
     lost: u64,
 }
 
-/// What became of an attempt to move a run.
+/// The result of an attempt to move a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Run {
     /// Messages were written.
@@ -75,17 +75,17 @@ impl Runs {
         self.consumer.interrupter()
     }
 
-    /// When the first message was seen; `None` before that.
+    /// Returns when the first message was seen; `None` before that.
     pub(crate) fn began(&self) -> Option<Instant> {
         self.began
     }
 
-    /// What was written so far, in whole messages.
+    /// Returns the whole messages that were written so far.
     pub(crate) fn moved(&self) -> Moved {
         self.moved
     }
 
-    /// How many messages left the ring and were not written, or not to their ends.
+    /// Returns how many messages left the ring and were not written whole.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
     }
@@ -123,13 +123,13 @@ impl Runs {
             RecvTimeoutError::Interrupted => Ok(Run::Interrupted),
             RecvTimeoutError::Eof => Ok(Run::Ended),
             RecvTimeoutError::Failed(fault) => Err(Stop::fault(&self.name, &fault)),
-            // Nothing is read in place where consumers compete, so `NotExclusive` is none of them.
+            // Only exclusive consumers peek, so this is not `NotExclusive`.
             _ => Err(Stop::new(Exit::Failed, format!("{:?}: {error}", self.name))),
         }
     }
 
-    /// Writes about as many bytes as the output's buffer holds. If that fails, the
-    /// messages that were written whole are released.
+    /// Writes about as many bytes as the output's buffer holds, and releases the messages that
+    /// were written whole, also if the write failed.
     fn write_and_release(
         &mut self,
         max: u64,
@@ -159,8 +159,8 @@ impl Runs {
         result
     }
 
-    /// Takes messages only when stdout has room for some, and holds on to none of them:
-    /// while the reader stands still, others can have them.
+    /// Takes messages when stdout has room, and writes all of them: while the reader of stdout
+    /// does not read, other consumers can take them.
     fn take_and_write(
         &mut self,
         max: u64,
@@ -190,7 +190,7 @@ impl Runs {
     }
 }
 
-/// How many messages, and the bytes of them, are within the first `written` bytes.
+/// Returns how many messages end within the first `written` bytes, and where the last one ends.
 fn whole_messages(ends: &[usize], written: usize) -> (usize, usize) {
     let whole = ends.partition_point(|end| *end <= written);
     (whole, ends[..whole].last().copied().unwrap_or(0))
@@ -199,7 +199,7 @@ fn whole_messages(ends: &[usize], written: usize) -> (usize, usize) {
 /// Why a run was not moved.
 #[derive(Debug)]
 enum Halt {
-    /// The ring has no message.
+    /// The ring returned no message.
     Ring(RecvTimeoutError),
     Stop(Stop),
 }

@@ -1,7 +1,7 @@
-//! How far a transfer has come: a line on the terminal while it lasts, totals at its end.
+//! The progress of a transfer: a line on the terminal while it lasts, totals at its end.
 //!
 //! The transfer stores two numbers after each batch. A thread of its own shows them, so that
-//! a terminal that stands still holds up nothing.
+//! a terminal that is stopped does not stop the transfer.
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Seek};
@@ -19,13 +19,13 @@ use crate::process::stop::say;
 use crate::report;
 use crate::report::progress::{draw_target, style};
 
-/// A transfer that is shorter shows nothing.
+/// A transfer that takes less time shows nothing.
 const PATIENCE: Duration = Duration::from_secs(1);
 const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
-/// What a rate is taken over.
+/// The time over which a rate is measured.
 const RATE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Which way messages go.
+/// The direction of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     /// From stdin.
@@ -50,7 +50,7 @@ impl Way {
         }
     }
 
-    /// What a transfer waits in.
+    /// Returns what a transfer waits for to change.
     fn obstacle(self) -> &'static str {
         match self {
             Self::In => "ring full",
@@ -59,7 +59,7 @@ impl Way {
     }
 }
 
-/// Messages and the bytes in them.
+/// Numbers of messages and of the bytes in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
     pub(crate) messages: u64,
@@ -67,7 +67,7 @@ pub(crate) struct Moved {
 }
 
 impl Moved {
-    /// The bytes with `framing_bytes` for each message.
+    /// Returns the bytes with `framing_bytes` for each message.
     pub(crate) fn framed_bytes(self, framing_bytes: u64) -> u64 {
         self.bytes + self.messages * framing_bytes
     }
@@ -88,7 +88,7 @@ pub(crate) struct Meter {
 pub(crate) struct Reporter {
     way: Way,
     shared: Arc<Shared>,
-    /// The way to the line on the terminal, if there is one.
+    /// Sends to the line on the terminal, if there is one.
     line: Option<Sender<Note>>,
 }
 
@@ -117,12 +117,13 @@ impl Reporter {
     }
 }
 
-/// What the transfer tells the thread that shows it. The numbers need not fit together.
+/// Written by the transfer, read by the thread that shows it. The numbers may be of different
+/// moments.
 #[derive(Debug, Default)]
 struct Shared {
     messages: AtomicU64,
     bytes: AtomicU64,
-    /// Whether it waits, and nobody has a handle for the other end.
+    /// `true` if the transfer waits, and no process has a handle for the other end.
     lacks_peer: AtomicBool,
 }
 
@@ -136,20 +137,20 @@ impl Shared {
 }
 
 impl Meter {
-    /// `framing_bytes` is what `stream` has for each message besides its payload. Nothing is
-    /// shown if people write or read that stream themselves.
+    /// `framing_bytes` is the size of a message in `stream` less that of its payload. There is
+    /// no line if `stream` is a terminal.
     pub(crate) fn new(way: Way, stream: impl AsFd, framing_bytes: u64) -> Self {
         let shared = Arc::new(Shared::default());
         let is_watched = io::stderr().is_terminal() && !stream.as_fd().is_terminal();
         let line = is_watched.then(|| {
-            // A file that is written to says nothing about how much will come.
+            // The size of an output file is not that of the transfer.
             let expected = expected_bytes(&stream).filter(|_| way == Way::In);
             Line::start(way, Arc::clone(&shared), expected, framing_bytes)
         });
         Self { way, started: Instant::now(), moved: Moved::default(), shared, line: line.flatten() }
     }
 
-    /// To be told after each batch, what was moved in all.
+    /// Stores the totals after a batch.
     pub(crate) fn update(&mut self, moved: Moved) {
         self.moved = moved;
         self.shared.messages.store(moved.messages, Ordering::Relaxed);
@@ -174,8 +175,8 @@ impl Meter {
         self.started = started;
     }
 
-    /// Ends the line, and says what was moved if asked to. Waits for the terminal, so no peer
-    /// should be waiting for this process any more.
+    /// Removes the line, and prints totals if `stats` is set. This waits for the terminal, so
+    /// drop the handle first: a peer may be waiting for it.
     pub(crate) fn finish(mut self, stats: bool) {
         drop(self.line.take());
         if stats {
@@ -184,7 +185,7 @@ impl Meter {
     }
 }
 
-/// What is left to read of a file.
+/// Returns the number of bytes after the position in a file.
 fn expected_bytes(stream: &impl AsFd) -> Option<u64> {
     let mut file = File::from(stream.as_fd().try_clone_to_owned().ok()?);
     let stat = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
@@ -210,7 +211,7 @@ fn rates(moved: Moved, elapsed: Duration) -> String {
     format!("{} messages/s, {bytes}/s", report::short(per_second(moved.messages) as u64))
 }
 
-/// The line on the terminal, and the thread that draws it. Gone when it is dropped.
+/// The line on the terminal, and the thread that draws it. The drop removes the line.
 #[derive(Debug)]
 struct Line {
     notes: Sender<Note>,
@@ -227,7 +228,7 @@ enum Note {
 }
 
 impl Line {
-    /// Without the thread there is no line, and nothing else is missing.
+    /// Returns `None` if the thread cannot be started: the transfer works without a line.
     fn start(
         way: Way,
         shared: Arc<Shared>,
@@ -280,7 +281,7 @@ impl Drop for Line {
     }
 }
 
-/// With a bar where the end is known. Drawn when it is told to, never by itself.
+/// Returns a line, with a bar if the size is known. It is drawn on `tick` only.
 fn bar(expected_bytes: Option<u64>) -> ProgressBar {
     let template = match expected_bytes {
         Some(_) => "{percent:>3}% [{bar:14}] {wide_msg}",
@@ -289,12 +290,12 @@ fn bar(expected_bytes: Option<u64>) -> ProgressBar {
     ProgressBar::with_draw_target(expected_bytes, draw_target()).with_style(style(template))
 }
 
-/// Whether the terminal belongs to somebody else at the moment, such as the shell.
+/// Returns `true` if another process group, such as the shell's, has the terminal.
 fn is_in_background() -> bool {
     tcgetpgrp(io::stderr()).is_ok_and(|foreground| foreground != getpgrp())
 }
 
-/// The rates of late.
+/// The latest rates.
 #[derive(Debug)]
 struct Pace {
     since: Instant,
@@ -335,7 +336,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    // Catches a rate in the wrong unit, or one that divides by nothing.
+    // Catches a rate in the wrong unit, and a division by zero.
     #[test]
     fn totals_and_rates() {
         let moved = Moved { messages: 12_345_678, bytes: 3 << 30 };

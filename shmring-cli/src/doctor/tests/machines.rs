@@ -260,7 +260,7 @@ fn the_machine() {
     differing(quota("400000 100000"), "cpus", Ok, &["4.0"]);
     let scope = |text: &'static str| move |m: &mut Machine| m.ptrace_scope = Some(text.to_owned());
     differing(scope("2"), "ptrace", Note, &["root"]);
-    differing(scope("3"), "ptrace", Note, &["nobody"]);
+    differing(scope("3"), "ptrace", Note, &["no process"]);
     differing(|m| m.ptrace_scope = None, "ptrace", Ok, &[]);
 }
 
@@ -286,7 +286,7 @@ fn segments_that_go_at_logout() {
         },
         check,
         Ok,
-        &["left alone"],
+        &["logind keeps"],
     );
 }
 

@@ -164,7 +164,7 @@ fn one_segment_in_full() {
     for part in [
         "ring      mpmc ring, 16 slots of 64 bytes, longest message 56 bytes, mode 0600",
         "positions head 100, tail 104",
-        "Stuck for at least 12s, which is how long was looked:",
+        "Stuck for at least 12s, the time observed:",
         "  position 100 is claimed and not published, and 3 slots behind it wait",
         "  `kill -CONT 11` resumes it",
         "ROLE      PID  COMMAND   UID  IS               DOES",
