@@ -98,6 +98,8 @@ impl Signals {
         self.pipe.try_clone()
     }
 
+    /// Checks whether a signal came.
+    ///
     /// # Errors
     /// `Signal` once one came.
     pub(crate) fn check(&self) -> Result<(), Stop> {

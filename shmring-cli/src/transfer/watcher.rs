@@ -96,6 +96,8 @@ impl<'a> Watcher<'a> {
         result
     }
 
+    /// Checks whether the transfer has to end.
+    ///
     /// # Errors
     /// `Signal` once one came, and `OutputClosed` once the reader of the output has left.
     pub(crate) fn check(&self) -> Result<(), Stop> {
@@ -142,6 +144,8 @@ impl Watch {
             // The handler has set the flag.
             Event::Signal => self.interrupter.interrupt(),
             Event::OutputClosed => {
+                // ORDERING: Relaxed. The interrupt has Release, and the verb that returns for it
+                // Acquire.
                 self.shared.is_output_closed.store(true, Ordering::Relaxed);
                 self.interrupter.interrupt();
             }
