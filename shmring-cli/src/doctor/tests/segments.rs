@@ -24,7 +24,7 @@ fn seen() -> Seen {
     }
 }
 
-/// A ring that stands still.
+/// A ring that stalls.
 fn standing(kind: &'static str, why: &str, is_hindered: bool) -> Option<StallFacts> {
     Some(StallFacts {
         kind,
@@ -173,7 +173,7 @@ fn states() {
     fences(&Patient { look, ..well() }, false, Ok);
 }
 
-// Catches a ring that stands still and passes for well, and one at rest that does not.
+// Catches a stall that is reported as ok, and one at rest that does not.
 #[test]
 fn rings_that_stand_still() {
     let check = "progress";
@@ -201,7 +201,7 @@ fn names_are_quoted() {
     }
 }
 
-// Catches a process that goes on alone in a segment that nobody can find any more.
+// Catches a process that is left alone in a segment that no other process can attach to.
 #[test]
 fn segments_that_lost_the_name() {
     let left_behind = vec![User { pid: 42, command: "old\x1b[2J".to_owned() }];

@@ -62,7 +62,7 @@ fn find(buffer: &Buffer, text: &str) -> (u16, u16) {
     (u16::try_from(x).expect("a column"), u16::try_from(y).expect("a row"))
 }
 
-// Catches a table that does not fit the terminal that everybody has, columns that shift, and
+// Catches a table that does not fit the terminal of 80 columns, columns that shift, and
 // what is wrong with a segment left out.
 #[test]
 fn the_table_at_80_columns() {
