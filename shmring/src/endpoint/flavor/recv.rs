@@ -49,7 +49,7 @@ impl RecvFlavor {
         match self {
             Self::Record(ring) => {
                 let records = mapped.record();
-                match ring.peek_fast(records, ring.head()) {
+                match ring.peek_first(records) {
                     Some(place) if copy(place, mapped.payload(place)) => {
                         ring.release(records, place.end, 1);
                         Some(place.end)
@@ -172,7 +172,7 @@ impl RecvFlavor {
     #[inline]
     pub(in crate::endpoint) fn next_fast(&mut self, mapped: &MappedRing) -> Option<Place> {
         match self {
-            Self::Record(ring) => ring.peek_fast(mapped.record(), ring.head()),
+            Self::Record(ring) => ring.peek_first(mapped.record()),
             Self::Slot(ring) => ring.look_fast(mapped.slot()),
         }
     }
