@@ -6,9 +6,9 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-use crate::endpoint::RecvEndpoint;
 use crate::endpoint::interrupt::Interrupter;
 use crate::endpoint::park::WaitMode;
+use crate::endpoint::{CopyOut, RecvEndpoint};
 use crate::error::{JoinError, RecvError, RecvIntoError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Lookahead, Message, Peek, Scratch};
 use crate::iter::Iter;
@@ -537,31 +537,43 @@ fn take_into(
 #[inline(always)]
 fn take_into_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Option<usize> {
     // Most often the caller knows the length, and then so does the compiler, here.
-    if fill_fast(endpoint, buffer) { Some(buffer.len()) } else { fit_fast(endpoint, buffer) }
+    if endpoint.copy_out_fast(Fill(buffer)) {
+        Some(buffer.len())
+    } else {
+        fit_fast(endpoint, buffer)
+    }
 }
 
-/// Takes a message that is as long as the buffer, if nothing stands in the way that has to be
-/// looked into; whether it did.
-#[inline(always)]
-fn fill_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> bool {
-    endpoint.take_fast(|place, words| {
-        let fills = place.len() as usize == buffer.len();
+/// Copies a message that is as long as the buffer.
+struct Fill<'b>(&'b mut [u8]);
+
+impl CopyOut for Fill<'_> {
+    #[inline(always)]
+    fn copy_out(self, place: Place, payload: Payload<'_>) -> bool {
+        let fills = place.len() as usize == self.0.len();
         if fills {
-            copy::load(words, buffer);
+            copy::load(payload, self.0);
         }
         fills
-    })
+    }
 }
 
-/// The same for any message that fits into the buffer; its length.
+/// Copies a message that is no longer than the buffer, and stores its length.
+struct Fit<'b>(&'b mut [u8], &'b mut usize);
+
+impl CopyOut for Fit<'_> {
+    #[inline]
+    fn copy_out(self, place: Place, payload: Payload<'_>) -> bool {
+        *self.1 = place.len() as usize;
+        self.0.get_mut(..*self.1).map(|buffer| copy::load(payload, buffer)).is_some()
+    }
+}
+
+/// Takes a message that fits into the buffer, on the fast path. Returns its length.
 #[inline(never)]
 fn fit_fast(endpoint: &mut RecvEndpoint, buffer: &mut [u8]) -> Option<usize> {
     let mut len = 0;
-    let taken = endpoint.take_fast(|place, words| {
-        len = place.len() as usize;
-        buffer.get_mut(..len).map(|buffer| copy::load(words, buffer)).is_some()
-    });
-    taken.then_some(len)
+    endpoint.copy_out_fast(Fit(buffer, &mut len)).then_some(len)
 }
 
 #[cold]
