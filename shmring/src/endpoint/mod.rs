@@ -14,5 +14,5 @@ mod send;
 mod waiting_tests;
 
 pub(crate) use packed::{PackedRecvEndpoint, PackedSendEndpoint};
-pub(crate) use recv::{RecvEndpoint, Releaser};
+pub(crate) use recv::{CopyOut, RecvEndpoint, Releaser};
 pub(crate) use send::SendEndpoint;

@@ -170,9 +170,10 @@ impl MappedRing {
     pub(crate) unsafe fn payload_at(&self, offset: u64, len: u64) -> Payload<'_> {
         let (offset, len) = (offset as usize, len as usize);
         debug_assert!(offset.saturating_add(len) <= size_of_val(self.words()), "not of this ring");
+        debug_assert!(offset.is_multiple_of(WORD));
         // SAFETY: a place of this ring lies inside its words, and starts at one of them; `attach`
         // keeps them mapped.
-        unsafe { Payload::new(self.parts.words.cast().add(offset / WORD), len) }
+        unsafe { Payload::new(self.parts.words.cast().byte_add(offset), len) }
     }
 
     /// Returns all data of the ring.

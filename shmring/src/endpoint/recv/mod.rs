@@ -34,6 +34,24 @@ struct Stuck {
     due: Deadline,
 }
 
+/// What copies a message before the consumer takes it. The fast path calls it at one place for each
+/// kind of ring. A method can be inlined at each, where the compiler knows the length of the buffer;
+/// a closure is not.
+pub(crate) trait CopyOut {
+    /// Returns `false` if the message is to stay.
+    fn copy_out(self, place: Place, payload: Payload<'_>) -> bool;
+}
+
+/// Copies by a closure.
+struct By<F>(F);
+
+impl<F: FnOnce(Place, Payload<'_>) -> bool> CopyOut for By<F> {
+    #[inline(always)]
+    fn copy_out(self, place: Place, payload: Payload<'_>) -> bool {
+        (self.0)(place, payload)
+    }
+}
+
 /// The consumer's endpoint of a ring of messages.
 #[derive(Debug)]
 pub(crate) struct RecvEndpoint {
@@ -89,6 +107,12 @@ impl RecvEndpoint {
     /// Returns `false` if the caller must take the slow one.
     #[inline(always)]
     pub(crate) fn take_fast(&mut self, copy: impl FnOnce(Place, Payload<'_>) -> bool) -> bool {
+        self.copy_out_fast(By(copy))
+    }
+
+    /// As [`take_fast`](Self::take_fast).
+    #[inline(always)]
+    pub(crate) fn copy_out_fast(&mut self, copy: impl CopyOut) -> bool {
         if !self.registration.is_clear() {
             return false;
         }
