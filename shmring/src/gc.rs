@@ -64,6 +64,7 @@ pub struct Collector {
 
 /// What a collector found at a name, and did.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Collected {
     /// What the segment is, or was.
@@ -76,6 +77,8 @@ pub struct Collected {
 
 /// What a collector does with a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Fate {
     /// Nothing: everybody in it is alive, or it waits for whoever comes, or it is another

@@ -3,6 +3,8 @@
 #![allow(clippy::indexing_slicing, reason = "there is always a first ring")]
 
 mod participant;
+#[cfg(feature = "serde")]
+mod serialize;
 mod status;
 mod type_name;
 
@@ -19,6 +21,8 @@ pub use crate::ring::wake::WakeFences;
 
 /// What a ring can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Kind {
     /// A record ring: one producer, one consumer, messages of any length.
@@ -76,6 +80,7 @@ impl FromStr for Kind {
 
 /// The type of a ring's elements, as its segment records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ElementType {
     /// Bytes in an element.
     pub size_bytes: u64,
@@ -109,6 +114,7 @@ impl fmt::Display for ElementType {
 
 /// What a ring is; none of it ever changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RingInfo {
     /// What the ring can do.
@@ -129,6 +135,7 @@ pub struct RingInfo {
 
 /// What a segment is; none of it ever changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SegmentInfo {
     /// The name, without the leading slash.
@@ -160,6 +167,7 @@ impl SegmentInfo {
 
 /// What an attachment got of what the segment's creator asked for; `None` is not asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Obtained {
     /// Whether all pages are mapped already.

@@ -8,6 +8,8 @@ use crate::ring::membership::Role;
 
 /// Where the pid of a participant counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum PidNamespace {
     /// In the pid namespace of this process.
     Ours,
@@ -21,6 +23,7 @@ pub enum PidNamespace {
 ///
 /// All but [`alive`](Self::alive) is what the participant wrote of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Participant {
     /// The process, as numbered in its own pid namespace.
@@ -33,8 +36,10 @@ pub struct Participant {
     /// a say in it.
     pub alive: bool,
     /// Clock ticks after boot at which the process started; 0 where it could not tell.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) start_ticks: u64,
     /// Inode number of its pid namespace; 0 where it could not tell.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) namespace: u64,
 }
 
@@ -50,6 +55,7 @@ impl fmt::Display for Participant {
 
 /// A producer or a consumer, of the living or the dead.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Holder {
     /// Its entry of the handle table.
@@ -68,6 +74,7 @@ pub struct Holder {
 
 /// What /proc tells of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Process {
     /// Its pid here: in the pid namespace of the process that looks.
@@ -79,11 +86,14 @@ pub struct Process {
     pub state: ProcessState,
     /// The file of a control group that froze it, `cgroup.freeze` or, in the old hierarchy,
     /// `freezer.state`.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::serialize::lossy_path"))]
     pub frozen_by: Option<PathBuf>,
 }
 
 /// What a process does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ProcessState {
     /// It runs, or waits for a CPU.

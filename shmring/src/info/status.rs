@@ -8,6 +8,7 @@ use crate::ring::membership::Role;
 
 /// What goes on in a segment, at about the time of looking.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Status {
     /// Everyone attached.
@@ -29,6 +30,7 @@ impl Status {
 
 /// What goes on in a ring, at about the time of looking.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RingStatus {
     /// The next position to consume, in bytes of a record ring, else in slots.
@@ -70,6 +72,8 @@ pub struct RingStatus {
 
 /// What is at head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Front {
     /// A message.
@@ -89,6 +93,8 @@ pub enum Front {
 
 /// Why a ring stood still between two looks.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Stall {
     /// A position is claimed and not published. What lies behind it comes when its producer

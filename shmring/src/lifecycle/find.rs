@@ -134,6 +134,8 @@ pub(crate) fn is_named(file: &File, name: &Name) -> bool {
 
 /// What the name of a segment refers to, as seen by a process that is attached to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum NameState {
     /// The segment itself.

@@ -20,6 +20,8 @@ const MAX_RACES: u32 = 16;
 
 /// What became of a name that was to be removed only if nobody uses the segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Unlinked {
     /// The name is gone, and with it the segment and its messages.
     Removed,

@@ -22,6 +22,7 @@ const MARK: &str = " (deleted)";
 /// A segment whose name was removed while processes use it. Its memory is free when the last
 /// of them is gone.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Deleted {
     /// The name that it had, or `#` and a number if it has only its creator left, who made it
     /// before it had a name.
@@ -32,6 +33,7 @@ pub struct Deleted {
     pub allocated_bytes: u64,
     /// Processes that map it or have it open, as numbered in this pid namespace.
     pub pids: Vec<u32>,
+    #[cfg_attr(feature = "serde", serde(skip))]
     file: File,
 }
 

@@ -17,6 +17,7 @@ const MAX_MISSES: u32 = 1000;
 
 /// Messages that nobody has received, as they were found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Peeked {
     /// In the order in which consumers get them. Where consumers were faster than the look,
@@ -31,6 +32,7 @@ pub struct Peeked {
 
 /// A message that nobody has received.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Pending {
     /// The position at which it starts, in bytes of a record ring, else in slots.
@@ -46,6 +48,8 @@ pub struct Pending {
 
 /// Why a look at pending messages ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum PeekEnd {
     /// There are as many as were asked for.

@@ -4,6 +4,8 @@ use crate::sealed::create::OTHERS_WRITE;
 
 /// What a process is given of a sealed segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Access {
     /// To take part: to attach, send and receive.
     ReadWrite,
