@@ -26,6 +26,14 @@ struct Body {
 }
 
 fn derive(input: &DeriveInput) -> Result<TokenStream> {
+    if let Some(lifetime) = input.generics.lifetimes().next() {
+        let words = format!(
+            "`{}` has the lifetime `{}`: an element holds no references, as they mean nothing to \
+             another process; store the values themselves",
+            input.ident, lifetime.lifetime
+        );
+        return Err(Error::new_spanned(lifetime, words));
+    }
     let body = match &input.data {
         Data::Struct(data) => structs::body(input, data)?,
         Data::Enum(data) => enums::body(input, data)?,
@@ -42,13 +50,17 @@ fn derive(input: &DeriveInput) -> Result<TokenStream> {
 
 fn implementation(input: &DeriveInput, body: &Body) -> TokenStream {
     let name = &input.ident;
+    let parameterless = input.generics.params.is_empty();
     let mut generics = input.generics.clone();
     let parameters: Vec<_> = input.generics.type_params().map(|param| &param.ident).collect();
     let predicates = &mut generics.make_where_clause().predicates;
     for parameter in &parameters {
         predicates.push(syn::parse_quote!(#parameter: ::shmring::Element));
     }
-    for part in &body.parts {
+    // Without parameters, the constants use each part as an element; a bound would report the same
+    // error a second time, at the name of the type.
+    let parts = if parameterless { &[] } else { &body.parts[..] };
+    for part in parts {
         // At the field, so that an error about its type points there.
         let span = syn::spanned::Spanned::span(part);
         let bound = quote_spanned!(span=> #part: ::shmring::Element);
@@ -58,7 +70,7 @@ fn implementation(input: &DeriveInput, body: &Body) -> TokenStream {
     let display = type_name(input);
     let Body { id, always_valid, is_valid, .. } = body;
     // A type without parameters is checked where it is declared, any other where it is used.
-    let check = input.generics.params.is_empty().then(|| {
+    let check = parameterless.then(|| {
         quote! {
             const _: u64 = <#name as ::shmring::Element>::TYPE_ID;
         }

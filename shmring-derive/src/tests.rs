@@ -14,7 +14,7 @@ fn refusal(source: &str) -> String {
 #[test]
 fn what_has_no_fixed_layout_is_refused() {
     for (source, words) in [
-        ("struct Trade { price: f64 }", "`Trade` needs `#[repr(C)]` or `#[repr(transparent)]`"),
+        ("struct Trade { price: f64 }", "`Trade` needs `#[repr(C)]`; add it above the struct"),
         ("#[repr(align(8))] struct Trade { price: f64 }", "`Trade` needs `#[repr(C)]`"),
         ("#[repr(packed)] struct Trade { price: f64 }", "`Trade` needs `#[repr(C)]`"),
         (
@@ -25,6 +25,8 @@ fn what_has_no_fixed_layout_is_refused() {
         ("#[repr(usize)] enum Side { Buy, Sell }", "which are as large on every machine"),
         ("#[repr(u8)] enum Side { Buy, Sell(u32) }", "variant `Sell` of `Side` has fields"),
         ("#[repr(u8)] enum Side {}", "`Side` has no variants"),
+        ("#[repr(C)] struct Trade<'a>(&'a f64);", "`Trade` has the lifetime `'a`"),
+        ("#[repr(C)] struct Call(fn());", "field `0` of `Call` is a pointer"),
         ("#[repr(C)] union Either { a: u32, b: f32 }", "`Either` is a union"),
     ] {
         let refusal = refusal(source);
