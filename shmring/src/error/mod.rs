@@ -10,8 +10,10 @@ pub use crate::ring::Corrupt;
 pub use crate::ring::membership::Role;
 pub use crate::sys::OsError;
 
+mod attach;
 mod collect;
 mod config;
+mod create;
 mod drain;
 mod io_kind;
 mod join;
@@ -19,23 +21,25 @@ mod monitor;
 mod offer;
 mod peek;
 mod recv_into;
-mod segment;
 mod transfer;
+mod unlink;
 
+pub use attach::AttachError;
+pub(crate) use attach::quoted;
 pub use collect::CollectError;
 pub use config::{ConfigError, NameError};
+pub use create::CreateError;
 pub use drain::DrainError;
 pub use join::{JoinError, WrongType};
 pub use monitor::MonitorError;
 pub use offer::{OfferError, ReceiveError, ShareError};
 pub use peek::PeekError;
 pub use recv_into::RecvIntoError;
-pub(crate) use segment::quoted;
-pub use segment::{AttachError, CreateError, UnlinkError};
 pub(crate) use transfer::endless;
 pub use transfer::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
+pub use unlink::UnlinkError;
 
 /// What ends the use of a handle, mostly for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
