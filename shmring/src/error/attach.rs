@@ -4,10 +4,10 @@ use std::fmt;
 
 use super::{NameError, OsError};
 
-/// The most bytes of metadata that a message shows.
+/// Bytes of metadata that an error message shows at most.
 const MAX_SHOWN_BYTES: usize = 64;
 
-/// Bytes for a message, as a string literal has them.
+/// Returns bytes as a string literal, shortened for an error message.
 pub(crate) fn quoted(bytes: &[u8]) -> String {
     match bytes.get(..MAX_SHOWN_BYTES) {
         Some(start) if start.len() < bytes.len() => {
@@ -17,94 +17,93 @@ pub(crate) fn quoted(bytes: &[u8]) -> String {
     }
 }
 
-/// Why a segment was not attached. Nothing of it was changed.
+/// Why an attach failed. The segment is unchanged.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AttachError {
-    /// The name cannot be one.
+    /// The name is not valid.
     Name(NameError),
-    /// There is nothing of that name.
+    /// No file of that name exists.
     NotFound {
         /// The segment's name.
         name: String,
     },
-    /// There was nothing of that name until the timeout.
+    /// No segment of that name appeared before the timeout.
     TimedOut {
         /// The segment's name.
         name: String,
     },
-    /// Permission denied.
+    /// This process may not read and write the segment.
     Denied {
         /// The segment's name.
         name: String,
     },
-    /// The file system of the segment releases a lock while a mapping still has the file, as
-    /// overlayfs does: the living would be taken for dead.
+    /// The file system of the segment, such as overlayfs, releases a lock while a mapping still
+    /// uses the file, so living processes would count as dead.
     NoTokens {
         /// The segment's name.
         name: String,
     },
-    /// The segment belongs to another user than the one asked for.
+    /// The segment belongs to another user than the options require.
     WrongOwner {
         /// The segment's name.
         name: String,
-        /// The uid asked for.
+        /// The required uid.
         expected: u32,
-        /// The uid of the owner.
+        /// The owner's uid.
         found: u32,
     },
-    /// The segment carries other metadata than the ones asked for.
+    /// The segment has other metadata than the options require.
     WrongMetadata {
         /// The segment's name.
         name: String,
-        /// The metadata asked for.
+        /// The required metadata.
         expected: Vec<u8>,
-        /// What the segment carries.
+        /// The segment's metadata.
         found: Vec<u8>,
     },
-    /// Everybody may write to the segment, and that was not accepted.
+    /// Every user may write to the segment, and the options do not accept that.
     WorldWritable {
         /// The segment's name.
         name: String,
         /// Its permission bits.
         mode: u32,
     },
-    /// The file that was passed lacks a seal, so that a peer could cut it short, or keep
-    /// others from attaching.
+    /// The passed file lacks a seal, so a peer could truncate it, or keep others from attaching.
     NotSealed {
         /// The segment's name.
         name: String,
-        /// The seal, as the system calls it.
+        /// The missing seal, by its name in the kernel's interface.
         missing: &'static str,
     },
-    /// There is something else of that name.
+    /// The name belongs to another kind of file.
     NotASegment {
         /// The segment's name.
         name: String,
-        /// What tells.
+        /// What is wrong with the file.
         why: &'static str,
     },
-    /// The segment is of a version or kind that this build does not know.
+    /// This build does not support the segment's version or kind.
     Incompatible {
         /// The segment's name.
         name: String,
         /// What differs.
         what: &'static str,
-        /// What the segment says.
+        /// The value in the segment.
         found: u64,
-        /// What this build expects.
+        /// The value that this build expects.
         expected: u64,
     },
     /// The segment's header is damaged.
     CorruptHeader {
         /// The segment's name.
         name: String,
-        /// What is wrong.
+        /// The damaged field.
         what: &'static str,
-        /// What the segment says.
+        /// The value in the segment.
         found: u64,
     },
-    /// Another process holds a lease on the segment's file, which keeps others from opening it.
+    /// Another process holds a lease on the segment's file, so it cannot be opened without waiting.
     Leased {
         /// The segment's name.
         name: String,
@@ -114,22 +113,22 @@ pub enum AttachError {
         /// The segment's name.
         name: String,
     },
-    /// As many processes as the segment has room for are attached.
+    /// The attachment table has no free entry.
     TableFull {
         /// The segment's name.
         name: String,
-        /// How many that is.
+        /// Entries of the attachment table.
         attachments: usize,
     },
-    /// The segment's wake-ups rely on a system call that this process may not make, or its
-    /// kernel does not know.
+    /// The segment's wake-ups need a system call that the kernel does not have, or refuses to this
+    /// process.
     NoBarrier {
         /// The segment's name.
         name: String,
         /// The refused call.
         source: OsError,
     },
-    /// A call failed.
+    /// A system call failed.
     Os(OsError),
 }
 
@@ -138,20 +137,20 @@ impl fmt::Display for AttachError {
         match self {
             Self::NoTokens { name } => write!(
                 f,
-                "the file system of {name:?} does not keep locks for what is mapped, so nobody \
-                 could tell who is alive; mount a tmpfs at /dev/shm"
+                "the file system of {name:?} releases locks while a file is mapped, so living \
+                 processes would count as dead; mount a tmpfs at /dev/shm"
             ),
             Self::Name(error) => error.fmt(f),
             Self::NotFound { name } => write!(f, "there is no segment {name:?}; create it first"),
             Self::TimedOut { name } => {
-                write!(f, "no segment {name:?} appeared in time; see that its creator runs")
+                write!(f, "no segment {name:?} appeared in time; check that its creator runs")
             }
             Self::Denied { name } => {
                 write!(f, "permission to use {name:?} denied; ask its owner for read and write")
             }
             Self::WrongOwner { name, expected, found } => write!(
                 f,
-                "{name:?} belongs to uid {found}, not to uid {expected}; somebody else made it"
+                "{name:?} belongs to uid {found}, not to uid {expected}; another user created it"
             ),
             Self::WrongMetadata { name, expected, found } => write!(
                 f,
@@ -162,8 +161,8 @@ impl fmt::Display for AttachError {
             ),
             Self::WorldWritable { name, mode } => write!(
                 f,
-                "{name:?} can be written to by everybody (mode {mode:#o}); accept that, or let \
-                 its owner narrow the mode"
+                "{name:?} is writable by everybody (mode {mode:#o}); accept that \
+                 (`accept_world_writable`, `--accept-world-writable`), or restrict the mode"
             ),
             Self::NotSealed { name, missing } => write!(
                 f,
@@ -201,8 +200,8 @@ impl fmt::Display for AttachError {
             ),
             Self::NoBarrier { name, source } => write!(
                 f,
-                "{name:?} cannot be used here: {source}; create it with wake fences on both \
-                 sides (`create --wake-fences both-sides`)"
+                "{name:?} cannot be used here: {source}; create it with symmetric \
+                 wake fences (`create --wake-fences symmetric`)"
             ),
             Self::Os(error) => error.fmt(f),
         }

@@ -6,39 +6,38 @@ use std::path::PathBuf;
 use super::{AttachError, ConfigError, NameError, OsError};
 use crate::info::Participant;
 
-/// Why no segment was created. Nothing of it is left behind.
+/// Why no segment was created. The failed call leaves no file behind.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CreateError {
-    /// The name cannot be one.
+    /// The name is not valid.
     Name(NameError),
-    /// The configuration cannot be one.
+    /// The configuration is not valid.
     Config(ConfigError),
-    /// There is something of that name.
+    /// A file of that name exists.
     Exists {
         /// The segment's name.
         name: String,
     },
-    /// There is a segment of that name, and something that the configuration sets is different
-    /// in it.
+    /// A segment of that name exists and differs from the configuration.
     Differs {
         /// The segment's name.
         name: String,
         /// What differs.
         what: &'static str,
-        /// What the segment has, in words.
+        /// The segment's value, as text.
         found: String,
-        /// What the configuration sets, in words.
+        /// The configured value, as text.
         wanted: String,
     },
-    /// The segment to be replaced is in use.
+    /// Processes are attached to the segment that was to be replaced.
     InUse {
         /// The segment's name.
         name: String,
-        /// Who is attached.
+        /// The attached processes.
         by: Vec<Participant>,
     },
-    /// The segment to be replaced is one that only its owner may remove.
+    /// Only its owner may remove the segment that was to be replaced.
     Denied {
         /// The segment's name.
         name: String,
@@ -47,40 +46,40 @@ pub enum CreateError {
     NoSpace {
         /// The segment's name.
         name: String,
-        /// Bytes that the segment takes.
+        /// Size of the segment in bytes.
         needed_bytes: u64,
-        /// Bytes that are free in shared memory.
+        /// Free shared memory in bytes.
         free_bytes: u64,
     },
-    /// Shared memory has no room for another file, however short.
+    /// Shared memory has no inode left for another file.
     NoInodes {
         /// The segment's name.
         name: String,
     },
-    /// The machine, or the control group of this process, has too little memory left: to take
-    /// so much would end this process or another one.
+    /// The machine, or the control group of this process, has too little memory left: the kernel
+    /// would kill this process or another one to provide it.
     NoMemory {
         /// The segment's name.
         name: String,
-        /// Bytes that the segment takes.
+        /// Size of the segment in bytes.
         needed_bytes: u64,
-        /// Bytes of memory that are left, and of swap.
+        /// Free memory and swap in bytes.
         free_bytes: u64,
-        /// The directory of the control group with that limit; `None` is the machine.
+        /// The directory of the control group with the limit; `None` for the machine.
         group: Option<PathBuf>,
     },
-    /// This process may not make so large a file (`RLIMIT_FSIZE`, `ulimit -f`).
+    /// The file would exceed this process's limit (`RLIMIT_FSIZE`, `ulimit -f`).
     FileSizeLimit {
         /// The segment's name.
         name: String,
-        /// Bytes that the segment takes.
+        /// Size of the segment in bytes.
         needed_bytes: u64,
         /// The limit, in bytes.
         max_bytes: u64,
     },
-    /// The new segment could not be attached, or the old one not examined.
+    /// Attaching to the new segment, or examining the existing one, failed.
     Attach(AttachError),
-    /// A call failed.
+    /// A system call failed.
     Os(OsError),
 }
 

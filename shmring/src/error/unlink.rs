@@ -8,28 +8,28 @@ use super::{AttachError, NameError, OsError};
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum UnlinkError {
-    /// The name cannot be one.
+    /// The name is not valid.
     Name(NameError),
-    /// There is nothing of that name.
+    /// No file of that name exists.
     NotFound {
         /// The segment's name.
         name: String,
     },
-    /// Permission denied.
+    /// This process may not remove the name.
     Denied {
         /// The segment's name.
         name: String,
     },
-    /// The name is that of another file.
+    /// The name belongs to another kind of file.
     NotASegment {
         /// The name.
         name: String,
-        /// What shows it.
+        /// What is wrong with the file.
         why: &'static str,
     },
-    /// What has the name could not be examined.
+    /// The file could not be examined.
     Attach(AttachError),
-    /// A call failed.
+    /// A system call failed.
     Os(OsError),
 }
 

@@ -1,4 +1,4 @@
-//! Learning of the deaths of others at once, instead of when a sleep ends.
+//! The monitor thread, which reaps dead processes at once instead of when a wait checks for them.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -15,17 +15,17 @@ use crate::sys::fork;
 use crate::sys::token::Probe;
 use crate::sys::watch::{self, Stop, Watch};
 
-/// The kernel reports the end of a mapping before it gives the token back: cleaning up is
-/// tried at once, after this, and after twice as long, so many times.
+/// The kernel reports the end of a mapping before it releases the token. So the monitor reaps at
+/// once, after this time, and then after twice as long, up to a number of tries.
 const SETTLE_MIN: Duration = Duration::from_micros(50);
 const SETTLE_TIMES: u32 = 8;
 
-/// Cleans up behind processes that die as soon as they do, and so wakes whoever waits for
-/// them, as long as it lives. Made by [`Segment::monitor`](crate::segment::Segment::monitor).
+/// Reaps processes as soon as they die, which wakes their waiters, until it is dropped. Started by
+/// [`Segment::monitor`](crate::segment::Segment::monitor).
 ///
-/// It is a thread that sleeps until the kernel reports that somebody let go of the
-/// segment. It handles no signals, and keeps the segment attached. A fork child does not
-/// inherit it. It ends early if the program closes descriptors that are not its own.
+/// A monitor is a thread that sleeps until the kernel reports that a process released the segment.
+/// The thread handles no signals and keeps the segment attached. A fork child does not inherit it.
+/// It ends early if the program closes its descriptors.
 #[derive(Debug)]
 pub struct Monitor {
     attach: Arc<Attachment>,
@@ -36,8 +36,8 @@ pub struct Monitor {
 impl Monitor {
     pub(crate) fn start(attach: Arc<Attachment>) -> Result<Self, MonitorError> {
         attach.mapping().check().map_err(MonitorError::Failed)?;
-        // A fork child would keep the watch's open of the file, and with it the locks that
-        // the thread takes, until the thread alone has it.
+        // Until the thread has a descriptor table of its own, a fork child would copy the watch's
+        // description, and with it the locks that the thread takes.
         let _forks = fork::hold().map_err(MonitorError::Os)?;
         let (watch, stop) = attach.watch().map_err(|error| refused(error, &attach))?;
         let numbers = watch.numbers();
@@ -53,7 +53,7 @@ impl Monitor {
                     Ok(probe) => (Some(probe), Ok(())),
                     Err(error) => (None, Err(error)),
                 };
-                // The starter waits for it.
+                // The starting thread waits for it.
                 let _ = ready.send(result);
                 if let Some(probe) = probe {
                     run(&watch, &attach, &probe);
@@ -63,7 +63,7 @@ impl Monitor {
         .map_err(MonitorError::Os)?;
         let monitor = Self { attach, stop, thread: Some(thread) };
         started.recv().unwrap_or(Ok(())).map_err(MonitorError::Os)?;
-        // The thread has its own.
+        // The thread has its own copies.
         watch::close_numbers(numbers);
         Ok(monitor)
     }
@@ -72,7 +72,7 @@ impl Monitor {
 impl Drop for Monitor {
     fn drop(&mut self) {
         if self.attach.mapping().is_forked() {
-            // The thread is not in this process, where its handle means nothing.
+            // The thread does not exist in a fork child, so its handle is not valid.
             std::mem::forget(self.thread.take());
             return;
         }
@@ -82,7 +82,7 @@ impl Drop for Monitor {
     }
 }
 
-/// What a watch that was refused is reported as.
+/// Converts the error of a watch that the system refused.
 fn refused(error: OsError, attach: &Attachment) -> MonitorError {
     match Errno::from_raw(error.errno()) {
         Errno::EACCES => MonitorError::Denied { name: attach.info.name.clone() },
@@ -90,8 +90,8 @@ fn refused(error: OsError, attach: &Attachment) -> MonitorError {
     }
 }
 
-/// Starts a thread that handles no signals but those of its own faults: the kernel ends a
-/// process that blocks them.
+/// Starts a thread that blocks all signals but those of its own faults, as the kernel kills a
+/// process that blocks those.
 fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OsError> {
     let failed = |call| move |error| OsError::new(call, "the monitor", error);
     let mut signals = SigSet::all();
@@ -102,17 +102,17 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OsError>
         .thread_swap_mask(SigmaskHow::SIG_SETMASK)
         .map_err(|errno| failed("pthread_sigmask")(errno.into()))?;
     let thread = thread::Builder::new().name("shmring-monitor".to_owned()).spawn(run);
-    // It was in force before.
+    // The mask was valid before.
     let _ = mask.thread_set_mask();
     thread.map_err(failed("pthread_create"))
 }
 
-/// Cleans up after each report, until the watch is stopped.
+/// Reaps after each report, until the watch is stopped.
 fn run(watch: &Watch, attach: &Attachment, probe: &Probe) {
     while watch.wait() {
         let mut settle = SETTLE_MIN;
         for _ in 0..SETTLE_TIMES {
-            // A failure is temporary, or the waiters find it, too.
+            // A failure is temporary, or the waiters report it.
             let _ = attach.reap_through(probe);
             if !watch.pause(settle) {
                 return;

@@ -1,4 +1,4 @@
-//! Segments: named pieces of shared memory with a ring in them.
+//! `Segment`: creating, attaching to, observing and closing segments.
 
 mod names;
 mod sealed;
@@ -16,22 +16,22 @@ use crate::lifecycle::monitor::Monitor;
 use crate::lifecycle::name::Name;
 use crate::memory::MappedRing;
 
-/// One attach to a segment.
+/// An attachment of this process to a segment.
 ///
-/// It can be shared between threads; handles keep the attachment alive when the
-/// `Segment` is dropped. The last of them detaches. A fork child does not inherit
-/// it: every verb fails there, and dropping does nothing.
+/// Threads can share it. Handles keep the attachment alive after the `Segment` is dropped; the last
+/// of them detaches. A fork child does not inherit the attachment: every verb fails there with
+/// [`Fault::Forked`], and dropping does nothing.
 #[derive(Debug)]
 pub struct Segment {
     attach: Arc<Attachment>,
 }
 
 impl Segment {
-    /// Makes a segment of that name, with or without a leading slash, and attaches
-    /// to it. All its memory is allocated now. Others see the name when the
-    /// segment is complete; of several that create one name, one succeeds.
+    /// Creates a segment and attaches to it. `name` may start with a slash.
     ///
-    /// The name stays until it is [unlinked](Self::unlink), also when its maker ends.
+    /// Allocates all memory of the segment. The name appears when the segment is complete; of
+    /// several processes that create the same name at once, one succeeds. The name stays until a
+    /// process [unlinks](Self::unlink) it, also after this process ends.
     ///
     /// ```
     /// use shmring::{Config, CreateError, Segment};
@@ -51,20 +51,20 @@ impl Segment {
     /// ```
     ///
     /// # Errors
-    /// See [`CreateError`]. Nothing is left behind.
+    /// See [`CreateError`]. A failed call leaves no file behind.
     pub fn create(name: &str, config: &Config) -> Result<Self, CreateError> {
         let name = Name::new(name).map_err(CreateError::Name)?;
         create::create(&name, config).map(Self::of)
     }
 
-    /// Attaches to the segment of that name, or makes it if there is none: for services of
-    /// which any may start first. Of several that do this at once, one makes the segment and
-    /// the others attach to it.
+    /// Attaches to a segment, or creates it if no file of that name exists.
     ///
-    /// An existing segment fits if it has everything that `config` sets: the kind and, where
-    /// they were set, sizes, element type, payload alignment, metadata, mode, wake fences and
-    /// table sizes. What `config` leaves unset may be anything, as may what it wishes for its
-    /// pages (prefault, lock, huge pages).
+    /// For services that may start in any order: of several processes that call this at once, one
+    /// creates the segment and the others attach to it.
+    ///
+    /// An existing segment fits if it has what `config` sets: the kind and, where set, sizes,
+    /// element type, payload alignment, metadata, mode, wake fences and table sizes. Unset values
+    /// are not compared, nor are the requests about pages (prefault, lock, huge pages).
     ///
     /// ```
     /// use shmring::{Config, CreateError, Segment};
@@ -85,29 +85,30 @@ impl Segment {
     /// ```
     ///
     /// # Errors
-    /// [`CreateError::Differs`] names the first thing that does not fit.
-    /// [`CreateError::Attach`] if the segment exists and cannot be attached: it is damaged, of
-    /// another version of the format, or another user's. It is left as it is. Else as for
-    /// [`create`](Self::create).
+    /// [`CreateError::Differs`] names the first value that does not fit. [`CreateError::Attach`] if
+    /// the segment exists and this process cannot attach to it, for instance because it is damaged,
+    /// of another version of the format, or another user's; the segment is unchanged. Otherwise as
+    /// for [`create`](Self::create).
     pub fn open_or_create(name: &str, config: &Config) -> Result<Self, CreateError> {
         let name = Name::new(name).map_err(CreateError::Name)?;
         create::open_or_create(&name, config).map(Self::of)
     }
 
-    /// Makes a segment in place of one that nobody is attached to, damaged or not,
-    /// or the first of that name. Messages in the old one are lost.
+    /// Creates a segment, replacing one that no process is attached to, damaged or not. Messages in
+    /// the replaced segment are lost.
     ///
     /// # Errors
-    /// [`CreateError::InUse`] if someone alive is attached; else as for
+    /// [`CreateError::InUse`] if a living process is attached; otherwise as for
     /// [`create`](Self::create).
     pub fn recreate(name: &str, config: &Config) -> Result<Self, CreateError> {
         let name = Name::new(name).map_err(CreateError::Name)?;
         create::recreate(&name, config).map(Self::of)
     }
 
-    /// Attaches to the segment of that name, with or without a leading slash, and
-    /// cleans up behind those whose processes died. Messages in it stay. Waits up to 2 s for
-    /// one who replaces or removes the segment at that moment.
+    /// Attaches to a segment. `name` may start with a slash.
+    ///
+    /// Reaps attachments whose processes died; messages stay. Blocks up to 2 s while another
+    /// process replaces or removes the segment.
     ///
     /// ```
     /// use std::time::Duration;
@@ -119,7 +120,7 @@ impl Segment {
     /// # let name = name.as_str();
     /// assert!(matches!(Segment::attach(name), Err(AttachError::NotFound { .. })));
     ///
-    /// // Who may be first waits for the other.
+    /// // A process that may start first waits for the segment.
     /// let waiter = std::thread::spawn({
     ///     let name = name.to_owned();
     ///     move || Segment::attach_timeout(&name, Duration::from_secs(10))
@@ -133,16 +134,16 @@ impl Segment {
     /// ```
     ///
     /// # Errors
-    /// See [`AttachError`]. The file and its header are checked before anything is mapped;
-    /// [`AttachOptions`] tells what else can be asked of them.
+    /// See [`AttachError`]. The file and its header are checked before the file is mapped;
+    /// [`AttachOptions`] can require more of them.
     pub fn attach(name: &str) -> Result<Self, AttachError> {
         AttachOptions::new().attach(name)
     }
 
-    /// As [`attach`](Self::attach), but waits up to `timeout` for the name to appear.
+    /// Attaches to a segment, waiting up to `timeout` for the name to appear.
     ///
     /// # Errors
-    /// [`AttachError::TimedOut`] if it does not; else as for `attach`.
+    /// [`AttachError::TimedOut`] if it does not; otherwise as for [`attach`](Self::attach).
     pub fn attach_timeout(name: &str, timeout: Duration) -> Result<Self, AttachError> {
         AttachOptions::new().timeout(timeout).attach(name)
     }
@@ -151,17 +152,17 @@ impl Segment {
         Self { attach }
     }
 
-    /// What the segment is.
+    /// Returns the properties of the segment, which never change.
     pub fn info(&self) -> &SegmentInfo {
         &self.attach.info
     }
 
-    /// What this attachment got of what the segment's creator asked for.
+    /// Returns which of the creator's requests about pages the system granted to this attachment.
     pub fn obtained(&self) -> Obtained {
         self.attach.obtained
     }
 
-    /// What goes on in the segment.
+    /// Returns the current state of the segment: who is attached, and the state of each ring.
     ///
     /// # Errors
     /// See [`Fault`].
@@ -169,11 +170,10 @@ impl Segment {
         self.attach.status()
     }
 
-    /// A handle's way into the first ring.
+    /// Returns the first ring for a handle of the type `wanted`; `None` for bytes.
     ///
     /// # Errors
-    /// [`JoinError::WrongType`] if the ring does not hold what the handle is for; `None`
-    /// is bytes.
+    /// [`JoinError::WrongType`] if the ring has another element type.
     pub(crate) fn mapped_ring_of(
         &self,
         wanted: Option<ElementType>,
@@ -191,29 +191,31 @@ impl Segment {
         Err(JoinError::WrongType(Box::new(WrongType { found, wanted })))
     }
 
-    /// A handle's way into the first ring, whatever it holds.
+    /// Returns the first ring for a handle, whatever its element type.
     pub(crate) fn view(&self) -> Result<MappedRing, JoinError> {
         if !self.attach.mapping().is_forked() {
             self.attach.mark_used();
         }
-        // A geometry that was checked has a ring.
+        // A checked geometry has at least one ring.
         MappedRing::new(Arc::clone(&self.attach), 0).ok_or(JoinError::Failed(Fault::Truncated))
     }
 
-    /// Watches for the deaths of others, so that who waits for them here or elsewhere goes
-    /// on at once. Without it, who waits notices a death after about as long as it has
-    /// waited by then, at least 2 ms and at most 100 ms; who spins, after 1 ms.
+    /// Starts a thread that reaps other processes as soon as they die, which wakes the waiters of
+    /// all processes.
+    ///
+    /// Without a monitor, a sleeping waiter notices a death after about as long as it has waited
+    /// already, at least 2 ms and at most 100 ms; a spinning one after 1 ms.
     ///
     /// ```
     /// use shmring::{Config, RecvError, Segment};
     ///
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let segment = Segment::create_sealed("prices", &Config::spsc())?;
-    /// // One is enough for all who use the segment, in whatever process.
+    /// // One monitor serves all processes that use the segment.
     /// let monitor = segment.monitor()?;
     /// let mut consumer = segment.consumer()?;
     /// # drop(segment.producer()?);
-    /// // The end of a producer that is killed is told at once.
+    /// // The stream ends as soon as the last producer is killed.
     /// assert_eq!(consumer.recv(), Err(RecvError::Eof));
     /// drop(monitor);
     /// # Ok(())
@@ -226,9 +228,10 @@ impl Segment {
         Monitor::start(Arc::clone(&self.attach))
     }
 
-    /// Closes the ring for good: sends fail from now on, but for one that is under way;
-    /// consumers get what is in the ring, then the end of the stream. In a fork child it does
-    /// nothing.
+    /// Closes all rings of the segment for good.
+    ///
+    /// Later sends fail; one that has claimed its space already may complete. Consumers receive the
+    /// messages left, then the end of the stream. Does nothing in a fork child.
     pub fn close(&self) {
         if !self.attach.mapping().is_forked() {
             self.attach.mapping().close();

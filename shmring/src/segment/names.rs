@@ -9,19 +9,20 @@ use crate::lifecycle::name::Name;
 use crate::lifecycle::unlink::{self, UnlinkOnDrop, Unlinked};
 
 impl Segment {
-    /// Removes the name of a segment: sound, damaged or of another version. Those attached go
-    /// on undisturbed; the memory is freed when the last of them detaches. Waits up to 2 s for
-    /// a process that replaces the segment.
+    /// Removes the name of a segment, also if it is damaged or of another version.
+    ///
+    /// Attached processes continue; the memory is freed when the last of them detaches. Blocks up
+    /// to 2 s while another process replaces the segment.
     ///
     /// # Errors
-    /// [`UnlinkError::NotASegment`] if the name is that of another file, which stays; see
+    /// [`UnlinkError::NotASegment`] if the name belongs to another kind of file, which stays; see
     /// [`UnlinkError`] for the others.
     pub fn unlink(name: &str) -> Result<(), UnlinkError> {
         unlink::unlink(&Name::new(name).map_err(UnlinkError::Name)?)
     }
 
-    /// Removes a name in shared memory, as [`unlink`](Self::unlink) does, but also that of a
-    /// file that is not a segment. Whoever uses that file may lose data.
+    /// Removes a name in shared memory, also of a file that is not a segment. Programs that use the
+    /// file may lose data. Otherwise as [`unlink`](Self::unlink).
     ///
     /// # Errors
     /// See [`UnlinkError`].
@@ -29,12 +30,12 @@ impl Segment {
         unlink::unlink_forced(&Name::new(name).map_err(UnlinkError::Name)?)
     }
 
-    /// Removes the name of a segment that nobody is attached to, damaged or not. Messages
-    /// in it are lost.
+    /// Removes the name of a segment if no process is attached, damaged or not. Messages in it are
+    /// lost.
     ///
-    /// Whoever attaches at the same time is either first, and the segment stays, or finds
-    /// no such name. An [`Observer`](crate::Observer) is not attached. Waits up to 2 s for one
-    /// who attaches or replaces.
+    /// A process that attaches at the same time either succeeds, and the segment stays, or finds no
+    /// segment. An [`Observer`](crate::Observer) is not attached. Blocks up to 2 s while another
+    /// process attaches to the segment or replaces it.
     ///
     /// ```
     /// use shmring::{Config, Segment, Unlinked};
@@ -51,20 +52,19 @@ impl Segment {
     /// ```
     ///
     /// # Errors
-    /// [`UnlinkError::NotASegment`] if the name is that of another file; else as for
-    /// [`unlink`](Self::unlink).
+    /// As for [`unlink`](Self::unlink).
     pub fn unlink_stale(name: &str) -> Result<Unlinked, UnlinkError> {
         unlink::unlink_stale(&Name::new(name).map_err(UnlinkError::Name)?)
     }
 
     /// Returns a guard that removes the segment's name when it is dropped, unless the name
-    /// refers to another segment by then. Those attached go on undisturbed, as after
+    /// refers to another segment by then. Attached processes continue, as after
     /// [`unlink`](Self::unlink).
     ///
-    /// The guard keeps the attachment alive, as handles do. A process that is killed drops nothing:
-    /// its name stays for a [`Collector`](crate::Collector). In a fork child the guard does
-    /// nothing. Dropping it waits up to 2 s for a process that attaches or replaces; the name
-    /// stays if that process does not finish, or if the system refuses.
+    /// The guard keeps the attachment alive, as handles do. A killed process drops nothing: the
+    /// name stays until a [`Collector`](crate::Collector) removes it. In a fork child the guard
+    /// does nothing. Dropping blocks up to 2 s while another process attaches or replaces; the name
+    /// stays if that process does not finish, or if the system refuses the removal.
     ///
     /// ```
     /// use shmring::{Config, NameState, Segment};
@@ -83,9 +83,10 @@ impl Segment {
         UnlinkOnDrop::new(Arc::clone(&self.attach))
     }
 
-    /// Returns what the segment's name refers to by now. Whoever attaches to a name that was
-    /// removed and made anew gets another ring: who is attached to the old one may wait there
-    /// for ever. A few system calls.
+    /// Returns what the segment's name refers to now. Makes a few system calls.
+    ///
+    /// If the name was removed and created anew, later processes attach to the new segment, so a
+    /// process that is attached to the old one may wait for ever.
     ///
     /// ```
     /// use shmring::{Config, NameState, Segment};
@@ -105,7 +106,7 @@ impl Segment {
     /// ```
     ///
     /// # Errors
-    /// If the name cannot be looked up, or this process has closed the segment's descriptor.
+    /// If the system refuses to look up the name, or this process closed the segment's descriptor.
     pub fn name_state(&self) -> Result<NameState, OsError> {
         self.attach.ask(|file| find::name_state(file, &self.attach.info.name))
     }

@@ -12,13 +12,14 @@ use crate::lifecycle::name::Name;
 use crate::sealed::{self, AllowList, Offer};
 
 impl Segment {
-    /// Makes a segment that has no name and is sealed: nobody can ever change its size, so
-    /// that no peer can make another one fault. `label` is what descriptions and errors
-    /// call it.
+    /// Creates a sealed segment, which has no name, and attaches to it.
     ///
-    /// It is freed when nobody is attached and nobody has a descriptor of it. The mode of
-    /// `config` tells who of those who were given a descriptor may open the segment for
-    /// writing once more; that everybody may read is added.
+    /// The seals fix its size, so no peer can make another one fault by truncating it. Infos and
+    /// errors call the segment `label`. The memory is freed when no process is attached and none
+    /// has a descriptor of it.
+    ///
+    /// The mode of `config` decides which processes that have a descriptor may reopen the segment
+    /// for writing; read permission for everybody is added to it.
     ///
     /// ```
     /// use shmring::{Config, Segment};
@@ -38,30 +39,30 @@ impl Segment {
     /// ```
     ///
     /// # Errors
-    /// See [`CreateError`]. Nothing is left behind.
+    /// See [`CreateError`]. A failed call leaves no file behind.
     pub fn create_sealed(label: &str, config: &Config) -> Result<Self, CreateError> {
         sealed::create::create(&Name::new(label).map_err(CreateError::Name)?, config).map(Self::of)
     }
 
-    /// Attaches to the sealed segment that a descriptor means, which was inherited or
-    /// received from another process. It is closed in any case.
+    /// Attaches to the sealed segment of an inherited or received descriptor, and closes the
+    /// descriptor in any case.
     ///
-    /// The seals are looked at first, so that whoever passed the descriptor need not be
-    /// trusted with more than what a peer can do in the ring. The attach opens the segment
-    /// anew through /proc: as the user who created it, or as one whom its mode lets write.
+    /// The seals are checked first, so the process that passed the descriptor can do no more than
+    /// any peer of the ring. The attach reopens the segment through `/proc`, so this process must
+    /// run as the segment's owner, or as a user whom the segment's mode allows to write.
     ///
     /// # Errors
-    /// [`AttachError::NotSealed`] if the size could still be changed;
-    /// [`AttachError::Denied`] if the descriptor is for reading only, or this user may not
-    /// open the segment; else as for [`attach`](Self::attach).
+    /// [`AttachError::NotSealed`] if the file lacks a seal; [`AttachError::Denied`] if the
+    /// descriptor is read-only, or this user may not open the segment; otherwise as for
+    /// [`attach`](Self::attach).
     pub fn from_fd(descriptor: OwnedFd) -> Result<Self, AttachError> {
         AttachOptions::new().attach_fd(descriptor)
     }
 
-    /// Offers this sealed segment at a Unix socket, to those on the list. The socket gets
-    /// its name if nothing has it, or one whose server is gone.
+    /// Offers this sealed segment at a Unix socket to the users and groups on `list`.
     ///
-    /// Nobody is answered unless [`Offer::answer`] is called.
+    /// Creates the socket at `path`, replacing one whose server has ended. Clients are answered
+    /// only while the caller is in [`Offer::answer`].
     ///
     /// ```
     /// use std::time::Duration;
@@ -88,12 +89,12 @@ impl Segment {
         Offer::new(Arc::clone(&self.attach), path.as_ref(), list)
     }
 
-    /// Attaches to the sealed segment that is offered at a Unix socket. Waits for the
-    /// server's answer up to 10 s, and for no server; [`AttachOptions`] can say otherwise.
+    /// Attaches to the sealed segment that is offered at a Unix socket.
     ///
-    /// As for [`from_fd`](Self::from_fd), whoever offers it need not be trusted with more
-    /// than what a peer can do in the ring. The server opens all that the attachment needs, so
-    /// that it can be another user's and works without /proc.
+    /// Fails at once if no server listens, and waits up to 10 s for its answer; [`AttachOptions`]
+    /// can set other timeouts. As with [`from_fd`](Self::from_fd), the server can do no more than
+    /// any peer of the ring. The server opens all descriptions that the attachment needs, so the
+    /// segment may be another user's, and `/proc` is not needed.
     ///
     /// # Errors
     /// See [`ReceiveError`].
@@ -101,9 +102,11 @@ impl Segment {
         AttachOptions::new().receive(path)
     }
 
-    /// A descriptor of this sealed segment, to be passed to a process that
-    /// [attaches](Self::from_fd) through it. To be kept no longer than that: the next one is
-    /// as cheap, and copies of one share what belongs to an attachment.
+    /// Returns a new descriptor of this sealed segment, for one process to
+    /// [attach](Self::from_fd) through.
+    ///
+    /// Call this once per process: copies of one descriptor share an open file description, and
+    /// each attachment needs its own.
     ///
     /// # Errors
     /// See [`ShareError`].
@@ -111,8 +114,8 @@ impl Segment {
         self.attach.share(true).map(OwnedFd::from)
     }
 
-    /// As [`share`](Self::share), but for reading only: for an [`Observer`](crate::Observer). A
-    /// process of the segment's owner can open it for writing nevertheless.
+    /// Returns a read-only descriptor of this sealed segment, for an [`Observer`](crate::Observer).
+    /// A process of the segment's owner can still reopen it for writing.
     ///
     /// # Errors
     /// See [`ShareError`].
