@@ -102,7 +102,7 @@ fn closing_one_ring_leaves_the_other() {
 /// Catches a handle of another ring that is taken for the owner of a ticket: a receiver would
 /// wait for it for ever.
 #[test]
-fn a_handle_of_one_ring_holds_back_nobody_in_another() {
+fn a_handle_of_one_ring_does_not_block_another() {
     let segment = sealed(&slots().with_ring(slots()));
     let victim = another(&segment);
     let (mut tx, mut rx) = (producer(&segment, 0), consumer(&segment, 0));

@@ -225,8 +225,8 @@ fn an_interrupter_outlives_its_handle() {
 
 /// Catches a fork child that interrupts its parent, or touches memory that it lacks.
 #[test]
-fn a_fork_child_interrupts_nobody() {
-    let _watchdog = watchdog("a_fork_child_interrupts_nobody");
+fn a_fork_child_cannot_interrupt() {
+    let _watchdog = watchdog("a_fork_child_cannot_interrupt");
     let (_segment, _tx, mut rx) = ring(&Config::spsc().capacity_bytes(4096));
     let interrupter = rx.interrupter();
     // SAFETY: the child calls nothing that a fork of several threads forbids.

@@ -138,8 +138,8 @@ fn one_dies(name: &Name) {
 
 /// Catches a monitor that sees one death only, or only those of whom someone waits for.
 #[test]
-fn the_dead_are_cleaned_up() {
-    let _watchdog = watchdog("the_dead_are_cleaned_up");
+fn dead_processes_are_reaped() {
+    let _watchdog = watchdog("dead_processes_are_reaped");
     let (name, segment) = created();
     let monitor = segment.monitor().unwrap();
     for _ in 0..3 {
@@ -153,8 +153,8 @@ fn the_dead_are_cleaned_up() {
 
 /// Catches sleepers whom the monitor does not wake, of either side.
 #[test]
-fn who_sleeps_is_told() {
-    let _watchdog = watchdog("who_sleeps_is_told");
+fn a_monitor_wakes_sleepers() {
+    let _watchdog = watchdog("a_monitor_wakes_sleepers");
     for kind in [Kind::Spsc, Kind::Mpmc] {
         let name = Name::new();
         let segment = name.create(&Config::new(kind));

@@ -142,7 +142,7 @@ fn a_message_that_came_twice_is_found() {
 // Catches a verifier that takes a redelivery for a second delivery, or one that was not told for
 // one that was.
 #[test]
-fn a_redelivery_is_told() {
+fn a_redelivery_is_marked() {
     let mut books = sole();
     books.receivers[0] = killed(books.receivers[0].clone(), 3, true, 3);
     for sequence in [3, 4] {
@@ -191,7 +191,7 @@ fn a_message_out_of_turn_is_found() {
 
 // Catches a verifier that takes contents for good, or for sent, that are not.
 #[test]
-fn what_nobody_sent_is_found() {
+fn unsent_messages_are_found() {
     let mut books = shared();
     books.receivers[0].entries[2].told = Told::Corrupt;
     assert_eq!(verify(&books), Err(Defect::Corrupt { by: 3, entry: 2 }));

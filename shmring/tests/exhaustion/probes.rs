@@ -58,8 +58,8 @@ pub(crate) fn no_probe(args: &[String]) {
 /// Catches a wait that may be endless because its process cannot check who is alive, and an
 /// error that does not name the call.
 #[test]
-fn who_may_not_check_on_peers_is_told() {
-    let _watchdog = watchdog("who_may_not_check_on_peers_is_told");
+fn a_waiter_that_may_not_check_on_peers_gets_an_error() {
+    let _watchdog = watchdog("a_waiter_that_may_not_check_on_peers_gets_an_error");
     if !has_filters() {
         return;
     }

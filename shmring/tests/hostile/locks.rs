@@ -28,7 +28,7 @@ fn share(file: &File, start: libc::off_t, len: libc::off_t) {
 /// Catches locks that a reader holds and that stop, or pass for, those who are attached;
 /// that they keep others out is as the documents say.
 #[test]
-fn a_readers_locks_keep_others_out_and_disturb_nobody_inside() {
+fn a_readers_locks_block_attaches_and_disturb_no_attachment() {
     let name = Name::new();
     let config = Config::spsc().capacity_bytes(4096);
     let (segment, mut tx, mut rx) = name.pair_of(&config);

@@ -138,19 +138,19 @@ fn a_receiver_can_be_killed_anywhere() {
 
 /// Catches an entry of the attachment table that is lost with who was about to enter it.
 #[test]
-fn one_who_attaches_can_be_killed_anywhere() {
+fn an_attaching_process_can_be_killed_anywhere() {
     conduct("attaching", "sample", "");
 }
 
 /// Catches handles and roles that are lost between their taking and their giving back.
 #[test]
-fn one_who_joins_or_leaves_can_be_killed_anywhere() {
+fn a_joining_or_leaving_process_can_be_killed_anywhere() {
     conduct("joining", "sample", "");
 }
 
 /// Catches what a cleaner leaves half done, and nobody after it completes.
 #[test]
-fn a_cleaner_can_be_killed_anywhere() {
+fn a_reaper_can_be_killed_anywhere() {
     conduct("cleaning", "sample", "");
 }
 

@@ -55,8 +55,8 @@ fn die_in(name: &Name) {
 /// one that they left in good order; messages that nobody received and that go; and an abandoned one that is not found, or is removed
 /// though only a look was asked for.
 #[test]
-fn only_what_the_dead_left_is_garbage() {
-    let _watchdog = watchdog("only_what_the_dead_left_is_garbage");
+fn only_abandoned_segments_are_garbage() {
+    let _watchdog = watchdog("only_abandoned_segments_are_garbage");
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     assert_eq!(fates(&name), [Fate::Kept, Fate::Kept], "somebody is attached");
@@ -161,8 +161,8 @@ fn a_ring_with_a_temporary_name_is_not_unfinished() {
 /// Catches dead participants that stay, and survivors who are not told, or are cleaned up
 /// as well.
 #[test]
-fn the_dead_are_cleaned_up_beside_the_living() {
-    let _watchdog = watchdog("the_dead_are_cleaned_up_beside_the_living");
+fn dead_processes_are_reaped_beside_living_ones() {
+    let _watchdog = watchdog("dead_processes_are_reaped_beside_living_ones");
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     let mut rx = segment.consumer().unwrap();
@@ -180,8 +180,8 @@ fn the_dead_are_cleaned_up_beside_the_living() {
 
 /// Catches damage, other people's segments and other files that are removed.
 #[test]
-fn what_is_damaged_or_not_ours_is_kept() {
-    let _watchdog = watchdog("what_is_damaged_or_not_ours_is_kept");
+fn damaged_and_foreign_segments_are_kept() {
+    let _watchdog = watchdog("damaged_and_foreign_segments_are_kept");
     let all = Collector::new().unattached(true);
     let (damaged, foreign) = (Name::new(), Name::new());
     drop(damaged.create(&Config::spsc().capacity_bytes(4096)));
@@ -283,8 +283,8 @@ pub(crate) fn collect_all(args: &[String]) {
 /// Catches collectors that take the name of a segment from somebody who is attached, or about
 /// to be, that remove one twice, or that stop at each other; and garbage that stays.
 #[test]
-fn collectors_race_with_those_who_come_and_go() {
-    let _watchdog = watchdog("collectors_race_with_those_who_come_and_go");
+fn collectors_race_with_users_that_come_and_go() {
+    let _watchdog = watchdog("collectors_race_with_users_that_come_and_go");
     let name = Name::new();
     let start = |part: &str, args: &[&str]| {
         let mut child = child::start(part, args);

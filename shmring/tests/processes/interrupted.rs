@@ -184,8 +184,8 @@ fn short_timeouts_keep_no_death_from_a_waiter() {
 /// Catches a cleaner that gives up what a dead one had, and wakes nobody who waits for it: of
 /// several rounds, the soonest is far from the next look of the sleeper itself.
 #[test]
-fn who_cleans_up_wakes_at_once() {
-    let _watchdog = watchdog("who_cleans_up_wakes_at_once");
+fn a_reaper_wakes_waiters_at_once() {
+    let _watchdog = watchdog("a_reaper_wakes_waiters_at_once");
     for dead in ["producer", "consumer"] {
         let mut soonest = LONG;
         for _ in 0..5 {

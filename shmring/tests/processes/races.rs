@@ -93,8 +93,8 @@ pub(crate) fn replace_on(args: &[String]) {
 /// Catches a lock that outlives who replaced or removed a segment when it was killed, and half
 /// of a segment that is left of it.
 #[test]
-fn one_who_replaces_and_is_killed_holds_up_nobody() {
-    let _watchdog = watchdog("one_who_replaces_and_is_killed_holds_up_nobody");
+fn a_killed_replacement_blocks_no_process() {
+    let _watchdog = watchdog("a_killed_replacement_blocks_no_process");
     for round in 0..30 {
         let name = Name::new();
         let mut child = child::start("replace-on", &[&*name]);
@@ -152,8 +152,8 @@ pub(crate) fn unlink_on(args: &[String]) {
 /// Catches a segment that loses its name while somebody attaches to it or uses it, and a
 /// removal that never succeeds beside them.
 #[test]
-fn an_unused_segment_is_removed_under_nobody() {
-    let _watchdog = watchdog("an_unused_segment_is_removed_under_nobody");
+fn an_unused_segment_is_removed_under_no_user() {
+    let _watchdog = watchdog("an_unused_segment_is_removed_under_no_user");
     let (name, end) = (Name::new(), Name::new());
     let end_path = end.path();
     let args = [&*name, end_path.to_str().unwrap()];

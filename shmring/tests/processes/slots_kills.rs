@@ -260,8 +260,8 @@ fn producers_killed_at_any_moment_leave_nothing_half_done() {
 /// Catches a ring that is stuck with a consumer that was killed, messages that come twice
 /// because it had them already, and more of them that are gone than it had in its hands.
 #[test]
-fn consumers_killed_at_any_moment_take_only_what_they_had_in_hand() {
-    let _watchdog = watchdog("consumers_killed_at_any_moment_take_only_what_they_had_in_hand");
+fn killed_consumers_take_only_the_messages_they_were_receiving() {
+    let _watchdog = watchdog("killed_consumers_take_only_the_messages_they_were_receiving");
     for (kind, count) in [(Kind::Mpmc, 4), (Kind::Spmc, 64)] {
         let name = Name::new();
         let segment = name.create(&slots(kind, count, 48).max_handles(8).max_attachments(8));

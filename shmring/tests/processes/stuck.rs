@@ -63,8 +63,8 @@ fn a_producer_that_is_stopped_in_its_window_is_named() {
 /// Catches a dead owner that passes for alive, and one that is named when it was cleaned up
 /// behind and the name may be somebody else's.
 #[test]
-fn a_dead_owner_is_named_until_it_is_cleaned_up() {
-    let _watchdog = watchdog("a_dead_owner_is_named_until_it_is_cleaned_up");
+fn a_dead_owner_is_named_until_it_is_reaped() {
+    let _watchdog = watchdog("a_dead_owner_is_named_until_it_is_reaped");
     let name = Name::new();
     let (segment, mut tx, mut rx) = name.pair_of(&slots(Kind::Mpmc, 16, 64));
     let mut child = holding("ring-hold", &name, "reservation");
@@ -94,8 +94,8 @@ fn a_dead_owner_is_named_until_it_is_cleaned_up() {
 
 /// Catches a sole producer that is stopped and not found, where nothing shows in the ring.
 #[test]
-fn a_stopped_sole_producer_is_seen_to_be_stopped() {
-    let _watchdog = watchdog("a_stopped_sole_producer_is_seen_to_be_stopped");
+fn a_stopped_sole_producer_is_reported() {
+    let _watchdog = watchdog("a_stopped_sole_producer_is_reported");
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     let mut rx = segment.consumer().unwrap();

@@ -109,8 +109,8 @@ fn a_descriptor_for_reading_is_for_observing() {
 /// Catches a death that is not seen through an inherited descriptor, whoever has copies of
 /// it, or a stream that does not end with it.
 #[test]
-fn who_inherits_a_descriptor_takes_part_and_is_seen_to_die() {
-    let _watchdog = watchdog("who_inherits_a_descriptor_takes_part_and_is_seen_to_die");
+fn a_process_that_inherits_a_descriptor_takes_part_and_is_seen_to_die() {
+    let _watchdog = watchdog("a_process_that_inherits_a_descriptor_takes_part_and_is_seen_to_die");
     // Other children inherit the descriptor too, and look for those of their own.
     let segment = Segment::create_sealed("inherited", &smallest()).unwrap();
     let kept = segment.share().unwrap();
@@ -129,8 +129,8 @@ fn who_inherits_a_descriptor_takes_part_and_is_seen_to_die() {
 /// Catches another user who opens more than the mode allows, is refused without a word, or
 /// is kept out though the mode lets all write.
 #[test]
-fn the_mode_tells_which_users_may_open_it_anew() {
-    let _watchdog = watchdog("the_mode_tells_which_users_may_open_it_anew");
+fn the_mode_decides_which_users_may_reopen_it() {
+    let _watchdog = watchdog("the_mode_decides_which_users_may_reopen_it");
     if !is_root() {
         println!("skipped: only root can become another user");
         return;

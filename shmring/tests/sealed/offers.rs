@@ -20,8 +20,8 @@ use crate::support::{NOBODY, Server, Socket, become_nobody, sealed, smallest};
 /// Catches a segment that is not given, is another one, or whose takers do not see each
 /// other live and die.
 #[test]
-fn who_is_given_a_segment_takes_part() {
-    let _watchdog = watchdog("who_is_given_a_segment_takes_part");
+fn a_client_that_is_given_a_segment_takes_part() {
+    let _watchdog = watchdog("a_client_that_is_given_a_segment_takes_part");
     let (path, segment) = (Socket::new(), sealed());
     let server = Server::of(&segment, &path, &AllowList::new());
     let mut child = child::start("guest", &[path.text(), "stay"]);
@@ -47,7 +47,7 @@ fn who_is_given_a_segment_takes_part() {
 
 /// Catches an offer of what can be cut short, and of what an observer could write to.
 #[test]
-fn what_would_not_be_safe_is_not_offered() {
+fn unsafe_segments_are_not_offered() {
     let (path, name) = (Socket::new(), Name::new());
     let named = name.create(&smallest()).offer(&path, &AllowList::new()).unwrap_err();
     assert!(matches!(named, OfferError::Share(ShareError::NotSealed { .. })), "{named:?}");
@@ -198,8 +198,8 @@ pub(crate) fn offer_and_change(args: &[String]) {
 /// Catches a server that gives to nobody any more since it became another user, and goes on
 /// as if nothing were wrong.
 #[test]
-fn who_changes_its_user_is_told_that_it_gives_to_nobody() {
-    let _watchdog = watchdog("who_changes_its_user_is_told_that_it_gives_to_nobody");
+fn a_server_that_changes_its_user_gets_denied() {
+    let _watchdog = watchdog("a_server_that_changes_its_user_gets_denied");
     if !is_root() {
         println!("skipped: only root can become another user");
         return;

@@ -39,7 +39,7 @@ fn no_peer_changes_the_size_or_the_seals() {
 
 /// Catches a hole that a peer makes and that ends those who run into it.
 #[test]
-fn a_hole_ends_nobody() {
+fn a_hole_kills_no_process() {
     let segment = sealed();
     let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
     tx.send(b"before").unwrap();
@@ -76,7 +76,7 @@ fn the_label_is_no_name() {
 /// Catches a segment that can be cut short being passed to those who must not be able to,
 /// and one that differs from what a name would have been given.
 #[test]
-fn what_has_a_name_is_not_shared() {
+fn a_named_segment_is_not_shared() {
     let name = Name::new();
     let named = name.create(&smallest());
     for error in [named.share().unwrap_err(), named.share_read_only().unwrap_err()] {

@@ -154,8 +154,8 @@ pub(crate) fn observe(args: &[String]) {
 /// Catches an attach to what was given that needs /proc, or one that needs it and fails
 /// without saying so.
 #[test]
-fn what_was_given_works_without_proc() {
-    let _watchdog = watchdog("what_was_given_works_without_proc");
+fn a_received_segment_works_without_proc() {
+    let _watchdog = watchdog("a_received_segment_works_without_proc");
     if !is_root() {
         println!("skipped: only root can take /proc away");
         return;

@@ -15,7 +15,7 @@ fn found(inode: u64) -> Option<Deleted> {
 /// Catches memory that nobody accounts for, and one that is told of a segment with a name or
 /// that nobody uses.
 #[test]
-fn a_segment_is_found_until_its_last_user_is_gone() {
+fn a_segment_is_found_until_its_last_user_detaches() {
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     segment.producer().unwrap().send(b"kept").unwrap();

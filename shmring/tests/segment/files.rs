@@ -72,8 +72,8 @@ fn symbolic_links_are_not_followed() {
 /// Catches a verb that waits for the other end of a FIFO: one such file would stop every
 /// listing on the machine.
 #[test]
-fn a_fifo_stops_nobody() {
-    let _watchdog = watchdog("a_fifo_stops_nobody");
+fn a_fifo_blocks_no_verb() {
+    let _watchdog = watchdog("a_fifo_blocks_no_verb");
     let name = Name::new();
     let path = CString::new(name.path().to_str().unwrap()).unwrap();
     // SAFETY: the path is a valid string.

@@ -58,7 +58,7 @@ fn openers_get_a_segment_while_others_remove_the_name() {
 /// Catches an opener that takes a segment of another configuration for its own, and one that
 /// insists on what its configuration leaves open.
 #[test]
-fn what_an_existing_segment_has_otherwise_is_named() {
+fn a_difference_of_an_existing_segment_is_named() {
     let name = Name::new();
     let slots = || Config::mpmc().slots(8).slot_bytes(64);
     let made = slots()

@@ -42,7 +42,7 @@ fn recreate(name: &Name, config: &Config) -> Segment {
 /// Catches a replacement that keeps the old size, messages or closed state, or that
 /// needs something to replace.
 #[test]
-fn a_segment_that_nobody_uses_is_replaced() {
+fn an_unused_segment_is_replaced() {
     let name = Name::new();
     let (segment, mut producer, consumer) = name.pair(4096);
     producer.send(b"lost").unwrap();

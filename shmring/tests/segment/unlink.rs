@@ -24,7 +24,7 @@ fn unlink_unused(name: &Name) {
 
 /// Catches a name that is taken from those who use it, or left to nobody.
 #[test]
-fn a_name_stays_as_long_as_somebody_is_attached() {
+fn a_name_stays_while_a_process_is_attached() {
     let name = Name::new();
     let (segment, mut producer, consumer) = name.pair(4096);
     producer.send(b"kept").unwrap();
@@ -44,7 +44,7 @@ fn a_name_stays_as_long_as_somebody_is_attached() {
 
 /// Catches damage that stays for ever, and one that hides who is attached.
 #[test]
-fn a_damaged_segment_is_removed_once_nobody_uses_it() {
+fn a_damaged_segment_is_removed_once_unused() {
     for (offset, byte) in [(8, 9), (16, 9), (4095, 9)] {
         let name = Name::new();
         let segment = name.create(&smallest());
@@ -60,7 +60,7 @@ fn a_damaged_segment_is_removed_once_nobody_uses_it() {
 
 /// Catches the removal of what others keep in shared memory.
 #[test]
-fn what_is_no_segment_is_left_alone() {
+fn other_files_are_left_alone() {
     let (file, link, directory) = (Name::new(), Name::new(), Name::new());
     fs::write(file.path(), vec![1; 10_000]).unwrap();
     std::os::unix::fs::symlink(file.path(), link.path()).unwrap();
@@ -138,8 +138,8 @@ fn hold_lifecycle_lock(file: &File) {
 /// Catches a name that is removed, and so can be given to another segment, under one who
 /// has just proven that nobody uses this one: it would remove that other one.
 #[test]
-fn unlinking_waits_for_one_who_removes_an_unused_segment() {
-    let _watchdog = watchdog("unlinking_waits_for_one_who_removes_an_unused_segment");
+fn unlinking_waits_for_a_process_that_removes_an_unused_segment() {
+    let _watchdog = watchdog("unlinking_waits_for_a_process_that_removes_an_unused_segment");
     let name = Name::new();
     drop(name.create(&smallest()));
     let file = OpenOptions::new().read(true).write(true).open(name.path()).unwrap();

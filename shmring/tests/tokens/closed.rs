@@ -84,8 +84,8 @@ fn replace(name: &Name) {
 /// Catches an endless wait for the dead by a process that closed its descriptors, however it
 /// waits, with and without a monitor, also behind a position that the dead has claimed.
 #[test]
-fn who_closed_all_descriptors_sees_deaths() {
-    let _watchdog = watchdog("who_closed_all_descriptors_sees_deaths");
+fn a_receiver_that_closed_all_descriptors_sees_deaths() {
+    let _watchdog = watchdog("a_receiver_that_closed_all_descriptors_sees_deaths");
     let records = Config::spsc().capacity_bytes(4096);
     let user = if is_root() { "nobody" } else { "same" };
     for mode in ["0", "1", "2"] {
@@ -101,8 +101,8 @@ fn who_closed_all_descriptors_sees_deaths() {
 /// Catches an endless wait where the name does not lead to the segment any more: who may
 /// follow the mapping sees the death, and who may not is told so.
 #[test]
-fn who_cannot_reopen_the_segment_is_told() {
-    let _watchdog = watchdog("who_cannot_reopen_the_segment_is_told");
+fn a_waiter_that_cannot_reopen_the_segment_gets_an_error() {
+    let _watchdog = watchdog("a_waiter_that_cannot_reopen_the_segment_gets_an_error");
     let records = Config::spsc().capacity_bytes(4096);
     let tickets = slots(Kind::Mpsc, 8, 64);
     if !is_root() {

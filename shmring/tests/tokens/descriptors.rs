@@ -68,8 +68,8 @@ pub(crate) fn duplicate(args: &[String]) {
 /// Catches a token that a copy of a descriptor keeps: a child that outlives its parent
 /// would keep it alive.
 #[test]
-fn copies_of_descriptors_keep_nobody_alive() {
-    let _watchdog = watchdog("copies_of_descriptors_keep_nobody_alive");
+fn copies_of_descriptors_keep_no_attachment_alive() {
+    let _watchdog = watchdog("copies_of_descriptors_keep_no_attachment_alive");
     let mut scene = Scene::new();
     let mut child = child::start("duplicate", &[&scene.name]);
     let pid = child.pid();

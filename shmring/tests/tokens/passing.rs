@@ -95,8 +95,8 @@ pub(crate) fn get(args: &[String]) {
 /// Catches a token that goes with a descriptor: a process would stay alive in another one
 /// that it passed its descriptors to, or live and die with it.
 #[test]
-fn passed_descriptors_keep_nobody_alive() {
-    let _watchdog = watchdog("passed_descriptors_keep_nobody_alive");
+fn passed_descriptors_keep_no_attachment_alive() {
+    let _watchdog = watchdog("passed_descriptors_keep_no_attachment_alive");
     let mut scene = Scene::new();
     let mut getter = child::start("get", &[&scene.name]);
     assert_eq!(getter.hear(), "listens");

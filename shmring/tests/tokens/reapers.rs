@@ -77,8 +77,8 @@ pub(crate) fn live_and_die(args: &[String]) {
 /// newcomer in the same entry what it has: threads share the description whose lock keeps
 /// processes apart.
 #[test]
-fn threads_that_clean_up_at_once_take_nothing_from_the_living() {
-    let _watchdog = watchdog("threads_that_clean_up_at_once_take_nothing_from_the_living");
+fn threads_that_reap_at_once_take_nothing_from_the_living() {
+    let _watchdog = watchdog("threads_that_reap_at_once_take_nothing_from_the_living");
     let name = Name::new();
     let segment =
         name.create(&slots(Kind::Mpsc, 64, 32).max_attachments(ATTACHES).max_handles(256));

@@ -55,8 +55,8 @@ pub(crate) fn renumber(args: &[String]) {
 /// Catches a living process that is taken for dead because another segment's tokens are
 /// looked at, and a descriptor of the program's that the library closes.
 #[test]
-fn a_number_that_means_another_file_kills_nobody() {
-    let _watchdog = watchdog("a_number_that_means_another_file_kills_nobody");
+fn a_reused_number_does_not_count_as_death() {
+    let _watchdog = watchdog("a_reused_number_does_not_count_as_death");
     let mut scene = Scene::new();
     let empty = Name::new();
     drop(empty.create(&Config::spsc().capacity_bytes(4096)));

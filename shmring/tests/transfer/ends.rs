@@ -154,7 +154,7 @@ fn a_closed_ring_is_drained_and_then_ends() {
 
 /// Catches a reservation that was granted before a close and is lost: it was promised.
 #[test]
-fn what_was_reserved_before_a_close_can_be_committed() {
+fn a_reservation_before_a_close_can_be_committed() {
     let name = Name::new();
     let (segment, mut tx, mut rx) = name.pair(4096);
     let mut reservation = tx.reserve(4).unwrap();
@@ -183,7 +183,7 @@ fn the_pipe_breaks_also_for_a_producer_that_came_second() {
 /// Catches an end that is told to two consumers, where the second should wait for the
 /// next stream, and one that nobody was told and that is lost.
 #[test]
-fn an_end_is_told_to_one_consumer() {
+fn an_end_is_reported_to_one_consumer() {
     let name = Name::new();
     let (segment, mut tx, mut rx) = name.pair(4096);
     for round in 0..4 {

@@ -232,7 +232,7 @@ fn a_slot_ring_gives_no_value_that_is_none() {
 /// Catches space that was never written and is taken for values: a ring starts with zeros, which
 /// are no `Side`.
 #[test]
-fn what_was_never_written_need_not_be_a_value() {
+fn unwritten_elements_need_not_be_values() {
     let name = Name::new();
     let segment = name.create(&Config::packed::<Side>().slots(4));
     let mut tx = segment.packed_producer::<Side>().unwrap();

@@ -54,8 +54,8 @@ fn a_consumer_waits_through_the_end() {
 /// Catches a consumer that waits for producers of a ring that takes none any more, and one that
 /// a close does not wake.
 #[test]
-fn a_closed_ring_ends_for_those_who_wait_through_the_end() {
-    let _watchdog = watchdog("a_closed_ring_ends_for_those_who_wait_through_the_end");
+fn a_closed_ring_ends_for_consumers_that_wait_through_the_end() {
+    let _watchdog = watchdog("a_closed_ring_ends_for_consumers_that_wait_through_the_end");
     for config in configs() {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&config);
@@ -95,7 +95,7 @@ fn the_mode_can_be_changed_between_two_ends() {
 
 /// Catches an end that a consumer passed and that its successor does not get: nobody was told.
 #[test]
-fn an_end_that_was_passed_is_told_to_the_next_consumer() {
+fn an_end_that_was_passed_is_reported_to_the_next_consumer() {
     let name = Name::new();
     let (segment, tx, mut rx) = name.pair(4096);
     rx.set_eof(Eof::NextProducer);
@@ -129,8 +129,8 @@ fn a_producer_ends_the_wait_for_one() {
 /// Catches a producer that comes and wakes nobody who waits for one: the sleep goes on to the
 /// end of its slice, 100 ms when it has lasted that long. The smallest of some rounds counts.
 #[test]
-fn a_producer_wakes_those_who_wait_for_one() {
-    let _watchdog = watchdog("a_producer_wakes_those_who_wait_for_one");
+fn a_producer_wakes_consumers_that_wait_for_one() {
+    let _watchdog = watchdog("a_producer_wakes_consumers_that_wait_for_one");
     for config in configs() {
         let name = Name::new();
         let segment = name.create(&config);

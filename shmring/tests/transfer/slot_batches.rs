@@ -187,7 +187,7 @@ impl AsRef<[u8]> for Trap<'_> {
 /// Catches tickets of a batch that unwound which hold the ring up for ever, and messages
 /// of it that come after the next one: only the first ones may have been sent.
 #[test]
-fn a_batch_that_panics_midway_holds_nobody_up() {
+fn a_batch_that_panics_midway_does_not_block_others() {
     for kind in SLOT_KINDS {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&slots(kind, 16, 64));

@@ -70,7 +70,7 @@ fn the_stream_ends_with_the_last_producer() {
 /// Catches a consumer that is not told of the end because another one was, or told
 /// before the ring is empty.
 #[test]
-fn each_consumer_is_told_of_the_end() {
+fn each_consumer_gets_the_end() {
     for kind in [Kind::Mpmc, Kind::Spmc] {
         let name = Name::new();
         let (segment, mut tx, rx) = name.pair_of(&ring(kind));

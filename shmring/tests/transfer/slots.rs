@@ -15,8 +15,8 @@ use crate::ways;
 /// Catches a pair of verbs that loses, changes or reorders messages on one kind of ring:
 /// each way of sending with each way of receiving, over many laps.
 #[test]
-fn what_any_verb_sends_any_verb_receives_on_each_kind() {
-    let _watchdog = watchdog("what_any_verb_sends_any_verb_receives_on_each_kind");
+fn every_receiving_verb_takes_every_sending_verb_on_each_kind() {
+    let _watchdog = watchdog("every_receiving_verb_takes_every_sending_verb_on_each_kind");
     for kind in SLOT_KINDS {
         for count in [1, 2, 8] {
             let name = Name::new();
@@ -70,7 +70,7 @@ fn every_length_up_to_a_slots_is_sent() {
 /// Catches a length that does not fit into a stamp, and a smallest slot that holds
 /// nothing.
 #[test]
-fn the_smallest_and_the_largest_slots_hold_what_they_say() {
+fn the_smallest_and_the_largest_slots_hold_their_longest_message() {
     for kind in SLOT_KINDS {
         for (slot_bytes, max) in [(16, 8), (24, 16), (1 << 20, (1 << 20) - 8)] {
             let name = Name::new();

@@ -258,8 +258,8 @@ fn packed_rings_wake_at_once() {
 /// Catches a refused join that wakes everybody: nothing was given up. A thread that sleeps
 /// goes to sleep again for each wake.
 #[test]
-fn a_refused_join_wakes_nobody() {
-    let _watchdog = watchdog("a_refused_join_wakes_nobody");
+fn a_refused_join_wakes_no_waiter() {
+    let _watchdog = watchdog("a_refused_join_wakes_no_waiter");
     let name = Name::new();
     let (here, _tx, mut rx) = name.pair(4096);
     rx.set_wait_mode(WaitMode::Block);
