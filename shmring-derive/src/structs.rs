@@ -65,7 +65,7 @@ fn refuse_address(input: &DeriveInput, member: &Member, ty: &Type) -> Result<()>
     Err(Error::new_spanned(ty, words))
 }
 
-/// The id, for which there must be no padding.
+/// Returns the expression of the id, whose evaluation fails if there is padding.
 fn struct_id(input: &DeriveInput, fields: &[(Member, &Field)]) -> TokenStream {
     let start = id("struct", input);
     let name = &input.ident;

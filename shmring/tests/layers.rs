@@ -167,7 +167,7 @@ fn sources() -> Vec<(String, String)> {
     named.filter(|(name, _)| !name.contains("_tests") && name != "lib.rs").collect()
 }
 
-/// Catches an import of a layer above, and a module that nobody put into the map.
+/// Catches an import of a layer above, and a module that is not in the map.
 #[test]
 fn each_layer_imports_only_layers_below() {
     let (map, sources) = (Map::documented(), sources());

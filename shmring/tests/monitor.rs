@@ -1,4 +1,4 @@
-//! Deaths that are noticed although nobody asks.
+//! Monitors: deaths are noticed although no verb checks for them.
 
 #![allow(unsafe_code)]
 
@@ -77,7 +77,7 @@ fn fork(segment: &Segment) {
     unsafe { libc::kill(child, libc::SIGKILL) };
 }
 
-/// Becomes nobody before and after a monitor was started.
+/// Changes to the user `nobody` before and after a monitor was started.
 fn change_user(segment: &Segment) {
     let monitor = (segment.monitor().unwrap(), segment.consumer().unwrap());
     // SAFETY: changes this process's own identity.
@@ -123,7 +123,7 @@ fn created() -> (Name, Segment) {
     (name, segment)
 }
 
-/// A process dies that is attached, and nobody waits or attaches.
+/// An attached process dies, and no other one waits or attaches.
 fn one_dies(name: &Name) {
     let observer = Observer::open(name).unwrap();
     let repairs = observer.status().unwrap().repairs;

@@ -12,7 +12,7 @@
 //! | an ordering is too weak, and only one kind of CPU forgives it | each ordering has a model that fails without it | `mod::every_weakening_is_noticed`, `mod::models_reach_every_ordering` |
 //! | head, tail and flags share a cache line | a line of 128 bytes for each writer | `format_tests::every_field_lies_where_it_always_lay` |
 //! | a second producer is let in and corrupts the ring | a sole role is claimed, and refused by name | `tables::each_role_has_one_owner_which_the_error_names`, `roles::two_claimants_unbounded` |
-//! | who attaches again starts over at 0 | a successor starts where the last one stopped | `takeover::a_sole_producer_goes_on_where_the_last_one_published`, `takeover::a_consumer_goes_on_where_the_last_one_took` |
+//! | a role's successor starts over at 0 | a successor starts where the last one stopped | `takeover::a_sole_producer_goes_on_where_the_last_one_published`, `takeover::a_consumer_goes_on_where_the_last_one_took` |
 //! | a timeout leaves half a message | nothing is visible before its commit | `verbs::a_full_ring_takes_nothing_until_there_is_room`, `batches::a_batch_without_room_sends_nothing` |
 //! | a reader that is overtaken delivers torn bytes, or those of two messages | a copy counts only if the position was won | `slot::mpmc_one_slot_bound_2`, `stress::the_smallest_rings_lose_nothing_between_eight_processes` |
 //! | a consumer hangs at a position that was written over | none is written over before it is consumed | `walks::every_history_of_two_producers_and_two_consumers` |
@@ -27,7 +27,7 @@
 //! | pitfall | here | shown by |
 //! |---|---|---|
 //! | a role stays taken after a crash | it is free once its owner is found dead | `death::a_killed_producer_leaves_what_it_sent_and_its_role` |
-//! | cleaning up behind the dead wipes who took their place | entries count their uses, and have no new owner meanwhile | `cleaner::beside_a_successor_bound_2`, `slot_resolve::handle_of_the_dead_again_bound_3` |
+//! | reaping wipes the entries of the dead's successors | entries count their uses, and have no new owner meanwhile | `cleaner::beside_a_successor_bound_2`, `slot_resolve::handle_of_the_dead_again_bound_3` |
 //! | a pid is asked whether it lives: reused, or of another namespace | only the kernel's lock tells | `strangers::other_users_are_seen_to_live_and_die`, `programs::a_process_that_became_another_program_is_dead` |
 //! | slow is taken for dead | no clock decides | `long_stop::a_producer_that_is_stopped_for_long_keeps_its_slot`, `death::a_stopped_process_is_not_dead` |
 //! | a living owner's lock is broken | nothing is taken from the living | `reapers::threads_that_reap_at_once_take_nothing_from_the_living` |
@@ -47,7 +47,7 @@
 //! | each message costs a system call to wake nobody | none while nobody sleeps | `refusals::verbs_that_need_not_wait_make_no_system_call` |
 //! | a killed sleeper is counted for ever | bits, which cost one wasted wake | `death::a_sleeper_that_was_killed_keeps_no_wake`, `fences::dead_sleeper_both_bound_1` |
 //! | a sleep has no bound | at most 100 ms at a time | `waking::a_sleep_ends_at_its_deadline`, `death::a_killed_producer_ends_the_stream` |
-//! | who waits burns the CPU | it sleeps, and where it may not it is told | `refusals::a_waiter_that_may_not_sleep_gets_an_error` |
+//! | a waiter burns the CPU | it sleeps, and where it may not it gets an error | `refusals::a_waiter_that_may_not_sleep_gets_an_error` |
 //! | a timeout is ignored, or told by a clock that is set | the monotonic clock, absolute | `waits::waits_end_at_their_timeout`, `slot_waits::waits_end_at_their_timeout_on_each_kind` |
 //! | a signal, or being stopped, is taken for data | whoever returns from a sleep looks again | `slots_sleepers::a_stopped_sleeper_keeps_no_message` |
 //! | a futex word of 32 bits wraps between look and sleep | it takes 2^32 wakes within one sleep, and then costs its slice of at most 100 ms | `waking::a_sleep_ends_at_its_deadline` |
@@ -65,7 +65,7 @@
 //! | the magic is there before the rest | the file is linked when all of it is there | `races::a_creator_that_is_killed_leaves_all_or_nothing` |
 //! | the umask narrows the mode | the mode is set after it | `permissions::the_mode_is_exact_whatever_the_umask` |
 //! | what root left blocks other users | they are told whose it is, and use what they may | `permissions::only_its_owner_removes_a_leftover` |
-//! | a sticky directory keeps others from cleaning up | a typed error that says who can | `permissions::only_its_owner_removes_a_leftover`, `permissions::a_leftover_can_be_opened_in_a_sticky_directory` |
+//! | a sticky directory keeps others from removing a segment | a typed error that names the owner | `permissions::only_its_owner_removes_a_leftover`, `permissions::a_leftover_can_be_opened_in_a_sticky_directory` |
 //! | the system removes a user's objects at logout | the name goes, those attached go on; whether it is done is the machine's setting, not ours | `names::unlinking_leaves_those_attached_alone` |
 //! | locked memory is a condition, and limits are low | it is a wish, and reported | `limits::without_locked_memory_it_works_and_reports_it` |
 //! | huge pages are a condition | they are a wish, and reported | `names::requested_and_obtained_memory_are_distinguished` |
@@ -142,7 +142,7 @@ fn lines_with(directory: &str, words: &[&str]) -> (Vec<String>, usize) {
     (found, paths.len())
 }
 
-/// Catches a futex that wakes nobody in another process: it would only be slow, as every
+/// Catches a futex that wakes no waiter in another process: it would only be slow, as every
 /// sleep ends by itself.
 #[test]
 fn the_futex_is_never_private() {

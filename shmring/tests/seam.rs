@@ -132,7 +132,7 @@ fn the_algorithms_import_only_core_and_the_seam() {
     assert_none(found, "ring/ imports core, crate::sync and itself");
 }
 
-/// Catches unsafe code in a file that nobody reviews for it.
+/// Catches unsafe code in a file that is not listed for review.
 #[test]
 fn unsafe_code_is_in_the_files_that_allow_it() {
     let sources = sources();
@@ -181,7 +181,7 @@ fn unsafe_code_has_a_safety_comment() {
     assert!(count > 10, "unsafe code was not found");
 }
 
-/// Catches an ordering that nobody argued for.
+/// Catches an ordering without an argument.
 #[test]
 fn orderings_beyond_relaxed_name_their_partner() {
     let (mut found, mut count) = (Vec::new(), 0);

@@ -1,6 +1,6 @@
-//! What `#[derive(Element)]` refuses, as the compiler shows it: each file in `cases` marks the lines
-//! at which it must report an error, by `//~` and words of the message. The compiler itself is run,
-//! since padding and bounds are checked after the macro.
+//! The errors of `#[derive(Element)]`, as the compiler reports them: each file in `cases` marks the
+//! lines at which it must report an error, by `//~` and words of the message. The compiler itself
+//! is run, since padding and bounds are checked after the macro.
 
 use std::env;
 use std::fs;

@@ -275,7 +275,7 @@ fn kill_for_calls() {
     ]);
 }
 
-/// Catches a wake for nobody, and any other call that a message costs though nobody waits.
+/// Catches a wake without a waiter, and any other call that a message makes although no peer waits.
 #[test]
 fn verbs_that_need_not_wait_make_no_system_call() {
     let _watchdog = watchdog("verbs_that_need_not_wait_make_no_system_call");

@@ -51,9 +51,9 @@ fn die_in(name: &Name) {
     });
 }
 
-/// Catches garbage that is made of a segment in use, of one that waits for its users, or of
-/// one that they left in good order; messages that nobody received and that go; and an abandoned one that is not found, or is removed
-/// though only a look was asked for.
+/// Catches garbage that is made of a segment in use, of one that waits for its users, or of one
+/// that they left in good order; messages that no consumer received and that go; and an abandoned
+/// one that is not found, or is removed though only a look was asked for.
 #[test]
 fn only_abandoned_segments_are_garbage() {
     let _watchdog = watchdog("only_abandoned_segments_are_garbage");
@@ -71,7 +71,7 @@ fn only_abandoned_segments_are_garbage() {
     eventually("it was abandoned", || {
         (fates(&name) == [Fate::Removed, Fate::Removed]).then_some(())
     });
-    // Somebody comes back to it.
+    // A process comes back to it.
     segment = Segment::attach(&name).unwrap();
     assert_eq!(fates(&name), [Fate::Kept, Fate::Kept]);
     drop(segment);
@@ -158,7 +158,7 @@ fn a_ring_with_a_temporary_name_is_not_unfinished() {
     assert!(!shmring::list().unwrap().contains(&odd.to_string()));
 }
 
-/// Catches dead participants that stay, and survivors who are not told, or are cleaned up
+/// Catches dead participants that stay, and survivors that get no error, or are reaped
 /// as well.
 #[test]
 fn dead_processes_are_reaped_beside_living_ones() {
@@ -263,7 +263,7 @@ pub(crate) fn come_and_go(args: &[String]) {
     say(made);
 }
 
-/// In the child: collects until it is told to stop. How often it removed the segment.
+/// In the child: collects until the parent ends it. Reports how often it removed the segment.
 pub(crate) fn collect_all(args: &[String]) {
     let collector = Collector::new();
     let stop = thread::spawn(pause);
@@ -280,7 +280,7 @@ pub(crate) fn collect_all(args: &[String]) {
     say(removed);
 }
 
-/// Catches collectors that take the name of a segment from somebody who is attached, or about
+/// Catches collectors that take the name of a segment from a process that is attached, or about
 /// to be, that remove one twice, or that stop at each other; and garbage that stays.
 #[test]
 fn collectors_race_with_users_that_come_and_go() {

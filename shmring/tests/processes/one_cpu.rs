@@ -1,4 +1,4 @@
-//! Both sides on one CPU: whoever waits must let the other run.
+//! Both peers on one CPU: a waiter must let the other run.
 
 use std::time::{Duration, Instant};
 

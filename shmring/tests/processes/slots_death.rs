@@ -75,7 +75,7 @@ fn a_killed_producers_reservation_is_passed_over() {
 }
 
 /// Catches a slot that a sole producer had not finished and that is delivered, or lost to its
-/// successor: nobody else can have claimed one, so there is nothing to pass over.
+/// successor: no other producer can have claimed one, so there is nothing to pass over.
 #[test]
 fn a_killed_sole_producers_slot_is_its_successors() {
     let _watchdog = watchdog("a_killed_sole_producers_slot_is_its_successors");
@@ -100,7 +100,7 @@ fn a_killed_sole_producers_slot_is_its_successors() {
     }
 }
 
-/// Catches messages in slots that were looked at and die with who looked, or that come twice
+/// Catches peeked messages in slots that are lost with the dead consumer, or that come twice
 /// though they were received.
 #[test]
 fn a_killed_sole_consumer_leaves_what_it_did_not_release() {
@@ -248,7 +248,7 @@ fn the_pipe_breaks_when_the_last_consumer_was_killed() {
                     assert_eq!(sent, Err(SendTimeoutError::BrokenPipe), "{kind}, {mode:?}");
                 }
             });
-            // What nobody received is still there.
+            // The unread messages are still there.
             let mut rx = segment.consumer().unwrap();
             assert_eq!(rx.recv_batch(99, |message| assert_eq!(message.to_vec(), b"full")), Ok(16));
         }

@@ -72,7 +72,7 @@ fn open_connections_of_a_user_are_limited() {
     AttachOptions::new().timeout(LONG).receive(&path).unwrap();
 }
 
-/// Catches a server that ends, spins or forgets who waits when it has no descriptors left.
+/// Catches a server that ends, spins or forgets pending clients when it has no descriptors left.
 #[test]
 fn a_server_outlives_that_it_has_no_descriptors_left() {
     let _watchdog = watchdog("a_server_outlives_that_it_has_no_descriptors_left");

@@ -23,7 +23,7 @@ fn memfd(bytes: &[u8], seals: i32) -> OwnedFd {
 }
 
 /// Catches an attach through a descriptor that its giver can still make fault, or that
-/// means no segment, and an error that does not say so.
+/// means no segment, and an error without the reason.
 #[test]
 fn only_sealed_segments_are_attached_to() {
     const SHRINK: i32 = libc::F_SEAL_SHRINK;
@@ -73,7 +73,7 @@ fn other_descriptors_are_refused() {
     }
     let error = Segment::from_fd(directory.into()).unwrap_err();
     assert!(matches!(error, AttachError::Denied { .. }), "{error:?}");
-    // A named segment can be cut short by whoever may write to it.
+    // A process that may write to a named segment can truncate it.
     let name = Name::new();
     let _named = name.create(&smallest());
     let file = OpenOptions::new().read(true).write(true).open(name.path()).unwrap();
@@ -126,7 +126,7 @@ fn a_process_that_inherits_a_descriptor_takes_part_and_is_seen_to_die() {
     assert_eq!(tx.send(b"nobody"), Err(SendError::BrokenPipe));
 }
 
-/// Catches another user who opens more than the mode allows, is refused without a word, or
+/// Catches another user that opens more than the mode allows, is refused without a word, or
 /// is kept out though the mode lets all write.
 #[test]
 fn the_mode_decides_which_users_may_reopen_it() {

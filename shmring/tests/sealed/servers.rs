@@ -92,8 +92,8 @@ fn a_message_that_is_no_handshake_is_refused() {
     assert_eq!(received.info().name, "memfd");
 }
 
-/// Catches files that are mapped without a look at each, that are kept though nobody asked
-/// for them, or that are used for more than they are for.
+/// Catches files that are mapped without a look at each, that are kept although no option requires
+/// it for them, or that are used for more than they are for.
 #[test]
 fn files_match_the_handshake_or_are_refused() {
     let _watchdog = watchdog("files_match_the_handshake_or_are_refused");

@@ -1,4 +1,4 @@
-//! Whose segment it is, and who may write to it.
+//! Owners and modes of segments.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -56,7 +56,7 @@ fn a_world_writable_segment_is_refused_unless_accepted() {
     assert!(matches!(refused, AttachError::WorldWritable { mode: 0o606, .. }), "{refused:?}");
 }
 
-/// Catches an owner who is not looked at, or one who is refused though nobody asked.
+/// Catches an owner that is not checked, or one that is refused although no option requires it.
 #[test]
 fn the_owner_is_the_one_asked_for() {
     let name = Name::new();

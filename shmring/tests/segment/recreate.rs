@@ -139,7 +139,7 @@ fn racing_replacements_leave_one_segment() {
                 Err(error) => panic!("{error}"),
             }
         }
-        // All racers but one may have met another's start, and nobody won.
+        // All racers but one may have met another's start, and none won.
         if winners.is_empty() {
             winners.push(recreate(&name, &smallest()));
         }

@@ -1,4 +1,4 @@
-//! What is told of a ring from outside, and why it stands still.
+//! The status of a ring, and the reasons of stalls.
 
 use std::thread;
 
@@ -26,7 +26,7 @@ fn stall(name: &Name, segment: &Segment) -> Stall {
 }
 
 /// Catches positions that do not add up, counters that count something else, and holders
-/// that are not those who joined.
+/// that are not those that joined.
 #[test]
 fn positions_counters_and_roles() {
     let configs = SLOT_KINDS.map(|kind| slots(kind, 16, 64));
@@ -117,7 +117,7 @@ fn a_record_ring_is_full_while_a_sender_waits() {
     thread::scope(|scope| {
         let sender = scope.spawn(|| tx.send_timeout(&[3; 1500], LONG));
         eventually("the sender sleeps", || (look(&name).ring().sleepers == 1).then_some(()));
-        // It wakes now and then to look after the dead.
+        // It wakes now and then to check for dead peers.
         eventually("it is full", || {
             let asleep = look(&name);
             (look(&name).ring().stall_since(asleep.ring()) == Some(Stall::Full)).then_some(())
@@ -126,7 +126,7 @@ fn a_record_ring_is_full_while_a_sender_waits() {
         sender.join().unwrap().unwrap();
     });
     assert_eq!(stall(&name, &segment), Stall::NotTaken);
-    // To the last byte, with nobody asleep.
+    // Full to the last byte, without a sleeper.
     let (segment, mut tx, _rx) = {
         drop((segment, tx, rx));
         Segment::unlink(&name).unwrap();
@@ -168,7 +168,7 @@ fn a_claimed_position_names_its_announcers() {
             assert!(ticket.participant.alive);
 
             let before = look(&name);
-            // The tombstone at head was passed by nobody yet.
+            // No consumer has passed the tombstone at head yet.
             assert_eq!(
                 (before.ring().used_slots, before.ring().messages_received),
                 (Some(3), start)

@@ -1,4 +1,4 @@
-//! Attaches and handles: how many there can be, and who has which role.
+//! Attachments and handles: their number, and the holders of roles.
 
 use shmring::{AttachError, Config, JoinError, RecvError, Role, Segment};
 

@@ -104,7 +104,7 @@ impl Scene {
         attaches.take(ATTACHES as usize).collect::<Vec<_>>().len()
     }
 
-    /// The holder's entry is given to nobody before the cleaner's lock is gone.
+    /// The holder's entry is not reused before the reaper's lock is gone.
     fn assert_entry_is_kept_for(mut self, stopped: bool, orphan: Orphans) {
         let pid = self.holder.pid() as u32;
         let attached = self.segment.status().unwrap().attached;
@@ -134,7 +134,7 @@ fn a_stuck_reaper_keeps_no_role_and_no_end_from_others() {
     }
 }
 
-/// Catches a position of the dead that nobody closes because a cleaner stopped halfway.
+/// Catches a dead producer's position that stays open because a reaper stopped halfway.
 #[test]
 fn a_stuck_reaper_keeps_no_position_from_others() {
     let _watchdog = watchdog("a_stuck_reaper_keeps_no_position_from_others");
@@ -147,7 +147,7 @@ fn a_stuck_reaper_keeps_no_position_from_others() {
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"sent");
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"after");
         assert_eq!(scene.segment.status().unwrap().ring().tombstones, 1);
-        // Who is refused a role has looked for the dead first.
+        // A process that is refused a role has checked for dead peers first.
         assert!(scene.segment.consumer().is_err());
         assert_eq!(scene.segment.status().unwrap().ring().producers.len(), 1);
         scene.assert_entry_is_kept_for(stopped, orphan);

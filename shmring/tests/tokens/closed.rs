@@ -42,7 +42,7 @@ pub(crate) fn wait_closed(args: &[String]) {
     };
     if end != RecvError::Eof {
         assert_eq!(end, RecvError::Failed(LOST));
-        // What does not wait works on, as far as it needs nobody to be alive.
+        // Verbs that do not wait still work, as far as they need no liveness check.
         assert!(rx.try_recv().is_err());
         assert_eq!(segment.status().unwrap_err(), LOST);
         let refused = segment.consumer().unwrap_err();
@@ -99,7 +99,7 @@ fn a_receiver_that_closed_all_descriptors_sees_deaths() {
 }
 
 /// Catches an endless wait where the name does not lead to the segment any more: who may
-/// follow the mapping sees the death, and who may not is told so.
+/// follow the mapping sees the death, and one that may not gets an error.
 #[test]
 fn a_waiter_that_cannot_reopen_the_segment_gets_an_error() {
     let _watchdog = watchdog("a_waiter_that_cannot_reopen_the_segment_gets_an_error");

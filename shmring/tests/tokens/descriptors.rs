@@ -17,7 +17,7 @@ pub(crate) fn close(args: &[String]) {
     }
     assert_eq!(descriptors(), []);
     let tx = held.unwrap_or_else(|| segment.producer().unwrap());
-    // It cannot tell who is alive any more, and takes nobody for dead.
+    // It cannot check liveness any more, and takes no peer for dead.
     let status = segment.status().unwrap();
     assert!(status.attached.iter().all(|participant| participant.alive), "{status:?}");
     assert!(segment.consumer().is_err());

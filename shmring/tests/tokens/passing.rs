@@ -65,7 +65,7 @@ fn receive(stream: &UnixStream) -> Vec<OwnedFd> {
     })
 }
 
-/// In a child: attaches, passes all descriptors to the one who listens, and serves.
+/// In a child: attaches, passes all descriptors to the listening process, and serves.
 pub(crate) fn pass(args: &[String]) {
     let segment = Segment::attach(&args[0]).unwrap();
     let tx = segment.producer().unwrap();
@@ -107,7 +107,7 @@ fn passed_descriptors_keep_no_attachment_alive() {
     passer.kill();
     scene.assert_found_dead(pid);
 
-    // Who got them attaches like anybody else.
+    // The receiving process attaches like any other.
     let pid = getter.pid();
     getter.go();
     assert_eq!(getter.hear(), pid.to_string());

@@ -15,7 +15,7 @@ fn both(path: impl AsRef<std::path::Path>) -> OwnedFd {
 }
 
 /// In a child: lets the number of each of the library's descriptors mean one file after
-/// the other. The second argument is a segment that nobody is attached to: all its tokens
+/// the other. The second argument is a segment that no process is attached to: all its tokens
 /// are free.
 pub(crate) fn renumber(args: &[String]) {
     let before = descriptors();
@@ -86,7 +86,7 @@ pub(crate) fn attach_again(args: &[String]) {
 }
 
 /// Catches an attach that closes the descriptor of another one of the same segment, which
-/// then sees nobody's death.
+/// then sees no death.
 #[test]
 fn a_number_that_means_another_attach_stays_its_own() {
     let _watchdog = watchdog("a_number_that_means_another_attach_stays_its_own");

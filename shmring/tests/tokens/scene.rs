@@ -75,7 +75,7 @@ impl Scene {
     }
 }
 
-/// In a child: sends whenever it is told to, and ends without a farewell.
+/// In a child: sends on request, and ends without detaching.
 pub(crate) fn serve(mut tx: Producer) -> ! {
     loop {
         pause();
@@ -170,7 +170,7 @@ impl Drop for Orphans {
     fn drop(&mut self) {
         for &pid in &self.0 {
             if lives(pid) {
-                // SAFETY: it was alive a moment ago, and nobody else ends it.
+                // SAFETY: it was alive a moment ago, and no other process ends it.
                 unsafe { libc::kill(pid, libc::SIGKILL) };
             }
         }

@@ -1,4 +1,4 @@
-//! What the errors of verbs say, and which verbs can return them.
+//! The errors of verbs, and which verbs can return them.
 
 use std::error::Error;
 use std::io;

@@ -234,7 +234,7 @@ fn streams_of_elements_end_and_their_pipes_break() {
             assert!(matches!(rx.peek(1), Err(RecvError::Eof)));
             assert!(matches!(rx.try_peek(1), Err(TryRecvError::Eof)));
         }
-        // Gone after it was told: the next one waits.
+        // After a consumer got the end, the next one waits.
         drop(rx);
         rx = segment.packed_consumer().unwrap();
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));

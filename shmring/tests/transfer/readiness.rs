@@ -1,4 +1,4 @@
-//! Waiting without moving anything, deadlines, and what handles say of their ring.
+//! Waiting without transfer, deadlines, and what handles report of their ring.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,7 +47,7 @@ fn a_consumer_waits_until_a_message_is_there() {
     }
 }
 
-/// Catches a wake that ends with a consumer who only looks: the one who would take the message
+/// Catches a wake that ends with a consumer that only looks: the one that would take the message
 /// sleeps on.
 #[test]
 fn a_consumer_that_only_waits_hands_off_its_wake() {

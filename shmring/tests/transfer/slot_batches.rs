@@ -110,7 +110,7 @@ fn nothing_comes_between_the_messages_of_a_batch() {
         let senders = if kind.shares(Role::Producer) { 3 } else { 1 };
         let receivers = if kind.shares(Role::Consumer) { 3 } else { 1 };
         let all = Mutex::new(BTreeMap::new());
-        // Before anyone sends: whoever comes after the end would wait for another.
+        // Before any send: a consumer that joins after the end would wait for another producer.
         let consumers: Vec<_> = (0..receivers).map(|_| segment.consumer().unwrap()).collect();
         let producers: Vec<_> = (0..senders).map(|_| segment.producer().unwrap()).collect();
         std::thread::scope(|scope| {

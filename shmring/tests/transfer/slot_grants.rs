@@ -61,7 +61,7 @@ fn a_dropped_reservation_is_passed_over() {
     }
 }
 
-/// Catches a consumer that gives up, or a sender that is told of room too late, because
+/// Catches a consumer that gives up, or a sender that is woken too late, because
 /// there are more tombstones than one look passes.
 #[test]
 fn any_number_of_tombstones_is_passed_over() {

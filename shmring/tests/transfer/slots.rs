@@ -88,7 +88,7 @@ fn the_smallest_and_the_largest_slots_hold_their_longest_message() {
     }
 }
 
-/// Catches messages without bytes that vanish, or that make the ring look empty.
+/// Catches empty messages that vanish, or that make the ring look empty.
 #[test]
 fn messages_without_bytes_are_messages_on_each_kind() {
     for kind in SLOT_KINDS {
@@ -202,7 +202,7 @@ fn an_empty_ring_gives_nothing_until_the_timeout_on_each_kind() {
 }
 
 /// Catches a producer or consumer more than the kind allows, one less, and a refusal that
-/// does not name who is there.
+/// does not name the holder.
 #[test]
 fn there_are_as_many_handles_as_the_kind_allows() {
     for kind in SLOT_KINDS {

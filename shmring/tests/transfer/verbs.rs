@@ -57,7 +57,7 @@ fn every_length_up_to_the_longest_is_sent() {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
 }
 
-/// Catches messages without bytes that vanish, or that make the ring look empty.
+/// Catches empty messages that vanish, or that make the ring look empty.
 #[test]
 fn messages_without_bytes_are_messages() {
     let name = Name::new();

@@ -1,4 +1,4 @@
-//! Those who use a segment that is cut short, and how they are told.
+//! The users of a segment that is truncated, and the errors that they get.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -97,7 +97,7 @@ fn configs() -> [Config; 3] {
 const TRUNCATED: &str = "Failed(Truncated)";
 
 /// Catches a process that dies when a peer cuts the file off, in whatever it does at that
-/// moment, one that is told something else, and one that is not told at all.
+/// moment, one that gets another error, and one that gets none.
 #[test]
 fn guarded_processes_get_truncated() {
     let _watchdog = watchdog("guarded_processes_get_truncated");
@@ -117,8 +117,8 @@ fn guarded_processes_get_truncated() {
     }
 }
 
-/// Catches a process that dies, or goes on for ever, when only some pages are gone. Whoever
-/// comes to them first is told; the other may see it leave before it comes there.
+/// Catches a process that dies, or hangs, when only some pages are gone. The first process to
+/// access them gets the error; the other may see it leave before that.
 #[test]
 fn guarded_processes_outlive_the_loss_of_some_pages() {
     let _watchdog = watchdog("guarded_processes_outlive_the_loss_of_some_pages");
@@ -155,7 +155,7 @@ fn without_a_guard_a_truncated_segment_kills() {
 }
 
 /// Catches a sleeper, with a watch beside it, that is killed or sleeps on, and verbs that do
-/// not wait and are told of an end of the stream that never was.
+/// not wait and get a false end of the stream.
 #[test]
 fn sleepers_and_try_verbs_get_truncated() {
     let _watchdog = watchdog("sleepers_and_try_verbs_get_truncated");
@@ -191,7 +191,7 @@ fn sleepers_and_try_verbs_get_truncated() {
             }
             let refused = Segment::attach(&name).unwrap_err();
             assert!(matches!(refused, AttachError::NotASegment { .. }), "{refused:?}");
-            // Nothing is poisoned beyond what was cut off: the name can be used anew.
+            // Nothing is poisoned beyond what was truncated: the name can be used anew.
             fs::remove_file(name.path()).unwrap();
             let (_segment, mut tx, mut rx) = name.pair(4096);
             tx.send(b"anew").unwrap();
