@@ -28,22 +28,22 @@ const SETTLE_TIMES: u32 = 8;
 /// It ends early if the program closes its descriptors.
 #[derive(Debug)]
 pub struct Monitor {
-    attach: Arc<Attachment>,
+    attachment: Arc<Attachment>,
     stop: Stop,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Monitor {
-    pub(crate) fn start(attach: Arc<Attachment>) -> Result<Self, MonitorError> {
-        attach.mapping().check().map_err(MonitorError::Failed)?;
+    pub(crate) fn start(attachment: Arc<Attachment>) -> Result<Self, MonitorError> {
+        attachment.mapping().check().map_err(MonitorError::Failed)?;
         // Until the thread has a descriptor table of its own, a fork child would copy the watch's
         // description, and with it the locks that the thread takes.
         let _forks = fork::hold().map_err(MonitorError::Os)?;
-        let (watch, stop) = attach.watch().map_err(|error| refused(error, &attach))?;
+        let (watch, stop) = attachment.watch().map_err(|error| refused(error, &attachment))?;
         let numbers = watch.numbers();
         let (ready, started) = mpsc::sync_channel(1);
         let thread = spawn({
-            let attach = Arc::clone(&attach);
+            let attachment = Arc::clone(&attachment);
             move || {
                 let probe = watch::leave_descriptor_table(numbers)
                     .and_then(|()| watch.file())
@@ -56,12 +56,12 @@ impl Monitor {
                 // The starting thread waits for it.
                 let _ = ready.send(result);
                 if let Some(probe) = probe {
-                    run(&watch, &attach, &probe);
+                    run(&watch, &attachment, &probe);
                 }
             }
         })
         .map_err(MonitorError::Os)?;
-        let monitor = Self { attach, stop, thread: Some(thread) };
+        let monitor = Self { attachment, stop, thread: Some(thread) };
         started.recv().unwrap_or(Ok(())).map_err(MonitorError::Os)?;
         // The thread has its own copies.
         watch::close_numbers(numbers);
@@ -71,7 +71,7 @@ impl Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        if self.attach.mapping().is_forked() {
+        if self.attachment.mapping().is_forked() {
             // The thread does not exist in a fork child, so its handle is not valid.
             std::mem::forget(self.thread.take());
             return;
@@ -83,9 +83,9 @@ impl Drop for Monitor {
 }
 
 /// Converts the error of a watch that the system refused.
-fn refused(error: OsError, attach: &Attachment) -> MonitorError {
+fn refused(error: OsError, attachment: &Attachment) -> MonitorError {
     match Errno::from_raw(error.errno()) {
-        Errno::EACCES => MonitorError::Denied { name: attach.info.name.clone() },
+        Errno::EACCES => MonitorError::Denied { name: attachment.info.name.clone() },
         _ => MonitorError::Os(error),
     }
 }
@@ -108,17 +108,17 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OsError>
 }
 
 /// Reaps after each report, until the watch is stopped.
-fn run(watch: &Watch, attach: &Attachment, probe: &Probe) {
+fn run(watch: &Watch, attachment: &Attachment, probe: &Probe) {
     while watch.wait() {
         let mut settle = SETTLE_MIN;
         for _ in 0..SETTLE_TIMES {
             // A failure is temporary, or the waiters report it.
-            let _ = attach.reap_through(probe);
+            let _ = attachment.reap_through(probe);
             if !watch.pause(settle) {
                 return;
             }
             settle = settle.saturating_mul(2);
         }
-        let _ = attach.reap_through(probe);
+        let _ = attachment.reap_through(probe);
     }
 }

@@ -37,23 +37,23 @@ pub enum Unlinked {
 #[derive(Debug)]
 #[must_use = "dropping it removes the name at once"]
 pub struct UnlinkOnDrop {
-    attach: Arc<Attachment>,
+    attachment: Arc<Attachment>,
 }
 
 impl UnlinkOnDrop {
-    pub(crate) fn new(attach: Arc<Attachment>) -> Self {
-        Self { attach }
+    pub(crate) fn new(attachment: Arc<Attachment>) -> Self {
+        Self { attachment }
     }
 }
 
 impl Drop for UnlinkOnDrop {
     fn drop(&mut self) {
-        if self.attach.mapping().is_forked() {
+        if self.attachment.mapping().is_forked() {
             return;
         }
         // Drop cannot report an error; the name stays.
-        if let Ok(name) = Name::new(&self.attach.info.name) {
-            let _ = self.attach.ask(|file| Ok(unlink_own(file, &name)));
+        if let Ok(name) = Name::new(&self.attachment.info.name) {
+            let _ = self.attachment.ask(|file| Ok(unlink_own(file, &name)));
         }
     }
 }

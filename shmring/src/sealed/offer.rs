@@ -34,7 +34,7 @@ const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 /// have. A fork child does not inherit it.
 #[derive(Debug)]
 pub struct Offer {
-    attach: Arc<Attachment>,
+    attachment: Arc<Attachment>,
     listener: Listener,
     list: AllowList,
     open: Vec<Open>,
@@ -96,13 +96,13 @@ impl fmt::Display for Visit {
 
 impl Offer {
     pub(crate) fn new(
-        attach: Arc<Attachment>,
+        attachment: Arc<Attachment>,
         path: &Path,
         list: &AllowList,
     ) -> Result<Self, OfferError> {
         // Fails now rather than for each client.
-        attach.share(true).map_err(OfferError::Share)?;
-        let mode = attach.info.mode;
+        attachment.share(true).map_err(OfferError::Share)?;
+        let mode = attachment.info.mode;
         if list.lets_observers_write(mode) {
             return Err(OfferError::ObserversCouldWrite { mode });
         }
@@ -114,7 +114,7 @@ impl Offer {
                 Refused::Os(error) => OfferError::Os(error),
             }
         })?;
-        Ok(Self { attach, listener, list: list.clone(), open: Vec::new() })
+        Ok(Self { attachment, listener, list: list.clone(), open: Vec::new() })
     }
 
     /// Returns the path of the socket.
@@ -131,7 +131,7 @@ impl Offer {
     /// segment any more, as after a change of its user; the client gets
     /// [`ReceiveError::Failed`](crate::ReceiveError::Failed).
     pub fn answer(&mut self, timeout: Duration) -> Result<Option<Visit>, OfferError> {
-        self.attach
+        self.attachment
             .mapping()
             .check()
             .map_err(|fault| OfferError::Share(ShareError::Failed(fault)))?;
@@ -178,7 +178,7 @@ impl Offer {
             Access::ReadWrite => Verdict::ReadWrite,
             Access::ReadOnly => Verdict::ReadOnly,
         };
-        let open = || self.attach.share(access == Access::ReadWrite);
+        let open = || self.attachment.share(access == Access::ReadWrite);
         let files: Result<Vec<File>, ShareError> = (0..verdict.files()).map(|_| open()).collect();
         match files {
             Ok(files) => match self.greet(connection, peer, verdict, &files) {
@@ -216,7 +216,7 @@ impl Offer {
         files: &[File],
     ) -> Result<(), OsError> {
         // A refused client does not learn the label.
-        let label = if files.is_empty() { "" } else { &self.attach.info.name };
+        let label = if files.is_empty() { "" } else { &self.attachment.info.name };
         let Peer { uid, gid, .. } = peer;
         let handshake = Handshake { verdict, uid, gid, label: label.to_owned() };
         socket::send(connection, &handshake.encode(), files)
@@ -242,7 +242,7 @@ impl AsFd for Offer {
 impl Drop for Offer {
     fn drop(&mut self) {
         // In a fork child the socket belongs to the parent.
-        if !self.attach.mapping().is_forked() {
+        if !self.attachment.mapping().is_forked() {
             self.listener.remove();
         }
     }

@@ -23,7 +23,7 @@ use crate::memory::MappedRing;
 /// [`Fault::Forked`], and dropping does nothing.
 #[derive(Debug)]
 pub struct Segment {
-    attach: Arc<Attachment>,
+    attachment: Arc<Attachment>,
 }
 
 impl Segment {
@@ -148,18 +148,18 @@ impl Segment {
         AttachOptions::new().timeout(timeout).attach(name)
     }
 
-    pub(crate) fn of(attach: Arc<Attachment>) -> Self {
-        Self { attach }
+    pub(crate) fn of(attachment: Arc<Attachment>) -> Self {
+        Self { attachment }
     }
 
     /// Returns the properties of the segment, which never change.
     pub fn info(&self) -> &SegmentInfo {
-        &self.attach.info
+        &self.attachment.info
     }
 
     /// Returns which of the creator's requests about pages the system granted to this attachment.
     pub fn obtained(&self) -> Obtained {
-        self.attach.obtained
+        self.attachment.obtained
     }
 
     /// Returns the current state of the segment: who is attached, and the state of each ring.
@@ -167,7 +167,7 @@ impl Segment {
     /// # Errors
     /// See [`Fault`].
     pub fn status(&self) -> Result<Status, Fault> {
-        self.attach.status()
+        self.attachment.status()
     }
 
     /// Returns the first ring for a handle of the type `wanted`; `None` for bytes.
@@ -193,11 +193,11 @@ impl Segment {
 
     /// Returns the first ring for a handle, whatever its element type.
     pub(crate) fn view(&self) -> Result<MappedRing, JoinError> {
-        if !self.attach.mapping().is_forked() {
-            self.attach.mark_used();
+        if !self.attachment.mapping().is_forked() {
+            self.attachment.mark_used();
         }
         // A checked geometry has at least one ring.
-        MappedRing::new(Arc::clone(&self.attach), 0).ok_or(JoinError::Failed(Fault::Truncated))
+        MappedRing::new(Arc::clone(&self.attachment), 0).ok_or(JoinError::Failed(Fault::Truncated))
     }
 
     /// Starts a thread that reaps other processes as soon as they die, which wakes the waiters of
@@ -225,7 +225,7 @@ impl Segment {
     /// # Errors
     /// See [`MonitorError`].
     pub fn monitor(&self) -> Result<Monitor, MonitorError> {
-        Monitor::start(Arc::clone(&self.attach))
+        Monitor::start(Arc::clone(&self.attachment))
     }
 
     /// Closes all rings of the segment for good.
@@ -233,8 +233,8 @@ impl Segment {
     /// Later sends fail; one that has claimed its space already may complete. Consumers receive the
     /// messages left, then the end of the stream. Does nothing in a fork child.
     pub fn close(&self) {
-        if !self.attach.mapping().is_forked() {
-            self.attach.mapping().close();
+        if !self.attachment.mapping().is_forked() {
+            self.attachment.mapping().close();
         }
     }
 }

@@ -80,7 +80,7 @@ impl Segment {
     /// # }
     /// ```
     pub fn unlink_on_drop(&self) -> UnlinkOnDrop {
-        UnlinkOnDrop::new(Arc::clone(&self.attach))
+        UnlinkOnDrop::new(Arc::clone(&self.attachment))
     }
 
     /// Returns what the segment's name refers to now. Makes a few system calls.
@@ -108,6 +108,6 @@ impl Segment {
     /// # Errors
     /// If the system refuses to look up the name, or this process closed the segment's descriptor.
     pub fn name_state(&self) -> Result<NameState, OsError> {
-        self.attach.ask(|file| find::name_state(file, &self.attach.info.name))
+        self.attachment.ask(|file| find::name_state(file, &self.attachment.info.name))
     }
 }

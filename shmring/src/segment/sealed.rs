@@ -86,7 +86,7 @@ impl Segment {
     /// # Errors
     /// See [`OfferError`].
     pub fn offer(&self, path: impl AsRef<Path>, list: &AllowList) -> Result<Offer, OfferError> {
-        Offer::new(Arc::clone(&self.attach), path.as_ref(), list)
+        Offer::new(Arc::clone(&self.attachment), path.as_ref(), list)
     }
 
     /// Attaches to the sealed segment that is offered at a Unix socket.
@@ -111,7 +111,7 @@ impl Segment {
     /// # Errors
     /// See [`ShareError`].
     pub fn share(&self) -> Result<OwnedFd, ShareError> {
-        self.attach.share(true).map(OwnedFd::from)
+        self.attachment.share(true).map(OwnedFd::from)
     }
 
     /// Returns a read-only descriptor of this sealed segment, for an [`Observer`](crate::Observer).
@@ -120,6 +120,6 @@ impl Segment {
     /// # Errors
     /// See [`ShareError`].
     pub fn share_read_only(&self) -> Result<OwnedFd, ShareError> {
-        self.attach.share(false).map(OwnedFd::from)
+        self.attachment.share(false).map(OwnedFd::from)
     }
 }
