@@ -129,7 +129,7 @@ impl Offer {
     /// [`OfferError::Os`] if this process cannot accept a connection now; call again.
     /// [`OfferError::Share`] if the attachment cannot continue, or if this process may not open the
     /// segment any more, as after a change of its user; the client gets
-    /// [`ReceiveError::Failed`](crate::ReceiveError::Failed).
+    /// [`ReceiveError::ServerFailed`](crate::ReceiveError::ServerFailed).
     pub fn answer(&mut self, timeout: Duration) -> Result<Option<Visit>, OfferError> {
         self.attachment
             .mapping()
