@@ -1,6 +1,6 @@
-//! What a wake-up costs with the fences of each kind, where somebody always sleeps: a message to a
+//! What a wake-up costs with the fences of each kind, where a peer always sleeps: a message to a
 //! thread that sleeps, and its answer: `cargo bench -p shmring-bench --bench wake`. What the fences
-//! cost where nobody sleeps is among the operations.
+//! cost without a sleeper is among the operations.
 
 use std::thread;
 

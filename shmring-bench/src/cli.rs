@@ -74,7 +74,7 @@ pub enum FileCommand {
 pub enum Ended {
     /// All rounds are complete, and every contender did right.
     Done,
-    /// So many rows are missing because somebody did wrong, which was said.
+    /// So many rows are missing because contenders failed, as reported.
     Failed(usize),
     /// The caller asked to stop.
     Interrupted,
@@ -163,7 +163,7 @@ fn announce(session: &Session<'_>, preset: &str, rounds: u32) {
     if costs > 0 {
         parts.push(plural(costs, "cost"));
     }
-    // Nobody may be listening.
+    // The reader of the output may have ended.
     let _ = writeln!(
         io::stderr(),
         "{preset}: {}, {}: about {}",
@@ -240,7 +240,7 @@ fn save(path: &Path, text: &str) -> Result<(), BoxError> {
 /// Prints facts.
 ///
 /// # Errors
-/// If stdout cannot be written. That it was closed is none: whoever read has seen enough.
+/// If stdout cannot be written. A closed stdout is no error.
 pub fn print(text: &str) -> Result<(), BoxError> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
@@ -270,7 +270,7 @@ pub fn exit_code(program: &str, done: Result<(), Problem>) -> ExitCode {
         Err(Problem::Failed(what)) => (what, 1),
         Err(Problem::Usage(what)) => (what, 2),
     };
-    // Nobody may be listening.
+    // The reader of the output may have ended.
     let _ = writeln!(io::stderr(), "{program}: {what}");
     ExitCode::from(code)
 }

@@ -113,7 +113,7 @@ pub enum Warning {
     },
     /// Not all have the same room between their ends.
     Capacity {
-        /// Who has another capacity than was asked for.
+        /// Contenders with another capacity than the configured one.
         contender: String,
         /// The capacity it has.
         capacity_bytes: u64,

@@ -138,7 +138,8 @@ pub struct Nature {
     pub in_place: bool,
     /// Whether it needs messages whose first words count from zero, as a limit may.
     pub numbered: bool,
-    /// Whether it is another one with a setting changed: for those who want to know that too.
+    /// Whether it is another one with a setting changed: for users who want to compare that as
+    /// well.
     pub variant: bool,
     /// Whether it is another one while somebody looks on, or the twin of such a one that nobody
     /// looks at: for tables of their own.

@@ -1,4 +1,4 @@
-//! What a caller chooses, and what it is told while workers run.
+//! The caller's options, and the progress reports while workers run.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;

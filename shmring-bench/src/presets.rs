@@ -1,4 +1,4 @@
-//! Presets: which scenarios, and who takes part in them.
+//! Presets: scenarios, and the contenders in them.
 
 use crate::contender::{Group, Room, Wait};
 use crate::contestant::Contestant;
@@ -22,11 +22,11 @@ pub struct Preset {
 pub struct Planned {
     /// What all contenders do.
     pub scenario: Scenario,
-    /// Who takes part, of those whom the scenario suits.
+    /// The contenders, of those that the scenario suits.
     pub who: Who,
 }
 
-/// Who takes part.
+/// The contenders.
 #[derive(Clone, Copy, Debug)]
 pub enum Who {
     /// These.
@@ -35,7 +35,7 @@ pub enum Who {
     Groups(&'static [Group]),
     /// These, the others in relation to the first.
     Beside(&'static [&'static str]),
-    /// Everybody, variants too, but for those that somebody looks at.
+    /// All, variants included, except the observed ones.
     All,
 }
 
@@ -199,7 +199,7 @@ fn full_waiting(wait: Wait) -> Vec<Scenario> {
     scenarios
 }
 
-/// What it costs those who use a ring that somebody looks on.
+/// The cost of an observer for the users of a ring.
 fn watched() -> Vec<Planned> {
     const RECORD: Who = Who::Beside(&[
         "record ring, unwatched",

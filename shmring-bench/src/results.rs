@@ -76,7 +76,7 @@ pub struct Table {
     pub left_out_runs: u32,
     /// The contenders, in the order of the list.
     pub rows: Vec<Row>,
-    /// Who has no row, and why.
+    /// The contenders without a row, and the reasons.
     pub absent: Vec<Absent>,
     /// What to know before believing the figures.
     pub warnings: Vec<String>,

@@ -1,4 +1,4 @@
-//! Real transfers and probes between real processes, and what is left when they are cut short.
+//! Real transfers and probes between real processes, and what is left when they are aborted.
 
 use std::fs;
 use std::io::Read;

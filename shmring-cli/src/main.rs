@@ -28,11 +28,11 @@ fn main() -> ExitCode {
             stop::exit_code(check_streams(&cli.verb).and_then(|()| dispatch(cli.verb)))
         }
         Err(refused) if refused.use_stderr() => {
-            // Nobody may be listening.
+            // stderr may be closed.
             let _ = refused.print();
             ExitCode::from(u8::try_from(refused.exit_code()).unwrap_or(2))
         }
-        // Help and version are output, as a verb's is.
+        // Help and version are output, like a verb's.
         Err(help) => {
             let print = |()| report::written(help.print().and_then(|()| io::stdout().flush()));
             stop::exit_code(stdio::check_stdout().and_then(print))
@@ -40,7 +40,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Refuses to begin what would lose its output or never had an input.
+/// Refuses a verb whose output would be lost or whose input is missing.
 fn check_streams(verb: &Verb) -> Result<(), Stop> {
     match verb {
         Verb::Send(_) => stdio::check_stdin(),

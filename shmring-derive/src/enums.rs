@@ -1,4 +1,4 @@
-//! Enums: variants without fields, each of which is a known integer.
+//! Enums: variants without fields, each with a known integer value.
 
 use quote::quote;
 use syn::{DataEnum, DeriveInput, Error, Result};
@@ -12,7 +12,7 @@ pub(crate) fn body(input: &DeriveInput, data: &DataEnum) -> Result<Body> {
     let Some(integer) = repr.integer() else {
         let words = format!(
             "`{name}` needs an integer representation, such as `#[repr(u8)]`: one of u8 to u64 or \
-             i8 to i64, which are as large on every machine"
+             i8 to i64, whose sizes are the same on every machine"
         );
         return Err(Error::new_spanned(name, words));
     };

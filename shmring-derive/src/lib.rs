@@ -8,30 +8,38 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Data, DeriveInput, Error, GenericParam, Result, parse_macro_input};
 
-/// Derives `Element`; shmring documents it where it exports it.
+/// Derives `Element`; the documentation is at shmring's re-export.
 #[proc_macro_derive(Element)]
 pub fn derive_element(input: proc_macro::TokenStream) -> proc_macro::TokenStream {
     let input = parse_macro_input!(input as DeriveInput);
     derive(&input).unwrap_or_else(Error::into_compile_error).into()
 }
 
-/// What the two kinds of types have different in an implementation.
+/// The parts of an implementation that differ between structs and enums.
 struct Body {
-    /// Types that have to be elements.
+    /// The types of the fields, which must be elements.
     parts: Vec<syn::Type>,
-    /// Expressions.
+    /// The values of the trait's items, as expressions.
     id: TokenStream,
     always_valid: TokenStream,
     is_valid: TokenStream,
 }
 
 fn derive(input: &DeriveInput) -> Result<TokenStream> {
+    if let Some(lifetime) = input.generics.lifetimes().next() {
+        let words = format!(
+            "`{}` has the lifetime `{}`: an element holds no references, which are not valid in \
+             another process; store the values themselves",
+            input.ident, lifetime.lifetime
+        );
+        return Err(Error::new_spanned(lifetime, words));
+    }
     let body = match &input.data {
         Data::Struct(data) => structs::body(input, data)?,
         Data::Enum(data) => enums::body(input, data)?,
         Data::Union(_) => {
             let words = format!(
-                "`{}` is a union: nothing says which of its fields is valid; use a struct",
+                "`{}` is a union, whose valid field is not known to a receiver; use a struct",
                 input.ident
             );
             return Err(Error::new_spanned(&input.ident, words));
@@ -42,13 +50,17 @@ fn derive(input: &DeriveInput) -> Result<TokenStream> {
 
 fn implementation(input: &DeriveInput, body: &Body) -> TokenStream {
     let name = &input.ident;
+    let parameterless = input.generics.params.is_empty();
     let mut generics = input.generics.clone();
     let parameters: Vec<_> = input.generics.type_params().map(|param| &param.ident).collect();
     let predicates = &mut generics.make_where_clause().predicates;
     for parameter in &parameters {
         predicates.push(syn::parse_quote!(#parameter: ::shmring::Element));
     }
-    for part in &body.parts {
+    // Without parameters, the constants use each part as an element; a bound would report the same
+    // error a second time, at the name of the type.
+    let parts = if parameterless { &[] } else { &body.parts[..] };
+    for part in parts {
         // At the field, so that an error about its type points there.
         let span = syn::spanned::Spanned::span(part);
         let bound = quote_spanned!(span=> #part: ::shmring::Element);
@@ -57,8 +69,8 @@ fn implementation(input: &DeriveInput, body: &Body) -> TokenStream {
     let (impl_generics, type_generics, where_clause) = generics.split_for_impl();
     let display = type_name(input);
     let Body { id, always_valid, is_valid, .. } = body;
-    // A type without parameters is checked where it is declared, any other where it is used.
-    let check = input.generics.params.is_empty().then(|| {
+    // A type without parameters is checked at its declaration, any other at its use.
+    let check = parameterless.then(|| {
         quote! {
             const _: u64 = <#name as ::shmring::Element>::TYPE_ID;
         }
@@ -81,7 +93,7 @@ fn implementation(input: &DeriveInput, body: &Body) -> TokenStream {
     }
 }
 
-/// The name, with the arguments that the type is used with.
+/// Returns the expression of the name, with the type's arguments.
 fn type_name(input: &DeriveInput) -> TokenStream {
     let name = input.ident.to_string();
     let name = name.trim_start_matches("r#");
@@ -108,7 +120,7 @@ fn type_name(input: &DeriveInput) -> TokenStream {
     display
 }
 
-/// Starts the id of a type: what it is, its name, and its arguments.
+/// Returns the expression that starts a type's id: the kind of type, its name, and its arguments.
 fn id(what: &str, input: &DeriveInput) -> TokenStream {
     let name = input.ident.to_string();
     let name = name.trim_start_matches("r#");

@@ -1,9 +1,9 @@
-//! What `#[repr(...)]` says of a type.
+//! The `#[repr(...)]` attributes of a type.
 
 use syn::parse::{Parse, ParseStream};
 use syn::{Attribute, DeriveInput, Ident, Result, Token, parenthesized, token};
 
-/// The integers that an enum may be made of: as large on every machine.
+/// The integer types that an enum may have: those of the same size on every machine.
 const INTEGERS: [&str; 8] = ["u8", "u16", "u32", "u64", "i8", "i16", "i32", "i64"];
 
 /// All words of a type's `repr` attributes, without their arguments.
@@ -43,7 +43,7 @@ impl Repr {
         self.0.iter().any(|ident| ident == word)
     }
 
-    /// The integer that an enum is made of.
+    /// Returns the integer type of an enum.
     pub(crate) fn integer(&self) -> Option<&Ident> {
         self.0.iter().find(|ident| INTEGERS.iter().any(|integer| ident == integer))
     }

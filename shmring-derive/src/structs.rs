@@ -3,7 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{DataStruct, DeriveInput, Error, Field, Index, Member, Result};
+use syn::{DataStruct, DeriveInput, Error, Field, Index, Member, Result, Type};
 
 use crate::repr::Repr;
 use crate::{Body, id};
@@ -12,8 +12,8 @@ pub(crate) fn body(input: &DeriveInput, data: &DataStruct) -> Result<Body> {
     let repr = Repr::of(input)?;
     if !repr.has("C") && !repr.has("transparent") {
         let words = format!(
-            "`{}` needs `#[repr(C)]` or `#[repr(transparent)]`: two programs may lay out any other \
-             struct differently",
+            "`{}` needs `#[repr(C)]`; add it above the struct, since without it two programs may lay \
+             out the fields differently (`#[repr(transparent)]` does as well)",
             input.ident
         );
         return Err(Error::new_spanned(&input.ident, words));
@@ -27,6 +27,9 @@ pub(crate) fn body(input: &DeriveInput, data: &DataStruct) -> Result<Body> {
             (field.ident.clone().map_or_else(unnamed, Member::Named), field)
         })
         .collect();
+    for (member, field) in &fields {
+        refuse_address(input, member, &field.ty)?;
+    }
     let mut always_valid = quote!(true);
     let mut is_valid = quote!(bytes.len() == ::core::mem::size_of::<Self>());
     for (member, Field { ty, .. }) in &fields {
@@ -46,7 +49,23 @@ pub(crate) fn body(input: &DeriveInput, data: &DataStruct) -> Result<Body> {
     })
 }
 
-/// The id, for which there must be no padding.
+/// Refuses an address, which the bounds do as well, but with errors about `Send` among others.
+fn refuse_address(input: &DeriveInput, member: &Member, ty: &Type) -> Result<()> {
+    let what = match ty {
+        Type::Reference(_) => "reference",
+        Type::Ptr(_) | Type::BareFn(_) => "pointer",
+        _ => return Ok(()),
+    };
+    let words = format!(
+        "field `{}` of `{}` is a {what}, which is not valid in another process; store the value \
+         itself, or an index or offset",
+        field_name(member),
+        input.ident
+    );
+    Err(Error::new_spanned(ty, words))
+}
+
+/// Returns the expression of the id, whose evaluation fails if there is padding.
 fn struct_id(input: &DeriveInput, fields: &[(Member, &Field)]) -> TokenStream {
     let start = id("struct", input);
     let name = &input.ident;
@@ -66,14 +85,12 @@ fn struct_id(input: &DeriveInput, fields: &[(Member, &Field)]) -> TokenStream {
                 .number(<#ty as ::shmring::Element>::TYPE_ID);
         });
     }
-    let (span, words) = match fields.last() {
-        Some((member, field)) => {
-            let text = field_name(member);
-            (field.span(), format!("`{name}` has padding after its field `{text}`; {REMEDY}"))
-        }
-        None => (name.span(), format!("`{name}` has no field and is nothing but padding")),
-    };
-    let check = panic_at(span, &words);
+    // A struct without fields has size 0, whatever its alignment.
+    let check = fields.last().map(|(member, field)| {
+        let text = field_name(member);
+        let words = format!("`{name}` has padding after its field `{text}`; {REMEDY}");
+        panic_at(field.span(), &words)
+    });
     quote! {{
         #[allow(unused_mut)]
         let mut end = 0;

@@ -1,4 +1,4 @@
-//! What the derive refuses, and in which words.
+//! The derive's own errors.
 
 use syn::parse_str;
 
@@ -9,12 +9,12 @@ fn refusal(source: &str) -> String {
     derive(&input).unwrap_err().to_string()
 }
 
-/// Catches a type that is taken although two programs may lay it out differently, or although
+/// Catches a type that is accepted although two programs may lay it out differently, or although
 /// its bytes cannot be checked, and an error that does not name the type and the remedy.
 #[test]
-fn what_has_no_fixed_layout_is_refused() {
+fn types_without_a_fixed_layout_are_refused() {
     for (source, words) in [
-        ("struct Trade { price: f64 }", "`Trade` needs `#[repr(C)]` or `#[repr(transparent)]`"),
+        ("struct Trade { price: f64 }", "`Trade` needs `#[repr(C)]`; add it above the struct"),
         ("#[repr(align(8))] struct Trade { price: f64 }", "`Trade` needs `#[repr(C)]`"),
         ("#[repr(packed)] struct Trade { price: f64 }", "`Trade` needs `#[repr(C)]`"),
         (
@@ -22,9 +22,11 @@ fn what_has_no_fixed_layout_is_refused() {
             "`Side` needs an integer representation, such as `#[repr(u8)]`",
         ),
         ("#[repr(C)] enum Side { Buy, Sell }", "`Side` needs an integer representation"),
-        ("#[repr(usize)] enum Side { Buy, Sell }", "which are as large on every machine"),
+        ("#[repr(usize)] enum Side { Buy, Sell }", "whose sizes are the same on every machine"),
         ("#[repr(u8)] enum Side { Buy, Sell(u32) }", "variant `Sell` of `Side` has fields"),
         ("#[repr(u8)] enum Side {}", "`Side` has no variants"),
+        ("#[repr(C)] struct Trade<'a>(&'a f64);", "`Trade` has the lifetime `'a`"),
+        ("#[repr(C)] struct Call(fn());", "field `0` of `Call` is a pointer"),
         ("#[repr(C)] union Either { a: u32, b: f32 }", "`Either` is a union"),
     ] {
         let refusal = refusal(source);
@@ -32,7 +34,7 @@ fn what_has_no_fixed_layout_is_refused() {
     }
 }
 
-/// Catches padding that is found without saying where: the compiler shows these words, at the field.
+/// Catches padding that is reported without its place: the compiler shows these words at the field.
 #[test]
 fn padding_is_named_after_the_field_beside_it() {
     let source = "#[repr(C)] struct Trade { size: u32, r#type: f64, #[doc = \"\"] side: u8 }";

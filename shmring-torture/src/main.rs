@@ -1,4 +1,4 @@
-//! `shmring-torture`: kills processes that use rings, and checks what becomes of the others.
+//! `shmring-torture`: kills processes that use rings, and checks that the others continue.
 
 use std::process::ExitCode;
 use std::time::{Duration, UNIX_EPOCH};

@@ -29,8 +29,8 @@ fn left_in_shared_memory(prefix: &str) -> Vec<String> {
     names.filter(|name| name.starts_with(prefix)).collect()
 }
 
-// Catches a survivor that loses a message, gets one twice or out of order, or is left waiting by a
-// death, in any case; a kill that is not where it is meant to be; and a segment that is left.
+// Catches a survivor that loses a message, gets one twice or out of order, or hangs after a death,
+// in any case; a kill at the wrong place; and a segment that is left behind.
 #[test]
 fn every_case_survives_its_kills() {
     let options = options("all");
@@ -45,7 +45,7 @@ fn every_case_survives_its_kills() {
     assert_eq!(left_in_shared_memory(&options.segment_prefix), [] as [&str; 0]);
 }
 
-// Catches a measurement that cannot be stopped, or leaves its segment when it is.
+// Catches a measurement that cannot be stopped, or then leaves its segment behind.
 #[test]
 fn it_can_be_stopped_in_the_middle() {
     let options = options("stop");
@@ -58,7 +58,7 @@ fn it_can_be_stopped_in_the_middle() {
     assert_eq!(left_in_shared_memory(&options.segment_prefix), [] as [&str; 0]);
 }
 
-// Catches a measurement of nothing that passes for one.
+// Catches a measurement of no case that succeeds.
 #[test]
 fn nothing_to_measure_is_refused() {
     for (cases, kills) in [(&deaths::ALL[..0], 1), (&deaths::ALL[..], 0)] {
@@ -67,7 +67,7 @@ fn nothing_to_measure_is_refused() {
     }
 }
 
-// Catches options that are not heeded, and JSON that is not the result.
+// Catches options without effect, and JSON that is not the result.
 #[test]
 fn the_command_measures_what_it_is_asked_for() {
     let mut command = Command::new(executable());

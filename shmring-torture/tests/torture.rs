@@ -1,4 +1,4 @@
-//! Torture, briefly. Its verifier is tested beside it.
+//! A short run of the torture. The verifier has its own tests.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -32,8 +32,8 @@ fn left_in_shared_memory(prefix: &str) -> Vec<String> {
     names.filter(|name| name.starts_with(prefix)).collect()
 }
 
-// Catches a ring that loses or doubles a message when its users are killed, hangs, or does not give
-// back what they had; and torture in which nobody is killed or nothing is sent.
+// Catches a ring that loses or duplicates a message when its users are killed, hangs, or leaks
+// their entries; and a run in which no process is killed or no message is sent.
 #[test]
 fn a_few_rounds_are_survived() {
     let options = options("few");
@@ -45,7 +45,7 @@ fn a_few_rounds_are_survived() {
     assert_eq!(left_in_shared_memory(&options.segment_prefix), [] as [&str; 0]);
 }
 
-// Catches torture that cannot be stopped, or leaves its segment when it is.
+// Catches a run that cannot be stopped, or then leaves its segment behind.
 #[test]
 fn it_can_be_stopped_in_the_middle() {
     let options = options("stop");
@@ -58,7 +58,7 @@ fn it_can_be_stopped_in_the_middle() {
     assert_eq!(left_in_shared_memory(&options.segment_prefix), [] as [&str; 0]);
 }
 
-// Catches a choice of no rounds that passes for survived ones.
+// Catches a run of no rounds that succeeds.
 #[test]
 fn no_rounds_are_refused() {
     let refused = torture(&rounds("a ring of salt", TIME), &options("none"), &mut || {
@@ -67,7 +67,7 @@ fn no_rounds_are_refused() {
     assert!(matches!(refused, Err(Error::Harness(Harness::Options { .. }))), "{refused:?}");
 }
 
-// Catches options that are not heeded, and JSON that is not the result.
+// Catches options without effect, and JSON that is not the result.
 #[test]
 fn the_command_does_what_it_is_asked_for() {
     let mut command = Command::new(executable());

@@ -1,4 +1,4 @@
-//! What all errors have in common.
+//! Properties of all errors.
 
 use std::error::Error;
 use std::io::ErrorKind;
@@ -13,7 +13,7 @@ fn attach() -> AttachError {
     AttachError::Os(os())
 }
 
-/// An error that holds each of the errors that it can hold, for each of the public ones.
+/// Every public error, with each of the errors that it can hold.
 fn errors() -> Vec<Box<dyn Error + Send + Sync>> {
     let fault = Fault::Truncated;
     let no_barrier = AttachError::NoBarrier { name: "prices".to_owned(), source: os() };
@@ -57,8 +57,7 @@ fn errors() -> Vec<Box<dyn Error + Send + Sync>> {
     ]
 }
 
-/// Catches a cause that is reported twice by whoever prints the chain of sources, and one that
-/// is not reported at all.
+/// Catches a cause that the chain of sources repeats, and one that is missing.
 #[test]
 fn each_message_is_complete_and_its_source_is_not_in_it() {
     for error in errors() {
@@ -81,8 +80,7 @@ fn each_message_is_complete_and_its_source_is_not_in_it() {
     }
 }
 
-/// Catches an error that is lost, or of another kind, when it becomes one of the standard
-/// library.
+/// Catches an error that is lost, or gets the wrong kind, when it becomes an `io::Error`.
 #[test]
 fn errors_become_those_of_the_standard_library() {
     let name = || "prices".to_owned();

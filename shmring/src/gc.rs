@@ -28,13 +28,12 @@ use crate::sys::descriptor::Descriptor;
 use crate::sys::token::Probe;
 use crate::sys::{fork, shm, token};
 
-/// Cleans up behind the dead in segments that others use, and removes those that were
-/// abandoned: that nobody is attached to, and that somebody died in since the last time that
-/// anybody attached.
+/// Reaps dead processes in segments that others use, and removes abandoned segments: no process is
+/// attached, and one died attached that no later attach has reaped.
 ///
-/// It takes nothing from the living, whatever other collectors, creators and attachers do
-/// meanwhile. It removes only segments of this process's own user. It keeps a segment that
-/// holds messages which nobody received, unless [`unread`](Self::unread) is set.
+/// A collector never removes a segment that a living process is attached to, whatever other
+/// collectors, creators and attachers do at the same time. It removes only segments of its own
+/// user, and keeps those that hold unread messages unless [`unread`](Self::unread) is set.
 ///
 /// ```
 /// use shmring::gc::Fate;
@@ -46,7 +45,7 @@ use crate::sys::{fork, shm, token};
 /// let segment = Segment::create(name, &Config::spsc())?;
 /// assert_eq!(Collector::new().collect(name)?.fate, Fate::Kept);
 ///
-/// // Left in good order: it may be meant for somebody who is yet to come.
+/// // Its user detached properly, so it may be meant for a process yet to come.
 /// drop(segment);
 /// assert_eq!(Collector::new().collect(name)?.fate, Fate::Kept);
 /// assert_eq!(Collector::new().unattached(true).collect(name)?.fate, Fate::RemovedUnattached);
@@ -62,72 +61,72 @@ pub struct Collector {
     guard: bool,
 }
 
-/// What a collector found at a name, and did.
+/// What a collector found at a name, and what it did.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Collected {
-    /// What the segment is, or was.
+    /// The properties of the segment.
     pub info: SegmentInfo,
-    /// What went on in it before. The dead are among those attached.
+    /// Its state before the collection; dead processes are among the attached ones.
     pub status: Status,
-    /// What became of it.
+    /// What the collector did.
     pub fate: Fate,
 }
 
-/// What a collector does with a segment.
+/// What a collector did with a segment, or would do in a dry run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Fate {
-    /// Nothing: everybody in it is alive, or it waits for whoever comes, or it is another
-    /// user's.
+    /// Kept: all attached processes are alive, or no process died in it, or it is another user's.
     Kept,
-    /// Nothing: it would have been removed, but it holds messages that nobody received.
+    /// Kept: it would have been removed, but holds unread messages.
     KeptUnread,
-    /// The dead are reaped, as by every attach.
+    /// Kept, and its dead processes were reaped, as by every attach.
     Cleaned,
-    /// Its name is removed: it was abandoned.
+    /// Removed: it was abandoned.
     Removed,
-    /// Its name is removed, since that was asked for of whatever nobody is attached to.
+    /// Removed: no process was attached, and [`Collector::unattached`] was set.
     RemovedUnattached,
 }
 
 impl Collector {
-    /// One that removes what was abandoned.
+    /// Returns a collector that removes abandoned segments.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Tells what would be done, and does nothing.
+    /// Reports what a collection would do, without doing it.
     pub fn dry_run(mut self, dry_run: bool) -> Self {
         self.dry_run = dry_run;
         self
     }
 
-    /// Removes also segments that nobody is attached to and that were left in good order:
-    /// those that wait for their first user too.
+    /// Also removes unattached segments that are not abandoned, including those that wait for their
+    /// first user.
     pub fn unattached(mut self, unattached: bool) -> Self {
         self.unattached = unattached;
         self
     }
 
-    /// Removes also segments that hold messages which nobody received, and corrupt ones. The
-    /// messages are lost.
+    /// Also removes segments that hold unread messages, which are lost, and corrupt ones.
     pub fn unread(mut self, unread: bool) -> Self {
         self.unread = unread;
         self
     }
 
-    /// Outlives that somebody cuts a segment's file short meanwhile; see
-    /// [`AttachOptions::guard`].
+    /// Survives a peer that truncates a segment's file meanwhile; see [`AttachOptions::guard`].
     pub fn guard(mut self, guard: bool) -> Self {
         self.guard = guard;
         self
     }
 
-    /// Collects at one name, with or without a leading slash.
+    /// Collects one segment. `name` may start with a slash.
     ///
     /// # Errors
-    /// See [`CollectError`]. The segment is as it was.
+    /// See [`CollectError`]. The segment is unchanged.
     pub fn collect(&self, name: &str) -> Result<Collected, CollectError> {
         let name = Name::new(name).map_err(AttachError::Name)?;
         let found = find(&name, !self.dry_run)?;
@@ -135,7 +134,7 @@ impl Collector {
         AttachOptions::new().accept_world_writable(is_own).check(&found.info)?;
         let place = Place::new(found, *self)?;
         let status = place.status()?;
-        // The lock decides; asking first keeps it from those who attach to what stays.
+        // Only the check under the lock counts; this one avoids blocking attaches to kept segments.
         let fate = self.fate(&place, &status, is_own)?;
         if self.dry_run || matches!(fate, Fate::Kept | Fate::KeptUnread) {
             return Ok(Collected { info: place.info, status, fate });
@@ -174,18 +173,18 @@ impl Collector {
         Ok(fate)
     }
 
-    /// Removes what makers left who died before they gave a segment its name, where the system
-    /// has no files without one. Returns the names that it had instead.
+    /// Removes the files of creators that died before naming their segments, on systems without
+    /// unnamed files. Returns their temporary names.
     ///
     /// # Errors
-    /// If shared memory cannot be listed.
+    /// If the directory of shared memory cannot be listed.
     pub fn collect_unfinished(&self) -> Result<Vec<String>, OsError> {
         let names = shm::names()?.into_iter().filter(|name| shm::is_temporary(name));
         Ok(names.filter(|name| self.is_unfinished(name).unwrap_or(false)).collect())
     }
 
-    /// Whether the maker of that temporary name left it; it is removed then. One that is in use
-    /// under no other name, or holds messages, is no unfinished segment, whatever it is called.
+    /// Removes a temporary name if its creator is dead; returns `true` if it did. A segment that is
+    /// in use under this name alone, or holds messages, is not unfinished and stays.
     fn is_unfinished(self, name: &str) -> Result<bool, CollectError> {
         let name = Name::of_unfinished(name);
         let file = shm::open_existing(name.as_str(), !self.dry_run).map_err(AttachError::Os)?;
@@ -197,7 +196,7 @@ impl Collector {
             let owned = token::is_owned(&file, shm::MAKER_BYTE).map_err(AttachError::Os)?;
             return Ok(!owned && !self.is_ring(&file, &name)?);
         }
-        // Whoever removes the name has this lock, so it means the file until it is gone.
+        // Removing the name takes this lock, so the name refers to the file until then.
         let free = token::try_exclusive(&file, shm::MAKER_BYTE).map_err(AttachError::Os)?;
         if !free || !is_named(&file, &name) || self.is_ring(&file, &name)? {
             return Ok(false);
@@ -205,11 +204,11 @@ impl Collector {
         remove(&name).map(|()| true).map_err(CollectError::Unlink)
     }
 
-    /// Whether a file with a temporary name is a ring that somebody uses or used.
+    /// Returns `true` if a file with a temporary name is a segment that is or was in use.
     fn is_ring(self, file: &File, name: &Name) -> Result<bool, CollectError> {
         let os = |call| move |error| AttachError::Os(OsError::new(call, "the segment", error));
         if file.metadata().map_err(os("fstat"))?.nlink() > 1 {
-            // It has got its own name as well.
+            // It has its final name as well.
             return Ok(false);
         }
         if is_in_use(file).map_err(AttachError::Os)? {
@@ -227,7 +226,7 @@ fn is_own(uid: u32) -> bool {
     uid == nix::unistd::geteuid().as_raw()
 }
 
-/// A segment that is looked at without being joined.
+/// A mapped segment that the collector is not attached to.
 struct Place {
     file: File,
     mapping: Mapping,
@@ -245,18 +244,18 @@ impl Place {
             mapping.guard(&file, !how.dry_run).map_err(AttachError::Os)?;
         }
         let forks = fork::hold().map_err(AttachError::Os)?;
-        // A fork child may have the file as it was opened, and would keep locks of it.
+        // A fork child may have inherited the first descriptor, and would keep its locks.
         let own = shm::reopen(&file, !how.dry_run).and_then(|own| Descriptor::private(own, &forks));
         let probe = Probe::new(own.map_err(AttachError::Os)?);
         Ok(Self { file, mapping, probe, geometry, info })
     }
 
-    /// Whether anybody is attached.
+    /// Returns `true` if a process is attached.
     fn is_in_use(&self) -> Result<bool, CollectError> {
         is_in_use(&self.file).map_err(|error| AttachError::Os(error).into())
     }
 
-    /// Whether the ring holds messages that nobody received.
+    /// Returns `true` if a ring holds unread messages.
     fn has_unread(&self) -> Result<bool, CollectError> {
         let unread = has_unread(&self.mapping, &self.geometry);
         self.mapping.check().map_err(CollectError::Failed)?;

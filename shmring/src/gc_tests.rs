@@ -4,8 +4,8 @@ use std::thread;
 use super::*;
 use crate::sys::shm::Unnamed;
 
-/// Catches a collector that removes the temporary name of a maker who is at it, and a maker
-/// who goes on with an object whose name was removed before it had the lock.
+/// Catches a collector that removes the temporary name of a living creator, and a creator that
+/// continues with an object whose name was removed before it had the lock.
 #[test]
 fn collectors_leave_makers_their_temporary_names() {
     let temporary = format!(".shmring-{}-0", std::process::id());
@@ -20,7 +20,7 @@ fn collectors_leave_makers_their_temporary_names() {
     thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                // As fast as it can, to meet a maker who has no lock yet.
+                // As fast as it can, to meet a creator that has no lock yet.
                 while !maker.is_finished() {
                     let _ = Collector::new().is_unfinished(&temporary);
                 }

@@ -176,6 +176,22 @@
 //!
 //! Enums and structs that may grow are `#[non_exhaustive]`.
 //!
+//! # Features
+//!
+//! None is on by default.
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `bytes` | `bytes::BufMut` for [`Reservation`] |
+//! | `serde` | `serde::Serialize` for the data that observers, collectors and [`info`] return |
+//!
+//! The names in serialized data are those of the fields, and those of the variants in
+//! `snake_case`. A variant with fields is a map from its name to them, a range a map of `start` and
+//! `end`, a [`SystemTime`](std::time::SystemTime) one of `secs_since_epoch` and
+//! `nanos_since_epoch`; an absent value is null, and bytes are a sequence of numbers. A path that is
+//! not UTF-8 has U+FFFD where it is not. The program `shmring` prints JSON of its own form, which
+//! `docs/cli-json.md` specifies.
+//!
 //! # How it is built
 //!
 //! `docs/design.md`, in the repository, has the map of the layers, which a test checks against

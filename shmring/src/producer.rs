@@ -1,18 +1,15 @@
 //! The sending side.
 
-#![allow(clippy::arithmetic_side_effects, reason = "of the lengths of the caller's messages")]
+mod batches;
+mod vectored;
 
 use std::cell::Cell;
-use std::io::IoSlice;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::endpoint::SendEndpoint;
-use crate::endpoint::interrupt::Interrupter;
-use crate::endpoint::park::WaitMode;
-use crate::error::{DrainError, JoinError, SendError, SendTimeoutError, TrySendError, endless};
+use crate::error::{JoinError, SendError, SendTimeoutError, TrySendError, endless};
 use crate::guards::Reservation;
-use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::Place;
 use crate::segment::Segment;
@@ -29,7 +26,7 @@ use crate::sync::Deadline;
 /// it sleeps or wakes a consumer. The `try_` verbs do not check for dead consumers: run a
 /// [`Monitor`](crate::Monitor), or call a `_timeout` verb now and then.
 ///
-/// An [`Interrupter`] ends the wait of a blocked verb, and so does a [close](Segment::close). A
+/// An [`Interrupter`](crate::Interrupter) ends the wait of a blocked verb, and so does a [close](Segment::close). A
 /// producer that dies in a verb has sent the whole message or nothing of it, in batches as each
 /// verb says.
 ///
@@ -49,8 +46,8 @@ pub struct Producer {
 }
 
 impl Segment {
-    /// Joins the ring as a producer of messages. The role of a sole producer that died is
-    /// taken over; one that is held is not waited for.
+    /// Joins the ring as a producer of messages. Takes over the role of a sole producer that
+    /// died. Does not wait for a living one.
     ///
     /// # Errors
     /// [`JoinError::RoleTaken`] names the living holder of a sole role;
@@ -66,7 +63,7 @@ impl Producer {
         Ok(Self { endpoint, not_sync: PhantomData })
     }
 
-    /// Another producer of the same ring, where it can have many.
+    /// Joins the same ring once more, if it can have several producers.
     ///
     /// # Errors
     /// As for [`Segment::producer`].
@@ -165,151 +162,6 @@ impl Producer {
         Ok(())
     }
 
-    /// Sends the concatenation of `parts` as one message, if there is room now. The parts are
-    /// copied into the ring one after the other, without a buffer between.
-    ///
-    /// # Errors
-    /// See [`TrySendError`]; nothing of the message is visible then.
-    pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), TrySendError> {
-        let place = self.try_reserve_place(total_len(parts))?;
-        self.fill_parts(place, parts);
-        Ok(())
-    }
-
-    /// Sends the concatenation of `parts` as one message. Blocks while there is no room.
-    ///
-    /// ```
-    /// use std::io::IoSlice;
-    ///
-    /// use shmring::{Config, Segment};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let segment = Segment::create_sealed("frames", &Config::spsc())?;
-    /// let mut producer = segment.producer()?;
-    /// producer.send_vectored(&[IoSlice::new(b"header, "), IoSlice::new(b"body")])?;
-    /// assert_eq!(segment.consumer()?.recv()?, b"header, body");
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// See [`SendError`]; nothing of the message is visible then.
-    pub fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), SendError> {
-        endless(|| self.send_vectored_by(parts, Deadline::NEVER))
-    }
-
-    /// Sends the concatenation of `parts` as one message. Blocks while there is no room, for at
-    /// most `timeout`.
-    ///
-    /// # Errors
-    /// See [`SendTimeoutError`]; nothing of the message is visible then.
-    pub fn send_vectored_timeout(
-        &mut self,
-        parts: &[IoSlice<'_>],
-        timeout: Duration,
-    ) -> Result<(), SendTimeoutError> {
-        self.send_vectored_by(parts, Deadline::after(timeout))
-    }
-
-    fn send_vectored_by(
-        &mut self,
-        parts: &[IoSlice<'_>],
-        deadline: Deadline,
-    ) -> Result<(), SendTimeoutError> {
-        let place = self.reserve_place_by(total_len(parts), deadline)?;
-        self.fill_parts(place, parts);
-        Ok(())
-    }
-
-    fn fill_parts(&mut self, place: Place, parts: &[IoSlice<'_>]) {
-        let mut offset = 0;
-        for part in parts {
-            copy::patch(self.endpoint.payload(place), offset, part);
-            offset += part.len();
-        }
-        self.endpoint.commit(place, offset as u64);
-    }
-
-    /// Sends all messages if there is room for all now, with no other producer's
-    /// between them.
-    ///
-    /// In a record ring the consumer sees none of them or all. Together they may have as
-    /// many bytes as one message can, where each but the first counts 8 bytes more and
-    /// all are rounded up to 8. In a slot ring they may be as many as it has slots, and
-    /// become visible one after the other: a producer that dies may have sent only the
-    /// first of them. A batch that fills much of the ring waits until as much is free at
-    /// one moment, which busy producers beside it may prevent for long.
-    ///
-    /// # Errors
-    /// See [`TrySendError`]; nothing of the batch is visible then.
-    pub fn try_send_batch<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<(), TrySendError> {
-        self.try_send_all(messages.iter().map(AsRef::as_ref))
-    }
-
-    /// As [`try_send_batch`](Self::try_send_batch), but blocks while there is no room.
-    ///
-    /// ```
-    /// use shmring::{Config, Segment};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let segment = Segment::create_sealed("lines", &Config::spsc())?;
-    /// let mut producer = segment.producer()?;
-    /// let mut consumer = segment.consumer()?;
-    ///
-    /// producer.send_batch(&["all of them", "or none"])?;
-    /// let mut lengths = Vec::new();
-    /// let count = consumer.recv_batch(10, |message| lengths.push(message.len()))?;
-    /// assert_eq!((count, &lengths[..]), (2, &[11, 7][..]));
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// See [`SendError`]; nothing of the batch is visible then.
-    pub fn send_batch<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<(), SendError> {
-        self.send_all(messages.iter().map(AsRef::as_ref))
-    }
-
-    /// As [`try_send_batch`](Self::try_send_batch), but blocks while there is no room, for at most
-    /// `timeout`.
-    ///
-    /// # Errors
-    /// See [`SendTimeoutError`]; nothing of the batch is visible then.
-    pub fn send_batch_timeout<M: AsRef<[u8]>>(
-        &mut self,
-        messages: &[M],
-        timeout: Duration,
-    ) -> Result<(), SendTimeoutError> {
-        self.send_all_by(messages.iter().map(AsRef::as_ref), Deadline::after(timeout))
-    }
-
-    /// Sends messages, in order, up to the first one that there is no room for now; returns how
-    /// many.
-    ///
-    /// In a record ring they become visible together. In a slot ring they become visible one
-    /// after the other, and messages of other producers may come between them.
-    ///
-    /// ```
-    /// use shmring::{Config, Segment};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let segment = Segment::create_sealed("lines", &Config::mpmc().slots(2))?;
-    /// let mut producer = segment.producer()?;
-    /// let mut messages = &["one", "two", "three"][..];
-    /// let sent = producer.try_send_some(messages)?;
-    /// messages = &messages[sent..];
-    /// assert_eq!(messages, ["three"]);
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// See [`TrySendError`], if the first message was not sent: none is visible then. What
-    /// stops a later message is returned by the next call that begins with it.
-    pub fn try_send_some<M: AsRef<[u8]>>(&mut self, messages: &[M]) -> Result<usize, TrySendError> {
-        self.endpoint.send_some(messages.iter().map(AsRef::as_ref))
-    }
-
     /// Blocks until there is room for a message of `len` bytes, for at most `timeout`.
     ///
     /// Of a sole producer nobody else can take that room: the next
@@ -320,31 +172,6 @@ impl Producer {
     /// See [`SendTimeoutError`].
     pub fn wait_writable(&mut self, len: usize, timeout: Duration) -> Result<(), SendTimeoutError> {
         self.endpoint.wait_writable(len, Deadline::after(timeout))
-    }
-
-    pub(crate) fn try_send_all<'m>(
-        &mut self,
-        messages: impl Iterator<Item = &'m [u8]> + Clone,
-    ) -> Result<(), TrySendError> {
-        self.endpoint
-            .send_all(messages, |endpoint, len, count| Ok(endpoint.reserve_place(len, count)?))
-    }
-
-    pub(crate) fn send_all<'m>(
-        &mut self,
-        messages: impl Iterator<Item = &'m [u8]> + Clone,
-    ) -> Result<(), SendError> {
-        endless(|| self.send_all_by(messages.clone(), Deadline::NEVER))
-    }
-
-    pub(crate) fn send_all_by<'m>(
-        &mut self,
-        messages: impl Iterator<Item = &'m [u8]> + Clone,
-        deadline: Deadline,
-    ) -> Result<(), SendTimeoutError> {
-        self.endpoint.send_all(messages, |endpoint, len, count| {
-            endpoint.reserve_place_by(len, count, deadline)
-        })
     }
 
     /// Reserves `len` bytes in the ring if there is room now, to be written in place. Where
@@ -420,22 +247,9 @@ impl Producer {
         self.endpoint.reserve_place_by(len, 1, deadline)
     }
 
-    /// Bytes in the longest message that the ring can take.
+    /// Returns how many bytes the longest message has that the ring can take.
     pub fn max_message_bytes(&self) -> usize {
         self.endpoint.max_message_bytes()
-    }
-
-    /// Sets whether a wait for room that spins may last some microseconds longer, until an
-    /// eighth of the ring is free; see [`WaitMode`]. The default is `true`. Without it each
-    /// message is sent as soon as there is room for it, and fewer come through.
-    pub fn set_backoff(&mut self, backoff: bool) {
-        self.endpoint.registration.backoff = backoff;
-    }
-
-    /// Returns an object that ends the waits of this handle from another thread or a signal
-    /// handler.
-    pub fn interrupter(&self) -> Interrupter {
-        self.endpoint.registration.interrupter()
     }
 
     /// Returns how many bytes of messages and their overhead the ring holds, or all slots
@@ -444,81 +258,5 @@ impl Producer {
         self.endpoint.registration.mapped.shape().capacity_bytes()
     }
 
-    /// Returns how many messages of all producers are not received yet. A slot ring counts
-    /// those that a producer has begun and not finished; a record ring is walked, a step for
-    /// each message.
-    ///
-    /// Of a sole producer the number can only fall until it sends again: at least the
-    /// others were received.
-    pub fn len(&self) -> usize {
-        self.endpoint.messages() as usize
-    }
-
-    /// Returns `true` if all messages were received. Of a sole producer it stays `true` until
-    /// it sends again.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// Returns how this producer waits for room.
-    pub fn wait_mode(&self) -> WaitMode {
-        self.endpoint.registration.mode
-    }
-
-    /// Returns `true` if this producer refuses messages once the last consumer has gone.
-    pub fn requires_consumer(&self) -> bool {
-        self.endpoint.consumers.required
-    }
-
-    /// Sets how this producer waits for room. [`WaitMode::Adaptive`] unless set.
-    pub fn set_wait_mode(&mut self, mode: WaitMode) {
-        self.endpoint.registration.mode = mode;
-    }
-
-    /// Sets whether to refuse messages once the last consumer has gone, as a pipe does; true
-    /// unless set. A producer that joins while no consumer is there waits for one,
-    /// as a FIFO does for its reader, and fills the ring meanwhile. If not required,
-    /// messages are kept for a later consumer until the ring is full.
-    pub fn set_require_consumer(&mut self, require: bool) {
-        self.endpoint.consumers.required = require;
-    }
-
-    /// Closes the ring for good: no producer can send any more, and the stream ends
-    /// when the ring is drained, for consumers that come later too. A send of another
-    /// producer that is under way may still succeed.
-    pub fn close(self) {
-        self.endpoint.registration.close();
-    }
-
-    /// Closes the ring as [`close`](Self::close) does, and blocks until consumers have received
-    /// everything that was sent before, for at most `timeout`. What they did before they
-    /// received the last message happens before this returns.
-    ///
-    /// ```
-    /// use std::time::Duration;
-    ///
-    /// use shmring::{Config, DrainError, Segment};
-    ///
-    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// let segment = Segment::create_sealed("jobs", &Config::spsc())?;
-    /// let mut producer = segment.producer()?;
-    /// producer.send_batch(&["one", "two"])?;
-    /// let left = producer.close_and_drain(Duration::from_millis(1));
-    /// assert_eq!(left, Err(DrainError::TimedOut { unreceived: 2 }));
-    /// assert_eq!(segment.consumer()?.recv()?, b"one");
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    /// See [`DrainError`]. The ring is closed and its messages stay for consumers, unless the
-    /// handle had failed before.
-    pub fn close_and_drain(mut self, timeout: Duration) -> Result<(), DrainError> {
-        self.endpoint.close_and_drain(Deadline::after(timeout))
-    }
-}
-
-/// The bytes in all parts; more than any ring takes if they are more than can be counted.
-fn total_len(parts: &[IoSlice<'_>]) -> usize {
-    parts.iter().fold(0, |sum: usize, part| sum.saturating_add(part.len()))
+    producer_settings!();
 }

@@ -1,4 +1,4 @@
-//! Segments with two rings: what belongs to one of them and what is common to both.
+//! Segments with two rings: the state of each, and the state that they share.
 
 use std::fmt::Write;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::{Consumer, Observer, Producer, RecvTimeoutError, WakeFences};
 
 /// Longer than anything takes on the slowest machine.
 const LONG: Duration = Duration::from_secs(60);
-/// An entry of the attachment table that nobody has.
+/// An unused entry of the attachment table.
 const DEAD: usize = 9;
 
 fn slots() -> Config {
@@ -35,7 +35,7 @@ fn another(segment: &Segment) -> Segment {
 }
 
 fn ring(segment: &Segment, index: usize) -> MappedRing {
-    MappedRing::new(Arc::clone(&segment.attach), index).unwrap()
+    MappedRing::new(Arc::clone(&segment.attachment), index).unwrap()
 }
 
 fn producer(segment: &Segment, index: usize) -> Producer {
@@ -46,10 +46,10 @@ fn consumer(segment: &Segment, index: usize) -> Consumer {
     Consumer::new(RecvEndpoint::join(ring(segment, index)).unwrap()).unwrap()
 }
 
-/// Makes all handles of an attachment those of a dead one: its entry is in use, and nobody holds
-/// its token. The caller has forgotten the handles.
+/// Makes all handles of an attachment those of a dead one, whose entry is in use and whose token is
+/// free. The caller has forgotten the handles.
 fn kill(segment: &Segment) {
-    let (mapping, victim) = (segment.attach.mapping(), segment.attach.index());
+    let (mapping, victim) = (segment.attachment.mapping(), segment.attachment.index());
     mapping.attachments()[DEAD].activate();
     for handle in mapping.handles().iter().filter(|handle| handle.attach() == Some(victim)) {
         let state = handle.state.load(Ordering::Relaxed) & !(0xFFFF << 8) | (DEAD as u64) << 8;
@@ -74,7 +74,7 @@ fn each_ring_has_messages_and_roles_of_its_own() {
     // The sole role of one ring is taken, and that of the other one is shared.
     assert!(matches!(Producer::join(ring(&segment, 0)), Err(JoinError::RoleTaken { .. })));
     drop((producer(&segment, 1), consumer(&segment, 1)));
-    assert!(MappedRing::new(Arc::clone(&segment.attach), 2).is_none());
+    assert!(MappedRing::new(Arc::clone(&segment.attachment), 2).is_none());
 }
 
 /// Catches the end of one ring that ends another one.
@@ -102,14 +102,14 @@ fn closing_one_ring_leaves_the_other() {
 /// Catches a handle of another ring that is taken for the owner of a ticket: a receiver would
 /// wait for it for ever.
 #[test]
-fn a_handle_of_one_ring_holds_back_nobody_in_another() {
+fn a_handle_of_one_ring_does_not_block_another() {
     let segment = sealed(&slots().with_ring(slots()));
     let victim = another(&segment);
     let (mut tx, mut rx) = (producer(&segment, 0), consumer(&segment, 0));
     let (mut other_tx, mut other_rx) = (producer(&segment, 1), consumer(&segment, 1));
     let mut lost = producer(&victim, 0);
     mem::forget(lost.reserve(8).unwrap());
-    // The same ticket of the other ring, announced by the living.
+    // The same ticket of the other ring, announced by a living producer.
     let held = other_tx.reserve(8).unwrap();
     tx.send(b"behind").unwrap();
     mem::forget(lost);
@@ -144,7 +144,7 @@ fn the_dead_are_reaped_in_all_rings() {
     drop((producer(&segment, 0), producer(&segment, 1)));
 }
 
-/// Catches an observer that shows the first ring for another one, or misses what waits there.
+/// Catches an observer that shows the first ring for another one, or misses its messages.
 #[test]
 fn each_ring_is_observed() {
     let segment = sealed(&records_and_slots());
@@ -152,7 +152,7 @@ fn each_ring_is_observed() {
     let kinds: Vec<_> = observer.info().rings.iter().map(|ring| ring.kind).collect();
     assert_eq!(kinds, [Kind::Spsc, Kind::Mpmc]);
     let geometry = records_and_slots().geometry().unwrap();
-    let has_unread = || has_unread(segment.attach.mapping(), &geometry).unwrap();
+    let has_unread = || has_unread(segment.attachment.mapping(), &geometry).unwrap();
     assert!(!has_unread());
     let (mut tx, rx) = (producer(&segment, 1), consumer(&segment, 0));
     tx.send(b"one").unwrap();
@@ -177,7 +177,7 @@ fn each_ring_is_observed() {
     drop(rx);
 }
 
-/// Catches an opener that looks at the first ring only.
+/// Catches an open_or_create that compares the first ring only.
 #[test]
 fn a_segment_fits_if_all_its_rings_do() {
     let name = format!("shmring-test-{}-two", std::process::id());
@@ -197,7 +197,7 @@ fn a_segment_fits_if_all_its_rings_do() {
 }
 
 /// Catches a change of the format of several rings that goes unnoticed. The listing of the
-/// golden file, and what the independent reader makes of it, is a matter of `tests/golden`.
+/// golden file, and that of the independent reader, are tested in `tests/golden`.
 #[cfg(target_endian = "little")]
 #[test]
 fn two_rings_have_the_bytes_of_the_golden_file() {
@@ -209,8 +209,8 @@ fn two_rings_have_the_bytes_of_the_golden_file() {
     assert_eq!(image, fs::read_to_string(&path).unwrap());
 }
 
-/// The bytes of a segment with a record ring and a slot ring that all of its users left by
-/// being killed: messages in both, and a ticket in flight.
+/// The bytes of a segment with a record ring and a slot ring, all of whose users were killed:
+/// messages in both, and a ticket in flight.
 fn two_rings() -> Vec<u8> {
     let config = Config::spsc()
         .capacity_bytes(4096)
@@ -237,8 +237,8 @@ fn two_rings() -> Vec<u8> {
     image
 }
 
-/// Lines of an offset and sixteen bytes, without lines of zeros but for the last one. What
-/// differs from run to run gets the values that it has in all golden files.
+/// Lines of an offset and sixteen bytes, without lines of zeros but for the last one. Values
+/// that differ from run to run are replaced as in all golden files.
 fn dump(image: &mut [u8]) -> String {
     const PROLOGUE_BYTES: usize = 8192;
     let mut set = |at: usize, bytes: &[u8]| image[at..at + bytes.len()].copy_from_slice(bytes);

@@ -64,13 +64,29 @@ macro_rules! producer_settings {
             self.endpoint.registration.close();
         }
 
-        /// Closes the ring as [`close`](Self::close) does, and blocks until consumers have
-        /// received everything that was sent before, for at most `timeout`. What they did before
-        /// they received the last message happens before this returns.
+        /// Closes the ring as [`close`](Self::close) does, and blocks until consumers have received
+        /// everything that was sent before, for at most `timeout`. What they did before they
+        /// received the last message happens before this returns.
+        ///
+        /// ```
+        /// use std::time::Duration;
+        ///
+        /// use shmring::{Config, DrainError, Segment};
+        ///
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// let segment = Segment::create_sealed("jobs", &Config::spsc())?;
+        /// let mut producer = segment.producer()?;
+        /// producer.send_batch(&["one", "two"])?;
+        /// let left = producer.close_and_drain(Duration::from_millis(1));
+        /// assert_eq!(left, Err(DrainError::TimedOut { unreceived: 2 }));
+        /// assert_eq!(segment.consumer()?.recv()?, b"one");
+        /// # Ok(())
+        /// # }
+        /// ```
         ///
         /// # Errors
-        /// See [`DrainError`](crate::DrainError). The ring is closed and its messages stay for
-        /// consumers, unless the handle had failed before.
+        /// See [`DrainError`](crate::DrainError). The ring is closed and its messages stay for consumers, unless the
+        /// handle had failed before.
         pub fn close_and_drain(
             mut self,
             timeout: std::time::Duration,
@@ -117,13 +133,31 @@ macro_rules! consumer_settings {
         }
 
         /// Blocks until a producer is attached, for at most `timeout`. Returns at once if one has
-        /// come and gone since the last end of the stream that this consumer has seen: it may
-        /// have left messages.
+        /// come and gone since the last end of the stream that this consumer has seen: it may have
+        /// left messages.
+        ///
+        /// ```
+        /// use std::time::Duration;
+        ///
+        /// use shmring::{Config, RecvError, RecvTimeoutError, Segment};
+        ///
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// let segment = Segment::create_sealed("quotes", &Config::spsc())?;
+        /// let mut consumer = segment.consumer()?;
+        /// drop(segment.producer()?);
+        /// assert_eq!(consumer.recv(), Err(RecvError::Eof));
+        ///
+        /// let none = consumer.wait_for_producer(Duration::from_millis(1));
+        /// assert_eq!(none, Err(RecvTimeoutError::TimedOut));
+        /// let _next = segment.producer()?;
+        /// consumer.wait_for_producer(Duration::from_secs(1))?;
+        /// # Ok(())
+        /// # }
+        /// ```
         ///
         /// # Errors
-        /// See [`RecvTimeoutError`](crate::RecvTimeoutError);
-        /// [`Eof`](crate::RecvTimeoutError::Eof) if the ring was closed, so that no producer can
-        /// come.
+        /// See [`RecvTimeoutError`](crate::RecvTimeoutError); [`Eof`](crate::RecvTimeoutError::Eof) if the ring was closed, so that
+        /// no producer can come.
         pub fn wait_for_producer(
             &mut self,
             timeout: std::time::Duration,
@@ -136,8 +170,33 @@ macro_rules! consumer_settings {
             self.endpoint.producers.eof
         }
 
-        /// Sets what the end of a stream means to this consumer;
-        /// [`Eof::Final`](crate::Eof::Final) unless set.
+        /// Sets what the end of a stream means to this consumer; [`Eof::Final`](crate::Eof::Final) unless set.
+        ///
+        /// With [`Eof::NextProducer`](crate::Eof::NextProducer), a service whose producers restart needs nothing else: its
+        /// verbs block, or return [`Empty`](crate::TryRecvError::Empty), until the next producer
+        /// sends. An end that was passed so is not returned later.
+        ///
+        /// ```
+        /// use std::time::Duration;
+        ///
+        /// use shmring::{Config, Eof, RecvError, RecvTimeoutError, Segment};
+        ///
+        /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+        /// let segment = Segment::create_sealed("quotes", &Config::spsc())?;
+        /// let mut consumer = segment.consumer()?;
+        /// consumer.set_eof(Eof::NextProducer);
+        /// for quote in [b"1.0842", b"1.0843"] {
+        ///     // Each is dropped at once.
+        ///     segment.producer()?.send(quote)?;
+        ///     assert_eq!(consumer.recv()?, quote);
+        /// }
+        /// let none = consumer.recv_timeout(Duration::from_millis(1));
+        /// assert_eq!(none, Err(RecvTimeoutError::TimedOut));
+        /// segment.close();
+        /// assert_eq!(consumer.recv(), Err(RecvError::Eof));
+        /// # Ok(())
+        /// # }
+        /// ```
         pub fn set_eof(&mut self, eof: $crate::Eof) {
             self.endpoint.producers.eof = eof;
         }

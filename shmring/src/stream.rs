@@ -1,4 +1,4 @@
-//! The ring as a byte stream: `io::Write` and `io::Read`.
+//! Rings as byte streams: `io::Write` and `io::Read`.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -14,8 +14,8 @@ use crate::error::RecvTimeoutError;
 use crate::producer::Producer;
 use crate::sync::Deadline;
 
-/// A producer as a byte stream: each write sends one message of as many bytes as
-/// fit into one. Wrap it in a `BufWriter` where writes are small. Writes wait for room.
+/// A producer as a byte stream. Each write waits for room and sends one message, with as many bytes
+/// as fit into it. Wrap it in a `BufWriter` where writes are small.
 ///
 /// ```
 /// use std::io::{BufRead, BufReader, Write};
@@ -25,13 +25,13 @@ use crate::sync::Deadline;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let segment = Segment::create_sealed("log", &Config::spsc())?;
 /// let mut writer = segment.producer()?.into_writer();
-/// writeln!(writer, "what {} formats", "anybody")?;
-/// writer.write_all(b"one more line")?;
+/// writeln!(writer, "line {}", 1)?;
+/// writer.write_all(b"line 2")?;
 /// drop(writer);
 ///
 /// let reader = BufReader::new(segment.consumer()?.into_reader());
 /// let lines = reader.lines().collect::<Result<Vec<_>, _>>()?;
-/// assert_eq!(lines, ["what anybody formats", "one more line"]);
+/// assert_eq!(lines, ["line 1", "line 2"]);
 /// # Ok(())
 /// # }
 /// ```
@@ -42,20 +42,20 @@ pub struct Writer {
 }
 
 impl Producer {
-    /// Makes a byte stream of the ring.
+    /// Converts the producer into a byte stream.
     pub fn into_writer(self) -> Writer {
         Writer { producer: self, timeout: None }
     }
 }
 
 impl Writer {
-    /// How long a write waits for room, if not for ever; after that it fails with
-    /// `TimedOut` and nothing of it was sent.
+    /// Sets how long a write waits for room; `None`, the default, is without limit. A write that
+    /// times out fails with `TimedOut` and sends nothing.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
     }
 
-    /// The producer.
+    /// Returns the producer.
     pub fn into_inner(self) -> Producer {
         self.producer
     }
@@ -80,42 +80,40 @@ impl io::Write for Writer {
     }
 }
 
-/// A consumer as a byte stream: the bytes of all messages in order, and nothing at
-/// the end of the stream. Messages without bytes leave no trace. Reads wait for bytes; see
-/// [`Writer`] for an example.
+/// A consumer as a byte stream: the bytes of all messages in order. Reads wait for bytes, skip
+/// empty messages, and return 0 at the end of the stream. See [`Writer`] for an example.
 #[derive(Debug)]
 pub struct Reader {
     consumer: Consumer,
     timeout: Option<Duration>,
-    /// Where consumers compete: the message that is being read, which is in the ring no
-    /// more.
+    /// Where consumers compete: the message being read, which has left the ring.
     message: Vec<u8>,
-    /// Bytes of the oldest message that were read already.
+    /// Bytes of the oldest message already read.
     read: usize,
 }
 
 impl Consumer {
-    /// Makes a byte stream of the ring.
+    /// Converts the consumer into a byte stream.
     pub fn into_reader(self) -> Reader {
         Reader { consumer: self, timeout: None, message: Vec::new(), read: 0 }
     }
 }
 
 impl Reader {
-    /// How long a read waits for bytes, if not for ever; after that it fails with
-    /// `TimedOut`.
+    /// Sets how long a read waits for bytes; `None`, the default, is without limit. After that a
+    /// read fails with `TimedOut`.
     pub fn set_timeout(&mut self, timeout: Option<Duration>) {
         self.timeout = timeout;
     }
 
-    /// The consumer. A message that was read in part is received again from its
-    /// start; where consumers compete, the rest of it is lost.
+    /// Returns the consumer. A partly read message is received again from its start; where
+    /// consumers compete, the rest of it is lost.
     pub fn into_inner(self) -> Consumer {
         self.consumer
     }
 
-    /// Waits for a message and fills the buffer from those that are there; none if they
-    /// have no bytes.
+    /// Waits for a message and fills the buffer from the messages in the ring. Returns 0 if they
+    /// are empty.
     fn fill(&mut self, buffer: &mut [u8], deadline: Deadline) -> Result<usize, RecvTimeoutError> {
         if !self.consumer.is_exclusive() {
             return self.fill_from_copy(buffer, deadline);
@@ -165,7 +163,7 @@ impl io::Read for Reader {
         let deadline = self.timeout.map_or(Deadline::NEVER, Deadline::after);
         loop {
             match self.fill(buffer, deadline) {
-                // However many messages without bytes there are.
+                // However many empty messages arrive.
                 Ok(0) if deadline.passed() => return Err(RecvTimeoutError::TimedOut.into()),
                 Ok(0) => {}
                 Ok(filled) => return Ok(filled),

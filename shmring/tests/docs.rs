@@ -83,7 +83,7 @@ fn claims(text: &str) -> Vec<(&str, &str)> {
 
 /// Catches a promise that no test shows any more, or never did.
 #[test]
-fn what_the_documents_say_is_shown_by_tests() {
+fn claims_of_the_documents_name_existing_tests() {
     let all = all_tests();
     assert!(all.len() > 100, "the tests were not found");
     for (document, rows) in [("death", 20), ("limits", 20), ("hostile", 6)] {
@@ -101,7 +101,7 @@ fn what_the_documents_say_is_shown_by_tests() {
 
 /// Catches a pitfall that nothing guards against any more, or never did.
 #[test]
-fn every_pitfall_has_its_test_or_says_why_not() {
+fn every_pitfall_names_a_test_or_a_reason() {
     let text = fs::read_to_string(root().join("shmring/tests/pitfalls.rs")).unwrap();
     let text: String = text
         .lines()

@@ -64,7 +64,7 @@ fn sleepers_are_woken_with_all_fences() {
     }
 }
 
-/// Catches a full ring whose sleeping sender nobody wakes.
+/// Catches a full ring whose sleeping sender is never woken.
 #[test]
 fn senders_are_woken_with_all_fences() {
     let _watchdog = watchdog("senders_are_woken_with_all_fences");

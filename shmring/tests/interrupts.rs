@@ -36,7 +36,7 @@ fn fill(tx: &mut Producer) {
     while tx.try_send(&[7; 200]).is_ok() {}
 }
 
-/// Catches an interrupt that comes before the wait and is forgotten, one that is told twice,
+/// Catches an interrupt that comes before the wait and is forgotten, one that is reported twice,
 /// one that `try_` verbs use up, and one that stands before a message that is there.
 #[test]
 fn a_pending_interrupt_ends_the_next_wait_once() {
@@ -143,7 +143,7 @@ fn a_sleeper_is_interrupted_at_once() {
     let fastest = (0..10).map(|_| {
         thread::scope(|scope| {
             let stopper = scope.spawn(|| {
-                // Behind several looks for the dead, so that the slice has grown.
+                // Behind several checks for dead peers, so that the slice has grown.
                 thread::sleep(Duration::from_millis(230));
                 let start = Instant::now();
                 interrupter.interrupt();
@@ -225,8 +225,8 @@ fn an_interrupter_outlives_its_handle() {
 
 /// Catches a fork child that interrupts its parent, or touches memory that it lacks.
 #[test]
-fn a_fork_child_interrupts_nobody() {
-    let _watchdog = watchdog("a_fork_child_interrupts_nobody");
+fn a_fork_child_cannot_interrupt() {
+    let _watchdog = watchdog("a_fork_child_cannot_interrupt");
     let (_segment, _tx, mut rx) = ring(&Config::spsc().capacity_bytes(4096));
     let interrupter = rx.interrupter();
     // SAFETY: the child calls nothing that a fork of several threads forbids.

@@ -167,7 +167,7 @@ fn sources() -> Vec<(String, String)> {
     named.filter(|(name, _)| !name.contains("_tests") && name != "lib.rs").collect()
 }
 
-/// Catches an import of a layer above, and a module that nobody put into the map.
+/// Catches an import of a layer above, and a module that is not in the map.
 #[test]
 fn each_layer_imports_only_layers_below() {
     let (map, sources) = (Map::documented(), sources());
@@ -179,7 +179,7 @@ fn each_layer_imports_only_layers_below() {
 
 /// Catches a map, or an exception, that the source has outgrown.
 #[test]
-fn the_map_names_nothing_that_is_gone() {
+fn the_map_names_existing_modules_only() {
     let (map, sources) = (Map::documented(), sources());
     for module in map.0.iter().flat_map(|(_, modules)| modules) {
         let (file, directory) = (format!("{module}.rs"), format!("{module}/"));

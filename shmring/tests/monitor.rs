@@ -1,4 +1,4 @@
-//! Deaths that are noticed although nobody asks.
+//! Monitors: deaths are noticed although no verb checks for them.
 
 #![allow(unsafe_code)]
 
@@ -77,7 +77,7 @@ fn fork(segment: &Segment) {
     unsafe { libc::kill(child, libc::SIGKILL) };
 }
 
-/// Becomes nobody before and after a monitor was started.
+/// Changes to the user `nobody` before and after a monitor was started.
 fn change_user(segment: &Segment) {
     let monitor = (segment.monitor().unwrap(), segment.consumer().unwrap());
     // SAFETY: changes this process's own identity.
@@ -123,7 +123,7 @@ fn created() -> (Name, Segment) {
     (name, segment)
 }
 
-/// A process dies that is attached, and nobody waits or attaches.
+/// An attached process dies, and no other one waits or attaches.
 fn one_dies(name: &Name) {
     let observer = Observer::open(name).unwrap();
     let repairs = observer.status().unwrap().repairs;
@@ -138,8 +138,8 @@ fn one_dies(name: &Name) {
 
 /// Catches a monitor that sees one death only, or only those of whom someone waits for.
 #[test]
-fn the_dead_are_cleaned_up() {
-    let _watchdog = watchdog("the_dead_are_cleaned_up");
+fn dead_processes_are_reaped() {
+    let _watchdog = watchdog("dead_processes_are_reaped");
     let (name, segment) = created();
     let monitor = segment.monitor().unwrap();
     for _ in 0..3 {
@@ -153,8 +153,8 @@ fn the_dead_are_cleaned_up() {
 
 /// Catches sleepers whom the monitor does not wake, of either side.
 #[test]
-fn who_sleeps_is_told() {
-    let _watchdog = watchdog("who_sleeps_is_told");
+fn a_monitor_wakes_sleepers() {
+    let _watchdog = watchdog("a_monitor_wakes_sleepers");
     for kind in [Kind::Spsc, Kind::Mpmc] {
         let name = Name::new();
         let segment = name.create(&Config::new(kind));

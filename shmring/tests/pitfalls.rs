@@ -11,8 +11,8 @@
 //! | shared positions are read and written without atomics | atomics only, through one seam | `seam::atomics_come_through_the_seam` |
 //! | an ordering is too weak, and only one kind of CPU forgives it | each ordering has a model that fails without it | `mod::every_weakening_is_noticed`, `mod::models_reach_every_ordering` |
 //! | head, tail and flags share a cache line | a line of 128 bytes for each writer | `format_tests::every_field_lies_where_it_always_lay` |
-//! | a second producer is let in and corrupts the ring | a sole role is claimed, and refused by name | `tables::each_role_has_one_owner_who_is_named`, `roles::two_claimants_unbounded` |
-//! | who attaches again starts over at 0 | a successor starts where the last one stopped | `takeover::a_sole_producer_goes_on_where_the_last_one_published`, `takeover::a_consumer_goes_on_where_the_last_one_took` |
+//! | a second producer is let in and corrupts the ring | a sole role is claimed, and refused by name | `tables::each_role_has_one_owner_which_the_error_names`, `roles::two_claimants_unbounded` |
+//! | a role's successor starts over at 0 | a successor starts where the last one stopped | `takeover::a_sole_producer_goes_on_where_the_last_one_published`, `takeover::a_consumer_goes_on_where_the_last_one_took` |
 //! | a timeout leaves half a message | nothing is visible before its commit | `verbs::a_full_ring_takes_nothing_until_there_is_room`, `batches::a_batch_without_room_sends_nothing` |
 //! | a reader that is overtaken delivers torn bytes, or those of two messages | a copy counts only if the position was won | `slot::mpmc_one_slot_bound_2`, `stress::the_smallest_rings_lose_nothing_between_eight_processes` |
 //! | a consumer hangs at a position that was written over | none is written over before it is consumed | `walks::every_history_of_two_producers_and_two_consumers` |
@@ -27,14 +27,14 @@
 //! | pitfall | here | shown by |
 //! |---|---|---|
 //! | a role stays taken after a crash | it is free once its owner is found dead | `death::a_killed_producer_leaves_what_it_sent_and_its_role` |
-//! | cleaning up behind the dead wipes who took their place | entries count their uses, and have no new owner meanwhile | `cleaner::beside_a_successor_bound_2`, `slot_resolve::handle_of_the_dead_again_bound_3` |
-//! | a pid is asked whether it lives: reused, or of another namespace | only the kernel's lock tells | `strangers::strangers_are_seen_to_live_and_die`, `programs::a_process_that_became_another_program_is_dead` |
+//! | reaping wipes the entries of the dead's successors | entries count their uses, and have no new owner meanwhile | `cleaner::beside_a_successor_bound_2`, `slot_resolve::handle_of_the_dead_again_bound_3` |
+//! | a pid is asked whether it lives: reused, or of another namespace | only the kernel's lock tells | `strangers::other_users_are_seen_to_live_and_die`, `programs::a_process_that_became_another_program_is_dead` |
 //! | slow is taken for dead | no clock decides | `long_stop::a_producer_that_is_stopped_for_long_keeps_its_slot`, `death::a_stopped_process_is_not_dead` |
-//! | a living owner's lock is broken | nothing is taken from the living | `reapers::threads_that_clean_up_at_once_take_nothing_from_the_living` |
+//! | a living owner's lock is broken | nothing is taken from the living | `reapers::threads_that_reap_at_once_take_nothing_from_the_living` |
 //! | a crash makes the queue unusable for ever | any number of deaths, also of all | `death::a_segment_outlives_everyone`, `slots_death::a_slot_ring_outlives_everyone` |
 //! | others spin for ever behind a dead sender | its ticket is closed for it | `slots_death::a_killed_producers_reservation_is_passed_over` |
-//! | the cleaner dies and leaves debris | the next one does it again | `instructions::a_cleaner_can_be_killed_anywhere`, `cleaners::a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others` |
-//! | two cleaners at once | they may meet | `cleaner::together_bound_2`, `reapers::threads_that_clean_up_at_once_take_nothing_from_the_living` |
+//! | the cleaner dies and leaves debris | the next one does it again | `instructions::a_reaper_can_be_killed_anywhere`, `cleaners::a_stuck_reaper_keeps_no_role_and_no_end_from_others` |
+//! | two cleaners at once | they may meet | `cleaner::together_bound_2`, `reapers::threads_that_reap_at_once_take_nothing_from_the_living` |
 //! | all is well only if destructors run | forgotten, aborted and killed are cleaned up behind | `states::a_forgotten_handle_is_held_until_its_process_ends`, `slots_death::a_living_process_closes_what_it_forgot` |
 //!
 //! # Waking
@@ -44,10 +44,10 @@
 //! | the futex is private, and wakes nobody in another process | it is shared | `pitfalls::the_futex_is_never_private` |
 //! | a wake falls between the last look and the sleep | the kernel compares a word that wakers move | `waking::a_wake_before_the_sleep_is_not_lost`, `slot_wake::one_and_one_bound_3` |
 //! | publishing and looking for sleepers change places | a fence on either or both sides | `fences::one_and_one_both_bound_2`, `fences::one_and_one_sleepers_bound_2` |
-//! | each message costs a system call to wake nobody | none while nobody sleeps | `refusals::what_need_not_wait_makes_no_system_call` |
+//! | each message costs a system call to wake nobody | none while nobody sleeps | `refusals::verbs_that_need_not_wait_make_no_system_call` |
 //! | a killed sleeper is counted for ever | bits, which cost one wasted wake | `death::a_sleeper_that_was_killed_keeps_no_wake`, `fences::dead_sleeper_both_bound_1` |
 //! | a sleep has no bound | at most 100 ms at a time | `waking::a_sleep_ends_at_its_deadline`, `death::a_killed_producer_ends_the_stream` |
-//! | who waits burns the CPU | it sleeps, and where it may not it is told | `refusals::who_may_not_sleep_is_told` |
+//! | a waiter burns the CPU | it sleeps, and where it may not it gets an error | `refusals::a_waiter_that_may_not_sleep_gets_an_error` |
 //! | a timeout is ignored, or told by a clock that is set | the monotonic clock, absolute | `waits::waits_end_at_their_timeout`, `slot_waits::waits_end_at_their_timeout_on_each_kind` |
 //! | a signal, or being stopped, is taken for data | whoever returns from a sleep looks again | `slots_sleepers::a_stopped_sleeper_keeps_no_message` |
 //! | a futex word of 32 bits wraps between look and sleep | it takes 2^32 wakes within one sleep, and then costs its slice of at most 100 ms | `waking::a_sleep_ends_at_its_deadline` |
@@ -57,18 +57,18 @@
 //! | pitfall | here | shown by |
 //! |---|---|---|
 //! | a second creator cuts a live ring short | a segment has its name when it is complete, and no name is taken twice | `races::one_of_many_racing_processes_creates_the_segment`, `recreate::a_segment_in_use_is_not_replaced` |
-//! | somebody else cuts it short | a guard, where it is asked for | `peers::guarded_processes_are_told_that_the_segment_is_cut_off`, `truncated::a_transfer_ends_with_words` |
+//! | somebody else cuts it short | a guard, where it is asked for | `peers::guarded_processes_get_truncated`, `truncated::a_transfer_ends_with_words` |
 //! | memory is promised and not there, and the first store kills | it is allocated when the segment is made | `system::a_full_shared_memory_refuses_a_segment`, `exit_codes::a_capacity_beyond_shared_memory` |
 //! | after a crash the name exists for ever and is no segment | a crash leaves all or nothing | `races::a_creator_that_is_killed_leaves_all_or_nothing` |
 //! | a half-built or foreign file is attached | the header is checked before anything is mapped | `files::foreign_files_are_left_alone`, `files::each_header_field_is_checked` |
 //! | a length of 0 is seen while the creator works | nobody sees the file before it is whole | `files::a_file_of_another_length_is_corrupt`, `lifecycle::a_race_of_200_makers_has_one_winner` |
 //! | the magic is there before the rest | the file is linked when all of it is there | `races::a_creator_that_is_killed_leaves_all_or_nothing` |
 //! | the umask narrows the mode | the mode is set after it | `permissions::the_mode_is_exact_whatever_the_umask` |
-//! | what root left blocks other users | they are told whose it is, and use what they may | `permissions::only_its_owner_removes_what_another_user_left` |
-//! | a sticky directory keeps others from cleaning up | a typed error that says who can | `permissions::only_its_owner_removes_what_another_user_left`, `permissions::what_another_user_left_can_be_opened_in_a_sticky_directory` |
+//! | what root left blocks other users | they are told whose it is, and use what they may | `permissions::only_its_owner_removes_a_leftover` |
+//! | a sticky directory keeps others from removing a segment | a typed error that names the owner | `permissions::only_its_owner_removes_a_leftover`, `permissions::a_leftover_can_be_opened_in_a_sticky_directory` |
 //! | the system removes a user's objects at logout | the name goes, those attached go on; whether it is done is the machine's setting, not ours | `names::unlinking_leaves_those_attached_alone` |
-//! | locked memory is a condition, and limits are low | it is a wish, and reported | `limits::without_locked_memory_it_works_and_says_so` |
-//! | huge pages are a condition | they are a wish, and reported | `names::wishes_about_memory_are_told_apart_from_what_was_obtained` |
+//! | locked memory is a condition, and limits are low | it is a wish, and reported | `limits::without_locked_memory_it_works_and_reports_it` |
+//! | huge pages are a condition | they are a wish, and reported | `names::requested_and_obtained_memory_are_distinguished` |
 //! | names with slashes, too long, or with bytes that break a listing | refused, or escaped | `names::bad_names_are_refused_by_every_verb`, `names::the_longest_and_oddest_names_work`, `listing::names_with_control_characters` |
 //!
 //! # fork
@@ -76,7 +76,7 @@
 //! | pitfall | here | shown by |
 //! |---|---|---|
 //! | a child inherits handles, roles and locks | it is refused, and disturbs nothing | `forks::a_forked_child_is_refused_and_disturbs_nothing`, `ring_forks::a_forked_child_leaves_slot_rings_alone` |
-//! | a descriptor in a child keeps the dead alive | only the mapping holds the lock | `forks::children_do_not_keep_a_dead_process_alive`, `descriptors::copies_of_descriptors_keep_nobody_alive` |
+//! | a descriptor in a child keeps the dead alive | only the mapping holds the lock | `forks::children_do_not_keep_a_dead_process_alive`, `descriptors::copies_of_descriptors_keep_no_attachment_alive` |
 //!
 //! # Layout
 //!
@@ -142,7 +142,7 @@ fn lines_with(directory: &str, words: &[&str]) -> (Vec<String>, usize) {
     (found, paths.len())
 }
 
-/// Catches a futex that wakes nobody in another process: it would only be slow, as every
+/// Catches a futex that wakes no waiter in another process: it would only be slow, as every
 /// sleep ends by itself.
 #[test]
 fn the_futex_is_never_private() {

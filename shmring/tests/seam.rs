@@ -133,7 +133,7 @@ fn the_algorithms_import_only_core_and_the_seam() {
     assert_none(found, "ring/ imports core, crate::sync and itself");
 }
 
-/// Catches unsafe code in a file that nobody reviews for it.
+/// Catches unsafe code in a file that is not listed for review.
 #[test]
 fn unsafe_code_is_in_the_files_that_allow_it() {
     let sources = sources();
@@ -159,7 +159,7 @@ fn unsafe_code_is_in_the_files_that_allow_it() {
 /// Catches an unsafe block without a reason. Attributes and the rest of a statement may
 /// stand between the two.
 #[test]
-fn unsafe_code_says_why_it_is_sound() {
+fn unsafe_code_has_a_safety_comment() {
     let (mut found, mut count) = (Vec::new(), 0);
     for source in sources() {
         for (index, code) in source.code_lines() {
@@ -182,9 +182,9 @@ fn unsafe_code_says_why_it_is_sound() {
     assert!(count > 10, "unsafe code was not found");
 }
 
-/// Catches an ordering that nobody argued for.
+/// Catches an ordering without an argument.
 #[test]
-fn orderings_beyond_relaxed_say_what_they_pair_with() {
+fn orderings_beyond_relaxed_name_their_partner() {
     let (mut found, mut count) = (Vec::new(), 0);
     let orderings = ["Acquire", "Release", "AcqRel", "SeqCst"].map(|o| format!("Ordering::{o}"));
     for source in sources().iter().filter(|source| source.path.starts_with("ring/")) {

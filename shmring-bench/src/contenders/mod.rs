@@ -87,7 +87,7 @@ const OWN: &[Contestant] = &[
 mod tests {
     use super::*;
 
-    // Catches a kind of ring, or a kind of fence, that nobody measures.
+    // Catches a kind of ring, or a kind of fence, that no contender measures.
     #[test]
     fn every_ring_with_every_kind_of_fence_is_among_them() {
         let is_there = |name: &str| ALL.iter().any(|contender| contender.name == name);

@@ -1,4 +1,4 @@
-//! The variants of shmring's byte rings: who shares them, and what keeps wake-ups from being lost.
+//! The variants of shmring's byte rings, by kind and by wake fences.
 
 use shmring::{Config, WakeFences};
 

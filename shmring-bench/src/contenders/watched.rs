@@ -1,5 +1,5 @@
-//! shmring's rings while somebody looks on, as `shmring top` does: to see what that costs those who
-//! use them. Each has a twin that nobody looks at, run in the same way for as long.
+//! shmring's rings beside an observer, as `shmring top` is one, to measure what it costs the users.
+//! Each has a twin without an observer, run in the same way for as long.
 
 use std::hint::black_box;
 use std::marker::PhantomData;
@@ -13,7 +13,7 @@ use super::variants::{Mpmc, Record};
 use super::{ByteRing, PackedRing};
 use crate::contender::{BoxError, Contender, Nature, Place, Prepared, Setting};
 
-/// A ring of shmring, and how often somebody looks at it.
+/// A ring of shmring, and how often an observer reads its status.
 pub trait Watched: 'static {
     /// The ring.
     type Ring: Contender;
@@ -21,7 +21,7 @@ pub trait Watched: 'static {
     const NAME: &'static str;
     /// See [`Contender::ABOUT`].
     const ABOUT: &'static str;
-    /// Looks in a second; none if nobody looks.
+    /// Reads per second; none without an observer.
     const LOOKS_PER_SECOND: u32;
 }
 

@@ -1,4 +1,4 @@
-//! Atomics and fences on lines that nobody else touches.
+//! Atomics and fences on lines that no other thread touches.
 
 use std::hint::{black_box, spin_loop};
 use std::sync::atomic::Ordering::{Relaxed, Release, SeqCst};
@@ -38,7 +38,7 @@ pub(super) fn exchange() -> Result<f64, BoxError> {
     ns_each(|count| {
         let before = line.load(Relaxed);
         for number in before..before + count {
-            // Nobody else is there to make it fail; if it did, the last check would.
+            // No other thread can make it fail; if it did, the last check would.
             let _ = black_box(&line).compare_exchange(number, number + 1, SeqCst, Relaxed);
         }
         holds(&line, before + count)

@@ -10,7 +10,7 @@ const BURST: Duration = Duration::from_micros(250);
 /// Bursts that are timed, after those that find out how many steps make one.
 const BURSTS: usize = 9;
 
-/// ns that a step takes: `steps` does as many as it is told. The median of some bursts.
+/// ns that a step takes: `steps` does the given number. The median of some bursts.
 pub(super) fn ns_each(mut steps: impl FnMut(u64) -> Result<(), BoxError>) -> Result<f64, BoxError> {
     let mut count = 1;
     let mut time = |count: u64| -> Result<Duration, BoxError> {

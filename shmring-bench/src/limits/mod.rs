@@ -1,8 +1,8 @@
 //! What memory and the kernel allow at best, and simple rings of the usual shape: measured by the
 //! same loops as everybody else, so that a ratio to them means something.
 //!
-//! They check nothing, wake nobody (but for the futex) and survive no death. Their ends belong to
-//! one run of the harness, which is why they may trust each other.
+//! They check nothing, wake no peer (except for the futex) and survive no death. Their ends belong
+//! to one run of the harness, which is why they may trust each other.
 
 mod cache_line;
 mod futex;

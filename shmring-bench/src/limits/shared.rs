@@ -80,7 +80,7 @@ impl Shared {
     /// A message's bytes, to be read.
     ///
     /// # Safety
-    /// Nobody writes there meanwhile: the ring's positions say so.
+    /// No thread writes there meanwhile, by the ring's positions.
     ///
     /// # Panics
     /// If it is not in the memory.
@@ -94,7 +94,7 @@ impl Shared {
     /// A message's bytes, to be written.
     ///
     /// # Safety
-    /// Nobody else reads or writes there meanwhile: the ring's positions say so.
+    /// No other thread reads or writes there meanwhile, by the ring's positions.
     ///
     /// # Panics
     /// If it is not in the memory.
@@ -102,7 +102,8 @@ impl Shared {
     #[expect(clippy::mut_from_ref, reason = "the memory is another process's as well")]
     pub(super) unsafe fn message_mut(&self, start: usize, len: usize) -> &mut [u8] {
         assert!(start <= self.len() && len <= self.len() - start);
-        // SAFETY: in the mapping, as checked; nobody else's, as promised.
+        // SAFETY: in the mapping, as checked; and no other thread accesses it, by the caller's
+        // contract.
         unsafe {
             let first = self.map.as_mut_ptr().add(HEADER_BYTES + start);
             std::slice::from_raw_parts_mut(first, len)

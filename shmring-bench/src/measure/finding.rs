@@ -7,7 +7,7 @@ use crate::contender::BoxError;
 use crate::cpu::Span;
 use crate::scenario::{Flow, Scenario};
 
-/// The longest time that is told from longer ones.
+/// The longest time that the histogram distinguishes from longer ones.
 const MAX_NS: u64 = 60_000_000_000;
 /// Digits of a time that are kept.
 const DIGITS: u8 = 3;
@@ -32,7 +32,7 @@ pub(crate) struct Finding {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Latencies(Vec<(u64, u64)>);
 
-/// The percentiles that are told.
+/// The reported percentiles.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
 impl Latencies {

@@ -28,7 +28,7 @@ use crate::worker::Control;
 use finding::Finding;
 use length::{Fixed, Runtime};
 
-/// What a worker is told of a run.
+/// A worker's part in a run.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
     pub(crate) scenario: Scenario,

@@ -12,7 +12,7 @@ use crate::contender::{BoxError, Receiver, Sender};
 use crate::cpu::{Meter, now_ns};
 use crate::scenario::Scenario;
 
-/// One in so many messages is at the start and not counted: nobody has been there before.
+/// One in so many messages is at the start and not counted: their lines are cold.
 const WARM_UP_PART: u64 = 10;
 /// Before the first message is due.
 const LEAD_NS: u64 = 1_000_000;

@@ -124,12 +124,12 @@ impl Repeat for Attach {
     }
 }
 
-/// Messages through rings that nobody has touched.
+/// Messages through untouched rings.
 struct FirstLap {
     memory: Memory,
     pages: u64,
     untouched: Vec<(Producer, Consumer)>,
-    /// Those that were gone through. Dropped while nobody measures.
+    /// Those that were gone through. Dropped outside the measurement.
     touched: Vec<(Producer, Consumer)>,
     message: Vec<u8>,
     received: Vec<u8>,

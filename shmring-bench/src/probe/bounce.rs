@@ -29,7 +29,8 @@ const SPINS: u32 = 4096;
 /// Instead of a number: there will be no more.
 const STOP: u64 = u64::MAX;
 
-/// Two lines, each with one writer. Padding to 128 bytes keeps the prefetcher of adjacent lines out.
+/// Two lines, each with one writer. Padding to 128 bytes keeps the prefetcher of adjacent lines
+/// out.
 #[repr(C)]
 struct Lines {
     ping: CachePadded<AtomicU64>,
@@ -99,7 +100,7 @@ pub(crate) fn ping(fds: Vec<OwnedFd>, control: &mut Control) -> Result<Value, Bo
     Ok(serde_json::to_value(Spread::of(figures).map(|spread| spread.median))?)
 }
 
-/// Answers until told to stop.
+/// Answers until stopped.
 pub(crate) fn echo(fds: Vec<OwnedFd>, control: &mut Control) -> Result<Value, BoxError> {
     let shared = Shared::open(fds)?;
     let lines = shared.lines();

@@ -122,7 +122,7 @@ impl<'a> Session<'a> {
     /// Plans a session of those of `contenders` that the preset's tables have room for.
     ///
     /// # Errors
-    /// [`Error::Options`] if that is nobody.
+    /// [`Error::Options`] if that is no contender.
     pub fn new(
         preset: &'a Preset,
         contenders: &'a [Contestant],
@@ -262,7 +262,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Runs everybody once with every byte checked. Who fails, or cannot run here, is out.
+    /// Runs each contender once with every byte checked. One that fails, or cannot run here, is
+    /// out.
     fn check_all(&mut self, bench: &mut dyn Bench, watch: &mut Watch<'_>) -> Result<(), Error> {
         for sheet in 0..self.sheets.len() {
             for entry in 0..self.sheets[sheet].entries.len() {

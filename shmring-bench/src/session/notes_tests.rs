@@ -103,7 +103,7 @@ fn ends_that_share_cpus_are_told_of() {
     assert!(warning.starts_with("3 ends share two CPUs: "), "{warning}");
 }
 
-// Catches a clock rate that changes, and a machine without a governor that is told of one.
+// Catches a clock rate that changes, and a governor reported for a machine without one.
 #[test]
 fn a_clock_rate_that_changes_is_told_of() {
     let with =

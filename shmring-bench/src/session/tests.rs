@@ -140,7 +140,7 @@ fn costs_are_read_once_a_round_in_alternating_order() {
     assert!(absent.name == MISSING && !absent.failed && absent.why == "not here");
 }
 
-// Catches costs that are measured where nobody asked for them.
+// Catches costs that are measured without a request.
 #[test]
 fn only_what_is_asked_for_is_measured() {
     let preset = preset();
@@ -219,7 +219,7 @@ fn an_interrupted_session_gives_what_is_complete() {
     assert!(text.contains("2 of 9 rounds, as it was interrupted"), "{text}");
 }
 
-// Catches fields that do not come back, and so would be lost to who compares or draws.
+// Catches fields that do not come back, and so would be lost to `compare` and `draw`.
 #[test]
 fn a_report_comes_back_from_json_as_it_was() {
     let report = run(&mut Script::new(&[50.0]), 4, &mut { GO_ON });

@@ -18,7 +18,7 @@ use crate::cpu;
 /// The first argument of a worker. No user types it, and no option of a host starts like this.
 pub(super) const WORKER_WORD: &str = "__shmring-bench-worker";
 
-/// What a worker is told.
+/// A worker's job.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Job<T> {
     /// To see that the parent lived long enough for its death to be noticed.
@@ -76,7 +76,7 @@ fn run<T>(
             control.failed(&format!("panicked: {}", words.unwrap_or("no message")))
         }
     };
-    // Without a parent that listens there is nobody to tell, and nothing left to do.
+    // Without a parent there is nothing left to do.
     if told.is_ok() { 0 } else { 1 }
 }
 

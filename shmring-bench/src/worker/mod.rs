@@ -1,6 +1,6 @@
 //! Worker processes: the same executable, started again with a job.
 //!
-//! A worker is told its job by a JSON argument and talks with the parent over a socket that is its
+//! A worker gets its job as a JSON argument and talks with the parent over a socket that is its
 //! standard input, so that neither side's standard output is touched. It is killed by the kernel
 //! when the parent's thread that started it ends, and by the parent when that gives up. It sits in
 //! a process group of its own: a Ctrl-C at the terminal reaches the parent, which decides.

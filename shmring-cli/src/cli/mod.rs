@@ -93,7 +93,7 @@ pub(crate) enum Verb {
     Man(ManArgs),
 }
 
-/// Which segment.
+/// The segment that a verb works on.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct Target {
@@ -105,14 +105,14 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// What was typed, for people to type again.
+    /// Returns the argument as the user typed it.
     pub(crate) fn typed(&self) -> String {
         let socket = self.socket.as_ref().map(|path| format!("--socket {}", path.display()));
         report::printable(&socket.or_else(|| self.name.clone()).unwrap_or_default())
     }
 }
 
-/// How to attach to what, for all verbs that do.
+/// The segment to attach to, and how.
 #[derive(Debug, Args)]
 pub(crate) struct Attaching {
     #[command(flatten)]
@@ -123,7 +123,7 @@ pub(crate) struct Attaching {
     /// Refuse segments and servers of other owners
     #[arg(long, value_name = "UID")]
     pub(crate) owner: Option<u32>,
-    /// Attach even if everybody may write to the segment
+    /// Attach even if every user may write to the segment
     #[arg(long, conflicts_with = "socket")]
     pub(crate) accept_world_writable: bool,
 }
@@ -145,7 +145,7 @@ Examples:
   shmring man ~/.local/share/man/man1
   man ~/.local/share/man/man1/shmring-send.1")]
 pub(crate) struct ManArgs {
-    /// An existing directory
+    /// Directory to write the pages to
     pub(crate) directory: PathBuf,
 }
 

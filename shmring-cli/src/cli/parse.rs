@@ -21,7 +21,7 @@ const UNITS: [(&str, u64); 14] = [
     ("tb", 1_000_000_000_000),
 ];
 
-/// A number of bytes or of slots: `4096`, `64K`, `1M`, `4GiB`, `10MB`.
+/// Parses a number of bytes or of slots: `4096`, `64K`, `1M`, `4GiB`, `10MB`.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(digits);
@@ -38,7 +38,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A size of at least one byte that fits into memory.
+/// Parses the size of a message: at least one byte, and no more than memory can hold.
 pub(crate) fn chunk_size(text: &str) -> Result<usize, String> {
     match usize::try_from(size(text)?) {
         Ok(0) => Err("a message of 0 bytes would never move stdin on".to_owned()),
@@ -47,7 +47,7 @@ pub(crate) fn chunk_size(text: &str) -> Result<usize, String> {
     }
 }
 
-/// A kind of ring that holds bytes.
+/// Parses a kind of ring that holds bytes.
 pub(crate) fn kind(text: &str) -> Result<Kind, String> {
     match text.parse()? {
         Kind::Packed => Err("a packed ring holds elements of one type, which takes a program to \
@@ -57,13 +57,13 @@ pub(crate) fn kind(text: &str) -> Result<Kind, String> {
     }
 }
 
-/// A time span: `250ms`, `5s`, `1m 30s`.
+/// Parses a time span: `250ms`, `5s`, `1m 30s`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("{error}; expected a time such as 250ms, 5s or 1m 30s"))
 }
 
-/// A time from one look to the next.
+/// Parses the time between two samples.
 pub(crate) fn pace(text: &str) -> Result<Duration, String> {
     const LEAST: Duration = Duration::from_millis(10);
     const MOST: Duration = Duration::from_secs(3600);
@@ -73,10 +73,10 @@ pub(crate) fn pace(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Permission bits in octal: `0600`, `660`, `0o640`.
+/// Parses permission bits in octal: `0600`, `660`, `0o640`.
 pub(crate) fn mode(text: &str) -> Result<u32, String> {
     let digits = text.strip_prefix("0o").unwrap_or(text);
-    // from_str_radix would take a sign.
+    // from_str_radix accepts a sign.
     let octal = !digits.is_empty() && digits.bytes().all(|digit| (b'0'..=b'7').contains(&digit));
     match u32::from_str_radix(digits, 8) {
         Ok(mode) if octal && mode <= 0o777 => Ok(mode),
@@ -116,7 +116,7 @@ mod tests {
         assert!(chunk_size("0").is_err());
     }
 
-    // Catches a ring that nobody could send to, and an error that names no way out.
+    // Catches a kind of ring that no verb can send to, and an error that suggests nothing.
     #[test]
     fn kinds() {
         for known in Kind::ALL {
@@ -142,7 +142,7 @@ mod tests {
         }
     }
 
-    // Catches durations without a unit being taken for one.
+    // Catches numbers without a unit that pass for durations.
     #[test]
     fn durations() {
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));

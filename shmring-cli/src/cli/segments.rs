@@ -39,7 +39,7 @@ pub(crate) struct CreateArgs {
     pub(crate) json: bool,
 }
 
-/// Who pays for the fences of wake-ups.
+/// Which side executes the fences of wake-ups.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum Fences {
     /// Senders and waiters, one instruction each
@@ -48,7 +48,7 @@ pub(crate) enum Fences {
     Asymmetric,
 }
 
-/// What a new ring is like.
+/// The configuration of a new ring.
 #[derive(Debug, Args)]
 pub(crate) struct RingArgs {
     /// Kind of the ring: spsc, mpsc, spmc or mpmc (single or multiple producers,
@@ -71,13 +71,13 @@ pub(crate) struct RingArgs {
     /// Maximum number of producers and consumers, 1 to 256 [default: 64]
     #[arg(long, value_name = "N")]
     pub(crate) max_handles: Option<u64>,
-    /// Put this text into the segment, for those who attach: the name of a schema, say. At
-    /// most 1024 bytes
+    /// Store this text in the segment, for processes that attach: the name of a schema, say.
+    /// At most 1024 bytes
     #[arg(long, value_name = "TEXT")]
     pub(crate) metadata: Option<String>,
-    /// Who pays for the fence that keeps wake-ups from being lost: symmetric, where a
-    /// process that attaches may not call membarrier [default: asymmetric, where the
-    /// machine has membarrier]
+    /// Which side executes the fences that keep wake-ups from being lost: symmetric if a
+    /// process that attaches may not call membarrier [default: asymmetric if the machine
+    /// has membarrier]
     #[arg(long, value_name = "SIDES")]
     pub(crate) wake_fences: Option<Fences>,
     /// Prefault all pages when attaching, if possible

@@ -1,5 +1,7 @@
 //! `shmring attach`: verifies and describes a segment, or moves stdin or stdout.
 
+use std::sync::Arc;
+
 use shmring::Segment;
 
 use super::{recv, send};
@@ -23,7 +25,7 @@ pub(crate) fn run(args: &AttachArgs) -> Result<(), Stop> {
 }
 
 fn join(args: &AttachArgs, signals: &Signals) -> Result<(), Stop> {
-    let segment = attach(&args.attaching, signals)?;
+    let segment = Arc::new(attach(&args.attaching, signals)?);
     announce(&segment);
     let is_named = args.attaching.target.socket.is_none();
     if args.send {

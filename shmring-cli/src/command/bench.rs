@@ -1,4 +1,4 @@
-//! `shmring bench`: sessions of measurements, and what is done with their files.
+//! `shmring bench`: runs measurements, and compares and draws their files.
 
 use std::ops::ControlFlow;
 
@@ -19,7 +19,7 @@ pub(crate) fn run(args: &BenchArgs) -> Result<(), Stop> {
     };
     match session(&args.session, "shmring-bench", &mut go_on).map_err(stop)? {
         Ended::Done => Ok(()),
-        // What is complete was printed.
+        // All complete results were printed.
         Ended::Interrupted => signals.check(),
         Ended::Failed(rows) => {
             Err(Stop::new(Exit::Failed, format!("{rows} contenders failed, see above")))

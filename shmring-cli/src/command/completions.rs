@@ -1,4 +1,4 @@
-//! `shmring completions`: what a shell offers while a command is typed.
+//! `shmring completions`: completions of verbs and options for a shell.
 
 use clap::CommandFactory;
 

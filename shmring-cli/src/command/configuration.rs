@@ -1,4 +1,4 @@
-//! Making segments: from what was typed to a configuration, and what came of it.
+//! Creating segments: from arguments to a configuration, and the result.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::cli::{Fences, RingArgs};
 use crate::facts::SegmentFacts;
 use crate::report::progress::{draw_target, style};
 
-/// A segment as it was made.
+/// A segment that was created, and where it differs from the arguments.
 #[derive(Debug, Serialize)]
 pub(crate) struct Made {
-    /// What was asked for, where that was not a size that a ring can have.
+    /// The size that was asked for, if it was rounded up.
     rounded_up_from_bytes: Option<u64>,
     rounded_up_from_slots: Option<u64>,
     rounded_up_from_slot_bytes: Option<u64>,
@@ -22,7 +22,7 @@ pub(crate) struct Made {
     memory: Memory,
 }
 
-/// Best-effort wishes: obtained or not; absent where not asked for.
+/// Best-effort options: whether each was obtained; absent if it was not asked for.
 #[derive(Debug, Serialize)]
 struct Memory {
     prefault: Option<bool>,
@@ -59,15 +59,15 @@ pub(crate) fn config(ring: &RingArgs) -> Config {
     config.prefault(ring.prefault).lock(ring.lock).huge_pages(ring.huge_pages)
 }
 
-/// A segment that is made sooner shows nothing.
+/// A creation that takes less time shows nothing.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// How far the making of a segment is: a bar on the terminal, gone when it is dropped.
+/// The progress of a creation: a bar on the terminal, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Shows it of the segment that `config` becomes.
+    /// Returns the progress, and `config` with a callback that updates it.
     pub(crate) fn of(config: Config) -> (Self, Config) {
         let style = style("allocating {bytes} of {total_bytes} [{bar:20}] {percent:>3}%");
         let bar = ProgressBar::with_draw_target(None, draw_target()).with_style(style);
@@ -106,7 +106,7 @@ impl Made {
         }
     }
 
-    /// Lines for people on how it differs from what was asked for.
+    /// Returns lines of text on how it differs from the arguments.
     pub(crate) fn differences(&self) -> String {
         let mut text = String::new();
         let segment = &self.segment;

@@ -1,4 +1,4 @@
-//! `shmring create`: makes a segment and prints what it made.
+//! `shmring create`: creates a segment and describes it.
 
 use serde::Serialize;
 use shmring::{AttachError, AttachOptions, Config, CreateError, Segment, SegmentInfo};
@@ -9,12 +9,12 @@ use crate::facts::SegmentFacts;
 use crate::process::stop::{Exit, Stop};
 use crate::report;
 
-/// How often a name may vanish between "exists" and a look at it.
+/// How often a name may vanish between `Exists` and the attempt to attach.
 const MAX_VANISHED: u32 = 16;
 
 #[derive(Serialize)]
 struct Created {
-    /// Whether it was there already; otherwise this call made it.
+    /// `true` if it existed; otherwise this call created it.
     existed: bool,
     #[serde(flatten)]
     made: Made,
@@ -26,7 +26,7 @@ pub(crate) fn run(args: &CreateArgs) -> Result<(), Stop> {
     report::print(args.json, &facts, text)
 }
 
-/// The segment, and whether it was there already.
+/// Creates or attaches to the segment. Returns it, and `true` if it existed.
 fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
     let (_progress, config) = Progress::of(config(args));
     if args.recreate {
@@ -38,7 +38,7 @@ fn make(args: &CreateArgs) -> Result<(Segment, bool), Stop> {
             Err(CreateError::Exists { .. }) if args.exist_ok => {}
             Err(error) => return Err(error.into()),
         }
-        // The mode asked for is the one that is accepted.
+        // A mode that the user asked for is one that the user accepts.
         let open = args.mode.is_some_and(|mode| mode & 0o002 != 0);
         match AttachOptions::new().accept_world_writable(open).attach(&args.name) {
             Ok(segment) => {
@@ -64,8 +64,8 @@ fn config(args: &CreateArgs) -> Config {
     args.mode.map_or(config.clone(), |mode| config.mode(mode))
 }
 
-/// Whether an existing segment is what was asked for: a ring of bytes. What was not
-/// asked for may be as it likes.
+/// Checks that an existing segment has the configuration that was asked for. Other settings are
+/// not compared.
 fn check_compatible(args: &CreateArgs, config: &Config, found: &SegmentInfo) -> Result<(), Stop> {
     let capacity = config.rounded_capacity_bytes().ok();
     let (slots, slot_bytes) = config.rounded_slots().ok().flatten().unzip();

@@ -22,7 +22,7 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Stop> {
         ..Options::default()
     };
     let comparison = measure(&options, args.rounds, &signals);
-    // The signal comes first: workers that it hit as well count as no failure.
+    // Check for a signal first: workers that the same signal ended are no failure.
     signals.check()?;
     report::print(args.json, &comparison?, bench::text)
 }
@@ -45,7 +45,7 @@ fn measure(options: &Options, rounds: u32, signals: &Signals) -> Result<Comparis
     })
 }
 
-/// A bar on stderr; nothing where that is no terminal.
+/// Returns a bar on stderr, which draws nothing if that is not a terminal.
 fn bar() -> ProgressBar {
     ProgressBar::with_draw_target(Some(1), draw_target()).with_style(style(BAR))
 }

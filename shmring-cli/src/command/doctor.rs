@@ -1,4 +1,4 @@
-//! `shmring doctor`: what is wrong with the machine or a segment, and what to do.
+//! `shmring doctor`: reports faults of the machine or a segment, and remedies.
 
 use serde::Serialize;
 use textwrap::{Options, fill};
@@ -10,12 +10,12 @@ use crate::report;
 use crate::report::colors::{self, paint};
 
 const COLUMNS: usize = 80;
-/// In front of what is said about a finding.
+/// The indent of the text of a finding.
 const INDENT: &str = "           ";
 
 #[derive(Serialize)]
 struct Diagnosis {
-    /// The segment that was looked at.
+    /// The segment that was checked.
     name: Option<String>,
     problems: usize,
     warnings: usize,
@@ -80,7 +80,7 @@ fn paragraph(finding: &Finding) -> String {
         let options = Options::new(COLUMNS).initial_indent(INDENT).subsequent_indent(INDENT);
         fill(said, options.break_words(false)) + "\n"
     };
-    // The level takes the place of the indent.
+    // The level replaces the indent of the first line.
     let found = wrap(&finding.found);
     let level = format!("  {}{}", paint(style, word), " ".repeat(INDENT.len() - 2 - word.len()));
     let mut text = level + found.trim_start();
@@ -98,7 +98,7 @@ mod tests {
     use super::*;
 
     // Catches lines that a terminal of 80 columns breaks, a command that cannot be copied,
-    // and explanations of what needs none.
+    // and explanations of findings that are ok.
     #[test]
     fn findings_for_people() {
         let finding = |level, command: Option<&str>| Finding {

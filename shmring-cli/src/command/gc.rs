@@ -1,4 +1,4 @@
-//! `shmring gc`: cleans up behind the dead, and removes what they abandoned.
+//! `shmring gc`: reaps dead processes, and removes segments that they abandoned.
 
 use serde::Serialize;
 use shmring::gc::{Collected, Fate};
@@ -11,25 +11,25 @@ use crate::report;
 
 #[derive(Serialize)]
 struct Garbage {
-    /// Whether nothing was done of what is told.
+    /// `true` if nothing was changed.
     dry_run: bool,
     segments: Vec<SegmentFate>,
-    /// Files without a segment in them yet, whose makers died.
+    /// Files of processes that died before they had created the segment.
     unfinished: Vec<String>,
 }
 
-/// What became of a segment, or would.
+/// What `gc` did with a segment, or would do.
 #[derive(Serialize)]
 struct SegmentFate {
     name: String,
     /// `kept`, `cleaned` or `removed`.
     fate: &'static str,
-    /// Why it was removed: `abandoned` or `unattached`; or why it was kept, though it was one of
-    /// those: `unread`. Absent otherwise.
+    /// Why it was removed: `abandoned` or `unattached`; or why it was kept although it is one of
+    /// these: `unread`. Absent otherwise.
     because: Option<&'static str>,
     attached_alive: u64,
     dead: Vec<ParticipantFacts>,
-    /// What is, or was, in the ring.
+    /// The content of the ring.
     used_bytes: u64,
     used_slots: Option<u64>,
     #[serde(skip)]
@@ -59,12 +59,12 @@ pub(crate) fn run(args: &GcArgs) -> Result<(), Stop> {
                     match is_corrupt {
                         true => say(format_args!(
                             "{name:?}: {message}; `shmring gc --unread {quoted}` removes it if \
-                             nobody is attached"
+                             no process is attached"
                         )),
                         false => say(message),
                     }
                     if !tolerable {
-                        // The first failure's code counts; each was reported.
+                        // The exit code is that of the first failure; each was reported.
                         first_failure = first_failure.and(Err(Stop::Reported(exit)));
                     }
                 }
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &GcArgs) -> Result<(), Stop> {
     first_failure
 }
 
-/// Vanished, or somebody else's.
+/// Returns `true` if the segment vanished, or belongs to another user.
 fn is_nothing_of_ours(error: &CollectError) -> bool {
     matches!(
         error,
@@ -95,7 +95,7 @@ fn is_nothing_of_ours(error: &CollectError) -> bool {
     )
 }
 
-/// Not to be told whether it is garbage; said, and no failure.
+/// Returns `true` if the segment cannot be checked. The caller reports that, and does not fail.
 fn is_left_alone(error: &CollectError) -> bool {
     matches!(
         error,
@@ -135,7 +135,7 @@ impl SegmentFate {
         self.done == Fate::Kept
     }
 
-    /// A line for people; none if there is nothing to say.
+    /// Returns a line of text; an empty one if nothing was done.
     fn line(&self, dry_run: bool) -> String {
         let name = report::printable(&self.name);
         let dead: Vec<_> = self.dead.iter().map(ParticipantFacts::number).collect();
@@ -145,7 +145,7 @@ impl SegmentFate {
             0 => String::new(),
             _ => format!(", with {amount} in it"),
         };
-        let (clean, remove) = verbs(dry_run);
+        let (reap, remove) = verbs(dry_run);
         match self.done {
             Fate::Kept => String::new(),
             Fate::KeptUnread => {
@@ -157,11 +157,11 @@ impl SegmentFate {
                 };
                 let command = report::quoted(&self.name);
                 format!(
-                    "{keep} {name}: {why}, with {amount} that nobody received; `shmring recv \
+                    "{keep} {name}: {why}, with {amount} unread; `shmring recv \
                      {command}` receives it, `shmring gc --unread {command}` removes it\n"
                 )
             }
-            Fate::Cleaned => format!("{clean} up in {name} behind {dead}\n"),
+            Fate::Cleaned => format!("{reap} the dead in {name}: {dead}\n"),
             Fate::Removed => format!("{remove} {name}: abandoned by {dead}{lost}\n"),
             Fate::RemovedUnattached => format!("{remove} {name}: unattached{lost}\n"),
             _ => format!("examined {name}\n"),
@@ -169,9 +169,9 @@ impl SegmentFate {
     }
 }
 
-/// What is said to be done.
+/// The verbs of the report.
 fn verbs(dry_run: bool) -> (&'static str, &'static str) {
-    if dry_run { ("would clean", "would remove") } else { ("cleaned", "removed") }
+    if dry_run { ("would reap", "would remove") } else { ("reaped", "removed") }
 }
 
 fn text(garbage: &Garbage) -> String {
@@ -179,7 +179,7 @@ fn text(garbage: &Garbage) -> String {
     let mut text: String = segments.iter().map(|segment| segment.line(*dry_run)).collect();
     let (_, remove) = verbs(*dry_run);
     for name in unfinished {
-        text += &format!("{remove} {}: unfinished, its maker died\n", report::printable(name));
+        text += &format!("{remove} {}: unfinished, its creator died\n", report::printable(name));
     }
     text
 }

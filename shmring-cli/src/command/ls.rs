@@ -16,7 +16,7 @@ const MAX_PIDS: usize = 3;
 #[derive(Serialize)]
 struct Listing {
     segments: Vec<Entry<Facts>>,
-    /// Those that lost their names and are in use.
+    /// Segments that lost their names and are in use.
     deleted: Vec<Entry<Facts>>,
 }
 
@@ -24,7 +24,7 @@ pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
     let names = shmring::list().map_err(|error| Stop::new(Exit::Failed, error.to_string()))?;
     let deleted = open_deleted(&names).into_iter().filter_map(|(label, observer)| {
         let observer = observer.ok()?;
-        // What cannot be read any more is no segment that anybody could use.
+        // A segment without a name that cannot be read is of no use to any process.
         let status = observer.status().ok()?;
         let facts = Facts::of(observer.info(), &status).deleted(label);
         Some(Entry::Sound(Box::new(facts)))
@@ -38,7 +38,7 @@ pub(crate) fn run(args: &LsArgs) -> Result<(), Stop> {
     report::print(args.json, &listing, text)
 }
 
-/// What there is to say about `name`; nothing if it vanished meanwhile.
+/// Returns the facts about `name`; `None` if it vanished meanwhile.
 fn look(name: String) -> Option<Entry<Facts>> {
     match looking().observe(&name) {
         Ok(observer) => Some(match observer.status() {

@@ -1,4 +1,4 @@
-//! `shmring peek`: messages that wait to be received, and stay.
+//! `shmring peek`: prints unread messages and leaves them in the ring.
 
 use serde::Serialize;
 use shmring::observe::{PeekEnd, Pending};
@@ -14,35 +14,34 @@ use crate::transfer::attaching::observe;
 struct Peek {
     name: String,
     messages: Vec<MessageFacts>,
-    /// Messages that others received meanwhile.
+    /// The number of messages that other processes received meanwhile.
     missed: u64,
     ended: EndFacts,
 }
 
 #[derive(Serialize)]
 struct MessageFacts {
-    /// The position at which it starts and the one at which it ends, in bytes of a record
-    /// ring, else in slots.
+    /// The positions at which it starts and ends, in bytes of a record ring, else in slots.
     start: u64,
     end: u64,
-    /// Bytes in the message.
+    /// The length of the message.
     bytes: u64,
-    /// How many of them are shown.
+    /// The number of bytes that are shown.
     shown_bytes: u64,
-    /// Absent if what is shown is no text.
+    /// Absent if the shown bytes are not UTF-8.
     text: Option<String>,
-    /// Absent if there is text, unless it was asked for.
+    /// Absent if there is text, unless the user asked for hexadecimal.
     hex: Option<String>,
     #[serde(skip)]
     content: Vec<u8>,
 }
 
-/// Why there are no more messages.
+/// Why no more messages follow.
 #[derive(Serialize)]
 struct EndFacts {
     /// `limit`, `empty`, `in_flight`, `corrupt` or `outrun`.
     kind: &'static str,
-    /// Where, if it is in flight or corrupt.
+    /// The position that is in flight or corrupt, if one is.
     position: Option<u64>,
 }
 
@@ -65,7 +64,7 @@ pub(crate) fn run(args: &PeekArgs) -> Result<(), Stop> {
     conclude(args, name, facts.messages.len(), missed, end)
 }
 
-/// Says what the messages themselves do not tell.
+/// Reports why the messages end, and how many were missed.
 fn conclude(
     args: &PeekArgs,
     name: &str,
@@ -111,7 +110,7 @@ impl MessageFacts {
             && error.error_len().is_none()
             && (content.len() as u64) < len
         {
-            // A character that was cut in two.
+            // The last character was cut.
             content.truncate(error.valid_up_to());
         }
         let text = std::str::from_utf8(&content).ok().map(str::to_owned);

@@ -1,6 +1,8 @@
 //! `shmring recv`: messages to stdout.
 
-use std::time::Duration;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use shmring::{RecvTimeoutError, Segment};
 
@@ -12,16 +14,17 @@ use crate::transfer::attaching::{Patience, attach};
 use crate::transfer::framing::Outgoing;
 use crate::transfer::message_runs::{Run, Runs};
 use crate::transfer::meter::{Meter, Way};
-use crate::transfer::peers::Waiting;
+use crate::transfer::peers::{PeerCheck, lacks_peer};
+use crate::transfer::watcher::Watcher;
 
-/// What to receive.
+/// What to receive, and how.
 pub(crate) struct Plan {
     pub(crate) framing: Outgoing,
     /// `None`: all messages.
     pub(crate) count: Option<u64>,
-    /// How long to wait for each message. `None`: for ever.
+    /// The maximum wait for each message. `None`: no limit.
     pub(crate) timeout: Option<Duration>,
-    /// Whether to say what was received.
+    /// Whether to print totals at the end.
     pub(crate) stats: bool,
     /// Whether the segment was attached by its name.
     pub(crate) is_named: bool,
@@ -30,7 +33,7 @@ pub(crate) struct Plan {
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
     signals.end_soon();
-    let segment = attach(&args.attaching, &signals)?;
+    let segment = Arc::new(attach(&args.attaching, &signals)?);
     let plan = Plan {
         framing: args.framing(),
         count: args.count,
@@ -42,18 +45,22 @@ pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
 }
 
 /// Moves the ring's messages to stdout, until the stream ends.
-pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
-    // Where it cannot be had, the death of the last sender is noticed a little later.
+pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
+    // Without a monitor, this receiver notices the death of the last sender a little later.
     let _monitor = segment.monitor();
     let mut runs = Runs::new(segment, plan.framing)?;
     let mut meter = Meter::new(Way::Out, runs.output(), plan.framing.overhead_bytes());
-    let mut waiting = Waiting::new(segment, plan.is_named);
-    let result = receive(&mut runs, plan, signals, &mut meter, &mut waiting);
-    // Also of a run that failed.
+    let peers = PeerCheck::new(segment, plan.is_named, meter.reporter());
+    let output = Some(runs.output().as_fd());
+    let watcher = Watcher::start(signals, runs.interrupter(), output, peers)?;
+    let result = receive(segment, &mut runs, plan, &mut meter, &watcher);
+    // A run that failed may have moved messages, too.
     meter.update(runs.moved());
+    meter.set_start(runs.began().unwrap_or_else(Instant::now));
     let lost = runs.lost();
-    // The stream ends here, whatever the terminal does.
+    // Before the wait for the terminal: a sender may be waiting for this receiver.
     drop(runs);
+    drop(watcher);
     meter.finish(plan.stats);
     if lost == 0 {
         return result;
@@ -65,11 +72,11 @@ pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<
 }
 
 fn receive(
+    segment: &Segment,
     runs: &mut Runs,
     plan: &Plan,
-    signals: &Signals,
     meter: &mut Meter,
-    waiting: &mut Waiting<'_>,
+    watcher: &Watcher<'_>,
 ) -> Result<(), Stop> {
     let mut patience = Patience::new(plan.timeout);
     loop {
@@ -77,24 +84,19 @@ fn receive(
         if wanted == 0 {
             return Ok(());
         }
-        signals.check()?;
-        // Everything that came was written, so nothing is held back by waiting.
-        match runs.move_one(wanted, patience.slice(), signals)? {
+        watcher.check()?;
+        // All received messages are written: a wait delays none.
+        match runs.move_one(wanted, patience, watcher)? {
             Run::Moved => {
                 meter.update(runs.moved());
                 patience = Patience::new(plan.timeout);
             }
             Run::Ended => return Ok(()),
-            // Nobody would read the next message: leave it in the ring.
-            Run::Nothing if runs.output().is_closed() => return Err(Stop::OutputClosed),
-            Run::Nothing if patience.is_over() => {
-                let why = if waiting.lacks_peer(Way::Out) { "; it has no sender" } else { "" };
+            Run::Interrupted => {}
+            Run::TimedOut => {
+                let why = if lacks_peer(segment, Way::Out) { "; it has no sender" } else { "" };
                 let message = format!("{:?}: {}{why}", runs.name(), RecvTimeoutError::TimedOut);
                 return Err(Stop::new(Exit::TimedOut, message));
-            }
-            Run::Nothing => {
-                meter.waited();
-                waiting.look(meter);
             }
         }
     }

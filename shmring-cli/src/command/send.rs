@@ -1,5 +1,6 @@
 //! `shmring send`: stdin to messages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use shmring::{Producer, Segment, SegmentInfo, SendTimeoutError, TrySendError};
@@ -12,22 +13,23 @@ use crate::transfer::attaching::{Patience, attach};
 use crate::transfer::framing::{Incoming, Splitter, Unfit};
 use crate::transfer::input::Input;
 use crate::transfer::meter::{Meter, Moved, Way};
-use crate::transfer::peers::Waiting;
+use crate::transfer::peers::{PeerCheck, lacks_peer};
+use crate::transfer::watcher::Watcher;
 
-/// A batch has at most this many messages, and this part of the ring's bytes or slots:
-/// so it always fits, whatever the padding, and others work while we fill the next.
+/// A batch has at most this many messages, and at most this part of the ring's bytes or slots:
+/// it fits with any padding, and receivers work while this sender fills the next one.
 const BATCH_MESSAGES: usize = 512;
 const BATCH_PARTS: u64 = 16;
-/// What a message takes up besides its payload, at most.
+/// The most bytes that a message takes besides its payload.
 const OVERHEAD_BYTES: usize = 16;
-/// The rest of an over-long line is counted up to here and no further: a stream
-/// without newlines may never end.
+/// The length of an over-long line is counted up to here: a stream without newlines may never
+/// end.
 const COUNT_LIMIT_BYTES: usize = 1 << 30;
 
 pub(crate) fn run(args: &SendArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
     signals.end_soon();
-    let segment = attach(&args.attaching, &signals)?;
+    let segment = Arc::new(attach(&args.attaching, &signals)?);
     let plan = Plan {
         framing: args.framing(),
         timeout: args.timeout,
@@ -37,40 +39,42 @@ pub(crate) fn run(args: &SendArgs) -> Result<(), Stop> {
     pump(&segment, &plan, &signals)
 }
 
-/// What to send.
+/// How to send.
 pub(crate) struct Plan {
     pub(crate) framing: Incoming,
-    /// How long to wait for room. `None`: for ever.
+    /// The maximum wait for room. `None`: no limit.
     pub(crate) timeout: Option<Duration>,
-    /// Whether to say what was sent.
+    /// Whether to print totals at the end.
     pub(crate) stats: bool,
     /// Whether the segment was attached by its name.
     pub(crate) is_named: bool,
 }
 
-/// Moves stdin to the ring, to the end.
-pub(crate) fn pump(segment: &Segment, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
+/// Moves stdin to the ring, until its end.
+pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
     let ring = segment.info();
-    // Where it cannot be had, the death of the last receiver is noticed a little later.
+    // Without a monitor, this sender notices the death of the last receiver a little later.
     let _monitor = segment.monitor();
     let producer = segment.producer().map_err(|error| Stop::join(&ring.name, &error))?;
     let mut input = Input::stdin()?;
     let meter = Meter::new(Way::In, &input, plan.framing.overhead_bytes());
+    let peers = PeerCheck::new(segment, plan.is_named, meter.reporter());
+    let watcher = Watcher::start(signals, producer.interrupter(), None, peers)?;
     let mut sender = Sender {
-        name: &ring.name,
+        segment,
         producer,
         batch: Batch::of(ring),
         timeout: plan.timeout,
-        signals,
         sent: Moved::default(),
         meter,
-        waiting: Waiting::new(segment, plan.is_named),
+        watcher,
     };
     let larger = if ring.ring().slots.is_some() { "larger slots" } else { "a larger capacity" };
     let result = send_all_of(&mut input, plan.framing, larger, &mut sender);
-    let Sender { producer, meter, sent, .. } = sender;
-    // The stream ends here, whatever the terminal does.
+    let Sender { producer, meter, sent, watcher, .. } = sender;
+    // Before the wait for the terminal: a receiver may be waiting for the end of the stream.
     drop(producer);
+    drop(watcher);
     meter.finish(plan.stats);
     match input.read_bytes().saturating_sub(sent.framed_bytes(plan.framing.overhead_bytes())) {
         0 => result,
@@ -91,22 +95,22 @@ fn send_all_of(
     let max_len = sender.producer.max_message_bytes();
     let mut splitter = Splitter::new(framing, max_len);
     loop {
-        // Everything that is complete goes before the next read, which may wait.
+        // Send all complete messages before the next read, which may wait.
         let (taken, unfit) = sender.send_complete(&mut splitter, input)?;
         input.consume(taken);
         if let Some(unfit) = unfit {
             let limit = format!("this ring takes at most {max_len}; create it with {larger}");
-            return Err(refuse(unfit, framing, &limit, input, sender.signals));
+            return Err(refuse(unfit, framing, &limit, input, sender.watcher.signals()));
         }
         if input.at_end() {
             return Ok(());
         }
-        input.fill(splitter.longest_record(), sender.signals)?;
+        input.fill(splitter.longest_record(), sender.watcher.signals())?;
         sender.meter.waited();
     }
 }
 
-/// The most that goes at once.
+/// The limits of a batch.
 struct Batch {
     messages: usize,
     bytes: usize,
@@ -123,19 +127,18 @@ impl Batch {
 }
 
 struct Sender<'a> {
-    name: &'a str,
+    segment: &'a Segment,
     producer: Producer,
     batch: Batch,
     timeout: Option<Duration>,
-    signals: &'a Signals,
     sent: Moved,
     meter: Meter,
-    waiting: Waiting<'a>,
+    watcher: Watcher<'a>,
 }
 
 impl Sender<'_> {
-    /// Sends every message that is complete. Returns the bytes they took up, and
-    /// what kept the next one from being sent.
+    /// Sends every message that is complete. Returns the bytes that they took up, and the fault
+    /// of the next one, if it has one.
     fn send_complete(
         &mut self,
         splitter: &mut Splitter,
@@ -167,7 +170,7 @@ impl Sender<'_> {
 
     /// Sends all of `batch`, in as few commits as the ring has room for.
     fn send_all(&mut self, batch: &[&[u8]]) -> Result<(), Stop> {
-        self.signals.check()?;
+        self.watcher.check()?;
         let mut rest = batch;
         while let [first, ..] = rest {
             let count = match self.send_some(rest)? {
@@ -183,9 +186,8 @@ impl Sender<'_> {
         Ok(())
     }
 
-    /// Sends as many of the first messages as there is room for at once, give or
-    /// take: half as many at each refusal, also where other senders were faster, so
-    /// that there are few tries.
+    /// Sends some of the first messages without waiting: tries half as many after each refusal,
+    /// so that there are few tries. Returns how many it sent.
     fn send_some(&mut self, batch: &[&[u8]]) -> Result<usize, Stop> {
         let mut count = batch.len();
         while count > 0 {
@@ -202,36 +204,35 @@ impl Sender<'_> {
     fn send_one(&mut self, message: &[u8]) -> Result<usize, Stop> {
         let patience = Patience::new(self.timeout);
         loop {
-            match self.producer.send_timeout(message, patience.slice()) {
+            let Self { producer, watcher, .. } = self;
+            match watcher.waiting(|| producer.send_timeout(message, patience.remaining())) {
                 Ok(()) => return Ok(1),
-                Err(SendTimeoutError::TimedOut) if !patience.is_over() => {
-                    self.signals.check()?;
-                    self.waiting.look(&self.meter);
-                }
+                Err(SendTimeoutError::Interrupted) => watcher.check()?,
                 Err(error) => return Err(self.failed(error)),
             }
         }
     }
 
     fn failed(&self, error: SendTimeoutError) -> Stop {
+        let name = &self.segment.info().name;
         let exit = match error {
             SendTimeoutError::TimedOut => Exit::TimedOut,
             SendTimeoutError::BrokenPipe | SendTimeoutError::Closed => Exit::PeerGone,
-            SendTimeoutError::Failed(ref fault) => return Stop::fault(self.name, fault),
+            SendTimeoutError::Failed(ref fault) => return Stop::fault(name, fault),
             _ => Exit::Failed,
         };
         let has_timed_out = matches!(error, SendTimeoutError::TimedOut);
-        let why = if has_timed_out && self.waiting.lacks_peer(Way::In) {
+        let why = if has_timed_out && lacks_peer(self.segment, Way::In) {
             "; it has no receiver"
         } else {
             ""
         };
         let sent = self.sent.messages;
-        Stop::new(exit, format!("{:?}: {error}{why}; {sent} messages were sent", self.name))
+        Stop::new(exit, format!("{name:?}: {error}{why}; {sent} messages were sent"))
     }
 }
 
-/// The end of a transfer at a message that the ring does not take.
+/// Returns the error for a message that the ring does not take.
 fn refuse(
     unfit: Unfit,
     framing: Incoming,
@@ -258,7 +259,7 @@ fn refuse(
     Stop::new(Exit::Failed, format!("{message}; all before it was sent"))
 }
 
-/// The length of the line that begins here, and whether that is all of it.
+/// Returns the length of the line that begins here, and `true` if the line was read whole.
 fn line_length(input: &mut Input, signals: &Signals) -> Result<(usize, bool), Stop> {
     let mut len = 0;
     loop {

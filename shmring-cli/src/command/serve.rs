@@ -1,4 +1,4 @@
-//! `shmring serve`: makes a sealed segment and offers it at a socket.
+//! `shmring serve`: creates a sealed segment and offers it at a socket.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Stop> {
     let segment = Segment::create_sealed(&args.name, &config)?;
     drop(progress);
     let mut offer = segment.offer(&args.socket, &list(args))?;
-    // Where it cannot be had, peers notice each other's deaths a little later.
+    // Without a monitor, peers notice each other's deaths a little later.
     let _monitor = segment.monitor();
     let facts = Served {
         socket: args.socket.display().to_string(),
@@ -39,12 +39,12 @@ pub(crate) fn run(args: &ServeArgs) -> Result<(), Stop> {
         made: Made::of(&segment, &args.ring),
     };
     match report::print(args.json, &facts, text) {
-        // The segment is offered, whoever reads about it.
+        // The segment is offered even if stdout has no reader.
         Ok(()) | Err(Stop::OutputClosed) => {}
         Err(stop) => return Err(stop),
     }
     match serve(&mut offer, &signals) {
-        // That is how it is meant to end.
+        // A signal is the normal end.
         Err(Stop::Signal(_)) => Ok(()),
         result => result,
     }
@@ -56,7 +56,7 @@ fn list(args: &ServeArgs) -> AllowList {
     args.observer_uids.iter().fold(list, |list, uid| list.observer_uid(*uid))
 }
 
-/// Answers whoever comes, until a signal does.
+/// Answers clients until a signal comes.
 fn serve(offer: &mut Offer, signals: &Signals) -> Result<(), Stop> {
     let mut last = None;
     loop {
@@ -67,7 +67,7 @@ fn serve(offer: &mut Offer, signals: &Signals) -> Result<(), Stop> {
                 visit.iter().for_each(say);
             }
             Err(OfferError::Os(error)) => {
-                // Until it passes it comes again and again.
+                // The error repeats until its cause has passed: report it once.
                 let message = error.to_string();
                 if last.as_ref() != Some(&message) {
                     say(&message);

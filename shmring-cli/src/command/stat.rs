@@ -1,4 +1,4 @@
-//! `shmring stat`: what goes on in a segment, and why it stands still.
+//! `shmring stat`: reports the state of a segment, and why it stalls.
 
 use std::thread;
 
@@ -13,14 +13,14 @@ use crate::report;
 use crate::report::description;
 use crate::transfer::attaching::observe;
 
-/// Counting a record ring's messages takes a look at each.
+/// Counting a record ring's messages reads the header of each.
 const MAX_COUNTED: usize = 100_000;
 
 #[derive(Serialize)]
 struct Stat {
     #[serde(flatten)]
     sample: Sample,
-    /// Messages that a consumer could receive; absent if they move too fast to be counted.
+    /// Messages that a consumer could receive; absent if they move too fast to count them.
     waiting: Option<Waiting>,
 }
 
@@ -28,7 +28,7 @@ struct Stat {
 #[derive(Clone, Copy, Serialize)]
 struct Waiting {
     messages: u64,
-    /// Whether the count ended before they did.
+    /// `true` if there are more messages than were counted.
     or_more: bool,
 }
 

@@ -22,7 +22,7 @@ const NO_COLOR: &str = "NO_COLOR";
 #[derive(Serialize)]
 struct Top {
     segments: Vec<Entry<Sample>>,
-    /// Those that lost their names and are in use.
+    /// Segments that lost their names and are in use.
     deleted: Vec<Entry<Sample>>,
 }
 
@@ -32,15 +32,16 @@ pub(crate) fn run(args: &TopArgs) -> Result<(), Stop> {
     }
     let is_dumb = env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
     if is_dumb || !io::stdout().is_terminal() {
-        let what = if is_dumb { "this terminal shows lines only" } else { "stdout is no terminal" };
+        let what =
+            if is_dumb { "this terminal shows lines only" } else { "stdout is not a terminal" };
         return Err(Stop::new(Exit::Failed, format!("{what}; `--once` prints a table")));
     }
     heed_color()?;
     show(args.interval)
 }
 
-/// The library that draws looks at NO_COLOR itself and would not hear of `--color always`: this
-/// program starts anew without the variable.
+/// The drawing library reads NO_COLOR itself and does not know `--color always`: this program
+/// executes itself again without the variable.
 fn heed_color() -> Result<(), Stop> {
     let is_set = env::var_os(NO_COLOR).is_some_and(|value| !value.is_empty());
     if !is_set || AutoStream::choice(&io::stdout()) == ColorChoice::Never {
@@ -52,7 +53,7 @@ fn heed_color() -> Result<(), Stop> {
     Err(Stop::new(Exit::Failed, format!("starting anew: {}", command.exec())))
 }
 
-/// Looks twice, so that there are rates.
+/// Takes two samples, for the rates.
 fn once(interval: Duration, json: bool) -> Result<(), Stop> {
     let mut watch = Watch::default();
     let mut look = || watch.look().map_err(|error| Stop::new(Exit::Failed, error));

@@ -15,7 +15,7 @@ pub(crate) fn run(args: &UnlinkArgs) -> Result<(), Stop> {
         };
         if let Err(Stop::Failed { exit, message }) = result {
             say(message);
-            // The first failure's code counts; each was reported.
+            // The exit code is that of the first failure; each was reported.
             first_failure = first_failure.and(Err(Stop::Reported(exit)));
         }
     }
@@ -26,7 +26,7 @@ fn unlink(name: &str) -> Result<(), Stop> {
     match Segment::unlink(name) {
         Err(UnlinkError::NotASegment { name, why }) => {
             let message = format!(
-                "{name:?} is no shmring segment: {why}; it stays. `--force` removes any file"
+                "{name:?} is not a shmring segment: {why}; it stays. `--force` removes any file"
             );
             Err(Stop::new(Exit::Corrupt, message))
         }
@@ -39,7 +39,7 @@ fn unlink_stale(name: &str) -> Result<(), Stop> {
         Unlinked::Removed => Ok(()),
         Unlinked::InUse { by } => {
             let by: Vec<_> = by.iter().map(Participant::to_string).collect();
-            let by = if by.is_empty() { "somebody".to_owned() } else { by.join(", ") };
+            let by = if by.is_empty() { "a process".to_owned() } else { by.join(", ") };
             let message = format!("{name:?} is in use by {by} and was not removed");
             Err(Stop::new(Exit::Taken, message))
         }

@@ -1,4 +1,4 @@
-//! Walls around this process.
+//! The container of this process.
 
 use super::Finding;
 use super::Level::{Note, Warning};
@@ -7,9 +7,9 @@ use crate::report::bytes;
 
 /// The inode of the first pid namespace, in every kernel.
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
-/// How the old hierarchy writes that there is no limit, give or take a page.
+/// The value for no limit in the old hierarchy, rounded down to pages.
 const NO_LIMIT_BYTES: u64 = 1 << 62;
-/// Less than a few rings.
+/// Less memory than a few rings take.
 const SCARCE_BYTES: u64 = 64 << 20;
 
 pub(super) fn checks(machine: &Machine) -> Vec<Finding> {
@@ -56,8 +56,8 @@ fn pid_namespace(inode: Option<u64>) -> Finding {
             CHECK,
             Note,
             "this process is in a pid namespace of its own",
-            "A participant's pid is the one in its own namespace and may mean nobody, or somebody \
-             else, in another. Who is alive does not depend on pids.",
+            "A participant's pid counts in its own namespace; in another one it may name no \
+             process, or a different one. Whether a process is alive does not depend on pids.",
         )
         .remedy("To find a process by its pid, search in its own container."),
     }
@@ -88,7 +88,7 @@ fn seccomp(status: Option<&str>) -> Finding {
     }
 }
 
-/// A line of memory.stat.
+/// Returns a number of memory.stat.
 fn number(statistics: &str, name: &str) -> Option<u64> {
     statistics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
 }
@@ -97,7 +97,7 @@ fn memory(groups: &[MemoryGroup]) -> Finding {
     const CHECK: &str = "memory-limit";
     let limit = |group: &MemoryGroup| {
         let max = group.max.parse::<u64>().ok().filter(|max| *max < NO_LIMIT_BYTES)?;
-        // What the kernel keeps of files goes when somebody needs the memory.
+        // The kernel drops its cache of files when processes need the memory.
         let kept = |name| number(&group.statistics, name).unwrap_or(0);
         let used = group.used.parse::<u64>().ok()?;
         Some((max, used.saturating_sub(kept("active_file") + kept("inactive_file"))))
@@ -117,7 +117,7 @@ fn memory(groups: &[MemoryGroup]) -> Finding {
         CHECK,
         level,
         format!("{} of {} are left to this control group", bytes(left), bytes(max)),
-        "A segment counts in the group of whoever made it, for as long as it exists. One that \
+        "A segment counts in the group of its creator, for as long as it exists. One that \
          does not fit ends a process of the group, not just the call.",
     )
     .remedy("Make segments in a group that has room, or raise its limit (memory.max).")

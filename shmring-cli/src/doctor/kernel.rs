@@ -1,13 +1,13 @@
-//! What the kernel can do, and how the machine is set up.
+//! The abilities of the kernel, and the configuration of the machine.
 
 use super::Finding;
 use super::Level::{Note, Problem, Warning};
 use super::machine::{Attempt, Machine};
 
-/// The first kernels that have what segments need, and what prefaulting needs.
+/// The first kernels that support segments, and prefaulting.
 const NEEDED: (u32, u32) = (4, 14);
 const NEEDED_TO_PREFAULT: (u32, u32) = (5, 14);
-/// Users below it are the system's own, which logind leaves alone.
+/// Users with lower uids are system users, whose segments logind keeps.
 const FIRST_REGULAR_UID: u32 = 1000;
 
 pub(super) fn checks(machine: &Machine) -> Vec<Finding> {
@@ -27,7 +27,7 @@ pub(super) fn checks(machine: &Machine) -> Vec<Finding> {
     ]
 }
 
-/// The first two numbers of a kernel's name.
+/// Returns the first two numbers of a kernel release.
 fn version(release: &str) -> Option<(u32, u32)> {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit());
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
@@ -94,7 +94,7 @@ fn ptrace(scope: Option<&str>) -> Finding {
         Some(scope) => Finding::new(
             CHECK,
             Note,
-            format!("nobody may trace processes (yama.ptrace_scope is {scope})"),
+            format!("no process may trace another (yama.ptrace_scope is {scope})"),
             MEANS,
         ),
     }
@@ -138,12 +138,12 @@ fn cpus(cpus: usize, max: Option<&str>) -> Finding {
         Note,
         found,
         "The two sides of a ring take turns: each message may wait for the other side to be let \
-         in, and who spins while it waits takes time from its peer.",
+         in, and a side that spins while it waits takes time from its peer.",
     )
     .remedy("Give it two CPUs, and let waits block (`WaitMode::Block`) where there is one.")
 }
 
-/// How many CPUs' time cpu.max allows for.
+/// Returns the number of CPUs whose time cpu.max allows.
 fn quota(max: &str) -> Option<f64> {
     let (quota, period) = max.split_once(' ')?;
     Some(quota.parse::<f64>().ok()? / period.parse::<f64>().ok()?)
@@ -155,7 +155,7 @@ fn remove_ipc(has_logind: bool, configs: &[String], uid: u32) -> Finding {
         let means = "Segments outlive the sessions of their users.";
         return Finding::ok(CHECK, "there is no logind", means);
     }
-    // It does so unless told otherwise.
+    // This is logind's default.
     let removes = configs.iter().filter_map(|config| setting(config)).next_back().unwrap_or(true);
     if !removes {
         return Finding::ok(
@@ -169,15 +169,15 @@ fn remove_ipc(has_logind: bool, configs: &[String], uid: u32) -> Finding {
         return Finding::ok(
             CHECK,
             found,
-            "Segments of this user stay: users of the system are left alone.",
+            "Segments of this user stay: logind keeps those of system users.",
         );
     }
     Finding::new(
         CHECK,
         Warning,
         found,
-        "The names of this user's segments go with its last session. Those attached go on; nobody \
-         can join them, and a service that is started anew does not find them.",
+        "The names of this user's segments go with its last session. Attached processes go on; \
+         no other process can attach, and a service that is restarted does not find them.",
     )
     .remedy(
         "Set RemoveIPC=no in /etc/systemd/logind.conf, make segments as a user of the system, or \
@@ -186,7 +186,7 @@ fn remove_ipc(has_logind: bool, configs: &[String], uid: u32) -> Finding {
     .command("loginctl enable-linger")
 }
 
-/// The last word of a `logind.conf` on `RemoveIPC`.
+/// Returns the last value of `RemoveIPC` in a `logind.conf`.
 fn setting(config: &str) -> Option<bool> {
     config
         .lines()

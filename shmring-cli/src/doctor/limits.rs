@@ -1,17 +1,17 @@
-//! What a process may have.
+//! The limits of this process.
 
 use super::Finding;
 use super::Level::{Note, Warning};
 use super::machine::{Limit, Machine, Queues};
 use crate::report::bytes;
 
-/// With its tables, what a ring of the default size takes.
+/// The memory that a ring of the default size takes, with its tables.
 const DEFAULT_RING_BYTES: u64 = 5 << 18;
-/// A program has others as well.
+/// Fewer open files than this may be too few: a program has others, too.
 const FEW_FILES: u64 = 64;
-/// Each `send` and `recv` takes one.
+/// Fewer inotify instances than this may be too few: each `send` and `recv` takes one.
 const FEW_WATCHES: u64 = 128;
-/// May lock memory without a limit.
+/// The capability to lock memory without a limit.
 const CAP_IPC_LOCK: u32 = 14;
 
 pub(super) fn checks(machine: &Machine) -> Vec<Finding> {
@@ -25,7 +25,7 @@ pub(super) fn checks(machine: &Machine) -> Vec<Finding> {
     ]
 }
 
-/// Whether the process has a capability, as /proc/self/status tells.
+/// Returns `true` if /proc/self/status says that the process has a capability.
 fn has(status: &str, capability: u32) -> bool {
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
     let set = line.and_then(|line| u64::from_str_radix(line.trim(), 16).ok()).unwrap_or(0);
@@ -55,7 +55,7 @@ fn locked_memory(limit: Limit, may_lock: bool) -> Finding {
         found,
         "`create --lock` goes on without locking more, and says so. Nothing else needs it.",
     );
-    // Whoever may raise it does so in one place, everybody else in another.
+    // Users may raise it up to the hard limit; only root may raise that.
     if limit.hard.is_none_or(|hard| hard > soft) {
         finding.remedy("Raise it in the shell that starts the program:").command("ulimit -l hard")
     } else {
@@ -111,12 +111,12 @@ fn inotify(instances: Option<&str>) -> Finding {
             CHECK,
             Note,
             "this kernel has no inotify",
-            "Who sleeps notices the death of a peer when a sleep ends, 100 ms later at most.",
+            "A sleeping process notices the death of a peer when its sleep ends, at most 100 ms later.",
         );
     };
     let found = format!("each user may have {count} inotify instances");
     let means = "Each `send`, `recv` and `Segment::monitor` takes one, to notice deaths at once. \
-                 Without one they are noticed when a sleep ends, 100 ms later at most.";
+                 Without one they are noticed when a sleep ends, at most 100 ms later.";
     if count < FEW_WATCHES {
         Finding::new(CHECK, Note, found, means)
             .remedy("Allow for more:")

@@ -1,4 +1,4 @@
-//! What is read from a machine, uninterpreted. `None` is what could not be read.
+//! The facts of a machine, uninterpreted. `None`: the fact could not be read.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -17,17 +17,17 @@ use super::trial;
 
 pub(super) const SHM: &str = "/dev/shm";
 
-/// Where a `logind.conf` can be, and directories of more of them. Later ones win, and a
-/// file name counts once; the order is systemd's.
+/// The places of `logind.conf`, and the directories of its drop-ins, in systemd's order. Later
+/// ones take precedence, and a file name counts once.
 const LOGIND_DIRECTORIES: [&str; 4] =
     ["/usr/lib/systemd", "/usr/local/lib/systemd", "/run/systemd", "/etc/systemd"];
 
 type Text = Option<String>;
 
-/// Whether something could be done, or what the system answered.
+/// Success, or the error of the system.
 pub(super) type Attempt = Result<(), String>;
 
-/// A limit that a process may have; `None` inside is none.
+/// A limit of a process; an inner `None` is no limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limit {
     pub(super) soft: Option<u64>,
@@ -56,7 +56,7 @@ pub(super) struct Queues {
     pub(super) bytes: Limit,
 }
 
-/// The memory limit of a control group, and what is used of it, as the kernel writes them.
+/// The memory limit of a control group and its usage, as the kernel writes them.
 #[derive(Clone, Debug)]
 pub(super) struct MemoryGroup {
     pub(super) max: String,
@@ -110,11 +110,11 @@ pub(crate) struct Machine {
     pub(super) cpu_max: Text,
     pub(super) copy_routine: String,
     pub(super) has_logind: bool,
-    /// Those with less weight first.
+    /// Files with lower precedence first.
     pub(super) logind_configs: Vec<String>,
 
     pub(super) status: Text,
-    /// Files, variables and names that only a container has.
+    /// Files, variables and names that indicate a container.
     pub(super) container_hints: Vec<String>,
     pub(super) pid_namespace: Option<u64>,
     pub(super) memory_groups: Vec<MemoryGroup>,
@@ -131,7 +131,7 @@ impl Machine {
             unnamed_file,
             locks,
             has_proc: fs::exists("/proc/thread-self/fd").unwrap_or(false),
-            // Before the trial, which makes a segment and removes it.
+            // Before the trial, which creates and removes a segment.
             deleted: deleted(),
             trial: trial::run(),
             meminfo: read("/proc/meminfo"),
@@ -159,7 +159,7 @@ impl Machine {
             cpus: std::thread::available_parallelism().map_or(1, usize::from),
             cpu_max: group_file(&cgroup, "cpu.max"),
             copy_routine: shmring::copy_routine(),
-            // Where systemd is what started the system.
+            // Only if systemd started the system.
             has_logind: fs::exists("/run/systemd/system").unwrap_or(false),
             logind_configs: logind_configs(),
             status: read("/proc/self/status"),
@@ -180,7 +180,7 @@ fn deleted() -> Vec<Deleted> {
         allocated_bytes: one.allocated_bytes,
         users: one.pids.into_iter().map(user).collect(),
     };
-    // Without a directory there are none, which is said elsewhere.
+    // Without the directory there are none; another check reports that.
     shmring::list_deleted().unwrap_or_default().into_iter().map(of).collect()
 }
 
@@ -205,8 +205,8 @@ fn directory() -> Option<Directory> {
     })
 }
 
-/// Whether there are files without a name in shared memory, and locks of open file
-/// descriptions on them.
+/// Tests whether shared memory has files without a name, and locks of open file descriptions on
+/// them.
 fn try_files() -> (Attempt, Attempt) {
     let failed = |call: &str, errno: Errno| format!("{call}: {}", errno.desc());
     let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
@@ -217,7 +217,7 @@ fn try_files() -> (Attempt, Attempt) {
     (Ok(()), try_lock(&file).map_err(|errno| failed("fcntl(F_OFD_SETLK)", errno)))
 }
 
-/// Any file will do to find out whether the kernel has the locks.
+/// Tests whether the kernel has the locks, on any file.
 fn try_lock_anywhere() -> Attempt {
     let file = File::open("/proc/self/exe").map_err(|error| error.to_string())?;
     try_lock(&file).map_err(|errno| format!("fcntl(F_OFD_SETLK): {}", errno.desc()))
@@ -234,7 +234,7 @@ fn try_lock(file: &File) -> Result<(), Errno> {
     fcntl(file, FcntlArg::F_OFD_SETLK(&lock)).map(|_| ())
 }
 
-/// Waiting for nothing at all is an error of its own kind where the call exists.
+/// Waits for no futexes: if the call exists, that is `EINVAL`.
 fn try_waitv() -> Attempt {
     match futex::waitv(&[], futex::WaitvFlags::empty(), None, ClockId::Monotonic) {
         Ok(_) | Err(rustix::io::Errno::INVAL) => Ok(()),
@@ -278,8 +278,8 @@ fn container_hints(cgroup: &str) -> Vec<String> {
     hints
 }
 
-/// The control group that has the memory and the one that has everything, in the old and
-/// the new hierarchy, and where they are mounted.
+/// Returns the directories of this process's control groups, that of memory in the old hierarchy
+/// and that of the new one, and of the groups above them.
 fn group_paths(cgroup: &str) -> Vec<String> {
     let mut paths = Vec::new();
     for line in cgroup.lines() {
@@ -292,8 +292,8 @@ fn group_paths(cgroup: &str) -> Vec<String> {
             }
             _ => continue,
         };
-        // Inside a container the path is often that of the host; the limits of what is
-        // above count as well.
+        // In a container the path is often that of the host. The limits of the groups above
+        // count, too.
         let mut path = path.trim_end_matches('/');
         loop {
             paths.push(format!("{root}{path}"));
@@ -320,7 +320,7 @@ fn memory_groups(cgroup: &str) -> Vec<MemoryGroup> {
     group_paths(cgroup).iter().filter_map(of).collect()
 }
 
-/// A file of this process's control group in the new hierarchy.
+/// Reads a file of this process's control group in the new hierarchy.
 fn group_file(cgroup: &str, file: &str) -> Text {
     group_paths(cgroup).iter().find_map(|path| read(&format!("{path}/{file}")))
 }

@@ -1,4 +1,4 @@
-//! Where segments live.
+//! The memory of segments.
 
 use super::Finding;
 use super::Level::{Note, Problem, Warning};
@@ -7,13 +7,13 @@ use super::segment::shown;
 use super::trial;
 use crate::report::{bytes, printable};
 
-/// What a container's shared memory has unless it is asked for more.
+/// The default size of a container's shared memory.
 const CONTAINER_DEFAULT_BYTES: u64 = 64 << 20;
-/// Less than a segment of the default size takes, with its tables.
+/// Less free memory than a segment of the default size takes, with its tables.
 const SMALLEST_USEFUL_BYTES: u64 = 5 << 18;
 /// More segments that lost their names than this are counted instead of named.
 const MAX_DELETED: usize = 4;
-/// Less than a few of them.
+/// Less free memory than a few of them take.
 const SCARCE_BYTES: u64 = 16 << 20;
 
 pub(super) fn checks(machine: &Machine) -> Vec<Finding> {
@@ -41,16 +41,16 @@ pub(super) fn checks(machine: &Machine) -> Vec<Finding> {
     checks
 }
 
-/// A line of mountinfo.
+/// A mount, from a line of mountinfo.
 #[derive(Debug)]
 struct Mount<'a> {
     file_system: &'a str,
-    /// Of the mount, and of the file system itself.
+    /// The options of the mount and of the file system.
     options: [&'a str; 2],
 }
 
 impl<'a> Mount<'a> {
-    /// The last one is the one that is seen.
+    /// Returns the mount of a path: the last one hides the others.
     fn of_shared_memory(mountinfo: &'a str) -> Option<Self> {
         let line = mountinfo.lines().rfind(|line| line.split(' ').nth(4) == Some(SHM))?;
         let (mount, file_system) = line.split_once(" - ")?;
@@ -61,7 +61,7 @@ impl<'a> Mount<'a> {
         })
     }
 
-    /// The value of an option, which is empty for one that has none.
+    /// Returns the value of an option, which is empty if it has none.
     fn option(&self, name: &str) -> Option<&'a str> {
         self.options.iter().flat_map(|options| options.split(',')).find_map(|option| {
             let (key, value) = option.split_once('=').unwrap_or((option, ""));
@@ -221,8 +221,8 @@ fn unnamed_files(attempt: &Attempt) -> Finding {
             CHECK,
             Note,
             format!("{SHM} has no files without a name: {answer}"),
-            "Segments are made under a name of the form .shmring-PID-N first. One who is \
-             killed in that moment leaves it behind.",
+            "Segments are made under a name of the form .shmring-PID-N first. A process \
+             that is killed at that moment leaves the file behind.",
         )
         .remedy("Remove such files when their process is gone."),
     }
@@ -289,16 +289,16 @@ fn deleted(deleted: &[Deleted]) -> Finding {
     .command("shmring ls")
 }
 
-/// The choice in brackets: `always [madvise] never`.
+/// Returns the choice in brackets: `always [madvise] never`.
 fn chosen(choices: &str) -> Option<&str> {
     choices.split_once('[')?.1.split_once(']').map(|(chosen, _)| chosen)
 }
 
-/// Where the kernel says what all of shared memory, or what has no mount, gets.
+/// The setting for all of shared memory if it is `deny` or `force`, and for sealed segments.
 const ENABLED: &str = "/sys/kernel/mm/transparent_hugepage/shmem_enabled";
 const IN_VAIN: &str = "Asking for them (`--huge-pages`) is in vain. Rings work as well without; \
                        large ones could be somewhat faster with them.";
-/// A ring's memory is allocated through its file, which has no advice.
+/// The kernel allocates a ring's memory through its file, without the advice of a mapping.
 const IN_TIME: &str = "Large rings that ask for them (`--huge-pages`) may get them when the kernel \
                        comes by, with `within_size` at once.";
 
@@ -338,7 +338,7 @@ fn sealed_huge_pages(shmem_enabled: Option<&str>) -> Finding {
     }
 }
 
-/// A number of /proc/meminfo; sizes are in KiB.
+/// Returns a number of /proc/meminfo; sizes are in KiB.
 fn meminfo(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     line.split_whitespace().next()?.parse().ok()
@@ -373,8 +373,8 @@ fn swap(text: Option<&str>) -> Finding {
             CHECK,
             Note,
             format!("there is swap: {}", bytes(kib << 10)),
-            "Pages of a ring that nobody touches for long may leave memory; the next message \
-             there waits for the disk.",
+            "Pages of a ring that no process accesses for long may be swapped out; the next \
+             message there waits for the disk.",
         )
         .remedy("Lock the rings for which that matters, if the limit below allows it:")
         .command("shmring create NAME --lock"),

@@ -15,32 +15,32 @@ use serde::Serialize;
 pub(crate) use machine::Machine;
 pub(crate) use patient::Patient;
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Level {
-    /// As it should be.
+    /// Correct.
     Ok,
-    /// Good to know; everything works.
+    /// Information; everything works.
     Note,
-    /// Works, and may fail or be slow one day because of this.
+    /// Everything works, but may fail or be slow later.
     Warning,
     /// Something does not work.
     Problem,
 }
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
-    /// The same at each run and in each version.
+    /// The name of the check, which is the same in each version.
     pub(crate) check: &'static str,
     pub(crate) level: Level,
     pub(crate) found: String,
-    /// For rings.
+    /// What that means for rings.
     pub(crate) means: String,
     /// What to do, if anything.
     pub(crate) remedy: Option<String>,
-    /// A command that does it, if there is one.
+    /// A command for the remedy, if there is one.
     pub(crate) command: Option<String>,
 }
 
@@ -59,7 +59,7 @@ impl Finding {
         Self::new(check, Level::Ok, found, means)
     }
 
-    /// What there is to say where something cannot be read.
+    /// Returns the finding for a fact that cannot be read.
     fn unknown(check: &'static str, what: &str) -> Self {
         let means = "Nothing can be said about it; rings may work all the same.";
         Self::new(check, Level::Note, format!("{what} cannot be read"), means)
@@ -83,7 +83,7 @@ pub(crate) struct Group {
     pub(crate) findings: Vec<Finding>,
 }
 
-/// All that can be said about a machine.
+/// Runs all checks of a machine.
 pub(crate) fn examine(machine: &Machine) -> Vec<Group> {
     vec![
         Group { subject: "shared memory", findings: memory::checks(machine) },
@@ -93,7 +93,7 @@ pub(crate) fn examine(machine: &Machine) -> Vec<Group> {
     ]
 }
 
-/// All that can be said about a segment.
+/// Runs all checks of a segment.
 pub(crate) fn examine_segment(patient: &Patient, machine: &Machine) -> Group {
     let findings = segment::checks(patient, machine.has_global_barrier);
     Group { subject: "segment", findings }

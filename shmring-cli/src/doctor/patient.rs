@@ -1,4 +1,4 @@
-//! What is read about one segment, uninterpreted.
+//! The facts of one segment, uninterpreted.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -12,7 +12,7 @@ use super::machine::{Deleted, Machine, SHM, User};
 use crate::facts::{self, ParticipantFacts, Past, Sample, StallFacts, Subject};
 use crate::report;
 
-/// How long to look whether the ring moves: as long as `shmring stat`.
+/// The time between two samples, as for `shmring stat`.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// A segment, as this process sees it.
@@ -22,24 +22,24 @@ pub(crate) struct Patient {
     pub(super) uid: u32,
     pub(super) file: Option<SegmentFile>,
     pub(super) look: Look,
-    /// Who still uses a segment that had the name before and lost it.
+    /// Processes that use a segment which had the name before and lost it.
     pub(super) left_behind: Vec<User>,
 }
 
-/// The file that has the name.
+/// The file of that name.
 #[derive(Clone, Debug)]
 pub(super) struct SegmentFile {
     pub(super) owner_uid: u32,
     pub(super) mode: u32,
     pub(super) total_bytes: u64,
     pub(super) allocated_bytes: u64,
-    /// Whether this process may look.
+    /// `true` if this process may observe.
     pub(super) is_readable: bool,
-    /// Whether this process may join.
+    /// `true` if this process may attach.
     pub(super) is_writable: bool,
 }
 
-/// What came of a look at the segment.
+/// The result of observing the segment.
 #[derive(Debug)]
 pub(super) enum Look {
     Seen(Seen),
@@ -47,7 +47,7 @@ pub(super) enum Look {
     Faulty(Fault),
 }
 
-/// What a look at a sound segment shows.
+/// The facts of a sound segment.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) wake_fences: WakeFences,
@@ -55,11 +55,11 @@ pub(super) struct Seen {
     pub(super) is_closed: bool,
     pub(super) used_bytes: u64,
     pub(super) alive: usize,
-    /// Their pids, in words.
+    /// Their pids, as text.
     pub(super) dead: Vec<String>,
     pub(super) tombstones: u64,
     pub(super) repairs: u64,
-    /// Why nothing was received meanwhile, as `shmring stat` has it.
+    /// Why nothing was received meanwhile, as `shmring stat` reports it.
     pub(super) stall: Option<StallFacts>,
 }
 
@@ -83,7 +83,7 @@ fn file(name: &str) -> Option<SegmentFile> {
         owner_uid: stat.uid(),
         mode: stat.mode() & 0o7777,
         total_bytes: stat.len(),
-        // Of 512 bytes, whatever the file system's are.
+        // `st_blocks` counts blocks of 512 bytes on every file system.
         allocated_bytes: stat.blocks().saturating_mul(512),
         is_readable: access(path.as_str(), AccessFlags::R_OK).is_ok(),
         is_writable: access(path.as_str(), AccessFlags::R_OK | AccessFlags::W_OK).is_ok(),
@@ -125,7 +125,7 @@ fn look(name: &str) -> Look {
     })
 }
 
-/// Who uses a segment that had the name and lost it.
+/// Returns the processes that use a segment which had the name and lost it.
 fn left_behind(name: &str, deleted: &[Deleted]) -> Vec<User> {
     let had_it = deleted.iter().filter(|one| one.name == name);
     had_it.flat_map(|one| one.users.iter().cloned()).collect()

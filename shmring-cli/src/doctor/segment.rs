@@ -1,4 +1,4 @@
-//! How a segment does.
+//! The condition of a segment.
 
 use shmring::{AttachError, WakeFences};
 
@@ -14,7 +14,7 @@ use crate::report::{bytes, printable, quoted};
 const MAX_PIDS: usize = 6;
 
 impl Patient {
-    /// What the shell is told if the segment is not sound.
+    /// Returns the exit code for a segment that is missing or not sound.
     pub(crate) fn failure(&self) -> Option<Exit> {
         match &self.look {
             Look::Seen(seen) => {
@@ -45,7 +45,7 @@ fn header(patient: &Patient) -> Finding {
     const CHECK: &str = "header";
     let Patient { name, look, .. } = patient;
     let bad = |found: String, means: &str| Finding::new(CHECK, Problem, printable(&found), means);
-    let remove = "If nobody else needs it, remove it and create it anew:";
+    let remove = "If no other process needs it, remove it and create it anew:";
     let unlink = format!("shmring unlink --stale {}", quoted(name));
     match look {
         Look::Seen(seen) => Finding::ok(
@@ -60,7 +60,7 @@ fn header(patient: &Patient) -> Finding {
         }
         Look::Refused(error @ AttachError::Denied { .. }) => {
             bad(error.to_string(), "This user can neither use nor observe the segment.")
-                .remedy("Run as its owner, or as one whom its mode lets read and write.")
+                .remedy("Run as its owner, or as a user that its mode lets read and write.")
         }
         Look::Refused(error @ AttachError::NotASegment { .. }) => {
             bad(error.to_string(), "No ring can be made of that name until the file is gone.")
@@ -68,16 +68,16 @@ fn header(patient: &Patient) -> Finding {
         }
         Look::Refused(error @ AttachError::Incompatible { .. }) => {
             bad(error.to_string(), "Programs of another version may go on using it.")
-                .remedy("If nobody does, remove it:")
+                .remedy("If none does, remove it:")
                 .command(unlink)
         }
         Look::Refused(error @ AttachError::CorruptHeader { .. }) => {
-            bad(error.to_string(), "Nobody can attach. Those attached may be in trouble.")
+            bad(error.to_string(), "No process can attach. Attached processes may fail.")
                 .remedy(remove)
                 .command(unlink)
         }
-        Look::Refused(error) => bad(error.to_string(), "The segment could not be looked at.")
-            .remedy("Try again once what it says is put right."),
+        Look::Refused(error) => bad(error.to_string(), "The segment could not be checked.")
+            .remedy("Correct the cause and try again."),
         Look::Faulty(fault) => bad(
             format!("{name:?}: {fault}"),
             "The next verb of each attached process returns this error.",
@@ -97,8 +97,8 @@ fn owner(file: &SegmentFile, uid: u32) -> Finding {
             CHECK,
             Warning,
             found,
-            "This user may neither read nor write it, so it cannot join or look; `shmring ls` \
-             does not list it.",
+            "This user may neither read nor write it, so it can neither attach nor observe; \
+             `shmring ls` does not list it.",
         )
         .remedy("Let its owner widen the mode, or create it with a wider one:")
         .command("shmring create NAME --mode 0660");
@@ -108,7 +108,7 @@ fn owner(file: &SegmentFile, uid: u32) -> Finding {
             CHECK,
             Warning,
             found,
-            "This user may not write to it, so it cannot join, only observe (`shmring ls`).",
+            "This user may not write to it, so it cannot attach, only observe (`shmring ls`).",
         )
         .remedy("Let its owner widen the mode, or create it with a wider one:")
         .command("shmring create NAME --mode 0660");
@@ -118,13 +118,13 @@ fn owner(file: &SegmentFile, uid: u32) -> Finding {
             CHECK,
             Warning,
             found,
-            "Everybody may write to it, and so spoil or cut it; attaching takes \
-             `--accept-world-writable`.",
+            "Every user may write to it, and so corrupt or truncate it; attaching \
+             requires `--accept-world-writable`.",
         )
-        .remedy("Narrow the mode; those attached are not disturbed:")
+        .remedy("Narrow the mode; attached processes go on:")
         .command(format!("chmod {:04o} /dev/shm/NAME", file.mode & 0o770));
     }
-    Finding::ok(CHECK, found, "This user may join.")
+    Finding::ok(CHECK, found, "This user may attach.")
 }
 
 fn memory(file: &SegmentFile) -> Finding {
@@ -137,21 +137,21 @@ fn memory(file: &SegmentFile) -> Finding {
         CHECK,
         Warning,
         format!("{found}, less than its {}", bytes(file.total_bytes)),
-        "Somebody gave parts of it back. They read as zero, and a store there ends the process if \
+        "A process freed parts of it. They read as zero, and a store there ends the process if \
          shared memory is full.",
     )
-    .remedy("Let those attached end, and create it anew.")
+    .remedy("End the attached processes, and create it anew.")
 }
 
 fn participants(name: &str, seen: &Seen) -> Finding {
     const CHECK: &str = "participants";
     let alive = match seen.alive {
-        0 => "nobody is attached".to_owned(),
+        0 => "no process is attached".to_owned(),
         1 => "1 process is attached".to_owned(),
-        count => format!("{count} are attached"),
+        count => format!("{count} processes are attached"),
     };
     if seen.dead.is_empty() {
-        let means = "Nobody died without leaving, or was cleaned up after.";
+        let means = "No dead process waits to be reaped.";
         return Finding::ok(CHECK, alive, means);
     }
     let mut pids: Vec<_> = seen.dead.iter().take(MAX_PIDS).cloned().collect();
@@ -159,8 +159,8 @@ fn participants(name: &str, seen: &Seen) -> Finding {
         pids.push(format!("{} more", seen.dead.len() - MAX_PIDS));
     }
     let remedy = match seen.alive {
-        0 => "If nobody will, remove the segment (add --unread if messages in it may be lost):",
-        _ => "Nothing need be done; to clean up now:",
+        0 => "If none will, remove the segment (add --unread if messages in it may be lost):",
+        _ => "Nothing need be done; to reap them now:",
     };
     Finding::new(
         CHECK,
@@ -194,14 +194,14 @@ fn state(name: &str, seen: &Seen) -> Finding {
     Finding::new(
         CHECK,
         Note,
-        format!("nobody uses it; {waiting}"),
-        "It keeps its memory and its messages until somebody attaches or removes it.",
+        format!("no process uses it; {waiting}"),
+        "It keeps its memory and its messages until it is removed.",
     )
-    .remedy("If nobody will, remove it:")
+    .remedy("If no process will attach, remove it:")
     .command(format!("shmring unlink --stale {}", quoted(name)))
 }
 
-/// Whether the ring moves, and what `shmring stat` says if it does not.
+/// Checks that the ring moves, with the explanation of `shmring stat` if it does not.
 fn progress(stall: Option<&StallFacts>) -> Finding {
     const CHECK: &str = "progress";
     let Some(stall) = stall else {
@@ -209,14 +209,18 @@ fn progress(stall: Option<&StallFacts>) -> Finding {
     };
     let (why, remedy) = (stall.why.join("; "), stall.remedy.join("; "));
     let (level, means) = match (stall.is_stuck(), stall.is_hindered) {
-        (true, _) => (Problem, "Somebody waits, and nothing goes on until that ends."),
-        (false, true) => (Warning, "Whoever waits for that process waits until it goes on."),
+        (true, _) => (Problem, "A process waits, and continues only when that ends."),
+        (false, true) => (Warning, "Processes that wait for it wait until it continues."),
         (false, false) => {
             return Finding::ok(CHECK, format!("the ring is at rest: {why}"), "It can go on.");
         }
     };
-    let remedy = if remedy.is_empty() { "See what it does.".to_owned() } else { sentence(&remedy) };
-    let found = format!("the ring stands still: {why}");
+    let remedy = if remedy.is_empty() {
+        "See what that process does.".to_owned()
+    } else {
+        sentence(&remedy)
+    };
+    let found = format!("the ring stalls: {why}");
     Finding::new(CHECK, level, found, means).remedy(remedy)
 }
 
@@ -228,7 +232,7 @@ fn fences(fences: WakeFences, has_global_barrier: bool) -> Finding {
     }
     let found = "waiters fence for both sides, by membarrier";
     if has_global_barrier {
-        return Finding::ok(CHECK, found, "Whoever attaches must be allowed to call it.");
+        return Finding::ok(CHECK, found, "Processes that attach must be allowed to call it.");
     }
     Finding::new(CHECK, Problem, found, "This process may not call it, so it cannot attach.")
         .remedy("Allow the call, or create the segment where there is none: here.")
@@ -238,7 +242,7 @@ fn losses(seen: &Seen) -> Finding {
     const CHECK: &str = "losses";
     let died = seen.repairs + seen.dead.len() as u64;
     if seen.tombstones == 0 && died == 0 {
-        return Finding::ok(CHECK, "nobody has died in it", "No message is in doubt.");
+        return Finding::ok(CHECK, "no process has died in it", "No message is in doubt.");
     }
     Finding::new(
         CHECK,
@@ -251,14 +255,14 @@ fn losses(seen: &Seen) -> Finding {
     )
 }
 
-/// With a capital letter and a full stop.
+/// Returns a text with a capital letter and a full stop.
 fn sentence(words: &str) -> String {
     let mut letters = words.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).chain(['.']).collect()
 }
 
-/// Some of them, in words.
+/// Lists up to `MAX_PIDS` of them as text.
 pub(super) fn shown(users: &[User]) -> String {
     let show = |who: &User| format!("pid {} ({})", who.pid, printable(&who.command));
     users.iter().take(MAX_PIDS).map(show).collect::<Vec<_>>().join(", ")
@@ -284,5 +288,5 @@ fn name(name: &str, exists: bool, left_behind: &[User]) -> Finding {
         format!("a segment that lost the name is still used by {}", shown(left_behind)),
         format!("It was unlinked while they were attached: {other}."),
     )
-    .remedy(format!("End or restart them, so that all meet in one {}.", printable(name)))
+    .remedy(format!("End or restart them, so that all use the same {}.", printable(name)))
 }

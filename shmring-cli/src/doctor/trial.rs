@@ -1,5 +1,5 @@
-//! Tries a ring: the findings about a machine are about its parts, and something else may be in
-//! the way.
+//! Tests a ring as a whole: the other findings about a machine are about its parts, and something
+//! else may be wrong.
 
 use std::env;
 use std::fmt::Display;
@@ -13,14 +13,15 @@ use super::Finding;
 use super::Level::Problem;
 use super::memory::mount_tmpfs;
 
-/// How long a child may take to send a message, and its death to be seen: thousands of times
-/// what they take.
+/// The maximum time until a child has sent a message, and until its death is detected: thousands
+/// of times the usual one.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The time between two checks whether the child, which may fail before it attaches, has ended.
 const SLICE: Duration = Duration::from_millis(50);
 /// The smallest ring.
 const CAPACITY_BYTES: u64 = 4096;
 
-/// What was tried last.
+/// The steps of the trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Create,
@@ -30,12 +31,11 @@ pub(super) enum Step {
     Remove,
 }
 
-/// What came of it: how long it took until the death was seen, or at which step it failed and
-/// why.
+/// The time until the death was detected, or the step that failed and why.
 pub(super) type Outcome = Result<Duration, (Step, String)>;
 
-/// Makes a segment, has a child send a message through it, kills the child, sees that, and
-/// removes the segment.
+/// Creates a segment, starts a child that sends a message through it, kills the child, waits
+/// until its death is detected, and removes the segment.
 pub(super) fn run() -> Outcome {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let name = format!("shmring-doctor-{}-{}", std::process::id(), since.subsec_micros());
@@ -87,7 +87,7 @@ impl Drop for Named<'_> {
     }
 }
 
-/// A child that sends what it is given; dropped, it is killed.
+/// A child that sends lines. The drop kills it.
 struct Sender {
     child: Child,
 }
@@ -107,7 +107,7 @@ impl Sender {
         self.child.try_wait().ok().flatten()
     }
 
-    /// What it said when it ended.
+    /// Returns the error that the child printed when it ended.
     fn last_words(&mut self) -> String {
         let mut said = Vec::new();
         if let Some(stderr) = &mut self.child.stderr {
@@ -159,8 +159,8 @@ pub(super) fn check(outcome: &Outcome) -> Finding {
         ),
         Step::Death => (
             "the death of a process is not seen",
-            "Whoever waits for a process that was killed may wait for ever, and its role is never \
-             free again.",
+            "A process that waits for one that was killed may wait for good, and \
+             the killed one's role is never free again.",
         ),
         Step::Remove => ("a segment cannot be removed", "Its memory stays taken."),
     };
@@ -185,7 +185,7 @@ mod tests {
     use super::super::Level::Ok as Fine;
     use super::*;
 
-    // Catches a trial that fails where rings work, takes long or leaves its segment.
+    // Catches a failed step that is no problem, or that has no remedy or the wrong one.
     #[test]
     fn a_step_that_fails_is_a_problem_with_a_remedy() {
         assert_eq!(check(&Ok(Duration::from_millis(3))).level, Fine);

@@ -6,11 +6,11 @@ use shmring::{AttachError, Deleted, Observer, list_deleted};
 
 use crate::transfer::attaching::looking;
 
-/// Opens each for looking at it, with a label that no other segment has, of those with `names`
-/// either: its name or, if that is taken, the name and its inode number.
+/// Opens each as an observer, with a label that no other segment and none of `names` has: its
+/// name or, if that is taken, its name and its inode number.
 pub(crate) fn open_deleted(names: &[String]) -> Vec<(String, Result<Observer, AttachError>)> {
     let mut taken: BTreeSet<String> = names.iter().cloned().collect();
-    // Without a directory of shared memory there are none.
+    // Without /dev/shm there are none.
     let open = |deleted: Deleted| {
         let Deleted { name, inode, .. } = &deleted;
         let is_free = taken.insert(name.clone());

@@ -20,7 +20,7 @@ pub(crate) use sample::{Look, Past, Sample};
 use stall::Scene;
 pub(crate) use stall::{StallFacts, Subject, Unit};
 
-/// All there is to tell about a segment.
+/// A segment and its status.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Facts {
     #[serde(flatten)]
@@ -37,7 +37,7 @@ impl Facts {
         }
     }
 
-    /// Those of a segment that lost its name.
+    /// Returns the facts of a segment that lost its name.
     pub(crate) fn deleted(mut self, label: String) -> Self {
         self.segment.name = label;
         self.status.state = State::Deleted;
@@ -45,7 +45,7 @@ impl Facts {
     }
 }
 
-/// A segment in a list: what there is to tell about it, or why that is nothing.
+/// A segment in a list: its facts, or why it cannot be read.
 #[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 pub(crate) enum Entry<T> {
@@ -59,22 +59,22 @@ impl<T> Entry<T> {
     }
 }
 
-/// What never changes about a segment.
+/// The facts of a segment that never change.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct SegmentFacts {
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) capacity_bytes: u64,
-    /// Absent where messages are records.
+    /// Absent if messages are records.
     pub(crate) slots: Option<u64>,
     pub(crate) slot_bytes: Option<u64>,
-    /// Absent where messages are bytes.
+    /// Absent if messages are bytes.
     pub(crate) element: Option<ElementFacts>,
     pub(crate) max_message_bytes: u64,
     pub(crate) total_bytes: u64,
-    /// What the creator put into the segment. Absent if it is empty, or no text.
+    /// The creator's metadata. Absent if they are empty or not UTF-8.
     pub(crate) metadata: Option<String>,
-    /// The same in hexadecimal. Absent if it is empty, or text.
+    /// The metadata in hexadecimal. Absent if they are empty or UTF-8.
     pub(crate) metadata_hex: Option<String>,
     /// Octal, as chmod takes it.
     pub(crate) mode: String,
@@ -139,7 +139,7 @@ impl SegmentFacts {
         rows
     }
 
-    /// As few words as fit into a table.
+    /// Returns the size as a cell of a table.
     pub(crate) fn size(&self) -> String {
         match self.slots.zip(self.slot_bytes) {
             Some((slots, slot_bytes)) => format!("{slots} x {}", report::bytes(slot_bytes)),
@@ -153,9 +153,9 @@ impl SegmentFacts {
 pub(crate) struct ElementFacts {
     size_bytes: u64,
     align_bytes: u64,
-    /// Hexadecimal, as programs write it: many who read JSON keep no 64-bit numbers.
+    /// Hexadecimal: many JSON parsers round 64-bit numbers.
     type_id: String,
-    /// The type's name, if its creator knew it.
+    /// The type's name. Absent if the creator did not store it.
     type_name: Option<String>,
 }
 
@@ -173,7 +173,7 @@ impl ElementFacts {
     }
 }
 
-/// How a segment is being used at the moment.
+/// The state of a segment at one moment.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StatusFacts {
     pub(crate) state: State,
@@ -182,18 +182,18 @@ pub(crate) struct StatusFacts {
     /// The next position to claim.
     pub(crate) tail: u64,
     pub(crate) used_bytes: u64,
-    /// Absent where messages are records.
+    /// Absent if messages are records.
     pub(crate) used_slots: Option<u64>,
-    /// How much of the ring that is, rounded down.
+    /// The used part of the ring, rounded down.
     pub(crate) fill_percent: u64,
-    /// Whether no message fits, as far as can be told.
+    /// `true` if no message fits.
     pub(crate) full: bool,
     pub(crate) messages_received: u64,
-    /// Slots that were passed without a message.
+    /// Slots that consumers passed without a message.
     pub(crate) tombstones: u64,
-    /// Slots that were closed for senders that died in them.
+    /// Slots that consumers closed for producers that died in them.
     pub(crate) resolved: u64,
-    /// Processes that died and were cleaned up after.
+    /// Dead attachments that were reaped.
     pub(crate) repairs: u64,
     pub(crate) producers_so_far: u64,
     pub(crate) consumers_so_far: u64,
@@ -205,19 +205,19 @@ pub(crate) struct StatusFacts {
     pub(crate) attached: Vec<ParticipantFacts>,
 }
 
-/// Who is there, in a word.
+/// The state of a segment's users.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum State {
-    /// Somebody is attached.
+    /// A process is attached.
     Open,
-    /// Nobody is, and nobody died in it.
+    /// No process is attached, and none died in it.
     Idle,
-    /// Nobody is, and somebody died in it since anybody attached.
+    /// No process is attached, and one died in it since the last attached.
     Abandoned,
-    /// For good.
+    /// Closed for good.
     Closed,
-    /// Its name was removed while somebody uses it.
+    /// Its name was removed while processes use it.
     Deleted,
 }
 
@@ -268,12 +268,12 @@ impl StatusFacts {
         }
     }
 
-    /// A few words for people.
+    /// Returns the used part as text.
     pub(crate) fn used(&self) -> String {
         used(self.used_slots, self.used_bytes)
     }
 
-    /// What the counters say, for people.
+    /// Returns the counters as text.
     pub(crate) fn so_far(&self) -> String {
         let mut words =
             vec![format!("{} received", report::count(self.messages_received, "message"))];
@@ -291,7 +291,7 @@ impl StatusFacts {
         words.join(", ")
     }
 
-    /// How many are attached, and how many of the dead still are, for a table.
+    /// Returns the numbers of living and dead attachments as a cell of a table.
     pub(crate) fn attached(&self) -> String {
         match self.attached.len() as u64 - self.attached_alive {
             0 => self.attached_alive.to_string(),
@@ -300,17 +300,17 @@ impl StatusFacts {
     }
 }
 
-/// What is in a ring, in a few words for people.
+/// Returns the content of a ring as text.
 pub(crate) fn used(slots: Option<u64>, bytes: u64) -> String {
     slots.map_or_else(|| report::bytes(bytes), count)
 }
 
-/// A part of a whole in percent, rounded down.
+/// Returns a part of a whole in percent, rounded down.
 fn percent(part: u64, whole: u64) -> u64 {
     u64::try_from(u128::from(part) * 100 / u128::from(whole.max(1))).unwrap_or(u64::MAX)
 }
 
-/// So many slots.
+/// Returns a number of slots as text.
 fn count(slots: u64) -> String {
     report::count(slots, "slot")
 }

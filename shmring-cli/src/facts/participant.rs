@@ -1,4 +1,4 @@
-//! Who uses a segment.
+//! The processes that use a segment.
 
 use std::path::PathBuf;
 
@@ -14,13 +14,13 @@ pub(crate) struct ParticipantFacts {
     pub(crate) pid: u32,
     pub(crate) uid: u32,
     pub(crate) alive: bool,
-    /// Where the pid counts: `ours`, `other` or `unknown`.
+    /// The namespace of `pid`: `ours`, `other` or `unknown`.
     pub(crate) pid_namespace: &'static str,
-    /// The process as numbered in this command's pid namespace. Absent where it cannot see it.
+    /// The pid in this command's pid namespace. Absent if the process is not visible there.
     pub(crate) local_pid: Option<u32>,
-    /// Absent where this process cannot see it.
+    /// Absent if the process is not visible here.
     pub(crate) command: Option<String>,
-    /// What it does: `running`, `sleeping`, `stopped` and so on.
+    /// The process state: `running`, `sleeping`, `stopped` and so on.
     pub(crate) process_state: Option<String>,
     /// The file of the control group that froze it.
     #[serde(skip)]
@@ -30,7 +30,7 @@ pub(crate) struct ParticipantFacts {
 impl ParticipantFacts {
     pub(crate) fn of(participant: &Participant) -> Self {
         let Participant { pid, uid, alive, .. } = *participant;
-        // A process that lives on without the segment is not the one that was in it.
+        // A process that is alive without the segment is another one that got the pid.
         let process = participant.process().filter(|_| alive);
         let pid_namespace = match participant.pid_namespace {
             PidNamespace::Ours => "ours",
@@ -50,8 +50,8 @@ impl ParticipantFacts {
         if self.alive { number } else { format!("{number} dead") }
     }
 
-    /// Its pid here or, where that is not known, the other one with a mark: here it means
-    /// another process, or none.
+    /// Returns its pid here or, if that is not known, the pid of its own namespace with a mark:
+    /// here that pid means another process, or none.
     pub(crate) fn number(&self) -> String {
         match (self.local_pid, self.pid_namespace) {
             (Some(pid), _) => pid.to_string(),
@@ -60,13 +60,13 @@ impl ParticipantFacts {
         }
     }
 
-    /// Whether both are the same process, as far as can be told.
+    /// Returns `true` if both have the same pids in the same namespace.
     pub(crate) fn is(&self, other: &Self) -> bool {
         let key = |one: &Self| (one.pid, one.pid_namespace, one.local_pid);
         key(self) == key(other)
     }
 
-    /// As a sentence names it.
+    /// Returns its name in a sentence.
     pub(crate) fn named(&self) -> String {
         match &self.command {
             Some(command) => format!("process {} ({})", self.number(), report::printable(command)),
@@ -77,7 +77,7 @@ impl ParticipantFacts {
         }
     }
 
-    /// Whether it is alive and what it does, in few words.
+    /// Returns in few words whether it is alive, and its state.
     pub(crate) fn life(&self) -> String {
         let mut words = vec![if self.alive { "alive" } else { "dead" }];
         if self.pid_namespace == "other" {
@@ -87,7 +87,7 @@ impl ParticipantFacts {
         words.join(", ")
     }
 
-    /// Whether it is alive and in that state.
+    /// Returns `true` if it is alive and in that state.
     pub(crate) fn is_in(&self, state: ProcessState) -> bool {
         self.alive && self.process_state.as_deref() == Some(&*state.to_string())
     }
@@ -96,18 +96,18 @@ impl ParticipantFacts {
 /// A producer or a consumer.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct HolderFacts {
-    /// Its entry of the handle table.
+    /// The index in the handle table.
     pub(crate) handle: usize,
     pub(crate) role: String,
     #[serde(flatten)]
     pub(crate) participant: ParticipantFacts,
     /// The position that it sleeps for. Absent if it does not sleep.
     pub(crate) sleeps_until: Option<u64>,
-    /// The tickets that it announced last. Absent where producers do not compete.
+    /// The tickets that it announced last. Absent if producers do not compete.
     pub(crate) announced: Option<Tickets>,
 }
 
-/// Positions from the first up to, but without, the end.
+/// The positions from `first` to `end`, without `end`.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Tickets {
     pub(crate) first: u64,
@@ -127,7 +127,7 @@ impl HolderFacts {
     }
 }
 
-/// A few words for people about `participants`: up to `max` of them, and how many more.
+/// Lists up to `max` of `participants` as text, and the number of the others.
 pub(crate) fn brief(participants: &[ParticipantFacts], max: usize) -> String {
     if participants.is_empty() {
         return "-".to_owned();
@@ -143,7 +143,7 @@ pub(crate) fn brief(participants: &[ParticipantFacts], max: usize) -> String {
 mod tests {
     use super::*;
 
-    // Catches a list that outgrows its column, or hides how many there are or who is dead.
+    // Catches a list that outgrows its column, or hides how many there are or which are dead.
     #[test]
     fn many_participants_in_few_words() {
         let one = |pid| ParticipantFacts {

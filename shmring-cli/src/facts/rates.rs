@@ -1,4 +1,4 @@
-//! How fast a ring moves, from two looks at it.
+//! The rates of a ring, from two samples of it.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use shmring::Status;
 use super::Unit;
 use crate::report;
 
-/// What came and went in a second, as far as a short sample tells.
+/// Rates per second, from a short sample.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Rates {
-    /// How far tail moved, in bytes of a record ring, else in slots.
+    /// The distance that tail moved, in bytes of a record ring, else in slots.
     pub(crate) sent_per_s: u64,
-    /// How far head moved.
+    /// The distance that head moved.
     pub(crate) received_per_s: u64,
     pub(crate) messages_received_per_s: u64,
 }
 
 impl Rates {
-    /// `None` if no time has passed.
+    /// Returns `None` if no time has passed.
     pub(crate) fn of(before: &Status, after: &Status, elapsed: Duration) -> Option<Self> {
         let rate = |before: u64, after: u64| per_second(after.wrapping_sub(before), elapsed);
         Some(Self {
@@ -32,7 +32,7 @@ impl Rates {
         })
     }
 
-    /// A line for people.
+    /// Returns the rates as a line of text.
     pub(crate) fn summary(&self, unit: Unit) -> String {
         let Self { sent_per_s, received_per_s, messages_received_per_s } = self;
         match unit {
@@ -55,8 +55,9 @@ fn per(rate: u64, what: &str) -> String {
     format!("{}/s", report::count(rate, what))
 }
 
-/// So many in that time, for a second. One that is as good as negative comes of looks at a ring
-/// that moves, and is none.
+/// Returns `count` in that time as a rate per second. A count that is negative as a signed number
+/// comes from samples of a ring that moved meanwhile, and counts as 0. `None` if no time has
+/// passed.
 fn per_second(count: u64, elapsed: Duration) -> Option<u64> {
     let count = if count >> 63 == 0 { count } else { 0 };
     let rate = (u128::from(count) * 1_000_000_000).checked_div(elapsed.as_nanos())?;

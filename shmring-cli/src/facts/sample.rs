@@ -1,4 +1,4 @@
-//! A segment over a short time: what two looks saw, and what happened in between.
+//! A segment over a short time: two samples and their difference.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use shmring::{Fault, Observer, SegmentInfo, Status};
 
 use super::{Entry, Facts, HolderFacts, Rates, Scene, StallFacts, State, Subject, Unit};
 
-/// A look at a segment.
+/// A status of a segment, and its time.
 #[derive(Clone, Debug)]
 pub(crate) struct Look {
     pub(crate) status: Status,
@@ -24,27 +24,27 @@ impl Look {
     }
 }
 
-/// What came before a look.
+/// The samples before the last one.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Past<'a> {
-    /// The look before it.
+    /// The sample before it.
     pub(crate) last: &'a Look,
-    /// The earliest one since which the ring stands still; the last if it does not.
+    /// The earliest one since which the ring stalls; the last one if it does not.
     pub(crate) still: &'a Look,
 }
 
-/// A segment, and what happened in it since the last look.
+/// A segment, and its changes since the last sample.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Sample {
     #[serde(flatten)]
     pub(crate) facts: Facts,
-    /// Producers and consumers, with what each is at.
+    /// The handles of producers and consumers.
     pub(crate) holders: Vec<HolderFacts>,
-    /// How long was looked.
+    /// The time between the two samples.
     pub(crate) sample_ms: u64,
-    /// Absent if that was no time at all.
+    /// Absent if that time is 0.
     pub(crate) rates: Option<Rates>,
-    /// Absent if something was received in that time, or there was none.
+    /// Absent if a message was received in that time, or if it is 0.
     pub(crate) stall: Option<StallFacts>,
     #[serde(skip)]
     pub(crate) unit: Unit,

@@ -1,4 +1,4 @@
-//! Why a ring stands still, in words: what is seen, who could end it, and how.
+//! Explains a stall as text: its cause, the process that could end it, and how.
 
 use std::path::Path;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::sample::millis;
 use super::{HolderFacts, ParticipantFacts};
 use crate::report;
 
-/// What a ring's positions count.
+/// The unit of a ring's positions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     Bytes,
@@ -22,7 +22,7 @@ impl Unit {
         if kind == Kind::Spsc { Self::Bytes } else { Self::Slots }
     }
 
-    /// So much of a ring.
+    /// Returns an amount of that unit as text.
     fn amount(self, count: u64) -> String {
         match self {
             Self::Bytes => report::bytes(count),
@@ -36,23 +36,23 @@ impl Unit {
 pub(crate) struct StallFacts {
     /// `in_flight`, `full`, `not_taken`, `empty` or `corrupt`.
     pub(crate) kind: &'static str,
-    /// Where it stands.
+    /// The position at which the ring stalls.
     pub(crate) position: u64,
-    /// How long, as far as was looked.
+    /// The time for which it was seen to stall.
     pub(crate) at_least_ms: u64,
-    /// Who has the ticket of a position in flight; absent if that is not why.
+    /// The holders of the ticket of a position in flight; absent for other kinds.
     pub(crate) tickets: Option<Vec<HolderFacts>>,
-    /// What is seen, in sentences.
+    /// The cause, in sentences.
     pub(crate) why: Vec<String>,
-    /// What ends it.
+    /// How to end it, in sentences.
     pub(crate) remedy: Vec<String>,
-    /// Whether somebody was stopped who could go on.
+    /// `true` if a process that could end it is stopped.
     #[serde(skip)]
     pub(crate) is_hindered: bool,
 }
 
 impl StallFacts {
-    /// Whether somebody waits who cannot go on.
+    /// Returns `true` if a process waits and cannot continue.
     pub(crate) fn is_stuck(&self) -> bool {
         matches!(self.kind, "in_flight" | "full" | "corrupt")
     }
@@ -66,21 +66,21 @@ impl StallFacts {
     }
 }
 
-/// How a segment is meant.
+/// How the user named a segment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Subject<'a> {
-    /// What verbs are given to mean it.
+    /// The argument that names it to verbs.
     pub(crate) target: &'a str,
-    /// Whether that is a name, which it could be removed by.
+    /// `true` if that is a name, by which it can be removed.
     pub(crate) is_named: bool,
 }
 
-/// A ring that stands still.
+/// A ring that stalls.
 pub(super) struct Scene<'a> {
     pub(super) status: &'a Status,
     pub(super) subject: Subject<'a>,
     pub(super) unit: Unit,
-    /// How long it was seen to.
+    /// The time for which it was seen to stall.
     pub(super) at_least: Duration,
 }
 
@@ -105,18 +105,18 @@ impl Scene<'_> {
             }
             Stall::Full => {
                 facts.kind = "full";
-                facts.say("the ring is full, and nobody receives");
-                self.nobody_receives(&mut facts);
+                facts.say("the ring is full, and no process receives");
+                self.no_receiver(&mut facts);
             }
             Stall::NotTaken => {
                 facts.kind = "not_taken";
                 let amount = unit.amount(status.ring().tail.wrapping_sub(status.ring().head));
-                facts.say(format!("{amount} wait to be received, and nobody receives"));
-                self.nobody_receives(&mut facts);
+                facts.say(format!("{amount} wait to be received, and no process receives"));
+                self.no_receiver(&mut facts);
             }
             Stall::Empty => {
-                facts.say("the ring is empty, and nobody sends");
-                self.nobody_sends(&mut facts);
+                facts.say("the ring is empty, and no process sends");
+                self.no_sender(&mut facts);
             }
             Stall::Corrupt(corrupt) => {
                 (facts.kind, facts.position) = ("corrupt", corrupt.position);
@@ -160,7 +160,7 @@ impl Scene<'_> {
         }
     }
 
-    /// One who has a ticket, or is about to find that it has lost it.
+    /// Reports the owner of a ticket, which may have lost it without having noticed yet.
     fn owner(&self, owner: &ParticipantFacts, facts: &mut StallFacts) {
         let named = owner.named();
         if !owner.alive {
@@ -171,14 +171,13 @@ impl Scene<'_> {
         }
         match &owner.process_state {
             Some(state) => facts.say(format!("{named} has the ticket, is alive and {state}")),
-            None => facts.say(format!(
-                "{named} has the ticket and is alive; what it does cannot be seen from here"
-            )),
+            None => facts
+                .say(format!("{named} has the ticket and is alive; its state is not visible here")),
         }
         facts.do_this("the ring continues when that process does");
     }
 
-    fn nobody_receives(&self, facts: &mut StallFacts) {
+    fn no_receiver(&self, facts: &mut StallFacts) {
         let (status, target) = (self.status, self.subject.target);
         if self.holders(Role::Consumer, "receives nothing", facts) {
             return;
@@ -187,10 +186,10 @@ impl Scene<'_> {
         facts.do_this(format!("receive: `shmring recv {target}`"));
     }
 
-    fn nobody_sends(&self, facts: &mut StallFacts) {
+    fn no_sender(&self, facts: &mut StallFacts) {
         let (status, target) = (self.status, self.subject.target);
         if status.ring().closed {
-            facts.say("it was closed for good, so nothing comes any more");
+            facts.say("the ring was closed for good: no process can send");
             if self.subject.is_named {
                 facts.do_this(format!("`shmring create {target} --recreate` makes a new one"));
             }
@@ -203,7 +202,7 @@ impl Scene<'_> {
         facts.do_this(format!("send: `shmring send {target}`"));
     }
 
-    /// Those who could go on and do not, if there are any.
+    /// Reports the holders of a role, which could end the stall. Returns `false` if there are none.
     fn holders(&self, role: Role, what: &str, facts: &mut StallFacts) -> bool {
         let holders: Vec<_> = self.status.ring().holders_of(role).map(HolderFacts::of).collect();
         for HolderFacts { participant, .. } in &holders {
@@ -234,8 +233,8 @@ fn processes(count: u64) -> String {
     if count == 1 { "1 process".to_owned() } else { format!("{count} processes") }
 }
 
-/// That nobody has a role, and how those who had it ended, as far as the counters tell: they do
-/// not tell which role the dead had.
+/// Returns a sentence about the former holders of a role that is vacant. The counters do not say
+/// which role the dead had.
 fn gone(status: &Status, so_far: u64, role: Role) -> String {
     let died = match status.repairs {
         0 => String::new(),
@@ -248,7 +247,7 @@ fn gone(status: &Status, so_far: u64, role: Role) -> String {
     }
 }
 
-/// Whether something holds it up; says what, and what helps.
+/// Reports what holds a process up, and how to end that. Returns `false` if nothing does.
 fn hindered(participant: &ParticipantFacts, has: &str, facts: &mut StallFacts) -> bool {
     let named = participant.named();
     let pid = participant.number();
@@ -274,7 +273,7 @@ fn hindered(participant: &ParticipantFacts, has: &str, facts: &mut StallFacts) -
     true
 }
 
-/// A command that lets the processes of a frozen control group go on.
+/// Returns a command that thaws a frozen control group.
 fn thaw(file: &Path) -> String {
     let word = if file.ends_with("freezer.state") { "THAWED" } else { "0" };
     let path = report::printable(&file.to_string_lossy());

@@ -17,13 +17,10 @@ use signal_hook::{flag, low_level};
 
 use crate::process::stop::{Exit, Stop, die_of};
 
-/// The signals that people, terminals and service managers end a process with.
+/// The signals by which people, terminals and service managers end a process.
 const ENDING: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 
-/// No wait on a ring is longer than this without a look at the flag.
-pub(crate) const SLICE: Duration = Duration::from_millis(100);
-
-/// More than enough to tidy up.
+/// The time to clean up after a signal; more than any verb needs.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// The signals that end a transfer cleanly.
@@ -31,14 +28,14 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Signals {
     /// The last one that came; 0 before that.
     raised: Arc<AtomicUsize>,
-    /// Readable for ever once one came, so that a poll cannot miss it.
+    /// Readable for good once one came, so that no poll misses it.
     pipe: UnixStream,
 }
 
 impl Signals {
-    /// From now on the signals end what this process does at its next look. One that was
-    /// ignored stays ignored, as `nohup` and shells without job control rely on. A write beyond
-    /// the limit on the size of files fails instead of killing the process.
+    /// Installs handlers, which make `check` fail. A signal that was ignored stays ignored, as
+    /// `nohup` and shells without job control rely on. A write beyond the limit on the size of
+    /// files fails instead of killing the process.
     pub(crate) fn install() -> Result<Self, Stop> {
         Self::try_install()
             .map_err(|error| Stop::new(Exit::Failed, format!("handling signals: {error}")))
@@ -47,12 +44,12 @@ impl Signals {
     fn try_install() -> io::Result<Self> {
         let raised = Arc::new(AtomicUsize::new(0));
         let (pipe, write_end) = UnixStream::pair()?;
-        // One that came while its handlers are half in place would be lost.
+        // A signal that comes when half of its handlers are installed would be lost.
         let before = SigSet::from_iter(ENDING).thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let ignored = ignored();
         let handled = ENDING.map(|signal| signal as i32).into_iter();
         for signal in handled.filter(|signal| ignored & (1 << (signal - 1)) == 0) {
-            // In this order: who finds the pipe readable finds the flag set.
+            // In this order: a thread that finds the pipe readable finds the flag set.
             flag::register_usize(signal, Arc::clone(&raised), signal.unsigned_abs() as usize)?;
             low_level::pipe::register(signal, write_end.try_clone()?)?;
         }
@@ -62,15 +59,15 @@ impl Signals {
         Ok(Self { raised, pipe })
     }
 
-    /// Ends the process, by the signal, a while after one came, whatever it is
-    /// stuck in: a write to a reader that stands still may begin just after the
-    /// last look. For verbs that leave nothing behind however they end.
+    /// Ends the process, by the signal, `GRACE` after one came, even if it blocks in a system
+    /// call: a write to a reader that does not read may begin just after the last check. For
+    /// verbs that leave nothing behind however they end.
     pub(crate) fn end_soon(&self) {
         let raised = Arc::clone(&self.raised);
         let Ok(pipe) = self.pipe.try_clone() else {
             return;
         };
-        // Without the thread only that corner case is lost.
+        // Without the thread, only a process that blocks so is not ended.
         let _ = thread::Builder::new().spawn(move || {
             let mut fds = [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)];
             while raised.load(Ordering::Relaxed) == 0 {
@@ -82,6 +79,27 @@ impl Signals {
         });
     }
 
+    /// Signals that no handler sets, and a function that sets them as handlers do.
+    #[cfg(test)]
+    pub(crate) fn simulated() -> (Self, impl Fn() + Send + 'static) {
+        use std::io::Write;
+        let raised = Arc::new(AtomicUsize::new(0));
+        let (pipe, write_end) = UnixStream::pair().expect("a pair of sockets");
+        let signals = Self { raised: Arc::clone(&raised), pipe };
+        let raise = move || {
+            raised.store(SIGTERM.unsigned_abs() as usize, Ordering::SeqCst);
+            (&write_end).write_all(b"x").expect("room");
+        };
+        (signals, raise)
+    }
+
+    /// Returns a descriptor that is readable for good once a signal came and `check` fails.
+    pub(crate) fn pipe(&self) -> io::Result<UnixStream> {
+        self.pipe.try_clone()
+    }
+
+    /// Checks whether a signal came.
+    ///
     /// # Errors
     /// `Signal` once one came.
     pub(crate) fn check(&self) -> Result<(), Stop> {
@@ -91,8 +109,8 @@ impl Signals {
         }
     }
 
-    /// Waits until `fd` is ready for `events`, or broken, and tells which. The handlers
-    /// restart system calls, so a plain read would sleep through a signal.
+    /// Waits until `fd` is ready for `events`, or broken, and returns its events. The kernel
+    /// restarts system calls after the handlers, so a plain read would sleep through a signal.
     ///
     /// # Errors
     /// `Signal` once one came.
@@ -107,7 +125,7 @@ impl Signals {
             let polled = poll(&mut fds, PollTimeout::NONE);
             self.check()?;
             match polled {
-                // What else poll complains about, the read or write will name.
+                // The read or write that follows reports errors of the descriptor.
                 Ok(_) => return Ok(fds[0].revents().unwrap_or(PollFlags::empty())),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(Stop::new(Exit::Failed, format!("poll: {errno}"))),
@@ -116,7 +134,7 @@ impl Signals {
     }
 }
 
-/// The signals that this process ignores, bit n-1 for signal n. None where /proc is missing.
+/// Returns the signals that this process ignores: bit n-1 for signal n. No bits without /proc.
 fn ignored() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

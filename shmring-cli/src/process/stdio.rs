@@ -1,4 +1,4 @@
-//! Whether stdin and stdout can be used. Rust's runtime opens /dev/null in place of a standard
+//! Checks that stdin and stdout can be used. Rust's runtime opens /dev/null in place of a standard
 //! descriptor that was closed, and its stdout ignores a descriptor that is not open for
 //! writing: output would vanish without an error.
 #![allow(unsafe_code)]
@@ -15,7 +15,7 @@ use crate::process::stop::{Exit, Stop};
 static STDIN_CLOSED: AtomicBool = AtomicBool::new(false);
 static STDOUT_CLOSED: AtomicBool = AtomicBool::new(false);
 
-/// Only before the runtime starts can a closed descriptor be told from /dev/null.
+/// Runs before the runtime, which replaces closed descriptors by /dev/null.
 // SAFETY: the C library calls each pointer in this section once, before `main`, with arguments
 // that an `extern "C"` function may ignore. `record_closed` makes two system calls and stores to
 // two atomics, neither of which needs anything that is set up later.

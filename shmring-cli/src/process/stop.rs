@@ -9,7 +9,7 @@ use shmring::{
 };
 use signal_hook::low_level::{emulate_default_handler, exit};
 
-/// Exit codes that scripts can rely on. 0 is done.
+/// Exit codes that scripts can rely on. 0 is success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Exit {
@@ -22,16 +22,16 @@ pub(crate) enum Exit {
     Taken = 7,
 }
 
-/// Why a verb ends before its work is done.
+/// Why a verb ends early.
 #[derive(Debug)]
 pub(crate) enum Stop {
-    /// Something went wrong: a line for stderr and a code for the shell.
+    /// A failure: a line for stderr and an exit code.
     Failed { exit: Exit, message: String },
-    /// Whatever there was to say has been said already.
+    /// A failure that the verb has reported.
     Reported(Exit),
-    /// Whoever read our stdout has seen enough. Not a failure.
+    /// The reader of stdout has left. Not a failure.
     OutputClosed,
-    /// A signal asked for the end.
+    /// A signal.
     Signal(i32),
 }
 
@@ -40,8 +40,8 @@ impl Stop {
         Self::Failed { exit, message: message.into() }
     }
 
-    /// Adds what went missing in a transfer with the ring `name`: to the line for stderr, or as
-    /// one of its own.
+    /// Reports the loss of a transfer with the ring `name`: in the line for stderr, or in a line
+    /// of its own.
     pub(crate) fn with_loss(self, name: &str, loss: impl Display) -> Self {
         match self {
             Self::Failed { exit, message } => Self::new(exit, format!("{message}; {loss}")),
@@ -52,12 +52,12 @@ impl Stop {
         }
     }
 
-    /// A fault of the ring `name`.
+    /// Returns the end by a fault of the ring `name`.
     pub(crate) fn fault(name: &str, fault: &Fault) -> Self {
         Self::new(fault_exit(fault), format!("{name:?}: {fault}"))
     }
 
-    /// A handle that the ring `name` refused.
+    /// Returns the end by a handle that the ring `name` refused.
     pub(crate) fn join(name: &str, error: &JoinError) -> Self {
         let exit = match error {
             JoinError::RoleTaken { .. } => Exit::Taken,
@@ -161,12 +161,12 @@ impl From<CollectError> for Stop {
     }
 }
 
-/// Says something to whoever watches. Unlike `eprintln!` it survives a closed stderr.
+/// Prints a message to stderr. Unlike `eprintln!`, it does not panic if stderr is closed.
 pub(crate) fn say(message: impl Display) {
     let _ = writeln!(io::stderr(), "shmring: {message}");
 }
 
-/// Reports the end to people and to the shell.
+/// Reports the end on stderr, and returns the exit code.
 pub(crate) fn exit_code(result: Result<(), Stop>) -> ExitCode {
     match result {
         Ok(()) | Err(Stop::OutputClosed) => ExitCode::SUCCESS,
@@ -176,14 +176,14 @@ pub(crate) fn exit_code(result: Result<(), Stop>) -> ExitCode {
             ExitCode::from(exit as u8)
         }
         Err(Stop::Signal(signal)) => {
-            // Everything is tidied up.
+            // The verb has cleaned up.
             die_of(signal)
         }
     }
 }
 
-/// Ends the process by a signal: a shell that runs it in a loop stops, too. Where that is not
-/// possible the code is the one that a shell shows for the signal.
+/// Ends the process by a signal: a shell that runs it in a loop stops, too. If that is not
+/// possible, exits with the code that a shell shows for the signal.
 pub(crate) fn die_of(signal: i32) -> ! {
     // The kernel drops signals that the first process of a container sends to itself, and with
     // them the abort that the emulation falls back to.

@@ -1,11 +1,11 @@
-//! Aligned columns of text, as those of `ps` and `df`.
+//! Aligned columns of text, as `ps` and `df` print.
 
 use unicode_width::UnicodeWidthStr;
 
 const GAP: &str = "  ";
 
-/// Lays rows of cells out under a header. `right` says which columns hold
-/// numbers; cells hold no control characters.
+/// Lays out rows of cells under a header. `right` marks the columns of numbers. Cells have no
+/// control characters.
 pub(crate) fn layout<const N: usize>(
     header: [&str; N],
     right: [bool; N],
@@ -37,7 +37,7 @@ pub(crate) fn layout<const N: usize>(
 mod tests {
     use super::*;
 
-    // Catches columns that shift with the width of what is in them.
+    // Catches columns that shift with the width of their cells.
     #[test]
     fn columns_line_up() {
         let rows = [["a".to_owned(), "1".to_owned()], ["größer".to_owned(), "10000".to_owned()]];

@@ -1,4 +1,4 @@
-//! Colours. They are written everywhere and taken out where nobody wants them: by
+//! Colours. Reports always contain them. They are removed if they are not wanted: by
 //! `anstream`, at a pipe or file, with NO_COLOR, or with `--color never`.
 
 use anstyle::{AnsiColor, Style};
@@ -9,7 +9,7 @@ pub(crate) const NOTE: Style = AnsiColor::Cyan.on_default();
 pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 pub(crate) const PROBLEM: Style = AnsiColor::Red.on_default().bold();
 
-/// `text` in a style.
+/// Returns `text` in a style.
 pub(crate) fn paint(style: Style, text: impl std::fmt::Display) -> String {
     format!("{style}{text}{style:#}")
 }

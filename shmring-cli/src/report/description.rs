@@ -4,7 +4,7 @@ use crate::facts::{Facts, HolderFacts, ParticipantFacts, Sample, StallFacts};
 use crate::report;
 use crate::report::aligned;
 
-/// Labels and what there is to say. What goes before and after is the caller's.
+/// Returns labels and values, for the caller to extend.
 pub(crate) fn rows(sample: &Sample) -> Vec<(&'static str, String)> {
     let Facts { segment, status } = &sample.facts;
     let mut rows = segment.rows();
@@ -31,8 +31,8 @@ fn fill(sample: &Sample) -> String {
     format!("{part}, {}%{full}", status.fill_percent)
 }
 
-/// A table with a row for each handle, and for each who is attached and has none. Empty if
-/// there is nobody.
+/// Returns a table with a row for each handle, and for each attachment without one. Empty if
+/// there are none.
 pub(crate) fn participants(sample: &Sample) -> String {
     let attached = &sample.facts.status.attached;
     if attached.is_empty() {
@@ -75,12 +75,12 @@ fn does(holder: &HolderFacts, sample: &Sample) -> String {
     }
 }
 
-/// Why a ring stands still: headings, and sentences below them, indented.
+/// Returns why a ring stalls: headings, and indented sentences below them.
 pub(crate) fn stall(stall: &StallFacts) -> Vec<String> {
     let StallFacts { why, remedy, at_least_ms, .. } = stall;
     let how = if stall.is_stuck() { "Stuck" } else { "At rest" };
     let span = report::span(*at_least_ms);
-    let mut lines = vec![format!("{how} for at least {span}, which is how long was looked:")];
+    let mut lines = vec![format!("{how} for at least {span}, the time observed:")];
     let sentences = |them: &[String]| them.iter().map(|one| format!("  {one}")).collect::<Vec<_>>();
     lines.extend(sentences(why));
     if !remedy.is_empty() {

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 const BYTES_PER_LINE: usize = 16;
 
-/// All digits, without anything between them.
+/// Returns the digits of all bytes, without separators.
 pub(crate) fn digits(bytes: &[u8]) -> String {
     bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut digits, byte| {
         let _ = write!(digits, "{byte:02x}");
@@ -12,7 +12,7 @@ pub(crate) fn digits(bytes: &[u8]) -> String {
     })
 }
 
-/// Lines of an offset, 16 bytes, and the ASCII characters among them.
+/// Returns lines of an offset, 16 bytes, and their ASCII characters.
 pub(crate) fn dump(bytes: &[u8]) -> String {
     let mut lines = String::new();
     for (line, chunk) in bytes.chunks(BYTES_PER_LINE).enumerate() {

@@ -13,8 +13,8 @@ use serde::Serialize;
 
 use crate::process::stop::{Exit, Stop};
 
-/// The number grows when a field changes its meaning or goes away; new fields do not count.
-/// What there is stands in docs/cli-json.md.
+/// The number grows when a field changes its meaning or is removed; new fields do not change it.
+/// docs/cli-json.md specifies the fields.
 const SCHEMA: &str = "shmring/3";
 
 #[derive(Serialize)]
@@ -39,13 +39,13 @@ pub(crate) fn print<T: Serialize>(
     }
 }
 
-/// Writes to stdout, with colours only where they are wanted.
+/// Writes to stdout, without colours if they are off.
 pub(crate) fn write(text: &str) -> Result<(), Stop> {
     let mut stdout = anstream::stdout().lock();
     written(stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()))
 }
 
-/// What a write to stdout means for the verb.
+/// Turns the result of a write to stdout into that of the verb.
 pub(crate) fn written(result: io::Result<()>) -> Result<(), Stop> {
     match result {
         Ok(()) => Ok(()),
@@ -54,12 +54,12 @@ pub(crate) fn written(result: io::Result<()>) -> Result<(), Stop> {
     }
 }
 
-/// Rows of a label and what there is to say.
+/// Returns rows of a label and a value.
 pub(crate) fn rows(rows: &[(&str, String)]) -> String {
     rows.iter().map(|(label, value)| format!("{label:<9} {value}\n")).collect()
 }
 
-/// Bytes for people: `1 MiB`, `1.5 KiB`, `700 B`.
+/// Returns a number of bytes as text: `1 MiB`, `1.5 KiB`, `700 B`.
 pub(crate) fn bytes(count: u64) -> String {
     const UNITS: [(&str, u32); 4] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 10)];
     let Some((unit, shift)) = UNITS.iter().find(|(_, shift)| count >> shift > 0) else {
@@ -71,23 +71,23 @@ pub(crate) fn bytes(count: u64) -> String {
     if tenths == 0 { format!("{whole} {unit}") } else { format!("{whole}.{tenths} {unit}") }
 }
 
-/// A number in few characters: `999`, `12.3 k`, `1.0 M`.
+/// Returns a number in few characters: `999`, `12.3 k`, `1.0 M`.
 pub(crate) fn short(number: u64) -> String {
     const UNITS: [(&str, f64); 4] = [("T", 1e12), ("G", 1e9), ("M", 1e6), ("k", 1e3)];
     let exact = number as f64;
-    // What would be rounded up to the next unit is shown in it.
+    // A number that would round up to 1000 of a unit is shown in the next one.
     match UNITS.iter().find(|(_, size)| exact >= size * 0.999_95) {
         Some((unit, size)) => format!("{:.1} {unit}", exact / size),
         None => number.to_string(),
     }
 }
 
-/// So many of something that has a plural with s.
+/// Returns a number and a noun, whose plural has an s.
 pub(crate) fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// A name as an argument that a shell takes for one.
+/// Returns a name quoted as one argument for a shell.
 pub(crate) fn quoted(name: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-+,@%".contains(c);
     if name.chars().all(is_plain) && !name.starts_with('-') {
@@ -97,7 +97,7 @@ pub(crate) fn quoted(name: &str) -> String {
     }
 }
 
-/// A time for people: `200 ms`, `12s`, `3m 5s`.
+/// Returns a time as text: `200 ms`, `12s`, `3m 5s`.
 pub(crate) fn span(ms: u64) -> String {
     const EXACT_MS: u64 = 10_000;
     if ms < EXACT_MS {
@@ -106,7 +106,7 @@ pub(crate) fn span(ms: u64) -> String {
     humantime::format_duration(Duration::from_secs(ms / 1000)).to_string()
 }
 
-/// A name or a message with its control characters shown instead of obeyed.
+/// Escapes the control characters of a name or a message.
 pub(crate) fn printable(text: &str) -> String {
     // U+2028, bidirectional overrides and the like rearrange a terminal's line as well.
     let is_safe = |c: char| !c.is_control() && c != '\\' && !is_format(c);
@@ -120,7 +120,7 @@ pub(crate) fn printable(text: &str) -> String {
     })
 }
 
-/// Bytes as text, those that are none as `\\xNN`.
+/// Returns bytes as text, with those that are not UTF-8 as `\\xNN`.
 pub(crate) fn printable_bytes(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {

@@ -5,7 +5,7 @@ use std::io;
 use console::Term;
 use indicatif::{ProgressDrawTarget, ProgressStyle, TermLike};
 
-/// Where a bar is drawn: nowhere if stderr is no terminal.
+/// Returns the draw target of a bar, which is hidden if stderr is not a terminal.
 pub(crate) fn draw_target() -> ProgressDrawTarget {
     let terminal = Term::buffered_stderr();
     if !terminal.is_term() {
@@ -16,7 +16,7 @@ pub(crate) fn draw_target() -> ProgressDrawTarget {
 
 const REDRAWS_PER_SECOND: u8 = 20;
 
-/// A style in characters that every terminal has.
+/// Returns a style in ASCII.
 pub(crate) fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
         .unwrap_or_else(|_| ProgressStyle::default_bar())
@@ -24,8 +24,8 @@ pub(crate) fn style(template: &str) -> ProgressStyle {
         .tick_chars("|/-\\ ")
 }
 
-/// The terminal shows `^C` where the cursor is when somebody types that. In a row that is
-/// filled to its end it would go to the next one, and what clears the row would miss it.
+/// The terminal echoes Ctrl-C as `^C` at the cursor. In a row that is filled to its end, the echo
+/// would go to the next row, which clearing the first one misses.
 const ECHO_COLUMNS: u16 = 3;
 
 #[derive(Debug)]

@@ -1,5 +1,4 @@
-//! What a row says of a segment: one list of columns for the screen, for `--once` and for
-//! sorting.
+//! The columns of a row: one list for the screen, for `--once` and for sorting.
 
 use std::cmp::Ordering;
 
@@ -23,7 +22,7 @@ pub(crate) enum Column {
 }
 
 impl Column {
-    /// From left to right.
+    /// All columns, from left to right.
     pub(crate) const ALL: [Self; 11] = [
         Self::Name,
         Self::Kind,
@@ -54,12 +53,12 @@ impl Column {
         }
     }
 
-    /// The key that sorts by it: the letter that its header begins with.
+    /// Returns the key that sorts by it: the first letter of its header.
     pub(crate) fn key(self) -> char {
         self.header().chars().next().unwrap_or_default()
     }
 
-    /// What it says, in words for the help.
+    /// Returns its description for the help.
     pub(crate) fn about(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -72,16 +71,16 @@ impl Column {
             Self::Out => "bytes of ring freed/s",
             Self::Alive => "processes attached",
             Self::Dead => "dead not cleaned up",
-            Self::State => "what goes on",
+            Self::State => "the state",
         }
     }
 
-    /// Numbers stand at the right, and the largest come first.
+    /// Returns `true` for numbers, which are aligned right and sorted in descending order.
     pub(crate) fn is_number(self) -> bool {
         !matches!(self, Self::Name | Self::Kind | Self::State)
     }
 
-    /// What a row says there.
+    /// Returns the cell of a row.
     pub(crate) fn cell(self, entry: &Entry<Sample>) -> String {
         let sample = match (self, entry) {
             (Self::Name, _) => return report::printable(entry.name()),
@@ -101,7 +100,7 @@ impl Column {
         }
     }
 
-    /// What is compared of a column of numbers.
+    /// Returns the number to sort by.
     fn number(self, sample: &Sample) -> Option<u64> {
         let status = &sample.facts.status;
         let rates = sample.rates.as_ref();
@@ -118,7 +117,7 @@ impl Column {
         }
     }
 
-    /// In which order two rows come, by this column.
+    /// Compares two rows by this column.
     pub(crate) fn compare(self, one: &Entry<Sample>, other: &Entry<Sample>) -> Ordering {
         let number = |entry: &Entry<Sample>| match entry {
             Entry::Sound(sample) => self.number(sample),
@@ -137,7 +136,7 @@ fn dead(status: &StatusFacts) -> u64 {
     (status.attached.len() as u64).saturating_sub(status.attached_alive)
 }
 
-/// So many of a ring's units, in bytes.
+/// Returns a number of a ring's units in bytes.
 fn bytes(sample: &Sample, units: u64) -> u64 {
     match sample.unit {
         Unit::Bytes => units,
@@ -145,25 +144,25 @@ fn bytes(sample: &Sample, units: u64) -> u64 {
     }
 }
 
-/// How a segment does, in a word.
+/// The state of a segment: a word and its severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
     pub(crate) word: &'static str,
     pub(crate) tone: Tone,
 }
 
-/// How bad that is, the worst first.
+/// The severity of a state, the worst first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Tone {
-    /// It has to be made anew.
+    /// It has to be created anew.
     Bad,
-    /// Somebody waits who cannot go on, or died.
+    /// A process waits and cannot continue, or died.
     Stuck,
     /// It moves.
     Good,
-    /// It could.
+    /// It could move.
     Resting,
-    /// Nobody is there.
+    /// No process is attached.
     Unused,
 }
 
@@ -199,8 +198,7 @@ mod tests {
         Standing::of(entry).word
     }
 
-    // Catches a ring that is stuck and looks as if it were not, or one that nobody uses called
-    // stuck.
+    // Catches a stuck ring that is not shown as stuck, and an unused one that is.
     #[test]
     fn what_goes_on_in_a_word() {
         assert_eq!(word(&broken("a", "its header is damaged")), "broken");

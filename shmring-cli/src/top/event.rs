@@ -1,4 +1,4 @@
-//! All that can happen, and all that can be asked for.
+//! Events and actions.
 
 use std::time::Duration;
 
@@ -7,34 +7,34 @@ use nix::sys::signal::Signal;
 use super::keys::Key;
 use crate::facts::{Entry, Sample};
 
-/// What happens. Threads tell, the screen's thread acts.
+/// An event. Other threads send it to the thread of the screen.
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// Somebody typed.
+    /// The user typed.
     Key(Key),
-    /// All segments were looked at, or could not be.
+    /// A sample of all segments, or why there is none.
     Looked(Result<Vec<Entry<Sample>>, String>),
     /// A signal came.
     Signal(Signal),
-    /// Nobody can type any more.
+    /// The input has ended.
     Closed,
-    /// A thread ended that should not.
+    /// A thread ended by mistake.
     Failed(String),
 }
 
-/// What an event asks for, besides being shown.
+/// An action that an event asks for, besides a drawing.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// To end.
+    /// End.
     Quit,
-    /// To end as that signal ends a process.
+    /// End as that signal ends a process.
     Die(Signal),
-    /// To end, as this went wrong.
+    /// End with this error.
     Fail(String),
-    /// To stand still until somebody lets the process go on.
+    /// Stop until SIGCONT.
     Suspend,
-    /// To draw all anew, as something else may have drawn meanwhile.
+    /// Redraw everything, as another program may have drawn meanwhile.
     Restore,
-    /// To look so often.
+    /// Sample at this interval.
     Every(Duration),
 }

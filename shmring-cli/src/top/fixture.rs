@@ -1,4 +1,4 @@
-//! Segments that tests show.
+//! Segments for tests.
 
 use crate::facts::{
     Entry, Facts, HolderFacts, ParticipantFacts, Rates, Sample, SegmentFacts, StallFacts, State,
@@ -81,12 +81,12 @@ fn sample_of(name: &str) -> Sample {
     }
 }
 
-/// One that was looked at once.
+/// A segment that was sampled once.
 pub(crate) fn sample(name: &str) -> Entry<Sample> {
     Entry::Sound(Box::new(sample_of(name)))
 }
 
-/// One that moves.
+/// A segment that moves.
 pub(crate) fn moving(name: &str, messages_per_s: u64) -> Entry<Sample> {
     let rates = Rates {
         sent_per_s: messages_per_s,
@@ -96,7 +96,7 @@ pub(crate) fn moving(name: &str, messages_per_s: u64) -> Entry<Sample> {
     Entry::Sound(Box::new(Sample { sample_ms: 1000, rates: Some(rates), ..sample_of(name) }))
 }
 
-/// One that stands still.
+/// A segment that stalls.
 pub(crate) fn still(name: &str, kind: &'static str, state: State) -> Entry<Sample> {
     let stall = StallFacts {
         kind,
@@ -113,7 +113,7 @@ pub(crate) fn still(name: &str, kind: &'static str, state: State) -> Entry<Sampl
     Entry::Sound(Box::new(sample))
 }
 
-/// One that is damaged.
+/// A segment that is damaged.
 pub(crate) fn broken(name: &str, error: &str) -> Entry<Sample> {
     Entry::broken(name, error)
 }

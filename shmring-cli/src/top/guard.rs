@@ -1,16 +1,16 @@
-//! A mistake of this program's own, as a message. Where it is made the screen is still shown,
-//! and whatever is written then would be lost.
+//! Catches a panic, and returns its message. The panic handler would write it while the screen is
+//! shown, and it would be lost.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
 use std::sync::Once;
 
 thread_local! {
-    /// What went wrong in this thread; `None` where nobody guards it.
+    /// The message of a panic in this thread; `None` if the thread is not guarded.
     static MISTAKE: RefCell<Option<String>> = const { RefCell::new(None) };
 }
 
-/// Does some work, and tells if it panicked.
+/// Runs some work. Returns the message if it panicked.
 pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     static INSTALL: Once = Once::new();
     INSTALL.call_once(|| {
@@ -22,13 +22,13 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
         }));
     });
     MISTAKE.set(Some(String::new()));
-    // What the work has left half done nobody looks at any more.
+    // No code uses the state that the panic left incomplete.
     let done = panic::catch_unwind(AssertUnwindSafe(work));
     let mistake = MISTAKE.take().unwrap_or_default();
     done.map_err(|_| format!("a mistake of this program: {mistake}; please report it"))
 }
 
-/// Keeps what is told, where somebody guards the thread.
+/// Keeps the message of a panic if the thread is guarded. Returns `false` if it is not.
 fn note(info: &PanicHookInfo<'_>) -> bool {
     MISTAKE.with_borrow_mut(|mistake| {
         let Some(mistake) = mistake else {
@@ -48,7 +48,7 @@ fn note(info: &PanicHookInfo<'_>) -> bool {
 mod tests {
     use super::*;
 
-    // Catches a mistake that is not told, and words that are lost.
+    // Catches a panic that is not reported, and a message that is lost.
     #[test]
     fn a_mistake_becomes_a_message() {
         assert_eq!(guarded(|| 7), Ok(7));

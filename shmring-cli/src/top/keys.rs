@@ -1,12 +1,12 @@
-//! From the bytes that a terminal sends to the keys that were typed.
+//! Parses the bytes of a terminal into keys.
 
 use vte::{Params, Parser, Perform};
 
-/// A key that means something here.
+/// A key that `top` knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
     Char(char),
-    /// With the letter, in lower case.
+    /// Ctrl and this letter, in lower case.
     Ctrl(char),
     Enter,
     Esc,
@@ -24,11 +24,11 @@ pub(crate) enum Key {
 const ESC: u8 = 0x1b;
 const DELETE: char = '\x7f';
 
-/// The keys in what was read at once. What is no key is passed over, and so is the beginning of
-/// one at the end.
+/// Returns the keys in the bytes of one read. Skips unknown sequences, and an incomplete one at the
+/// end.
 pub(super) fn parse(bytes: &[u8]) -> Vec<Key> {
     let mut typed = Typed::default();
-    // A new one each time: whatever was typed before cannot swallow what comes.
+    // A new parser for each read: earlier bytes cannot swallow a key.
     Parser::new().advance(&mut typed, bytes);
     if bytes.last() == Some(&ESC) {
         typed.keys.push(Key::Esc);
@@ -36,7 +36,7 @@ pub(super) fn parse(bytes: &[u8]) -> Vec<Key> {
     typed.keys
 }
 
-/// Whether more may belong to the last key: somewhere on its way a sequence may be split.
+/// Returns `true` if the last sequence may be incomplete: it may arrive in two pieces.
 pub(super) fn is_unfinished(bytes: &[u8]) -> bool {
     let Some(start) = bytes.iter().rposition(|byte| *byte == ESC) else {
         return false;
@@ -52,8 +52,8 @@ pub(super) fn is_unfinished(bytes: &[u8]) -> bool {
 #[derive(Default)]
 struct Typed {
     keys: Vec<Key>,
-    /// Whether a letter belongs to the `ESC O` before it, in which some terminals are left by
-    /// others.
+    /// `true` if the next letter belongs to the `ESC O` before it: terminals send that in a mode
+    /// which another program may have left them in.
     is_after_o: bool,
 }
 
@@ -109,7 +109,7 @@ impl Perform for Typed {
 mod tests {
     use super::*;
 
-    // Catches a key that is lost or taken for another, and bytes that end the thread.
+    // Catches a key that is lost or taken for another, and bytes that make the parser panic.
     #[test]
     fn keys_in_bytes() {
         for (bytes, keys) in [

@@ -35,11 +35,11 @@ pub(crate) use watch::Watch;
 
 use crate::process::stop::{Exit, Stop};
 
-/// Events that may wait for the screen's thread. Who tells more waits, so that a terminal that
-/// stands still does not make this process grow.
+/// The capacity of the channel of events. A thread that sends more waits, so that a stopped
+/// terminal does not make this process grow.
 const MAX_EVENTS: usize = 64;
 
-/// Shows the table until somebody ends it.
+/// Shows the table until the user or a signal ends it.
 pub(crate) fn show(interval: Duration) -> Result<(), Stop> {
     if terminal_size().map_err(terminal)?.0 == 0 {
         let message = "the terminal does not tell its size; `stty rows 24 columns 80` sets it";
@@ -48,7 +48,7 @@ pub(crate) fn show(interval: Duration) -> Result<(), Stop> {
     let tty = Tty::open().map_err(terminal)?;
     let (events, happened) = sync_channel(MAX_EVENTS);
     let (paces, asked) = channel();
-    // Before the screen is there, lest a signal leaves it behind.
+    // Before the screen is set up, so that a signal does not leave it behind.
     let clone = tty.try_clone().map_err(terminal)?;
     let _signals = sources::Signals::take(clone, events.clone()).map_err(terminal)?;
     let shown = guarded(|| {
@@ -65,16 +65,16 @@ pub(crate) fn show(interval: Duration) -> Result<(), Stop> {
     }
 }
 
-/// What there is to say when the terminal fails.
+/// Returns the error for a terminal that fails.
 fn terminal(error: io::Error) -> Stop {
-    // As it does when it is gone, of which a signal may tell later.
+    // A terminal that is gone fails so, before the signal that reports it.
     if error.raw_os_error() == Some(Errno::EIO as i32) {
         return Stop::Signal(Signal::SIGHUP as i32);
     }
     Stop::new(Exit::Failed, format!("the terminal: {error}"))
 }
 
-/// Takes events in and shows what comes of them. What it returns is how all this ends.
+/// Applies events and draws the state. Returns the result of the verb.
 fn run(
     mut screen: Screen,
     mut state: State,
@@ -87,7 +87,7 @@ fn run(
         let Ok(first) = happened.recv() else {
             return Ok(Ok(()));
         };
-        // What else has come is shown together with it.
+        // Apply all events that have come before the next drawing.
         for event in iter::once(first).chain(happened.try_iter().take(MAX_EVENTS)) {
             match state.handle(event) {
                 None => {}
@@ -96,15 +96,15 @@ fn run(
                 Some(Action::Fail(why)) => return Ok(Err(Stop::new(Exit::Failed, why))),
                 Some(Action::Suspend) => suspend(&mut screen)?,
                 Some(Action::Restore) => screen.restore()?,
-                // Without the thread that looks there is an event that tells so.
+                // If the sampling thread has ended, an event reports that.
                 Some(Action::Every(interval)) => drop(paces.send(interval)),
             }
         }
     }
 }
 
-/// Stands still as Ctrl-Z lets everybody, and returns when somebody lets the process go on. Where
-/// nobody could, the kernel does not stop it.
+/// Stops the process as Ctrl-Z does, and returns after SIGCONT. The kernel does not stop a process
+/// of an orphaned process group, which no shell could continue.
 fn suspend(screen: &mut Screen) -> io::Result<()> {
     screen.leave()?;
     let stop = SigSet::from(Signal::SIGTSTP);

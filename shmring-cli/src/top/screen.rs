@@ -1,4 +1,4 @@
-//! The terminal: what is done to it, and undone however this ends.
+//! Sets up the terminal, and restores it in every case.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -13,21 +13,21 @@ use super::draw::draw;
 use super::state::State;
 use super::theme::Theme;
 
-/// One drawing is one write, mostly.
+/// Large enough that most drawings are one write.
 const BUFFER_BYTES: usize = 64 << 10;
 
 type Output = BufWriter<File>;
 
-/// A terminal that keys come from: one by one and unechoed while a screen is shown.
+/// A terminal to read keys from: one by one and without echo while a screen is shown.
 #[derive(Debug)]
 pub(crate) struct Tty {
     file: File,
-    /// How keys come else.
+    /// The mode to restore.
     before: Termios,
 }
 
 impl Tty {
-    /// Of the terminal that stdin is, or else of the one that this process belongs to.
+    /// Opens stdin if it is a terminal, or else the controlling terminal.
     pub(crate) fn open() -> io::Result<Self> {
         let stdin = io::stdin();
         let file = match stdin.is_terminal() {
@@ -56,25 +56,25 @@ impl Tty {
         Ok(tcsetattr(&self.file, SetArg::TCSANOW, &raw)?)
     }
 
-    /// As they were. Waits for nothing, so it works on a terminal that stands still.
+    /// Restores the mode. It does not wait for output, so it works on a stopped terminal.
     pub(crate) fn give_back(&self) -> io::Result<()> {
         Ok(tcsetattr(&self.file, SetArg::TCSANOW, &self.before)?)
     }
 }
 
-/// A screen of this program's own, which gives the terminal back when it is dropped.
+/// The alternate screen. The drop restores the terminal.
 #[derive(Debug)]
 pub(crate) struct Screen {
     tty: Tty,
-    /// Nothing once it is given back.
+    /// `None` once the terminal is restored.
     terminal: Option<Terminal<TermionBackend<Output>>>,
 }
 
 impl Screen {
-    /// Takes the terminal over.
+    /// Sets the terminal up.
     ///
     /// # Errors
-    /// If that fails; then nothing of it is left.
+    /// If that fails; the terminal is then as before.
     pub(crate) fn new(tty: Tty) -> io::Result<Self> {
         let output = File::from(io::stdout().as_fd().try_clone_to_owned()?);
         Self::on(tty, output)
@@ -93,22 +93,22 @@ impl Screen {
         self.write(format_args!("{}{}", screen::ToAlternateScreen, cursor::Hide))
     }
 
-    /// Gives the terminal back, until `restore`.
+    /// Restores the terminal, until `restore` sets it up again.
     pub(crate) fn leave(&mut self) -> io::Result<()> {
-        // The keys in any case.
+        // Restore the keys in any case.
         let keys = self.tty.give_back();
         self.write(format_args!("{}{}", cursor::Show, screen::ToMainScreen))?;
         keys
     }
 
-    /// Takes the terminal over once more, and draws all of it at the next drawing.
+    /// Sets the terminal up again, and makes the next drawing a complete one.
     pub(crate) fn restore(&mut self) -> io::Result<()> {
         self.enter()?;
         let Some(terminal) = &mut self.terminal else {
             return Ok(());
         };
-        // Clears, too; what is called so asks the terminal where the cursor is, whose answer comes
-        // among the keys.
+        // This clears, too. `clear` would ask the terminal for the position of the cursor, and
+        // the answer would come among the keys.
         let size = terminal.size()?;
         terminal.resize(size.into())
     }
@@ -134,8 +134,8 @@ impl Drop for Screen {
     fn drop(&mut self) {
         let is_gone = self.leave().is_err();
         if let Some(terminal) = self.terminal.take().filter(|_| is_gone) {
-            // Dropped, it would show the cursor once more, and complain on a terminal that is
-            // not there.
+            // Its drop would show the cursor again, and print an error if the terminal is
+            // gone.
             std::mem::forget(terminal);
         }
     }

@@ -1,4 +1,4 @@
-//! The threads that tell what happens. Each ends when nobody listens any more.
+//! The threads that send events. Each ends when the receiver is gone.
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
@@ -17,20 +17,20 @@ use super::screen::Tty;
 use super::watch::Watch;
 use crate::process::stop::die_of;
 
-/// The first rates come soon, however seldom is looked later.
+/// The first rates come soon, also if the interval is long.
 const FIRST_INTERVAL: Duration = Duration::from_millis(200);
-/// More than enough to tidy up.
+/// The time to clean up after a signal; more than needed.
 const GRACE: Duration = Duration::from_secs(1);
-/// More than anybody types at once.
+/// More than a user types at once.
 const KEY_BYTES: usize = 1024;
-/// How long the rest of a sequence may take. Esc by itself is noticed so much later.
+/// The maximum wait for the rest of a sequence. A single Esc is reported that much later.
 const SPLIT_MS: u8 = 30;
 
 /// Signals that end this process.
 const FATAL: [Signal; 4] = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGQUIT];
 const OTHERS: [Signal; 3] = [Signal::SIGTSTP, Signal::SIGCONT, Signal::SIGWINCH];
 
-/// Looks at all segments, every so often as `paces` says.
+/// Samples all segments, at the intervals that `paces` sends.
 pub(super) fn looks(
     interval: Duration,
     paces: Receiver<Duration>,
@@ -65,7 +65,7 @@ pub(super) fn looks(
 /// Reads keys.
 pub(super) fn keys(tty: Tty, events: SyncSender<Event>) -> io::Result<()> {
     spawn("keys", move || {
-        // Without more the terminal is gone.
+        // At the end of the input the terminal is gone.
         while let Ok(bytes @ [_, ..]) = read(tty.file(), &mut [0; KEY_BYTES]) {
             for key in parse(bytes) {
                 if events.send(Event::Key(key)).is_err() {
@@ -77,7 +77,7 @@ pub(super) fn keys(tty: Tty, events: SyncSender<Event>) -> io::Result<()> {
     })
 }
 
-/// What was typed, whole sequences of it if they come in time.
+/// Reads input: whole sequences, if they come in time.
 fn read<'a>(mut file: &File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     let mut filled = 0;
     loop {
@@ -98,22 +98,22 @@ fn read<'a>(mut file: &File, buffer: &'a mut [u8]) -> io::Result<&'a [u8]> {
     Ok(&buffer[..filled])
 }
 
-/// Signals as events. Dropped, it lets them through again.
+/// Signals as events. The drop unblocks them.
 #[derive(Debug)]
 pub(super) struct Signals {
     before: SigSet,
 }
 
 impl Signals {
-    /// Holds them back in this thread and those that it starts later, and waits for them in one
-    /// of those.
+    /// Blocks the signals in this thread and in those that it starts later, and starts a thread
+    /// that waits for them.
     pub(super) fn take(tty: Tty, events: SyncSender<Event>) -> io::Result<Self> {
         let set = SigSet::from_iter(FATAL.into_iter().chain(OTHERS));
         let before = set.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
         let held = Self { before };
         spawn("signals", move || {
             while let Ok(signal) = set.wait() {
-                // Where so many events wait that there is no room, nobody takes any.
+                // If the channel is full, the receiver is stuck: drop the event.
                 let _ = events.try_send(Event::Signal(signal));
                 if FATAL.contains(&signal) {
                     end_soon(&tty, signal);
@@ -126,13 +126,13 @@ impl Signals {
 
 impl Drop for Signals {
     fn drop(&mut self) {
-        // It was the mask before, so the kernel takes it.
+        // The kernel accepts a mask that it returned.
         let _ = self.before.thread_set_mask();
     }
 }
 
-/// Ends the process by the signal, a while after it came, whatever the others are stuck in: a
-/// terminal may take nothing any more.
+/// Ends the process by the signal, `GRACE` after it came, even if other threads block: a terminal
+/// may accept no more output.
 fn end_soon(tty: &Tty, signal: Signal) {
     thread::sleep(GRACE);
     let _ = tty.give_back();

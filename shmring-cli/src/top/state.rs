@@ -1,4 +1,4 @@
-//! What is shown: a pure function of the events so far.
+//! The state of the screen: a pure function of the events so far.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -11,44 +11,44 @@ use super::event::{Action, Event};
 use super::keys::Key;
 use crate::facts::{Entry, Sample};
 
-/// Rates that are kept of each segment.
+/// The number of rates that are kept for each segment.
 const MAX_HISTORY: usize = 300;
-/// Bytes of a filter. No name is longer.
+/// The maximum bytes of a filter. No name is longer.
 const MAX_FILTER: usize = 255;
-/// How often can be looked, from key to key.
+/// The intervals between samples, which keys select.
 const INTERVALS_MS: [u64; 9] = [100, 200, 500, 1_000, 2_000, 5_000, 10_000, 30_000, 60_000];
 
-/// Messages received in a second, the latest last.
+/// Messages received per second, the latest last.
 pub(crate) type History = VecDeque<u64>;
 
-/// What is shown.
+/// The state of the screen.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) view: View,
     pub(crate) sort: Sort,
-    /// Only names with this in them are shown.
+    /// Only segments with this text in their names are shown.
     pub(crate) filter: String,
     pub(crate) interval: Duration,
     /// Why shared memory cannot be listed.
     pub(crate) trouble: Option<String>,
-    /// Where the table stands, and which of its rows is selected.
+    /// The first row on the screen and the selected row.
     pub(crate) list: ListState,
-    /// Rows that fit on the screen, as drawn last.
+    /// The number of rows that fitted on the screen when it was drawn last.
     pub(crate) page: usize,
-    /// All segments, as seen last. Nothing before the first look.
+    /// The last sample of all segments. `None` before the first one.
     all: Option<Vec<Entry<Sample>>>,
-    /// Which of them are shown, in order.
+    /// The indices of those that are shown, in order.
     shown: Vec<usize>,
     /// The name of the selected one.
     selected: Option<String>,
     histories: BTreeMap<String, History>,
 }
 
-/// What the screen holds.
+/// The view on the screen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum View {
     Table,
-    /// The table, while a filter is typed. What it was before comes back with Esc.
+    /// The table, while the user types a filter. Esc restores the previous one.
     Filter {
         before: String,
     },
@@ -57,14 +57,14 @@ pub(crate) enum View {
         name: String,
         scroll: usize,
     },
-    /// The keys, above what was there before.
+    /// The keys, above the previous view.
     Help {
         scroll: usize,
         under: Box<View>,
     },
 }
 
-/// In which order rows come.
+/// The order of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Sort {
     pub(crate) column: Column,
@@ -94,7 +94,7 @@ impl State {
         self.shown.iter().filter_map(|index| all.get(*index))
     }
 
-    /// How many segments there are; `None` before the first look.
+    /// Returns the number of segments; `None` before the first sample.
     pub(crate) fn count(&self) -> Option<usize> {
         self.all.as_ref().map(Vec::len)
     }
@@ -103,7 +103,7 @@ impl State {
         self.all.iter().flatten().find(|entry| entry.name() == name)
     }
 
-    /// The one whose row is selected.
+    /// Returns the segment whose row is selected.
     pub(crate) fn selected(&self) -> Option<&Entry<Sample>> {
         self.rows().nth(self.list.selected()?)
     }
@@ -112,7 +112,7 @@ impl State {
         self.histories.get(name)
     }
 
-    /// Takes an event in.
+    /// Applies an event. Returns the action that it asks for.
     pub(crate) fn handle(&mut self, event: Event) -> Option<Action> {
         match event {
             Event::Key(key) => self.key(key),
@@ -129,7 +129,7 @@ impl State {
             }
             Event::Signal(Signal::SIGTSTP) => Some(Action::Suspend),
             Event::Signal(Signal::SIGCONT) => Some(Action::Restore),
-            // The next drawing asks how large the window is.
+            // The next drawing reads the size of the window.
             Event::Signal(Signal::SIGWINCH) => None,
             Event::Signal(signal) => Some(Action::Die(signal)),
             Event::Closed => Some(Action::Die(Signal::SIGHUP)),
@@ -137,7 +137,7 @@ impl State {
         }
     }
 
-    /// Adds to the histories of those that are there, and forgets the others'.
+    /// Extends the histories of existing segments, and removes those of others.
     fn remember(&mut self, entries: &[Entry<Sample>]) {
         let mut before = std::mem::take(&mut self.histories);
         for entry in entries {
@@ -157,8 +157,8 @@ impl State {
         }
     }
 
-    /// Chooses and orders the rows. What is selected stays so, wherever it goes; if it is gone,
-    /// what has its place now is.
+    /// Filters and sorts the rows. The selected segment stays selected when its row moves; if it
+    /// is gone, the segment that has its place is selected.
     fn arrange(&mut self) {
         let all = self.all.as_deref().unwrap_or_default();
         let Sort { column, is_reversed } = self.sort;
@@ -268,14 +268,14 @@ impl State {
         self.arrange();
     }
 
-    /// By that column, or in the other order if that is so already.
+    /// Sorts by a column, or reverses the order if the rows are sorted by it.
     fn set_sort(&mut self, column: Column) {
         let is_reversed = self.sort.column == column && !self.sort.is_reversed;
         self.sort = Sort { column, is_reversed };
         self.arrange();
     }
 
-    /// Looks more or less often.
+    /// Selects the next shorter or longer interval.
     fn pace(&mut self, slower: bool) -> Option<Action> {
         let mut steps = INTERVALS_MS.map(Duration::from_millis).into_iter();
         let next = match slower {
@@ -287,8 +287,8 @@ impl State {
     }
 }
 
-/// Where a key leads from `at`, if it moves at all. What is too far down, those who know the end
-/// put right.
+/// Returns the position that a key moves to from `at`; `None` if it does not move. The caller
+/// limits it to the last position.
 fn moved(key: Key, at: usize, page: usize) -> Option<usize> {
     let page = page.max(1);
     Some(match key {

@@ -1,4 +1,4 @@
-//! What things look like on this terminal.
+//! Styles and characters for this terminal.
 
 use std::env;
 use std::io;
@@ -22,7 +22,7 @@ const PLAIN_BARS: bar::Set<'_> = bar::Set {
     empty: " ",
 };
 
-/// What a terminal can show and its user wants.
+/// The abilities of a terminal and the wishes of its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Theme {
     pub(crate) has_colors: bool,
@@ -30,11 +30,11 @@ pub(crate) struct Theme {
 }
 
 impl Theme {
-    /// By `--color`, NO_COLOR and what the terminal says of itself, and by the locale.
+    /// Returns the theme by `--color`, NO_COLOR, TERM, COLORTERM and the locale.
     pub(crate) fn of_terminal() -> Self {
         let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().filter_map(env::var_os);
         let locale = locale.map(|value| value.to_string_lossy().to_ascii_lowercase());
-        // The first that says something decides.
+        // The first one that is set decides.
         let locale = locale.into_iter().find(|value| !value.is_empty()).unwrap_or_default();
         Self {
             has_colors: AutoStream::choice(&io::stdout()) != ColorChoice::Never,
@@ -50,7 +50,7 @@ impl Theme {
         Style::new().add_modifier(Modifier::REVERSED)
     }
 
-    /// What is beside the facts.
+    /// Returns the style of secondary text.
     pub(super) fn aside(self) -> Style {
         self.color(Color::Cyan)
     }

@@ -1,5 +1,5 @@
-//! Looks at all segments, again and again. Nothing is joined and nothing stored: each look
-//! opens a segment for reading and leaves it, so one that goes is not held on to.
+//! Samples all segments repeatedly, as an observer. Each sample opens and closes a segment, so
+//! that a segment whose users leave is freed.
 
 use std::collections::BTreeMap;
 use std::time::{Instant, SystemTime};
@@ -10,33 +10,33 @@ use crate::facts::{Entry, Look, Past, Sample, Subject, open_deleted};
 use crate::report;
 use crate::transfer::attaching::looking;
 
-/// What was seen of each segment at earlier looks.
+/// The earlier samples of each segment.
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     seen: BTreeMap<String, Seen>,
     deleted: Deleted,
 }
 
-/// Segments that lost their names, as they were at the last search.
+/// The segments that lost their names, from the last search.
 #[derive(Debug, Default)]
 struct Deleted {
     entries: Vec<Entry<Sample>>,
-    /// When the next search may begin: each goes through all processes.
+    /// When the next search may begin: each reads /proc of all processes.
     not_before: Option<Instant>,
 }
 
-/// How much longer the pause after a search is than the search.
+/// The pause after a search, in multiples of the time of the search.
 const PAUSE_PER_SEARCH: u32 = 20;
 
 #[derive(Debug)]
 struct Seen {
     identity: Identity,
     last: Look,
-    /// The earliest look since which the ring stands still.
+    /// The earliest sample since which the ring stalls.
     still: Look,
 }
 
-/// What tells a segment from one that has its name later.
+/// Identifies a segment: another one may have its name later.
 #[derive(Debug, PartialEq, Eq)]
 struct Identity {
     created: SystemTime,
@@ -52,7 +52,7 @@ impl Identity {
 }
 
 impl Watch {
-    /// All segments, sorted by name, each since the last look at it.
+    /// Returns all segments, sorted by name, each with its changes since the last sample.
     ///
     /// # Errors
     /// If shared memory cannot be listed.
@@ -77,7 +77,7 @@ impl Watch {
         Ok(entries)
     }
 
-    /// What there is to say about a segment; nothing if it vanished meanwhile.
+    /// Returns the facts about a segment; `None` if it vanished meanwhile.
     fn sample(&mut self, name: &str, before: Option<Seen>) -> Option<Entry<Sample>> {
         let observer = match looking().observe(name) {
             Ok(observer) => observer,
@@ -104,8 +104,8 @@ impl Watch {
     }
 }
 
-/// What there is to say about a segment that lost its name. Why it stands still is not:
-/// nobody can join it.
+/// Returns the facts about a segment that lost its name, without a stall: no process can join
+/// it.
 fn sample_deleted(label: String, observer: &Observer) -> Option<Entry<Sample>> {
     let now = Look::at(observer).ok()?;
     let subject = Subject { target: &label, is_named: false };
@@ -115,7 +115,7 @@ fn sample_deleted(label: String, observer: &Observer) -> Option<Entry<Sample>> {
 }
 
 impl Seen {
-    /// The earliest look since which the ring stands still, if it does.
+    /// Returns the earliest sample since which the ring stalls; `None` if it does not.
     fn still_at(&self, now: &Look) -> Option<&Look> {
         let stands = |since: &&Look| now.status.ring().stall_since(since.status.ring()).is_some();
         [&self.still, &self.last].into_iter().find(stands)
@@ -160,8 +160,8 @@ mod tests {
         }
     }
 
-    // Catches rates of a segment that was there only once, or over another time than between
-    // two looks, and a stall whose time starts anew at each look.
+    // Catches rates of a segment that was sampled once, or over another time than that between
+    // two samples, and a stall whose time restarts at each sample.
     #[test]
     fn rates_and_stalls_are_between_looks() {
         let name = Name::new("rates");
@@ -186,7 +186,7 @@ mod tests {
         assert!(two >= one + 2 && two >= sample + 2, "{one} {two} {sample}");
     }
 
-    // Catches what an earlier segment did taken for what its successor does.
+    // Catches rates between a segment and its successor.
     #[test]
     fn a_successor_of_the_same_name_is_another_segment() {
         let name = Name::new("successor");
@@ -202,7 +202,7 @@ mod tests {
         assert!(sound(look(&mut watch, &name)).rates.is_none());
     }
 
-    // Catches a damaged segment that ends the look, or is passed over.
+    // Catches a damaged segment that ends the sample, or is skipped.
     #[test]
     fn a_damaged_segment_is_told() {
         let name = Name::new("damaged");

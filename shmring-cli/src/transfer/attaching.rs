@@ -7,8 +7,11 @@ use shmring::{
 };
 
 use crate::cli::{Attaching, Target};
-use crate::process::signals::{SLICE, Signals};
+use crate::process::signals::Signals;
 use crate::process::stop::Stop;
+
+/// The longest wait for a segment to appear without a check for signals.
+const SLICE: Duration = Duration::from_millis(100);
 
 /// Attaches as the command line says.
 pub(crate) fn attach(how: &Attaching, signals: &Signals) -> Result<Segment, Stop> {
@@ -25,10 +28,11 @@ pub(crate) fn attach(how: &Attaching, signals: &Signals) -> Result<Segment, Stop
     }
 }
 
-/// What a segment is, and what goes on in it, as far as the segment can be read.
+/// The facts of a segment, and its status or why that cannot be read.
 pub(crate) type Look = (SegmentInfo, Result<Status, Fault>);
 
-/// Attaches as the command line says, and looks. Who may only look does that.
+/// Attaches as the command line says, and reads the status; a user that may only observe the
+/// segment observes it.
 pub(crate) fn look(how: &Attaching, signals: &Signals) -> Result<Look, Stop> {
     let Some(path) = &how.target.socket else {
         let segment = attach(how, signals)?;
@@ -45,12 +49,12 @@ pub(crate) fn look(how: &Attaching, signals: &Signals) -> Result<Look, Stop> {
     in_time(how, signals, attempt, is_early)
 }
 
-/// How to look at what anybody has made and may cut short meanwhile.
+/// Returns the options to observe a segment of any user, who may truncate it meanwhile.
 pub(crate) fn looking() -> AttachOptions {
     AttachOptions::new().accept_world_writable(true).guard(true)
 }
 
-/// Looks on without joining.
+/// Observes a segment without attaching.
 pub(crate) fn observe(target: &Target) -> Result<Observer, Stop> {
     match &target.socket {
         Some(path) => Ok(looking().receive_to_observe(path)?),
@@ -59,19 +63,19 @@ pub(crate) fn observe(target: &Target) -> Result<Observer, Stop> {
     }
 }
 
-/// Whether a server may do what is asked later.
+/// Returns `true` if a later attempt may succeed.
 fn is_early(error: &ReceiveError) -> bool {
     matches!(error, ReceiveError::TimedOut { .. } | ReceiveError::Busy { .. })
 }
 
-/// Tries as long as the command line says, and notices signals meanwhile.
+/// Repeats an attempt for as long as the command line says, or until a signal comes.
 fn in_time<T, E: Into<Stop>>(
     how: &Attaching,
     signals: &Signals,
     attempt: impl Fn(&AttachOptions) -> Result<T, E>,
     is_early: impl Fn(&E) -> bool,
 ) -> Result<T, Stop> {
-    // The process is this program's own, so the handler that a guard takes is no loss.
+    // This program has no other use for the SIGBUS handler that a guard installs.
     let mut options =
         AttachOptions::new().guard(true).accept_world_writable(how.accept_world_writable);
     if let Some(uid) = how.owner {
@@ -82,30 +86,30 @@ fn in_time<T, E: Into<Stop>>(
     };
     let patience = Patience::new(Some(wait));
     loop {
-        match attempt(&options.clone().timeout(patience.slice())) {
+        match attempt(&options.clone().timeout(patience.remaining().min(SLICE))) {
             Err(error) if is_early(&error) && !patience.is_over() => signals.check()?,
             result => return result.map_err(Into::into),
         }
     }
 }
 
-/// A timeout, served in slices that are short enough to notice a signal.
+/// A timeout for several waits together.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// `None`: for ever.
+    /// `None`: no limit.
     deadline: Option<Instant>,
 }
 
 impl Patience {
     pub(crate) fn new(timeout: Option<Duration>) -> Self {
-        // A time too far off to count is for ever.
+        // A deadline that `Instant` cannot express is none.
         Self { deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)) }
     }
 
-    /// How long to wait before the next look around.
-    pub(crate) fn slice(self) -> Duration {
+    /// Returns the time that is left: all of it if there is no end.
+    pub(crate) fn remaining(self) -> Duration {
         self.deadline
-            .map_or(SLICE, |deadline| deadline.saturating_duration_since(Instant::now()).min(SLICE))
+            .map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
     pub(crate) fn is_over(self) -> bool {

@@ -1,11 +1,11 @@
-//! Message boundaries in a byte stream. Pure: no input, no output.
+//! Message boundaries in a byte stream. No code here reads or writes streams.
 
 use std::ops::Range;
 
-/// Bytes of the length in front of a length-prefixed message: u32, little-endian.
+/// The size of a length prefix: u32, little-endian.
 pub(crate) const PREFIX_BYTES: usize = 4;
 
-/// How messages lie in stdin.
+/// The framing of messages in stdin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Incoming {
     /// One message per line, without its newline. A last line may lack the newline.
@@ -17,7 +17,8 @@ pub(crate) enum Incoming {
 }
 
 impl Incoming {
-    /// The bytes of stdin that each message takes besides its own. A last line may take none.
+    /// Returns the bytes of stdin that each message takes besides its own; a last line may lack
+    /// its newline.
     pub(crate) fn overhead_bytes(self) -> u64 {
         match self {
             Self::Lines => 1,
@@ -27,7 +28,7 @@ impl Incoming {
     }
 }
 
-/// How messages lie in stdout.
+/// The framing of messages in stdout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
     /// Each message and a newline.
@@ -39,13 +40,13 @@ pub(crate) enum Outgoing {
 }
 
 impl Outgoing {
-    /// The bytes of stdout that each message takes besides its own.
+    /// Returns the bytes of stdout that each message takes besides its own.
     pub(crate) fn overhead_bytes(self) -> u64 {
         let (before, after) = self.frame(0);
         (before.map_or(0, |before| before.len()) + after.iter().len()) as u64
     }
 
-    /// What stands in front of a message of `len` bytes, and what behind it.
+    /// Returns the bytes before and after a message of `len` bytes.
     pub(crate) fn frame(self, len: usize) -> (Option<[u8; PREFIX_BYTES]>, Option<u8>) {
         match self {
             Self::Lines => (None, Some(b'\n')),
@@ -56,27 +57,27 @@ impl Outgoing {
     }
 }
 
-/// Where a message lies at the front of the bytes that were looked at.
+/// The message at the front of a piece of the stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// The message.
+    /// The position of the message without its framing.
     pub(crate) payload: Range<usize>,
     /// The bytes that the message and its framing take up.
     pub(crate) taken: usize,
 }
 
-/// Why the bytes hold no message that a ring takes. Messages count from 1.
+/// Why the next message cannot be sent. Messages count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unfit {
-    /// A line that is too long and whose end is not in sight.
+    /// A line that is too long, and whose end has not been read.
     EndlessLine { number: u64 },
-    /// A message whose length is known to be too much.
+    /// A message that is too long.
     TooLong { number: u64, len: usize },
     /// The bytes end inside a message.
     CutOff { number: u64, have: usize, want: usize },
 }
 
-/// Cuts messages off the front of a stream.
+/// Splits messages off the front of a stream.
 #[derive(Debug)]
 pub(crate) struct Splitter {
     framing: Incoming,
@@ -84,7 +85,7 @@ pub(crate) struct Splitter {
     max_len: usize,
     /// The number of the message that comes next.
     number: u64,
-    /// Bytes at the front that are known to hold no newline.
+    /// The number of bytes at the front that were searched and have no newline.
     scanned: usize,
 }
 
@@ -93,13 +94,13 @@ impl Splitter {
         Self { framing, max_len, number: 1, scanned: 0 }
     }
 
-    /// The most bytes that have to be in sight to cut any message off.
+    /// Returns the most bytes that a message and its framing can take.
     pub(crate) fn longest_record(&self) -> usize {
         self.max_len + PREFIX_BYTES
     }
 
-    /// The message at the front of `bytes`; `None` if its end is not in sight.
-    /// `at_end` says that nothing follows `bytes`.
+    /// Splits off the message at the front of `bytes`. Returns `None` if `bytes` does not have
+    /// its end. `at_end`: no bytes follow `bytes`.
     pub(crate) fn next(&mut self, bytes: &[u8], at_end: bool) -> Result<Option<Record>, Unfit> {
         let record = match self.framing {
             Incoming::Lines => self.line(bytes, at_end)?,
@@ -193,8 +194,8 @@ mod tests {
         }
     }
 
-    // Catches results that depend on how the bytes happen to arrive, a lost last
-    // line, and an empty line taken for the end.
+    // Catches results that depend on the sizes of the pieces, a lost last line, and an empty
+    // line that is taken for the end.
     #[test]
     fn lines_in_any_pieces() {
         for step in 1..12 {

@@ -1,4 +1,4 @@
-//! Reads stdin in large pieces, into a buffer that is filled at the end and consumed at the
+//! Reads stdin in large pieces, into a buffer that is filled at its end and consumed at its
 //! start.
 
 use std::fs::File;
@@ -10,7 +10,7 @@ use nix::poll::PollFlags;
 use crate::process::signals::Signals;
 use crate::process::stop::{Exit, Stop};
 
-/// Large enough that the system call costs little beside the bytes it brings.
+/// Large enough that the system call costs little per byte.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Bytes read from stdin and not consumed yet.
@@ -39,17 +39,17 @@ impl Input {
         })
     }
 
-    /// What is there.
+    /// Returns the bytes in the buffer.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
-    /// Whether nothing will follow what is there.
+    /// Returns `true` if no bytes will follow those in the buffer.
     pub(crate) fn at_end(&self) -> bool {
         self.at_end
     }
 
-    /// How many bytes were read so far.
+    /// Returns the number of bytes that were read so far.
     pub(crate) fn read_bytes(&self) -> u64 {
         self.read_bytes
     }
@@ -58,8 +58,8 @@ impl Input {
         self.start = (self.start + bytes).min(self.end);
     }
 
-    /// Reads more, once: waits until there is something to read. Makes room for
-    /// a record of up to `record_bytes`.
+    /// Waits until stdin has bytes or ends, and reads once. Makes room for a record of up to
+    /// `record_bytes`.
     pub(crate) fn fill(&mut self, record_bytes: usize, signals: &Signals) -> Result<(), Stop> {
         self.make_room(record_bytes);
         while !self.at_end {
@@ -71,7 +71,7 @@ impl Input {
                     self.read_bytes += count as u64;
                     return Ok(());
                 }
-                // Somebody else was quicker, or stdin does not block.
+                // Another reader was faster, or stdin does not block.
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
                 Err(error) => return Err(failed(error)),
@@ -90,8 +90,8 @@ impl Input {
             (self.start, self.end) = (0, self.end - self.start);
         }
         if self.end == self.buffer.len() {
-            // Doubled, not sized for the record at once: a length that was only
-            // claimed costs no memory.
+            // Doubled, not sized for the record at once: a wrong length prefix costs no
+            // memory.
             let grown = (2 * self.buffer.len()).min(record_bytes + BUFFER_BYTES);
             self.buffer.resize(grown.max(self.end + 1), 0);
         }

@@ -1,18 +1,19 @@
-//! Runs of messages: copied out together and written together. Where nobody competes
-//! for them they are released only then, so that what was not written stays in the ring.
+//! Runs of messages: copied together and written together. An exclusive consumer releases them
+//! only then, so that messages that were not written stay in the ring.
 
-use std::time::Duration;
+use std::time::Instant;
 
-use shmring::{Consumer, Message, RecvTimeoutError, Segment};
+use shmring::{Consumer, Interrupter, Message, RecvTimeoutError, Segment};
 
-use crate::process::signals::Signals;
 use crate::process::stop::{Exit, Stop};
+use crate::transfer::attaching::Patience;
 use crate::transfer::framing::Outgoing;
 use crate::transfer::meter::Moved;
 use crate::transfer::output::Output;
+use crate::transfer::watcher::Watcher;
 
-/// Where consumers compete, messages leave the ring before they are written: so few at
-/// once, and no more than a pipe takes in, that little is at risk.
+/// Competing consumers take messages from the ring before they write them. These limits bound
+/// the loss, and a pipe has room for that many bytes.
 const AT_RISK_MESSAGES: u64 = 256;
 const AT_RISK_BYTES: u64 = 64 << 10;
 
@@ -23,22 +24,26 @@ pub(crate) struct Runs {
     consumer: Consumer,
     framing: Outgoing,
     output: Output,
-    /// The most messages that are at risk at once.
+    /// The most messages that a competing consumer takes at once.
     max_at_risk: u64,
-    /// Where in the output each message of the run ends.
+    /// The end of each message of the run in the output.
     ends: Vec<usize>,
+    /// When the first message was seen.
+    began: Option<Instant>,
     moved: Moved,
     /// Messages that left the ring and were not written whole.
     lost: u64,
 }
 
-/// What became of an attempt to move a run.
+/// The result of an attempt to move a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Run {
     /// Messages were written.
     Moved,
     /// No message came in time.
-    Nothing,
+    TimedOut,
+    /// The watcher ended the wait for one.
+    Interrupted,
     /// The stream has ended.
     Ended,
 }
@@ -55,6 +60,7 @@ impl Runs {
             max_at_risk: (AT_RISK_BYTES / ring.ring().max_message_bytes.max(1))
                 .clamp(1, AT_RISK_MESSAGES),
             ends: Vec::new(),
+            began: None,
             moved: Moved::default(),
             lost: 0,
         })
@@ -64,12 +70,22 @@ impl Runs {
         &self.name
     }
 
-    /// What was written so far, in whole messages.
+    /// Returns an object that ends the waits for messages.
+    pub(crate) fn interrupter(&self) -> Interrupter {
+        self.consumer.interrupter()
+    }
+
+    /// Returns when the first message was seen; `None` before that.
+    pub(crate) fn began(&self) -> Option<Instant> {
+        self.began
+    }
+
+    /// Returns the whole messages that were written so far.
     pub(crate) fn moved(&self) -> Moved {
         self.moved
     }
 
-    /// How many messages left the ring and were not written, or not to their ends.
+    /// Returns how many messages left the ring and were not written whole.
     pub(crate) fn lost(&self) -> u64 {
         self.lost
     }
@@ -84,18 +100,18 @@ impl Runs {
         &self.output
     }
 
-    /// Waits for a message up to `timeout`, and writes what is in the ring, up to `max`
-    /// messages.
+    /// Waits for a message as long as `patience` lasts, and writes what is in the ring, up to
+    /// `max` messages.
     pub(crate) fn move_one(
         &mut self,
         max: u64,
-        timeout: Duration,
-        signals: &Signals,
+        patience: Patience,
+        watcher: &Watcher<'_>,
     ) -> Result<Run, Stop> {
         let moved = if self.consumer.is_exclusive() {
-            self.write_and_release(max, timeout, signals)
+            self.write_and_release(max, patience, watcher)
         } else {
-            self.take_and_write(max, timeout, signals)
+            self.take_and_write(max, patience, watcher)
         };
         let error = match moved {
             Ok(()) => return Ok(Run::Moved),
@@ -103,24 +119,26 @@ impl Runs {
             Err(Halt::Ring(error)) => error,
         };
         match error {
-            RecvTimeoutError::TimedOut | RecvTimeoutError::Interrupted => Ok(Run::Nothing),
+            RecvTimeoutError::TimedOut => Ok(Run::TimedOut),
+            RecvTimeoutError::Interrupted => Ok(Run::Interrupted),
             RecvTimeoutError::Eof => Ok(Run::Ended),
             RecvTimeoutError::Failed(fault) => Err(Stop::fault(&self.name, &fault)),
-            // Nothing is read in place where consumers compete, so `NotExclusive` is none of them.
+            // Only exclusive consumers peek, so this is not `NotExclusive`.
             _ => Err(Stop::new(Exit::Failed, format!("{:?}: {error}", self.name))),
         }
     }
 
-    /// Writes about as many bytes as the output's buffer holds. If that fails, the
-    /// messages that were written whole are released.
+    /// Writes about as many bytes as the output's buffer holds, and releases the messages that
+    /// were written whole, also if the write failed.
     fn write_and_release(
         &mut self,
         max: u64,
-        timeout: Duration,
-        signals: &Signals,
+        patience: Patience,
+        watcher: &Watcher<'_>,
     ) -> Result<(), Halt> {
-        let Self { consumer, framing, output, ends, .. } = self;
-        drop(consumer.peek_timeout(timeout)?);
+        let Self { consumer, framing, output, ends, began, .. } = self;
+        watcher.waiting(|| consumer.peek_timeout(patience.remaining()).map(drop))?;
+        began.get_or_insert_with(Instant::now);
         ends.clear();
         output.clear();
         let mut ahead = consumer.lookahead().map_err(RecvTimeoutError::from)?;
@@ -131,7 +149,7 @@ impl Runs {
             copy(&message, *framing, output);
             ends.push(output.filled());
         }
-        let (written, result) = match output.flush(signals) {
+        let (written, result) = match output.flush(watcher.signals()) {
             Ok(written) => (written, Ok(())),
             Err((written, stop)) => (written, Err(stop.into())),
         };
@@ -141,24 +159,26 @@ impl Runs {
         result
     }
 
-    /// Takes messages only when stdout has room for some, and holds on to none of them:
-    /// while the reader stands still, others can have them.
+    /// Takes messages when stdout has room, and writes all of them: while the reader of stdout
+    /// does not read, other consumers can take them.
     fn take_and_write(
         &mut self,
         max: u64,
-        timeout: Duration,
-        signals: &Signals,
+        patience: Patience,
+        watcher: &Watcher<'_>,
     ) -> Result<(), Halt> {
-        let Self { consumer, framing, output, max_at_risk, ends, .. } = self;
-        output.await_room(signals)?;
+        let Self { consumer, framing, output, max_at_risk, ends, began, .. } = self;
+        output.await_room(watcher.signals())?;
         ends.clear();
         output.clear();
         let max = usize::try_from(max.min(*max_at_risk)).unwrap_or(usize::MAX);
-        consumer.recv_batch_timeout(max, timeout, |message| {
+        let visit = |message: &Message<'_>| {
+            began.get_or_insert_with(Instant::now);
             copy(message, *framing, output);
             ends.push(output.filled());
-        })?;
-        let (written, result) = match output.flush(signals) {
+        };
+        watcher.waiting(|| consumer.recv_batch_timeout(max, patience.remaining(), visit))?;
+        let (written, result) = match output.flush(watcher.signals()) {
             Ok(written) => (written, Ok(())),
             Err((written, stop @ Stop::Signal(_))) => (output.finish(written), Err(stop.into())),
             Err((written, stop)) => (written, Err(stop.into())),
@@ -170,7 +190,7 @@ impl Runs {
     }
 }
 
-/// How many messages, and the bytes of them, are within the first `written` bytes.
+/// Returns how many messages end within the first `written` bytes, and where the last one ends.
 fn whole_messages(ends: &[usize], written: usize) -> (usize, usize) {
     let whole = ends.partition_point(|end| *end <= written);
     (whole, ends[..whole].last().copied().unwrap_or(0))
@@ -179,7 +199,7 @@ fn whole_messages(ends: &[usize], written: usize) -> (usize, usize) {
 /// Why a run was not moved.
 #[derive(Debug)]
 enum Halt {
-    /// The ring has no message.
+    /// The ring returned no message.
     Ring(RecvTimeoutError),
     Stop(Stop),
 }

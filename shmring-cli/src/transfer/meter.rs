@@ -1,31 +1,25 @@
-//! How far a transfer has come: a line on the terminal while it lasts, totals at its end.
+//! The progress of a transfer: a line on the terminal while it lasts, totals at its end.
 //!
 //! The transfer stores two numbers after each batch. A thread of its own shows them, so that
-//! a terminal that stands still holds up nothing.
+//! a terminal that is stopped does not stop the transfer.
+
+mod line;
 
 use std::fs::File;
 use std::io::{self, IsTerminal, Seek};
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanCount, ProgressBar};
-use nix::unistd::{getpgrp, tcgetpgrp};
+use indicatif::HumanCount;
 
 use crate::process::stop::say;
 use crate::report;
-use crate::report::progress::{draw_target, style};
+use crate::transfer::meter::line::{Line, Note};
 
-/// A transfer that is shorter shows nothing.
-const PATIENCE: Duration = Duration::from_secs(1);
-const REDRAW_INTERVAL: Duration = Duration::from_millis(100);
-/// What a rate is taken over.
-const RATE_INTERVAL: Duration = Duration::from_secs(1);
-
-/// Which way messages go.
+/// The direction of a transfer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Way {
     /// From stdin.
@@ -50,7 +44,7 @@ impl Way {
         }
     }
 
-    /// What a transfer waits in.
+    /// Returns what a transfer waits for to change.
     fn obstacle(self) -> &'static str {
         match self {
             Self::In => "ring full",
@@ -59,7 +53,7 @@ impl Way {
     }
 }
 
-/// Messages and the bytes in them.
+/// Numbers of messages and of the bytes in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Moved {
     pub(crate) messages: u64,
@@ -67,7 +61,7 @@ pub(crate) struct Moved {
 }
 
 impl Moved {
-    /// The bytes with `framing_bytes` for each message.
+    /// Returns the bytes with `framing_bytes` for each message.
     pub(crate) fn framed_bytes(self, framing_bytes: u64) -> u64 {
         self.bytes + self.messages * framing_bytes
     }
@@ -83,12 +77,47 @@ pub(crate) struct Meter {
     line: Option<Line>,
 }
 
-/// What the transfer tells the thread that shows it. The numbers need not fit together.
+/// What another thread reports about a transfer.
+#[derive(Debug)]
+pub(crate) struct Reporter {
+    way: Way,
+    shared: Arc<Shared>,
+    /// Sends to the line on the terminal, if there is one.
+    line: Option<Sender<Note>>,
+}
+
+impl Reporter {
+    pub(crate) fn way(&self) -> Way {
+        self.way
+    }
+
+    /// Returns `true` if there is a line on the terminal.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.line.is_some()
+    }
+
+    /// Shows, until the next message, whether the transfer waits for a peer to come.
+    pub(crate) fn set_lacks_peer(&self, lacks_peer: bool) {
+        self.shared.lacks_peer.store(lacks_peer, Ordering::Relaxed);
+    }
+
+    /// Prints a message to stderr, without breaking the line on the terminal.
+    pub(crate) fn say(&self, message: String) {
+        match &self.line {
+            // A thread that panicked shows nothing any more.
+            Some(line) => drop(line.send(Note::Say(message))),
+            None => say(message),
+        }
+    }
+}
+
+/// Written by the transfer, read by the thread that shows it. The numbers may be of different
+/// moments.
 #[derive(Debug, Default)]
 struct Shared {
     messages: AtomicU64,
     bytes: AtomicU64,
-    /// Whether it waits, and nobody has a handle for the other end.
+    /// `true` if the transfer waits, and no process has a handle for the other end.
     lacks_peer: AtomicBool,
 }
 
@@ -102,58 +131,46 @@ impl Shared {
 }
 
 impl Meter {
-    /// `framing_bytes` is what `stream` has for each message besides its payload. Nothing is
-    /// shown if people write or read that stream themselves.
+    /// `framing_bytes` is the size of a message in `stream` less that of its payload. There is
+    /// no line if `stream` is a terminal.
     pub(crate) fn new(way: Way, stream: impl AsFd, framing_bytes: u64) -> Self {
         let shared = Arc::new(Shared::default());
         let is_watched = io::stderr().is_terminal() && !stream.as_fd().is_terminal();
         let line = is_watched.then(|| {
-            // A file that is written to says nothing about how much will come.
+            // The size of an output file is not that of the transfer.
             let expected = expected_bytes(&stream).filter(|_| way == Way::In);
             Line::start(way, Arc::clone(&shared), expected, framing_bytes)
         });
         Self { way, started: Instant::now(), moved: Moved::default(), shared, line: line.flatten() }
     }
 
-    /// To be told after each batch, what was moved in all.
+    /// Stores the totals after a batch.
     pub(crate) fn update(&mut self, moved: Moved) {
         self.moved = moved;
         self.shared.messages.store(moved.messages, Ordering::Relaxed);
         self.shared.bytes.store(moved.bytes, Ordering::Relaxed);
-        self.set_lacks_peer(false);
+        self.shared.lacks_peer.store(false, Ordering::Relaxed);
     }
 
-    pub(crate) fn way(&self) -> Way {
-        self.way
+    pub(crate) fn reporter(&self) -> Reporter {
+        let line = self.line.as_ref().map(|line| line.notes.clone());
+        Reporter { way: self.way, shared: Arc::clone(&self.shared), line }
     }
 
-    /// Whether there is a line on the terminal.
-    pub(crate) fn is_shown(&self) -> bool {
-        self.line.is_some()
-    }
-
-    /// Shows, until the next update, whether the transfer waits for somebody to come.
-    pub(crate) fn set_lacks_peer(&self, lacks_peer: bool) {
-        self.shared.lacks_peer.store(lacks_peer, Ordering::Relaxed);
-    }
-
-    /// Reports something to whoever watches, without breaking the line on the terminal.
-    pub(crate) fn say(&self, message: String) {
-        match &self.line {
-            Some(line) => line.say(message),
-            None => say(message),
-        }
-    }
-
-    /// To be told after each wait: the time before the first message does not count.
+    /// Restarts the clock if no message was moved: the time before the first one does not count.
     pub(crate) fn waited(&mut self) {
         if self.moved.messages == 0 {
             self.started = Instant::now();
         }
     }
 
-    /// Ends the line, and says what was moved if asked to. Waits for the terminal, so no peer
-    /// should be waiting for this process any more.
+    /// Sets when the first message was seen, before which the time does not count.
+    pub(crate) fn set_start(&mut self, started: Instant) {
+        self.started = started;
+    }
+
+    /// Removes the line, and prints totals if `stats` is set. This waits for the terminal, so
+    /// drop the handle first: a peer may be waiting for it.
     pub(crate) fn finish(mut self, stats: bool) {
         drop(self.line.take());
         if stats {
@@ -162,7 +179,7 @@ impl Meter {
     }
 }
 
-/// What is left to read of a file.
+/// Returns the number of bytes after the position in a file.
 fn expected_bytes(stream: &impl AsFd) -> Option<u64> {
     let mut file = File::from(stream.as_fd().try_clone_to_owned().ok()?);
     let stat = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
@@ -188,128 +205,11 @@ fn rates(moved: Moved, elapsed: Duration) -> String {
     format!("{} messages/s, {bytes}/s", report::short(per_second(moved.messages) as u64))
 }
 
-/// The line on the terminal, and the thread that draws it. Gone when it is dropped.
-#[derive(Debug)]
-struct Line {
-    /// What to report beside the line. Its end is the end of the line.
-    messages: Option<Sender<String>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Line {
-    /// Without the thread there is no line, and nothing else is missing.
-    fn start(
-        way: Way,
-        shared: Arc<Shared>,
-        expected_bytes: Option<u64>,
-        framing_bytes: u64,
-    ) -> Option<Self> {
-        let (messages, received) = mpsc::channel();
-        let draw = move || {
-            let mut pace = Pace::new();
-            if await_end(&received, PATIENCE, say) {
-                return;
-            }
-            let bar = bar(expected_bytes);
-            let say_above = |message| bar.suspend(|| say(message));
-            while !await_end(&received, REDRAW_INTERVAL, say_above) {
-                let moved = shared.moved();
-                pace.look(moved);
-                if is_in_background() {
-                    continue;
-                }
-                bar.set_position(moved.framed_bytes(framing_bytes));
-                bar.set_message(pace.text(way, moved, shared.lacks_peer.load(Ordering::Relaxed)));
-                bar.tick();
-            }
-            bar.finish_and_clear();
-        };
-        let thread = thread::Builder::new().name("shmring-line".to_owned()).spawn(draw).ok()?;
-        Some(Self { messages: Some(messages), thread: Some(thread) })
-    }
-
-    fn say(&self, message: String) {
-        // A thread that panicked shows nothing any more.
-        let _ = self.messages.as_ref().map(|messages| messages.send(message));
-    }
-}
-
-/// Waits so long for the end, reporting meanwhile what is to be reported. Returns whether it
-/// came.
-fn await_end(messages: &Receiver<String>, timeout: Duration, say: impl Fn(String)) -> bool {
-    let deadline = Instant::now() + timeout;
-    loop {
-        match messages.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-            Ok(message) => say(message),
-            Err(error) => return error == RecvTimeoutError::Disconnected,
-        }
-    }
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        drop(self.messages.take());
-        // A thread that panicked has ended as well.
-        let _ = self.thread.take().map(JoinHandle::join);
-    }
-}
-
-/// With a bar where the end is known. Drawn when it is told to, never by itself.
-fn bar(expected_bytes: Option<u64>) -> ProgressBar {
-    let template = match expected_bytes {
-        Some(_) => "{percent:>3}% [{bar:14}] {wide_msg}",
-        None => "{spinner} {wide_msg}",
-    };
-    ProgressBar::with_draw_target(expected_bytes, draw_target()).with_style(style(template))
-}
-
-/// Whether the terminal belongs to somebody else at the moment, such as the shell.
-fn is_in_background() -> bool {
-    tcgetpgrp(io::stderr()).is_ok_and(|foreground| foreground != getpgrp())
-}
-
-/// The rates of late.
-#[derive(Debug)]
-struct Pace {
-    since: Instant,
-    before: Moved,
-    rates: String,
-}
-
-impl Pace {
-    fn new() -> Self {
-        Self { since: Instant::now(), before: Moved::default(), rates: String::new() }
-    }
-
-    fn look(&mut self, moved: Moved) {
-        let elapsed = self.since.elapsed();
-        if elapsed < RATE_INTERVAL {
-            return;
-        }
-        let late = Moved {
-            messages: moved.messages.saturating_sub(self.before.messages),
-            bytes: moved.bytes.saturating_sub(self.before.bytes),
-        };
-        self.rates = rates(late, elapsed);
-        (self.since, self.before) = (Instant::now(), moved);
-    }
-
-    fn text(&self, way: Way, moved: Moved, lacks_peer: bool) -> String {
-        let Moved { messages, bytes } = moved;
-        let (done, bytes) = (way.done(), report::bytes(bytes));
-        let so_far = format!("{done} {}, {bytes}", HumanCount(messages));
-        if lacks_peer {
-            return format!("{so_far}; {}, no {} yet", way.obstacle(), way.peer());
-        }
-        format!("{so_far}: {}", self.rates)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    // Catches a rate in the wrong unit, or one that divides by nothing.
+    // Catches a rate in the wrong unit, and a division by zero.
     #[test]
     fn totals_and_rates() {
         let moved = Moved { messages: 12_345_678, bytes: 3 << 30 };

@@ -7,3 +7,4 @@ pub(crate) mod message_runs;
 pub(crate) mod meter;
 pub(crate) mod output;
 pub(crate) mod peers;
+pub(crate) mod watcher;

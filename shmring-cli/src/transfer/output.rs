@@ -11,14 +11,14 @@ use crate::process::signals::Signals;
 use crate::process::stop::{Exit, Stop};
 use crate::transfer::attaching::Patience;
 
-/// Large enough that the system call costs little beside the bytes it takes.
+/// Large enough that the system call costs little per byte.
 const BUFFER_BYTES: usize = 256 << 10;
-/// A pipe that has room takes in so many bytes without waiting for its reader.
+/// A pipe that is ready for writing accepts this many bytes without waiting for its reader.
 const PIECE_BYTES: usize = 4096;
-/// How long a reader is waited for after a signal; less than signals allow for tidying up.
+/// The maximum wait for a reader after a signal; less than the time to clean up.
 const LINGER: Duration = Duration::from_millis(500);
 
-/// Bytes that are on their way to stdout.
+/// A buffer of bytes for stdout.
 #[derive(Debug)]
 pub(crate) struct Output {
     file: File,
@@ -28,29 +28,29 @@ pub(crate) struct Output {
 }
 
 impl Output {
-    /// Takes over stdout. Not through `io::stdout`, which looks at every line.
+    /// Takes over stdout. Not through `io::stdout`, which searches for newlines.
     pub(crate) fn stdout() -> Result<Self, Stop> {
         let file =
             io::stdout().as_fd().try_clone_to_owned().map_err(|error| failed(&error))?.into();
         Ok(Self { file, buffer: vec![0; BUFFER_BYTES], filled: 0 })
     }
 
-    /// Whether it is time to write.
+    /// Returns `true` if the buffer should be written.
     pub(crate) fn is_full(&self) -> bool {
         self.filled >= BUFFER_BYTES
     }
 
-    /// How many bytes are waiting.
+    /// Returns the number of bytes in the buffer.
     pub(crate) fn filled(&self) -> usize {
         self.filled
     }
 
-    /// Forgets what was not written.
+    /// Discards the bytes in the buffer.
     pub(crate) fn clear(&mut self) {
         self.filled = 0;
     }
 
-    /// Room for `bytes` more at the end, to be filled by the caller.
+    /// Appends `bytes` bytes, which the caller fills.
     pub(crate) fn extend(&mut self, bytes: usize) -> &mut [u8] {
         let start = self.filled;
         self.filled += bytes;
@@ -60,16 +60,16 @@ impl Output {
         &mut self.buffer[start..self.filled]
     }
 
-    /// Waits until something can be written.
+    /// Waits until stdout accepts bytes.
     ///
     /// # Errors
-    /// `OutputClosed` if there is no reader any more.
+    /// `OutputClosed` if the reader has left.
     pub(crate) fn await_room(&self, signals: &Signals) -> Result<(), Stop> {
         let seen = signals.wait_for(self.file.as_fd(), PollFlags::POLLOUT)?;
-        if seen.contains(PollFlags::POLLERR) { Err(Stop::OutputClosed) } else { Ok(()) }
+        if is_closed(seen) { Err(Stop::OutputClosed) } else { Ok(()) }
     }
 
-    /// Writes everything, and tells how many bytes that were, or went out before it failed.
+    /// Writes the buffer. Returns the number of bytes written, also with an error.
     pub(crate) fn flush(&mut self, signals: &Signals) -> Result<usize, (usize, Stop)> {
         let mut written = 0;
         while written < self.filled {
@@ -85,19 +85,19 @@ impl Output {
         Ok(written)
     }
 
-    /// Writes what is left after a signal, as far as the reader takes it soon. `written` bytes
-    /// went out before; returns how many did in the end.
+    /// Writes the rest of the buffer after a signal, for at most `LINGER`. `written` bytes were
+    /// written before; returns the number of bytes written in all.
     pub(crate) fn finish(&mut self, mut written: usize) -> usize {
         let patience = Patience::new(Some(LINGER));
         while written < self.filled && !patience.is_over() {
-            let timeout = PollTimeout::try_from(patience.slice()).unwrap_or(PollTimeout::ZERO);
+            let timeout = PollTimeout::try_from(patience.remaining()).unwrap_or(PollTimeout::ZERO);
             let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::POLLOUT)];
             if poll(&mut fds, timeout) != Ok(1) {
                 continue;
             }
             match self.write_some(written, self.filled.min(written + PIECE_BYTES)) {
                 Ok(count) => written += count,
-                // The signal is what is reported.
+                // The caller reports the signal instead.
                 Err(_) => return written,
             }
         }
@@ -117,14 +117,12 @@ impl Output {
             Err(error) => Err(failed(&error)),
         }
     }
+}
 
-    /// Whether the reader of a pipe or socket has gone, found out without
-    /// writing to it.
-    pub(crate) fn is_closed(&self) -> bool {
-        let mut fds = [PollFd::new(self.file.as_fd(), PollFlags::empty())];
-        let polled = poll(&mut fds, PollTimeout::ZERO);
-        polled.is_ok() && fds[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLERR))
-    }
+/// Returns `true` if the events of a descriptor say that its reader has left: POLLERR if it is
+/// a pipe, POLLHUP if it is a socket or a terminal.
+pub(crate) fn is_closed(seen: PollFlags) -> bool {
+    seen.intersects(PollFlags::POLLERR | PollFlags::POLLHUP)
 }
 
 impl AsFd for Output {

@@ -1,54 +1,44 @@
 //! What a transfer that waits reports about its peers.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use shmring::{NameState, Segment};
 
-use crate::transfer::meter::{Meter, Way};
+use crate::transfer::meter::{Reporter, Way};
 
-/// Checks cost system calls, some for each attachment.
-const INTERVAL: Duration = Duration::from_millis(500);
-
-/// Why nothing moves. To be asked after each wait that was in vain.
+/// Finds out why a transfer waits: its name may be gone, or no peer may be there.
 #[derive(Debug)]
-pub(crate) struct Waiting<'a> {
-    segment: &'a Segment,
+pub(crate) struct PeerCheck {
+    segment: Arc<Segment>,
     /// Whether the segment's name still meant it when it was last checked.
     is_named: bool,
-    checked: Option<Instant>,
+    reporter: Reporter,
 }
 
-impl<'a> Waiting<'a> {
+impl PeerCheck {
     /// `is_named`: whether the segment was attached by a name.
-    pub(crate) fn new(segment: &'a Segment, is_named: bool) -> Self {
-        Self { segment, is_named, checked: None }
+    pub(crate) fn new(segment: &Arc<Segment>, is_named: bool, reporter: Reporter) -> Self {
+        Self { segment: Arc::clone(segment), is_named, reporter }
     }
 
-    pub(crate) fn look(&mut self, meter: &Meter) {
-        if self.checked.is_some_and(|checked| checked.elapsed() < INTERVAL) {
-            return;
-        }
-        self.checked = Some(Instant::now());
+    /// Returns `true` if no check has anything to report any more.
+    pub(crate) fn is_done(&self) -> bool {
+        !self.is_named && !self.reporter.is_shown()
+    }
+
+    pub(crate) fn check(&mut self) {
+        let way = self.reporter.way();
         // A check that fails says nothing about the name; the next one may succeed.
         if self.is_named
             && let Ok(state @ (NameState::Removed | NameState::Replaced)) =
                 self.segment.name_state()
         {
             self.is_named = false;
-            meter.say(self.lost_name(state, meter.way()));
+            self.reporter.say(self.lost_name(state, way));
         }
-        if meter.is_shown() {
-            meter.set_lacks_peer(self.lacks_peer(meter.way()));
+        if self.reporter.is_shown() {
+            self.reporter.set_lacks_peer(lacks_peer(&self.segment, way));
         }
-    }
-
-    /// Returns `true` if nobody has a handle for the other end. A ring that cannot be read is
-    /// reported by the transfer itself.
-    pub(crate) fn lacks_peer(&self, way: Way) -> bool {
-        self.segment.status().is_ok_and(|status| match way {
-            Way::In => status.ring().consumers.is_empty(),
-            Way::Out => status.ring().producers.is_empty(),
-        })
     }
 
     fn lost_name(&self, state: NameState, way: Way) -> String {
@@ -64,4 +54,13 @@ impl<'a> Waiting<'a> {
             ),
         }
     }
+}
+
+/// Returns `true` if no process has a handle for the other end. A ring that cannot be read is
+/// reported by the transfer itself.
+pub(crate) fn lacks_peer(segment: &Segment, way: Way) -> bool {
+    segment.status().is_ok_and(|status| match way {
+        Way::In => status.ring().consumers.is_empty(),
+        Way::Out => status.ring().producers.is_empty(),
+    })
 }

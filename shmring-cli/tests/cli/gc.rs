@@ -29,8 +29,7 @@ fn what_was_abandoned_is_removed() {
         // Unread messages are data.
         for options in [&["gc"][..], &["gc", "--unattached"]] {
             let kept = run(&[options, &[&name.0]].concat()).expect_code(0).text();
-            let told =
-                format!("kept {}: abandoned by {pid}, with {amount} that nobody received", name.0);
+            let told = format!("kept {}: abandoned by {pid}, with {amount} unread", name.0);
             assert!(kept.starts_with(&told) && kept.contains("--unread"), "{kept}");
         }
         let kept = run(&["gc", "--json", &name.0]).expect_code(0).json();
@@ -68,7 +67,7 @@ fn what_is_or_may_be_used_stays() {
     let pid = die_in(&shared);
     let all = [&*fresh.0, &used.0, &shared.0];
     let ended = run(&[&["gc"][..], &all].concat()).expect_code(0);
-    assert_eq!(ended.text(), format!("cleaned up in {} behind {pid}\n", shared.0));
+    assert_eq!(ended.text(), format!("reaped the dead in {}: {pid}\n", shared.0));
     assert_eq!(shared.listed().expect("it")["attached"].as_array().map(Vec::len), Some(1));
     let nothing = run(&[&["gc"][..], &all].concat()).expect_code(0);
     assert_eq!(nothing.text(), "");
@@ -188,7 +187,7 @@ fn after_many_deaths_shared_memory_is_as_before() {
         let told = format!("would remove ring-{ring}: abandoned by ");
         assert!(lines.iter().any(|line| line.starts_with(&told)), "{told}: {said}");
     }
-    let unfinished = "would remove .shmring-12345-0: unfinished, its maker died";
+    let unfinished = "would remove .shmring-12345-0: unfinished, its creator died";
     assert!(lines.contains(&unfinished), "{said}");
     assert_eq!(lines.len(), 1 + 6 + 1 + 1, "{said}");
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::holder::hold;
-use crate::support::{Name, run, run_with, start};
+use crate::support::{Name, Running, run, run_with, start};
 
 /// The name that the examples use.
 const EXAMPLE: &str = "prices";
@@ -81,105 +82,145 @@ fn difference(at: &str, expected: &Value, found: &Value) -> Option<String> {
     }
 }
 
-/// What an example's command does in the scene that its heading tells.
-fn play(example: &Example) -> Value {
-    let name = Name::new();
-    let directory = tempfile::tempdir().expect("a directory");
-    let socket = directory.path().join("ring.socket").to_str().expect("text").to_owned();
-    let typed: Vec<String> = example
-        .command
-        .strip_prefix("shmring ")
-        .expect("a command")
-        .split(' ')
-        .map(|word| match word {
+/// A segment's name and a socket for the command of one example.
+struct Scene {
+    name: Name,
+    socket: String,
+    /// Holds the socket.
+    _directory: TempDir,
+    args: Vec<String>,
+}
+
+impl Scene {
+    fn of(command: &str) -> Self {
+        let name = Name::new();
+        let directory = tempfile::tempdir().expect("a directory");
+        let socket = directory.path().join("ring.socket").to_str().expect("text").to_owned();
+        let words = command.strip_prefix("shmring ").expect("a command").split(' ');
+        let args = words.map(|word| match word {
             EXAMPLE => name.0.clone(),
             "prices.socket" => socket.clone(),
             other => other.to_owned(),
-        })
-        .collect();
-    let args: Vec<&str> = typed.iter().map(String::as_str).collect();
-    let print = || run(&args).expect_code(0).json();
-    let only_ours = |mut listing: Value| {
-        let segments = listing["segments"].as_array_mut().expect("segments");
-        segments.retain(|segment| segment["name"] == name.0.as_str());
-        if let Some(deleted) = listing["deleted"].as_array_mut() {
-            deleted.retain(|segment| segment["name"] == name.0.as_str());
+        });
+        let args = args.collect();
+        Self { name, socket, _directory: directory, args }
+    }
+
+    fn args(&self) -> Vec<&str> {
+        self.args.iter().map(String::as_str).collect()
+    }
+
+    /// Runs the command of the example.
+    fn print(&self) -> Value {
+        run(&self.args()).expect_code(0).json()
+    }
+
+    /// Runs it, and removes other segments from its lists.
+    fn print_ours(&self) -> Value {
+        let mut listing = self.print();
+        for list in ["segments", "deleted"] {
+            if let Some(segments) = listing[list].as_array_mut() {
+                segments.retain(|segment| segment["name"] == self.name.0.as_str());
+            }
         }
         listing
-    };
-    // The others differ from machine to machine.
-    let one_finding = |mut diagnosis: Value, check: &str| {
-        let has = |finding: &Value| finding["check"] == check;
-        let list = |value: &Value| value.as_array().expect("a list").clone();
-        let mut groups = list(&diagnosis["groups"]);
-        groups.retain_mut(|group| {
-            let findings: Vec<_> = list(&group["findings"]).into_iter().filter(has).collect();
-            group["findings"] = findings.into();
-            !list(&group["findings"]).is_empty()
-        });
-        diagnosis["groups"] = groups.into();
-        diagnosis
-    };
-    let with_sender = || {
-        run(&["create", &name.0, "--capacity", "64K"]).expect_code(0);
-        let send = start(&["send", &name.0]);
-        name.await_role("producers", send.pid());
+    }
+
+    /// Creates the segment with these options.
+    fn create(&self, options: &[&str]) {
+        run(&[&["create", &*self.name.0], options].concat()).expect_code(0);
+    }
+
+    fn send(&self, lines: &[u8]) {
+        run_with(&["send", &self.name.0], lines).expect_code(0);
+    }
+
+    /// Creates the segment and starts a sender.
+    fn with_sender(&self) -> Running {
+        self.create(&["--capacity", "64K"]);
+        let send = start(&["send", &self.name.0]);
+        self.name.await_role("producers", send.pid());
         send
-    };
-    let abandon = || {
-        let send = with_sender();
+    }
+
+    /// Creates the segment and leaves it with a dead sender.
+    fn abandon(&self) {
+        let send = self.with_sender();
         send.signal(Signal::SIGKILL);
         send.end().expect_signal(Signal::SIGKILL);
-    };
+    }
+
+    /// Runs the server of the example until it has answered.
+    fn serve(&self) -> Value {
+        let server = start(&self.args());
+        // It answers once it has printed.
+        run(&["attach", "--socket", &self.socket, "--wait", "30s"]).expect_code(0);
+        server.signal(Signal::SIGTERM);
+        server.end().expect_code(0).json()
+    }
+
+    /// Stops a process between claim and commit, with messages behind it.
+    fn stall(&self) -> Running {
+        self.create(&["--kind", "mpmc", "--slots", "16", "--slot-bytes", "64"]);
+        self.send(b"first\n");
+        run(&["recv", &self.name.0]).expect_code(0);
+        let holder = hold(&self.name);
+        holder.stop();
+        self.send(b"behind\nlast\n");
+        holder
+    }
+}
+
+/// Removes all findings but those of one check: the others differ from machine to machine.
+fn one_finding(mut diagnosis: Value, check: &str) -> Value {
+    let has = |finding: &Value| finding["check"] == check;
+    let list = |value: &Value| value.as_array().expect("a list").clone();
+    let mut groups = list(&diagnosis["groups"]);
+    groups.retain_mut(|group| {
+        let findings: Vec<_> = list(&group["findings"]).into_iter().filter(has).collect();
+        group["findings"] = findings.into();
+        !list(&group["findings"]).is_empty()
+    });
+    diagnosis["groups"] = groups.into();
+    diagnosis
+}
+
+/// Returns what the command of an example prints, in the scene that its heading names.
+fn play(example: &Example) -> Value {
+    let scene = Scene::of(&example.command);
     match &*example.heading {
-        "create" => print(),
-        "serve" => {
-            let server = start(&args);
-            // It answers once it has printed.
-            run(&["attach", "--socket", &socket, "--wait", "30s"]).expect_code(0);
-            server.signal(Signal::SIGTERM);
-            server.end().expect_code(0).json()
-        }
+        "create" => scene.print(),
+        "serve" => scene.serve(),
         "attach" => {
-            let _sender = with_sender();
-            print()
+            let _sender = scene.with_sender();
+            scene.print()
         }
-        "ls" => {
-            let _sender = with_sender();
-            only_ours(print())
-        }
-        "top" => {
-            let _sender = with_sender();
-            only_ours(print())
+        "ls" | "top" => {
+            let _sender = scene.with_sender();
+            scene.print_ours()
         }
         "ls: a damaged segment" => {
-            run(&["create", &name.0]).expect_code(0);
-            let file = fs::File::options().write(true).open(name.path());
+            scene.create(&[]);
+            let file = fs::File::options().write(true).open(scene.name.path());
             file.and_then(|file| file.set_len(8192)).expect("cut");
-            only_ours(print())
+            scene.print_ours()
         }
         "stat" => {
-            let sizes = ["--kind", "mpmc", "--slots", "16", "--slot-bytes", "64"];
-            run(&[&["create", &*name.0], &sizes[..]].concat()).expect_code(0);
-            run_with(&["send", &name.0], b"first\n").expect_code(0);
-            run(&["recv", &name.0]).expect_code(0);
-            let holder = hold(&name);
-            holder.stop();
-            run_with(&["send", &name.0], b"behind\nlast\n").expect_code(0);
-            print()
+            let _holder = scene.stall();
+            scene.print()
         }
         "peek" => {
-            run(&["create", &name.0, "--capacity", "64K"]).expect_code(0);
-            run_with(&["send", &name.0], b"EURUSD 1.0842\n\xff\xfe\n").expect_code(0);
-            print()
+            scene.create(&["--capacity", "64K"]);
+            scene.send(b"EURUSD 1.0842\n\xff\xfe\n");
+            scene.print()
         }
         "gc" => {
-            abandon();
-            print()
+            scene.abandon();
+            scene.print()
         }
         "doctor" => {
-            abandon();
-            one_finding(print(), "participants")
+            scene.abandon();
+            one_finding(scene.print(), "participants")
         }
         other => panic!("there is no scene for {other:?}"),
     }

@@ -29,3 +29,4 @@ mod support;
 mod top;
 mod transfer;
 mod truncated;
+mod waits;

@@ -47,7 +47,7 @@ fn a_ring_at_rest() {
         expect_parts(&text, &[&name.0, fill, "2 messages to be received", "idle", "0600"]);
         expect_parts(
             &text,
-            &["nobody receives", "1 consumer was here and is gone", "shmring recv"],
+            &["no process receives", "1 consumer was here and is gone", "shmring recv"],
         );
     }
 }
@@ -101,7 +101,7 @@ fn a_producer_that_is_stopped_in_its_window() {
                 "has the ticket and is stopped",
                 &format!("`kill -CONT {pid}`"),
                 "for at least 2",
-                "which is how long was looked",
+                "the time observed",
             ],
         );
         let stat = facts(&name);

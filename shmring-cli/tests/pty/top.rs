@@ -105,7 +105,7 @@ fn one_segment_in_full() {
     for part in [
         "spsc ring, capacity 64 KiB",
         "positions head 0, tail",
-        "nobody receives",
+        "no process receives",
         "no consumer has come yet",
         &format!("receive: `shmring recv {}`", name.0),
         "ROLE",

@@ -1,11 +1,11 @@
-//! How soon survivors go on when a process is killed.
+//! Measures how soon survivors continue after a process is killed.
 //!
 //! In each case two processes survive and a third, the *victim*, is killed; then there is a new
-//! victim. One survivor, the *waiter*, waits in the ring for what the death brings about; the other,
-//! the *successor*, has or takes the victim's role where the case needs one. The time is taken just
-//! before `kill(2)` by the parent and just after the waiter's verb returned by the waiter, on the
-//! clock that all processes share. Every message is checked: each must come once, whole and in
-//! order, over all kills of a case.
+//! victim. One survivor, the *waiter*, waits in the ring for what the death brings about; the
+//! other, the *successor*, has or takes the victim's role where the case needs one. The time is
+//! taken just before `kill(2)` by the parent and just after the waiter's verb returned by the
+//! waiter, on the clock that all processes share. Every message is checked: each must come once,
+//! whole and in order, over all kills of a case.
 
 mod orders;
 mod party;
@@ -31,17 +31,17 @@ use orders::Order;
 use scenes::Cast;
 use stage::{GoOn, Stage};
 
-/// What takes longer than this in a party hangs.
+/// Time limit of an order; a party that takes longer hangs.
 const LIMIT: Duration = Duration::from_secs(60);
-/// How often a successor asks for a role that its dead holder still has.
+/// Interval at which a successor tries to take a role from its dead holder.
 const ROLE_POLL: Duration = Duration::from_micros(100);
-/// Nobody is to be held up longer than this by a death.
+/// A survivor that waits longer than this is worth a warning.
 const LONG_MS: f64 = 1_000.0;
 
-/// Who dies, and what the waiter waits for.
+/// The victim, and what the waiter waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scene {
-    /// A producer at rest; another one sends a message after that.
+    /// A producer at rest; another one sends a message after the death.
     NextMessage,
     /// The last producer; the consumer's stream ends.
     End,
@@ -52,7 +52,7 @@ pub enum Scene {
     BrokenPipe,
     /// A consumer of a full ring; another one receives a message, so that there is room.
     Room,
-    /// A consumer that looks at a message in place; the next one gets it again.
+    /// A consumer that peeks at a message; its successor receives it again.
     Redelivery,
 }
 
@@ -64,7 +64,7 @@ impl Scene {
         }
     }
 
-    /// Who is killed, in words.
+    /// Describes the victim.
     fn victim(self) -> &'static str {
         match self {
             Scene::NextMessage => "a producer at rest",
@@ -76,7 +76,7 @@ impl Scene {
         }
     }
 
-    /// What ends the wait, in words.
+    /// Describes what ends the wait.
     fn until(self) -> &'static str {
         match self {
             Scene::NextMessage => "another's message",
@@ -97,7 +97,7 @@ pub enum Waits {
     Sleeping,
     /// [`WaitMode::Spin`].
     Spinning,
-    /// For a role, asking every tenth of a millisecond.
+    /// Tries to take a role every 0.1 ms.
     Asking,
 }
 
@@ -118,10 +118,10 @@ impl Waits {
     }
 }
 
-/// What is measured.
+/// A case: the victim, the ring, and the waiter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Case {
-    /// Who dies, and what is waited for.
+    /// The victim, and what the waiter waits for.
     pub scene: Scene,
     /// The ring.
     pub kind: Kind,
@@ -153,7 +153,7 @@ impl Case {
         self.scene == Scene::Window && self.kind.shares(Role::Producer)
     }
 
-    /// Whether nobody may notice the death before a slice of sleep is over.
+    /// Whether a waiter may notice the death only at the end of a slice of sleep.
     fn may_take_a_slice(&self) -> bool {
         matches!(self.scene, Scene::End | Scene::BrokenPipe) && !self.monitor
     }
@@ -200,29 +200,29 @@ pub const ALL: [Case; 24] = {
     ]
 };
 
-/// What the measurement gave. There is none if a message was not right.
+/// The results of a run; a run with a wrong message has none.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Deaths {
     /// Kills in each case.
     pub kills: u32,
     /// One for each case, in the order given.
     pub cases: Vec<Figures>,
-    /// What to know before relying on the survivors.
+    /// Warnings about the survivors.
     pub warnings: Vec<Warning>,
 }
 
 /// One case's figures.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Figures {
-    /// The case in words.
+    /// The case's description.
     pub case: String,
     /// The ring's kind.
     pub ring: String,
-    /// Who was killed.
+    /// The victim.
     pub victim: String,
     /// What the waiter waited for.
     pub until: String,
-    /// How it waited.
+    /// How the waiter waited.
     pub waits: Waits,
     /// Whether the survivors had monitors of the segment.
     pub monitor: bool,
@@ -230,11 +230,11 @@ pub struct Figures {
     pub waited_ms: Percentiles,
 }
 
-/// What to know before relying on the survivors. `Display` says it in words.
+/// A warning about the survivors; `Display` is a sentence.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Warning {
-    /// A survivor was held up for long.
+    /// A survivor waited long.
     Long {
         /// The case.
         case: String,
@@ -255,9 +255,9 @@ impl fmt::Display for Warning {
     }
 }
 
-/// Kills so many processes in each case. `go_on` is asked several times a second; when it breaks,
-/// all parties are killed, the segment is removed, and the call returns [`Harness::Stopped`]. Of
-/// `options`, the executable, the prefix and the seed count.
+/// Kills the given number of processes in each case. Calls `go_on` several times a second; when it
+/// breaks, all parties are killed, the segment is removed, and the call returns
+/// [`Harness::Stopped`]. Of `options`, the executable, the prefix and the seed count.
 pub fn deaths(
     cases: &[Case],
     options: &Options,

@@ -1,4 +1,4 @@
-//! What a party is told to do, one order after the other, and what it answers.
+//! Orders from the parent to a party, and the party's answers.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,15 +12,16 @@ pub(crate) struct Part {
     pub(super) monitor: bool,
 }
 
-/// One order. Messages are numbered through a case, whoever sends them, so that whoever receives
-/// knows which one must come.
+/// One order. Messages are numbered through a case, whichever party sends them, so that a receiver
+/// knows which one it must get.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(super) enum Order {
-    /// Take a role if it is not held yet; try until its dead holder's is free.
+    /// Take the producer role if this party does not hold it; retry until its dead holder is
+    /// reaped.
     Produce { require_consumer: bool },
     /// As `Produce`.
     Consume,
-    /// Give up all roles.
+    /// Release all roles.
     Leave,
     /// Send so many messages.
     Send { first: u64, count: u64 },
@@ -36,16 +37,16 @@ pub(super) enum Order {
     AwaitRoom { number: u64 },
     /// Wait in a send of this message, which must fail, until the pipe breaks.
     AwaitBrokenPipe { number: u64 },
-    /// Reserve space, write to it, and stand still.
+    /// Reserve space, write to it, and pause.
     HoldReservation,
-    /// Look at this message in place, and stand still.
+    /// Peek at this message, and pause.
     HoldPeek { number: u64 },
 }
 
 /// What a party answers: once for each order, and once more before it waits.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Answer {
-    /// About to wait in the ring, or standing still.
+    /// About to wait in the ring, or paused.
     Waits,
     /// The order was carried out.
     Done {

@@ -27,8 +27,10 @@ fn message(number: u64) -> [u8; MESSAGE_BYTES] {
     bytes
 }
 
+/// Checks that a message has the given number.
+///
 /// # Errors
-/// What came instead of the message of that number, in words.
+/// What came instead, as text.
 fn check(bytes: &[u8], wanted: u64) -> Result<(), BoxError> {
     if bytes == message(wanted) {
         return Ok(());
@@ -123,7 +125,7 @@ impl Party<'_> {
                 dialog.say(&Answer::Waits)?;
                 loop {
                     match consumer.recv_timeout(LIMIT) {
-                        // A sole producer was found dead before the next one came.
+                        // The sole producer was found dead before its successor joined.
                         Err(RecvTimeoutError::Eof) => sleep(ROLE_POLL),
                         received => return check(&received?, number),
                     }
@@ -175,7 +177,7 @@ impl Party<'_> {
     }
 }
 
-/// Tries until a role is free: its dead holder is noticed by whoever asks for it.
+/// Tries until a role is free; each try checks whether its holder is dead.
 fn take_role<T>(claim: impl Fn() -> Result<T, JoinError>) -> Result<T, BoxError> {
     let start = now_ns()?;
     loop {

@@ -1,4 +1,4 @@
-//! What happens in each case: who does what before a kill, and what ends the wait after it.
+//! The script of each case: what each party does before a kill, and what ends the wait after it.
 
 use std::thread::sleep;
 use std::time::Duration;
@@ -16,13 +16,13 @@ const BEFORE: u64 = 3;
 /// How long the parties are left in their waits before the kill: at least long enough to reach the
 /// longest of the short sleeps of one that is stuck behind a claimed slot.
 const SETTLED: Duration = Duration::from_millis(12);
-/// Where a death may be noticed only at the end of a slice of sleep, kills are spread over one; else
-/// over this.
+/// Where a death may be noticed only at the end of a slice of sleep, kills are spread over one;
+/// else over this.
 const SPREAD: Duration = Duration::from_millis(8);
 /// The longest sleep of the library.
 const SLICE: Duration = Duration::from_millis(100);
 
-/// The survivors of a case, who stay from kill to kill, and the ledger.
+/// The survivors of a case, which stay from kill to kill, and the ledger.
 pub(super) struct Cast<'a> {
     stage: Stage<'a>,
     case: &'a Case,
@@ -40,7 +40,7 @@ pub(super) struct Cast<'a> {
 const PRODUCE: Order = Order::Produce { require_consumer: true };
 
 impl<'a> Cast<'a> {
-    /// Has everyone who survives join who can.
+    /// Makes all survivors join that can.
     pub(super) fn join(case: &'a Case, mut stage: Stage<'a>, seed: u64) -> Result<Self, Error> {
         let mut waiter = stage.survivor("waiter")?;
         let mut successor = stage.survivor("successor")?;
@@ -179,7 +179,7 @@ impl<'a> Cast<'a> {
         Ok(())
     }
 
-    /// Lets the parties go to sleep, until a moment that nobody can foresee.
+    /// Lets the parties go to sleep, for a random time.
     fn settle(&mut self) {
         let spread = if self.case.may_take_a_slice() { SLICE } else { SPREAD };
         let part = self.random.below(spread.as_micros() as usize);

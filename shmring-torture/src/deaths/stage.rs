@@ -18,7 +18,7 @@ const SLOTS: u64 = 16;
 const SLOT_BYTES: u64 = 64;
 /// The smallest record ring.
 const CAPACITY_BYTES: u64 = 4096;
-/// A party gives up by itself after [`LIMIT`]; who says nothing for longer than this hangs.
+/// A party gives up by itself after [`LIMIT`]; one that does not answer for longer than this hangs.
 const SILENCE_LIMIT: Duration = Duration::from_secs(LIMIT.as_secs() + 10);
 
 /// Asked whether to go on.
@@ -73,8 +73,7 @@ impl<'a> Stage<'a> {
         self.await_done(party)
     }
 
-    /// Gives an order to wait or to stand still, and returns when the party does so, or is about
-    /// to.
+    /// Gives an order to wait or to pause, and returns when the party does so, or is about to.
     pub(super) fn order_to_wait(&mut self, party: &mut Party, order: Order) -> Result<(), Error> {
         party.tell(&order)?;
         match party.hear(self.go_on)? {
@@ -90,7 +89,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// What goes on in the ring.
+    /// Returns the state of the ring.
     pub(super) fn status(&self) -> Result<Status, Error> {
         let status = self.named.segment.status();
         status.map_err(|fault| Error::Prepare { contender: "a ring", source: fault.into() })
@@ -116,7 +115,7 @@ impl Party {
         self.dialog.say(order).map_err(|_| self.end())
     }
 
-    /// Kills the party; the time just before.
+    /// Kills the party. Returns the time just before.
     pub(super) fn kill(&mut self) -> Result<u64, Error> {
         let now = now_ns().map_err(|error| Error::os("reading the clock")(error.into()))?;
         self.crew.kill();
@@ -131,7 +130,7 @@ impl Party {
         })
     }
 
-    /// Why the party ended, which nobody asked it to.
+    /// Returns why the party ended without an order.
     fn end(&mut self) -> Error {
         let crew = std::mem::replace(&mut self.crew, Crew::new());
         let ended = crew.run(Duration::from_secs(1), &mut |_| ControlFlow::Continue(()));

@@ -1,4 +1,4 @@
-//! One round: one configuration, and the lives of its segments, one after the other under one name.
+//! One round: one configuration, and its segments, one after the other under one name.
 
 use std::ops::ControlFlow;
 use std::thread::sleep;
@@ -15,27 +15,27 @@ use shmring_bench::name::Name;
 use shmring_bench::random::Random;
 use shmring_bench::{Error, Options};
 
-/// How often the parent looks.
+/// Interval at which the parent checks the workers.
 const TICK: Duration = Duration::from_micros(300);
-/// Whoever takes longer than this to do anything hangs.
+/// A worker that takes longer than this for one step hangs.
 const HANG: Duration = Duration::from_secs(20);
-/// The longest time between two things that are done to workers.
+/// The longest time between two actions on workers.
 const CALM_US: usize = 12_000;
 /// The longest stop.
 const STOP_MS: usize = 150;
-/// How long the users of a segment go on whose name is gone.
+/// How long the users of a segment continue after its name was removed.
 const NAMELESS: Duration = Duration::from_millis(60);
-/// Long enough for a waiter to look after the dead.
+/// Long enough for a waiter to check for dead peers.
 const WAIT: Duration = Duration::from_millis(10);
-/// Survivors are to go on within this.
+/// Time limit for survivors to make progress.
 const LONG: Duration = Duration::from_secs(1);
 
 /// How the use of a segment ends.
 #[derive(Clone, Copy, Debug)]
 enum Ending {
-    /// Everyone is asked to leave.
+    /// All workers are asked to leave.
     Leave,
-    /// Everyone is killed at once, and somebody adopts what is left.
+    /// All workers are killed at once, and new ones adopt the segment.
     Massacre,
     /// The name is removed and given to the next segment, while this one is in use.
     Unlink,
@@ -43,7 +43,7 @@ enum Ending {
     Close,
 }
 
-/// Goes through a round. What was done and found is added to `tally`.
+/// Runs a round, and adds its counts to `tally`.
 pub(super) fn run(
     setup: &Setup,
     options: &Options,
@@ -66,7 +66,7 @@ pub(super) fn run(
     Ok(())
 }
 
-/// Replaces a segment that nobody uses.
+/// Replaces an unused segment.
 fn replace(old: Segment, name: &str, setup: &Setup, tally: &mut Tally) -> Result<Segment, Trouble> {
     match Segment::recreate(name, &setup.config()) {
         Err(CreateError::InUse { .. }) => {}
@@ -78,7 +78,7 @@ fn replace(old: Segment, name: &str, setup: &Setup, tally: &mut Tally) -> Result
     segment.map_err(|error| Trouble::Defect(format!("replacing an unused segment: {error}")))
 }
 
-/// Where workers meet.
+/// The segment and its configuration.
 struct Place<'a> {
     setup: &'a Setup,
     options: &'a Options,
@@ -86,7 +86,7 @@ struct Place<'a> {
     segment: &'a Segment,
 }
 
-/// The life of one segment; the next one, if there is one already.
+/// Runs one segment. Returns the next one, if it exists already.
 fn lead(
     place: &Place<'_>,
     life: Duration,
@@ -108,7 +108,7 @@ fn lead(
     let next = life.end(ending, place)?;
     let last = |error: &dyn std::fmt::Display| Trouble::Defect(format!("at the end: {error}"));
     let books = life.stage.into_books();
-    // Who attaches cleans up behind the last of the dead.
+    // Attaching reaps the last dead workers.
     let attached = if next.is_none() { Some(Segment::attach(place.name)) } else { None };
     let attached = attached.transpose().map_err(|error| last(&error))?;
     if attached.is_none() {
@@ -123,7 +123,8 @@ fn lead(
     Ok(next)
 }
 
-/// Nobody finds a segment without a name, to clean up by attaching. Who waits there does, too.
+/// Reaps the dead in a segment without a name, to which no process can attach: a waiter does so as
+/// well.
 fn clean_up(place: &Place<'_>) -> Result<(), Trouble> {
     let deadline = Instant::now() + HANG;
     let last = |error: &dyn std::fmt::Display| Trouble::Defect(format!("after the end: {error}"));
@@ -132,7 +133,7 @@ fn clean_up(place: &Place<'_>) -> Result<(), Trouble> {
         if status.attached.iter().all(|one| one.alive) || Instant::now() > deadline {
             return Ok(());
         }
-        // One that was told the end is followed by one that waits for another producer.
+        // A consumer that got the end is followed by one that waits for another producer.
         let received = match place.setup.kind {
             Kind::Packed => place
                 .segment
@@ -147,7 +148,7 @@ fn clean_up(place: &Place<'_>) -> Result<(), Trouble> {
     }
 }
 
-/// All that was taken was given back, whoever took it.
+/// Checks that all entries, handles and roles were released.
 fn nothing_is_left(status: &Status, here: usize) -> Result<(), Trouble> {
     let alive = status.attached.iter().filter(|one| one.alive).count();
     let empty = status.ring().used_bytes == 0
@@ -160,7 +161,7 @@ fn nothing_is_left(status: &Status, here: usize) -> Result<(), Trouble> {
     empty.then_some(()).ok_or_else(left)
 }
 
-/// How often a sole role went from someone who was killed to another.
+/// Counts how often a sole role passed from a killed worker to another.
 fn takeovers(books: &Books) -> u64 {
     let count = |sole: bool, mut holders: Vec<(u64, bool)>| {
         holders.retain(|(joined_ns, _)| *joined_ns > 0);
@@ -173,10 +174,10 @@ fn takeovers(books: &Books) -> u64 {
     count(!books.many_senders, senders) + count(!books.many_receivers, receivers)
 }
 
-/// How long nothing was received, while something was to be.
+/// Measures the time without progress while messages should arrive.
 struct Pulse {
     received: u64,
-    /// When something was received last, or nobody was to go on.
+    /// When a message was received last, or none was expected.
     since: Option<Instant>,
 }
 
@@ -189,7 +190,7 @@ struct Life<'a, 'g> {
 }
 
 impl Life<'_, '_> {
-    /// Starts everyone, and does things to them until the time is over.
+    /// Starts all workers, and acts on them until the time is over.
     fn work(&mut self) -> Result<(), Trouble> {
         for seat in 0..self.stage.seats.len() {
             self.stage.start(seat, Wish::Stay)?;
@@ -206,7 +207,7 @@ impl Life<'_, '_> {
         Ok(())
     }
 
-    /// Does one thing to one worker, or fills an empty seat.
+    /// Acts on one worker, or fills an empty seat.
     fn act(&mut self) -> Result<(), Trouble> {
         let seat = self.random.below(self.stage.seats.len());
         let what = self.random.below(16);
@@ -218,7 +219,7 @@ impl Life<'_, '_> {
             0..=6 => {
                 self.stage.kill(seat)?;
             }
-            // At once followed by another.
+            // A new worker follows at once.
             7..=10 => {
                 self.stage.kill(seat)?;
                 self.stage.start(seat, Wish::Stay)?;
@@ -230,7 +231,7 @@ impl Life<'_, '_> {
         Ok(())
     }
 
-    /// Looks after everyone, for a moment.
+    /// Checks all workers, for a moment.
     fn tick(&mut self, closed: bool) -> Result<(), Trouble> {
         if (self.go_on)() == ControlFlow::Break(()) {
             return Err(Trouble::Failed(Error::Stopped));
@@ -241,7 +242,7 @@ impl Life<'_, '_> {
         self.feel_pulse()
     }
 
-    /// Something is to be received while there are users of both roles, and none stands still.
+    /// Returns `true` if messages should arrive: both roles have workers, and none is stopped.
     fn feel_pulse(&mut self) -> Result<(), Trouble> {
         let (received, now) = (self.stage.received(), Instant::now());
         let candidate =
@@ -267,7 +268,7 @@ impl Life<'_, '_> {
         Ok(())
     }
 
-    /// Ends the use of the segment; the next one, if that has the name already.
+    /// Ends the use of the segment. Returns the next one, if it has the name already.
     fn end(&mut self, ending: Ending, place: &Place<'_>) -> Result<Option<Segment>, Trouble> {
         let failed =
             |what: &str, error: &dyn std::fmt::Display| Trouble::Defect(format!("{what}: {error}"));
@@ -281,7 +282,7 @@ impl Life<'_, '_> {
                 }
             }
             Ending::Unlink => {
-                // Nobody finds this segment any more after that.
+                // No process can attach to this segment after that.
                 self.wait("leave", closed, |stage| {
                     !stage.workers().any(|worker| worker.asked_to_leave)
                 })?;
@@ -318,7 +319,7 @@ impl Life<'_, '_> {
         Ok(next)
     }
 
-    /// Has the producers leave, and then the consumers, who take with them what is left.
+    /// Makes the producers leave, and then the consumers, which receive the messages left.
     fn leave(&mut self, closed: bool) -> Result<(), Trouble> {
         let producers = 0..self.stage.setup.workers(Role::Producer);
         producers.for_each(|seat| self.stage.ask(seat, Wish::Leave));
@@ -338,7 +339,7 @@ impl Life<'_, '_> {
         self.stage.start(self.stage.setup.workers(Role::Producer), wish)
     }
 
-    /// Looks after everyone until `done`.
+    /// Checks all workers until `done`.
     fn wait(
         &mut self,
         what: &str,

@@ -1,4 +1,4 @@
-//! What a round is like: a function of the seed and the round's number.
+//! The configuration of a round: a function of the seed and the round's number.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use shmring::{Config, Kind, Role, WaitMode, WakeFences};
 
 use shmring_bench::random::{Random, mix};
 
-/// What a packed ring holds: a sealed message.
+/// The element of a packed ring: a sealed message.
 pub(super) type Element = [u64; 4];
 
 /// How workers wait.
@@ -66,11 +66,11 @@ impl Setup {
     pub(super) fn of(seed: u64, round: u32) -> Setup {
         let mut random = Random(mix(seed) ^ mix(!u64::from(round)));
         let waits = choose(&mut random, &[Waits::Sleeping, Waits::Adaptive, Waits::Spinning]);
-        // Whoever spins takes a CPU from those who have work.
+        // A spinning worker takes a CPU from the others.
         let most = if waits == Waits::Spinning { 2 } else { 4 };
         let count = 1 + random.below(3);
         Setup {
-            // One after the other, so that a short run sees all of them.
+            // One after the other, so that a short run covers all of them.
             kind: Kind::ALL[round as usize % Kind::ALL.len()],
             capacity_bytes: choose(&mut random, &[1 << 12, 1 << 12, 1 << 14, 1 << 17, 1 << 20]),
             slots: choose(&mut random, &[1, 2, 4, 4, 16, 16, 64, 1024]),
@@ -87,8 +87,7 @@ impl Setup {
         }
     }
 
-    /// Tables have room for those who live and little more, so that what is not given back is
-    /// missed.
+    /// Tables have room for the living workers and few more, so that a leaked entry is noticed.
     pub(super) fn config(&self) -> Config {
         let workers = (self.producers + self.consumers) as u64;
         let config = match self.kind {

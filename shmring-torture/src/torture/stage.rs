@@ -1,4 +1,4 @@
-//! The parent's side of one segment: its workers, what is done to them, and their ledgers.
+//! The parent's part for one segment: its workers, the actions on them, and their ledgers.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -41,14 +41,14 @@ impl Worker {
     }
 }
 
-/// The workers of one segment, in numbered seats, and the books of those who have gone.
+/// The workers of one segment, in numbered seats, and the books of those that have ended.
 pub(super) struct Stage<'a> {
     pub(super) setup: &'a Setup,
     options: &'a Options,
     name: &'a str,
     pub(super) seats: Vec<Option<Worker>>,
     books: Books,
-    /// Entered by those who have gone.
+    /// The ledgers of workers that have ended.
     received: u64,
     incarnations: u32,
     seed: u64,
@@ -129,7 +129,7 @@ impl<'a> Stage<'a> {
         self.received + self.workers().map(|worker| worker.ledger.received()).sum::<u64>()
     }
 
-    /// Kills who sits there, at once, and enters it in the books.
+    /// Kills the worker in a seat, and enters it in the books.
     pub(super) fn kill(&mut self, seat: usize) -> Result<bool, Trouble> {
         let Some(worker) = self.seats[seat].take() else { return Ok(false) };
         let name = worker.name();
@@ -172,7 +172,7 @@ impl<'a> Stage<'a> {
         living.chain(gone).collect()
     }
 
-    /// Stops who sits there, for so long.
+    /// Stops the worker in a seat for the given time.
     pub(super) fn stop(&mut self, seat: usize, pause: Duration) {
         if let Some(worker) = self.seats[seat].as_mut()
             && worker.stopped_until.is_none()
@@ -183,7 +183,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Lets those go on whose pause is over, or all.
+    /// Continues the workers whose pause is over, or all.
     pub(super) fn go_on(&mut self, all: bool) {
         for worker in self.seats.iter_mut().flatten() {
             if worker.stopped_until.is_some_and(|until| all || until <= Instant::now()) {
@@ -200,7 +200,7 @@ impl<'a> Stage<'a> {
         }
     }
 
-    /// Enters those in the books who have left, and finds those who failed.
+    /// Enters the workers that have left in the books, and detects those that failed.
     pub(super) fn look_after(&mut self, closed: bool) -> Result<(), Trouble> {
         for seat in 0..self.seats.len() {
             let Some(worker) = self.seats[seat].as_mut() else { continue };
@@ -212,7 +212,7 @@ impl<'a> Stage<'a> {
                 }
                 self.kill(seat)?;
             } else if let Some(fault) = worker.ledger.fault().or_else(|| worker.crew.failure()) {
-                // What it was about to say may have come meanwhile.
+                // Its last output may have arrived meanwhile.
                 if worker.state() != State::Left {
                     let fault = worker.ledger.fault().unwrap_or(fault);
                     return Err(Trouble::Defect(format!("{}: {fault}", worker.name())));
@@ -222,7 +222,7 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Who is where, for those who look for the cause of a failure.
+    /// Describes the workers, to diagnose a failure.
     pub(super) fn scene(&self) -> String {
         let scene = |worker: &Worker| {
             let ledger = &worker.ledger;
@@ -236,7 +236,7 @@ impl<'a> Stage<'a> {
         self.workers().map(scene).collect::<Vec<_>>().join(", ")
     }
 
-    /// The books, when all have gone.
+    /// Returns the books, when all workers have ended.
     pub(super) fn into_books(self) -> Books {
         self.books
     }

@@ -1,12 +1,12 @@
-//! Accounts for every message of one segment, from the ledgers of all who used it.
+//! Accounts for every message of one segment, from the ledgers of all its workers.
 //!
-//! A message is to come once, whole, and in the order of its producer. What may differ is named:
-//! - a producer that was killed in a send: what that was to send may have come or not, in the order
-//!   in which it would have come, and all or nothing of it where a batch appears at once;
-//! - a consumer that was killed in a receive that consumes before it returns: as many messages as
-//!   that asked for may be gone, of those that it could have received then;
-//! - a sole consumer that was killed before it had released what it looked at: that may come again,
-//!   and whoever is told of it is told that it was shown before.
+//! Each message must arrive once, whole, and in the order of its producer, except:
+//! - If a producer was killed in a send, its messages may have arrived or not: the first ones in order,
+//!   or all or none where a batch appears at once.
+//! - If a consumer was killed in a receive that consumes before it returns, up to as many messages as
+//!   the receive asked for may be missing, of those that it could have received then.
+//! - If a sole consumer was killed before it released messages that it peeked at, they arrive again,
+//!   marked as redelivered.
 
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -30,14 +30,14 @@ pub(super) struct Receiver {
     pub(super) incarnation: u32,
     pub(super) joined_ns: u64,
     pub(super) entries: Vec<Entry>,
-    /// What was open when it was killed.
+    /// The receive that was open when it was killed.
     pub(super) bracket: Option<Bracket>,
     pub(super) killed: bool,
     /// Messages that each producer had begun to send when this one was dead.
     pub(super) begun: HashMap<u32, u64>,
 }
 
-/// All who used a segment, in any order.
+/// All workers of a segment, in any order.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Books {
     pub(super) senders: Vec<Sender>,
@@ -49,37 +49,37 @@ pub(super) struct Books {
     pub(super) whole_batches: bool,
 }
 
-/// What became of the messages.
+/// The number of messages by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Account {
-    /// Sent for certain, or received though they were in doubt.
+    /// Certainly sent, or received although in doubt.
     pub(super) sent: u64,
     pub(super) received: u64,
-    /// In doubt at the kill of a producer: whether they came, and whether not.
+    /// In doubt at a producer's death: arrived, and not arrived.
     pub(super) in_doubt_received: u64,
     pub(super) in_doubt_unsent: u64,
-    /// In the hands of a consumer that was killed.
+    /// Held by a consumer that was killed in a receive.
     pub(super) in_hand: u64,
-    /// Came again after the kill of a sole consumer.
+    /// Redelivered after a sole consumer was killed.
     pub(super) redelivered: u64,
 }
 
-/// What is wrong.
+/// A defect.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Defect {
-    /// Not received, and in the hands of nobody who was killed.
+    /// Not received, and not held by a killed consumer.
     Lost { messages: u64, first: MessageId },
-    /// Received again, where that cannot be.
+    /// Received twice without a reason.
     Twice { message: MessageId, by: u32 },
-    /// Received again without being told so.
+    /// Redelivered without the mark.
     Untold { message: MessageId, by: u32 },
-    /// Told to have been shown before, where nobody can have shown it.
+    /// Marked as redelivered, although no consumer can have peeked at it.
     ToldInVain { message: MessageId, by: u32 },
     /// Received after a later one of its producer, or of a later sole producer.
     Disordered { message: MessageId, after: MessageId, by: u32 },
     /// Contents that no producer sent.
     Corrupt { by: u32, entry: usize },
-    /// A message that nobody began to send.
+    /// A message that no producer began to send.
     NeverSent { message: MessageId, by: u32 },
     /// A producer that was not killed, and does not know what it sent.
     Unfinished { by: u32 },
@@ -146,7 +146,7 @@ struct Verifier<'a> {
     account: Account,
     /// Of a ring with one consumer: what the last one had entered and perhaps not released.
     open: VecDeque<MessageId>,
-    /// Of the same: how many more messages a dead consumer may have been shown.
+    /// Of the same: how many more messages a dead consumer may have peeked at.
     shown: u64,
     /// The last message in the order of receipt, of each producer and of all.
     last: HashMap<u32, u64>,
@@ -208,7 +208,7 @@ impl<'a> Verifier<'a> {
         if std::mem::replace(came, true) {
             return self.again(message, told, by);
         }
-        // Whatever was open had been released.
+        // The open receive had been released.
         self.open.clear();
         if told == Told::Redelivered && self.shown == 0 {
             return Err(Defect::ToldInVain { message, by });
@@ -247,7 +247,7 @@ impl<'a> Verifier<'a> {
         }
     }
 
-    /// Finds an explanation for each message that did not come.
+    /// Finds an explanation for each message that did not arrive.
     fn close(mut self) -> Result<Account, Defect> {
         let mut missing = Vec::new();
         for stream in self.streams.values() {

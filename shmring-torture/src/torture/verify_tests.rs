@@ -1,4 +1,4 @@
-//! The verifier, tried on books that were kept well and on others.
+//! The verifier, tried on correct and on wrong ledgers.
 
 use super::*;
 
@@ -30,7 +30,7 @@ fn killed(mut receiver: Receiver, most: u64, in_place: bool, start: usize) -> Re
     receiver
 }
 
-/// Ten messages of one producer, which two consumers share that compete.
+/// Ten messages of one producer, received by two competing consumers.
 fn shared() -> Books {
     let part = |parity: u64| (0..10).filter(move |n| n % 2 == parity).map(|n| entry(SENDER, n));
     Books {
@@ -53,7 +53,7 @@ fn sole() -> Books {
     }
 }
 
-// Catches a verifier that finds fault with good books.
+// Catches a verifier that rejects correct ledgers.
 #[test]
 fn good_books_are_good() {
     let account = Account { sent: 10, received: 10, ..Account::default() };
@@ -61,8 +61,8 @@ fn good_books_are_good() {
     assert_eq!(verify(&sole()), Ok(account));
 }
 
-// Catches a verifier that misses a lost message, also where someone was killed who cannot have
-// had it: before it was sent, after a later one, or with his hands empty.
+// Catches a verifier that misses a lost message, also where a consumer was killed that cannot have
+// held it: before it was sent, after a later one, or outside a receive.
 #[test]
 fn a_lost_message_is_found() {
     let lost = Err(Defect::Lost { messages: 1, first: message(SENDER, 6) });
@@ -86,7 +86,7 @@ fn a_lost_message_is_found() {
     assert_eq!(verify(&books), lost, "what is looked at in place is not consumed");
 }
 
-// Catches a verifier that lets a kill explain nothing.
+// Catches a verifier in which a kill explains no message.
 #[test]
 fn a_message_in_the_hands_of_the_dead_is_explained() {
     let mut books = shared();
@@ -96,7 +96,7 @@ fn a_message_in_the_hands_of_the_dead_is_explained() {
     assert_eq!(verify(&books), Ok(account));
 }
 
-// Catches a verifier in which a kill explains more than was in one hand.
+// Catches a verifier in which a kill explains more messages than the receive asked for.
 #[test]
 fn a_gap_beyond_a_batch_of_the_dead_is_found() {
     let mut books = shared();
@@ -108,7 +108,7 @@ fn a_gap_beyond_a_batch_of_the_dead_is_found() {
     assert!(verify(&books).is_ok());
 }
 
-// Catches a verifier that gives a message to the wrong hand, and then has none for another.
+// Catches a verifier that assigns a message to the wrong receive, and then has none for another.
 #[test]
 fn messages_are_shared_out_among_the_dead() {
     let mut books = shared();
@@ -123,7 +123,7 @@ fn messages_are_shared_out_among_the_dead() {
     }
 }
 
-// Catches a verifier that takes a message twice.
+// Catches a verifier that accepts a message twice.
 #[test]
 fn a_message_that_came_twice_is_found() {
     let mut books = shared();
@@ -139,17 +139,16 @@ fn a_message_that_came_twice_is_found() {
     }
 }
 
-// Catches a verifier that takes a redelivery for a second delivery, or one that was not told for
-// one that was.
+// Catches a verifier that takes a redelivery for a second delivery, or ignores the mark.
 #[test]
-fn a_redelivery_is_told() {
+fn a_redelivery_is_marked() {
     let mut books = sole();
     books.receivers[0] = killed(books.receivers[0].clone(), 3, true, 3);
     for sequence in [3, 4] {
         let again = Entry { told: Told::Redelivered, ..entry(SENDER, sequence) };
         books.receivers[1].entries.insert(sequence as usize - 3, again);
     }
-    // The dead asked for three, and may have been shown the third one.
+    // The dead consumer asked for three, and may have peeked at the third one.
     books.receivers[1].entries[2].told = Told::Redelivered;
     let account = Account { sent: 10, received: 10, redelivered: 2, ..Account::default() };
     assert_eq!(verify(&books), Ok(account));
@@ -165,7 +164,7 @@ fn a_redelivery_is_told() {
     assert_eq!(verify(&books), Ok(account));
 }
 
-// Catches a verifier that does not look at the order: at one consumer, across sole consumers, and
+// Catches a verifier that does not check the order: at one consumer, across sole consumers, and
 // across sole producers.
 #[test]
 fn a_message_out_of_turn_is_found() {
@@ -189,9 +188,9 @@ fn a_message_out_of_turn_is_found() {
     assert!(verify(&books).is_ok());
 }
 
-// Catches a verifier that takes contents for good, or for sent, that are not.
+// Catches a verifier that accepts damaged contents, or messages that were never sent.
 #[test]
-fn what_nobody_sent_is_found() {
+fn unsent_messages_are_found() {
     let mut books = shared();
     books.receivers[0].entries[2].told = Told::Corrupt;
     assert_eq!(verify(&books), Err(Defect::Corrupt { by: 3, entry: 2 }));
@@ -204,7 +203,7 @@ fn what_nobody_sent_is_found() {
     }
 }
 
-// Catches a verifier that takes more or less than the last send of a dead producer for doubtful.
+// Catches a verifier for which more or less than a dead producer's last send is in doubt.
 #[test]
 fn the_last_send_of_the_dead_is_in_doubt() {
     let dead = Sender { started: 4, killed: true, ..sender(KILLED_SENDER, 1) };

@@ -9,11 +9,10 @@
 
 use crate::endpoint::flavor::Elements;
 use crate::endpoint::send::Stop;
-use crate::endpoint::{RecvEndpoint, SendEndpoint};
+use crate::endpoint::{CopyElement, RecvEndpoint, SendEndpoint};
 use crate::error::{RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError};
-use crate::memory::copy::ElementPlace;
 use crate::ring::packed::Span;
-use crate::ring::{Place, Refused, at_or_past};
+use crate::ring::{Refused, at_or_past};
 use crate::sync::Deadline;
 
 impl SendEndpoint {
@@ -148,11 +147,7 @@ impl RecvEndpoint {
     /// Passes the next element to `copy` and takes it if `copy` agrees, on the fast path.
     /// Returns `false` if the caller must take the slow one.
     #[inline(always)]
-    pub(crate) fn take_element_fast(
-        &mut self,
-        size: usize,
-        copy: impl FnOnce(Place, ElementPlace<'_>) -> bool,
-    ) -> bool {
+    pub(crate) fn take_element_fast(&mut self, size: usize, copy: impl CopyElement) -> bool {
         self.registration.is_clear()
             && self.flavor.take_element_fast(&self.registration, size, copy)
     }

@@ -14,5 +14,5 @@ mod send;
 mod waiting_tests;
 
 pub(crate) use flavor::{Elements, check_len};
-pub(crate) use recv::{RecvEndpoint, Releaser};
+pub(crate) use recv::{CopyElement, CopyOut, RecvEndpoint, Releaser};
 pub(crate) use send::SendEndpoint;

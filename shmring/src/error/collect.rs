@@ -1,21 +1,21 @@
-//! Errors of collecting what the dead left.
+//! Errors of collecting abandoned segments.
 
 use std::fmt;
 
 use super::{AttachError, Fault, UnlinkError};
 
-/// Why nothing was collected at a name.
+/// Why a collector did not process a name.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum CollectError {
-    /// The segment could not be examined. One that is damaged, or of another version, is only
-    /// removed by [`Segment::unlink`](crate::Segment::unlink).
+    /// The segment could not be examined. A segment that is damaged or of another version is
+    /// removed only by [`Segment::unlink`](crate::Segment::unlink).
     Attach(AttachError),
     /// The name of an abandoned segment could not be removed.
     Unlink(UnlinkError),
-    /// Somebody cut the segment's file short meanwhile, or the ring is corrupt, so that it
-    /// cannot be told whether messages wait in it. [`Collector::unread`](crate::Collector::unread)
-    /// removes the latter.
+    /// Another process truncated the segment's file, or the ring is corrupt, so that the collector
+    /// cannot see whether it holds unread messages. [`Collector::unread`](crate::Collector::unread)
+    /// removes corrupt ones.
     Failed(Fault),
 }
 

@@ -1,4 +1,4 @@
-//! Why a name or a configuration cannot be one.
+//! Errors of names and configurations.
 
 use std::fmt;
 
@@ -8,24 +8,24 @@ use crate::info::Kind;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NameError {
-    /// Nothing is left after the optional leading slash.
+    /// It is empty, apart from the optional leading slash.
     Empty,
     /// It is `.` or `..`.
     Dot,
-    /// There is a slash behind the first character.
+    /// It holds a slash after the first character.
     InnerSlash,
     /// It holds a NUL byte.
     Nul,
-    /// Segments that are being created have such names until they are complete.
+    /// The prefix is reserved for segments that are not complete yet.
     Reserved {
-        /// What those names start with.
+        /// The reserved prefix.
         prefix: &'static str,
     },
     /// It is longer than the system allows.
     TooLong {
         /// Bytes in the name, without the leading slash.
         len: usize,
-        /// The most there may be.
+        /// The largest possible number.
         max: usize,
     },
 }
@@ -58,76 +58,77 @@ impl std::error::Error for NameError {}
 pub enum ConfigError {
     /// The capacity is zero, or too large.
     Capacity {
-        /// The capacity asked for, in bytes.
+        /// The configured capacity in bytes.
         capacity_bytes: u64,
-        /// The largest possible one, in bytes.
+        /// The largest possible size in bytes.
         max_bytes: u64,
     },
-    /// The slots are none, or too many.
+    /// The number of slots is zero, or too large.
     Slots {
-        /// The slots asked for.
+        /// The configured number of slots.
         slots: u64,
-        /// The most there may be.
+        /// The largest possible number.
         max: u64,
     },
-    /// The slots are too small for a stamp and a message, or too large.
+    /// A slot is too small for a stamp and a message, or too large.
     SlotBytes {
-        /// The size asked for, in bytes.
+        /// The configured size in bytes.
         slot_bytes: u64,
-        /// The smallest possible one, in bytes: an 8-byte stamp and 8 bytes of payload.
+        /// The smallest possible size in bytes: an 8-byte stamp and 8 bytes of payload.
         min: u64,
-        /// The largest possible one, in bytes.
+        /// The largest possible size in bytes.
         max: u64,
     },
-    /// The element type has no size, or does not fit into a slot.
+    /// The element type has size zero, or does not fit into a slot.
     Element {
         /// Its size in bytes.
         size_bytes: u64,
-        /// The largest possible one, in bytes.
+        /// The largest possible size in bytes.
         max_bytes: u64,
     },
-    /// The elements of a packed ring cannot be aligned so: a segment starts at any page.
+    /// The element type of a packed ring needs a larger alignment than a page, and a segment may be
+    /// mapped at any page.
     ElementAlign {
-        /// What an element's address is a multiple of, in bytes.
+        /// The alignment of the element type in bytes.
         align_bytes: u64,
-        /// The largest possible alignment, in bytes.
+        /// The largest possible alignment in bytes.
         max_bytes: u64,
     },
-    /// Payloads cannot be aligned so.
+    /// The payload alignment is not a power of two, or out of range.
     PayloadAlign {
-        /// What a payload's address is to be a multiple of, in bytes.
+        /// The configured alignment in bytes.
         align_bytes: u64,
-        /// The largest possible alignment, in bytes.
+        /// The largest possible alignment in bytes.
         max_bytes: u64,
     },
     /// The metadata is too long.
     Metadata {
         /// Its length in bytes.
         bytes: usize,
-        /// The most there may be, in bytes.
+        /// The largest possible length in bytes.
         max_bytes: usize,
     },
-    /// A packed ring without the type of its elements.
+    /// A packed ring has no element type.
     NoElement,
-    /// A size that rings of this kind do not have.
+    /// A size is set that rings of this kind do not have.
     NotForKind {
         /// The size.
         what: &'static str,
         /// The kind.
         kind: Kind,
     },
-    /// A table with no entries, or with too many.
+    /// A table has no entries, or too many.
     Entries {
-        /// Which table.
+        /// The table.
         what: &'static str,
-        /// The entries asked for.
+        /// The configured number of entries.
         entries: u64,
-        /// The most there may be.
+        /// The largest possible number.
         max: u64,
     },
-    /// Mode bits beyond read, write and execute for owner, group and others.
+    /// The mode has bits beyond read, write and execute for owner, group and others.
     Mode {
-        /// The mode asked for.
+        /// The configured mode.
         mode: u32,
     },
 }

@@ -4,26 +4,26 @@ use std::fmt;
 
 use super::Fault;
 
-/// Why not everything that was sent was received. The ring is closed nevertheless.
+/// Why not everything that was sent was received. The ring is closed all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DrainError {
-    /// Messages were left at the deadline.
+    /// Messages were left in the ring at the deadline.
     TimedOut {
-        /// How many.
+        /// The number of messages left.
         unreceived: u64,
     },
     /// An [`Interrupter`](crate::Interrupter) ended the wait, and messages are left.
     Interrupted {
-        /// How many.
+        /// The number of messages left.
         unreceived: u64,
     },
     /// The last consumer has gone, and messages are left.
     BrokenPipe {
-        /// How many.
+        /// The number of messages left.
         unreceived: u64,
     },
-    /// Nothing can be done with this handle any more.
+    /// The handle cannot continue.
     Failed(Fault),
 }
 

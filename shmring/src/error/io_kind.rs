@@ -1,5 +1,4 @@
-//! Errors of the verbs as errors of the standard library: the kind says what a caller of `std::io`
-//! can act on, and the error itself is inside.
+//! Conversion to `std::io::Error`: its kind says what a caller can act on, and it holds the error.
 
 use std::io::{Error, ErrorKind};
 
@@ -11,7 +10,7 @@ use super::{
     TrySendError, UnlinkError,
 };
 
-/// What the standard library calls an error of that sort.
+/// Returns the matching `ErrorKind`.
 trait Sort {
     fn kind(&self) -> ErrorKind;
 }

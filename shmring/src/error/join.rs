@@ -1,48 +1,48 @@
-//! Why a segment gave no handle.
+//! Errors of creating handles.
 
 use std::fmt;
 
 use super::{Fault, Role};
 use crate::info::{ElementType, Kind, Participant, ProcessState};
 
-/// Why a segment gave no handle.
+/// Why no producer or consumer was created.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JoinError {
-    /// The role has an owner that is alive.
+    /// A living process holds the role.
     RoleTaken {
         /// The role.
         role: Role,
-        /// Who has it, as far as the segment tells.
+        /// The process that holds it, as far as the segment shows it.
         holder: Option<Participant>,
     },
-    /// The ring was closed for good: it takes no producer any more.
+    /// The ring was closed for good and accepts no more producers.
     Closed,
-    /// The ring is of a kind that has no such handle.
+    /// Rings of this kind have no such handle.
     WrongKind {
-        /// What the ring is.
+        /// The ring's kind.
         kind: Kind,
-        /// What would have such a handle.
+        /// The kinds that have such a handle.
         wanted: &'static str,
     },
     /// The ring holds values of another type.
     WrongType(Box<WrongType>),
-    /// As many handles as the segment has room for are in use.
+    /// The handle table has no free entry.
     TableFull {
-        /// How many that is.
+        /// Entries of the handle table.
         handles: usize,
     },
-    /// Nothing can be done with this attachment any more.
+    /// The attachment cannot continue.
     Failed(Fault),
 }
 
-/// A ring's type and another one.
+/// The element type of a ring and that of a handle, which differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct WrongType {
-    /// What the ring holds; `None` is bytes.
+    /// The ring's element type; `None` for bytes.
     pub found: Option<ElementType>,
-    /// What the handle is for; `None` is bytes.
+    /// The handle's element type; `None` for bytes.
     pub wanted: Option<ElementType>,
 }
 
@@ -65,7 +65,7 @@ impl fmt::Display for WrongType {
 }
 
 impl JoinError {
-    /// A handle for bytes was asked for, where only elements go.
+    /// Returns the error for a handle for bytes on a ring of elements.
     pub(crate) fn packed(kind: Kind) -> Self {
         Self::WrongKind { kind, wanted: "a record ring or a slot ring" }
     }

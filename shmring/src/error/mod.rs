@@ -1,8 +1,7 @@
-//! Every error, typed: what was refused, on what object, and what to do about it.
+//! All error types. A message says what failed, on which object, and what to do.
 //!
-//! Each message is complete: it says what an inner error says, which `source` therefore does not
-//! return. The inner error itself is a field. Every error can become an
-//! [`io::Error`](std::io::Error) of a fitting kind.
+//! Each message includes that of its inner error, which is a field; `source` therefore returns
+//! `None`. Every error converts to an [`io::Error`](std::io::Error) of the matching kind.
 
 use std::fmt;
 
@@ -10,8 +9,10 @@ pub use crate::ring::Corrupt;
 pub use crate::ring::membership::Role;
 pub use crate::sys::OsError;
 
+mod attach;
 mod collect;
 mod config;
+mod create;
 mod drain;
 mod io_kind;
 mod join;
@@ -19,51 +20,53 @@ mod monitor;
 mod offer;
 mod peek;
 mod recv_into;
-mod segment;
 mod transfer;
+mod unlink;
 
+pub use attach::AttachError;
+pub(crate) use attach::quoted;
 pub use collect::CollectError;
 pub use config::{ConfigError, NameError};
+pub use create::CreateError;
 pub use drain::DrainError;
 pub use join::{JoinError, WrongType};
 pub use monitor::MonitorError;
 pub use offer::{OfferError, ReceiveError, ShareError};
 pub use peek::PeekError;
 pub use recv_into::RecvIntoError;
-pub(crate) use segment::quoted;
-pub use segment::{AttachError, CreateError, UnlinkError};
 pub(crate) use transfer::endless;
 pub use transfer::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
+pub use unlink::UnlinkError;
 
-/// What ends the use of a handle, mostly for good.
+/// Why a handle, an attachment or an observer cannot continue, in most cases for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
     /// The segment holds a value that no correct peer can have written.
     Corrupt(Corrupt),
-    /// The handle belongs to the process that this one was forked from.
+    /// The handle belongs to the parent process, from which this process was forked.
     Forked,
-    /// Somebody cut the segment's file short. Told of attaches with a
-    /// [guard](crate::AttachOptions::guard); others are killed by SIGBUS.
+    /// Another process truncated the segment's file. Only attachments with a
+    /// [guard](crate::AttachOptions::guard) return this; SIGBUS kills the others.
     Truncated,
-    /// The system does not let this process make a call that sleeping takes. Verbs that do
-    /// not wait go on working, and so does [`WaitMode::Spin`](crate::WaitMode::Spin).
+    /// The system refuses a call that sleeping needs, such as a seccomp filter does. Verbs that do
+    /// not wait still work, and so does [`WaitMode::Spin`](crate::WaitMode::Spin).
     SleepRefused {
         /// The call.
         call: &'static str,
-        /// What the system answered.
+        /// The error number that the system returned.
         errno: i32,
     },
-    /// This process cannot check whether its peers are alive, so a wait for a dead one could
-    /// be endless: it closed the descriptors of the segment and cannot reopen it, or a filter
-    /// refuses the call. Verbs that do not wait go on working, except behind a message that
-    /// its producer has not finished. Attach anew.
+    /// This process cannot check whether its peers are alive, so a wait for a dead one might not
+    /// end: the process closed the descriptors of the segment and cannot reopen it, or a filter
+    /// refuses the call. Verbs that do not wait still work, except behind a message that its
+    /// producer has not published. Attach anew.
     ProbeRefused {
         /// The call.
         call: &'static str,
-        /// What the system answered.
+        /// The error number that the system returned.
         errno: i32,
     },
 }

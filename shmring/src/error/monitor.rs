@@ -1,19 +1,19 @@
-//! Errors of watching over a segment.
+//! Errors of starting a monitor.
 
 use std::fmt;
 
 use super::{Fault, OsError};
 
-/// Why nothing watches for the deaths of others.
+/// Why no monitor was started.
 ///
-/// All goes on without: the dead are then noticed when a sleep ends.
+/// Handles work without a monitor: waiters then notice deaths within 100 ms.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MonitorError {
-    /// The segment cannot be used any more.
+    /// The attachment cannot continue.
     Failed(Fault),
-    /// This process may not open the segment any more. It may have been allowed to when it
-    /// attached, as another user.
+    /// This process may not open the segment any more, for instance because it changed its user
+    /// after attaching.
     Denied {
         /// The segment's name.
         name: String,

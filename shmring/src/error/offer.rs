@@ -1,28 +1,28 @@
-//! Errors of the verbs that pass sealed segments on.
+//! Errors of sharing, offering and receiving sealed segments.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use super::{AttachError, Fault, OsError};
 
-/// Why a segment gave no descriptor to be passed on.
+/// Why no descriptor of a segment was created for another process.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ShareError {
-    /// The segment is not sealed: whoever may write to it can cut it short.
+    /// The segment is not sealed, so every process that may write to it can truncate it.
     NotSealed {
         /// The segment's name.
         name: String,
     },
-    /// Nothing can be done with this attachment any more.
+    /// The attachment cannot continue.
     Failed(Fault),
-    /// This process may not open the segment any more. It may have been allowed to when it
-    /// attached, as another user.
+    /// This process may not open the segment any more, for instance because it changed its user
+    /// after attaching.
     Denied {
         /// The segment's name.
         name: String,
     },
-    /// A call failed.
+    /// A system call failed.
     Os(OsError),
 }
 
@@ -45,28 +45,28 @@ impl fmt::Display for ShareError {
 
 impl std::error::Error for ShareError {}
 
-/// Why a segment is not offered, or nobody was answered.
+/// Why a segment is not offered, or an offer cannot continue.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum OfferError {
-    /// The segment is none that can be passed on.
+    /// The segment cannot be shared.
     Share(ShareError),
-    /// Its mode lets others than its owner write, and so an observer could.
+    /// The mode lets other users than the owner write, so observers could write as well.
     ObserversCouldWrite {
         /// The segment's permission bits.
         mode: u32,
     },
-    /// Somebody listens at that socket.
+    /// Another process listens at the socket.
     InUse {
         /// The socket's path.
         path: PathBuf,
     },
-    /// There is something else of that name.
+    /// The path belongs to another kind of file.
     NotASocket {
         /// The path.
         path: PathBuf,
     },
-    /// A call failed.
+    /// A system call failed.
     Os(OsError),
 }
 
@@ -96,31 +96,31 @@ impl std::error::Error for OfferError {}
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ReceiveError {
-    /// Nobody listens at that socket.
+    /// No process listens at the socket.
     NoServer {
         /// The socket's path.
         path: PathBuf,
     },
-    /// No server appeared, or none answered, until the timeout.
+    /// No server appeared, or none answered, before the timeout.
     TimedOut {
         /// The socket's path.
         path: PathBuf,
     },
-    /// Permission to connect was denied.
+    /// This process may not connect to the socket.
     Denied {
         /// The socket's path.
         path: PathBuf,
     },
-    /// The server belongs to another user than the one asked for.
+    /// The server runs as another user than the options require.
     WrongServer {
         /// The socket's path.
         path: PathBuf,
-        /// The uid asked for.
+        /// The required uid.
         expected: u32,
-        /// The uid of the server.
+        /// The server's uid.
         found: u32,
     },
-    /// The server refuses this process: it is not on its list.
+    /// This process is not on the server's list.
     Refused {
         /// The socket's path.
         path: PathBuf,
@@ -129,33 +129,33 @@ pub enum ReceiveError {
         /// This process's group, as the server sees it.
         gid: u32,
     },
-    /// This user, or all together, hold as many connections to the server as it allows.
+    /// This user, or all users together, have too many connections to the server open.
     Busy {
         /// The socket's path.
         path: PathBuf,
         /// This process's user, as the server sees it.
         uid: u32,
     },
-    /// The server gives this process the segment for looking at it only.
+    /// The server gives this process the segment for reading only.
     ReadOnly {
         /// The socket's path.
         path: PathBuf,
     },
-    /// The server could not give the segment; it knows why.
+    /// A call of the server failed; its own log says which.
     ServerFailed {
         /// The socket's path.
         path: PathBuf,
     },
-    /// Whoever listens there does not offer segments as this build knows it.
+    /// The listening process does not speak this build's protocol.
     Protocol {
         /// The socket's path.
         path: PathBuf,
-        /// What tells.
+        /// What is wrong with its answer.
         what: &'static str,
     },
-    /// What was received was not attached.
+    /// Attaching to the received segment failed.
     Attach(AttachError),
-    /// A call failed.
+    /// A system call failed.
     Os(OsError),
 }
 

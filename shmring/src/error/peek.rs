@@ -1,23 +1,23 @@
-//! Errors of looking at messages from outside.
+//! Errors of peeking as an observer.
 
 use std::fmt;
 
 use super::{Fault, OsError};
 
-/// Why no messages could be looked at.
+/// Why an observer could not read pending messages.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PeekError {
     /// The segment has no ring of that index.
     NoRing {
-        /// The index asked for.
+        /// The requested index.
         ring: usize,
-        /// How many rings the segment has.
+        /// The number of rings in the segment.
         rings: usize,
     },
-    /// Nothing can be done with this observer any more.
+    /// The observer cannot continue.
     Failed(Fault),
-    /// A call failed.
+    /// A system call failed.
     Os(OsError),
 }
 

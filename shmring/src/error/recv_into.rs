@@ -1,10 +1,10 @@
-//! Errors of verbs that receive into a buffer of the caller.
+//! Errors of verbs that receive into the caller's buffer.
 
 use std::fmt;
 
 use super::RecvError;
 
-/// Why no message was received into a buffer.
+/// Why a verb received no message into the caller's buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvIntoError<E = RecvError> {
@@ -13,7 +13,7 @@ pub enum RecvIntoError<E = RecvError> {
         /// Bytes in the message.
         len: usize,
     },
-    /// What the same verb without a buffer returns.
+    /// The error that the same verb without a buffer returns.
     Recv(E),
 }
 
@@ -34,5 +34,5 @@ impl<E: fmt::Display> fmt::Display for RecvIntoError<E> {
     }
 }
 
-// `Display` says the inner error, which has no source.
+// `Display` includes the inner error, so `source` returns none.
 impl<E: std::error::Error> std::error::Error for RecvIntoError<E> {}

@@ -1,144 +1,144 @@
-//! Errors of the verbs that move messages.
+//! Errors of sending and receiving.
 
 use std::fmt;
 
 use super::Fault;
 
-/// Why a verb that does not wait sent no message. Nothing of it is visible.
+/// Why a `try_` verb sent no message. No part of it is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TrySendError {
-    /// There is no room until consumers take or release messages. Try again.
+    /// The ring has no room until consumers take or release messages. Try again.
     Full,
-    /// Other producers were faster, at every try. Try again.
+    /// The call lost the claim to other producers at every try. Try again.
     WouldBlock,
-    /// There can never be room.
+    /// The message is longer than the ring's longest.
     TooLong {
-        /// Bytes in the message, or what a batch in a record ring comes to.
+        /// Bytes in the message, or in all of a batch in a record ring.
         len: usize,
-        /// The most that one message can have.
+        /// The longest possible message in bytes.
         max: usize,
     },
-    /// There can never be room for as many messages at once.
+    /// The batch has more messages than the ring has slots.
     TooMany {
         /// Messages in the batch.
         count: usize,
-        /// The slots of the ring.
+        /// Slots in the ring.
         max: usize,
     },
-    /// The last consumer has gone.
+    /// The last consumer has left.
     BrokenPipe,
     /// The ring was closed for good.
     Closed,
-    /// Nothing can be done with this handle any more.
+    /// The handle cannot continue.
     Failed(Fault),
 }
 
-/// Why a verb that waits as long as it takes sent no message. Nothing of it is visible.
+/// Why a blocking verb sent no message. No part of it is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendError {
     /// An [`Interrupter`](crate::Interrupter) ended the wait for room.
     Interrupted,
-    /// There can never be room.
+    /// The message is longer than the ring's longest.
     TooLong {
-        /// Bytes in the message, or what a batch in a record ring comes to.
+        /// Bytes in the message, or in all of a batch in a record ring.
         len: usize,
-        /// The most that one message can have.
+        /// The longest possible message in bytes.
         max: usize,
     },
-    /// There can never be room for as many messages at once.
+    /// The batch has more messages than the ring has slots.
     TooMany {
         /// Messages in the batch.
         count: usize,
-        /// The slots of the ring.
+        /// Slots in the ring.
         max: usize,
     },
-    /// The last consumer has gone.
+    /// The last consumer has left.
     BrokenPipe,
     /// The ring was closed for good.
     Closed,
-    /// Nothing can be done with this handle any more.
+    /// The handle cannot continue.
     Failed(Fault),
 }
 
-/// Why a verb that waits up to a deadline sent no message. Nothing of it is visible.
+/// Why a verb with a deadline sent no message. No part of it is visible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SendTimeoutError {
-    /// There was no room until the deadline.
+    /// The ring had no room before the deadline.
     TimedOut,
     /// An [`Interrupter`](crate::Interrupter) ended the wait for room.
     Interrupted,
-    /// There can never be room.
+    /// The message is longer than the ring's longest.
     TooLong {
-        /// Bytes in the message, or what a batch in a record ring comes to.
+        /// Bytes in the message, or in all of a batch in a record ring.
         len: usize,
-        /// The most that one message can have.
+        /// The longest possible message in bytes.
         max: usize,
     },
-    /// There can never be room for as many messages at once.
+    /// The batch has more messages than the ring has slots.
     TooMany {
         /// Messages in the batch.
         count: usize,
-        /// The slots of the ring.
+        /// Slots in the ring.
         max: usize,
     },
-    /// The last consumer has gone.
+    /// The last consumer has left.
     BrokenPipe,
     /// The ring was closed for good.
     Closed,
-    /// Nothing can be done with this handle any more.
+    /// The handle cannot continue.
     Failed(Fault),
 }
 
-/// Why a verb that does not wait received no message.
+/// Why a `try_` verb received no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TryRecvError {
-    /// No message is there. Try again.
+    /// The ring is empty. Try again.
     Empty,
-    /// A message is there or on its way, but not for this call: its producer has not
-    /// finished it, or other consumers were faster, at every try. Try again.
+    /// The ring is not empty, but this call got no message: the producer of the next one has not
+    /// published it yet, or other consumers took the messages at every try. Try again.
     WouldBlock,
-    /// The ring is empty, and it was closed or its last producer has gone.
+    /// The ring is empty, and it was closed or its last producer has left.
     Eof,
-    /// Consumers compete for the messages of this ring, so no message can be read in place.
-    /// Only verbs that read in place return this.
+    /// The ring's consumers compete, so messages cannot be read in place. Only verbs that read in
+    /// place return this.
     NotExclusive,
-    /// Nothing can be done with this handle any more.
+    /// The handle cannot continue.
     Failed(Fault),
 }
 
-/// Why a verb that waits as long as it takes received no message.
+/// Why a blocking verb received no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvError {
     /// An [`Interrupter`](crate::Interrupter) ended the wait for a message.
     Interrupted,
-    /// The ring is empty, and it was closed or its last producer has gone.
+    /// The ring is empty, and it was closed or its last producer has left.
     Eof,
-    /// Consumers compete for the messages of this ring, so no message can be read in place.
-    /// Only verbs that read in place return this.
+    /// The ring's consumers compete, so messages cannot be read in place. Only verbs that read in
+    /// place return this.
     NotExclusive,
-    /// Nothing can be done with this handle any more.
+    /// The handle cannot continue.
     Failed(Fault),
 }
 
-/// Why a verb that waits up to a deadline received no message.
+/// Why a verb with a deadline received no message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecvTimeoutError {
-    /// No message came until the deadline.
+    /// No message arrived before the deadline.
     TimedOut,
     /// An [`Interrupter`](crate::Interrupter) ended the wait for a message.
     Interrupted,
-    /// The ring is empty, and it was closed or its last producer has gone.
+    /// The ring is empty, and it was closed or its last producer has left.
     Eof,
-    /// Consumers compete for the messages of this ring, so no message can be read in place.
-    /// Only verbs that read in place return this.
+    /// The ring's consumers compete, so messages cannot be read in place. Only verbs that read in
+    /// place return this.
     NotExclusive,
-    /// Nothing can be done with this handle any more.
+    /// The handle cannot continue.
     Failed(Fault),
 }
 
@@ -155,7 +155,7 @@ macro_rules! from_fault {
 from_fault!(TrySendError, SendError, SendTimeoutError, TryRecvError, RecvError, RecvTimeoutError);
 
 impl From<TrySendError> for SendTimeoutError {
-    /// A send that waits is refused for now only at its deadline.
+    /// Converts the last refusal of a send whose deadline has passed.
     fn from(error: TrySendError) -> Self {
         match error {
             TrySendError::Full | TrySendError::WouldBlock => Self::TimedOut,
@@ -182,7 +182,7 @@ impl From<SendError> for SendTimeoutError {
 }
 
 impl From<TryRecvError> for RecvTimeoutError {
-    /// A receive that waits is refused for now only at its deadline.
+    /// Converts the last refusal of a receive whose deadline has passed.
     fn from(error: TryRecvError) -> Self {
         match error {
             TryRecvError::Empty | TryRecvError::WouldBlock => Self::TimedOut,
@@ -209,7 +209,7 @@ pub(crate) trait Timed {
     /// The error of the same wait without one.
     type Untimed;
 
-    /// What this is besides a timeout; `None` if it is one.
+    /// Returns the error of the verb without a deadline; `None` for a timeout.
     fn untimed(self) -> Option<Self::Untimed>;
 }
 
@@ -243,8 +243,7 @@ impl Timed for RecvTimeoutError {
     }
 }
 
-/// Waits as long as it takes: `wait` has no deadline, so that it never times out, and would be
-/// repeated if it did.
+/// Waits without a deadline. A timeout, which `wait` then cannot return, would be repeated.
 #[inline(always)]
 pub(crate) fn endless<R, E: Timed>(
     mut wait: impl FnMut() -> Result<R, E>,
@@ -345,7 +344,7 @@ impl fmt::Display for RecvTimeoutError {
     }
 }
 
-// `Display` says what a fault is, so none of these has a source.
+// `Display` includes the fault, so `source` returns none.
 impl std::error::Error for TrySendError {}
 impl std::error::Error for SendError {}
 impl std::error::Error for SendTimeoutError {}

@@ -1,8 +1,10 @@
-//! Facts about segments and those who use them, for people to read.
+//! Properties and state of segments, rings and participants, as plain data.
 
 #![allow(clippy::indexing_slicing, reason = "there is always a first ring")]
 
 mod participant;
+#[cfg(feature = "serde")]
+mod serialize;
 mod status;
 mod type_name;
 
@@ -17,8 +19,10 @@ pub use type_name::TypeName;
 use crate::ring::membership::Role;
 pub use crate::ring::wake::WakeFences;
 
-/// What a ring can do.
+/// The kind of a ring: its algorithm, and how many handles each role can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Kind {
     /// A record ring: one producer, one consumer, messages of any length.
@@ -37,7 +41,7 @@ impl Kind {
     /// All kinds.
     pub const ALL: [Self; 5] = [Self::Spsc, Self::Mpmc, Self::Mpsc, Self::Spmc, Self::Packed];
 
-    /// Whether several handles can have a role at the same time.
+    /// Returns `true` if several handles can have the role at the same time.
     pub fn shares(self, role: Role) -> bool {
         match role {
             Role::Producer => matches!(self, Self::Mpmc | Self::Mpsc),
@@ -45,7 +49,7 @@ impl Kind {
         }
     }
 
-    /// The name, in lower case.
+    /// Returns the name, in lower case.
     pub fn name(self) -> &'static str {
         match self {
             Self::Spsc => "spsc",
@@ -74,21 +78,22 @@ impl FromStr for Kind {
     }
 }
 
-/// The type of a ring's elements, as its segment records it.
+/// The element type of a ring, as the segment records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct ElementType {
-    /// Bytes in an element.
+    /// Size of an element in bytes.
     pub size_bytes: u64,
-    /// What an element's address is a multiple of, in bytes.
+    /// Alignment of an element in bytes.
     pub align_bytes: u64,
-    /// Names the type with its layout; see [`Element`](crate::Element).
+    /// Identifies the type and its layout; see [`Element`](crate::Element).
     pub type_id: u64,
     /// The name of the type.
     pub name: TypeName,
 }
 
 impl ElementType {
-    /// Returns `true` if both are one type: of the same size, alignment and id.
+    /// Returns `true` if size, alignment and id are equal.
     pub fn is_same(&self, other: &Self) -> bool {
         let key = |element: &Self| (element.size_bytes, element.align_bytes, element.type_id);
         key(self) == key(other)
@@ -107,66 +112,71 @@ impl fmt::Display for ElementType {
     }
 }
 
-/// What a ring is; none of it ever changes.
+/// The properties of a ring, which never change.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RingInfo {
-    /// What the ring can do.
+    /// The kind.
     pub kind: Kind,
-    /// Bytes in the ring.
+    /// Size of the data in bytes.
     pub capacity_bytes: u64,
-    /// Slots in the ring, unless it has records.
+    /// Number of slots; `None` for a record ring.
     pub slots: Option<u64>,
-    /// Bytes from one slot to the next, in a slot ring with the 8 bytes of its stamp.
+    /// Size of a slot in bytes, in a slot ring including the 8-byte stamp; `None` for a record
+    /// ring.
     pub slot_bytes: Option<u64>,
-    /// What the address of each payload is a multiple of, in bytes.
+    /// Alignment of each payload in bytes.
     pub payload_align_bytes: u64,
-    /// What the ring holds, if that is elements of one type.
+    /// The element type; `None` if the ring holds bytes.
     pub element: Option<ElementType>,
-    /// Bytes in the longest message.
+    /// Length of the longest possible message in bytes.
     pub max_message_bytes: u64,
 }
 
-/// What a segment is; none of it ever changes.
+/// The properties of a segment, which never change.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct SegmentInfo {
     /// The name, without the leading slash.
     pub name: String,
     /// The rings, at least one.
     pub rings: Vec<RingInfo>,
-    /// What the creator put into the segment; see [`Config::metadata`](crate::Config::metadata).
+    /// The creator's metadata; see [`Config::metadata`](crate::Config::metadata).
     pub metadata: Vec<u8>,
-    /// What keeps wake-ups from being lost.
+    /// How wakers and waiters fence.
     pub wake_fences: WakeFences,
-    /// Bytes in the segment.
+    /// Size of the segment in bytes.
     pub total_bytes: u64,
     /// Permission bits.
     pub mode: u32,
-    /// Who owns the segment.
+    /// The uid of the file's owner.
     pub owner_uid: u32,
     /// When it was created.
     pub created: SystemTime,
-    /// Who created it, as numbered in the creator's pid namespace.
+    /// The creator's pid, in its own pid namespace.
     pub creator_pid: u32,
 }
 
 impl SegmentInfo {
-    /// The first ring, which is the only one unless the segment was made with several.
+    /// Returns the first ring, which is the only one unless the segment was created with several.
     pub fn ring(&self) -> &RingInfo {
         &self.rings[0]
     }
 }
 
-/// What an attachment got of what the segment's creator asked for; `None` is not asked.
+/// Which of the creator's requests about pages the system granted to an attachment; `None` if the
+/// creator did not ask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Obtained {
-    /// Whether all pages are mapped already.
+    /// Whether all pages were populated on attach.
     pub prefault: Option<bool>,
-    /// Whether the pages are locked into memory.
+    /// Whether the pages are locked in memory.
     pub lock: Option<bool>,
-    /// Whether the system took the request for huge pages. It does so also where none are to
-    /// be had for shared memory.
+    /// Whether the system accepted the request for huge pages. It may do so although shared memory
+    /// gets none.
     pub huge_pages: Option<bool>,
 }

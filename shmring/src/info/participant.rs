@@ -1,4 +1,4 @@
-//! Who uses a segment.
+//! Processes that use a segment, and their handles.
 
 use std::fmt;
 use std::ops::Range;
@@ -6,35 +6,40 @@ use std::path::PathBuf;
 
 use crate::ring::membership::Role;
 
-/// Where the pid of a participant counts.
+/// The pid namespace of a participant, relative to this process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum PidNamespace {
-    /// In the pid namespace of this process.
+    /// The pid namespace of this process.
     Ours,
-    /// In another one: here, the number means another process or none.
+    /// Another pid namespace: in this process's namespace the pid belongs to another process, or to
+    /// none.
     Other,
-    /// The participant, or this process, could not tell: /proc was not there.
+    /// Unknown, because the participant or this process has no `/proc`.
     Unknown,
 }
 
-/// Someone who is attached to a segment, or was when its process died.
+/// A process that is attached to a segment, or died attached and has not been reaped yet.
 ///
-/// All but [`alive`](Self::alive) is what the participant wrote of itself.
+/// The participant stored all fields itself, except [`alive`](Self::alive).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Participant {
-    /// The process, as numbered in its own pid namespace.
+    /// The pid, in the participant's own pid namespace.
     pub pid: u32,
-    /// Where that number counts.
+    /// The namespace of the pid.
     pub pid_namespace: PidNamespace,
-    /// The effective user.
+    /// The effective uid.
     pub uid: u32,
-    /// Whether the kernel still holds the mapping's token. Neither the pid nor a clock has
-    /// a say in it.
+    /// Whether the kernel still holds the attachment's token; independent of the pid and of clocks.
     pub alive: bool,
-    /// Clock ticks after boot at which the process started; 0 where it could not tell.
+    /// Clock ticks from boot to the start of the process; 0 if unknown.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) start_ticks: u64,
-    /// Inode number of its pid namespace; 0 where it could not tell.
+    /// Inode number of its pid namespace; 0 if unknown.
+    #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) namespace: u64,
 }
 
@@ -48,67 +53,71 @@ impl fmt::Display for Participant {
     }
 }
 
-/// A producer or a consumer, of the living or the dead.
+/// A producer or a consumer of a living process, or of a dead one that has not been reaped yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Holder {
-    /// Its entry of the handle table.
+    /// Its index in the handle table.
     pub handle: usize,
-    /// What it does.
+    /// Its role.
     pub role: Role,
-    /// Whose it is.
+    /// The process that owns it.
     pub participant: Participant,
-    /// The position that head, for a producer, or tail, for a consumer, has to reach before
-    /// the handle goes on, if it sleeps, or slept when its process died.
+    /// If it sleeps, or slept when its process died: the position that head (for a producer) or
+    /// tail (for a consumer) must reach to wake it.
     pub sleeps_until: Option<u64>,
-    /// The tickets that it was about to claim last, where producers compete. They may be
-    /// published since, or somebody else's.
+    /// The tickets that it announced last, where producers compete. It may have published them
+    /// since, or lost the claim to another producer.
     pub announced: Option<Range<u64>>,
 }
 
-/// What /proc tells of a process.
+/// A process as `/proc` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Process {
-    /// Its pid here: in the pid namespace of the process that looks.
+    /// The pid, in this process's pid namespace.
     pub pid: u32,
-    /// The name of its command, as the kernel keeps it: at most 15 bytes, of the process's
-    /// own choice.
+    /// The command name that the kernel keeps: at most 15 bytes, which the process can choose.
     pub command: String,
-    /// What its first thread does.
+    /// The state of its first thread.
     pub state: ProcessState,
-    /// The file of a control group that froze it, `cgroup.freeze` or, in the old hierarchy,
-    /// `freezer.state`.
+    /// The file of the control group that froze it: `cgroup.freeze`, or `freezer.state` in version
+    /// 1.
+    #[cfg_attr(feature = "serde", serde(serialize_with = "super::serialize::lossy_path"))]
     pub frozen_by: Option<PathBuf>,
 }
 
-/// What a process does.
+/// The state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum ProcessState {
-    /// It runs, or waits for a CPU.
+    /// Running, or waiting for a CPU.
     Running,
-    /// It waits for something.
+    /// Sleeping until an event or a signal.
     Sleeping,
-    /// It waits in the kernel and handles no signals meanwhile.
+    /// Sleeping in the kernel, uninterruptible by signals.
     Blocked,
-    /// It was stopped by a signal and goes on at `SIGCONT`.
+    /// Stopped by a signal; `SIGCONT` resumes it.
     Stopped,
-    /// A debugger stopped it.
+    /// Stopped by a debugger.
     Traced,
-    /// Its control group is frozen.
+    /// Frozen by its control group.
     Frozen,
-    /// It crashed, and the kernel writes its memory to a core file. It counts as alive until
-    /// that is done.
+    /// Crashed; the kernel is writing its core file. The process counts as alive until the file is
+    /// complete.
     DumpingCore,
-    /// It has ended, and nobody has asked how.
+    /// Ended; the parent has not collected its exit status.
     Zombie,
-    /// Something else, in the kernel's letter.
+    /// Another state, as the kernel's letter.
     Other(char),
 }
 
 impl ProcessState {
-    /// The state that a letter of `/proc/PID/stat` means.
+    /// Returns the state for a letter of `/proc/PID/stat`.
     pub(crate) fn of_letter(letter: char) -> Self {
         match letter {
             'R' => Self::Running,

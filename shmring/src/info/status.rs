@@ -1,4 +1,4 @@
-//! What goes on in a segment.
+//! The state of segments and rings.
 
 use std::ops::Range;
 
@@ -6,63 +6,63 @@ use crate::info::{Holder, Participant};
 use crate::ring::Corrupt;
 use crate::ring::membership::Role;
 
-/// What goes on in a segment, at about the time of looking.
+/// The state of a segment. The values are read one after the other while others may change them.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Status {
-    /// Everyone attached.
+    /// The attached processes, and dead ones that have not been reaped yet.
     pub attached: Vec<Participant>,
-    /// Entries of the handle table that are taken, also by the dead who were not reaped yet.
+    /// Entries of the handle table in use, including those of dead processes not reaped yet.
     pub handles: u64,
-    /// Dead attaches that others reaped since the segment was created.
+    /// Dead attachments reaped since the segment was created.
     pub repairs: u64,
     /// The rings, in the order of [`SegmentInfo::rings`](crate::info::SegmentInfo::rings).
     pub rings: Vec<RingStatus>,
 }
 
 impl Status {
-    /// The first ring, which is the only one unless the segment was made with several.
+    /// Returns the first ring, which is the only one unless the segment was created with several.
     pub fn ring(&self) -> &RingStatus {
         &self.rings[0]
     }
 }
 
-/// What goes on in a ring, at about the time of looking.
+/// The state of a ring. The values are read one after the other while others may change them.
 #[derive(Clone, Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RingStatus {
     /// The next position to consume, in bytes of a record ring, else in slots.
     pub head: u64,
-    /// The next position to claim. What lies between head and tail is sent, or about to be.
+    /// The next position to claim. Positions from head to tail are published or claimed.
     pub tail: u64,
-    /// What a consumer that asked at this time would find.
+    /// What a consumer would find at head.
     pub front: Front,
-    /// Whether no message fits, as far as can be told: of a record ring, whether a producer
-    /// sleeps until there is room, or not even an empty message fits.
+    /// Whether the ring has no room. A record ring counts as full if a producer sleeps until there
+    /// is room, or if not even an empty message fits.
     pub full: bool,
     /// Bytes of the ring in use.
     pub used_bytes: u64,
-    /// Slots of the ring in use, unless it has records.
+    /// Slots of the ring in use; `None` for a record ring.
     pub used_slots: Option<u64>,
     /// Messages consumed since the segment was created.
     pub messages_received: u64,
-    /// Positions of a slot ring that consumers passed because no message came: their
-    /// producers gave them up, or died.
+    /// Tombstones that consumers of a slot ring passed: positions whose producers aborted, or died.
     pub tombstones: u64,
-    /// Claimed positions of a slot ring whose producers died, and that consumers closed
-    /// for them.
+    /// Positions of a slot ring that consumers closed for dead producers.
     pub resolved: u64,
     /// Whether the ring was closed for good.
     pub closed: bool,
-    /// Who has a producer: one entry for each handle.
+    /// The owners of producers: one entry for each handle.
     pub producers: Vec<Participant>,
-    /// Who has a consumer: one entry for each handle.
+    /// The owners of consumers: one entry for each handle.
     pub consumers: Vec<Participant>,
-    /// The same handles, with what each is at.
+    /// The same handles, with the state of each.
     pub holders: Vec<Holder>,
-    /// Producers that there have been so far, those of now included.
+    /// Producers that have joined since the segment was created, present ones included.
     pub producers_so_far: u64,
-    /// Consumers that there have been so far, those of now included.
+    /// Consumers that have joined since the segment was created, present ones included.
     pub consumers_so_far: u64,
     /// Handles that sleep, or slept when their processes died.
     pub sleepers: u64,
@@ -70,49 +70,53 @@ pub struct RingStatus {
 
 /// What is at head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Front {
     /// A message.
     Message,
-    /// Nothing: all that was sent was consumed.
+    /// Nothing: every message was consumed.
     Empty,
-    /// A position that is claimed and not published yet: what lies behind it has to wait.
+    /// A position that is claimed and not published yet. Messages behind it have to wait.
     InFlight {
         /// The position, in slots.
         position: u64,
     },
     /// A value that no correct peer can have written.
     Corrupt(Corrupt),
-    /// It changed at each look.
+    /// Unknown: head moved during every try.
     Moving,
 }
 
-/// Why a ring stood still between two looks.
+/// Why a ring did not move between two samples.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Stall {
-    /// A position is claimed and not published. What lies behind it comes when its producer
-    /// goes on, or is dead and a consumer has closed the ticket.
+    /// A position is claimed and not published. Messages behind it can be received once its
+    /// producer publishes it, or is dead and a consumer closes the ticket.
     InFlight {
         /// The position, in slots.
         position: u64,
-        /// Those who announced the ticket all the time: its owner, or nobody if that is dead
-        /// and was cleaned up. One of several lost it and has not noticed yet.
+        /// The producers that announced the ticket in both samples. One of them is its owner; the
+        /// others lost the claim and have not run since. Empty if the owner is dead and reaped.
         tickets: Vec<Holder>,
     },
-    /// Messages wait, there is no room for more, and no consumer takes them.
+    /// The ring is full, and no consumer takes messages.
     Full,
-    /// Messages wait, and no consumer takes them.
+    /// The ring holds messages, and no consumer takes them.
     NotTaken,
-    /// Nothing is sent.
+    /// The ring is empty, and no producer sends.
     Empty,
-    /// Consumers cannot go on.
+    /// Consumers cannot continue.
     Corrupt(Corrupt),
 }
 
 impl RingStatus {
-    /// Why nothing was received since an earlier look; `None` if something was, or if one
-    /// of the looks came when things moved.
+    /// Returns why no message was received since an earlier sample. `None` if one was, or if head
+    /// moved while a sample was taken.
     pub fn stall_since(&self, earlier: &Self) -> Option<Stall> {
         if self.head != earlier.head || self.front != earlier.front {
             return None;
@@ -120,7 +124,7 @@ impl RingStatus {
         match self.front {
             Front::Corrupt(corrupt) => Some(Stall::Corrupt(corrupt)),
             Front::InFlight { position } => {
-                // The owner announced before it claimed, and so before the earlier look.
+                // The owner announced before it claimed, and so before the earlier sample.
                 let before: Vec<_> =
                     earlier.announcing(position).map(|holder| holder.handle).collect();
                 let tickets =
@@ -134,16 +138,16 @@ impl RingStatus {
         }
     }
 
-    /// The producers that announced the ticket of a position last.
+    /// Returns the producers whose last announcement includes `position`.
     fn announcing(&self, position: u64) -> impl Iterator<Item = &Holder> {
-        // A range may go past the largest number.
+        // A range may wrap around 2^64.
         let has = move |tickets: &Range<u64>| {
             position.wrapping_sub(tickets.start) < tickets.end.wrapping_sub(tickets.start)
         };
         self.holders.iter().filter(move |holder| holder.announced.as_ref().is_some_and(has))
     }
 
-    /// The handles that have a role.
+    /// Returns the handles that have `role`.
     pub fn holders_of(&self, role: Role) -> impl Iterator<Item = &Holder> {
         self.holders.iter().filter(move |holder| holder.role == role)
     }

@@ -1,4 +1,4 @@
-//! The name of an element type, of a fixed size.
+//! The name of an element type, in a fixed number of bytes.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -10,15 +10,14 @@ use std::fmt;
 
 /// Bytes in the longest name.
 const MAX_BYTES: usize = 32;
-/// How a name ends that was cut. No type's name ends so.
+/// The end of a truncated name. No type's name ends like that.
 const CUT: &[u8] = b"..";
 
-/// The name of an element type, as its source has it, without its path.
+/// The name of an element type in its source, without the path.
 ///
-/// A name has at most 32 bytes: a longer one is cut, and then ends with `..`. Two types are never
-/// compared by name, but by the id in which the whole name went; see
-/// [`Element`](crate::Element). A segment's creator may have stored any text: `Display` escapes what
-/// a terminal might act on.
+/// A name has at most 32 bytes; a longer one is truncated and ends with `..`. Types are compared
+/// not by name but by their id, which depends on the whole name; see [`Element`](crate::Element). A
+/// segment's creator may have stored any text, so `Display` escapes control characters.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TypeName {
     /// The name, then zeros.
@@ -26,10 +25,10 @@ pub struct TypeName {
 }
 
 impl TypeName {
-    /// The name of a type of which nobody knows it.
+    /// The unknown name, which is empty.
     pub const UNKNOWN: Self = Self { bytes: [0; MAX_BYTES] };
 
-    /// Returns `name`, cut to 32 bytes.
+    /// Returns `name`, truncated to 32 bytes.
     ///
     /// # Panics
     /// If `name` holds a NUL byte.
@@ -37,7 +36,7 @@ impl TypeName {
         Self::UNKNOWN.followed_by(name)
     }
 
-    /// Returns the name with `text` after it, cut to 32 bytes.
+    /// Returns the name with `text` appended, truncated to 32 bytes.
     ///
     /// # Panics
     /// If `text` holds a NUL byte.
@@ -50,7 +49,7 @@ impl TypeName {
         let mut kept = whole;
         if whole > MAX_BYTES {
             kept = MAX_BYTES - CUT.len();
-            // No character is cut in two.
+            // Not within a character.
             while kept > 0 && byte_at(&self.bytes, len, text, kept) & 0xC0 == 0x80 {
                 kept -= 1;
             }
@@ -69,7 +68,7 @@ impl TypeName {
         Self { bytes }
     }
 
-    /// Returns the name with a decimal number after it.
+    /// Returns the name with a decimal number appended.
     pub const fn followed_by_number(self, number: u64) -> Self {
         let mut name = self;
         if number >= 10 {
@@ -82,7 +81,7 @@ impl TypeName {
         }
     }
 
-    /// Returns the name as it is stored; it is empty if nobody knows it.
+    /// Returns the name as stored; empty if unknown.
     pub const fn as_str(&self) -> &str {
         match std::str::from_utf8(self.bytes.split_at(self.len()).0) {
             Ok(name) => name,
@@ -90,7 +89,7 @@ impl TypeName {
         }
     }
 
-    /// Whether nobody knows the name.
+    /// Returns `true` if the name is unknown.
     pub const fn is_unknown(&self) -> bool {
         self.bytes[0] == 0
     }
@@ -103,7 +102,7 @@ impl TypeName {
         len
     }
 
-    /// The words that a segment stores, in memory order.
+    /// Returns the words to store in a segment, in memory order.
     pub(crate) fn to_words(self) -> [u64; MAX_BYTES / 8] {
         let (words, _) = self.bytes.as_chunks();
         let mut stored = [0; MAX_BYTES / 8];
@@ -113,7 +112,7 @@ impl TypeName {
         stored
     }
 
-    /// The name that a segment stores; `None` if that is not UTF-8 and then zeros.
+    /// Returns the name that a segment stores; `None` unless it is UTF-8 followed by zeros.
     pub(crate) fn from_words(words: [u64; MAX_BYTES / 8]) -> Option<Self> {
         let mut bytes = [0; MAX_BYTES];
         for (to, word) in bytes.as_chunks_mut().0.iter_mut().zip(words) {
@@ -126,7 +125,7 @@ impl TypeName {
     }
 }
 
-/// The byte of that index of `first`, which has `len`, and `second` behind it.
+/// Returns byte `index` of the first `len` bytes of `first` followed by `second`.
 const fn byte_at(first: &[u8; MAX_BYTES], len: usize, second: &[u8], index: usize) -> u8 {
     if index < len { first[index] } else { second[index - len] }
 }
@@ -147,9 +146,9 @@ impl fmt::Debug for TypeName {
 mod tests {
     use super::TypeName;
 
-    /// Catches a name that is cut at the wrong byte, or that reads as a whole one then.
+    /// Catches a name that is truncated at the wrong byte, or without the mark.
     #[test]
-    fn long_names_are_cut_and_say_so() {
+    fn long_names_are_truncated_with_a_mark() {
         let fits = "a".repeat(32);
         assert_eq!(TypeName::new(&fits).as_str(), fits);
         let long = TypeName::new(&"a".repeat(33));
@@ -163,7 +162,7 @@ mod tests {
         assert_eq!(nearly.as_str(), format!("{}..", "a".repeat(30)));
     }
 
-    /// Catches digits that are lost or turned around.
+    /// Catches digits that are lost or reversed.
     #[test]
     fn numbers_are_written_out() {
         for number in [0, 9, 10, 120, u64::MAX] {
@@ -172,16 +171,17 @@ mod tests {
         }
     }
 
-    /// Catches a name that a peer could use to write to a terminal.
+    /// Catches a name through which a peer could control a terminal.
     #[test]
-    fn what_a_terminal_acts_on_is_escaped() {
+    fn control_characters_are_escaped() {
         let name = TypeName::new("\x1B[2J\u{202E}`");
         assert_eq!(name.to_string(), "\\u{1b}[2J\\u{202e}`");
     }
 
-    /// Catches a name that comes back changed, and one that is none.
+    /// Catches a name that changes when stored and read, and words that are not a name but
+    /// accepted.
     #[test]
-    fn only_names_are_read_back() {
+    fn only_valid_names_are_read() {
         for text in ["", "u64", "\u{e4}", &"x".repeat(40)] {
             let name = TypeName::new(text);
             assert_eq!(TypeName::from_words(name.to_words()), Some(name));

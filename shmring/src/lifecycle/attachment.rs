@@ -1,4 +1,4 @@
-//! Attachments: from a name to a mapping whose owner the segment records.
+//! Attachments: a mapping of a segment, a token, and an entry in the attachment table.
 
 use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,12 +22,12 @@ use crate::sys::token::{Look, Origin, Probe};
 use crate::sys::watch::{Stop, Watch};
 use crate::sys::{membarrier, process, shm, token};
 
-/// How often the name may move to another segment during one attach.
+/// Times that the name may move to another segment during one attach.
 const MAX_REPLACED: u32 = 16;
-/// One look at the table may miss an entry whose token another process tries.
+/// Passes over the table: one may miss a free entry whose token another process tries just then.
 const TABLE_PASSES: u32 = 3;
-/// How many attachments a short check covers: some 16 us. A table has up to 256, so 16 such
-/// checks cover all.
+/// Attachments that a short check covers, in about 16 us. A table has up to 256, so 16 checks cover
+/// all.
 const PORTION: usize = 16;
 
 /// One mapping of a segment in this process, entered in the attachment table.
@@ -39,20 +39,20 @@ pub(crate) struct Attachment {
     index: usize,
     pub(crate) info: SegmentInfo,
     pub(crate) obtained: Obtained,
-    /// An open of the file for one who watches it, where this process may not open it.
+    /// An open file description for a monitor, where this process may not reopen the file.
     for_watch: Mutex<Option<Descriptor>>,
-    /// The entry at which the next look at some of them begins.
+    /// The entry at which the next short check begins.
     next_look: AtomicU64,
     use_marks: UseMarks,
 }
 
 impl Attachment {
-    /// Attaches to the segment of that name, if this process may trust it.
+    /// Attaches to the segment of that name, if it satisfies the options.
     pub(crate) fn by_name(name: &Name, options: &AttachOptions) -> Result<Arc<Self>, AttachError> {
         Self::by_name_if(name, options, |found| options.check(&found.info))
     }
 
-    /// The same, if `check` finds nothing wrong with the segment.
+    /// As [`by_name`](Self::by_name), if `check` accepts the segment as well.
     pub(crate) fn by_name_if<E: From<AttachError>>(
         name: &Name,
         options: &AttachOptions,
@@ -63,7 +63,7 @@ impl Attachment {
             check(&found)?;
             let lock = LifecycleLock::shared(&found.file, name)?;
             if !is_linked(&found.file, name)? {
-                // Replaced between open and lock: the name means another segment now.
+                // Replaced between open and lock: the name refers to another segment now.
                 continue;
             }
             let memory = found.header.memory;
@@ -79,9 +79,9 @@ impl Attachment {
         Err(AttachError::Busy { name: name.to_owned() }.into())
     }
 
-    /// Maps the segment and takes a token, which from then on only the mapping holds: a
-    /// child forked off before that would keep it. The caller has the lifecycle lock, or
-    /// the segment has no name yet.
+    /// Maps the segment and takes a token, which only the mapping holds afterwards. Forks are held
+    /// off, since a child forked before that would keep the token. The caller has the lifecycle
+    /// lock, or the segment has no name yet.
     pub(crate) fn hold(found: Found, guard: bool, forks: &ForksHeld) -> Result<Self, AttachError> {
         let Found { file, header, info, mut more } = found;
         let geometry = header.geometry;
@@ -90,7 +90,7 @@ impl Attachment {
                 .map_err(|source| AttachError::NoBarrier { name: info.name.clone(), source })?;
         }
         let private = |file| Descriptor::private(file, forks).map_err(AttachError::Os);
-        // What was opened before forks were held off, a fork child may have.
+        // A fork child may have inherited what was opened before forks were held off.
         let reopen = || shm::reopen(&file, true).map_err(AttachError::Os);
         let (holder, for_probe) = match more.pop() {
             Some(holder) => (holder, file),
@@ -131,8 +131,7 @@ impl Attachment {
         self.enter_reporting(memory, &|_| ())
     }
 
-    /// As [`enter`](Self::enter); calls `report` with the bytes prefaulted so far, every now
-    /// and then.
+    /// As [`enter`](Self::enter); calls `report` with the bytes prefaulted so far after each chunk.
     pub(crate) fn enter_reporting(mut self, memory: u64, report: &dyn Fn(u64)) -> Self {
         self.obtained = self.mapping.advise(memory, report);
         if let Some(entry) = self.mapping.attachments().get(self.index) {
@@ -147,8 +146,10 @@ impl Attachment {
         self
     }
 
+    /// Checks that the file still has its length.
+    ///
     /// # Errors
-    /// What happened to the file since its length was checked.
+    /// If it was truncated since its header was checked.
     pub(crate) fn check_whole(&self, name: &Name) -> Result<(), AttachError> {
         self.mapping.check().map_err(|_| {
             let (name, what) = (name.to_owned(), "file length");
@@ -168,12 +169,12 @@ impl Attachment {
         self.index
     }
 
-    /// What the ring of that index is.
+    /// Returns the shape of the ring of that index.
     pub(crate) fn shape(&self, ring: usize) -> Option<Shape> {
         self.geometry.rings.get(ring).copied()
     }
 
-    /// What keeps its wake-ups from being lost.
+    /// Returns how wakers and waiters fence.
     pub(crate) fn fences(&self) -> WakeFences {
         self.info.wake_fences
     }
@@ -222,11 +223,12 @@ impl Attachment {
     }
 
     fn touch(&self) {
-        // A process that may not, as another user with a descriptor only, leaves it to others.
+        // A process that may not, such as another user's with a descriptor only, leaves it to
+        // others.
         let _ = self.probe.look().and_then(|look| shm::touch(look.file()?));
     }
 
-    /// A watch on the segment's file. Meanwhile forks are held off.
+    /// Starts a watch on the segment's file, with forks held off.
     pub(crate) fn watch(&self) -> Result<(Watch, Stop), OsError> {
         let mut given = self.for_watch.lock().unwrap_or_else(PoisonError::into_inner);
         match given.take().and_then(Descriptor::into_file) {
@@ -235,12 +237,12 @@ impl Attachment {
         }
     }
 
-    /// Opens the segment's file once more.
+    /// Reopens the segment's file.
     pub(crate) fn reopen(&self, writable: bool) -> Result<File, OsError> {
         shm::reopen(self.probe.look()?.file()?, writable)
     }
 
-    /// Asks something of the segment's file.
+    /// Calls `question` with the segment's file.
     pub(crate) fn ask<R>(
         &self,
         question: impl FnOnce(&File) -> Result<R, OsError>,
@@ -325,7 +327,7 @@ pub(crate) fn reap(
     Sweep::new(mapping, probe, geometry, me)?.portion(0, all).map(|_| ())
 }
 
-/// A check of the attachments of a segment.
+/// A check of a segment's attachments.
 struct Sweep<'a> {
     mapping: &'a Mapping,
     look: Look<'a>,
@@ -372,7 +374,7 @@ impl<'a> Sweep<'a> {
         }
         let (mapping, handles) = (self.mapping, self.mapping.handles());
         let clean = || {
-            // Its owner may have left properly in between.
+            // Its owner may have detached in between.
             if entry.is_active() {
                 membership::reap_attachment(|ring| mapping.control(ring), handles, index);
                 mapping.wake_all();
@@ -388,7 +390,7 @@ impl<'a> Sweep<'a> {
     }
 }
 
-/// What a wait that cannot check who is alive ends with.
+/// Converts the error of a check whether a peer is alive.
 pub(crate) fn refused(error: OsError) -> Fault {
     Fault::ProbeRefused { call: error.call, errno: error.errno() }
 }

@@ -1,4 +1,4 @@
-//! What happens between the looks of one who attaches, and which entries a look checks.
+//! Races of an attach with other processes, and the entries that a short check covers.
 
 use std::cell::Cell;
 
@@ -16,8 +16,8 @@ fn entry() -> tables::AttachmentEntry {
     }
 }
 
-// Catches an entry that is taken though somebody came and died since it was looked at: what
-// the dead one had would never be given up.
+// Catches an entry that is taken although another process took it and died since it was checked:
+// the dead process's handles would never be released.
 #[test]
 fn an_entry_is_looked_at_again_when_its_token_is_taken() {
     let (entry, released) = (entry(), Cell::new(false));

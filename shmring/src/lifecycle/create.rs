@@ -1,9 +1,8 @@
 //! Creating and replacing segments.
 //!
-//! A segment is built in a file without a name and gets its name when it is
-//! complete, in one step that fails if the name is taken. So nobody ever sees a
-//! half-built segment, one of many racing creators wins, and a creator that dies
-//! leaves nothing.
+//! A creator builds a segment in a file without a name, and then links the name in one step that
+//! fails if the name exists. So no process sees an incomplete segment, one of several racing
+//! creators succeeds, and a creator that dies leaves nothing.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -24,13 +23,13 @@ use crate::ring::wake::WakeFences;
 use crate::sys::shm::{self, Unnamed};
 use crate::sys::{cgroup, fork, membarrier, memfd};
 
-/// How often others may be faster before a replacement gives up.
+/// Races that a replacement may lose to other processes before it gives up.
 const MAX_RACES: u32 = 16;
 
-/// Makes a segment and attaches to it.
+/// Creates a segment and attaches to it.
 pub(crate) fn create(name: &Name, config: &Config) -> Result<Arc<Attachment>, CreateError> {
     config.geometry().map_err(CreateError::Config)?;
-    // The link below decides; asking first only saves the memory of a hopeless try.
+    // Only the link below counts; this check avoids allocating memory in vain.
     if shm::exists(name.as_str()) {
         return Err(CreateError::Exists { name: name.to_owned() });
     }
@@ -39,7 +38,7 @@ pub(crate) fn create(name: &Name, config: &Config) -> Result<Arc<Attachment>, Cr
     Ok(Arc::new(attach))
 }
 
-/// Attaches to the segment of that name if the configuration fits, or makes it.
+/// Attaches to the segment of that name if the configuration fits, or creates it.
 pub(crate) fn open_or_create(name: &Name, config: &Config) -> Result<Arc<Attachment>, CreateError> {
     config.geometry().map_err(CreateError::Config)?;
     let options = config.attach_options();
@@ -47,7 +46,7 @@ pub(crate) fn open_or_create(name: &Name, config: &Config) -> Result<Arc<Attachm
         options.check(&found.info)?;
         config.check_fit(&found.header.geometry, &found.info)
     };
-    // Each round in which neither succeeds, somebody made the segment and somebody removed it.
+    // In each failed round other processes created the segment and removed it again.
     for _ in 0..MAX_RACES {
         match Attachment::by_name_if(name, &options, check) {
             Err(CreateError::Attach(AttachError::NotFound { .. })) => {}
@@ -69,7 +68,7 @@ fn link(unnamed: &Unnamed, name: &Name) -> Result<(), CreateError> {
     })
 }
 
-/// What an error means of a file that was to be made: it needs an inode, and no space yet.
+/// Converts the error of creating a file, which needs an inode but no space yet.
 fn no_room(error: OsError, name: &Name, header: &Header) -> CreateError {
     match Errno::from_raw(error.errno()) {
         Errno::ENOSPC if shm::is_out_of_inodes() => CreateError::NoInodes { name: name.to_owned() },
@@ -82,7 +81,7 @@ fn no_room(error: OsError, name: &Name, header: &Header) -> CreateError {
     }
 }
 
-/// Makes a complete segment without a name, with this process attached.
+/// Builds a complete segment without a name, with this process attached.
 fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attachment), CreateError> {
     let header = header(config)?;
     let unnamed = Unnamed::new(name.as_str()).map_err(|error| no_room(error, name, &header))?;
@@ -100,7 +99,7 @@ fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attachment), CreateEr
     Ok((unnamed, enter(file, name, config, config.mode_bits(), header)?))
 }
 
-/// What the header of a new segment says.
+/// Returns the header of a new segment.
 pub(crate) fn header(config: &Config) -> Result<Header, CreateError> {
     Ok(Header {
         geometry: config.geometry().map_err(CreateError::Config)?,
@@ -136,22 +135,21 @@ pub(crate) fn enter(
     }))
 }
 
-/// What costs wakers least, as far as this machine has it.
+/// Returns the mode that costs wakers least on this machine.
 fn default_fences() -> WakeFences {
     if membarrier::is_available() { WakeFences::Asymmetric } else { WakeFences::Symmetric }
 }
 
-/// Where a new segment goes.
+/// The file of a new segment.
 pub(crate) struct Room<'a> {
-    /// What errors call the file.
+    /// The file's name in errors.
     pub(crate) object: &'a str,
     pub(crate) free_bytes: u64,
-    /// The permission bits that the file gets.
+    /// The file's permission bits.
     pub(crate) mode: u32,
 }
 
-/// Gives the file its memory, its header and its mode. Everything behind the
-/// header starts as zero.
+/// Allocates the file's memory, and sets its header and mode. Everything behind the header is zero.
 pub(crate) fn fill(
     file: &File,
     name: &Name,
@@ -162,7 +160,7 @@ pub(crate) fn fill(
     let Room { object, free_bytes, mode } = *room;
     let needed_bytes = header.geometry.map().total_bytes;
     let no_space = || CreateError::NoSpace { name: name.to_owned(), needed_bytes, free_bytes };
-    // Asking first keeps a hopeless request from filling the memory of others.
+    // A request that must fail is not to use up the memory of other processes first.
     if needed_bytes > free_bytes {
         return Err(no_space());
     }
@@ -179,9 +177,11 @@ pub(crate) fn fill(
     shm::set_mode(file, object, mode).map_err(CreateError::Os)
 }
 
+/// Checks the limits whose excess makes the kernel kill this process, or another one of its control
+/// group.
+///
 /// # Errors
-/// The limit that so large a segment would break: the kernel ends a process that goes beyond,
-/// or another one in the same group.
+/// The limit that the segment would exceed.
 fn check_limits(name: &Name, needed_bytes: u64) -> Result<(), CreateError> {
     let name = || name.to_owned();
     let max_bytes = shm::max_file_bytes();
@@ -206,7 +206,7 @@ fn now_ns() -> u64 {
     u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Replaces a segment that nobody is attached to, or makes the first of that name.
+/// Replaces a segment that no process is attached to, or creates the first of that name.
 pub(crate) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attachment>, CreateError> {
     for _ in 0..MAX_RACES {
         let old = match open_any(name, true) {
@@ -217,7 +217,7 @@ pub(crate) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attachment>, 
             },
             Err(error) => return Err(CreateError::Attach(error)),
         };
-        // The lock decides; asking first only saves the memory of a hopeless try.
+        // Only the check under the lock counts; this one avoids allocating memory in vain.
         refuse_if_used(&old, name)?;
         let (unnamed, attach) = build(name, config)?;
         let _lock = LifecycleLock::exclusive(&old, name).map_err(CreateError::Attach)?;
@@ -231,10 +231,10 @@ pub(crate) fn recreate(name: &Name, config: &Config) -> Result<Arc<Attachment>, 
     Err(CreateError::Exists { name: name.to_owned() })
 }
 
-/// Takes the name from a segment that is replaced.
+/// Removes the name of a segment that is replaced.
 fn take_name(name: &Name) -> Result<(), CreateError> {
     match remove(name) {
-        // Somebody may remove it without asking for the lock.
+        // Another process may remove it without the lock.
         Ok(()) | Err(UnlinkError::NotFound { .. }) => Ok(()),
         Err(UnlinkError::Denied { name }) => Err(CreateError::Denied { name }),
         Err(UnlinkError::Name(error)) => Err(CreateError::Name(error)),

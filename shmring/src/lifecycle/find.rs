@@ -1,4 +1,4 @@
-//! Finding a segment: from a name to a file whose header was checked.
+//! Finding a segment: opening its file and checking its header.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -13,22 +13,22 @@ use crate::info::{RingInfo, SegmentInfo};
 use crate::lifecycle::name::Name;
 use crate::sys::{memfd, shm};
 
-/// A file that was found to hold a segment.
+/// A file with a checked header.
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) file: File,
     pub(crate) header: Header,
     pub(crate) info: SegmentInfo,
-    /// More opens of the file, for a process that may not open it itself.
+    /// More open file descriptions of the file, for a process that may not reopen it.
     pub(crate) more: Vec<File>,
 }
 
-/// Opens a segment and checks all of its header, before anything is mapped.
+/// Opens a segment and checks its whole header, before the file is mapped.
 pub(crate) fn find(name: &Name, writable: bool) -> Result<Found, AttachError> {
     examine(open(name, writable)?, name, &shm::path(name.as_str()))
 }
 
-/// Opens what has the name.
+/// Opens the file of that name.
 pub(crate) fn open(name: &Name, writable: bool) -> Result<File, AttachError> {
     let not_a_segment = |why| AttachError::NotASegment { name: name.to_owned(), why };
     shm::open_existing(name.as_str(), writable).map_err(|error| {
@@ -37,16 +37,18 @@ pub(crate) fn open(name: &Name, writable: bool) -> Result<File, AttachError> {
             Errno::EACCES | Errno::EPERM => AttachError::Denied { name: name.to_owned() },
             Errno::ELOOP => not_a_segment("it is a symbolic link"),
             Errno::EISDIR | Errno::ENXIO | Errno::EINVAL => not_a_segment("it is not a file"),
-            // Segments are opened without waiting, and nothing else makes that fail so.
+            // Segments are opened with O_NONBLOCK; only a lease makes that fail with EAGAIN.
             Errno::EAGAIN => AttachError::Leased { name: name.to_owned() },
             _ => AttachError::Os(error),
         }
     })
 }
 
+/// Checks that a file is a segment, which may be damaged, of another version, or of the other byte
+/// order.
+///
 /// # Errors
-/// What shows that the file is not a segment. A segment may be damaged, be of another version,
-/// or come from a machine of the other byte order.
+/// [`AttachError::NotASegment`] with the reason.
 pub(crate) fn segment_or_not(file: &File, name: &Name) -> Result<(), AttachError> {
     let not_a_segment = |why| Err(AttachError::NotASegment { name: name.to_owned(), why });
     let os = |call| move |e| AttachError::Os(OsError::new(call, shm::path(name.as_str()), e));
@@ -68,7 +70,7 @@ pub(crate) fn segment_or_not(file: &File, name: &Name) -> Result<(), AttachError
     not_a_segment("it does not start with the magic")
 }
 
-/// Checks all of the header of what errors call `object`, before anything is mapped.
+/// Checks the whole header of a file, which errors call `object`, before it is mapped.
 pub(crate) fn examine(file: File, name: &Name, object: &str) -> Result<Found, AttachError> {
     let not_a_segment = |why| AttachError::NotASegment { name: name.to_owned(), why };
     let os = |call| move |e| AttachError::Os(OsError::new(call, object, e));
@@ -118,35 +120,37 @@ pub(crate) fn describe(name: &Name, header: &Header, mode: u32, owner_uid: u32) 
     }
 }
 
-/// Whether the file still has a name.
+/// Returns `true` if the file still has a name.
 pub(crate) fn is_linked(file: &File, name: &Name) -> Result<bool, AttachError> {
     let stat = file.metadata();
     let stat = stat.map_err(|e| OsError::new("fstat", shm::path(name.as_str()), e));
     Ok(stat.map_err(AttachError::Os)?.nlink() > 0)
 }
 
-/// Whether the name means the file.
+/// Returns `true` if the name refers to the file.
 pub(crate) fn is_named(file: &File, name: &Name) -> bool {
     let identity = |stat: std::fs::Metadata| (stat.dev(), stat.ino());
     let named = std::fs::symlink_metadata(shm::path(name.as_str())).map(identity).ok();
     named.is_some() && named == file.metadata().map(identity).ok()
 }
 
-/// What the name of a segment refers to, as seen by a process that is attached to it.
+/// What the name of an attached segment refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum NameState {
-    /// The segment itself.
+    /// The attached segment.
     Current,
-    /// Nothing: the name was removed.
+    /// No file: the name was removed.
     Removed,
-    /// Another file: the name was removed, and then given to that one.
+    /// Another file: the name was removed and created anew.
     Replaced,
     /// The segment is sealed and never had a name.
     Unnamed,
 }
 
-/// What the name of the segment in `file` refers to.
+/// Returns what the name of the segment in `file` refers to.
 pub(crate) fn name_state(file: &File, name: &str) -> Result<NameState, OsError> {
     let identity = |stat: &std::fs::Metadata| (stat.dev(), stat.ino());
     let own = file.metadata().map_err(|e| OsError::new("fstat", shm::path(name), e))?;
@@ -161,7 +165,7 @@ pub(crate) fn name_state(file: &File, name: &str) -> Result<NameState, OsError> 
     }
 }
 
-/// Whether the object of that name starts as segments do, of whatever version.
+/// Returns `true` if the file of that name starts with the magic of a segment, of any version.
 pub(crate) fn has_magic(name: &str) -> bool {
     let mut magic = [0; 8];
     shm::open_existing(name, false).is_ok_and(|file| file.read_exact_at(&mut magic, 0).is_ok())

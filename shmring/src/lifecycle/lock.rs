@@ -1,5 +1,4 @@
-//! The lock that orders attaching and unlinking, which share it, against replacing and
-//! collecting, which have it alone.
+//! The lifecycle lock: attach and unlink take it shared, replace and collect exclusively.
 
 use std::fs::File;
 use std::thread;
@@ -11,20 +10,21 @@ use crate::sync::Deadline;
 use crate::sys::fork::{self, ForksHeld};
 use crate::sys::{shm, token};
 
-/// The byte that the lock is on. Behind it are the tokens.
+/// The locked byte. The tokens follow it.
 const BYTE: u64 = 0;
-/// How long to wait for a process that has the lock.
+/// Time limit of a wait for the lock.
 const TIMEOUT: Duration = Duration::from_secs(2);
 const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Whether anybody but the opener of `file` holds a token, and so is attached.
+/// Returns `true` if another open file description than that of `file` holds a token, so that a
+/// process is attached.
 pub(crate) fn is_in_use(file: &File) -> Result<bool, OsError> {
     token::is_held_from(file, BYTE + 1)
 }
 
-/// The lock, which is given back when this is dropped. Until then no thread of this process
-/// forks. The lock belongs to an open of the file that was made for it meanwhile: no fork
-/// child has that open, and so none keeps the lock if this process dies.
+/// The held lock; dropping releases it. Until then no thread of this process forks. The lock
+/// belongs to an open file description that was opened for it with forks held off, so no fork child
+/// keeps the lock if this process dies.
 #[derive(Debug)]
 pub(crate) struct LifecycleLock {
     file: File,
@@ -32,12 +32,12 @@ pub(crate) struct LifecycleLock {
 }
 
 impl LifecycleLock {
-    /// For one who attaches, or removes the name whoever is attached.
+    /// Takes the lock to attach, or to remove a name whatever is attached.
     pub(crate) fn shared(file: &File, name: &Name) -> Result<Self, AttachError> {
         Self::take(file, name, false, token::try_shared)
     }
 
-    /// For one who replaces the segment, or removes its name because nobody is attached.
+    /// Takes the lock to replace a segment, or to remove its name because no process is attached.
     pub(crate) fn exclusive(file: &File, name: &Name) -> Result<Self, AttachError> {
         Self::take(file, name, true, token::try_exclusive)
     }
@@ -66,8 +66,8 @@ impl LifecycleLock {
 
 impl Drop for LifecycleLock {
     fn drop(&mut self) {
-        // Closing would not do: a process that another thread started without a fork may
-        // have the file open as well. A failure leaves a lock that ends with this process.
+        // Closing is not enough: a process that another thread started by `posix_spawn` may have a
+        // copy of the descriptor. A failure leaves a lock that ends with this process.
         let _ = token::release(&self.file, BYTE);
     }
 }

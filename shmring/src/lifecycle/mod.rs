@@ -1,4 +1,4 @@
-//! The life of a segment: finding, creating, attaching, reaping the dead, replacing, removing.
+//! The life cycle of a segment: create, find, attach, reap, replace, unlink, monitor.
 
 pub(crate) mod attachment;
 pub(crate) mod create;

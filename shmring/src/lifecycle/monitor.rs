@@ -1,4 +1,4 @@
-//! Learning of the deaths of others at once, instead of when a sleep ends.
+//! The monitor thread, which reaps dead processes at once instead of when a wait checks for them.
 
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -15,35 +15,35 @@ use crate::sys::fork;
 use crate::sys::token::Probe;
 use crate::sys::watch::{self, Stop, Watch};
 
-/// The kernel reports the end of a mapping before it gives the token back: cleaning up is
-/// tried at once, after this, and after twice as long, so many times.
+/// The kernel reports the end of a mapping before it releases the token. So the monitor reaps at
+/// once, after this time, and then after twice as long, up to a number of tries.
 const SETTLE_MIN: Duration = Duration::from_micros(50);
 const SETTLE_TIMES: u32 = 8;
 
-/// Cleans up behind processes that die as soon as they do, and so wakes whoever waits for
-/// them, as long as it lives. Made by [`Segment::monitor`](crate::segment::Segment::monitor).
+/// Reaps processes as soon as they die, which wakes their waiters, until it is dropped. Started by
+/// [`Segment::monitor`](crate::segment::Segment::monitor).
 ///
-/// It is a thread that sleeps until the kernel reports that somebody let go of the
-/// segment. It handles no signals, and keeps the segment attached. A fork child does not
-/// inherit it. It ends early if the program closes descriptors that are not its own.
+/// A monitor is a thread that sleeps until the kernel reports that a process released the segment.
+/// The thread handles no signals and keeps the segment attached. A fork child does not inherit it.
+/// It ends early if the program closes its descriptors.
 #[derive(Debug)]
 pub struct Monitor {
-    attach: Arc<Attachment>,
+    attachment: Arc<Attachment>,
     stop: Stop,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Monitor {
-    pub(crate) fn start(attach: Arc<Attachment>) -> Result<Self, MonitorError> {
-        attach.mapping().check().map_err(MonitorError::Failed)?;
-        // A fork child would keep the watch's open of the file, and with it the locks that
-        // the thread takes, until the thread alone has it.
+    pub(crate) fn start(attachment: Arc<Attachment>) -> Result<Self, MonitorError> {
+        attachment.mapping().check().map_err(MonitorError::Failed)?;
+        // Until the thread has a descriptor table of its own, a fork child would copy the watch's
+        // description, and with it the locks that the thread takes.
         let _forks = fork::hold().map_err(MonitorError::Os)?;
-        let (watch, stop) = attach.watch().map_err(|error| refused(error, &attach))?;
+        let (watch, stop) = attachment.watch().map_err(|error| refused(error, &attachment))?;
         let numbers = watch.numbers();
         let (ready, started) = mpsc::sync_channel(1);
         let thread = spawn({
-            let attach = Arc::clone(&attach);
+            let attachment = Arc::clone(&attachment);
             move || {
                 let probe = watch::leave_descriptor_table(numbers)
                     .and_then(|()| watch.file())
@@ -53,17 +53,17 @@ impl Monitor {
                     Ok(probe) => (Some(probe), Ok(())),
                     Err(error) => (None, Err(error)),
                 };
-                // The starter waits for it.
+                // The starting thread waits for it.
                 let _ = ready.send(result);
                 if let Some(probe) = probe {
-                    run(&watch, &attach, &probe);
+                    run(&watch, &attachment, &probe);
                 }
             }
         })
         .map_err(MonitorError::Os)?;
-        let monitor = Self { attach, stop, thread: Some(thread) };
+        let monitor = Self { attachment, stop, thread: Some(thread) };
         started.recv().unwrap_or(Ok(())).map_err(MonitorError::Os)?;
-        // The thread has its own.
+        // The thread has its own copies.
         watch::close_numbers(numbers);
         Ok(monitor)
     }
@@ -71,8 +71,8 @@ impl Monitor {
 
 impl Drop for Monitor {
     fn drop(&mut self) {
-        if self.attach.mapping().is_forked() {
-            // The thread is not in this process, where its handle means nothing.
+        if self.attachment.mapping().is_forked() {
+            // The thread does not exist in a fork child, so its handle is not valid.
             std::mem::forget(self.thread.take());
             return;
         }
@@ -82,16 +82,16 @@ impl Drop for Monitor {
     }
 }
 
-/// What a watch that was refused is reported as.
-fn refused(error: OsError, attach: &Attachment) -> MonitorError {
+/// Converts the error of a watch that the system refused.
+fn refused(error: OsError, attachment: &Attachment) -> MonitorError {
     match Errno::from_raw(error.errno()) {
-        Errno::EACCES => MonitorError::Denied { name: attach.info.name.clone() },
+        Errno::EACCES => MonitorError::Denied { name: attachment.info.name.clone() },
         _ => MonitorError::Os(error),
     }
 }
 
-/// Starts a thread that handles no signals but those of its own faults: the kernel ends a
-/// process that blocks them.
+/// Starts a thread that blocks all signals but those of its own faults, as the kernel kills a
+/// process that blocks those.
 fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OsError> {
     let failed = |call| move |error| OsError::new(call, "the monitor", error);
     let mut signals = SigSet::all();
@@ -102,23 +102,23 @@ fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OsError>
         .thread_swap_mask(SigmaskHow::SIG_SETMASK)
         .map_err(|errno| failed("pthread_sigmask")(errno.into()))?;
     let thread = thread::Builder::new().name("shmring-monitor".to_owned()).spawn(run);
-    // It was in force before.
+    // The mask was valid before.
     let _ = mask.thread_set_mask();
     thread.map_err(failed("pthread_create"))
 }
 
-/// Cleans up after each report, until the watch is stopped.
-fn run(watch: &Watch, attach: &Attachment, probe: &Probe) {
+/// Reaps after each report, until the watch is stopped.
+fn run(watch: &Watch, attachment: &Attachment, probe: &Probe) {
     while watch.wait() {
         let mut settle = SETTLE_MIN;
         for _ in 0..SETTLE_TIMES {
-            // A failure is temporary, or the waiters find it, too.
-            let _ = attach.reap_through(probe);
+            // A failure is temporary, or the waiters report it.
+            let _ = attachment.reap_through(probe);
             if !watch.pause(settle) {
                 return;
             }
             settle = settle.saturating_mul(2);
         }
-        let _ = attach.reap_through(probe);
+        let _ = attachment.reap_through(probe);
     }
 }

@@ -5,20 +5,20 @@ use std::fmt;
 use crate::error::NameError;
 use crate::sys::shm::RESERVED_PREFIX;
 
-/// The longest name that a file can have (NAME_MAX).
+/// Bytes in the longest file name (NAME_MAX).
 const MAX_NAME_BYTES: usize = 255;
 
 const UNNAMED: &str = "memfd";
 
-/// A name that shared memory objects can have, without the leading slash.
+/// A valid name of a shared memory object, without the leading slash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Name(String);
 
 impl Name {
-    /// Takes a name with or without a leading slash.
+    /// Checks a name, which may start with a slash.
     ///
     /// # Errors
-    /// Says why no object can have it.
+    /// Why the name is not valid.
     pub(crate) fn new(name: &str) -> Result<Self, NameError> {
         let name = name.strip_prefix('/').unwrap_or(name);
         match name {
@@ -36,12 +36,13 @@ impl Name {
         }
     }
 
-    /// The temporary name of a segment that is being created, which [`new`](Self::new) refuses.
+    /// Returns the temporary name of a segment that is being created, which [`new`](Self::new)
+    /// refuses.
     pub(crate) fn of_unfinished(name: &str) -> Self {
         Self(name.to_owned())
     }
 
-    /// What a segment is called that has no name.
+    /// Returns the label of a segment without a name.
     pub(crate) fn of_unnamed() -> Self {
         Self(UNNAMED.to_owned())
     }

@@ -1,4 +1,4 @@
-//! Removing names: of any segment, or only of one that nobody uses.
+//! Removing names: of any segment, or only of an unused one.
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
@@ -15,17 +15,19 @@ use crate::lifecycle::name::Name;
 use crate::observe::Observer;
 use crate::sys::shm;
 
-/// How often others may be faster before a removal gives up.
+/// Races that a removal may lose to other processes before it gives up.
 const MAX_RACES: u32 = 16;
 
-/// What became of a name that was to be removed only if nobody uses the segment.
+/// The result of [`Segment::unlink_stale`](crate::Segment::unlink_stale).
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Unlinked {
-    /// The name is gone, and with it the segment and its messages.
+    /// The segment and its messages were removed.
     Removed,
-    /// Somebody is attached. Nothing was changed.
+    /// A process is attached. Nothing was changed.
     InUse {
-        /// Who is attached, as far as the segment can be read.
+        /// The attached processes; empty if the segment is not readable as one.
         by: Vec<Participant>,
     },
 }
@@ -35,42 +37,41 @@ pub enum Unlinked {
 #[derive(Debug)]
 #[must_use = "dropping it removes the name at once"]
 pub struct UnlinkOnDrop {
-    attach: Arc<Attachment>,
+    attachment: Arc<Attachment>,
 }
 
 impl UnlinkOnDrop {
-    pub(crate) fn new(attach: Arc<Attachment>) -> Self {
-        Self { attach }
+    pub(crate) fn new(attachment: Arc<Attachment>) -> Self {
+        Self { attachment }
     }
 }
 
 impl Drop for UnlinkOnDrop {
     fn drop(&mut self) {
-        if self.attach.mapping().is_forked() {
+        if self.attachment.mapping().is_forked() {
             return;
         }
-        // Nobody is there to handle an error: the name stays.
-        if let Ok(name) = Name::new(&self.attach.info.name) {
-            let _ = self.attach.ask(|file| Ok(unlink_own(file, &name)));
+        // Drop cannot report an error; the name stays.
+        if let Ok(name) = Name::new(&self.attachment.info.name) {
+            let _ = self.attachment.ask(|file| Ok(unlink_own(file, &name)));
         }
     }
 }
 
-/// Removes the name if it refers to the segment in `file`. Unlike [`unlink`], this never goes on
-/// without the lock, which keeps the name from being given to another segment meanwhile.
+/// Removes the name if it refers to the segment in `file`. Unlike [`unlink`], this requires the
+/// lock, which keeps the name from moving to another segment meanwhile.
 fn unlink_own(file: &File, name: &Name) -> Result<(), UnlinkError> {
     let _lock = LifecycleLock::exclusive(file, name).map_err(refused)?;
     if is_named(file, name) { remove(name) } else { Ok(()) }
 }
 
-/// Removes the name of a segment: sound, damaged or of another version. Those attached go
-/// on. The name of any other file stays.
+/// Removes the name of a segment, also if it is damaged or of another version. The name of any
+/// other file stays.
 pub(crate) fn unlink(name: &Name) -> Result<(), UnlinkError> {
     for _ in 0..MAX_RACES {
         let file = open_to_remove(name)?;
-        // Keeps the name from being removed by a process that has proven the segment unused,
-        // and given to another segment, in one moment. Without the lock the removal goes on:
-        // the name of a segment that another process does not let go of can be removed, too.
+        // With the lock, no process that has proven the segment unused can replace it meanwhile.
+        // Without the lock the removal continues: a process that keeps the lock cannot prevent it.
         let _lock = LifecycleLock::shared(&file, name).ok();
         if is_named(&file, name) {
             return remove(name);
@@ -79,7 +80,7 @@ pub(crate) fn unlink(name: &Name) -> Result<(), UnlinkError> {
     Err(UnlinkError::Attach(AttachError::Busy { name: name.to_owned() }))
 }
 
-/// Removes a name, whatever file has it.
+/// Removes a name, whatever file it refers to.
 pub(crate) fn unlink_forced(name: &Name) -> Result<(), UnlinkError> {
     match unlink(name) {
         Err(UnlinkError::NotASegment { .. } | UnlinkError::Attach(_) | UnlinkError::Os(_)) => {
@@ -89,7 +90,7 @@ pub(crate) fn unlink_forced(name: &Name) -> Result<(), UnlinkError> {
     }
 }
 
-/// Opens a file that is a segment, in whatever state.
+/// Opens a segment in whatever state, to remove its name.
 fn open_to_remove(name: &Name) -> Result<File, UnlinkError> {
     let file = match open(name, false) {
         Ok(file) => file,
@@ -108,11 +109,12 @@ fn owns(name: &Name) -> bool {
     stat.is_ok_and(|stat| stat.uid() == nix::unistd::geteuid().as_raw())
 }
 
-/// Removes the name of a segment that nobody is attached to, damaged or not.
+/// Removes the name of a segment that no process is attached to, damaged or not.
 pub(crate) fn unlink_stale(name: &Name) -> Result<Unlinked, UnlinkError> {
     for _ in 0..MAX_RACES {
         let file = open_any(name, true).map_err(refused)?;
-        // The lock decides; asking first keeps it from those who attach to a segment in use.
+        // Only the check under the lock counts; this one avoids blocking attaches to a used
+        // segment.
         if let Some(by) = users(&file, name).map_err(UnlinkError::Os)? {
             return Ok(Unlinked::InUse { by });
         }
@@ -139,7 +141,7 @@ fn refused(error: AttachError) -> UnlinkError {
     }
 }
 
-/// Who is attached; `None` if nobody is.
+/// Returns the attached processes; `None` if there are none.
 pub(crate) fn users(file: &File, name: &Name) -> Result<Option<Vec<Participant>>, OsError> {
     if !is_in_use(file)? {
         return Ok(None);
@@ -148,8 +150,7 @@ pub(crate) fn users(file: &File, name: &Name) -> Result<Option<Vec<Participant>>
     Ok(Some(status.map(|status| status.attached).unwrap_or_default()))
 }
 
-/// Opens what is to be replaced or removed: a segment, in whatever state. Other people's
-/// files are left alone.
+/// Opens a segment in whatever state, to replace or remove it. Refuses other kinds of files.
 pub(crate) fn open_any(name: &Name, writable: bool) -> Result<File, AttachError> {
     match find(name, writable) {
         Ok(found) => Ok(found.file),
@@ -160,7 +161,7 @@ pub(crate) fn open_any(name: &Name, writable: bool) -> Result<File, AttachError>
     }
 }
 
-/// Removes a name, asking nobody.
+/// Removes a name without any check.
 pub(crate) fn remove(name: &Name) -> Result<(), UnlinkError> {
     shm::unlink(name.as_str()).map_err(|error| match Errno::from_raw(error.errno()) {
         Errno::ENOENT => UnlinkError::NotFound { name: name.to_owned() },

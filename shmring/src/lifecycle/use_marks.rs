@@ -1,25 +1,26 @@
-//! Marking a segment's file as used.
+//! Setting the times of a segment's file while it is in use.
 //!
-//! Messages are stores into a mapping, which do not change the file's times. Programs that
-//! remove files unused for days, such as systemd-tmpfiles, would take the file of a busy ring for
-//! abandoned. So an attachment sets the times when a handle joins, when it ends, and at most once
-//! a minute while it waits and looks for the dead anyway. A verb that need not wait never does.
+//! Messages are stores into a mapping, which do not change the file's times. Programs that remove
+//! unused files after some days, such as systemd-tmpfiles, would remove the file of a busy ring. So
+//! an attachment sets the times when a handle joins, when the attachment ends, and at most once a
+//! minute while a waiter checks for dead peers. A verb that does not wait never sets them.
 
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::clock;
 
-/// How old the last mark is at least when a waiter makes another one.
+/// Minimum time between two updates by waiters.
 const INTERVAL_NS: u64 = 60_000_000_000;
 
-/// When this attachment marked the file last.
+/// The time of this attachment's last update.
 #[derive(Debug, Default)]
 pub(crate) struct UseMarks {
-    /// On the monotonic clock; 0 is never.
+    /// In nanoseconds on the monotonic clock; 0 for never.
     at_ns: AtomicU64,
 }
 
 impl UseMarks {
-    /// Calls `touch` if the last mark is old. Threads that do so at once do no harm.
+    /// Calls `touch` if the last update is older than the interval. Threads may race; one more
+    /// update does no harm.
     pub(crate) fn renew(&self, touch: impl FnOnce()) {
         let now_ns = clock::now_ns();
         if now_ns.saturating_sub(self.at_ns.load(Ordering::Relaxed)) >= INTERVAL_NS {
@@ -49,7 +50,7 @@ mod tests {
 
     use super::*;
 
-    // Catches a mark at each look, and one that is never made again.
+    // Catches an update at each check, and one that is never repeated.
     #[test]
     fn a_waiter_marks_once_a_minute() {
         let marked = Cell::new(0);

@@ -176,7 +176,7 @@ impl MappedRing {
         debug_assert!(offset.is_multiple_of(WORD), "an element of a packed ring");
         // SAFETY: a place of this ring lies inside its words, and starts at one of them; `attach`
         // keeps them mapped.
-        unsafe { Payload::new(self.parts.words.cast().add(offset / WORD), len) }
+        unsafe { Payload::new(self.parts.words.cast().byte_add(offset), len) }
     }
 
     /// Returns where the element of a packed ring at that position lies.

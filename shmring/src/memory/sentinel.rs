@@ -1,5 +1,5 @@
-//! Detects what happens to a mapping from outside: a fork child has no mapping, and a peer may
-//! truncate the file behind it.
+//! Detects when a mapping may not be used any more: in a fork child, which has no mapping, and
+//! after a peer truncated the file.
 
 #![allow(unsafe_code)]
 
@@ -19,7 +19,7 @@ const TRUNCATED: u32 = 2;
 /// The mapping must not be used any more.
 const SHUT: u32 = 3;
 
-/// A word that never says "whole", as no sentinel writes it.
+/// A value that no sentinel writes, so it never counts as whole.
 pub(crate) static NEVER_WHOLE: AtomicU32 = AtomicU32::new(SHUT);
 
 /// Returns `true` if a sentinel's word says that the mapping is whole.
@@ -88,8 +88,8 @@ impl Sentinel {
         let mut page =
             MmapOptions::new().len(size_of::<u32>()).map_anon().map_err(error("mmap"))?;
         let (start, len) = (page.as_mut_ptr(), page.len());
-        // SAFETY: the range is the page just mapped, and empty; what becomes of it in a
-        // child is no business of this process.
+        // SAFETY: the range is the page just mapped, which is empty; the call affects child
+        // processes only.
         let is_wiped = unsafe { libc::madvise(start.cast(), len, libc::MADV_WIPEONFORK) } == 0;
         let mut sentinel = Self { page, handled: None };
         if !is_wiped {
@@ -105,7 +105,7 @@ impl Sentinel {
         is_whole(self.word())
     }
 
-    /// Returns `true` in a fork child of the process that made the sentinel.
+    /// Returns `true` in a fork child of the process that created the sentinel.
     #[inline]
     pub(crate) fn is_forked(&self) -> bool {
         self.word().load(Ordering::Relaxed) == FORKED

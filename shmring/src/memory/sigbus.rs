@@ -127,7 +127,7 @@ impl Entry {
         Some(state)
     }
 
-    /// The mapping, if it is one that covers `address`.
+    /// Returns the mapping if it covers `address`.
     fn covering(&self, address: u64) -> Option<Mapped> {
         // Acquire, with the Release in `Guard::new`.
         let state = self.state.load(Ordering::Acquire);
@@ -147,7 +147,7 @@ impl Entry {
     }
 }
 
-/// A mapping that a fault lies in.
+/// A guarded mapping that contains the address of a fault.
 struct Mapped {
     end: u64,
     protection: c_int,
@@ -155,14 +155,14 @@ struct Mapped {
 }
 
 impl Mapped {
-    /// Puts empty memory from the page of `address` to the end of the mapping; whether
-    /// that is done. What another thread stored there after a fault of its own is lost,
-    /// which is as good as anything that it held.
+    /// Maps zeroed memory from the page of `address` to the end of the mapping. Returns `true` on
+    /// success. Stores of another thread to the same pages after its own fault are lost, which is
+    /// acceptable since the segment is lost.
     fn mend(&self, address: u64) -> bool {
         let word = ptr::with_exposed_provenance_mut::<u32>(self.sentinel as usize);
-        // SAFETY: the entry was active after its address was read, and is until the
-        // mapping, in which this thread faults, is about to be unmapped. A fork child
-        // keeps the page of the sentinel.
+        // SAFETY: the entry was active after its address was read, and stays so until the mapping,
+        // in which this thread faults, is about to be unmapped. A fork child keeps the page of the
+        // sentinel.
         if !mark_truncated(unsafe { AtomicU32::from_ptr(word) }) {
             return false;
         }
@@ -175,36 +175,36 @@ impl Mapped {
         // used as atomics only, for which any bytes will do. It stays mapped throughout.
         let mended = unsafe { libc::mmap(from, len, self.protection, flags, -1, 0) } == from;
         if mended {
-            // SAFETY: as above. As the mapping was: a child does not inherit it.
+            // SAFETY: as above. As with the lost mapping, a child does not inherit it.
             unsafe { libc::madvise(from, len, libc::MADV_DONTFORK) };
         }
         mended
     }
 }
 
-/// Keeps the code of the handler in memory for good. It may be part of a library that the
-/// program opened with `dlopen` and closes again; the handler stays.
+/// Keeps the code of the handler in memory for good. The code may be part of a library that the
+/// program opened with `dlopen` and closes later, while the handler stays installed.
 fn pin() -> Result<(), OsError> {
     let library_of = |address: *const c_void| {
         let mut library = MaybeUninit::<libc::Dl_info>::uninit();
-        // SAFETY: any address may be asked about; the facts are written if it is known.
+        // SAFETY: any address may be passed; the call fills the info if it returns nonzero.
         let found = unsafe { libc::dladdr(address, library.as_mut_ptr()) } != 0;
         // SAFETY: the call succeeded.
         found.then(|| unsafe { library.assume_init() })
     };
     let handler = handle as extern "C" fn(_, _, _) as *const c_void;
-    // Nothing knows of a program without shared libraries, and nothing closes it.
+    // Statically linked: no library can be closed.
     let Some(library) = library_of(handler) else {
         return Ok(());
     };
-    // SAFETY: reads a value that the kernel gave the program.
+    // SAFETY: reads a value that the kernel passed to the program.
     let program = unsafe { libc::getauxval(libc::AT_PHDR) };
     let program = library_of(ptr::with_exposed_provenance(program as usize));
     if program.is_some_and(|program| program.dli_fbase == library.dli_fbase) {
         return Ok(());
     }
     let flags = libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
-    // SAFETY: the name is a string of the loader's; the library is loaded, so none of its code
+    // SAFETY: the name is a string of the loader. The library is loaded already, so no initialiser
     // runs. The handle is never closed.
     if unsafe { libc::dlopen(library.dli_fname, flags) }.is_null() {
         // SAFETY: as above.
@@ -215,7 +215,7 @@ fn pin() -> Result<(), OsError> {
     Ok(())
 }
 
-/// Puts the handler in place, once for the process.
+/// Installs the handler, once per process.
 fn install() -> Result<(), OsError> {
     static INSTALLED: OnceLock<Result<(), Errno>> = OnceLock::new();
     static PINNED: OnceLock<()> = OnceLock::new();
@@ -228,7 +228,7 @@ fn install() -> Result<(), OsError> {
         let page_bytes = page_bytes.and_then(|bytes| u64::try_from(bytes).ok());
         PAGE_BYTES.store(page_bytes.unwrap_or(MIN_PAGE_BYTES), Ordering::Relaxed);
         let mut previous = MaybeUninit::uninit();
-        // SAFETY: asks for the action, which it writes to memory that is large enough.
+        // SAFETY: queries the action, which the call writes to memory that is large enough.
         let asked = unsafe { libc::sigaction(libc::SIGBUS, ptr::null(), previous.as_mut_ptr()) };
         Errno::result(asked)?;
         // SAFETY: the call succeeded.
@@ -240,7 +240,7 @@ fn install() -> Result<(), OsError> {
             sa_flags: own | previous.sa_flags & kept,
             ..*previous
         };
-        // SAFETY: the handler does nothing that a handler may not do.
+        // SAFETY: the handler is async-signal-safe.
         Errno::result(unsafe { libc::sigaction(libc::SIGBUS, &raw const action, ptr::null_mut()) })
             .map(drop)
     });
@@ -249,7 +249,7 @@ fn install() -> Result<(), OsError> {
 
 extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let errno = Errno::last_raw();
-    // SAFETY: the kernel passes the facts of the signal; a fault has an address.
+    // SAFETY: the kernel passes a valid siginfo; that of a fault has an address.
     let (code, address) = unsafe { ((*info).si_code, (*info).si_addr().expose_provenance()) };
     let address = address as u64;
     let is_ours = code == libc::BUS_ADRERR
@@ -263,7 +263,7 @@ extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) 
     }
 }
 
-/// Does what would have been done without this handler.
+/// Does what the process would have done without this handler.
 fn hand_off(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     let (action, flags) = PREVIOUS
         .get()
@@ -274,8 +274,8 @@ fn hand_off(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
         return;
     }
     if action == libc::SIG_DFL || action == libc::SIG_IGN {
-        // SAFETY: both may be called in a handler. The process ends when the handler
-        // returns: by the same fault once more, or by the signal raised here.
+        // SAFETY: both calls are async-signal-safe. The process ends when the handler returns: by
+        // the same fault again, or by the signal raised here.
         unsafe {
             libc::signal(signal, libc::SIG_DFL);
             if !is_fault {
@@ -288,7 +288,7 @@ fn hand_off(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
             unsafe { std::mem::transmute(action) };
         action(signal, info, context);
     } else {
-        // SAFETY: without the flag, what is not one of the two constants is such a function.
+        // SAFETY: without the flag, any other value is such a function.
         let action: extern "C" fn(c_int) = unsafe { std::mem::transmute(action) };
         action(signal);
     }

@@ -1,5 +1,5 @@
-//! Segments that lost their names while processes use them: their memory is taken, and no
-//! listing of `/dev/shm` shows it.
+//! Segments whose names were removed while processes use them: they occupy memory, but no listing
+//! of `/dev/shm` shows them.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
@@ -16,27 +16,29 @@ use crate::lifecycle::name::Name;
 use crate::observe::Observer;
 use crate::sys::{inspect, shm};
 
-/// How the kernel marks a file without a name.
+/// The kernel's mark behind the path of a file without a name.
 const MARK: &str = " (deleted)";
 
-/// A segment whose name was removed while processes use it. Its memory is free when the last
-/// of them is gone.
+/// A segment whose name was removed while processes use it. The kernel frees its memory when the
+/// last of them has detached.
 #[derive(Debug)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Deleted {
-    /// The name that it had, or `#` and a number if it has only its creator left, who made it
-    /// before it had a name.
+    /// The former name; `#` and a number if only the creator uses it, since the creator opened the
+    /// file before it had a name.
     pub name: String,
-    /// Its inode number, which tells two that had the same name apart.
+    /// The inode number, which distinguishes segments that had the same name.
     pub inode: u64,
-    /// Bytes of memory that it has.
+    /// Memory of the segment in bytes.
     pub allocated_bytes: u64,
-    /// Processes that map it or have it open, as numbered in this pid namespace.
+    /// The processes that map it or have it open, in this pid namespace.
     pub pids: Vec<u32>,
+    #[cfg_attr(feature = "serde", serde(skip))]
     file: File,
 }
 
 impl Deleted {
-    /// Opens it for looking at it, as [`AttachOptions::observe`] does by name.
+    /// Opens an observer, as [`AttachOptions::observe`] does by name.
     ///
     /// # Errors
     /// See [`AttachError`].
@@ -48,17 +50,19 @@ impl Deleted {
     }
 }
 
-/// Finds the segments that lost their names and are in use by processes that this one may look
-/// into: those of its own user, of root all. It reads the descriptors and mappings of each of
-/// them in /proc, which takes tens of microseconds a process.
+/// Returns the segments whose names were removed while processes use them.
+///
+/// Finds those used by processes that this one may inspect: its own user's, or all if it runs as
+/// root. Reads the descriptors and mappings of every process in `/proc`, which takes tens of
+/// microseconds per process.
 ///
 /// # Errors
-/// If there is no directory of shared memory.
+/// If the directory of shared memory does not exist.
 pub fn list_deleted() -> Result<Vec<Deleted>, OsError> {
     let directory = fs::metadata(shm::DIRECTORY)
         .map_err(|error| OsError::new("stat", shm::DIRECTORY, error))?;
     let mut finder = Finder { device: directory.dev(), found: BTreeMap::new() };
-    // This process first: what the search opens is not its use.
+    // This process first, so that files opened by the search do not count as its own.
     let own = std::process::id();
     for pid in std::iter::once(own).chain(inspect::pids().filter(|pid| *pid != own)) {
         finder.descriptors(pid);
@@ -70,9 +74,9 @@ pub fn list_deleted() -> Result<Vec<Deleted>, OsError> {
 }
 
 struct Finder {
-    /// Of shared memory as this process sees it.
+    /// The device of shared memory, as this process sees it.
     device: u64,
-    /// By inode number; `None` is a file that is no segment, or has a name.
+    /// By inode number; `None` for a file that is not a segment, or has a name.
     found: BTreeMap<u64, Option<Deleted>>,
 }
 
@@ -87,7 +91,7 @@ impl Finder {
         }
     }
 
-    /// A process may have closed its descriptors. Only root may open its mappings.
+    /// Covers processes that closed their descriptors. Only root may open the mappings.
     fn mappings(&mut self, pid: u32) {
         let maps = fs::read(format!("/proc/{pid}/maps")).unwrap_or_default();
         let maps = String::from_utf8_lossy(&maps);
@@ -98,7 +102,7 @@ impl Finder {
         }
     }
 
-    /// `link` is followed to a file that had the name when the process opened it.
+    /// Records the file behind `link`, which had `name` when the process opened it.
     fn see(&mut self, pid: u32, name: String, link: &Path) {
         let Ok(stat) = fs::metadata(link) else { return };
         if !stat.is_file() || stat.dev() != self.device {
@@ -113,32 +117,32 @@ impl Finder {
         if deleted.pids.last() != Some(&pid) {
             deleted.pids.push(pid);
         }
-        // Its creator's is the one that it had before it was given a name.
+        // The creator's descriptor shows a temporary name; prefer one of another process.
         if deleted.name.starts_with('#') {
             deleted.name = name;
         }
     }
 }
 
-/// The name in the path of a file that lost it.
+/// Returns the name in the path of a file whose name was removed.
 fn deleted(path: &str) -> Option<&str> {
     let name = path.strip_prefix(shm::DIRECTORY)?.strip_prefix('/')?.strip_suffix(MARK)?;
     (!name.contains('/')).then_some(name)
 }
 
-/// The name in a line of maps, and the link that leads to the file.
+/// Returns the name in a line of `maps`, and the link to the file.
 fn mapping(line: &str, pid: u32) -> Option<(String, PathBuf)> {
-    // Six fields; the kernel fills up with blanks before the path.
+    // The path is the sixth field, after padding blanks.
     let path = &line[line.find('/')?..];
     let name = deleted(path)?.replace("\\012", "\n");
     let (from, to) = line.split(' ').next()?.split_once('-')?;
     let number = |digits| u64::from_str_radix(digits, 16).ok();
-    // There they have no leading zeros.
+    // In `map_files` they have no leading zeros.
     let range = format!("{:x}-{:x}", number(from)?, number(to)?);
     Some((name, PathBuf::from(format!("/proc/{pid}/map_files/{range}"))))
 }
 
-/// Opens a file that starts as segments do.
+/// Opens a file if it starts with the magic of a segment.
 fn open(link: &Path) -> Option<File> {
     let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = OpenOptions::new().read(true).custom_flags(flags).open(link).ok()?;
@@ -151,7 +155,7 @@ fn open(link: &Path) -> Option<File> {
 mod tests {
     use super::*;
 
-    /// Catches a name that is cut off, and a file of another directory or with a name.
+    /// Catches a name that is truncated, and a file of another directory or with a name.
     #[test]
     fn names_of_deleted_files() {
         assert_eq!(deleted("/dev/shm/prices (deleted)"), Some("prices"));

@@ -1,4 +1,4 @@
-//! Looking at a segment without joining it.
+//! Observing segments: without attaching, and without storing anything in them.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -27,9 +27,10 @@ pub(crate) use participants::Participants;
 pub(crate) use peek::has_unread;
 pub(crate) use status::status;
 
-/// A look at a segment from outside: it takes no part, stores nothing, and needs
-/// only permission to read. Whoever uses the segment is not slowed down by more than a look at
-/// its memory takes, and does not know of it.
+/// Reads the state of a segment without attaching to it.
+///
+/// An observer stores nothing in the segment and needs only read permission. The processes that use
+/// the segment do not see it, and are slowed down only by the cache misses that its loads cause.
 ///
 /// ```
 /// use shmring::info::Front;
@@ -60,8 +61,8 @@ pub struct Observer {
 }
 
 impl Observer {
-    /// Opens the segment of that name, with or without a leading slash, whoever may write
-    /// to it; [`AttachOptions::observe`] can ask for more.
+    /// Opens a segment, whoever may write to it. `name` may start with a slash;
+    /// [`AttachOptions::observe`] can require more.
     ///
     /// # Errors
     /// See [`AttachError`].
@@ -69,7 +70,7 @@ impl Observer {
         AttachOptions::new().accept_world_writable(true).observe(name)
     }
 
-    /// Opens the sealed segment that a descriptor means, which may be one for reading only.
+    /// Opens the sealed segment of a descriptor, which may be read-only.
     ///
     /// # Errors
     /// See [`AttachError`].
@@ -77,8 +78,8 @@ impl Observer {
         AttachOptions::new().observe_fd(descriptor)
     }
 
-    /// Looks at the sealed segment that is offered at a Unix socket, as one who may take
-    /// part or one who may only look.
+    /// Opens the sealed segment that is offered at a Unix socket, whether the server gives this
+    /// process read-write or read-only access.
     ///
     /// # Errors
     /// See [`ReceiveError`].
@@ -104,12 +105,12 @@ impl Observer {
         Ok(Self { mapping, probe, geometry, info: found.info })
     }
 
-    /// What the segment is.
+    /// Returns the properties of the segment, which never change.
     pub fn info(&self) -> &SegmentInfo {
         &self.info
     }
 
-    /// What goes on in it.
+    /// Returns the current state of the segment.
     ///
     /// # Errors
     /// See [`Fault`].
@@ -118,11 +119,11 @@ impl Observer {
     }
 }
 
-/// The names of all segments in shared memory, sound or damaged, that this
-/// process may read; not those of segments that are being created.
+/// Returns the names of all segments in shared memory that this process may read, damaged ones
+/// included, but not those that are being created.
 ///
 /// # Errors
-/// If shared memory cannot be listed.
+/// If the directory of shared memory cannot be listed.
 pub fn list() -> Result<Vec<String>, OsError> {
     let is_segment = |name: &String| !shm::is_temporary(name) && has_magic(name);
     Ok(shm::names()?.into_iter().filter(is_segment).collect())

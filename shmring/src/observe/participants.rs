@@ -1,4 +1,4 @@
-//! Who is in the attachment table, and what /proc knows of them.
+//! The participants in the attachment table, and what `/proc` shows of them.
 
 use crate::error::OsError;
 use crate::format::Geometry;
@@ -8,13 +8,13 @@ use crate::sync::Ordering;
 use crate::sys::token::{Look, Probe};
 use crate::sys::{inspect, process};
 
-/// The attachment table, as one who looks at it from this process sees it.
+/// The attachment table of a mapped segment.
 #[derive(Debug)]
 pub(crate) struct Participants<'a> {
     mapping: &'a Mapping,
     probe: &'a Probe,
     geometry: &'a Geometry,
-    /// This process's pid namespace; 0 where /proc does not tell.
+    /// The inode number of this process's pid namespace; 0 if unknown.
     namespace: u64,
 }
 
@@ -23,7 +23,7 @@ impl<'a> Participants<'a> {
         Self { mapping, probe, geometry, namespace: process::pid_namespace() }
     }
 
-    /// Who is in the entry of that index.
+    /// Returns the participant in the entry of that index.
     pub(crate) fn get(&self, index: usize) -> Result<Option<Participant>, OsError> {
         self.look_up(&self.probe.look()?, index)
     }
@@ -43,7 +43,7 @@ impl<'a> Participants<'a> {
         }))
     }
 
-    /// Who is in each entry.
+    /// Returns the participant in each entry.
     pub(crate) fn all(&self) -> Result<Vec<Option<Participant>>, OsError> {
         let look = self.probe.look()?;
         (0..self.mapping.attachments().len()).map(|index| self.look_up(&look, index)).collect()
@@ -60,11 +60,11 @@ impl<'a> Participants<'a> {
 }
 
 impl Participant {
-    /// Returns what /proc tells of the process at this time. `None` if it shows no process of
-    /// that pid and pid namespace that started when the participant did.
+    /// Returns the process as `/proc` shows it now. `None` if `/proc` shows no process of that pid
+    /// and pid namespace with the participant's start time.
     ///
-    /// For people to read: it does not tell who is alive. A process may live on without the
-    /// segment, for instance as another program.
+    /// For diagnostics only: the process may have detached and still run, for instance as another
+    /// program. Use [`alive`](Self::alive) to decide whether the participant lives.
     pub fn process(&self) -> Option<Process> {
         let Self { namespace, start_ticks, .. } = *self;
         if start_ticks == 0 {
@@ -83,7 +83,7 @@ impl Participant {
         if inspect::is_dumping_core(pid) {
             state = ProcessState::DumpingCore;
         } else if matches!(state, ProcessState::Sleeping | ProcessState::Blocked) {
-            // What the kernel shows of a frozen process.
+            // The kernel shows a frozen process in one of these states.
             frozen_by = inspect::frozen_by(pid);
             state = if frozen_by.is_some() { ProcessState::Frozen } else { state };
         }

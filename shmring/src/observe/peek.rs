@@ -1,4 +1,4 @@
-//! Pending messages, looked at without receiving them.
+//! Reading pending messages without receiving them.
 
 use std::fs::File;
 use std::io::ErrorKind;
@@ -12,63 +12,67 @@ use crate::observe::shadow::Shadow;
 use crate::ring::slot::Look;
 use crate::ring::{Corrupt, Place, WORD_BYTES, at_or_past};
 
-/// How often consumers may take what was being copied before a look gives up.
+/// Copies that consumers may overtake before a peek gives up.
 const MAX_MISSES: u32 = 1000;
 
-/// Messages that nobody has received, as they were found.
+/// Pending messages of a ring, as an observer found them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Peeked {
-    /// In the order in which consumers get them. Where consumers were faster than the look,
-    /// some are missing between two.
+    /// In the order in which consumers receive them. Messages that consumers took during the peek
+    /// are missing.
     pub messages: Vec<Pending>,
-    /// About how many messages consumers took after the look had begun and before it came
-    /// to them.
+    /// About how many messages consumers took during the peek, before the observer copied them.
     pub missed: u64,
-    /// Why there are no more.
+    /// Why the peek ended.
     pub end: PeekEnd,
 }
 
-/// A message that nobody has received.
+/// A message that no consumer has received.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct Pending {
     /// The position at which it starts, in bytes of a record ring, else in slots.
     pub start: u64,
-    /// The position at which it ends: what
-    /// [`Message::end_position`](crate::Message::end_position) tells its receiver.
+    /// The position at which it ends, which its receiver gets from
+    /// [`Message::end_position`](crate::Message::end_position).
     pub end: u64,
     /// Bytes in the message.
     pub len: u64,
-    /// The first of its bytes, as many as were asked for.
+    /// Its first bytes, up to the requested number.
     pub bytes: Vec<u8>,
 }
 
-/// Why a look at pending messages ended.
+/// Why a peek ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum PeekEnd {
-    /// There are as many as were asked for.
+    /// The requested number of messages was found.
     Limit,
-    /// No more were sent.
+    /// No more messages are in the ring.
     Empty,
-    /// The next position is claimed and not published; what lies behind it has to wait.
+    /// The next position is claimed and not published; messages behind it have to wait.
     InFlight {
         /// The position, in slots.
         position: u64,
     },
-    /// No correct peer can have written what comes next.
+    /// The next position holds a value that no correct peer can have written.
     Corrupt(Corrupt),
-    /// Consumers were faster, at every try.
+    /// Consumers overtook the observer at every try.
     Outrun,
 }
 
 impl Observer {
-    /// Up to `max_messages` of the messages that wait to be received, and of each the first
-    /// `max_bytes` bytes; of a packed ring, the elements. Nobody is kept from receiving them.
+    /// Copies up to `max_messages` pending messages, and the first `max_bytes` bytes of each; in a
+    /// packed ring, a message is an element. Consumers can receive them meanwhile.
     ///
-    /// Each is one that was sent, whole and unchanged: it is copied, and shown only if no
-    /// consumer had passed it by then. It may be received by the time the caller sees it.
+    /// Each returned message is one that was sent, unchanged: a copy is kept only if no consumer
+    /// had passed the message when the copy was complete. Consumers may have received it by the
+    /// time this returns.
     ///
     /// ```
     /// use shmring::observe::PeekEnd;
@@ -94,11 +98,11 @@ impl Observer {
         self.peek_ring(0, max_messages, max_bytes)
     }
 
-    /// As [`peek`](Self::peek), of the ring of that index among
+    /// As [`peek`](Self::peek), of the ring at an index of
     /// [`SegmentInfo::rings`](crate::SegmentInfo::rings).
     ///
     /// # Errors
-    /// [`PeekError::NoRing`] if the segment has fewer rings; else as for `peek`.
+    /// [`PeekError::NoRing`] if the segment has fewer rings; otherwise as for `peek`.
     pub fn peek_ring(
         &self,
         ring: usize,
@@ -116,13 +120,13 @@ impl Observer {
         let most = shape.slots().unwrap_or(shape.capacity_bytes() / WORD_BYTES);
         let walk = Walk::new(shadow);
         let result = walk.run(&copier, max_messages, usize::try_from(most).unwrap_or(usize::MAX));
-        // What was cut off reads as zero, and may be taken for something else.
+        // A truncated page reads as zeros, which may look like valid content.
         self.mapping.check().map_err(PeekError::Failed)?;
         result
     }
 }
 
-/// Whether a segment that nobody uses holds a message that nobody received.
+/// Returns `true` if a segment without attached processes holds a message.
 ///
 /// # Errors
 /// `Corrupt` where a consumer would find that.
@@ -140,11 +144,11 @@ pub(crate) fn has_unread(mapping: &Mapping, geometry: &Geometry) -> Result<bool,
 fn is_unread(shadow: &Shadow<'_>) -> Result<bool, Corrupt> {
     let (head, (used, _)) = (shadow.head(), shadow.observe());
     let end = head.wrapping_add(used);
-    // Each look ends the loop or passes one position, of which a ring has no more than this.
+    // Each look ends the loop or passes one of the ring's positions.
     for _ in 0..=shadow.shape().slots().unwrap_or(0) {
         match shadow.look()? {
             Look::Empty => return Ok(false),
-            // Nobody is left to publish it; behind it there may be messages.
+            // No process is left to publish it; messages may follow.
             Look::InFlight { position } => {
                 let next = position.wrapping_add(1);
                 if at_or_past(next, end) {
@@ -158,11 +162,11 @@ fn is_unread(shadow: &Shadow<'_>) -> Result<bool, Corrupt> {
     Ok(true)
 }
 
-/// The way from head to tail.
+/// A walk from head to tail.
 struct Walk<'a> {
     shadow: Shadow<'a>,
     position: u64,
-    /// Messages that consumers had taken at the last start, and those found since.
+    /// Messages that consumers had taken when the walk last started, and messages found since.
     received: u64,
     since: u64,
     found: Vec<Pending>,
@@ -175,7 +179,7 @@ impl<'a> Walk<'a> {
         Self { shadow, position, received, since: 0, found: Vec::new(), missed: 0 }
     }
 
-    /// Finds up to `max` messages. At one time there are at most `most` in a ring.
+    /// Finds up to `max` messages. A ring holds at most `most` at one time.
     fn run(mut self, copier: &Copier<'_>, max: usize, most: usize) -> Result<Peeked, PeekError> {
         let mut misses = 0;
         let end = loop {
@@ -201,7 +205,7 @@ impl<'a> Walk<'a> {
         Ok(Peeked { messages: self.found, missed: self.missed, end })
     }
 
-    /// Copies what is at the position.
+    /// Copies the message at the position.
     fn step(&self, copier: &Copier<'_>) -> Result<Step, PeekError> {
         let Self { shadow, position, .. } = self;
         shadow.renew();
@@ -218,7 +222,7 @@ impl<'a> Walk<'a> {
         Ok(if shadow.is_intact(position) { step } else { Step::Missed })
     }
 
-    /// Goes on where head is by now.
+    /// Restarts at the current head.
     fn start_over(&mut self) {
         self.shadow.renew();
         self.position = self.shadow.head();
@@ -236,8 +240,7 @@ enum Step {
     Missed,
 }
 
-/// Copies payloads: through the file, as payload may change meanwhile, and elements may be of
-/// any size.
+/// Copies payloads with `pread`, since a peer may store to them meanwhile.
 struct Copier<'a> {
     file: &'a File,
     /// Where the ring's data is in the file.

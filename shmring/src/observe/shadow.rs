@@ -1,4 +1,4 @@
-//! A control block of the observer's own.
+//! A private copy of a ring's control block, for observers.
 
 use crate::format::{Geometry, Shape, many};
 use crate::memory::mapping::Mapping;
@@ -10,15 +10,13 @@ use crate::ring::{
 };
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// A consumer's look passes some tens of tombstones: so many looks pass as many as the
-/// largest ring can hold.
+/// Looks that pass all tombstones of the largest ring: each passes some tens.
 const MAX_LOOKS: u64 = slot::MAX_SLOTS / 32;
 
-/// A ring whose control block is a copy: the ring's own consumer can be played on it, and
-/// stores nothing but its private head.
+/// A ring with a copied control block. The consumer's algorithm runs on it, and moves only the head
+/// of the copy.
 ///
-/// Consumers write nothing else. So an observer sees messages as they do, and the rules of
-/// what can be read where stand in one place.
+/// Consumers store nothing else, so an observer finds messages by the same code as they do.
 pub(crate) struct Shadow<'a> {
     pub(crate) real: &'a Control,
     words: &'a [AtomicU64],
@@ -27,7 +25,7 @@ pub(crate) struct Shadow<'a> {
 }
 
 impl<'a> Shadow<'a> {
-    /// Of the ring of that index; `None` if the segment has fewer.
+    /// Copies the control block of the ring of that index; `None` if there are fewer rings.
     pub(crate) fn new(mapping: &'a Mapping, geometry: &Geometry, ring: usize) -> Option<Self> {
         let shape = *geometry.rings.get(ring)?;
         let (real, words) = (mapping.control(ring)?, mapping.words(ring)?);
@@ -36,16 +34,16 @@ impl<'a> Shadow<'a> {
         Some(shadow)
     }
 
-    /// What the ring is.
+    /// Returns the shape of the ring.
     pub(crate) fn shape(&self) -> Shape {
         self.shape
     }
 
-    /// Copies the control block once more.
+    /// Copies the control block again.
     pub(crate) fn renew(&self) {
         self.put_head(self.real_head());
-        // ORDERING: Acquire, with the Release of whoever moves tail: what was published
-        // before is seen. Loaded after head, so it is not behind it.
+        // ORDERING: Acquire, with the Release of the producer that moves tail: everything published
+        // before is visible. Loaded after head, so it is not behind it.
         let tail = self.real.producer.tail.load(Ordering::Acquire);
         self.copy.producer.tail.store(tail, Ordering::Relaxed);
         let messages = self.real.consumer.messages.load(Ordering::Relaxed);
@@ -54,34 +52,34 @@ impl<'a> Shadow<'a> {
         self.copy.roles.tombstones.store(tombstones, Ordering::Relaxed);
     }
 
-    /// Where head is.
+    /// Returns the ring's head.
     pub(crate) fn real_head(&self) -> u64 {
         // ORDERING: Acquire, with the Release with which consumers move head: tail is seen
         // at least this far.
         self.real.consumer.head.load(Ordering::Acquire)
     }
 
-    /// Where the copy has head.
+    /// Returns the copy's head.
     pub(crate) fn head(&self) -> u64 {
         self.copy.consumer.head.load(Ordering::Relaxed)
     }
 
-    /// Lets the next look start at that position.
+    /// Sets the copy's head, where the next look starts.
     pub(crate) fn put_head(&self, head: u64) {
         self.copy.consumer.head.store(head, Ordering::Relaxed);
     }
 
-    /// Whether what was read before, at `position` and behind it, is what a consumer would
-    /// have read: none has passed the position since, so nothing of it was overwritten.
+    /// Returns `true` if no consumer has passed `position`, so that nothing read before at
+    /// `position` or behind it can have been overwritten.
     pub(crate) fn is_intact(&self, position: u64) -> bool {
-        // ORDERING: Acquire, before the load, with reuse_fence: who overwrote something saw a
-        // head past it first and fenced, and whoever read what was written there and fences
-        // sees that head too.
+        // ORDERING: Acquire, before the load, with reuse_fence: a producer that overwrites a
+        // position sees a head past it first and fences. A reader that read the new bytes and then
+        // fences sees that head as well.
         fence(Ordering::Acquire);
         at_or_past(position, self.real.consumer.head.load(Ordering::Relaxed))
     }
 
-    /// What is in use, in bytes of a record ring, else in slots, and the messages consumed
+    /// Returns the used part, in bytes of a record ring, else in slots, and the messages consumed
     /// so far.
     pub(crate) fn observe(&self) -> (u64, u64) {
         match self.ring() {
@@ -91,8 +89,7 @@ impl<'a> Shadow<'a> {
         }
     }
 
-    /// Messages consumed so far, as [`observe`](Self::observe) tells, but without a look at
-    /// what is in use.
+    /// Returns the messages consumed so far, without computing the used part.
     pub(crate) fn received(&self) -> u64 {
         match self.shape {
             Shape::Records { .. } => self.copy.consumer.messages.load(Ordering::Relaxed),
@@ -117,11 +114,11 @@ impl<'a> Shadow<'a> {
         }
     }
 
-    /// What is at the copy's head, or behind the tombstones there, which this moves it over.
+    /// Returns what is at the copy's head, which moves past tombstones first.
     ///
     /// # Errors
-    /// `Corrupt` where a consumer would find that; or the position was passed meanwhile, as
-    /// [`is_intact`](Self::is_intact) tells.
+    /// `Corrupt` where a consumer would find it, or because a consumer passed the position
+    /// meanwhile; [`is_intact`](Self::is_intact) distinguishes the two.
     pub(crate) fn look(&self) -> Result<Look, Corrupt> {
         match self.ring() {
             Ring::Records(ring) => {
@@ -132,7 +129,7 @@ impl<'a> Shadow<'a> {
             Ring::Slots(ring) => {
                 let tombstones = self.copy.roles.tombstones();
                 let look = look_at_slots(ring);
-                // They were passed by nobody.
+                // No consumer passed them.
                 self.copy.roles.tombstones.store(tombstones, Ordering::Relaxed);
                 look
             }
@@ -152,7 +149,7 @@ fn look_at_slots(ring: slot::Ring<'_>) -> Result<Look, Corrupt> {
     let mut consumer = slot::Consumer::take_over(ring);
     for _ in 0..MAX_LOOKS {
         match consumer.look(ring)? {
-            // There were too many tombstones for one look.
+            // More tombstones than one look passes.
             Look::Outrun => {}
             look => return Ok(look),
         }
@@ -164,7 +161,7 @@ fn look_at_slots(ring: slot::Ring<'_>) -> Result<Look, Corrupt> {
 enum Ring<'a> {
     Records(record::Ring<'a>),
     Slots(slot::Ring<'a>),
-    /// With the bytes of an element.
+    /// With the size of an element in bytes.
     Elements(packed::Ring<'a>, u64),
 }
 

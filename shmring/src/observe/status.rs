@@ -1,4 +1,4 @@
-//! What goes on in a segment, from what its memory says.
+//! The state of a segment, read from its memory.
 
 use std::ops::Range;
 
@@ -16,11 +16,11 @@ use crate::ring::{Control, WORD_BYTES, at_or_past};
 use crate::sync::Ordering;
 use crate::sys::token::Probe;
 
-/// How often others may be faster than a look.
+/// Tries to read head and the position there before consumers move head.
 const MAX_TRIES: u32 = 16;
 const BITS: usize = u64::BITS as usize;
 
-/// What goes on in a mapped segment.
+/// Returns the state of a mapped segment.
 ///
 /// # Errors
 /// [`Fault::ProbeRefused`] if this process cannot check who is alive.
@@ -32,7 +32,7 @@ pub(crate) fn status(
     mapping.check()?;
     let rings = 0..geometry.rings.len();
     let shadows = rings.filter_map(|ring| Shadow::new(mapping, geometry, ring));
-    // Before the handles: who sees a ticket claimed sees it announced.
+    // Before the handles: a load that sees a ticket claimed sees it announced.
     let looks: Vec<_> = shadows.map(|shadow| (positions(&shadow), shadow)).collect();
     let everyone = Participants::new(mapping, probe, geometry).all().map_err(refused)?;
     let rings = looks.iter().enumerate().map(|(index, (positions, shadow))| {
@@ -93,8 +93,8 @@ struct Positions {
     front: Front,
 }
 
-/// Where the ring is and what is at head, at one time, unless others are faster than that at
-/// every try.
+/// Returns the positions of a ring, and what is at head. Both are from one moment, unless head
+/// moves during every try.
 fn positions(shadow: &Shadow<'_>) -> Positions {
     let (mut head, mut seen) = (shadow.head(), Front::Moving);
     for _ in 0..MAX_TRIES {
@@ -106,7 +106,7 @@ fn positions(shadow: &Shadow<'_>) -> Positions {
         shadow.renew();
         head = shadow.head();
     }
-    // Last, as it takes longest: nothing is compared with it.
+    // Last, as it takes longest and nothing is compared with it.
     shadow.put_head(head);
     let (used, messages_received) = shadow.observe();
     Positions { head, used, messages_received, front: seen }
@@ -122,14 +122,14 @@ fn front(shadow: &Shadow<'_>) -> Front {
     }
 }
 
-/// The ring whose handles are looked at.
+/// The ring whose handles are read.
 struct Ring<'a> {
     index: usize,
     control: &'a Control,
     tail: u64,
 }
 
-/// The handle of that index, if somebody has it.
+/// Returns the handle of that index, if it is in use.
 fn holder(
     mapping: &Mapping,
     ring: &Ring<'_>,
@@ -159,16 +159,16 @@ fn is_armed(sleepers: &Sleepers, handle: usize) -> bool {
     word.is_some_and(|word| word.load(Ordering::Relaxed) >> (handle % BITS) & 1 != 0)
 }
 
-/// The tickets that a producer announced last, if any.
+/// Returns the tickets that a producer announced last, if any.
 fn announced(handle: &Handle, tail: u64) -> Option<Range<u64>> {
-    // ORDERING: Acquire, with the Release of the announcement. Tail was loaded before: who
-    // sees a ticket claimed sees that it was announced.
+    // ORDERING: Acquire, with the Release of the announcement. Tail was loaded before, so that
+    // every claimed ticket is seen announced.
     let intent = handle.own.intent.load(Ordering::Acquire);
     let tickets = slot::intent::announced(intent, tail);
     (tickets.start != tickets.end).then_some(tickets)
 }
 
-/// Whether no message fits, as far as can be told.
+/// Returns `true` if the ring has no room; see [`RingStatus::full`].
 fn is_full(shape: Shape, head: u64, used: u64, holders: &[Holder]) -> bool {
     match shape {
         Shape::Slots { slots, .. } | Shape::Elements { slots, .. } => used >= slots,
@@ -177,7 +177,7 @@ fn is_full(shape: Shape, head: u64, used: u64, holders: &[Holder]) -> bool {
                 let need = holder.sleeps_until;
                 holder.role == Role::Producer && need.is_some_and(|need| !at_or_past(head, need))
             };
-            // A header, and the word behind the record.
+            // The header, and the word behind the record.
             let no_room = capacity_bytes.saturating_sub(used) < 2 * WORD_BYTES;
             no_room || holders.iter().any(waits)
         }

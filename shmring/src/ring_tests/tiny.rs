@@ -55,6 +55,26 @@ fn every_length_fits_at_every_offset_of_an_empty_ring() {
     }
 }
 
+/// Catches a fast path that takes a message that is too long, or one whose record's size wraps.
+#[test]
+fn no_fast_path_takes_a_message_that_is_too_long() {
+    for (capacity, align) in RINGS {
+        let max = max_len(capacity, align);
+        each_start(capacity, align, |start| {
+            let memory = Memory::aligned(capacity, start, align);
+            let mut producer = Producer::take_over(memory.ring()).unwrap();
+            for len in 0..=max {
+                // Finds how far the fast path may go, and stages nothing.
+                producer.reserve(memory.ring(), len).unwrap();
+                for len in (max + 1..=capacity).chain(u64::MAX - 2 * align..=u64::MAX) {
+                    assert_eq!(producer.begin(memory.ring(), len), None, "len {len}");
+                    assert_eq!(producer.reserve_fast(memory.ring(), len), None, "len {len}");
+                }
+            }
+        });
+    }
+}
+
 /// Catches a batch that `Ring::batch_len` lets through and that then never fits.
 #[test]
 fn every_batch_of_three_that_is_allowed_fits_into_an_empty_ring() {

@@ -1,22 +1,24 @@
-//! Who is given what of an offered segment.
+//! Which users and groups get access to an offered segment.
 
 use crate::sealed::create::OTHERS_WRITE;
 
-/// What a process is given of a sealed segment.
+/// The access to a sealed segment that a server gives to a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Access {
-    /// To take part: to attach, send and receive.
+    /// To attach, send and receive.
     ReadWrite,
-    /// To look on as an [`Observer`](crate::observe::Observer).
+    /// To open an [`Observer`](crate::observe::Observer).
     ReadOnly,
 }
 
-/// Who is given what of an offered segment: by user, or else by group. This process's own
-/// user always takes part, since it could get at the segment anyway.
+/// The users and groups that get access to an offered segment. An entry for a user takes precedence
+/// over one for its group. The server's own user always gets read-write access, since its processes
+/// could reach the segment anyway.
 ///
-/// What counts is the effective user and the effective group that a process had when it
-/// connected, as the kernel tells; groups that it is in besides are not told, and do not
-/// count.
+/// The server compares the effective uid and gid that the client had when it connected, which the
+/// kernel reports. Supplementary groups are not reported, and do not count.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct AllowList {
@@ -27,31 +29,31 @@ pub struct AllowList {
 }
 
 impl AllowList {
-    /// Nobody but this process's own user.
+    /// Returns a list with only this process's own user.
     pub fn new() -> Self {
         let own_uid = nix::unistd::geteuid().as_raw();
         Self { own_uid, uids: Vec::new(), observer_uids: Vec::new(), gids: Vec::new() }
     }
 
-    /// Lets a user take part.
+    /// Gives a user read-write access.
     pub fn uid(mut self, uid: u32) -> Self {
         self.uids.push(uid);
         self
     }
 
-    /// Lets a group take part, except for users who are listed themselves.
+    /// Gives a group read-write access, except for users with their own entry.
     pub fn gid(mut self, gid: u32) -> Self {
         self.gids.push(gid);
         self
     }
 
-    /// Lets a user look on.
+    /// Gives a user read-only access, for observers.
     pub fn observer_uid(mut self, uid: u32) -> Self {
         self.observer_uids.push(uid);
         self
     }
 
-    /// What a process is given; `None`: nothing.
+    /// Returns the access of a process; `None` if it has none.
     pub(crate) fn access(&self, uid: u32, gid: u32) -> Option<Access> {
         if uid == self.own_uid || self.uids.contains(&uid) {
             Some(Access::ReadWrite)
@@ -62,13 +64,13 @@ impl AllowList {
         }
     }
 
-    /// The permission bits of a socket that those on the list can connect to.
+    /// Returns the mode of a socket to which those on the list can connect.
     pub(crate) fn socket_mode(&self) -> u32 {
         let others = !(self.uids.is_empty() && self.observer_uids.is_empty());
         if others || !self.gids.is_empty() { 0o666 } else { 0o600 }
     }
 
-    /// Whether a file of that mode lets an observer open it for writing.
+    /// Returns `true` if an observer could open a file of that mode for writing.
     pub(crate) fn lets_observers_write(&self, mode: u32) -> bool {
         !self.observer_uids.is_empty() && mode & OTHERS_WRITE != 0
     }
@@ -84,8 +86,8 @@ impl Default for AllowList {
 mod tests {
     use super::*;
 
-    // Catches an observer who takes part because of a group, a stranger who gets anything,
-    // and a socket that those on the list cannot connect to, or everybody can for nothing.
+    // Catches an observer that gets read-write access through its group, a user that is not listed
+    // and gets access, and a socket mode that is too narrow or too wide for the list.
     #[test]
     fn users_count_before_groups() {
         let own = nix::unistd::geteuid().as_raw();

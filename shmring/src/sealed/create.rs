@@ -1,20 +1,19 @@
-//! Segments without a name whose size nobody can change, for peers that are not trusted.
+//! Segments without a name and of a fixed size, for peers that are not trusted.
 //!
-//! A peer that may write to a file in /dev/shm can cut it short, and whoever touches what
-//! is gone gets a SIGBUS. Such a file cannot be sealed against that; one from `memfd_create`
-//! can. It has no name, so its descriptor is passed on, and whoever receives one looks at the
-//! seals before anything is mapped.
+//! A peer that may write to a file in `/dev/shm` can truncate it, and an access to a lost page
+//! raises SIGBUS. Such files cannot be sealed against that; files of `memfd_create` can. They have
+//! no name, so processes pass their descriptors, and a receiver checks the seals before it maps the
+//! file.
 //!
-//! # Who may open it once more
+//! # Permission to reopen
 //!
-//! A descriptor that was passed shares its open file description with the giver's, so an
-//! attach needs others: one for its token, one to look at tokens, one for its monitor. It
-//! opens them through /proc, and the kernel looks at the file's mode then, as for any file.
-//! The mode lets all read and only the owner write. No name leads to the file, so to read
-//! is left to those who were given a descriptor, and may read anyway; who was given one for
-//! reading only and is another user cannot turn it into more. A peer of another user that
-//! may write is given all the descriptions that it needs by
-//! [`Offer`](crate::sealed::offer::Offer), and opens nothing.
+//! A passed descriptor shares its open file description with the sender's, so an attachment needs
+//! more: one for its token, one to check tokens, one for its monitor. It opens them through
+//! `/proc`, where the kernel checks the file's mode as for any file. The mode lets everybody read
+//! and only the owner write. No path leads to the file, so only processes with a descriptor can use
+//! the read permission, which they have anyway; another user with a read-only descriptor cannot
+//! gain write access. A peer of another user that may write receives all its descriptions from
+//! [`Offer`](crate::sealed::offer::Offer), and opens none.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;
@@ -32,12 +31,12 @@ use crate::lifecycle::name::Name;
 use crate::observe::Observer;
 use crate::sys::{fork, memfd, shm};
 
-/// Lets those open the file for writing once more who are not its owner.
+/// Mode bits that let other users than the owner reopen the file for writing.
 pub(crate) const OTHERS_WRITE: u32 = 0o022;
-/// Lets whoever has a descriptor open the file for reading once more.
+/// Mode bits that let every process with a descriptor reopen the file for reading.
 const READABLE: u32 = 0o444;
 
-/// Makes a sealed segment and attaches to it.
+/// Creates a sealed segment and attaches to it.
 pub(crate) fn create(label: &Name, config: &Config) -> Result<Arc<Attachment>, CreateError> {
     let (len, max) = (label.as_str().len(), memfd::MAX_LABEL_BYTES);
     if len > max {
@@ -47,14 +46,14 @@ pub(crate) fn create(label: &Name, config: &Config) -> Result<Arc<Attachment>, C
     let file = memfd::create(label.as_str()).map_err(CreateError::Os)?;
     let mode = config.mode_bits() | READABLE;
     let object = memfd::object(label.as_str());
-    // The file system of these files has no limit of its own.
+    // The file system of memfds has no size limit.
     let room = Room { object: &object, free_bytes: u64::MAX, mode };
     fill(&file, label, &room, config, &header)?;
     memfd::seal(&file, label.as_str()).map_err(CreateError::Os)?;
     enter(file, label, config, mode, header).map(Arc::new)
 }
 
-/// Attaches to the segment that a passed descriptor means.
+/// Attaches to the segment of a passed descriptor.
 pub(crate) fn attach(fd: OwnedFd, options: &AttachOptions) -> Result<Arc<Attachment>, AttachError> {
     let (given, name) = given(fd);
     if !memfd::is_writable(&given).map_err(AttachError::Os)? {
@@ -66,8 +65,7 @@ pub(crate) fn attach(fd: OwnedFd, options: &AttachOptions) -> Result<Arc<Attachm
     hold(found, options, &name, forks)
 }
 
-/// Attaches to a segment that was found. The descriptions that it holds are not to be
-/// copied into a fork child before that.
+/// Attaches to a checked segment. Forks must be held off since its descriptions were opened.
 pub(crate) fn hold(
     found: Found,
     options: &AttachOptions,
@@ -84,7 +82,7 @@ pub(crate) fn hold(
     attach.check_whole(name).map(|()| Arc::new(attach))
 }
 
-/// Looks at the segment that a passed descriptor means.
+/// Observes the segment of a passed descriptor.
 pub(crate) fn observe(fd: OwnedFd, options: &AttachOptions) -> Result<Observer, AttachError> {
     let (given, name) = given(fd);
     let found = open_given(given, &name, false)?;
@@ -98,7 +96,7 @@ fn given(fd: OwnedFd) -> (File, Name) {
     (given, name.unwrap_or_else(Name::of_unnamed))
 }
 
-/// Opens what a descriptor means once more, and checks that it is a segment.
+/// Reopens the file of a descriptor, and checks that it is a segment.
 fn open_given(given: File, name: &Name, writable: bool) -> Result<Found, AttachError> {
     check_seals(&given, name)?;
     let file =
@@ -109,8 +107,10 @@ fn open_given(given: File, name: &Name, writable: bool) -> Result<Found, AttachE
     examine(file, name, &memfd::object(name.as_str()))
 }
 
+/// Checks that the file has all seals.
+///
 /// # Errors
-/// What is missing for the file to keep its size, whatever a peer does.
+/// [`AttachError::NotSealed`] names the first missing seal.
 pub(crate) fn check_seals(file: &File, name: &Name) -> Result<(), AttachError> {
     let stat = file.metadata().map_err(|error| {
         AttachError::Os(OsError::new("fstat", memfd::object(name.as_str()), error))
@@ -126,7 +126,7 @@ pub(crate) fn check_seals(file: &File, name: &Name) -> Result<(), AttachError> {
 }
 
 impl Attachment {
-    /// A new open of the segment's file, to be passed to another process.
+    /// Reopens the segment's file, to pass it to another process.
     pub(crate) fn share(&self, writable: bool) -> Result<File, ShareError> {
         self.mapping().check().map_err(ShareError::Failed)?;
         let name = || self.info.name.clone();

@@ -1,19 +1,19 @@
-//! What a server says to whoever connects: one message, and then nothing more.
+//! The only message of the protocol, which a server sends to each client.
 
 const MAGIC: [u8; 8] = *b"shmring\n";
 const VERSION: u32 = 1;
-/// Magic, version, verdict, uid, gid; the label is all the rest.
+/// Bytes of magic, version, verdict, uid and gid; the label follows.
 const FIXED_BYTES: usize = 24;
-/// More than the longest message, so that one that is too long shows.
+/// More than the longest message, so that the receiver detects a longer one.
 pub(crate) const BUFFER_BYTES: usize = 512;
 
-/// What the server decided. The numbers are part of the message's format.
+/// The server's decision. The numbers are part of the message's format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Verdict {
-    /// Three open files for taking part come with the message.
+    /// Read-write access; the message carries three descriptors.
     ReadWrite = 1,
-    /// One open file for looking comes with it.
+    /// Read-only access; the message carries one descriptor.
     ReadOnly = 2,
     NotListed = 3,
     Busy = 4,
@@ -24,7 +24,7 @@ impl Verdict {
     const ALL: [Self; 5] =
         [Self::ReadWrite, Self::ReadOnly, Self::NotListed, Self::Busy, Self::Failed];
 
-    /// How many files come with the message.
+    /// Returns the number of descriptors that the message carries.
     pub(crate) fn files(self) -> usize {
         match self {
             Self::ReadWrite => 3,
@@ -38,7 +38,7 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Handshake {
     pub(crate) verdict: Verdict,
-    /// Whom the server sees.
+    /// The client's effective uid and gid, as the server sees them.
     pub(crate) uid: u32,
     pub(crate) gid: u32,
     pub(crate) label: String,
@@ -54,6 +54,8 @@ impl Handshake {
         bytes
     }
 
+    /// Decodes a message.
+    ///
     /// # Errors
     /// What is wrong with the message.
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
@@ -83,8 +85,7 @@ impl Handshake {
 mod tests {
     use super::*;
 
-    // Catches a format that changes without its version, or bytes that are taken for more
-    // than they are.
+    // Catches a format that changes without its version, and malformed messages that are accepted.
     #[test]
     fn greetings_are_what_they_were() {
         for verdict in Verdict::ALL {

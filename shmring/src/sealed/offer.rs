@@ -1,9 +1,8 @@
-//! Offering a sealed segment at a Unix socket, to those who are on a list.
+//! Offering a sealed segment at a Unix socket to the users on a list.
 //!
-//! The server speaks once, when a process connects, and listens to nobody. So there is
-//! nothing that a slow or hostile client could keep it waiting for. What is sent and not
-//! received stays with the kernel, which counts it against this process's user; therefore
-//! a connection counts until the client closes it, and so many count at once.
+//! The server sends one message to each client and reads nothing, so a slow or hostile client
+//! cannot block it. The kernel charges descriptors that were sent and not received to the server's
+//! user, so a connection counts against a limit until its client closes it.
 
 use std::fmt;
 use std::fs::File;
@@ -22,58 +21,57 @@ use crate::sys::fork;
 use crate::sys::listener::{Listener, Refused};
 use crate::sys::socket::{self, Peer};
 
-/// The most connections of one user, and of all, that are given something and not closed.
+/// Limits of open connections with access given: of one user, and of all.
 const MAX_OPEN_PER_UID: usize = 16;
 const MAX_OPEN: usize = 128;
-/// How long to leave connections waiting when this process can open nothing more.
+/// Pause before the next try when this process cannot open more descriptors.
 const EXHAUSTED_PAUSE: Duration = Duration::from_millis(50);
 
-/// A sealed segment that is offered at a Unix socket. Made by
+/// A sealed segment that is offered at a Unix socket; see
 /// [`Segment::offer`](crate::segment::Segment::offer).
 ///
-/// It keeps the segment attached. Dropping it removes the socket; who was given the segment
-/// keeps it. A fork child does not inherit it.
+/// It keeps the segment attached. Dropping it removes the socket; clients keep the access that they
+/// have. A fork child does not inherit it.
 #[derive(Debug)]
 pub struct Offer {
-    attach: Arc<Attachment>,
+    attachment: Arc<Attachment>,
     listener: Listener,
     list: AllowList,
     open: Vec<Open>,
 }
 
-/// A connection that was given something.
+/// An open connection with access given.
 #[derive(Debug)]
 struct Open {
     connection: OwnedFd,
     uid: u32,
 }
 
-/// A process that connected, and what became of that.
+/// A client that connected, and the server's answer.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Visit {
-    /// Its process id, or 0 if it is in a pid namespace that this process does not see.
+    /// The client's pid; 0 if it is in a pid namespace that this process does not see.
     pub pid: u32,
-    /// Its effective user.
+    /// Its effective uid.
     pub uid: u32,
-    /// Its effective group.
+    /// Its effective gid.
     pub gid: u32,
-    /// What became of it.
+    /// The answer.
     pub outcome: Outcome,
 }
 
-/// What became of a visit.
+/// The server's answer to a client.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It was given the segment.
+    /// The client got access.
     Given(Access),
-    /// It is not on the list, and was told so.
+    /// Refused: the client is not on the list.
     NotListed,
-    /// Its user, or all together, have too many connections open that were given something,
-    /// and it was told so.
+    /// Refused: its user, or all users together, have too many open connections.
     Busy,
-    /// A call failed, such as for a limit on open files.
+    /// A system call failed, for instance because of a limit on open files.
     Failed(OsError),
 }
 
@@ -98,13 +96,13 @@ impl fmt::Display for Visit {
 
 impl Offer {
     pub(crate) fn new(
-        attach: Arc<Attachment>,
+        attachment: Arc<Attachment>,
         path: &Path,
         list: &AllowList,
     ) -> Result<Self, OfferError> {
-        // Says now what would fail for each who comes.
-        attach.share(true).map_err(OfferError::Share)?;
-        let mode = attach.info.mode;
+        // Fails now rather than for each client.
+        attachment.share(true).map_err(OfferError::Share)?;
+        let mode = attachment.info.mode;
         if list.lets_observers_write(mode) {
             return Err(OfferError::ObserversCouldWrite { mode });
         }
@@ -116,24 +114,24 @@ impl Offer {
                 Refused::Os(error) => OfferError::Os(error),
             }
         })?;
-        Ok(Self { attach, listener, list: list.clone(), open: Vec::new() })
+        Ok(Self { attachment, listener, list: list.clone(), open: Vec::new() })
     }
 
-    /// Where it is offered.
+    /// Returns the path of the socket.
     pub fn path(&self) -> &Path {
         self.listener.path()
     }
 
-    /// Waits up to `timeout` for a process to connect, and answers it; `None` if none came.
-    /// What one process does keeps no other one waiting.
+    /// Waits up to `timeout` for a client and answers it. Returns `None` if none connected. A
+    /// client cannot delay the answers to others.
     ///
     /// # Errors
-    /// [`OfferError::Os`] if this process can take no connection for the moment: calling
-    /// again is right. [`OfferError::Share`] if nothing can be done with the segment any
-    /// more, or if this process may not open it any more, as after a change of its user; the
-    /// client is told that the server failed.
+    /// [`OfferError::Os`] if this process cannot accept a connection now; call again.
+    /// [`OfferError::Share`] if the attachment cannot continue, or if this process may not open the
+    /// segment any more, as after a change of its user; the client gets
+    /// [`ReceiveError::ServerFailed`](crate::ReceiveError::ServerFailed).
     pub fn answer(&mut self, timeout: Duration) -> Result<Option<Visit>, OfferError> {
-        self.attach
+        self.attachment
             .mapping()
             .check()
             .map_err(|fault| OfferError::Share(ShareError::Failed(fault)))?;
@@ -142,7 +140,7 @@ impl Offer {
             return Ok(None);
         }
         let connection = socket::accept(listener).map_err(|errno| {
-            // The connection goes on waiting, and would be reported again at once.
+            // The connection stays pending, so the next wait would return at once.
             thread::sleep(EXHAUSTED_PAUSE);
             let path = self.path().display().to_string();
             OfferError::Os(OsError::new("accept", path, errno))
@@ -153,7 +151,7 @@ impl Offer {
         let peer = socket::peer(&connection).map_err(OfferError::Os)?;
         let outcome = match self.decide(&connection, peer) {
             Ok(outcome) => outcome,
-            // Nor will it be given to anybody else.
+            // Every later client would fail as well.
             Err(error @ ShareError::Denied { .. }) => return Err(OfferError::Share(error)),
             Err(error) => Outcome::Failed(into_os(error)),
         };
@@ -163,7 +161,7 @@ impl Offer {
         Ok(Some(Visit { pid: peer.pid, uid: peer.uid, gid: peer.gid, outcome }))
     }
 
-    /// Tells a client what it is given, and gives it.
+    /// Decides on a client's access and sends the answer.
     fn decide(&mut self, connection: &OwnedFd, peer: Peer) -> Result<Outcome, ShareError> {
         let Some(access) = self.list.access(peer.uid, peer.gid) else {
             let told = self.tell(connection, peer, Verdict::NotListed);
@@ -173,20 +171,20 @@ impl Offer {
             let told = self.tell(connection, peer, Verdict::Busy);
             return told.map(|()| Outcome::Busy).map_err(ShareError::Os);
         }
-        // A child forked off meanwhile would keep what is to be the client's alone, and
-        // with it the client's token.
+        // A child forked meanwhile would keep a copy of the client's descriptions, and with it the
+        // client's token.
         let _forks = fork::hold().map_err(ShareError::Os)?;
         let verdict = match access {
             Access::ReadWrite => Verdict::ReadWrite,
             Access::ReadOnly => Verdict::ReadOnly,
         };
-        let open = || self.attach.share(access == Access::ReadWrite);
+        let open = || self.attachment.share(access == Access::ReadWrite);
         let files: Result<Vec<File>, ShareError> = (0..verdict.files()).map(|_| open()).collect();
         match files {
             Ok(files) => match self.greet(connection, peer, verdict, &files) {
                 Ok(()) => Ok(Outcome::Given(access)),
                 Err(error) => {
-                    // It may be gone, which is what the first error then says.
+                    // The client may have left, which the first error then says.
                     let _ = self.tell(connection, peer, Verdict::Failed);
                     Err(ShareError::Os(error))
                 }
@@ -199,7 +197,7 @@ impl Offer {
         }
     }
 
-    /// Whether something can be given to one more process of that user.
+    /// Returns `true` if the limits allow one more connection of that user.
     fn has_room(&mut self, uid: u32) -> bool {
         self.open.retain(|open| !socket::has_hung_up(&open.connection));
         let own = self.open.iter().filter(|open| open.uid == uid).count();
@@ -217,8 +215,8 @@ impl Offer {
         verdict: Verdict,
         files: &[File],
     ) -> Result<(), OsError> {
-        // Who is given nothing is not told what there is.
-        let label = if files.is_empty() { "" } else { &self.attach.info.name };
+        // A refused client does not learn the label.
+        let label = if files.is_empty() { "" } else { &self.attachment.info.name };
         let Peer { uid, gid, .. } = peer;
         let handshake = Handshake { verdict, uid, gid, label: label.to_owned() };
         socket::send(connection, &handshake.encode(), files)
@@ -226,7 +224,7 @@ impl Offer {
     }
 }
 
-/// What a file that was not opened is reported as.
+/// Converts the error of a file that was not opened.
 fn into_os(error: ShareError) -> OsError {
     match error {
         ShareError::Os(error) => error,
@@ -234,7 +232,7 @@ fn into_os(error: ShareError) -> OsError {
     }
 }
 
-/// Readable when a process has connected.
+/// Readable when a client has connected.
 impl AsFd for Offer {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.listener.socket.as_fd()
@@ -243,8 +241,8 @@ impl AsFd for Offer {
 
 impl Drop for Offer {
     fn drop(&mut self) {
-        // In a fork child the name is the parent's.
-        if !self.attach.mapping().is_forked() {
+        // In a fork child the socket belongs to the parent.
+        if !self.attachment.mapping().is_forked() {
             self.listener.remove();
         }
     }

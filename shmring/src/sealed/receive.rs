@@ -1,4 +1,4 @@
-//! Receiving a sealed segment from whoever offers it at a Unix socket.
+//! Receiving a sealed segment from a server at a Unix socket.
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,21 +22,21 @@ use crate::sync::Deadline;
 use crate::sys::fork::{self, ForksHeld};
 use crate::sys::{memfd, socket};
 
-/// How long a server may take to answer, unless a timeout is given.
+/// Time limit for a server's answer, unless the options set one.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often a server is looked for while waiting for one to appear, or to have room.
+/// Interval between tries to connect, while no server listens or its queue is full.
 const RETRY_INTERVAL: Duration = Duration::from_millis(2);
 
-/// What a server gave.
+/// What a server sent.
 struct Gift {
     verdict: Verdict,
     name: Name,
     files: Vec<File>,
-    /// The files are not to be copied into a fork child.
+    /// Keeps fork children from inheriting the files.
     forks: ForksHeld,
 }
 
-/// Attaches to the segment that is offered at `path`.
+/// Attaches to the segment offered at `path`.
 pub(crate) fn attach(
     path: &Path,
     options: &AttachOptions,
@@ -49,7 +49,7 @@ pub(crate) fn attach(
     create::hold(found, options, &gift.name, gift.forks).map_err(ReceiveError::Attach)
 }
 
-/// Looks at the segment that is offered at `path`.
+/// Observes the segment offered at `path`.
 pub(crate) fn observe(path: &Path, options: &AttachOptions) -> Result<Observer, ReceiveError> {
     let Gift { verdict, name, files, forks } = fetch(path, options)?;
     let found = open(path, options, files, &name, verdict == Verdict::ReadWrite)?;
@@ -58,8 +58,8 @@ pub(crate) fn observe(path: &Path, options: &AttachOptions) -> Result<Observer, 
     observer
 }
 
-/// Checks that what came is one sealed segment, opened as it should be. Nothing that a
-/// server says is taken for granted.
+/// Checks that all received files are one sealed segment, opened in the right mode. The server is
+/// not trusted.
 fn open(
     path: &Path,
     options: &AttachOptions,
@@ -90,12 +90,12 @@ fn protocol(path: &Path, what: &'static str) -> ReceiveError {
     ReceiveError::Protocol { path: path.to_owned(), what }
 }
 
-/// Gets the gift of the server at `path`, waiting for one as long as the options say.
+/// Connects to the server at `path` and receives its message, within the timeouts of the options.
 fn fetch(path: &Path, options: &AttachOptions) -> Result<Gift, ReceiveError> {
     let deadline = Deadline::after(options.timeout.unwrap_or(ANSWER_TIMEOUT));
     loop {
         let error = match ask(path, options, deadline) {
-            // The server is not to blame for the crowd before it.
+            // The queue stayed full, which is no refusal by the server.
             Err(Halt::Crowded) => ReceiveError::TimedOut { path: path.to_owned() },
             Err(Halt::Error(error)) if may_pass(&error) && options.timeout.is_some() => match error
             {
@@ -112,14 +112,14 @@ fn fetch(path: &Path, options: &AttachOptions) -> Result<Gift, ReceiveError> {
     }
 }
 
-/// Whether the next try may go better.
+/// Returns `true` if a later try may succeed.
 fn may_pass(error: &ReceiveError) -> bool {
     matches!(error, ReceiveError::NoServer { .. } | ReceiveError::Busy { .. })
 }
 
-/// Why there is no gift.
+/// Why nothing was received.
 enum Halt {
-    /// As many as the server has room for are waiting for it.
+    /// The server's queue of connections is full.
     Crowded,
     Error(ReceiveError),
 }
@@ -144,7 +144,7 @@ fn ask(path: &Path, options: &AttachOptions, deadline: Deadline) -> Result<Gift,
     let forks = fork::hold().map_err(ReceiveError::Os)?;
     let mut buffer = [0; BUFFER_BYTES];
     let received = match socket::receive(&connection, &mut buffer) {
-        // The server is gone.
+        // The server has ended.
         Ok(received) if received.len == 0 => {
             return Err(ReceiveError::NoServer { path: path.to_owned() }.into());
         }

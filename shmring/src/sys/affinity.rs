@@ -6,16 +6,16 @@ use std::fs;
 
 use nix::libc;
 
-/// CPUs that a kernel can have, on all architectures that Linux supports.
+/// The most CPUs that a Linux kernel supports on any architecture.
 const MAX_CPUS: usize = 8192;
 
-/// The CPU of the calling thread, if its affinity allows only one.
+/// Returns the CPU of the calling thread, if its affinity mask allows only one.
 pub(crate) fn only_cpu() -> Option<usize> {
     only(0)
 }
 
-/// Returns `true` if every thread of a process may run on `cpu` only; `false` where the
-/// system does not say.
+/// Returns `true` if every thread of a process may run on `cpu` only; `false` if the system does
+/// not report it.
 pub(crate) fn is_confined(pid: u32, cpu: usize) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
         return false;
@@ -24,11 +24,10 @@ pub(crate) fn is_confined(pid: u32, cpu: usize) -> bool {
     ids.all(|id| only(id) == Some(cpu))
 }
 
-/// The one CPU that a thread may run on; 0 is the calling thread.
+/// Returns the only CPU that a thread may run on, if there is one; 0 is the calling thread.
 fn only(thread: libc::pid_t) -> Option<usize> {
     let mut words = [0_u64; MAX_CPUS / 64];
-    // SAFETY: the call fills the words that it is given, as far as the kernel has CPUs, and
-    // returns how many bytes that were.
+    // SAFETY: the call writes at most the given number of bytes, and returns how many it wrote.
     let filled = unsafe {
         libc::syscall(
             libc::SYS_sched_getaffinity,
@@ -51,8 +50,8 @@ mod tests {
 
     use super::*;
 
-    /// Catches a confinement that is seen where there is none, or taken for that of one
-    /// thread, and one to another CPU.
+    /// Catches a mask of several CPUs taken for one of a single CPU, the mask of one thread taken
+    /// for that of all, and the wrong CPU.
     #[test]
     fn a_process_is_confined_if_all_its_threads_are() {
         let pid = std::process::id();

@@ -1,37 +1,37 @@
-//! What the memory limits of this process's control groups leave.
+//! Memory left under the limits of this process's control groups.
 //!
-//! A limit holds for a group and all below it, so every group from the process's own up to
-//! the root of the hierarchy counts. What the kernel can give back without ending a process
-//! (cached files, and what fits into swap) counts as left.
+//! A limit applies to a group and all groups below it, so every group from the process's own up to
+//! the root counts. Memory that the kernel can reclaim without killing a process (cached files, and
+//! what fits into swap) counts as left.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::memfd;
 
-/// The least that any group leaves, and which group that is.
+/// The memory left in the tightest group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Room {
     pub(crate) free_bytes: u64,
     pub(crate) group: PathBuf,
 }
 
-/// What the tightest group leaves; `None` if no group has a limit, or none can be read.
+/// Returns the memory left in the tightest group; `None` if no group has a readable limit.
 pub(crate) fn room() -> Option<Room> {
     let read = |path| fs::read_to_string(path).unwrap_or_default();
     let (groups, mounts) = (read("/proc/thread-self/cgroup"), read("/proc/thread-self/mountinfo"));
     room_in(Path::new("/"), &groups, &mounts, memfd::free_swap_bytes())
 }
 
-/// The files that a hierarchy tells by.
+/// The files in which a hierarchy reports limits and usage.
 struct Files {
     limit: &'static str,
     usage: &'static str,
     swap_limit: &'static str,
     swap_usage: &'static str,
-    /// Fields of `memory.stat` that tell of files which the kernel can drop.
+    /// Fields of `memory.stat` that count file pages, which the kernel can drop.
     cached: [&'static str; 2],
-    /// Whether the limit of swap is one of memory and swap together.
+    /// Whether the swap limit is one of memory and swap together.
     swap_with_memory: bool,
 }
 
@@ -51,10 +51,10 @@ const V1: Files = Files {
     cached: ["total_inactive_file", "total_active_file"],
     swap_with_memory: true,
 };
-/// From here on a limit of version 1 is none: it says `i64::MAX`, rounded down to a page.
+/// Version 1 reports no limit as `i64::MAX`, rounded down to a page; from here on a value is none.
 const UNLIMITED: u64 = i64::MAX as u64 - (1 << 20);
 
-/// As [`room`], from what /proc says, with mount points below `root`.
+/// As [`room`], from the given contents of `/proc`, with mount points below `root`.
 fn room_in(root: &Path, groups: &str, mounts: &str, free_swap: u64) -> Option<Room> {
     let mut least: Option<Room> = None;
     for mount in mounts.lines().filter_map(Mount::parse) {
@@ -75,16 +75,16 @@ fn room_in(root: &Path, groups: &str, mounts: &str, free_swap: u64) -> Option<Ro
     least
 }
 
-/// A place where groups that limit memory are mounted.
+/// A mount point of a hierarchy that limits memory.
 struct Mount<'a> {
-    /// The group that is seen at the mount point.
+    /// The group at the mount point.
     root: &'a str,
     point: &'a str,
     files: &'static Files,
 }
 
 impl<'a> Mount<'a> {
-    /// A line of `mountinfo`.
+    /// Parses a line of `mountinfo`.
     fn parse(line: &'a str) -> Option<Self> {
         let (before, after) = line.split_once(" - ")?;
         let mut before = before.split(' ');
@@ -98,7 +98,7 @@ impl<'a> Mount<'a> {
         Some(Self { root, point, files })
     }
 
-    /// The group that a line of /proc/PID/cgroup names, if it is of this hierarchy.
+    /// Returns the group that a line of `/proc/PID/cgroup` names, if it is of this hierarchy.
     fn group(&self, line: &'a str) -> Option<&'a str> {
         let (_, rest) = line.split_once(':')?;
         let (controllers, group) = rest.split_once(':')?;
@@ -110,8 +110,8 @@ impl<'a> Mount<'a> {
         is_this.then_some(group)
     }
 
-    /// The way from the mount point to a group. One that cannot be seen from here is taken to
-    /// be below the group that is mounted, as in a container that keeps its host's names.
+    /// Returns the path from the mount point to a group. A group outside the mounted one is taken
+    /// to be below it, as in a container that shows its host's names.
     fn below(&self, group: &'a str) -> &'a str {
         let root = self.root.trim_end_matches('/');
         match group.strip_prefix(root) {
@@ -123,7 +123,7 @@ impl<'a> Mount<'a> {
 }
 
 impl Files {
-    /// Bytes that a group leaves, if it has a limit.
+    /// Returns the bytes left in a group, if it has a limit.
     fn left(&self, group: &Path, free_swap: u64) -> Option<u64> {
         let read = |file| fs::read_to_string(group.join(file)).ok();
         let number = |file| read(file)?.trim().parse::<u64>().ok();
@@ -139,7 +139,7 @@ impl Files {
         };
         let memory = spare(limit(self.limit)?, self.usage);
         let Some(swap_limit) = limit(self.swap_limit) else {
-            // Version 2 has the file if swap is limited or can be; it says "max" then.
+            // Version 2 has this file where swap can be limited; "max" is no limit.
             return Some(memory.saturating_add(free_swap));
         };
         Some(if self.swap_with_memory {
@@ -159,7 +159,7 @@ mod tests {
     const V1_MOUNT: &str = "35 31 0:32 / /v1/memory rw,relatime - cgroup cgroup rw,memory\n";
     const MIB: u64 = 1 << 20;
 
-    /// A directory tree that is removed in the end.
+    /// A directory tree that is removed on drop.
     struct Tree(PathBuf);
 
     impl Tree {
@@ -187,8 +187,8 @@ mod tests {
         }
     }
 
-    // Catches a limit of a group further up that is overlooked, "max" taken for a number, and
-    // files that the kernel can drop taken for used memory.
+    // Catches an overlooked limit of a parent group, "max" taken for a number, and droppable file
+    // pages counted as used memory.
     #[test]
     fn the_tightest_group_of_version_2_counts() {
         let tree = Tree::new(
@@ -209,13 +209,13 @@ mod tests {
         let found = tree.room("1:name=systemd:/x\n0::/a/b/c\n", V2_MOUNT, 0);
         assert_eq!(found, Some((8 * MIB, "cg/a".to_owned())));
         assert_eq!(tree.room("0::/a\n", V2_MOUNT, 64 * MIB), Some((8 * MIB, "cg/a".to_owned())));
-        // Swap counts as far as the group may have it and the machine has it.
+        // Swap counts as far as both the group's limit and the machine's free swap allow.
         let inner = "40 31 0:37 /a/b/c /cg/a/b/c rw - cgroup2 cgroup2 rw\n";
         let at = |mib| Some((mib * MIB, "cg/a/b/c".to_owned()));
         assert_eq!(tree.room("0::/a/b/c\n", inner, 0), at(40));
         assert_eq!(tree.room("0::/a/b/c\n", inner, MIB), at(41));
         assert_eq!(tree.room("0::/a/b/c\n", inner, 64 * MIB), at(44));
-        // A container that sees its own group at the mount point, by another name or none.
+        // A container whose own group is at the mount point, under another name or none.
         for group in ["0::/host/name\n", "0::/../other\n", "0::/\n"] {
             assert_eq!(tree.room(group, inner, 0), at(40), "{group}");
         }
@@ -223,7 +223,8 @@ mod tests {
         assert_eq!(tree.room("0::/none\n", V2_MOUNT, 0), None);
     }
 
-    // Catches the number that version 1 has for "no limit", and its limit of memory and swap.
+    // Catches version 1's number for "no limit" taken for a limit, and its combined limit of memory
+    // and swap taken for one of swap.
     #[test]
     fn the_tightest_group_of_version_1_counts() {
         let tree = Tree::new(
@@ -245,7 +246,7 @@ mod tests {
         assert_eq!(tree.room("4:memory:/\n", V1_MOUNT, 0), None);
     }
 
-    // Catches a panic or a limit of nothing on this machine, whatever it has.
+    // Catches a panic, or a limit of zero, on the machine that runs the test.
     #[test]
     fn this_machine_can_be_asked() {
         if let Some(room) = room() {

@@ -21,7 +21,7 @@ impl Deadline {
         Self { at_ns: now_ns().saturating_add(timeout_ns) }
     }
 
-    /// That instant, or now, if it has passed.
+    /// Returns the deadline at `instant`, or now if that has passed.
     pub(crate) fn at(instant: Instant) -> Self {
         Self::after(instant.saturating_duration_since(Instant::now()))
     }
@@ -40,8 +40,8 @@ impl Deadline {
     pub(crate) fn timespec(self) -> libc::timespec {
         let seconds = self.at_ns / NANOS_PER_SECOND;
         let nanos = self.at_ns % NANOS_PER_SECOND;
-        // 2^64 ns are 585 years, so that no sign is lost. `time_t` and `c_long` are `i64` on
-        // 64-bit Linux.
+        // 2^64 ns are 585 years, so the seconds fit into an `i64`, as which 64-bit Linux has
+        // `time_t` and `c_long`.
         libc::timespec { tv_sec: seconds.cast_signed(), tv_nsec: nanos.cast_signed() }
     }
 }

@@ -1,4 +1,4 @@
-//! Descriptors that the program may close without asking.
+//! Descriptors that survive a program that closes numbers which are not its own.
 
 #![allow(unsafe_code)]
 
@@ -13,41 +13,41 @@ use nix::errno::Errno;
 use super::fork;
 use crate::sys::OsError;
 
-/// Which file a descriptor means, and through which open of it.
+/// The identity of a file and of an open file description.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     device: u64,
     inode: u64,
-    /// The position of the open file, of which nothing is read or written: a number that
-    /// no other open of it has. `None` for what has no position, such as a pipe, and cannot
-    /// be opened once more either.
+    /// The file offset of the description, which nothing reads or writes at: a number that no other
+    /// description of the file has. `None` for files without an offset, such as pipes, which cannot
+    /// be reopened either.
     mark: Option<u64>,
 }
 
-/// Marks lie below this. Every file system takes positions up to 2 GiB: the smallest limit
-/// is that of programs without large files.
+/// Marks are below this: every file system accepts offsets up to 2 GiB, the limit of programs
+/// without large file support.
 const MARKS: u64 = 1 << 31;
 
-/// A position that this process has not given out, nor one that it was forked from, among
-/// the last two thousand million. It is not 0, where a file is when it was just opened.
+/// Returns an offset that neither this process nor those it was forked from returned among the last
+/// 2^31. It is never 0, the offset of a file just opened.
 fn next_mark() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    // Another process whose descriptors this one was passed probably counts elsewhere.
+    // Another process that passed descriptors to this one probably counts from another start.
     let start = u64::from(process::id()) << 10;
     let next = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
     next % (MARKS - 1) + 1
 }
 
-/// A call that failed.
+/// A failed call.
 pub(super) type Failure = (&'static str, Errno);
 
 fn into_os((call, errno): Failure) -> OsError {
     OsError::new(call, "the segment", errno)
 }
 
-/// The position of the open file; `None` if it has none.
+/// Returns the offset of the description; `None` if it has none.
 fn position(number: RawFd, whence: libc::c_int, offset: u64) -> Result<Option<u64>, Failure> {
-    // SAFETY: asks for a position, or sets one that nobody depends on.
+    // SAFETY: reads an offset, or sets one that nothing depends on.
     let found = unsafe { libc::lseek(number, offset as libc::off_t, whence) };
     match Errno::result(found) {
         Ok(found) => Ok(Some(found as u64)),
@@ -57,29 +57,31 @@ fn position(number: RawFd, whence: libc::c_int, offset: u64) -> Result<Option<u6
 }
 
 impl Identity {
-    /// Only makes system calls, as it is called in fork children.
+    /// Returns the identity of a descriptor's file and description. Only makes system calls, since
+    /// fork children call it.
     pub(super) fn of(number: RawFd) -> Result<Self, Failure> {
         let mut stat = MaybeUninit::<libc::stat>::uninit();
-        // SAFETY: a number that is not open is an error, and the buffer is one for the call.
+        // SAFETY: a number that is not open gives an error; the buffer has the type that the call
+        // fills.
         let result = unsafe { libc::fstat(number, stat.as_mut_ptr()) };
         Errno::result(result).map_err(|errno| ("fstat", errno))?;
-        // SAFETY: the call has filled it.
+        // SAFETY: the call succeeded and filled it.
         let stat = unsafe { stat.assume_init() };
         let mark = position(number, libc::SEEK_CUR, 0)?;
         Ok(Self { device: stat.st_dev, inode: stat.st_ino, mark })
     }
 
-    /// Whether both are of the same file.
+    /// Returns `true` if both are of the same file.
     pub(super) fn is_same_file(&self, other: &Self) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
-/// A file that knows which one it is, and through which open it is meant.
+/// A descriptor with the identity of its file and description.
 ///
-/// The program may close descriptors that are not its own (`closefrom`), and the number
-/// may come to mean another file, or the same file opened once more. So whoever uses the
-/// file makes sure of it first, and where the answer matters, once more afterwards.
+/// The program may close descriptors that are not its own (`closefrom`), and the number may then
+/// refer to another file, or to another description of the same file. So each use checks the
+/// identity first, and where the result matters, again afterwards.
 #[derive(Debug)]
 pub(crate) struct Descriptor {
     file: ManuallyDrop<File>,
@@ -95,8 +97,8 @@ impl Descriptor {
         Ok(Self { identity, file: ManuallyDrop::new(file), private: false })
     }
 
-    /// One that fork children do not keep, and with it the locks of a dead parent. The file
-    /// was opened with forks held off since.
+    /// Returns a descriptor that fork children close, so that they do not keep the locks of a dead
+    /// parent. Forks are held off since the file was opened.
     pub(crate) fn private(file: File, forks: &fork::ForksHeld) -> Result<Self, OsError> {
         let number = file.as_raw_fd();
         let mut descriptor = Self::new(file)?;
@@ -109,22 +111,22 @@ impl Descriptor {
         &self.identity
     }
 
-    /// The file.
+    /// Returns the file.
     ///
     /// # Errors
-    /// If the descriptor does not mean it any more, which is `EBADF`, or if that cannot be
-    /// checked.
+    /// `EBADF` if the descriptor refers to another file or description now; or the error of the
+    /// check.
     pub(crate) fn intact(&self) -> Result<&File, OsError> {
         let found = Identity::of(self.file.as_raw_fd()).map_err(into_os)?;
         if found == self.identity { Ok(&self.file) } else { Err(into_os(("fstat", Errno::EBADF))) }
     }
 
-    /// The file, or whatever the descriptor means by now.
+    /// Returns the file, without checking the descriptor.
     pub(super) fn unchecked(&self) -> &File {
         &self.file
     }
 
-    /// The file itself, if the descriptor still means it.
+    /// Returns the owned file, if the descriptor still refers to it.
     pub(crate) fn into_file(self) -> Option<File> {
         self.intact().ok()?;
         self.forget_private();
@@ -145,7 +147,7 @@ impl Descriptor {
 impl Drop for Descriptor {
     fn drop(&mut self) {
         self.forget_private();
-        // Otherwise the number is someone else's by now: not ours to close.
+        // Otherwise the number belongs to another part of the program now, which closes it.
         if self.intact().is_ok() {
             // SAFETY: dropped once, here, and not used afterwards.
             unsafe { ManuallyDrop::drop(&mut self.file) };

@@ -1,8 +1,7 @@
-//! Forks: holding them off for a moment, and keeping descriptors from fork children.
+//! Holding forks off, and closing descriptors in fork children.
 //!
-//! Both work through handlers that the C library calls at a fork. `posix_spawn` and raw
-//! `clone` call none: their children keep copies of all descriptors until they exec, or for
-//! good.
+//! Both work through handlers that the C library calls at a fork. `posix_spawn` and raw `clone`
+//! call none: their children keep copies of all descriptors until they exec, or until they end.
 
 #![allow(unsafe_code)]
 
@@ -15,64 +14,62 @@ use std::sync::OnceLock;
 use super::descriptor::Identity;
 use crate::sys::OsError;
 
-/// The lock that forks take.
+/// The lock that every fork takes.
 struct ForkLock(UnsafeCell<libc::pthread_mutex_t>);
 
-// SAFETY: a mutex is made to be used from several threads, and only its address is.
+// SAFETY: a pthread mutex may be used from several threads; only its address is shared.
 unsafe impl Sync for ForkLock {}
 
 static FORK_LOCK: ForkLock = ForkLock(UnsafeCell::new(libc::PTHREAD_MUTEX_INITIALIZER));
 
-/// The descriptors that a fork child closes. Used with `FORK_LOCK` held only.
+/// The descriptors that a fork child closes. Accessed only with `FORK_LOCK` held.
 struct Private(UnsafeCell<Vec<(RawFd, Identity)>>);
 
-// SAFETY: a thread uses the list only while it has `FORK_LOCK`.
+// SAFETY: a thread accesses the list only while it holds `FORK_LOCK`.
 unsafe impl Sync for Private {}
 
 static PRIVATE: Private = Private(UnsafeCell::new(Vec::new()));
 
 thread_local! {
-    /// How many `ForksHeld` this thread has.
+    /// The number of `ForksHeld` of this thread.
     static HELD: Cell<u32> = const { Cell::new(0) };
 }
 
 extern "C" fn lock_forks() {
-    // SAFETY: a static mutex that is initialised. It cannot fail: it is of the kind that
-    // checks nothing.
+    // SAFETY: an initialised static mutex. The default type cannot fail to lock.
     unsafe { libc::pthread_mutex_lock(FORK_LOCK.0.get()) };
 }
 
 extern "C" fn unlock_forks() {
-    // SAFETY: as above; this thread locked it, or in a child the thread it is a copy of.
+    // SAFETY: as above; this thread locked it, or in a child the thread of which it is a copy.
     unsafe { libc::pthread_mutex_unlock(FORK_LOCK.0.get()) };
 }
 
 extern "C" fn unlock_in_child() {
-    // SAFETY: the thread that forked has the lock, and is the only one of the child.
+    // SAFETY: the thread that forked holds the lock, and is the child's only thread.
     let private = unsafe { &mut *PRIVATE.0.get() };
     for (number, identity) in private.drain(..) {
         if Identity::of(number).is_ok_and(|found| found == identity) {
-            // SAFETY: the descriptor is this library's, and its owner finds it closed.
+            // SAFETY: the descriptor belongs to this library, whose owner of it checks before use.
             unsafe { libc::close(number) };
         }
     }
     unlock_forks();
 }
 
-/// While it lives, no thread of this process forks.
+/// A guard during whose lifetime no thread of this process forks.
 #[derive(Debug)]
 pub(crate) struct ForksHeld(
-    /// The thread that locked a mutex unlocks it.
+    /// Not `Send`: the thread that locked a mutex must unlock it.
     PhantomData<*const ()>,
 );
 
-/// Lets forks wait, for the length of a few system calls. A thread may do so again while it
-/// does already.
+/// Holds forks off, for the duration of a few system calls. A thread may nest calls.
 pub(crate) fn hold() -> Result<ForksHeld, OsError> {
     static REGISTERED: OnceLock<libc::c_int> = OnceLock::new();
     let failed = *REGISTERED.get_or_init(|| {
-        // SAFETY: the handlers live as long as this library is loaded, and are safe to
-        // call at any fork.
+        // SAFETY: the handlers exist as long as this library is loaded, and may be called at any
+        // fork.
         unsafe { libc::pthread_atfork(Some(lock_forks), Some(unlock_forks), Some(unlock_in_child)) }
     });
     if failed != 0 {
@@ -87,14 +84,14 @@ pub(crate) fn hold() -> Result<ForksHeld, OsError> {
 }
 
 impl ForksHeld {
-    /// From now on a fork child closes its copy of a descriptor, unless the number means
-    /// something else by then.
+    /// Makes every later fork child close its copy of a descriptor, unless the number refers to
+    /// another file or description by then.
     pub(super) fn keep_private(&self, number: RawFd, identity: Identity) {
-        // SAFETY: this thread has the lock, and calls nothing that uses the list.
+        // SAFETY: this thread holds the lock, and calls nothing that accesses the list.
         unsafe { (*PRIVATE.0.get()).push((number, identity)) };
     }
 
-    /// Ends what [`keep_private`](Self::keep_private) began.
+    /// Reverts [`keep_private`](Self::keep_private).
     pub(super) fn forget_private(&self, number: RawFd, identity: Identity) {
         // SAFETY: as above.
         unsafe { (*PRIVATE.0.get()).retain(|&entry| entry != (number, identity)) };

@@ -47,7 +47,7 @@ impl WaitWord {
                 libc::FUTEX_BITSET_MATCH_ANY,
             )
         };
-        // Woken, word moved, signal, timeout, memory cut off: the caller looks again.
+        // Woken, word changed, signal, timeout or truncated file: the caller checks again.
         let expected = [Errno::EAGAIN, Errno::EINTR, Errno::ETIMEDOUT, Errno::EFAULT];
         if result < 0 && !expected.contains(&Errno::last()) {
             refused::note("futex");

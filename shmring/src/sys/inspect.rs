@@ -1,6 +1,5 @@
-//! What /proc says about other processes, beyond `/proc/PID/stat`.
-//!
-//! For people to read: nothing here decides who is alive.
+//! What `/proc` shows of other processes, beyond `/proc/PID/stat`. For diagnostics: nothing here
+//! decides whether a process is alive.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -9,30 +8,30 @@ use std::sync::OnceLock;
 
 use super::process;
 
-/// Nanoseconds in a clock tick, as the kernel counts them for user space (`USER_HZ` is 100).
+/// Nanoseconds in a clock tick of user space (`USER_HZ` is 100).
 const TICK_NS: i128 = 10_000_000;
 
 fn read(path: impl AsRef<Path>) -> Option<String> {
     fs::read(path).ok().map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The rest of the line that starts with `key`.
+/// Returns the rest of the line that starts with `key`.
 fn field<'a>(text: &'a str, key: &str) -> Option<&'a str> {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(':')).map(str::trim)
 }
 
-/// The processes that /proc shows.
+/// Returns the pids in `/proc`.
 pub(crate) fn pids() -> impl Iterator<Item = u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
 }
 
-/// The pid here of the process that has `pid` in the pid namespace with the inode number
-/// `namespace` and started at `start_ticks`. `None` if it cannot be seen from here, or two
-/// processes may be meant.
+/// Returns the local pid of the process that has `pid` in the pid namespace with the inode number
+/// `namespace` and started at `start_ticks`. `None` if it is not visible here, or if two processes
+/// match.
 pub(crate) fn local_pid(namespace: u64, pid: u32, start_ticks: u64) -> Option<u32> {
     let is_it = |here: &u32| {
-        // Who may not read the link goes by the other two.
+        // Without permission to read the link, pid and start time decide.
         let its = fs::metadata(format!("/proc/{here}/ns/pid")).map(|namespace| namespace.ino());
         if its.is_ok_and(|its| its != namespace) {
             return false;
@@ -48,8 +47,8 @@ pub(crate) fn local_pid(namespace: u64, pid: u32, start_ticks: u64) -> Option<u3
     found.next().is_none().then_some(only)
 }
 
-/// Whether a process that reads `start_ticks` in its own `/proc/self/stat` is the one that
-/// shows `seen_ticks` here. Each sees the offset of its own time namespace in the number.
+/// Returns `true` if a process that reads `start_ticks` in its own `/proc/self/stat` can be the one
+/// that shows `seen_ticks` here. Each number includes the offset of the reader's time namespace.
 pub(crate) fn started_at(pid: u32, seen_ticks: u64, start_ticks: u64) -> bool {
     if seen_ticks == start_ticks {
         return true;
@@ -67,7 +66,7 @@ fn is_about(seen_ticks: u64, start_ticks: u64, offset_ns: i128) -> bool {
     apart_ns.abs() <= TICK_NS
 }
 
-/// The offset of the boot clock, in nanoseconds.
+/// Returns the offset of the boot clock in nanoseconds.
 fn boottime(offsets: &str) -> Option<i128> {
     let mut fields =
         offsets.lines().find_map(|line| line.strip_prefix("boottime"))?.split_whitespace();
@@ -75,14 +74,14 @@ fn boottime(offsets: &str) -> Option<i128> {
     Some(i128::from(seconds) * 1_000_000_000 + i128::from(ns))
 }
 
-/// Whether the kernel writes a core file of the process, which has been killed and counts as
-/// alive until that is done.
+/// Returns `true` while the kernel writes a core file of the process, which counts as alive until
+/// the file is complete.
 pub(crate) fn is_dumping_core(pid: u32) -> bool {
     let status = read(format!("/proc/{pid}/status")).unwrap_or_default();
     field(&status, "CoreDumping") == Some("1")
 }
 
-/// A mounted hierarchy of control groups that can freeze processes.
+/// A mounted cgroup hierarchy that can freeze processes.
 #[derive(Debug)]
 struct Hierarchy {
     /// The group at the mount point.
@@ -99,7 +98,7 @@ fn hierarchies() -> &'static [Hierarchy] {
     })
 }
 
-/// A hierarchy, from a line of mountinfo.
+/// Parses a hierarchy from a line of `mountinfo`.
 fn hierarchy(line: &str) -> Option<Hierarchy> {
     let (mount, file_system) = line.split_once(" - ")?;
     let mut fields = file_system.split(' ');
@@ -113,9 +112,8 @@ fn hierarchy(line: &str) -> Option<Hierarchy> {
     Some(Hierarchy { root, mount: PathBuf::from(fields.next()?), is_unified })
 }
 
-/// The file that froze the process, of its control group or one above it: `cgroup.freeze` or,
-/// in the old hierarchy, `freezer.state`. `None` if the process is not frozen, as far as can be
-/// seen from here.
+/// Returns the file that froze the process, in its control group or one above it: `cgroup.freeze`,
+/// or `freezer.state` in version 1. `None` if no visible group froze it.
 pub(crate) fn frozen_by(pid: u32) -> Option<PathBuf> {
     let groups = read(format!("/proc/{pid}/cgroup"))?;
     hierarchies().iter().find_map(|hierarchy| {
@@ -125,7 +123,7 @@ pub(crate) fn frozen_by(pid: u32) -> Option<PathBuf> {
     })
 }
 
-/// The group that a line of `/proc/PID/cgroup` names.
+/// Returns the group that a line of `/proc/PID/cgroup` names.
 fn group_of(line: &str, is_unified: bool) -> Option<&str> {
     let (controllers, path) = line.split_once(':')?.1.split_once(':')?;
     let is_it = match is_unified {
@@ -146,7 +144,7 @@ fn freezer(mount: &Path, group: &Path, is_unified: bool) -> Option<PathBuf> {
     if let Some(group) = asking {
         return Some(group.join(control));
     }
-    // A group that is not visible here froze it.
+    // No visible group froze it.
     let is_frozen = match is_unified {
         true => read(group.join("cgroup.events"))
             .is_some_and(|events| events.lines().any(|line| line == "frozen 1")),
@@ -159,7 +157,7 @@ fn freezer(mount: &Path, group: &Path, is_unified: bool) -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    /// Catches an offset with the wrong sign or unit, and one that makes any two times equal.
+    /// Catches an offset with the wrong sign or unit, and a comparison that accepts any two times.
     #[test]
     fn start_times_of_other_time_namespaces() {
         const DAY_NS: i128 = 86_400_000_000_000;
@@ -172,7 +170,7 @@ mod tests {
         assert!(!is_about(1000 + 8_640_000, 1000, DAY_NS));
     }
 
-    /// Catches a hierarchy that cannot freeze, and a group of another one.
+    /// Catches a hierarchy that cannot freeze processes, and a group of another hierarchy.
     #[test]
     fn control_groups_of_the_two_kinds() {
         let line = "40 30 0:35 /docker/x /sys/fs/cgroup rw - cgroup2 cgroup2 rw";

@@ -1,7 +1,7 @@
-//! A socket with a name, which nobody loses who listens at it.
+//! A listening Unix socket with a path, which no other process takes away while it listens.
 //!
-//! The name is given to a socket that listens already, and only if nothing has it: so who
-//! finds a socket of that name that refuses connections finds one whose process is gone.
+//! The path is linked to a socket that listens already, and only if no file has the path. So a
+//! socket at a path that refuses connections is one whose process has ended.
 
 use std::fs::{self, File, Permissions};
 use std::io::{self, ErrorKind};
@@ -19,20 +19,20 @@ use super::clock::Deadline;
 use super::{shm, socket};
 use crate::sys::OsError;
 
-/// How long to wait for others who remove what is stale in the same directory.
+/// Time limit of a wait for processes that remove stale sockets in the same directory.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 const LOCK_INTERVAL: Duration = Duration::from_millis(1);
-/// How often others may be faster.
+/// Races that a call may lose to other processes before it gives up.
 const MAX_RACES: u32 = 16;
-/// Leftovers of crashed processes with the same pid that are stepped over.
+/// Leftovers of crashed processes with the same pid that a call skips.
 const MAX_TEMPORARY_NAMES: u32 = 1000;
 
 /// Why there is no listener.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// Somebody listens there.
+    /// Another process listens there.
     InUse,
-    /// There is something else of that name.
+    /// Another kind of file has the path.
     NotASocket,
     Os(OsError),
 }
@@ -50,8 +50,7 @@ fn failed<E: Into<io::Error>>(call: &'static str, path: &Path) -> impl FnOnce(E)
 }
 
 impl Listener {
-    /// Listens at `path`, for those whom `mode` lets write. Takes the name from a socket
-    /// that nobody listens at any more.
+    /// Listens at `path`, with permission bits `mode`. Replaces a stale socket.
     pub(crate) fn new(path: &Path, mode: u32) -> Result<Self, Refused> {
         socket::check_path(path).map_err(failed("bind", path))?;
         let temporary = Temporary::bind(path, mode)?;
@@ -74,21 +73,21 @@ impl Listener {
         &self.path
     }
 
-    /// Takes the name back, if it still means this socket.
+    /// Removes the path, if it still refers to this socket.
     pub(crate) fn remove(&self) {
         let stat = fs::symlink_metadata(&self.path);
         if stat.is_ok_and(|stat| (stat.dev(), stat.ino()) == self.identity) {
-            // A name that stays is one that the next listener replaces.
+            // The next listener replaces a path that stays.
             let _ = fs::remove_file(&self.path);
         }
     }
 }
 
-/// A socket with a name beside the one that it is to have, which goes in any case.
+/// A socket with a temporary path in the same directory, which is removed on drop.
 struct Temporary {
     socket: OwnedFd,
     path: PathBuf,
-    /// What the path goes through, if it does.
+    /// The directory that the path goes through, if it does.
     _directory: Option<File>,
 }
 
@@ -100,7 +99,7 @@ impl Temporary {
             match socket::bind(&path) {
                 Ok(socket) => {
                     let this = Self { socket, path, _directory: directory };
-                    // Nobody can connect before it listens.
+                    // No process can connect before it listens.
                     fs::set_permissions(&this.path, Permissions::from_mode(mode))
                         .map_err(failed("chmod", beside))?;
                     socket::listen(&this.socket).map_err(failed("listen", beside))?;
@@ -115,14 +114,13 @@ impl Temporary {
 
 impl Drop for Temporary {
     fn drop(&mut self) {
-        // The name is this process's alone.
+        // No other process uses the temporary path.
         let _ = fs::remove_file(&self.path);
     }
 }
 
-/// A path in the same directory that no living process has. It may be longer than the path
-/// that is wanted, which may be as long as a socket's can be: then it goes through a descriptor
-/// of the directory.
+/// Returns a temporary path in the same directory that no living process uses. If it is longer than
+/// a socket's path may be, it goes through a descriptor of the directory.
 fn temporary_path(beside: &Path) -> Result<(PathBuf, Option<File>), Refused> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
@@ -145,16 +143,16 @@ fn directory_of(path: &Path) -> &Path {
     }
 }
 
-/// Removes what is left of a listener that is gone.
+/// Removes a stale socket.
 ///
 /// # Errors
-/// What has the name instead.
+/// What the path refers to instead.
 fn remove_stale(path: &Path) -> Result<(), Refused> {
     if !is_stale(path)? {
         return Ok(());
     }
-    // Somebody may have done that just now, and the name may be taken anew. Whoever has the
-    // lock is the only one who removes: what is stale then is so until it is removed.
+    // Another process may have removed it, and a third may listen at the path now. Only the holder
+    // of the lock removes stale sockets, so one that is stale under the lock stays so.
     let _alone = DirectoryLock::new(path)?;
     if !is_stale(path)? {
         return Ok(());
@@ -165,7 +163,7 @@ fn remove_stale(path: &Path) -> Result<(), Refused> {
     }
 }
 
-/// The lock on the directory of a path.
+/// Locks the directory of a path.
 struct DirectoryLock(File);
 
 impl DirectoryLock {
@@ -187,12 +185,13 @@ impl DirectoryLock {
 
 impl Drop for DirectoryLock {
     fn drop(&mut self) {
-        // A child that is being started may have the file open as well.
+        // A child that is being spawned may have a copy of the descriptor.
         let _ = flock(&self.0, FlockOperation::Unlock);
     }
 }
 
-/// Whether there is a socket that nobody listens at; false if there is nothing.
+/// Returns `true` if the path is a socket at which no process listens; `false` if it does not
+/// exist.
 fn is_stale(path: &Path) -> Result<bool, Refused> {
     match fs::symlink_metadata(path) {
         Ok(stat) if stat.file_type().is_socket() => {}
@@ -203,7 +202,7 @@ fn is_stale(path: &Path) -> Result<bool, Refused> {
     match socket::connect(path) {
         Err(Errno::CONNREFUSED) => Ok(true),
         Err(Errno::NOENT) => Ok(false),
-        // Also one that is too busy, or speaks otherwise, listens.
+        // A process with a full queue, or of another socket type, listens as well.
         Ok(_) | Err(Errno::AGAIN | Errno::PROTOTYPE) => Err(Refused::InUse),
         Err(errno) => Err(failed("connect", path)(errno)),
     }
@@ -213,10 +212,10 @@ fn is_stale(path: &Path) -> Result<bool, Refused> {
 mod tests {
     use super::*;
 
-    /// What the kernel has room for; with a zero behind it that is one byte less.
+    /// Bytes of the kernel's address structure, which include a final NUL.
     const MAX_PATH_BYTES: usize = 108;
 
-    // Catches a path that is refused, as one beside it would be too long; and leftovers.
+    // Catches a path that is refused because its temporary one is too long, and leftovers.
     #[test]
     fn the_longest_path_is_one() {
         let directory = std::env::temp_dir().join(format!("shmring-long-{}", std::process::id()));
@@ -231,7 +230,7 @@ mod tests {
                 socket::connect(&path).unwrap();
                 assert!(matches!(Listener::new(&path, 0o600), Err(Refused::InUse)));
                 assert_eq!(fs::read_dir(&deep).unwrap().count(), 1, "something is left");
-                // The next one replaces it.
+                // The next listener replaces it.
                 drop(listener);
             }
             fs::remove_file(&path).unwrap();

@@ -1,5 +1,4 @@
-//! The operating system: one file per concern, each function one call with a
-//! typed error that says what failed on what.
+//! The operating system: one file per concern. Errors name the failed call and its object.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -27,7 +26,7 @@ pub(crate) mod watch;
 
 pub use os_error::OsError;
 
-/// Runs what may make system calls, and leaves `errno` as it was: for signal handlers.
+/// Runs a function that may make system calls, and restores `errno`: for signal handlers.
 pub(crate) fn keep_errno<R>(call: impl FnOnce() -> R) -> R {
     let errno = nix::errno::Errno::last_raw();
     let result = call();

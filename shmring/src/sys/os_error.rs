@@ -3,15 +3,15 @@
 use std::fmt;
 use std::io;
 
-/// A call to the operating system that failed.
+/// A failed system call.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct OsError {
-    /// The call.
+    /// The call's name.
     pub call: &'static str,
-    /// What it was called on.
+    /// The object of the call.
     pub object: String,
-    /// What the system answered.
+    /// The error that the system returned.
     pub source: io::Error,
 }
 

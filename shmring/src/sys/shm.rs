@@ -16,7 +16,7 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use super::token;
 use crate::sys::OsError;
 
-/// Where Linux keeps what `shm_open` names.
+/// The directory of `shm_open`'s objects on Linux.
 pub(crate) const DIRECTORY: &str = "/dev/shm";
 
 pub(crate) fn path(name: &str) -> String {
@@ -31,8 +31,7 @@ fn failed_on(call: &'static str, object: &str) -> impl FnOnce(Errno) -> OsError 
     move |errno| OsError::new(call, object, errno)
 }
 
-/// Opens an existing object, for reading only or for both, never through a
-/// symbolic link and without waiting for anyone.
+/// Opens an existing object, read-only or read-write. Follows no symbolic link and never blocks.
 pub(crate) fn open_existing(name: &str, writable: bool) -> Result<File, OsError> {
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     shm_open(name, access | OFlag::O_NONBLOCK, Mode::empty())
@@ -40,12 +39,12 @@ pub(crate) fn open_existing(name: &str, writable: bool) -> Result<File, OsError>
         .map_err(failed("shm_open", name))
 }
 
-/// Whether anything has the name.
+/// Returns `true` if a file has the name.
 pub(crate) fn exists(name: &str) -> bool {
     std::fs::symlink_metadata(path(name)).is_ok()
 }
 
-/// Opens the same file once more, with an open file description of its own.
+/// Reopens a file, which creates a new open file description.
 pub(crate) fn reopen(file: &File, writable: bool) -> Result<File, OsError> {
     let access = if writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
     open(proc_path(file).as_str(), access | OFlag::O_CLOEXEC, Mode::empty())
@@ -53,31 +52,30 @@ pub(crate) fn reopen(file: &File, writable: bool) -> Result<File, OsError> {
         .map_err(|errno| OsError::new("open through /proc/thread-self/fd", "the segment", errno))
 }
 
-/// A path to the file, with or without a name of its own.
+/// Returns a path to the file, whether or not it has a name.
 pub(crate) fn proc_path(file: &File) -> String {
-    // Not of `self`, which is the first thread, and may have ended.
+    // Not `/proc/self`, which is the main thread, and that may have ended.
     format!("/proc/thread-self/fd/{}", file.as_raw_fd())
 }
 
-/// A new object that has no name yet: if its maker dies, nothing is left.
+/// A new object without a name. If its creator dies, the kernel frees it.
 #[derive(Debug)]
 pub(crate) struct Unnamed {
     file: File,
-    /// The name it had to be given where a file cannot be without one.
+    /// The temporary name, on systems without unnamed files.
     temporary: Option<String>,
 }
 
 impl Unnamed {
-    /// Makes an empty object. Where the file system has no unnamed files, it gets
-    /// a temporary name.
+    /// Creates an empty object, with a temporary name if the file system has no unnamed files.
     ///
-    /// What errors name is the object that is to have `name`.
+    /// Errors name the object as `name`.
     pub(crate) fn new(name: &str) -> Result<Self, OsError> {
         let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
         match open(DIRECTORY, flags, Mode::S_IRUSR | Mode::S_IWUSR) {
             Ok(fd) => Ok(Self { file: File::from(fd), temporary: None }),
-            // What kernels and file systems without O_TMPFILE answer, and security modules
-            // that do not allow it.
+            // Errors of kernels and file systems without O_TMPFILE, and of security modules that
+            // refuse it.
             Err(
                 Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EACCES | Errno::EPERM,
             ) => Self::with_temporary_name(name),
@@ -85,7 +83,7 @@ impl Unnamed {
         }
     }
 
-    /// Makes an empty object under a name that nobody else uses.
+    /// Creates an empty object under an unused temporary name.
     pub(crate) fn with_temporary_name(name: &str) -> Result<Self, OsError> {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_RDWR;
         let mut attempt = 0_u32;
@@ -98,7 +96,7 @@ impl Unnamed {
                         Ok(true) if file.metadata().is_ok_and(|stat| stat.nlink() > 0) => {
                             return Ok(Self { file, temporary: Some(temporary) });
                         }
-                        // A collector was there first, and has removed the name or is about to.
+                        // A collector locked it first, and removes the name.
                         Ok(_) => {}
                         Err(error) => return unlink(&temporary).and(Err(error)),
                     }
@@ -118,7 +116,7 @@ impl Unnamed {
         &self.file
     }
 
-    /// Gives the object its name, if nothing has it; `EEXIST` otherwise.
+    /// Links the object to its name. Fails with `EEXIST` if the name exists.
     pub(crate) fn link(&self, name: &str) -> Result<(), OsError> {
         let (from, follow) = match &self.temporary {
             Some(temporary) => (path(temporary), AtFlags::empty()),
@@ -132,32 +130,32 @@ impl Unnamed {
 impl Drop for Unnamed {
     fn drop(&mut self) {
         if let Some(temporary) = &self.temporary {
-            // Nothing can be done about a failure, and the name is ours alone.
+            // No other process uses the name; a failure cannot be handled here.
             let _ = unlinkat(AT_FDCWD, path(temporary).as_str(), UnlinkatFlags::NoRemoveDir);
             let _ = token::release(&self.file, MAKER_BYTE);
         }
     }
 }
 
-/// What temporary names start with; the maker's pid and a number follow. No other segment has
+/// The prefix of temporary names; the creator's pid and a number follow. No other segment may have
 /// such a name.
 pub(crate) const RESERVED_PREFIX: &str = ".shmring-";
-/// Leftovers of crashed makers with the same pid that are stepped over.
+/// Leftovers of crashed creators with the same pid that a call skips.
 const MAX_TEMPORARY_NAMES: u32 = 1000;
-/// The byte that the maker of an object with a temporary name has a lock on, until it has
-/// given the name up: what nobody has locked was left by one who died.
+/// The byte that the creator of an object with a temporary name locks until it has removed that
+/// name. An unlocked one was left by a creator that died.
 pub(crate) const MAKER_BYTE: u64 = 1;
 
-/// Whether a name is one that a maker gives an object for the time being.
+/// Returns `true` if a name is a temporary one.
 pub(crate) fn is_temporary(name: &str) -> bool {
     let numbers = name.strip_prefix(RESERVED_PREFIX).and_then(|rest| rest.split_once('-'));
     numbers.is_some_and(|(pid, number)| pid.parse::<u32>().is_ok() && number.parse::<u32>().is_ok())
 }
 
-/// Gives an object all its memory now, so that no store can meet a full tmpfs
-/// later. What was reserved stays until the last user of the object goes.
+/// Allocates all memory of an object, so that no later store meets a full tmpfs. The memory stays
+/// allocated as long as the object exists.
 ///
-/// Calls `report` with the bytes that it has so far, every now and then.
+/// Calls `report` with the bytes allocated so far after each chunk.
 pub(crate) fn allocate(
     file: &File,
     object: &str,
@@ -171,12 +169,12 @@ pub(crate) fn allocate(
     in_chunks(bytes, step, report).map_err(failed_on("fallocate", object))
 }
 
-/// Bytes that are allocated by one call: a huge page of most machines.
+/// Bytes that one call allocates: a huge page on most machines.
 const MAX_CHUNK_BYTES: u64 = 2 << 20;
 const MIN_CHUNK_BYTES: u64 = 4096;
 
-/// Allocates in chunks. A call that a signal interrupts keeps nothing of what it allocated,
-/// so the next one tries less: however often signals come, it gets to the end.
+/// Allocates in chunks. A call that a signal interrupts keeps nothing, so the next one allocates
+/// less: however often signals arrive, the loop ends.
 fn in_chunks(
     bytes: u64,
     step: impl Fn(u64, u64) -> Result<(), Errno>,
@@ -184,7 +182,7 @@ fn in_chunks(
 ) -> Result<(), Errno> {
     let (mut done, mut chunk) = (0, MAX_CHUNK_BYTES);
     while done < bytes {
-        // Up to the next multiple, so that large chunks start where huge pages do.
+        // Up to the next multiple, so that large chunks start at huge pages.
         let len = (chunk - done % chunk).min(bytes - done);
         match step(done, len) {
             Ok(()) => {
@@ -199,17 +197,17 @@ fn in_chunks(
     Ok(())
 }
 
-/// The largest file that this process may make. To go beyond it is a signal.
+/// Returns the size limit for files of this process. Exceeding it raises SIGXFSZ.
 pub(crate) fn max_file_bytes() -> u64 {
     getrlimit(Resource::RLIMIT_FSIZE).map_or(u64::MAX, |(now, _)| now)
 }
 
-/// Whether the file system has no room for another file or name, however short.
+/// Returns `true` if the file system has no free inode.
 pub(crate) fn is_out_of_inodes() -> bool {
     statvfs(DIRECTORY).is_ok_and(|stat| stat.files() > 0 && stat.files_available() == 0)
 }
 
-/// Bytes that are free in the tmpfs; `u64::MAX` where it has no limit.
+/// Returns the free bytes of the tmpfs; `u64::MAX` if it has no limit.
 pub(crate) fn free_bytes(file: &File, name: &str) -> Result<u64, OsError> {
     let stat = fstatvfs(file.as_fd()).map_err(failed("fstatvfs", name))?;
     if stat.blocks() == 0 {
@@ -218,22 +216,22 @@ pub(crate) fn free_bytes(file: &File, name: &str) -> Result<u64, OsError> {
     Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }
 
-/// Sets the permission bits exactly, whatever the umask.
+/// Sets the permission bits, regardless of the umask.
 pub(crate) fn set_mode(file: &File, object: &str, mode: u32) -> Result<(), OsError> {
     fchmod(file.as_fd(), Mode::from_bits_truncate(mode)).map_err(failed_on("fchmod", object))
 }
 
-/// Removes a name. Those attached keep the object.
+/// Removes a name. Processes that map the object keep it.
 pub(crate) fn unlink(name: &str) -> Result<(), OsError> {
     shm_unlink(name).map_err(failed("shm_unlink", name))
 }
 
-/// The names of all objects.
+/// Returns the names of all objects.
 pub(crate) fn names() -> Result<Vec<String>, OsError> {
     let failed = |source: io::Error| OsError::new("readdir", DIRECTORY, source);
     let mut names = Vec::new();
     for entry in std::fs::read_dir(DIRECTORY).map_err(failed)? {
-        // A name that is not UTF-8 is none that this library can have made.
+        // This library creates no name that is not UTF-8.
         if let Ok(name) = entry.map_err(failed)?.file_name().into_string() {
             names.push(name);
         }
@@ -242,8 +240,8 @@ pub(crate) fn names() -> Result<Vec<String>, OsError> {
     Ok(names)
 }
 
-/// Moves the time of the last change to now, so that those who remove what nobody uses for
-/// long see that it is used. Stores into a mapping do not move it.
+/// Sets the modification time to now, for programs that remove unused files after some days. Stores
+/// into a mapping do not set it.
 pub(crate) fn touch(file: &File) -> Result<(), OsError> {
     let now = rustix::fs::Timespec { tv_sec: 0, tv_nsec: rustix::fs::UTIME_NOW };
     let times = rustix::fs::Timestamps { last_access: now, last_modification: now };
@@ -257,8 +255,8 @@ mod tests {
 
     use super::*;
 
-    // Catches an allocation that starts over at each signal, and so never ends where signals
-    // come faster than it does; and gaps or overlaps.
+    // Catches an allocation that restarts at each signal, and so never ends if signals arrive
+    // faster than it completes; and gaps or overlaps.
     #[test]
     fn an_interrupted_allocation_gets_to_its_end() {
         let bytes = 10 * MAX_CHUNK_BYTES + 12_288;

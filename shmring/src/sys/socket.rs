@@ -1,5 +1,5 @@
-//! Unix sockets that keep the bounds of messages, and what comes with a message: open files,
-//! and the kernel's word on who is at the other end. None of the calls waits.
+//! Unix sockets that preserve message boundaries, with descriptors in messages and the credentials
+//! of the peer. No call blocks, except [`wait`].
 
 use std::fs::File;
 use std::io::{IoSlice, IoSliceMut};
@@ -20,24 +20,24 @@ use rustix::net::{accept_with, recvmsg, sendmsg, socket_with};
 use super::clock::Deadline;
 use crate::sys::OsError;
 
-/// The most files that come with a message. The kernel closes what is more.
+/// The most descriptors in a message. The kernel closes any more.
 pub(crate) const MAX_FILES: usize = 3;
 
-/// The credentials of the peer, as of its connect or listen.
+/// The credentials that the peer had at its `connect` or `listen`.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer {
-    /// 0 if it is in a pid namespace that this process does not see.
+    /// 0 if the peer is in a pid namespace that this process does not see.
     pub(crate) pid: u32,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
 }
 
-/// A message, as far as the buffer took it, and the files that came with it.
+/// A message, truncated to the buffer, and its files.
 #[derive(Debug)]
 pub(crate) struct Received {
     pub(crate) len: usize,
     pub(crate) files: Vec<File>,
-    /// Whether something of it was too much.
+    /// Whether the message or its files were truncated.
     pub(crate) is_cut: bool,
 }
 
@@ -46,32 +46,34 @@ fn socket() -> Result<OwnedFd, Errno> {
     socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)
 }
 
+/// Returns the address of a path.
+///
 /// # Errors
-/// Why no socket can have that path: above all, it is too long.
+/// If no socket can have that path, for instance because it is too long.
 pub(crate) fn check_path(path: &Path) -> Result<(), Errno> {
     SocketAddrUnix::new(path).map(drop)
 }
 
-/// A socket that has the path's name, for which nothing may be there.
+/// Creates a socket at a path, which must not exist.
 pub(crate) fn bind(path: &Path) -> Result<OwnedFd, Errno> {
     let socket = socket()?;
     rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)
 }
 
-/// Lets others connect, more of them at once than can be accepted at once.
+/// Starts to listen, with the longest queue that the system allows.
 pub(crate) fn listen(socket: &OwnedFd) -> Result<(), Errno> {
     rustix::net::listen(socket, libc::SOMAXCONN)
 }
 
-/// A connection with whoever listens at the path; `AGAIN` if too many want one.
+/// Connects to the process that listens at the path; fails with `AGAIN` if its queue is full.
 pub(crate) fn connect(path: &Path) -> Result<OwnedFd, Errno> {
     let socket = socket()?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)?;
     Ok(socket)
 }
 
-/// The next connection, if there is one.
+/// Accepts the next connection, if there is one.
 pub(crate) fn accept(listener: &OwnedFd) -> Result<Option<OwnedFd>, Errno> {
     match accept_with(listener, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK) {
         Ok(connection) => Ok(Some(connection)),
@@ -89,7 +91,7 @@ pub(crate) fn peer(connection: &OwnedFd) -> Result<Peer, OsError> {
     Ok(Peer { pid, uid: credentials.uid(), gid: credentials.gid() })
 }
 
-/// Sends a message with up to [`MAX_FILES`] files.
+/// Sends a message with up to [`MAX_FILES`] descriptors.
 pub(crate) fn send(connection: &OwnedFd, bytes: &[u8], files: &[File]) -> Result<(), Errno> {
     let descriptors: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
@@ -101,7 +103,7 @@ pub(crate) fn send(connection: &OwnedFd, bytes: &[u8], files: &[File]) -> Result
     sendmsg(connection, &[IoSlice::new(bytes)], &mut control, SendFlags::NOSIGNAL).map(drop)
 }
 
-/// Receives a message; of length 0 if the other end was closed.
+/// Receives a message. Its length is 0 if the peer closed the connection.
 pub(crate) fn receive(connection: &OwnedFd, buffer: &mut [u8]) -> Result<Received, Errno> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FILES))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -120,7 +122,7 @@ pub(crate) fn receive(connection: &OwnedFd, buffer: &mut [u8]) -> Result<Receive
     Ok(Received { len: message.bytes, files, is_cut })
 }
 
-/// Waits until there is something to receive or to accept; false if there is not in time.
+/// Waits until a message or connection is pending. Returns `false` at the deadline.
 pub(crate) fn wait(socket: BorrowedFd<'_>, deadline: Deadline) -> Result<bool, OsError> {
     loop {
         let mut fds = [PollFd::new(socket, PollFlags::POLLIN)];
@@ -132,7 +134,7 @@ pub(crate) fn wait(socket: BorrowedFd<'_>, deadline: Deadline) -> Result<bool, O
     }
 }
 
-/// Whether the other end was closed.
+/// Returns `true` if the peer closed the connection.
 pub(crate) fn has_hung_up(connection: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(connection.as_fd(), PollFlags::empty())];
     let polled = ppoll(&mut fds, Some(TimeSpec::new(0, 0)), None);

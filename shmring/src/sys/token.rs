@@ -1,4 +1,4 @@
-//! Tokens: kernel locks that prove a mapping alive (I8).
+//! Tokens: kernel locks that prove an attachment alive (I8).
 //!
 //! The segment is mapped through an open file description that holds a lock on
 //! one byte, and whose descriptors are then all closed. The mapping keeps the
@@ -29,7 +29,7 @@ use super::fork::{self, ForksHeld};
 use super::shm;
 use crate::sys::OsError;
 
-/// The first descriptor behind the standard streams.
+/// The first descriptor after the standard streams.
 const FIRST_FREE: RawFd = 3;
 
 fn lock_of(kind: libc::c_int, from: u64, len: u64) -> libc::flock {
@@ -83,30 +83,29 @@ fn conflicts(file: &File, mut lock: libc::flock) -> Result<bool, OsError> {
     Ok(i32::from(lock.l_type) != libc::F_UNLCK)
 }
 
-/// How to open a segment's file once more when the program has closed the descriptors that
-/// this library had.
+/// How to reopen a segment's file when the program has closed this library's descriptors.
 #[derive(Debug)]
 pub(crate) struct Origin {
-    /// Where the file was found, if it has a name, and where the kernel shows what is mapped,
-    /// to those who may administer the system.
+    /// The file's path, if it has a name, and its link in `map_files`, which only privileged
+    /// processes may open.
     paths: Vec<String>,
     writable: bool,
 }
 
 impl Origin {
-    /// Of the file that is mapped at `range`, and perhaps has that name.
+    /// Returns the origin of a file that is mapped at `range` and may have the name.
     pub(crate) fn new(name: &str, range: Range<usize>, writable: bool) -> Self {
         let mapped = format!("/proc/self/map_files/{:x}-{:x}", range.start, range.end);
         Self { paths: vec![shm::path(name), mapped], writable }
     }
 
-    /// The first of its paths that can be opened and means the file of that identity.
+    /// Opens the first path that refers to the file of that identity.
     fn open(&self, identity: &Identity, forks: &ForksHeld) -> Option<Descriptor> {
         let access = if self.writable { OFlag::O_RDWR } else { OFlag::O_RDONLY };
         let flags = access | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         self.paths.iter().find_map(|path| {
             let file = open(path.as_str(), flags, Mode::empty()).ok()?;
-            // A program that closed the standard streams expects their numbers to be free.
+            // A program that closed the standard streams expects their numbers to stay free.
             let file = match file.as_raw_fd() {
                 0..FIRST_FREE => fcntl_dupfd_cloexec(&file, FIRST_FREE).ok()?,
                 _ => file,
@@ -119,8 +118,8 @@ impl Origin {
 
 /// The open file description through which a segment's tokens are checked.
 ///
-/// Where the descriptor was closed, it is opened anew; where that cannot be done, and for
-/// whatever else cannot be asked, there is an error, and nobody counts as alive or dead.
+/// If the program closed the descriptor, it is reopened. If that fails, or a check itself, the
+/// result is an error: no process then counts as alive or dead.
 #[derive(Debug)]
 pub(crate) struct Probe {
     file: RwLock<Descriptor>,
@@ -135,15 +134,15 @@ impl Probe {
         Self { file: RwLock::new(file), origin: None, cleaning: Mutex::new(()) }
     }
 
-    /// One that is opened anew where the program closes its descriptor.
+    /// Makes the probe reopen the file from `origin` if the program closes its descriptor.
     pub(crate) fn reopened_by(self, origin: Origin) -> Self {
         Self { origin: Some(origin), ..self }
     }
 
-    /// Makes sure of the descriptor, for a look at some tokens.
+    /// Checks the descriptor, and returns access to the tokens.
     ///
     /// # Errors
-    /// If that cannot be done, and the file cannot be opened anew.
+    /// If the descriptor was closed and the file cannot be reopened.
     pub(crate) fn look(&self) -> Result<Look<'_>, OsError> {
         let file = self.read();
         match file.intact() {
@@ -162,10 +161,10 @@ impl Probe {
         self.file.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the file anew, unless another thread has.
+    /// Reopens the file, unless another thread has.
     #[cold]
     fn renew(&self) -> Result<(), OsError> {
-        // Before the lock on the descriptor, which others take while they hold forks off.
+        // Before the lock on the descriptor, which other threads take while they hold forks off.
         let forks = fork::hold()?;
         let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
         let Err(lost) = file.intact() else {
@@ -179,7 +178,7 @@ impl Probe {
     }
 }
 
-/// A look at tokens, through a descriptor that was made sure of when it began.
+/// Access to tokens through a checked descriptor.
 #[derive(Debug)]
 pub(crate) struct Look<'a> {
     file: RwLockReadGuard<'a, Descriptor>,
@@ -187,28 +186,28 @@ pub(crate) struct Look<'a> {
 }
 
 impl Look<'_> {
-    /// The file, if the descriptor still means it.
+    /// Returns the file, if the descriptor still refers to it.
     pub(crate) fn file(&self) -> Result<&File, OsError> {
         self.file.intact()
     }
 
-    /// Whether the token at `byte` has an owner.
+    /// Returns `true` if the token at `byte` has an owner.
     pub(crate) fn is_alive(&self, byte: u64) -> Result<bool, OsError> {
         let owned = is_owned(self.file()?, byte)?;
         self.file().map(|_| owned)
     }
 
-    /// As [`is_alive`](Self::is_alive), in one system call: an answer of no is to be checked.
+    /// As [`is_alive`](Self::is_alive), in one system call. The caller must confirm `false`.
     pub(crate) fn seems_alive(&self, byte: u64) -> Result<bool, OsError> {
         is_owned(self.file.unchecked(), byte)
     }
 
-    /// If the token at `byte` has no owner: runs `clean`, perhaps beside other processes,
-    /// and then `free`, unless others are still cleaning. Meanwhile it gets no new owner.
-    /// Does nothing if it has an owner.
+    /// Reaps the attachment of the token at `byte` if it has no owner: runs `clean`, possibly at
+    /// the same time as other processes, and then `free`, unless others still run `clean`.
+    /// Meanwhile the token gets no new owner. Does nothing if it has an owner.
     ///
     /// # Errors
-    /// If that cannot be found out. Some of it may have been done.
+    /// If a lock operation fails. `clean` and `free` may have run.
     pub(crate) fn reap(
         &self,
         byte: u64,
@@ -231,7 +230,7 @@ impl Look<'_> {
                 free();
                 return Ok(());
             }
-            // Of several who meet here, the last to give its share back frees.
+            // Of several reapers, the last to release its shared lock frees.
             release()?;
             if locked(try_exclusive)? {
                 clean();

@@ -1,4 +1,4 @@
-//! Cleaners of one process, and numbers that mean something else.
+//! Concurrent reapers of one process, and descriptor numbers that were reused.
 
 #![allow(unsafe_code)]
 
@@ -10,16 +10,16 @@ use std::time::Duration;
 use super::*;
 use crate::sys::memfd;
 
-/// Longer than another cleaner takes to get in where nothing keeps it out.
+/// Longer than another reaper takes to start if nothing excludes it.
 const LONG_ENOUGH: Duration = Duration::from_millis(200);
 
 fn probe() -> Probe {
     Probe::new(Descriptor::new(memfd::create("token-tests").unwrap()).unwrap())
 }
 
-// Catches two threads that clean up at once behind the same owner: they share the
-// description, so that its lock keeps neither out, and one would free the handles while the
-// other gives up what their next owner has.
+// Catches two threads that reap the same owner at once: they share the description, whose lock
+// excludes neither, and one would free the handles while the other releases those of their next
+// owner.
 #[test]
 fn one_thread_of_a_process_cleans_at_a_time() {
     let probe = probe();
@@ -45,8 +45,8 @@ fn one_thread_of_a_process_cleans_at_a_time() {
     assert!(!met.load(Ordering::SeqCst), "two were cleaning at once");
 }
 
-// Catches a number that is taken for what was opened under it before: another file, or
-// another open of the same file, whose locks are not this process's to look past.
+// Catches a reused number that is taken for the former file: another file, or another description of
+// the same file, whose locks count as another owner's.
 #[test]
 fn a_number_that_means_something_else_is_an_error() {
     let first = memfd::create("token-tests").unwrap();
@@ -55,12 +55,12 @@ fn a_number_that_means_something_else_is_an_error() {
     let descriptor = Descriptor::new(first).unwrap();
     assert!(descriptor.intact().is_ok());
     for other in [again, memfd::create("token-tests").unwrap()] {
-        // SAFETY: the number stays open; the descriptor finds out that it is not its own.
+        // SAFETY: the number stays open; the descriptor detects that it is not its own.
         assert_eq!(unsafe { libc::dup2(other.as_raw_fd(), number) }, number);
         assert_eq!(descriptor.intact().unwrap_err().errno(), libc::EBADF);
     }
     drop(descriptor);
-    // SAFETY: asks for flags, and closes what this test has put there.
+    // SAFETY: reads flags, and closes a descriptor that this test opened.
     unsafe {
         assert!(libc::fcntl(number, libc::F_GETFD) >= 0, "closed what is not its own");
         libc::close(number);

@@ -1,8 +1,8 @@
-//! Learning that somebody let go of a file: inotify, for a thread of its own.
+//! Watching for the end of open file descriptions with inotify, in a thread of its own.
 //!
-//! The kernel reports each open file description of the file that ends, also one that
-//! only a mapping kept and that ends because the process dies. It does so just before
-//! it gives the description's locks back.
+//! The kernel reports the end of every description of the file, also of one that only a mapping
+//! kept and that ends because the process dies. The report comes just before the kernel releases
+//! the description's locks.
 
 #![allow(unsafe_code)]
 
@@ -22,7 +22,7 @@ use super::descriptor::Descriptor;
 use super::shm;
 use crate::sys::OsError;
 
-/// Ends a watch, through a pipe; also when it is closed by whoever closes descriptors.
+/// Stops a watch through a pipe, also if the program closes the pipe.
 #[derive(Debug)]
 pub(crate) struct Stop {
     pipe: Descriptor,
@@ -30,7 +30,7 @@ pub(crate) struct Stop {
 
 impl Stop {
     pub(crate) fn stop(&self) {
-        // A child may still have the pipe open, so closing it is not enough.
+        // A child may have a copy of the pipe, so closing it is not enough.
         let _ = self.pipe.intact().map(|mut pipe| pipe.write_all(&[1]));
     }
 }
@@ -40,7 +40,7 @@ impl Stop {
 pub(crate) struct Watch {
     inotify: Inotify,
     stop: OwnedFd,
-    /// The file, through a description of its own.
+    /// The file, through a description that only the watch uses.
     file: File,
 }
 
@@ -49,7 +49,7 @@ fn failed(call: &'static str) -> impl FnOnce(Errno) -> OsError {
 }
 
 impl Watch {
-    /// A watch on the file that `file` means, which from then on is the watch's own.
+    /// Starts to watch `file`.
     pub(crate) fn new(file: File) -> Result<(Self, Stop), OsError> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
             .map_err(failed("inotify_init1"))?;
@@ -61,17 +61,17 @@ impl Watch {
         Ok((Self { inotify, stop, file }, Stop { pipe }))
     }
 
-    /// The numbers of its descriptors.
+    /// Returns the numbers of its descriptors.
     pub(crate) fn numbers(&self) -> [RawFd; 3] {
         [self.inotify.as_fd().as_raw_fd(), self.stop.as_raw_fd(), self.file.as_raw_fd()]
     }
 
-    /// The file, through a description of its own.
+    /// The file, through a description that only the watch uses.
     pub(crate) fn file(&self) -> Result<File, OsError> {
         self.file.try_clone().map_err(|error| OsError::new("dup", "the segment", error))
     }
 
-    /// Waits until somebody lets go of the file; false if the watch was stopped.
+    /// Waits until a description of the file ends. Returns `false` if the watch was stopped.
     pub(crate) fn wait(&self) -> bool {
         let (stop, inotify) = (self.stop.as_fd(), self.inotify.as_fd());
         let mut fds =
@@ -87,7 +87,7 @@ impl Watch {
         self.forget()
     }
 
-    /// Forgets what was reported so far; false if nothing can be reported any more.
+    /// Discards pending reports. Returns `false` if the kernel can report no more.
     fn forget(&self) -> bool {
         loop {
             match self.inotify.read_events() {
@@ -97,22 +97,22 @@ impl Watch {
         }
     }
 
-    /// Lets time pass; false if the watch was stopped.
+    /// Sleeps for `duration`. Returns `false` if the watch was stopped.
     pub(crate) fn pause(&self, duration: Duration) -> bool {
         let mut fds = [PollFd::new(self.stop.as_fd(), PollFlags::POLLIN)];
         matches!(ppoll(&mut fds, Some(TimeSpec::from(duration)), None), Ok(0) | Err(Errno::EINTR))
     }
 }
 
-/// Gives the calling thread a descriptor table of its own with nothing but `keep` in it:
-/// what the program closes and opens from now on is no business of the thread's, and
-/// nothing of the program's stays open because of it. On failure the table is unchanged.
+/// Gives the calling thread a private descriptor table that holds only `keep`. Later opens and
+/// closes of the program do not affect the thread, and the thread keeps none of the program's files
+/// open. On failure the table is unchanged.
 pub(crate) fn leave_descriptor_table(keep: [RawFd; 3]) -> Result<(), OsError> {
     let check = |call, result: i64| match result {
         -1 => Err(OsError::new(call, "a thread", io::Error::last_os_error())),
         _ => Ok(()),
     };
-    // SAFETY: closes nothing: no descriptor has that number.
+    // SAFETY: no descriptor has that number, so the call closes none.
     let nothing = unsafe { libc::syscall(libc::SYS_close_range, u32::MAX, u32::MAX, 0) };
     check("close_range", nothing)?;
     // SAFETY: the thread's own table is replaced by a copy of it.
@@ -122,7 +122,7 @@ pub(crate) fn leave_descriptor_table(keep: [RawFd; 3]) -> Result<(), OsError> {
     let mut first = 0;
     for next in kept.into_iter().chain([u32::MAX]) {
         if first < next {
-            // SAFETY: closes copies that nothing in this thread uses.
+            // SAFETY: closes copies that this thread does not use.
             unsafe { libc::syscall(libc::SYS_close_range, first, next - 1, 0) };
         }
         first = next.saturating_add(1);
@@ -130,10 +130,10 @@ pub(crate) fn leave_descriptor_table(keep: [RawFd; 3]) -> Result<(), OsError> {
     Ok(())
 }
 
-/// Closes descriptors that a thread took along into a table of its own.
+/// Closes the program's copies of descriptors that a thread has in its private table.
 pub(crate) fn close_numbers(numbers: [RawFd; 3]) {
     for number in numbers {
-        // It was open, and a failure leaves it so.
+        // The descriptor was open; a failure leaves it open.
         let _ = close(number);
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Iter;
 use crate::element::{Element, Unchecked};
-use crate::endpoint::{RecvEndpoint, check_len};
+use crate::endpoint::{CopyElement, RecvEndpoint, check_len};
 use crate::error::{Corrupt, JoinError, RecvError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Values, load_value as load_one, load_values};
 use crate::memory::copy::ElementPlace;
@@ -210,11 +210,19 @@ impl<T: Element> Consumer<T> {
 #[inline(always)]
 fn take_fast<T: Element>(endpoint: &mut RecvEndpoint) -> Option<T> {
     let mut value = None;
-    let taken = endpoint.take_element_fast(size_of::<T>(), |message, place| {
-        value = load(message, place).ok();
-        value.is_some()
-    });
+    let taken = endpoint.take_element_fast(size_of::<T>(), LoadInto(&mut value));
     if taken { value } else { None }
+}
+
+/// Loads a value, if the bytes are one.
+struct LoadInto<'a, T>(&'a mut Option<T>);
+
+impl<T: Element> CopyElement for LoadInto<'_, T> {
+    #[inline(always)]
+    fn copy_element(self, message: Place, element: ElementPlace<'_>) -> bool {
+        *self.0 = load(message, element).ok();
+        self.0.is_some()
+    }
 }
 
 #[inline(never)]

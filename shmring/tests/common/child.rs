@@ -1,4 +1,4 @@
-//! Child processes: this very test program, told to play a part.
+//! Child processes: this test program, started to play a part.
 //!
 //! A test program that has parts holds a test `child_entry`, which does nothing
 //! unless it runs in such a child.
@@ -54,7 +54,7 @@ impl Part {
         assert_eq!(unsafe { libc::kill(self.pid(), signal) }, 0);
     }
 
-    /// Waits until the child says something, and returns it.
+    /// Waits for a line of the child, and returns it.
     pub fn hear(&mut self) -> String {
         let mut talk = String::new();
         loop {
@@ -115,7 +115,7 @@ pub fn part() -> Option<(String, Vec<String>)> {
     Some((part, args.lines().map(str::to_owned).collect()))
 }
 
-/// In the child: tells the parent something, in a line of its own.
+/// In the child: sends the parent a text, in a line of its own.
 pub fn say(fact: impl std::fmt::Display) {
     let mut stderr = std::io::stderr().lock();
     let _ = writeln!(stderr, "{MARK}{fact}");

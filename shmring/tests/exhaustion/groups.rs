@@ -63,8 +63,8 @@ pub(crate) fn limited(args: &[String]) {
 
 /// Catches a segment for which the kernel ends its creator, or another process of its group.
 #[test]
-fn what_exceeds_the_limit_of_a_group_is_refused() {
-    let _watchdog = watchdog("what_exceeds_the_limit_of_a_group_is_refused");
+fn a_segment_beyond_the_limit_of_a_group_is_refused() {
+    let _watchdog = watchdog("a_segment_beyond_the_limit_of_a_group_is_refused");
     let Some(group) = Group::new() else {
         return println!("skipped: no control group with a memory limit can be made");
     };

@@ -154,7 +154,7 @@ pub(crate) fn no_locked_memory(args: &[String]) {
 /// Catches locked memory that is a condition and not a wish, or that is said to be locked
 /// when it is not.
 #[test]
-fn without_locked_memory_it_works_and_says_so() {
+fn without_locked_memory_it_works_and_reports_it() {
     let name = Name::new();
     assert_eq!(child::start("unlocked", &[&name]).finish(), ["told"]);
 }

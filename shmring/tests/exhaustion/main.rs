@@ -1,5 +1,5 @@
 //! Limits that are reached and system calls that are refused: each a typed error that names
-//! the call, or less speed that somebody is told of; nothing is left behind and nothing hangs.
+//! the call, or less speed that is reported; nothing is left behind and nothing hangs.
 //!
 //! The limits are those of child processes. Full tables are in `segment::tables`, a full
 //! /dev/shm in `segment::system`, guards in `truncation::handlers`.

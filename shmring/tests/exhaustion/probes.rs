@@ -45,7 +45,7 @@ pub(crate) fn no_probe(args: &[String]) {
     if segment.info().ring().kind == Kind::Spsc {
         assert!(matches!(taken, Err(JoinError::Failed(fault)) if fault == refused), "{taken:?}");
     } else {
-        // Nobody can tell whether the owner of the claimed position is alive.
+        // No process can check whether the owner of the claimed position is alive.
         drop(taken);
         std::mem::forget(tx.reserve(4).unwrap());
         assert_eq!(rx.recv(), Err(RecvError::Failed(refused)));
@@ -55,11 +55,11 @@ pub(crate) fn no_probe(args: &[String]) {
     say("told");
 }
 
-/// Catches a wait that may be endless because its process cannot check who is alive, and an
-/// error that does not name the call.
+/// Catches a wait that may be endless because its process cannot check whether peers are alive, and
+/// an error that does not name the call.
 #[test]
-fn who_may_not_check_on_peers_is_told() {
-    let _watchdog = watchdog("who_may_not_check_on_peers_is_told");
+fn a_waiter_that_may_not_check_on_peers_gets_an_error() {
+    let _watchdog = watchdog("a_waiter_that_may_not_check_on_peers_gets_an_error");
     if !has_filters() {
         return;
     }

@@ -115,8 +115,8 @@ pub(crate) fn no_sleep(args: &[String]) {
 /// Catches a wait that becomes a busy loop for ever, or a panic, where the process may not
 /// sleep, and an error that ends what still works.
 #[test]
-fn who_may_not_sleep_is_told() {
-    let _watchdog = watchdog("who_may_not_sleep_is_told");
+fn a_waiter_that_may_not_sleep_gets_an_error() {
+    let _watchdog = watchdog("a_waiter_that_may_not_sleep_gets_an_error");
     if !has_filters() {
         return;
     }
@@ -275,10 +275,10 @@ fn kill_for_calls() {
     ]);
 }
 
-/// Catches a wake for nobody, and any other call that a message costs though nobody waits.
+/// Catches a wake without a waiter, and any other call that a message makes although no peer waits.
 #[test]
-fn what_need_not_wait_makes_no_system_call() {
-    let _watchdog = watchdog("what_need_not_wait_makes_no_system_call");
+fn verbs_that_need_not_wait_make_no_system_call() {
+    let _watchdog = watchdog("verbs_that_need_not_wait_make_no_system_call");
     if !has_filters() {
         return;
     }

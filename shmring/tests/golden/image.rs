@@ -62,7 +62,7 @@ pub(crate) fn place(image: &[u8]) -> Name {
     name
 }
 
-/// Puts what differs from run to run at fixed values: times, and who made and used it.
+/// Sets values that differ from run to run to fixed ones: times, and the creator and the users.
 pub(crate) fn normalise(image: &mut [u8]) {
     let mut prologue = Prologue::of(image);
     prologue.set(9, 1_700_000_000_000_000_000);

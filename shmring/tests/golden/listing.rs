@@ -1,4 +1,4 @@
-//! What is in a segment, told by the library in the words of `reader.py`.
+//! Lists the contents of a segment through the library, in the format of `reader.py`.
 
 use std::fmt::{self, Write};
 use std::time::UNIX_EPOCH;
@@ -33,8 +33,8 @@ fn write_holder(text: &mut String, holder: &Holder) -> fmt::Result {
 fn write_to(text: &mut String, observer: &Observer) -> fmt::Result {
     let is = observer.info();
     let fences = match is.wake_fences {
-        WakeFences::Symmetric => "both sides",
-        WakeFences::Asymmetric => "sleepers only",
+        WakeFences::Symmetric => "symmetric",
+        WakeFences::Asymmetric => "asymmetric",
     };
     let created = is.created.duration_since(UNIX_EPOCH).unwrap().as_nanos();
     writeln!(text, "fences {fences}\ncreated {created} by {}", is.creator_pid)?;

@@ -23,7 +23,7 @@ LAYOUT = [
     256, 0, 8, 128, 136, 144,
 ]  # fmt: skip
 KINDS = {1: "spsc", 2: "mpmc", 3: "mpsc", 4: "spmc", 5: "packed"}
-FENCES = {1: "both sides", 3: "sleepers only"}
+FENCES = {1: "symmetric", 3: "asymmetric"}
 PAGE = 4096
 ENTRY = 128
 MAX_RINGS = 64

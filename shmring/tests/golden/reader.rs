@@ -44,7 +44,7 @@ fn expect_same(name: &Name) {
     }
 }
 
-/// Catches a document from which nobody could write a reader.
+/// Catches a document that is not sufficient to write a reader.
 #[test]
 fn golden_files_are_read_by_the_document_alone() {
     for name in names() {

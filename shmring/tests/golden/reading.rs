@@ -26,7 +26,7 @@ fn golden_segments_are_listed_as_they_always_were() {
 }
 
 /// Catches records that are not found behind a pad, the dead that are not reaped,
-/// and a redelivery that is not told.
+/// and a redelivery without the mark.
 #[test]
 fn records_are_received_and_followed_by_others() {
     let _watchdog = watchdog("records_are_received_and_followed_by_others");
@@ -91,8 +91,8 @@ fn elements_in_slots_are_received_from_a_closed_ring() {
     assert_eq!(rx.iter().collect::<Result<Vec<_>, _>>().unwrap(), [point(6), point(7)]);
 }
 
-/// Catches a successor that writes over what its predecessor sent, and an end that was told
-/// and is told again to one who came after it.
+/// Catches a successor that writes over what its predecessor sent, and an end that was reported
+/// and is reported again to a consumer that came later.
 #[test]
 fn a_sole_producer_follows_another_among_slots() {
     let _watchdog = watchdog("a_sole_producer_follows_another_among_slots");

@@ -162,7 +162,7 @@ fn mpsc(name: &Name) -> Vec<u8> {
     bytes(name)
 }
 
-/// The messages of a second producer, after the end of the first one's was told.
+/// The messages of a second producer, after a consumer got the end of the first one's stream.
 fn spmc(name: &Name) -> Vec<u8> {
     let config = config(Kind::Spmc).slots(4).slot_bytes(16);
     let here = Segment::create(name, &config).unwrap();

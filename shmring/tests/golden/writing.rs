@@ -53,7 +53,7 @@ fn todays_segments_have_the_bytes_of_the_golden_ones() {
 /// Catches a comparison that leaves out what counts: each word that is left open is one that a
 /// reader of the document does not need.
 #[test]
-fn what_is_left_open_matters_to_no_reader() {
+fn unspecified_bytes_matter_to_no_reader() {
     for scene in &ALL {
         let mut image = golden(scene.name);
         for range in scene.open.iter().filter(|range| range.start >= crate::scenes::DATA) {

@@ -1,4 +1,4 @@
-//! Locks on a segment's file that are held by who may only read it.
+//! Locks on a segment's file held by a process that may only read it.
 
 use std::fs::File;
 use std::os::fd::AsFd;
@@ -25,10 +25,10 @@ fn share(file: &File, start: libc::off_t, len: libc::off_t) {
     fcntl(file.as_fd(), FcntlArg::F_OFD_SETLK(&lock)).unwrap();
 }
 
-/// Catches locks that a reader holds and that stop, or pass for, those who are attached;
+/// Catches locks that a reader holds and that stop, or pass for, those that are attached;
 /// that they keep others out is as the documents say.
 #[test]
-fn a_readers_locks_keep_others_out_and_disturb_nobody_inside() {
+fn a_readers_locks_block_attaches_and_disturb_no_attachment() {
     let name = Name::new();
     let config = Config::spsc().capacity_bytes(4096);
     let (segment, mut tx, mut rx) = name.pair_of(&config);

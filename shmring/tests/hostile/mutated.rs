@@ -83,7 +83,7 @@ fn noise_of_any_length_is_no_segment() {
     }
 }
 
-/// Catches a length that is believed: an image that was cut off, or is longer than it says.
+/// Catches a length that is believed: an image that was truncated, or is longer than it says.
 #[test]
 fn an_image_of_the_wrong_length_is_refused() {
     for config in configs() {

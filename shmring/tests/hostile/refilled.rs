@@ -98,7 +98,7 @@ fn a_peer_that_forges_tombstones_does_not_outlast_a_timeout() {
     }
 }
 
-/// Catches a read that takes messages without bytes for as long as there are some.
+/// Catches a read that takes empty messages for as long as there are some.
 #[test]
 fn messages_without_bytes_do_not_outlast_a_timeout() {
     for kind in [Kind::Mpmc, Kind::Spmc] {

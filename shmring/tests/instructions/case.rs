@@ -35,13 +35,13 @@ pub(crate) enum Scene {
     Plain,
     /// The ring ends in the midst of what is sent or received.
     Wrap,
-    /// Room for just what is sent; a full ring for who receives.
+    /// Room for just the messages sent; a full ring for a receiver.
     Tight,
     /// A ticket of a dead producer before the messages.
     Ticket,
-    /// A process that died, and whose entries in the tables nobody cleaned up.
+    /// A process that died and has not been reaped.
     Dead,
-    /// A survivor on the other side who sleeps until the victim is done.
+    /// A survivor of the other role that sleeps until the victim is done.
     Sleeper,
     /// Nothing to receive or no room: the victim sleeps until a survivor does its part.
     Asleep,
@@ -94,7 +94,7 @@ impl Case {
         config.max_attachments(self.attaches() as u64).max_handles(self.handles() as u64)
     }
 
-    /// Attaches at once: the survivors, the victim, and who died before it. An entry
+    /// Attaches at once: the survivors, the victim, and the process that died before it. An entry
     /// that stays taken is missed.
     pub(crate) fn attaches(self) -> usize {
         if self.has_dead() { 3 } else { 2 }
@@ -109,7 +109,7 @@ impl Case {
         self.kind.shares(role)
     }
 
-    /// Whether somebody died before the victim does.
+    /// Whether another process died before the victim.
     pub(crate) fn has_dead(self) -> bool {
         matches!(self.scene, Scene::Ticket | Scene::Dead)
     }

@@ -54,7 +54,7 @@ fn joining() -> Vec<Case> {
 /// attaches, nothing but the care for it.
 fn cleaning() -> Vec<Case> {
     let mut cases = product(&ROLES.map(Op::Join), &Kind::ALL, &[Scene::Dead]);
-    // With room in the tables, who joins beside others has nothing to clean up.
+    // With room in the tables, a process that joins has nothing to reap.
     cases.retain(|case| {
         let Op::Join(role) = case.op else { return true };
         !case.shares(role) || case.kind == Kind::Mpmc

@@ -14,7 +14,7 @@ use crate::walk::{Depth, Image, Point, Walk, reach};
 /// Points of a sample that are chosen for no other reason than to be spread evenly.
 const OTHERS: usize = 8;
 
-/// Single steps of one victim where somebody sleeps: they take less than the first sleep.
+/// Single steps of one victim while a peer sleeps: they take less time than the first sleep.
 const TIMED_STEPS: usize = 25;
 /// Victims for one point, until one comes there.
 const TRIES: usize = 4;
@@ -29,7 +29,7 @@ fn permitted() -> Result<(), String> {
 
 /// Keeps to one CPU: a step then costs a switch of context and no wake of another CPU.
 fn pin(cpu: usize) {
-    // SAFETY: a set of CPUs is plain bits, and the call reads as many as it is told.
+    // SAFETY: a set of CPUs is plain bits, and the call reads the given number.
     unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         libc::CPU_SET(cpu, &mut set);
@@ -125,7 +125,7 @@ fn record(case: Case, depth: Depth) -> (Walk, Option<usize>) {
         let (mut stage, victim) = start(case);
         let path = stage.name.path();
         let mut image = Image::of(&path);
-        // Who has not mapped the segment cannot change it.
+        // A process that has not mapped the segment cannot change it.
         let pass = || depth == Depth::Sample && !victim.has_mapped(&path);
         let complete = walk.extend(&victim, &mut image, most, pass, || stage.wake_victim());
         drop(victim);

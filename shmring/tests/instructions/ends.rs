@@ -13,7 +13,7 @@ use crate::common::payload;
 pub(crate) const ITEM_BYTES: usize = 40;
 const NUMBER_BYTES: usize = size_of::<u64>();
 
-/// A message that is told from all others by its number.
+/// A message that its number distinguishes from all others.
 #[derive(Clone, Debug)]
 pub(crate) struct Item {
     pub(crate) number: u64,

@@ -16,7 +16,7 @@ static STEPS: AtomicUsize = AtomicUsize::new(0);
 /// Address of the instruction that the victim was killed before; 0 if it was not yet.
 static IP: AtomicU64 = AtomicU64::new(0);
 
-/// From now on whoever hangs, or fails, says that it was here.
+/// Makes a later hang or failure report this place.
 pub(crate) fn enter(case: Case) {
     CASE.store(Box::into_raw(Box::new(case.to_string())), Ordering::Relaxed);
     let on_alarm: extern "C" fn(libc::c_int) = on_alarm;

@@ -29,7 +29,7 @@
 //! ```
 //!
 //! A point is the stops at system calls, entries and exits counted alike, and the
-//! instructions after the last of them; the address is told relative to that of
+//! instructions after the last of them; the address is reported relative to that of
 //! `guard::enter`.
 
 #![cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
@@ -71,7 +71,7 @@ struct Cpu(Option<usize>);
 fn free_cpus() -> &'static Mutex<Vec<usize>> {
     static FREE: OnceLock<Mutex<Vec<usize>>> = OnceLock::new();
     FREE.get_or_init(|| {
-        // SAFETY: a set of CPUs is plain bits, and the call writes as many as it is told.
+        // SAFETY: a set of CPUs is plain bits, and the call writes at most the given number.
         let set = unsafe {
             let mut set: libc::cpu_set_t = std::mem::zeroed();
             libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &raw mut set);
@@ -136,25 +136,26 @@ fn a_receiver_can_be_killed_anywhere() {
     conduct("receiving", "sample", "");
 }
 
-/// Catches an entry of the attachment table that is lost with who was about to enter it.
+/// Catches an entry of the attachment table that is lost with the process that was about to take
+/// it.
 #[test]
-fn one_who_attaches_can_be_killed_anywhere() {
+fn an_attaching_process_can_be_killed_anywhere() {
     conduct("attaching", "sample", "");
 }
 
 /// Catches handles and roles that are lost between their taking and their giving back.
 #[test]
-fn one_who_joins_or_leaves_can_be_killed_anywhere() {
+fn a_joining_or_leaving_process_can_be_killed_anywhere() {
     conduct("joining", "sample", "");
 }
 
-/// Catches what a cleaner leaves half done, and nobody after it completes.
+/// Catches a reap that is left half done, and that no later reaper completes.
 #[test]
-fn a_cleaner_can_be_killed_anywhere() {
+fn a_reaper_can_be_killed_anywhere() {
     conduct("cleaning", "sample", "");
 }
 
-/// Catches a sleeper whose waker died, or a waker who spends its wake on the dead, and
+/// Catches a sleeper whose waker died, or a waker that spends its wake on the dead, and
 /// bits of dead sleepers that swallow wakes.
 #[test]
 fn a_waker_or_a_sleeper_can_be_killed_anywhere() {

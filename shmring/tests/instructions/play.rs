@@ -12,7 +12,7 @@ use crate::victim::Mark;
 /// Longer than any message.
 const BUFFER_BYTES: usize = 4096;
 
-/// In the victim: all of it. Returns only if nobody kills it.
+/// In the victim: plays the whole part. Returns only if it is not killed.
 pub(crate) fn play(case: Case, name: &str) {
     let mark = Mark::new();
     if case.op == Op::Attach {
@@ -80,7 +80,7 @@ pub(crate) fn play_dead(case: Case, name: &str) {
     let dead = case.scene == crate::case::Scene::Dead;
     let _consumer = dead.then(|| Rx::join(&segment).unwrap());
     if dead && case.shares(Role::Producer) {
-        // Nobody can join then without cleaning up first.
+        // No process can then join without reaping first.
         producers.extend(std::iter::from_fn(|| Tx::join(&segment).ok()));
     }
     Mark::new().set();

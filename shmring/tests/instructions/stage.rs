@@ -29,7 +29,7 @@ const AFTER: [u64; 3] = [400, 401, 402];
 const SETTLE: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_micros(200);
 
-/// A survivor who sleeps until the victim's operation wakes it.
+/// A survivor that sleeps until the victim's operation wakes it.
 #[derive(Debug)]
 enum Sleeper {
     Receiver(JoinHandle<(Rx, Vec<u64>)>),
@@ -74,7 +74,7 @@ fn settle<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
     }
 }
 
-/// Joins as soon as the kernel told of the death of who was there before.
+/// Joins as soon as the kernel has released the tokens of dead processes.
 fn join<T>(what: &str, attempt: impl Fn() -> Result<T, JoinError>) -> T {
     settle(what, || match attempt() {
         Ok(end) => Ok(end),
@@ -92,7 +92,8 @@ impl Stage {
         let segment = name.create(&case.config());
         let (mut tx, mut rx) = (Tx::join(&segment).unwrap(), Rx::join(&segment).unwrap());
         advance(case, &mut tx, &mut rx);
-        // Who is to be dead already takes the sole roles first; else the victim does, later.
+        // A process that dies before the victim takes the sole roles first; else the victim takes
+        // them.
         let at_once = case.scene == Scene::Dead;
         let mut tx = (case.survivor_has(Role::Producer) || !at_once).then_some(tx);
         let rx = (case.survivor_has(Role::Consumer) || !at_once).then_some(rx);
@@ -239,7 +240,7 @@ impl Stage {
         })
     }
 
-    /// Nothing of the dead is left in the tables, once somebody cleaned up.
+    /// Checks that the tables hold nothing of the dead after a reap.
     fn check_tables(&mut self) {
         let attaches = self.case.attaches();
         settle("the tables are clean", || {

@@ -296,14 +296,14 @@ fn a_child_forked_while_messages_are_asked_sends_nothing() {
 
 /// The same where messages are shown.
 #[test]
-fn a_child_forked_while_messages_are_shown_takes_nothing() {
-    let _watchdog = watchdog("a_child_forked_while_messages_are_shown_takes_nothing");
+fn a_child_forked_during_a_peek_takes_nothing() {
+    let _watchdog = watchdog("a_child_forked_during_a_peek_takes_nothing");
     play("fork-receiving", kinds().len());
 }
 
 /// The same for streams, typed and packed rings.
 #[test]
-fn a_child_forked_between_steps_is_told() {
-    let _watchdog = watchdog("a_child_forked_between_steps_is_told");
+fn a_child_forked_between_steps_gets_an_error() {
+    let _watchdog = watchdog("a_child_forked_between_steps_gets_an_error");
     play("fork-others", 3);
 }

@@ -51,12 +51,12 @@ fn die_in(name: &Name) {
     });
 }
 
-/// Catches garbage that is made of a segment in use, of one that waits for its users, or of
-/// one that they left in good order; messages that nobody received and that go; and an abandoned one that is not found, or is removed
-/// though only a look was asked for.
+/// Catches garbage that is made of a segment in use, of one that waits for its users, or of one
+/// that they left in good order; messages that no consumer received and that go; and an abandoned
+/// one that is not found, or is removed though only a look was asked for.
 #[test]
-fn only_what_the_dead_left_is_garbage() {
-    let _watchdog = watchdog("only_what_the_dead_left_is_garbage");
+fn only_abandoned_segments_are_garbage() {
+    let _watchdog = watchdog("only_abandoned_segments_are_garbage");
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     assert_eq!(fates(&name), [Fate::Kept, Fate::Kept], "somebody is attached");
@@ -71,7 +71,7 @@ fn only_what_the_dead_left_is_garbage() {
     eventually("it was abandoned", || {
         (fates(&name) == [Fate::Removed, Fate::Removed]).then_some(())
     });
-    // Somebody comes back to it.
+    // A process comes back to it.
     segment = Segment::attach(&name).unwrap();
     assert_eq!(fates(&name), [Fate::Kept, Fate::Kept]);
     drop(segment);
@@ -158,11 +158,11 @@ fn a_ring_with_a_temporary_name_is_not_unfinished() {
     assert!(!shmring::list().unwrap().contains(&odd.to_string()));
 }
 
-/// Catches dead participants that stay, and survivors who are not told, or are cleaned up
+/// Catches dead participants that stay, and survivors that get no error, or are reaped
 /// as well.
 #[test]
-fn the_dead_are_cleaned_up_beside_the_living() {
-    let _watchdog = watchdog("the_dead_are_cleaned_up_beside_the_living");
+fn dead_processes_are_reaped_beside_living_ones() {
+    let _watchdog = watchdog("dead_processes_are_reaped_beside_living_ones");
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     let mut rx = segment.consumer().unwrap();
@@ -180,8 +180,8 @@ fn the_dead_are_cleaned_up_beside_the_living() {
 
 /// Catches damage, other people's segments and other files that are removed.
 #[test]
-fn what_is_damaged_or_not_ours_is_kept() {
-    let _watchdog = watchdog("what_is_damaged_or_not_ours_is_kept");
+fn damaged_and_foreign_segments_are_kept() {
+    let _watchdog = watchdog("damaged_and_foreign_segments_are_kept");
     let all = Collector::new().unattached(true);
     let (damaged, foreign) = (Name::new(), Name::new());
     drop(damaged.create(&Config::spsc().capacity_bytes(4096)));
@@ -263,7 +263,7 @@ pub(crate) fn come_and_go(args: &[String]) {
     say(made);
 }
 
-/// In the child: collects until it is told to stop. How often it removed the segment.
+/// In the child: collects until the parent ends it. Reports how often it removed the segment.
 pub(crate) fn collect_all(args: &[String]) {
     let collector = Collector::new();
     let stop = thread::spawn(pause);
@@ -280,11 +280,11 @@ pub(crate) fn collect_all(args: &[String]) {
     say(removed);
 }
 
-/// Catches collectors that take the name of a segment from somebody who is attached, or about
+/// Catches collectors that take the name of a segment from a process that is attached, or about
 /// to be, that remove one twice, or that stop at each other; and garbage that stays.
 #[test]
-fn collectors_race_with_those_who_come_and_go() {
-    let _watchdog = watchdog("collectors_race_with_those_who_come_and_go");
+fn collectors_race_with_users_that_come_and_go() {
+    let _watchdog = watchdog("collectors_race_with_users_that_come_and_go");
     let name = Name::new();
     let start = |part: &str, args: &[&str]| {
         let mut child = child::start(part, args);

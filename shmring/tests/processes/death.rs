@@ -117,7 +117,7 @@ fn a_killed_producer_ends_the_stream() {
     }
 }
 
-/// Catches messages that were looked at and die with who looked, or that come twice
+/// Catches peeked messages that are lost with the dead consumer, or that come twice
 /// though they were released.
 #[test]
 fn a_killed_consumer_leaves_what_it_did_not_release() {
@@ -253,7 +253,7 @@ fn a_stopped_process_is_not_dead() {
     child.finish();
 }
 
-/// Catches a handle table that the dead fill for ever: who joins takes over from them.
+/// Catches a handle table that dead processes fill for ever: a joining process takes over.
 #[test]
 fn a_dead_owners_handle_is_taken_over_when_there_is_no_other() {
     let _watchdog = watchdog("a_dead_owners_handle_is_taken_over_when_there_is_no_other");

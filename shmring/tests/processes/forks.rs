@@ -159,7 +159,7 @@ fn children_do_not_keep_a_dead_process_alive() {
     assert!(alive(), "the children ended, so this says nothing");
     drop(taken);
     for pid in orphans {
-        // SAFETY: the orphan was alive a moment ago and nobody else ends it.
+        // SAFETY: the orphan was alive a moment ago and no other process ends it.
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
 }

@@ -85,7 +85,7 @@ fn handle_alarms(flags: libc::c_int) {
     }
 }
 
-/// Catches signals that put the look for the dead off for ever.
+/// Catches signals that put the check for dead peers off for ever.
 #[test]
 fn signals_keep_no_death_from_a_waiter() {
     let _watchdog = watchdog("signals_keep_no_death_from_a_waiter");
@@ -114,7 +114,7 @@ fn signals_keep_no_death_from_a_waiter() {
     }
 }
 
-/// Catches wakes meant for others that put the look for the dead off for ever: here whenever
+/// Catches wakes meant for others that put the check for dead peers off for ever: here whenever
 /// a handle of another attachment is dropped.
 #[test]
 fn handles_that_go_keep_no_death_from_a_waiter() {
@@ -181,11 +181,11 @@ fn short_timeouts_keep_no_death_from_a_waiter() {
     }
 }
 
-/// Catches a cleaner that gives up what a dead one had, and wakes nobody who waits for it: of
+/// Catches a cleaner that gives up what a dead one had, and wakes no waiter that waits for it: of
 /// several rounds, the soonest is far from the next look of the sleeper itself.
 #[test]
-fn who_cleans_up_wakes_at_once() {
-    let _watchdog = watchdog("who_cleans_up_wakes_at_once");
+fn a_reaper_wakes_waiters_at_once() {
+    let _watchdog = watchdog("a_reaper_wakes_waiters_at_once");
     for dead in ["producer", "consumer"] {
         let mut soonest = LONG;
         for _ in 0..5 {
@@ -200,7 +200,7 @@ fn who_cleans_up_wakes_at_once() {
                 std::thread::sleep(ASLEEP);
                 let start = Instant::now();
                 child.kill();
-                // Whoever attaches cleans up.
+                // An attach reaps the dead.
                 drop(Segment::attach(&name).unwrap());
                 soonest = soonest.min(waiter.join().unwrap() - start);
             });

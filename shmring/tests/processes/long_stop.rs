@@ -11,7 +11,7 @@ use crate::common::child::{self, Part};
 use crate::common::{LONG, MODES, Name, payload, slots, watchdog};
 
 const STANDSTILL: Duration = Duration::from_secs(30);
-/// A receive in each wait mode, as often as it takes to fill the time.
+/// A receive in each wait mode, repeated to fill the time.
 const ROUNDS: u32 = 10;
 const SLOTS: u64 = 16;
 
@@ -52,7 +52,7 @@ fn a_producer_that_is_stopped_for_long_keeps_its_slot() {
             assert_eq!(rx.try_recv(), Err(TryRecvError::WouldBlock));
         }
         assert_eq!(tx.try_send(b"full"), Err(TrySendError::Full));
-        // Who comes new looks after the dead as well.
+        // A newcomer checks for dead peers as well.
         drop(Segment::attach(&name).unwrap().producer().unwrap());
         let status = segment.status().unwrap();
         assert_eq!((status.ring().tombstones, status.ring().resolved, status.repairs), (0, 0, 0));

@@ -17,6 +17,7 @@ mod packed;
 mod races;
 mod ring_forks;
 mod slots_death;
+mod slots_hold;
 mod slots_kills;
 mod slots_sleepers;
 mod stress;
@@ -40,7 +41,7 @@ fn child_entry() {
             "attach-on" => races::attach_on(&args),
             "unlink-on" => races::unlink_on(&args),
             "replace-on" => races::replace_on(&args),
-            "ring-hold" => slots_death::hold(&args),
+            "ring-hold" => slots_hold::hold(&args),
             "ring-sleep" => slots_sleepers::sleep(&args),
             "fork-with-slots" => ring_forks::fork(&args),
             "fork-with-elements" => ring_forks::fork_packed(&args),

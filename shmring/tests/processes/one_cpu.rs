@@ -1,4 +1,4 @@
-//! Both sides on one CPU: whoever waits must let the other run.
+//! Both peers on one CPU: a waiter must let the other run.
 
 use std::time::{Duration, Instant};
 
@@ -81,8 +81,8 @@ pub(crate) fn measure_first(args: &[String]) {
 /// Catches a wait that spins where that only keeps the other side from running: it takes six
 /// times as long or more.
 #[test]
-fn nobody_spins_beside_a_peer_on_one_cpu() {
-    let _watchdog = watchdog("nobody_spins_beside_a_peer_on_one_cpu");
+fn peers_on_one_cpu_do_not_spin() {
+    let _watchdog = watchdog("peers_on_one_cpu_do_not_spin");
     let (there, back) = (Name::new(), Name::new());
     let said = child::start("one-cpu", &[&there, &back]).finish();
     let times: Vec<u64> = said.iter().map(|time| time.parse().unwrap()).collect();

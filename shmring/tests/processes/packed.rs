@@ -172,7 +172,7 @@ pub(crate) fn hold(args: &[String]) {
     ahead.release();
 }
 
-/// Catches elements that were looked at and die with who looked, a role that stays taken,
+/// Catches peeked elements that are lost with the dead consumer, a role that stays taken,
 /// and a pipe that does not break.
 #[test]
 fn a_killed_consumer_leaves_the_elements_that_it_did_not_release() {

@@ -13,7 +13,7 @@ use crate::common::child::{self, Part, pause, say};
 use crate::common::{Name, watchdog};
 
 const PROCESSES: usize = 32;
-/// How often each of those who remove a name takes it from others.
+/// How often each of those that remove a name takes it from others.
 const REMOVALS: u32 = 200;
 
 /// In the child: waits for the start, creates, attaches, and tells what it got.
@@ -90,11 +90,11 @@ pub(crate) fn replace_on(args: &[String]) {
     }
 }
 
-/// Catches a lock that outlives who replaced or removed a segment when it was killed, and half
+/// Catches a lock that outlives a killed process that replaced or removed a segment, and half
 /// of a segment that is left of it.
 #[test]
-fn one_who_replaces_and_is_killed_holds_up_nobody() {
-    let _watchdog = watchdog("one_who_replaces_and_is_killed_holds_up_nobody");
+fn a_killed_replacement_blocks_no_process() {
+    let _watchdog = watchdog("a_killed_replacement_blocks_no_process");
     for round in 0..30 {
         let name = Name::new();
         let mut child = child::start("replace-on", &[&*name]);
@@ -132,12 +132,12 @@ pub(crate) fn attach_on(args: &[String]) {
         let identity = |facts: &SegmentInfo| (facts.created, facts.creator_pid);
         assert_eq!(identity(named.info()), identity(segment.info()));
         drop(segment);
-        // Else there is always somebody.
+        // Otherwise a process is always attached.
         std::thread::sleep(Duration::from_micros(200));
     }
 }
 
-/// In the child: removes the segment some times, whenever nobody uses it.
+/// In the child: removes the segment some times, whenever no process uses it.
 pub(crate) fn unlink_on(args: &[String]) {
     let mut removed = 0;
     while removed < REMOVALS {
@@ -149,11 +149,11 @@ pub(crate) fn unlink_on(args: &[String]) {
     }
 }
 
-/// Catches a segment that loses its name while somebody attaches to it or uses it, and a
+/// Catches a segment that loses its name while a process attaches to it or uses it, and a
 /// removal that never succeeds beside them.
 #[test]
-fn an_unused_segment_is_removed_under_nobody() {
-    let _watchdog = watchdog("an_unused_segment_is_removed_under_nobody");
+fn an_unused_segment_is_removed_under_no_user() {
+    let _watchdog = watchdog("an_unused_segment_is_removed_under_no_user");
     let (name, end) = (Name::new(), Name::new());
     let end_path = end.path();
     let args = [&*name, end_path.to_str().unwrap()];

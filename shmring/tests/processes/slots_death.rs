@@ -1,97 +1,14 @@
 //! Producers and consumers of slot rings that are killed or stopped where they hold
 //! something: a ticket that is open, a batch half sent, the last place on a side.
 
-use std::cell::Cell;
-
 use shmring::{
-    Config, Consumer, JoinError, Kind, Observer, Producer, RecvTimeoutError, Segment,
-    SendTimeoutError, TryRecvError, WaitMode,
+    Consumer, JoinError, Kind, Observer, Producer, RecvTimeoutError, Segment, SendTimeoutError,
+    TryRecvError, WaitMode,
 };
 
-use crate::common::child::{self, Part, pause, say};
-use crate::common::{LONG, MODES, Name, SHORT, eventually, payload, slots, watchdog};
-
-/// The kinds whose producers compete, and so have tickets.
-const KINDS: [Kind; 2] = [Kind::Mpmc, Kind::Mpsc];
-
-fn ring(kind: Kind) -> Config {
-    slots(kind, 16, 64)
-}
-
-/// A message of a batch that tells the parent, and waits, when it is about to be copied.
-struct Pausing<'a> {
-    asked: &'a Cell<u32>,
-    bytes: &'a [u8],
-}
-
-impl AsRef<[u8]> for Pausing<'_> {
-    fn as_ref(&self) -> &[u8] {
-        self.asked.set(self.asked.get() + 1);
-        // Six are asked for their lengths first; the fourth is to be copied.
-        if self.asked.get() == 10 {
-            say("holds");
-            pause();
-        }
-        self.bytes
-    }
-}
-
-/// In the child: does what the arguments say, and waits to be killed.
-pub(crate) fn hold(args: &[String]) {
-    let segment = Segment::attach(&args[0]).unwrap();
-    let producer = || segment.producer().unwrap();
-    match &*args[1] {
-        // One sent, and one reserved and written but not committed.
-        "reservation" => {
-            let mut tx = producer();
-            tx.send(b"sent").unwrap();
-            let mut reservation = tx.reserve(40).unwrap();
-            reservation.write_at(0, &[0xFF; 40]);
-            say("holds");
-            pause();
-            reservation.commit();
-        }
-        // Three of six sent.
-        "batch" => {
-            let asked = Cell::new(0);
-            let batch: Vec<_> = [b"1", b"2", b"3", b"4", b"5", b"6"]
-                .map(|bytes| Pausing { asked: &asked, bytes })
-                .into();
-            producer().send_batch(&batch).unwrap();
-        }
-        "forgotten" => {
-            let mut tx = producer();
-            std::mem::forget(tx.reserve(40).unwrap());
-            say("holds");
-            pause();
-            tx.send(b"its next verb").unwrap();
-            say("closed");
-            pause();
-        }
-        "consumer" => {
-            let mut rx = segment.consumer().unwrap();
-            assert_eq!(rx.recv().unwrap(), payload(0, 40));
-            say("holds");
-            pause();
-        }
-        // One received, and two looked at.
-        "peeks" => {
-            let mut rx = segment.consumer().unwrap();
-            assert_eq!(rx.recv().unwrap(), payload(0, 40));
-            let mut ahead = rx.lookahead().unwrap();
-            assert!(ahead.next().is_some() && ahead.next().is_some());
-            say("holds");
-            pause();
-        }
-        other => panic!("no part {other}"),
-    }
-}
-
-fn holder(name: &Name, what: &str) -> Part {
-    let mut child = child::start("ring-hold", &[name, what]);
-    assert_eq!(child.hear(), "holds");
-    child
-}
+use crate::common::child::{self, Part};
+use crate::common::{LONG, MODES, Name, SHORT, eventually, payload, watchdog};
+use crate::slots_hold::{KINDS, holder, ring};
 
 /// A way to receive one message, however long that takes.
 type Way = (&'static str, fn(&mut Consumer) -> Vec<u8>);
@@ -158,7 +75,7 @@ fn a_killed_producers_reservation_is_passed_over() {
 }
 
 /// Catches a slot that a sole producer had not finished and that is delivered, or lost to its
-/// successor: nobody else can have claimed one, so there is nothing to pass over.
+/// successor: no other producer can have claimed one, so there is nothing to pass over.
 #[test]
 fn a_killed_sole_producers_slot_is_its_successors() {
     let _watchdog = watchdog("a_killed_sole_producers_slot_is_its_successors");
@@ -183,7 +100,7 @@ fn a_killed_sole_producers_slot_is_its_successors() {
     }
 }
 
-/// Catches messages in slots that were looked at and die with who looked, or that come twice
+/// Catches peeked messages in slots that are lost with the dead consumer, or that come twice
 /// though they were received.
 #[test]
 fn a_killed_sole_consumer_leaves_what_it_did_not_release() {
@@ -331,7 +248,7 @@ fn the_pipe_breaks_when_the_last_consumer_was_killed() {
                     assert_eq!(sent, Err(SendTimeoutError::BrokenPipe), "{kind}, {mode:?}");
                 }
             });
-            // What nobody received is still there.
+            // The unread messages are still there.
             let mut rx = segment.consumer().unwrap();
             assert_eq!(rx.recv_batch(99, |message| assert_eq!(message.to_vec(), b"full")), Ok(16));
         }

@@ -18,7 +18,7 @@ const MOST: u64 = 4;
 /// Senders that live, by number; victims have later ones.
 const SURVIVORS: u64 = 2;
 
-/// A message says who sent it, which one it is, and the same again, wrapped.
+/// A message holds its sender and number, and a check of both.
 fn message(sender: u64, number: u64) -> [u64; 4] {
     [sender, number, !sender, number.wrapping_mul(0xD134_2543_DE82_EF95)]
 }
@@ -111,7 +111,7 @@ impl Drop for Alarm<'_> {
 /// What one consumer received, in order.
 type Received = Vec<(u64, u64)>;
 
-/// Sends until told to stop, and returns how many.
+/// Sends until stopped, and returns the number of messages.
 fn keep_sending(mut tx: Producer, sender: u64, stop: &AtomicBool) -> u64 {
     let _alarm = Alarm(stop);
     let mut number = 0;
@@ -173,7 +173,7 @@ fn by_sender(received: &[Received]) -> HashMap<u64, Vec<u64>> {
     all
 }
 
-/// Who attaches cleans up behind the last of the dead, once the kernel tells of it. A
+/// An attach reaps the last dead processes, once the kernel has released their tokens. A
 /// victim that was killed while it cleaned up behind the one before it is followed by
 /// another cleaner, which counts that death once more.
 fn when_cleaned_up(name: &Name) -> Status {
@@ -260,8 +260,8 @@ fn producers_killed_at_any_moment_leave_nothing_half_done() {
 /// Catches a ring that is stuck with a consumer that was killed, messages that come twice
 /// because it had them already, and more of them that are gone than it had in its hands.
 #[test]
-fn consumers_killed_at_any_moment_take_only_what_they_had_in_hand() {
-    let _watchdog = watchdog("consumers_killed_at_any_moment_take_only_what_they_had_in_hand");
+fn killed_consumers_take_only_the_messages_they_were_receiving() {
+    let _watchdog = watchdog("killed_consumers_take_only_the_messages_they_were_receiving");
     for (kind, count) in [(Kind::Mpmc, 4), (Kind::Spmc, 64)] {
         let name = Name::new();
         let segment = name.create(&slots(kind, count, 48).max_handles(8).max_attachments(8));

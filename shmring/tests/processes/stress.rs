@@ -11,7 +11,7 @@ use crate::common::{MODES, Name, slots, watchdog};
 const SLOT_BYTES: u64 = 72;
 const WORDS: usize = 8;
 
-/// Who sends how much to whom, and how.
+/// The parameters of a run.
 struct Run {
     kind: Kind,
     slots: u64,
@@ -25,7 +25,7 @@ struct Run {
     modes: [usize; 2],
 }
 
-/// A message: who sent it, its number, and words that follow from them, cut off where
+/// A message: its sender, its number, and words that follow from them, truncated where
 /// its length says.
 fn fill(sender: u64, number: u64, words: &mut [u64; WORDS]) -> &[u8] {
     *words = [number.wrapping_mul(0xD134_2543_DE82_EF95) ^ sender; WORDS];
@@ -234,7 +234,7 @@ fn four_to_one_and_one_to_four_lose_nothing() {
     }
 }
 
-/// As above, where nobody ever sleeps, which takes a CPU for each.
+/// As above, without sleeping, which takes a CPU for each process.
 #[test]
 fn one_to_one_loses_nothing_without_sleeping() {
     let _watchdog = watchdog("one_to_one_loses_nothing_without_sleeping");

@@ -14,15 +14,15 @@ fn stall(name: &Name) -> Option<Stall> {
     look(name).ring().stall_since(earlier.ring())
 }
 
-/// A child that does what `part` is told, and says so.
+/// A child that plays `part` and reports when it holds its place.
 fn holding(part: &str, name: &Name, what: &str) -> Part {
     let mut child = child::start(part, &[name, what]);
     assert_eq!(child.hear(), "holds");
     child
 }
 
-/// Catches a stall that is blamed on somebody else, or on nobody; a stopped process
-/// that passes for dead, or whose state is not told; and a stall that is told of a ring
+/// Catches a stall that is attributed to another process, or to none; a stopped process
+/// that passes for dead, or whose state is not reported; and a stall that is reported of a ring
 /// that goes on.
 #[test]
 fn a_producer_that_is_stopped_in_its_window_is_named() {
@@ -61,10 +61,10 @@ fn a_producer_that_is_stopped_in_its_window_is_named() {
 }
 
 /// Catches a dead owner that passes for alive, and one that is named when it was cleaned up
-/// behind and the name may be somebody else's.
+/// behind and the name may be another process's.
 #[test]
-fn a_dead_owner_is_named_until_it_is_cleaned_up() {
-    let _watchdog = watchdog("a_dead_owner_is_named_until_it_is_cleaned_up");
+fn a_dead_owner_is_named_until_it_is_reaped() {
+    let _watchdog = watchdog("a_dead_owner_is_named_until_it_is_reaped");
     let name = Name::new();
     let (segment, mut tx, mut rx) = name.pair_of(&slots(Kind::Mpmc, 16, 64));
     let mut child = holding("ring-hold", &name, "reservation");
@@ -83,7 +83,7 @@ fn a_dead_owner_is_named_until_it_is_cleaned_up() {
         other => panic!("{other:?}"),
     });
     assert_eq!((dead.pid as i32, dead.process()), (pid, None));
-    // Whoever attaches cleans up; the ticket is left to consumers.
+    // An attach reaps the dead, and leaves the ticket to consumers.
     drop(Segment::attach(&name).unwrap());
     let in_flight = Stall::InFlight { position: 1, tickets: Vec::new() };
     assert_eq!(stall(&name), Some(in_flight));
@@ -94,8 +94,8 @@ fn a_dead_owner_is_named_until_it_is_cleaned_up() {
 
 /// Catches a sole producer that is stopped and not found, where nothing shows in the ring.
 #[test]
-fn a_stopped_sole_producer_is_seen_to_be_stopped() {
-    let _watchdog = watchdog("a_stopped_sole_producer_is_seen_to_be_stopped");
+fn a_stopped_sole_producer_is_reported() {
+    let _watchdog = watchdog("a_stopped_sole_producer_is_reported");
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     let mut rx = segment.consumer().unwrap();

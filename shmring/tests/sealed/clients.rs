@@ -46,8 +46,8 @@ fn no_client_keeps_others_waiting() {
 /// Catches connections of one user without bound, each with files that the kernel holds on
 /// to, and a bound that keeps out whoever did not reach it.
 #[test]
-fn who_does_not_close_is_given_so_much_and_no_more() {
-    let _watchdog = watchdog("who_does_not_close_is_given_so_much_and_no_more");
+fn open_connections_of_a_user_are_limited() {
+    let _watchdog = watchdog("open_connections_of_a_user_are_limited");
     let (path, segment) = (Socket::new(), sealed());
     let server = Server::of(&segment, &path, &AllowList::new().uid(NOBODY));
     let open: Vec<OwnedFd> = (0..MAX_OPEN).map(|_| connection(&path)).collect();
@@ -72,7 +72,7 @@ fn who_does_not_close_is_given_so_much_and_no_more() {
     AttachOptions::new().timeout(LONG).receive(&path).unwrap();
 }
 
-/// Catches a server that ends, spins or forgets who waits when it has no descriptors left.
+/// Catches a server that ends, spins or forgets pending clients when it has no descriptors left.
 #[test]
 fn a_server_outlives_that_it_has_no_descriptors_left() {
     let _watchdog = watchdog("a_server_outlives_that_it_has_no_descriptors_left");

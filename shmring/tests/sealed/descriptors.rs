@@ -23,7 +23,7 @@ fn memfd(bytes: &[u8], seals: i32) -> OwnedFd {
 }
 
 /// Catches an attach through a descriptor that its giver can still make fault, or that
-/// means no segment, and an error that does not say so.
+/// means no segment, and an error without the reason.
 #[test]
 fn only_sealed_segments_are_attached_to() {
     const SHRINK: i32 = libc::F_SEAL_SHRINK;
@@ -73,7 +73,7 @@ fn other_descriptors_are_refused() {
     }
     let error = Segment::from_fd(directory.into()).unwrap_err();
     assert!(matches!(error, AttachError::Denied { .. }), "{error:?}");
-    // A named segment can be cut short by whoever may write to it.
+    // A process that may write to a named segment can truncate it.
     let name = Name::new();
     let _named = name.create(&smallest());
     let file = OpenOptions::new().read(true).write(true).open(name.path()).unwrap();
@@ -109,8 +109,8 @@ fn a_descriptor_for_reading_is_for_observing() {
 /// Catches a death that is not seen through an inherited descriptor, whoever has copies of
 /// it, or a stream that does not end with it.
 #[test]
-fn who_inherits_a_descriptor_takes_part_and_is_seen_to_die() {
-    let _watchdog = watchdog("who_inherits_a_descriptor_takes_part_and_is_seen_to_die");
+fn a_process_that_inherits_a_descriptor_takes_part_and_is_seen_to_die() {
+    let _watchdog = watchdog("a_process_that_inherits_a_descriptor_takes_part_and_is_seen_to_die");
     // Other children inherit the descriptor too, and look for those of their own.
     let segment = Segment::create_sealed("inherited", &smallest()).unwrap();
     let kept = segment.share().unwrap();
@@ -126,11 +126,11 @@ fn who_inherits_a_descriptor_takes_part_and_is_seen_to_die() {
     assert_eq!(tx.send(b"nobody"), Err(SendError::BrokenPipe));
 }
 
-/// Catches another user who opens more than the mode allows, is refused without a word, or
+/// Catches another user that opens more than the mode allows, is refused without a word, or
 /// is kept out though the mode lets all write.
 #[test]
-fn the_mode_tells_which_users_may_open_it_anew() {
-    let _watchdog = watchdog("the_mode_tells_which_users_may_open_it_anew");
+fn the_mode_decides_which_users_may_reopen_it() {
+    let _watchdog = watchdog("the_mode_decides_which_users_may_reopen_it");
     if !is_root() {
         println!("skipped: only root can become another user");
         return;

@@ -1,4 +1,4 @@
-//! Sealed segments: what nobody can do to them, and how they are passed on.
+//! Sealed segments: what peers cannot do to them, and how they are passed on.
 
 #![allow(unsafe_code)]
 

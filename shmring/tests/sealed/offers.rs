@@ -1,4 +1,4 @@
-//! Offers: who has the socket's name, and what is given there.
+//! Offers: the owner of the socket's path, and what clients get.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -20,8 +20,8 @@ use crate::support::{NOBODY, Server, Socket, become_nobody, sealed, smallest};
 /// Catches a segment that is not given, is another one, or whose takers do not see each
 /// other live and die.
 #[test]
-fn who_is_given_a_segment_takes_part() {
-    let _watchdog = watchdog("who_is_given_a_segment_takes_part");
+fn a_client_that_is_given_a_segment_takes_part() {
+    let _watchdog = watchdog("a_client_that_is_given_a_segment_takes_part");
     let (path, segment) = (Socket::new(), sealed());
     let server = Server::of(&segment, &path, &AllowList::new());
     let mut child = child::start("guest", &[path.text(), "stay"]);
@@ -45,9 +45,9 @@ fn who_is_given_a_segment_takes_part() {
     assert!(!Path::new(path.text()).exists());
 }
 
-/// Catches an offer of what can be cut short, and of what an observer could write to.
+/// Catches an offer of what can be truncated, and of what an observer could write to.
 #[test]
-fn what_would_not_be_safe_is_not_offered() {
+fn unsafe_segments_are_not_offered() {
     let (path, name) = (Socket::new(), Name::new());
     let named = name.create(&smallest()).offer(&path, &AllowList::new()).unwrap_err();
     assert!(matches!(named, OfferError::Share(ShareError::NotSealed { .. })), "{named:?}");
@@ -76,7 +76,7 @@ fn a_name_is_taken_only_from_the_dead() {
     let offer = segment.offer(&path, &list).unwrap();
     assert_eq!(fs::metadata(path.text()).unwrap().permissions().mode() & 0o777, 0o600);
 
-    // Whoever took its name by force keeps it.
+    // A process that took the path by force keeps it.
     fs::remove_file(path.text()).unwrap();
     let second = segment.offer(&path, &list.clone().uid(NOBODY)).unwrap();
     assert_eq!(fs::metadata(path.text()).unwrap().permissions().mode() & 0o777, 0o666);
@@ -152,7 +152,7 @@ fn a_server_is_waited_for_as_long_as_asked() {
     let mut offer = segment.offer(&path, &AllowList::new()).unwrap();
     let error = AttachOptions::new().timeout(SHORT).receive(&path).unwrap_err();
     assert!(matches!(error, ReceiveError::TimedOut { .. }), "{error:?}");
-    // Whoever gave up meanwhile is answered in vain.
+    // A client that gave up meanwhile is answered in vain.
     let visit = offer.answer(LONG).unwrap().unwrap();
     assert!(matches!(visit.outcome, Outcome::Failed(_)), "{visit}");
     assert!(offer.answer(Duration::ZERO).unwrap().is_none());
@@ -198,8 +198,8 @@ pub(crate) fn offer_and_change(args: &[String]) {
 /// Catches a server that gives to nobody any more since it became another user, and goes on
 /// as if nothing were wrong.
 #[test]
-fn who_changes_its_user_is_told_that_it_gives_to_nobody() {
-    let _watchdog = watchdog("who_changes_its_user_is_told_that_it_gives_to_nobody");
+fn a_server_that_changes_its_user_gets_denied() {
+    let _watchdog = watchdog("a_server_that_changes_its_user_gets_denied");
     if !is_root() {
         println!("skipped: only root can become another user");
         return;

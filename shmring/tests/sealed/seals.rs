@@ -1,4 +1,4 @@
-//! What nobody can do to a sealed segment.
+//! What peers cannot do to a sealed segment.
 
 use std::io::Error;
 use std::os::fd::AsRawFd;
@@ -12,7 +12,7 @@ fn errno(result: libc::c_int) -> Option<i32> {
     (result == -1).then(|| Error::last_os_error().raw_os_error().unwrap())
 }
 
-/// Catches a segment that a peer can cut short, lengthen or unseal, and traffic that ends
+/// Catches a segment that a peer can truncate, lengthen or unseal, and traffic that ends
 /// because one tried.
 #[test]
 fn no_peer_changes_the_size_or_the_seals() {
@@ -37,9 +37,9 @@ fn no_peer_changes_the_size_or_the_seals() {
     assert_eq!(file_of(&segment).metadata().unwrap().len(), len);
 }
 
-/// Catches a hole that a peer makes and that ends those who run into it.
+/// Catches a hole that a peer punches and that kills processes which access it.
 #[test]
-fn a_hole_ends_nobody() {
+fn a_hole_kills_no_process() {
     let segment = sealed();
     let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
     tx.send(b"before").unwrap();
@@ -73,10 +73,10 @@ fn the_label_is_no_name() {
     assert!(matches!(&error, CreateError::Name(name) if *name == expected), "{error:?}");
 }
 
-/// Catches a segment that can be cut short being passed to those who must not be able to,
+/// Catches a segment that can be truncated being passed to those that must not be able to,
 /// and one that differs from what a name would have been given.
 #[test]
-fn what_has_a_name_is_not_shared() {
+fn a_named_segment_is_not_shared() {
     let name = Name::new();
     let named = name.create(&smallest());
     for error in [named.share().unwrap_err(), named.share_read_only().unwrap_err()] {

@@ -61,8 +61,8 @@ fn files(segment: &Segment, count: usize) -> Vec<OwnedFd> {
 
 /// Catches a greeting that is taken for one that it is not.
 #[test]
-fn what_is_no_greeting_is_refused() {
-    let _watchdog = watchdog("what_is_no_greeting_is_refused");
+fn a_message_that_is_no_handshake_is_refused() {
+    let _watchdog = watchdog("a_message_that_is_no_handshake_is_refused");
     let segment = sealed();
     let sound = greeting(1, READ_WRITE);
     answer(&sound, &files(&segment, 3), |path| Segment::receive(path)).unwrap();
@@ -92,11 +92,11 @@ fn what_is_no_greeting_is_refused() {
     assert_eq!(received.info().name, "memfd");
 }
 
-/// Catches files that are mapped without a look at each, that are kept though nobody asked
-/// for them, or that are used for more than they are for.
+/// Catches files that are mapped without a look at each, that are kept although no option requires
+/// it for them, or that are used for more than they are for.
 #[test]
-fn files_are_what_the_greeting_says_or_refused() {
-    let _watchdog = watchdog("files_are_what_the_greeting_says_or_refused");
+fn files_match_the_handshake_or_are_refused() {
+    let _watchdog = watchdog("files_match_the_handshake_or_are_refused");
     let (segment, other, name) = (sealed(), sealed(), Name::new());
     let _named = name.create(&smallest());
     let unsealed =
@@ -133,7 +133,7 @@ fn files_are_what_the_greeting_says_or_refused() {
 
 /// Catches descriptors that stay open though what came with them was refused.
 #[test]
-fn what_is_refused_is_closed() {
+fn a_refused_descriptor_is_closed() {
     let label = format!("closed-{}", std::process::id());
     let segment = Segment::create_sealed(&label, &smallest()).unwrap();
     let open = || {

@@ -72,7 +72,7 @@ impl Drop for Socket {
     }
 }
 
-/// A thread that answers whoever comes, until it is dropped.
+/// A thread that answers clients, until it is dropped.
 pub(crate) struct Server {
     stop: Arc<AtomicBool>,
     visits: Arc<Mutex<Vec<Visit>>>,
@@ -112,7 +112,7 @@ impl Drop for Server {
     }
 }
 
-/// A connection to whoever listens there, which says and reads nothing by itself.
+/// A connection to a listening process, which sends and reads nothing by itself.
 pub(crate) fn connection(path: impl AsRef<Path>) -> OwnedFd {
     let socket =
         socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)

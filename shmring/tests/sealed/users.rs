@@ -55,7 +55,7 @@ fn child_of_nobody(part: &str, path: &Socket) -> child::Part {
     child::start(part, &[path.text(), "nobody"])
 }
 
-/// Catches a stranger who is given anything, is not told why not, or one on the list who is
+/// Catches an unlisted user that gets anything, or no reason, or a listed user that is
 /// refused, cannot take part, or is not seen to die.
 #[test]
 fn the_list_decides_which_users_take_part() {
@@ -99,7 +99,7 @@ fn the_list_decides_which_users_take_part() {
     }
 }
 
-/// Catches an observer of another user who can write, or make itself one who can.
+/// Catches an observer of another user that can write, or make itself one that can.
 #[test]
 fn an_observer_of_another_user_stays_one() {
     let _watchdog = watchdog("an_observer_of_another_user_stays_one");
@@ -130,7 +130,7 @@ pub(crate) fn observe(args: &[String]) {
         // SAFETY: the observer has it open.
         let fd = unsafe { BorrowedFd::borrow_raw(number) };
         let prot = libc::PROT_READ | libc::PROT_WRITE;
-        // SAFETY: maps memory that nobody uses, if it is mapped at all.
+        // SAFETY: maps memory that no process uses, if it is mapped at all.
         let map = unsafe { libc::mmap(ptr::null_mut(), 4096, prot, libc::MAP_SHARED, number, 0) };
         assert_eq!(map, libc::MAP_FAILED, "mmap");
         // SAFETY: the calls change the file at most, which others use as atomics only.
@@ -154,8 +154,8 @@ pub(crate) fn observe(args: &[String]) {
 /// Catches an attach to what was given that needs /proc, or one that needs it and fails
 /// without saying so.
 #[test]
-fn what_was_given_works_without_proc() {
-    let _watchdog = watchdog("what_was_given_works_without_proc");
+fn a_received_segment_works_without_proc() {
+    let _watchdog = watchdog("a_received_segment_works_without_proc");
     if !is_root() {
         println!("skipped: only root can take /proc away");
         return;

@@ -12,10 +12,10 @@ fn found(inode: u64) -> Option<Deleted> {
     list_deleted().unwrap().into_iter().find(|one| one.inode == inode)
 }
 
-/// Catches memory that nobody accounts for, and one that is told of a segment with a name or
-/// that nobody uses.
+/// Catches memory that no listing accounts for, and a listed segment that has a name or
+/// that no process uses.
 #[test]
-fn a_segment_is_found_until_its_last_user_is_gone() {
+fn a_segment_is_found_until_its_last_user_detaches() {
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     segment.producer().unwrap().send(b"kept").unwrap();

@@ -72,8 +72,8 @@ fn symbolic_links_are_not_followed() {
 /// Catches a verb that waits for the other end of a FIFO: one such file would stop every
 /// listing on the machine.
 #[test]
-fn a_fifo_stops_nobody() {
-    let _watchdog = watchdog("a_fifo_stops_nobody");
+fn a_fifo_blocks_no_verb() {
+    let _watchdog = watchdog("a_fifo_blocks_no_verb");
     let name = Name::new();
     let path = CString::new(name.path().to_str().unwrap()).unwrap();
     // SAFETY: the path is a valid string.
@@ -97,7 +97,7 @@ fn a_file_of_another_length_is_corrupt() {
             "{len}: {error:?}"
         );
     }
-    // The right length again: what was cut off reads as zero, which an empty ring is.
+    // The right length again: what was truncated reads as zero, which an empty ring is.
     file.set_len(36_864).unwrap();
     Segment::attach(&name).unwrap();
     // The directory is gone.
@@ -180,7 +180,7 @@ fn a_segment_is_an_ordinary_shared_memory_object() {
     // SAFETY: the name is a valid string; the descriptor is wrapped below.
     let fd = unsafe { libc::shm_open(object.as_ptr(), libc::O_RDONLY, 0) };
     assert!(fd >= 0);
-    // SAFETY: the descriptor was just opened and is nobody else's.
+    // SAFETY: the descriptor was just opened and only this test uses it.
     let opened: File = unsafe { std::os::fd::FromRawFd::from_raw_fd(fd) };
     assert_eq!(opened.metadata().unwrap().len(), total_bytes);
     let bytes = fs::read(name.path()).unwrap();

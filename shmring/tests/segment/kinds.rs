@@ -1,4 +1,4 @@
-//! Kinds of rings: which sizes they have, and what a segment tells of them to another
+//! Kinds of rings: their sizes, and what a segment reports of them to another
 //! process.
 
 use std::fs::OpenOptions;
@@ -175,7 +175,7 @@ fn facts(description: &shmring::SegmentInfo) -> String {
     )
 }
 
-/// In the child: tells what it finds.
+/// In the child: reports what it finds.
 pub(crate) fn describe(args: &[String]) {
     for name in args {
         let attached = Segment::attach(name).unwrap();

@@ -85,7 +85,7 @@ fn a_leading_slash_changes_nothing() {
 
 /// Catches a verb that makes what it does not find, or names the wrong thing.
 #[test]
-fn what_does_not_exist_is_not_found() {
+fn a_missing_segment_is_not_found() {
     let name = Name::new();
     let attach = Segment::attach(&name).unwrap_err();
     assert!(matches!(&attach, AttachError::NotFound { name: found } if *found == *name));
@@ -165,7 +165,7 @@ fn capacities_are_rounded_up_or_refused() {
 
 /// Catches a description that does not match what was asked for or what the file is.
 #[test]
-fn the_description_tells_what_was_made() {
+fn the_info_matches_the_configuration() {
     let name = Name::new();
     let before = std::time::SystemTime::now();
     let made = name.create(&smallest().mode(0o640));
@@ -184,7 +184,7 @@ fn the_description_tells_what_was_made() {
 /// Catches an attach that ignores what the creator wanted of memory, or that fails when
 /// the system has none of it.
 #[test]
-fn wishes_about_memory_are_told_apart_from_what_was_obtained() {
+fn requested_and_obtained_memory_are_distinguished() {
     let name = Name::new();
     let plain = name.create(&smallest());
     let obtained = plain.obtained();

@@ -1,4 +1,4 @@
-//! Looking at a segment without taking part.
+//! Observing a segment without attaching.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -53,7 +53,7 @@ fn an_observer_is_in_nobodys_way() {
     drop(segment);
     drop(eventually("the only place is free", || Segment::attach(&name).ok()));
     drop(eventually("nobody is attached", || Segment::recreate(&name, &config).ok()));
-    // What it looks at is the old segment, which nobody is attached to.
+    // What it looks at is the old segment, which no process is attached to.
     assert!(observer.status().unwrap().attached.is_empty());
 }
 

@@ -14,7 +14,7 @@ fn small() -> Config {
     Config::spsc().capacity_bytes(4096)
 }
 
-/// Catches two segments of one name, each with a part of those who opened it, and a refusal
+/// Catches two segments of one name, each with a part of those that opened it, and a refusal
 /// because another opener was faster.
 #[test]
 fn of_many_openers_one_makes_the_segment() {
@@ -58,7 +58,7 @@ fn openers_get_a_segment_while_others_remove_the_name() {
 /// Catches an opener that takes a segment of another configuration for its own, and one that
 /// insists on what its configuration leaves open.
 #[test]
-fn what_an_existing_segment_has_otherwise_is_named() {
+fn a_difference_of_an_existing_segment_is_named() {
     let name = Name::new();
     let slots = || Config::mpmc().slots(8).slot_bytes(64);
     let made = slots()
@@ -147,7 +147,7 @@ fn metadata_that_are_demanded_are_compared() {
         let AttachError::WrongMetadata { expected, found, .. } = error else { panic!() };
         assert_eq!((expected, found), (Vec::new(), b"quote/v1".to_vec()));
     }
-    // Whoever does not ask gets anything.
+    // Without a requirement any segment is accepted.
     Segment::attach(&name).unwrap();
     Observer::open(&name).unwrap();
 }

@@ -29,7 +29,7 @@ fn configs() -> Vec<Config> {
 /// another order or at another position than its receiver is told, or taken by being shown;
 /// also where the ring wraps, and of no length.
 #[test]
-fn what_is_shown_is_what_is_received() {
+fn peeked_messages_are_the_received_ones() {
     for config in configs() {
         let name = Name::new();
         let (_segment, mut tx, mut rx) = name.pair_of(&config);
@@ -226,8 +226,8 @@ fn receive_all(mut rx: Consumer) {
 /// Catches a message that was overwritten while it was copied and is shown nevertheless,
 /// damage that is seen where there is none, and messages that are out of order.
 #[test]
-fn under_full_traffic_every_message_shown_is_whole() {
-    let _watchdog = watchdog("under_full_traffic_every_message_shown_is_whole");
+fn under_full_traffic_every_peeked_message_is_whole() {
+    let _watchdog = watchdog("under_full_traffic_every_peeked_message_is_whole");
     // Small rings, so that they are overwritten all the time.
     for config in configs() {
         let name = Name::new();
@@ -258,8 +258,8 @@ fn under_full_traffic_every_message_shown_is_whole() {
 
 /// As above, of elements in slices.
 #[test]
-fn under_full_traffic_every_element_shown_is_whole() {
-    let _watchdog = watchdog("under_full_traffic_every_element_shown_is_whole");
+fn under_full_traffic_every_peeked_element_is_whole() {
+    let _watchdog = watchdog("under_full_traffic_every_peeked_element_is_whole");
     let name = Name::new();
     let segment = name.create(&Config::packed::<[u64; 5]>().slots(16));
     let mut tx = segment.value_producer::<[u64; 5]>().unwrap();

@@ -1,4 +1,4 @@
-//! Whose segment it is, and who may write to it.
+//! Owners and modes of segments.
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -26,7 +26,7 @@ fn become_nobody() {
 /// Catches an attach to a segment that anybody may have written to, without a word, and a
 /// refusal that cannot be overruled or that looks at more than that permission.
 #[test]
-fn what_everybody_may_write_is_refused_unless_accepted() {
+fn a_world_writable_segment_is_refused_unless_accepted() {
     let accepting = AttachOptions::new().accept_world_writable(true);
     for mode in [0o602, 0o622, 0o666, 0o777] {
         let name = Name::new();
@@ -56,7 +56,7 @@ fn what_everybody_may_write_is_refused_unless_accepted() {
     assert!(matches!(refused, AttachError::WorldWritable { mode: 0o606, .. }), "{refused:?}");
 }
 
-/// Catches an owner who is not looked at, or one who is refused though nobody asked.
+/// Catches an owner that is not checked, or one that is refused although no option requires it.
 #[test]
 fn the_owner_is_the_one_asked_for() {
     let name = Name::new();
@@ -110,8 +110,8 @@ pub(crate) fn umask(args: &[String]) {
 /// Catches an open that could make a file: where `fs.protected_regular` is set, the kernel
 /// refuses that for what others left in a sticky directory, to root as well.
 #[test]
-fn what_another_user_left_can_be_opened_in_a_sticky_directory() {
-    let _watchdog = watchdog("what_another_user_left_can_be_opened_in_a_sticky_directory");
+fn a_leftover_can_be_opened_in_a_sticky_directory() {
+    let _watchdog = watchdog("a_leftover_can_be_opened_in_a_sticky_directory");
     if !is_root() {
         println!("skipped: only root can become another user");
         return;
@@ -141,8 +141,8 @@ pub(crate) fn leave(args: &[String]) {
 /// Catches a leftover of another user that is reported as an unnamed failure of some call,
 /// or that stops who may use it from going on with it.
 #[test]
-fn only_its_owner_removes_what_another_user_left() {
-    let _watchdog = watchdog("only_its_owner_removes_what_another_user_left");
+fn only_its_owner_removes_a_leftover() {
+    let _watchdog = watchdog("only_its_owner_removes_a_leftover");
     if !is_root() {
         println!("skipped: only root can become another user");
         return;

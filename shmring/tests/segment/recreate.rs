@@ -42,7 +42,7 @@ fn recreate(name: &Name, config: &Config) -> Segment {
 /// Catches a replacement that keeps the old size, messages or closed state, or that
 /// needs something to replace.
 #[test]
-fn a_segment_that_nobody_uses_is_replaced() {
+fn an_unused_segment_is_replaced() {
     let name = Name::new();
     let (segment, mut producer, consumer) = name.pair(4096);
     producer.send(b"lost").unwrap();
@@ -139,7 +139,7 @@ fn racing_replacements_leave_one_segment() {
                 Err(error) => panic!("{error}"),
             }
         }
-        // All racers but one may have met another's start, and nobody won.
+        // All racers but one may have met another's start, and none won.
         if winners.is_empty() {
             winners.push(recreate(&name, &smallest()));
         }

@@ -1,4 +1,4 @@
-//! What is told of a ring from outside, and why it stands still.
+//! The status of a ring, and the reasons of stalls.
 
 use std::thread;
 
@@ -26,7 +26,7 @@ fn stall(name: &Name, segment: &Segment) -> Stall {
 }
 
 /// Catches positions that do not add up, counters that count something else, and holders
-/// that are not those who joined.
+/// that are not those that joined.
 #[test]
 fn positions_counters_and_roles() {
     let configs = SLOT_KINDS.map(|kind| slots(kind, 16, 64));
@@ -77,8 +77,8 @@ fn positions_counters_and_roles() {
 /// Catches messages that wait being taken for an empty ring, a full ring for one with room,
 /// and the other way round.
 #[test]
-fn what_is_not_taken_or_not_sent() {
-    let _watchdog = watchdog("what_is_not_taken_or_not_sent");
+fn stalls_name_the_missing_role() {
+    let _watchdog = watchdog("stalls_name_the_missing_role");
     for kind in SLOT_KINDS {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&slots(kind, 4, 64));
@@ -107,8 +107,8 @@ fn what_is_not_taken_or_not_sent() {
 /// Catches a record ring that counts as full while there is room, or not while its producer
 /// waits for some.
 #[test]
-fn a_record_ring_is_full_for_who_waits() {
-    let _watchdog = watchdog("a_record_ring_is_full_for_who_waits");
+fn a_record_ring_is_full_while_a_sender_waits() {
+    let _watchdog = watchdog("a_record_ring_is_full_while_a_sender_waits");
     let name = Name::new();
     let (segment, mut tx, mut rx) = name.pair(4096);
     tx.send(&[1; 2000]).unwrap();
@@ -117,7 +117,7 @@ fn a_record_ring_is_full_for_who_waits() {
     thread::scope(|scope| {
         let sender = scope.spawn(|| tx.send_timeout(&[3; 1500], LONG));
         eventually("the sender sleeps", || (look(&name).ring().sleepers == 1).then_some(()));
-        // It wakes now and then to look after the dead.
+        // It wakes now and then to check for dead peers.
         eventually("it is full", || {
             let asleep = look(&name);
             (look(&name).ring().stall_since(asleep.ring()) == Some(Stall::Full)).then_some(())
@@ -126,7 +126,7 @@ fn a_record_ring_is_full_for_who_waits() {
         sender.join().unwrap().unwrap();
     });
     assert_eq!(stall(&name, &segment), Stall::NotTaken);
-    // To the last byte, with nobody asleep.
+    // Full to the last byte, without a sleeper.
     let (segment, mut tx, _rx) = {
         drop((segment, tx, rx));
         Segment::unlink(&name).unwrap();
@@ -143,7 +143,7 @@ fn a_record_ring_is_full_for_who_waits() {
 /// that counts only in part; and tombstones before it that hide it. The numbers of tickets
 /// wrap at 2^39.
 #[test]
-fn a_claimed_position_names_who_announced_it() {
+fn a_claimed_position_names_its_announcers() {
     for kind in [Kind::Mpmc, Kind::Mpsc] {
         for start in [0, 1000, (1 << 39) - 2, u64::MAX - 1] {
             let name = Name::new();
@@ -168,7 +168,7 @@ fn a_claimed_position_names_who_announced_it() {
             assert!(ticket.participant.alive);
 
             let before = look(&name);
-            // The tombstone at head was passed by nobody yet.
+            // No consumer has passed the tombstone at head yet.
             assert_eq!(
                 (before.ring().used_slots, before.ring().messages_received),
                 (Some(3), start)
@@ -218,7 +218,7 @@ fn a_batch_is_announced_as_a_whole() {
 
 /// Catches damage that looks like a ring at rest, and damage that a later lap had before.
 #[test]
-fn damage_at_head_is_told() {
+fn damage_at_head_is_reported() {
     for (config, what) in [
         (Config::spsc().capacity_bytes(4096), "a record header"),
         (slots(Kind::Mpmc, 16, 64), "a stamp"),

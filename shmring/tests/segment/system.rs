@@ -15,8 +15,8 @@ const NOBODY: u32 = 65_534;
 /// Catches a segment that others may use against its mode, and one that they may not use
 /// though its mode says so.
 #[test]
-fn the_mode_decides_who_may_do_what() {
-    let _watchdog = watchdog("the_mode_decides_who_may_do_what");
+fn the_mode_decides_which_users_may_attach() {
+    let _watchdog = watchdog("the_mode_decides_which_users_may_attach");
     if !is_root() {
         println!("skipped: only root can become another user");
         return;
@@ -98,8 +98,8 @@ fn a_full_shared_memory_refuses_a_segment() {
 
 /// Catches a shared memory without inodes that is taken for one without space.
 #[test]
-fn without_inodes_that_is_what_is_said() {
-    let _watchdog = watchdog("without_inodes_that_is_what_is_said");
+fn without_inodes_the_error_is_no_inodes() {
+    let _watchdog = watchdog("without_inodes_the_error_is_no_inodes");
     let said = child::start("inodes", &[]).finish();
     if said[0].starts_with("skipped") {
         return println!("{}", said[0]);

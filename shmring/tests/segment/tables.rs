@@ -1,4 +1,4 @@
-//! Attaches and handles: how many there can be, and who has which role.
+//! Attachments and handles: their number, and the holders of roles.
 
 use shmring::{AttachError, Config, JoinError, RecvError, Role, Segment};
 
@@ -62,7 +62,7 @@ fn there_are_as_many_handles_as_the_table_has_room_for() {
 /// Catches a second owner of a role, from the same attach or another, a refusal that
 /// does not name the first, and a role that stays taken.
 #[test]
-fn each_role_has_one_owner_who_is_named() {
+fn each_role_has_one_owner_which_the_error_names() {
     let name = Name::new();
     let segment = name.create(&Config::spsc().capacity_bytes(4096));
     let other = Segment::attach(&name).unwrap();

@@ -1,4 +1,4 @@
-//! Removing names, of segments that nobody uses and of others.
+//! Removing names, of unused segments and of others.
 
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsRawFd;
@@ -22,9 +22,9 @@ fn unlink_unused(name: &Name) {
     });
 }
 
-/// Catches a name that is taken from those who use it, or left to nobody.
+/// Catches a name that is removed while the segment is in use, or left when it is not.
 #[test]
-fn a_name_stays_as_long_as_somebody_is_attached() {
+fn a_name_stays_while_a_process_is_attached() {
     let name = Name::new();
     let (segment, mut producer, consumer) = name.pair(4096);
     producer.send(b"kept").unwrap();
@@ -42,9 +42,9 @@ fn a_name_stays_as_long_as_somebody_is_attached() {
     assert!(matches!(Segment::unlink_stale("a/b"), Err(UnlinkError::Name(_))));
 }
 
-/// Catches damage that stays for ever, and one that hides who is attached.
+/// Catches a damaged segment that cannot be removed, and one that hides its attachments.
 #[test]
-fn a_damaged_segment_is_removed_once_nobody_uses_it() {
+fn a_damaged_segment_is_removed_once_unused() {
     for (offset, byte) in [(8, 9), (16, 9), (4095, 9)] {
         let name = Name::new();
         let segment = name.create(&smallest());
@@ -60,7 +60,7 @@ fn a_damaged_segment_is_removed_once_nobody_uses_it() {
 
 /// Catches the removal of what others keep in shared memory.
 #[test]
-fn what_is_no_segment_is_left_alone() {
+fn other_files_are_left_alone() {
     let (file, link, directory) = (Name::new(), Name::new(), Name::new());
     fs::write(file.path(), vec![1; 10_000]).unwrap();
     std::os::unix::fs::symlink(file.path(), link.path()).unwrap();
@@ -121,7 +121,7 @@ fn a_leased_file_is_named_as_such() {
     assert!(refused.to_string().contains("lease"), "{refused}");
 }
 
-/// Holds the lock of one who replaces or removes the segment, as another process would.
+/// Holds the lock of a process that replaces or removes the segment, as another process would.
 fn hold_lifecycle_lock(file: &File) {
     let lock = libc::flock {
         l_type: libc::F_WRLCK as libc::c_short,
@@ -135,11 +135,11 @@ fn hold_lifecycle_lock(file: &File) {
     assert_eq!(result, 0);
 }
 
-/// Catches a name that is removed, and so can be given to another segment, under one who
-/// has just proven that nobody uses this one: it would remove that other one.
+/// Catches a name that is removed, and so can be given to another segment, under a process that
+/// has just proven that no process uses this one: it would remove that other one.
 #[test]
-fn unlinking_waits_for_one_who_removes_an_unused_segment() {
-    let _watchdog = watchdog("unlinking_waits_for_one_who_removes_an_unused_segment");
+fn unlinking_waits_for_a_process_that_removes_an_unused_segment() {
+    let _watchdog = watchdog("unlinking_waits_for_a_process_that_removes_an_unused_segment");
     let name = Name::new();
     drop(name.create(&smallest()));
     let file = OpenOptions::new().read(true).write(true).open(name.path()).unwrap();

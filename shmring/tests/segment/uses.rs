@@ -1,4 +1,4 @@
-//! What a segment's file shows to others: times, what its name means, core files, progress.
+//! A segment's file as others see it: times, name, core files, progress.
 
 use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
@@ -64,7 +64,7 @@ fn flags_of(file: &str) -> String {
     flags
 }
 
-/// Catches messages in core files that nobody asked for, and a wish for them that is ignored.
+/// Catches messages in core files without a request, and a request for them that is ignored.
 #[test]
 fn core_files_have_messages_only_if_asked_for() {
     let name = Name::new();

@@ -104,7 +104,7 @@ impl Scene {
         attaches.take(ATTACHES as usize).collect::<Vec<_>>().len()
     }
 
-    /// The holder's entry is given to nobody before the cleaner's lock is gone.
+    /// The holder's entry is not reused before the reaper's lock is gone.
     fn assert_entry_is_kept_for(mut self, stopped: bool, orphan: Orphans) {
         let pid = self.holder.pid() as u32;
         let attached = self.segment.status().unwrap().attached;
@@ -120,8 +120,8 @@ impl Scene {
 /// Catches a death that is not noticed because a cleaner stopped halfway, and an entry that
 /// a newcomer gets under that cleaner's hands.
 #[test]
-fn a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others() {
-    let _watchdog = watchdog("a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others");
+fn a_stuck_reaper_keeps_no_role_and_no_end_from_others() {
+    let _watchdog = watchdog("a_stuck_reaper_keeps_no_role_and_no_end_from_others");
     for stopped in [true, false] {
         let mut scene = Scene::new(&Config::spsc().capacity_bytes(4096), "hold", "another");
         let mut rx = scene.segment.consumer().unwrap();
@@ -134,10 +134,10 @@ fn a_cleaner_that_is_stuck_keeps_no_role_and_no_end_from_others() {
     }
 }
 
-/// Catches a position of the dead that nobody closes because a cleaner stopped halfway.
+/// Catches a dead producer's position that stays open because a reaper stopped halfway.
 #[test]
-fn a_cleaner_that_is_stuck_keeps_no_position_from_others() {
-    let _watchdog = watchdog("a_cleaner_that_is_stuck_keeps_no_position_from_others");
+fn a_stuck_reaper_keeps_no_position_from_others() {
+    let _watchdog = watchdog("a_stuck_reaper_keeps_no_position_from_others");
     for stopped in [true, false] {
         let mut scene = Scene::new(&slots(Kind::Mpsc, 8, 64), "reserve", "another");
         let segment = &scene.segment;
@@ -147,7 +147,7 @@ fn a_cleaner_that_is_stuck_keeps_no_position_from_others() {
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"sent");
         assert_eq!(rx.recv_timeout(LONG).unwrap(), b"after");
         assert_eq!(scene.segment.status().unwrap().ring().tombstones, 1);
-        // Who is refused a role has looked for the dead first.
+        // A process that is refused a role has checked for dead peers first.
         assert!(scene.segment.consumer().is_err());
         assert_eq!(scene.segment.status().unwrap().ring().producers.len(), 1);
         scene.assert_entry_is_kept_for(stopped, orphan);
@@ -157,8 +157,8 @@ fn a_cleaner_that_is_stuck_keeps_no_position_from_others() {
 /// Catches a cleaner's lock that its fork child keeps when it is killed halfway: the dead
 /// would look alive, or keep its entry, for as long as the child lives.
 #[test]
-fn a_cleaner_that_is_killed_leaves_no_lock_to_its_children() {
-    let _watchdog = watchdog("a_cleaner_that_is_killed_leaves_no_lock_to_its_children");
+fn a_killed_reaper_leaves_no_lock_to_its_children() {
+    let _watchdog = watchdog("a_killed_reaper_leaves_no_lock_to_its_children");
     for how in ["shares", "alone"] {
         let config = Config::spsc().capacity_bytes(4096);
         let mut scene = Scene::new(&config, "hold", how);

@@ -42,7 +42,7 @@ pub(crate) fn wait_closed(args: &[String]) {
     };
     if end != RecvError::Eof {
         assert_eq!(end, RecvError::Failed(LOST));
-        // What does not wait works on, as far as it needs nobody to be alive.
+        // Verbs that do not wait still work, as far as they need no liveness check.
         assert!(rx.try_recv().is_err());
         assert_eq!(segment.status().unwrap_err(), LOST);
         let refused = segment.consumer().unwrap_err();
@@ -84,8 +84,8 @@ fn replace(name: &Name) {
 /// Catches an endless wait for the dead by a process that closed its descriptors, however it
 /// waits, with and without a monitor, also behind a position that the dead has claimed.
 #[test]
-fn who_closed_all_descriptors_sees_deaths() {
-    let _watchdog = watchdog("who_closed_all_descriptors_sees_deaths");
+fn a_receiver_that_closed_all_descriptors_sees_deaths() {
+    let _watchdog = watchdog("a_receiver_that_closed_all_descriptors_sees_deaths");
     let records = Config::spsc().capacity_bytes(4096);
     let user = if is_root() { "nobody" } else { "same" };
     for mode in ["0", "1", "2"] {
@@ -99,10 +99,10 @@ fn who_closed_all_descriptors_sees_deaths() {
 }
 
 /// Catches an endless wait where the name does not lead to the segment any more: who may
-/// follow the mapping sees the death, and who may not is told so.
+/// follow the mapping sees the death, and one that may not gets an error.
 #[test]
-fn who_cannot_reopen_the_segment_is_told() {
-    let _watchdog = watchdog("who_cannot_reopen_the_segment_is_told");
+fn a_waiter_that_cannot_reopen_the_segment_gets_an_error() {
+    let _watchdog = watchdog("a_waiter_that_cannot_reopen_the_segment_gets_an_error");
     let records = Config::spsc().capacity_bytes(4096);
     let tickets = slots(Kind::Mpsc, 8, 64);
     if !is_root() {

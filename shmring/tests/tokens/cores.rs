@@ -52,10 +52,10 @@ pub(crate) fn crash(args: &[String]) {
 }
 
 /// Catches a crash that looks like a process at work while the kernel writes its core file:
-/// it counts as alive for so long, and nobody could see why.
+/// it counts as alive for so long, and nothing would show why.
 #[test]
-fn a_process_that_dumps_core_is_seen_to() {
-    let _watchdog = watchdog("a_process_that_dumps_core_is_seen_to");
+fn a_process_that_dumps_core_is_reported() {
+    let _watchdog = watchdog("a_process_that_dumps_core_is_reported");
     let cores = Cores::new();
     for _ in 0..TRIES {
         let mut scene = Scene::new();

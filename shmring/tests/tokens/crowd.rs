@@ -1,4 +1,4 @@
-//! What a crowd of attaches costs one who waits.
+//! What a crowd of attaches costs a waiter.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use crate::common::{MODES, Name};
 const CROWD: u64 = 254;
 const MESSAGES: usize = 2000;
 /// The shortest time between two messages, and what some are later than others: a receiver
-/// that spins looks after the dead when it has waited for a millisecond.
+/// that spins checks for dead peers when it has waited for a millisecond.
 const INTERVAL: Duration = Duration::from_micros(1000);
 const SPREAD: u32 = 17;
 const STEP: Duration = Duration::from_micros(50);
@@ -45,7 +45,7 @@ fn latencies_us(attaches: u64, mode: WaitMode) -> [u128; 3] {
     [50, 90, 99].map(|percent| all[all.len() * percent / 100])
 }
 
-/// Microseconds that a look at all attaches takes, of one who is refused a role.
+/// Microseconds that a check of all attachments takes, by a process that is refused a role.
 fn look_us(attaches: u64) -> u128 {
     let name = Name::new();
     let config = Config::spsc().capacity_bytes(65_536).max_attachments(CROWD);

@@ -17,7 +17,7 @@ pub(crate) fn close(args: &[String]) {
     }
     assert_eq!(descriptors(), []);
     let tx = held.unwrap_or_else(|| segment.producer().unwrap());
-    // It cannot tell who is alive any more, and takes nobody for dead.
+    // It cannot check liveness any more, and takes no peer for dead.
     let status = segment.status().unwrap();
     assert!(status.attached.iter().all(|participant| participant.alive), "{status:?}");
     assert!(segment.consumer().is_err());
@@ -68,8 +68,8 @@ pub(crate) fn duplicate(args: &[String]) {
 /// Catches a token that a copy of a descriptor keeps: a child that outlives its parent
 /// would keep it alive.
 #[test]
-fn copies_of_descriptors_keep_nobody_alive() {
-    let _watchdog = watchdog("copies_of_descriptors_keep_nobody_alive");
+fn copies_of_descriptors_keep_no_attachment_alive() {
+    let _watchdog = watchdog("copies_of_descriptors_keep_no_attachment_alive");
     let mut scene = Scene::new();
     let mut child = child::start("duplicate", &[&scene.name]);
     let pid = child.pid();

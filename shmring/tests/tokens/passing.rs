@@ -65,7 +65,7 @@ fn receive(stream: &UnixStream) -> Vec<OwnedFd> {
     })
 }
 
-/// In a child: attaches, passes all descriptors to the one who listens, and serves.
+/// In a child: attaches, passes all descriptors to the listening process, and serves.
 pub(crate) fn pass(args: &[String]) {
     let segment = Segment::attach(&args[0]).unwrap();
     let tx = segment.producer().unwrap();
@@ -95,8 +95,8 @@ pub(crate) fn get(args: &[String]) {
 /// Catches a token that goes with a descriptor: a process would stay alive in another one
 /// that it passed its descriptors to, or live and die with it.
 #[test]
-fn passed_descriptors_keep_nobody_alive() {
-    let _watchdog = watchdog("passed_descriptors_keep_nobody_alive");
+fn passed_descriptors_keep_no_attachment_alive() {
+    let _watchdog = watchdog("passed_descriptors_keep_no_attachment_alive");
     let mut scene = Scene::new();
     let mut getter = child::start("get", &[&scene.name]);
     assert_eq!(getter.hear(), "listens");
@@ -107,7 +107,7 @@ fn passed_descriptors_keep_nobody_alive() {
     passer.kill();
     scene.assert_found_dead(pid);
 
-    // Who got them attaches like anybody else.
+    // The receiving process attaches like any other.
     let pid = getter.pid();
     getter.go();
     assert_eq!(getter.hear(), pid.to_string());

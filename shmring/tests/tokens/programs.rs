@@ -59,8 +59,8 @@ pub(crate) fn exec_itself(args: &[String]) {
 
 /// Catches an attach that is taken for another one because the process is the same.
 #[test]
-fn a_process_that_became_itself_attaches_anew() {
-    let _watchdog = watchdog("a_process_that_became_itself_attaches_anew");
+fn a_process_that_executed_itself_attaches_again() {
+    let _watchdog = watchdog("a_process_that_executed_itself_attaches_again");
     let mut scene = Scene::new();
     let mut child = child::start("exec-itself", &[&scene.name]);
     let pid = child.pid();

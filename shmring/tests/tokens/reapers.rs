@@ -1,4 +1,4 @@
-//! Many who clean up at once, while processes come and die.
+//! Many reapers at once, while processes come and die.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -15,7 +15,7 @@ const LIVES: u32 = 50;
 /// Messages of each life.
 const MESSAGES: u32 = 8;
 const REAPERS: usize = 3;
-/// Fewer than those who want to attach: whoever comes gets the entry of one just dead.
+/// Fewer entries than processes that want to attach: a newcomer gets the entry of one just dead.
 const ATTACHES: u64 = 3;
 
 /// How many attaches, and how many producers, are listed for this process.
@@ -77,8 +77,8 @@ pub(crate) fn live_and_die(args: &[String]) {
 /// newcomer in the same entry what it has: threads share the description whose lock keeps
 /// processes apart.
 #[test]
-fn threads_that_clean_up_at_once_take_nothing_from_the_living() {
-    let _watchdog = watchdog("threads_that_clean_up_at_once_take_nothing_from_the_living");
+fn threads_that_reap_at_once_take_nothing_from_the_living() {
+    let _watchdog = watchdog("threads_that_reap_at_once_take_nothing_from_the_living");
     let name = Name::new();
     let segment =
         name.create(&slots(Kind::Mpsc, 64, 32).max_attachments(ATTACHES).max_handles(256));
@@ -89,7 +89,7 @@ fn threads_that_clean_up_at_once_take_nothing_from_the_living() {
             let (segment, ended) = (&segment, &ended);
             scope.spawn(move || {
                 while !ended.load(Ordering::Relaxed) {
-                    // Who is refused a role has looked for the dead first.
+                    // A process that is refused a role has checked for dead peers first.
                     assert!(matches!(segment.consumer(), Err(JoinError::RoleTaken { .. })));
                     if reaper == 0 {
                         let tx = segment.producer().unwrap();

@@ -15,7 +15,7 @@ fn both(path: impl AsRef<std::path::Path>) -> OwnedFd {
 }
 
 /// In a child: lets the number of each of the library's descriptors mean one file after
-/// the other. The second argument is a segment that nobody is attached to: all its tokens
+/// the other. The second argument is a segment that no process is attached to: all its tokens
 /// are free.
 pub(crate) fn renumber(args: &[String]) {
     let before = descriptors();
@@ -55,8 +55,8 @@ pub(crate) fn renumber(args: &[String]) {
 /// Catches a living process that is taken for dead because another segment's tokens are
 /// looked at, and a descriptor of the program's that the library closes.
 #[test]
-fn a_number_that_means_another_file_kills_nobody() {
-    let _watchdog = watchdog("a_number_that_means_another_file_kills_nobody");
+fn a_reused_number_does_not_count_as_death() {
+    let _watchdog = watchdog("a_reused_number_does_not_count_as_death");
     let mut scene = Scene::new();
     let empty = Name::new();
     drop(empty.create(&Config::spsc().capacity_bytes(4096)));
@@ -86,7 +86,7 @@ pub(crate) fn attach_again(args: &[String]) {
 }
 
 /// Catches an attach that closes the descriptor of another one of the same segment, which
-/// then sees nobody's death.
+/// then sees no death.
 #[test]
 fn a_number_that_means_another_attach_stays_its_own() {
     let _watchdog = watchdog("a_number_that_means_another_attach_stays_its_own");

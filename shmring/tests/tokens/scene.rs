@@ -75,7 +75,7 @@ impl Scene {
     }
 }
 
-/// In a child: sends whenever it is told to, and ends without a farewell.
+/// In a child: sends on request, and ends without detaching.
 pub(crate) fn serve(mut tx: Producer) -> ! {
     loop {
         pause();
@@ -114,23 +114,27 @@ pub(crate) fn close_all() {
     }
 }
 
-/// Forks a child that sleeps until it is killed, and not for ever.
+/// How long a sleeper lives unless it is killed: as long as the watchdog waits, since a test that
+/// shares its CPUs may take longer than half a minute.
+const SLEEP_S: u32 = 300;
+
+/// Forks a child that sleeps until it is killed, or for [`SLEEP_S`].
 pub(crate) fn fork_sleeper() -> i32 {
     // SAFETY: the child calls nothing but these two, which may be called there.
     unsafe {
         let pid = libc::fork();
         if pid == 0 {
-            libc::sleep(30);
+            libc::sleep(SLEEP_S);
             libc::_exit(0);
         }
         pid
     }
 }
 
-/// Starts a program that sleeps until it is killed, and not for ever.
+/// Starts a program that sleeps until it is killed, or for [`SLEEP_S`].
 #[allow(clippy::zombie_processes, reason = "it outlives this process")]
 pub(crate) fn start_sleeper() -> i32 {
-    Command::new("sleep").arg("30").spawn().unwrap().id() as i32
+    Command::new("sleep").arg(SLEEP_S.to_string()).spawn().unwrap().id() as i32
 }
 
 /// Whether the process runs, sleeps or is stopped.
@@ -170,7 +174,7 @@ impl Drop for Orphans {
     fn drop(&mut self) {
         for &pid in &self.0 {
             if lives(pid) {
-                // SAFETY: it was alive a moment ago, and nobody else ends it.
+                // SAFETY: it was alive a moment ago, and no other process ends it.
                 unsafe { libc::kill(pid, libc::SIGKILL) };
             }
         }

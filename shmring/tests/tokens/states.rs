@@ -108,8 +108,8 @@ pub(crate) fn leave_thread(args: &[String]) {
     child::pause();
 }
 
-/// Catches a role that ends with the thread that had it, or that nobody gets when the
-/// process has ended: who forgets a handle keeps it until then.
+/// Catches a role that ends with the thread that had it, or that stays taken when the
+/// process has ended: a process that forgets a handle keeps it until then.
 #[test]
 fn a_forgotten_handle_is_held_until_its_process_ends() {
     let _watchdog = watchdog("a_forgotten_handle_is_held_until_its_process_ends");

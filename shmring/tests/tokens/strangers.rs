@@ -97,8 +97,8 @@ fn stranger(name: &Name, how: &str, what: &str) -> Option<(Part, i32)> {
 /// Catches a life or a death that is not seen over the bounds of users or namespaces, or
 /// that is told by a pid, which means another process there.
 #[test]
-fn strangers_are_seen_to_live_and_die() {
-    let _watchdog = watchdog("strangers_are_seen_to_live_and_die");
+fn other_users_are_seen_to_live_and_die() {
+    let _watchdog = watchdog("other_users_are_seen_to_live_and_die");
     for how in ["user", "namespaces"] {
         let mut scene = Scene::new();
         fs::set_permissions(scene.name.path(), Permissions::from_mode(0o666)).unwrap();
@@ -125,8 +125,8 @@ fn strangers_are_seen_to_live_and_die() {
 
 /// Catches a life or a death that a stranger does not see.
 #[test]
-fn strangers_see_others_live_and_die() {
-    let _watchdog = watchdog("strangers_see_others_live_and_die");
+fn other_users_see_others_live_and_die() {
+    let _watchdog = watchdog("other_users_see_others_live_and_die");
     for how in ["user", "namespaces"] {
         let name = Name::new();
         let _segment = name.create(&Config::spsc().capacity_bytes(4096).mode(0o666));

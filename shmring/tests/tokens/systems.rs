@@ -103,8 +103,8 @@ pub(crate) fn elsewhere(args: &[String]) {
 /// Catches the dead that count as alive, or the living that count as dead, where segments
 /// are not on a tmpfs: such a file system may have smaller files, and other locks.
 #[test]
-fn deaths_are_seen_on_other_file_systems() {
-    let _watchdog = watchdog("deaths_are_seen_on_other_file_systems");
+fn deaths_are_noticed_on_other_file_systems() {
+    let _watchdog = watchdog("deaths_are_noticed_on_other_file_systems");
     if !is_root() {
         println!("skipped: only root can mount");
         return;

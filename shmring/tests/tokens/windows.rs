@@ -103,7 +103,7 @@ pub(crate) fn fork_while_refused(args: &[String]) {
 }
 
 /// Catches a lock on the life of a segment that a process keeps which was forked off while
-/// another thread had it: nobody could attach or replace any more.
+/// another thread had it: no process could attach or replace any more.
 #[test]
 fn a_process_forked_during_a_refusal_keeps_no_lock() {
     let _watchdog = watchdog("a_process_forked_during_a_refusal_keeps_no_lock");

@@ -222,7 +222,7 @@ fn a_batch_is_no_larger_than_asked_for() {
 
 /// Catches a lookahead that consumes what was not released, or releases the wrong ones.
 #[test]
-fn a_lookahead_releases_what_it_is_told() {
+fn a_lookahead_releases_the_given_messages() {
     let name = Name::new();
     let (_segment, mut tx, mut rx) = name.pair(4096);
     let batch: Vec<_> = (0..10).map(|i| payload(i, 150)).collect();

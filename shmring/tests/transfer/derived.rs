@@ -258,7 +258,7 @@ fn ids_stay_as_they_are() {
     assert_eq!(Step::TYPE_ID, step);
 }
 
-/// Catches a mismatch that does not name both types, to whoever attaches from another program.
+/// Catches a mismatch that does not name both types, to another program that attaches.
 #[test]
 fn a_mismatch_names_both_types() {
     let refusal = |error: Option<JoinError>| match error {

@@ -21,7 +21,7 @@ fn a_consumer_waits_for_the_first_producer() {
     assert_eq!(rx.recv().unwrap(), b"first");
 }
 
-/// Catches messages that are lost behind the end of the stream, an end that is not told
+/// Catches messages that are lost behind the end of the stream, an end that is not reported
 /// again, and one that outlasts a new producer.
 #[test]
 fn the_stream_ends_when_it_is_drained_and_goes_on_with_a_new_producer() {
@@ -46,7 +46,7 @@ fn the_stream_ends_when_it_is_drained_and_goes_on_with_a_new_producer() {
     }
 }
 
-/// Catches a send into a ring that nobody empties any more, and a pipe that stays broken
+/// Catches a send into a ring without consumers, and a pipe that stays broken
 /// when a new consumer comes.
 #[test]
 fn the_pipe_breaks_when_the_consumer_goes() {
@@ -154,7 +154,7 @@ fn a_closed_ring_is_drained_and_then_ends() {
 
 /// Catches a reservation that was granted before a close and is lost: it was promised.
 #[test]
-fn what_was_reserved_before_a_close_can_be_committed() {
+fn a_reservation_before_a_close_can_be_committed() {
     let name = Name::new();
     let (segment, mut tx, mut rx) = name.pair(4096);
     let mut reservation = tx.reserve(4).unwrap();
@@ -180,16 +180,17 @@ fn the_pipe_breaks_also_for_a_producer_that_came_second() {
     }
 }
 
-/// Catches an end that is told to two consumers, where the second should wait for the
-/// next stream, and one that nobody was told and that is lost.
+/// Catches an end that is reported to two consumers, where the second should wait for the
+/// next stream, and one that no consumer got and that is lost.
 #[test]
-fn an_end_is_told_to_one_consumer() {
+fn an_end_is_reported_to_one_consumer() {
     let name = Name::new();
     let (segment, mut tx, mut rx) = name.pair(4096);
     for round in 0..4 {
         tx.send(&payload(round, 10)).unwrap();
         drop(tx);
-        // Gone before it was told: the next one is told, after the rest.
+        // The producer left before a consumer got the end: the next consumer gets it, after the
+        // rest.
         drop(rx);
         rx = segment.consumer().unwrap();
         assert_eq!(rx.recv().unwrap(), payload(round, 10));
@@ -197,7 +198,7 @@ fn an_end_is_told_to_one_consumer() {
         rx = segment.consumer().unwrap();
         assert_eq!(rx.try_recv(), Err(TryRecvError::Eof));
         assert_eq!(rx.recv(), Err(RecvError::Eof));
-        // Gone after it was told: the next one waits, as before the first producer.
+        // After a consumer got the end, the next one waits, as before the first producer.
         for _ in 0..2 {
             drop(rx);
             rx = segment.consumer().unwrap();

@@ -1,4 +1,4 @@
-//! What the errors of verbs say, and which verbs can return them.
+//! The errors of verbs, and which verbs can return them.
 
 use std::error::Error;
 use std::io;
@@ -25,7 +25,7 @@ where
 /// Catches an error that `?` cannot turn into an `io::Error`, one whose kind misleads a caller
 /// of `io`, and one that a report of the whole chain prints twice.
 #[test]
-fn every_error_is_an_io_error_and_says_its_cause_once() {
+fn every_error_is_an_io_error_and_names_its_cause_once() {
     use io::ErrorKind::{
         BrokenPipe, InvalidData, InvalidInput, TimedOut, UnexpectedEof, Unsupported, WouldBlock,
     };

@@ -125,10 +125,10 @@ fn a_peek_leaves_the_message_until_it_is_released() {
     assert_eq!(segment.status().unwrap().ring().messages_received, 2);
 }
 
-/// Catches a message that comes again and does not say so, and one that says so and was
+/// Catches a message that comes again and is not marked, and one that says so and was
 /// never shown, or was shown and released.
 #[test]
-fn what_was_shown_before_says_so() {
+fn redelivered_messages_are_marked() {
     for config in [Config::spsc(), Config::mpsc()] {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&config);

@@ -177,11 +177,11 @@ fn check_packed<T: Element + PartialEq + Debug, R: Element>(case: &Case<T, R>) {
         assert_eq!(ahead.read_at(0, &mut values), Ok(1));
         assert_corrupt(ahead.read_at(1, &mut values), 1);
         assert_eq!(ahead.read_at(2, &mut values), Ok(1));
-        // SAFETY: nobody writes meanwhile.
+        // SAFETY: no peer writes meanwhile.
         assert_corrupt(unsafe { ahead.as_slices() }, 1);
     }
     rx.try_peek(1).unwrap().release();
-    // In place nothing is lost, and what is no value can be passed over.
+    // In place nothing is lost, and an invalid value can be passed over.
     assert_corrupt(rx.peek_timeout(1, SHORT).unwrap().get(0), 1);
     rx.peek(1).unwrap().release();
     assert_eq!(rx.recv(), Ok(*value));
@@ -231,7 +231,7 @@ fn a_slot_ring_gives_no_value_that_is_none() {
 /// Catches space that was never written and is taken for values: a ring starts with zeros, which
 /// are no `Side`.
 #[test]
-fn what_was_never_written_need_not_be_a_value() {
+fn unwritten_elements_need_not_be_values() {
     let name = Name::new();
     let segment = name.create(&Config::packed::<Side>().slots(4));
     let mut tx = segment.value_producer::<Side>().unwrap();

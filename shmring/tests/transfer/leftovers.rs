@@ -158,7 +158,7 @@ fn appends_end_with_the_reservation() {
 /// Catches bytes that were written through the pointer and are not sent, and a mark that
 /// goes back.
 #[test]
-fn what_is_assumed_to_be_written_is_sent() {
+fn bytes_assumed_to_be_written_are_sent() {
     for (what, config) in configs() {
         let name = Name::new();
         let (_segment, mut tx, mut rx) = name.pair_of(&config);

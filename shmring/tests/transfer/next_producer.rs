@@ -54,8 +54,8 @@ fn a_consumer_waits_through_the_end() {
 /// Catches a consumer that waits for producers of a ring that takes none any more, and one that
 /// a close does not wake.
 #[test]
-fn a_closed_ring_ends_for_those_who_wait_through_the_end() {
-    let _watchdog = watchdog("a_closed_ring_ends_for_those_who_wait_through_the_end");
+fn a_closed_ring_ends_for_consumers_that_wait_through_the_end() {
+    let _watchdog = watchdog("a_closed_ring_ends_for_consumers_that_wait_through_the_end");
     for config in configs() {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&config);
@@ -93,9 +93,10 @@ fn the_mode_can_be_changed_between_two_ends() {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
 }
 
-/// Catches an end that a consumer passed and that its successor does not get: nobody was told.
+/// Catches an end that a consumer passed and that its successor does not get, although no consumer
+/// got it.
 #[test]
-fn an_end_that_was_passed_is_told_to_the_next_consumer() {
+fn an_end_that_was_passed_is_reported_to_the_next_consumer() {
     let name = Name::new();
     let (segment, tx, mut rx) = name.pair(4096);
     rx.set_eof(Eof::NextProducer);
@@ -106,7 +107,7 @@ fn an_end_that_was_passed_is_told_to_the_next_consumer() {
 }
 
 /// Catches a wait for a producer that overlooks one: there already, come and gone, or dead to
-/// the consumer because its end was told.
+/// the consumer because it got the end.
 #[test]
 fn a_producer_ends_the_wait_for_one() {
     let _watchdog = watchdog("a_producer_ends_the_wait_for_one");
@@ -119,18 +120,18 @@ fn a_producer_ends_the_wait_for_one() {
             let tx = segment.producer().unwrap();
             assert_eq!(rx.wait_for_producer(Duration::ZERO), Ok(()));
             drop(tx);
-            // Its end was not told yet.
+            // No consumer got its end yet.
             assert_eq!(rx.wait_for_producer(Duration::ZERO), Ok(()));
             assert_eq!(rx.recv(), Err(RecvError::Eof));
         }
     }
 }
 
-/// Catches a producer that comes and wakes nobody who waits for one: the sleep goes on to the
+/// Catches a producer that comes and wakes no consumer that waits for one: the sleep goes on to the
 /// end of its slice, 100 ms when it has lasted that long. The smallest of some rounds counts.
 #[test]
-fn a_producer_wakes_those_who_wait_for_one() {
-    let _watchdog = watchdog("a_producer_wakes_those_who_wait_for_one");
+fn a_producer_wakes_consumers_that_wait_for_one() {
+    let _watchdog = watchdog("a_producer_wakes_consumers_that_wait_for_one");
     for config in configs() {
         let name = Name::new();
         let segment = name.create(&config);

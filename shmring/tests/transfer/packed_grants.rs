@@ -86,7 +86,7 @@ fn space_and_elements_lie_around_the_end_of_the_ring() {
 /// without a release; by a drop or by nothing at all.
 #[test]
 #[expect(clippy::forget_non_drop, reason = "a destructor may come, and must not be needed")]
-fn what_is_not_committed_or_released_never_was() {
+fn dropped_reservations_and_peeks_have_no_effect() {
     let name = Name::new();
     let (segment, mut tx, mut rx) = ring::<u64>(&name, 4);
     for round in 0..100 {
@@ -234,7 +234,7 @@ fn streams_of_elements_end_and_their_pipes_break() {
             assert!(matches!(rx.peek(1), Err(RecvError::Eof)));
             assert!(matches!(rx.try_peek(1), Err(TryRecvError::Eof)));
         }
-        // Gone after it was told: the next one waits.
+        // After a consumer got the end, the next one waits.
         drop(rx);
         rx = segment.value_consumer().unwrap();
         assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));

@@ -75,7 +75,7 @@ fn whatever_ends_the_wait_for_an_element_wakes() {
 }
 
 /// Catches room, a going or a close that leaves the producer asleep, and room for less
-/// than a slice that lets it go on.
+/// than a slice that lets it continue.
 #[test]
 fn whatever_ends_the_wait_for_space_wakes() {
     let _watchdog = watchdog("whatever_ends_the_wait_for_space_wakes");

@@ -1,4 +1,4 @@
-//! Waiting without moving anything, deadlines, and what handles say of their ring.
+//! Waiting without transfer, deadlines, and what handles report of their ring.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -47,11 +47,11 @@ fn a_consumer_waits_until_a_message_is_there() {
     }
 }
 
-/// Catches a wake that ends with a consumer who only looks: the one who would take the message
+/// Catches a wake that ends with a consumer that only looks: the one that would take the message
 /// sleeps on.
 #[test]
-fn a_consumer_who_only_waits_hands_its_wake_on() {
-    let _watchdog = watchdog("a_consumer_who_only_waits_hands_its_wake_on");
+fn a_consumer_that_only_waits_hands_off_its_wake() {
+    let _watchdog = watchdog("a_consumer_that_only_waits_hands_off_its_wake");
     let name = Name::new();
     let (_segment, mut tx, mut looking) = name.pair_of(&slots(Kind::Mpmc, 4, 64));
     let mut taking = looking.try_clone().unwrap();
@@ -149,7 +149,7 @@ fn a_deadline_is_a_point_in_time() {
 /// Catches a number of messages that is not theirs, at both ends and across the end of the ring,
 /// and a capacity or a setting that reads otherwise than it was set.
 #[test]
-fn handles_say_what_is_in_the_ring_and_what_was_set() {
+fn handles_report_the_ring_and_their_settings() {
     for config in configs() {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&config);

@@ -110,7 +110,7 @@ fn nothing_comes_between_the_messages_of_a_batch() {
         let senders = if kind.shares(Role::Producer) { 3 } else { 1 };
         let receivers = if kind.shares(Role::Consumer) { 3 } else { 1 };
         let all = Mutex::new(BTreeMap::new());
-        // Before anyone sends: whoever comes after the end would wait for another.
+        // Before any send: a consumer that joins after the end would wait for another producer.
         let consumers: Vec<_> = (0..receivers).map(|_| segment.consumer().unwrap()).collect();
         let producers: Vec<_> = (0..senders).map(|_| segment.producer().unwrap()).collect();
         std::thread::scope(|scope| {
@@ -187,7 +187,7 @@ impl AsRef<[u8]> for Trap<'_> {
 /// Catches tickets of a batch that unwound which hold the ring up for ever, and messages
 /// of it that come after the next one: only the first ones may have been sent.
 #[test]
-fn a_batch_that_panics_midway_holds_nobody_up() {
+fn a_batch_that_panics_midway_does_not_block_others() {
     for kind in SLOT_KINDS {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&slots(kind, 16, 64));

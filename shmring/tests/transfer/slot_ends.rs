@@ -38,7 +38,7 @@ fn assert_broken(tx: &mut Producer) {
     }
 }
 
-/// Catches an end of stream before the first producer came, one that is told while a
+/// Catches an end of stream before the first producer came, one that is reported while a
 /// producer is left, messages lost behind it, and one that outlasts a new producer.
 #[test]
 fn the_stream_ends_with_the_last_producer() {
@@ -67,10 +67,10 @@ fn the_stream_ends_with_the_last_producer() {
     }
 }
 
-/// Catches a consumer that is not told of the end because another one was, or told
+/// Catches a consumer that does not get the end because another one did, or gets it
 /// before the ring is empty.
 #[test]
-fn each_consumer_is_told_of_the_end() {
+fn each_consumer_gets_the_end() {
     for kind in [Kind::Mpmc, Kind::Spmc] {
         let name = Name::new();
         let (segment, mut tx, rx) = name.pair_of(&ring(kind));
@@ -90,8 +90,8 @@ fn each_consumer_is_told_of_the_end() {
     }
 }
 
-/// Catches a consumer that is told of an end which others were told before it came, and
-/// one that is not told of an end which nobody was.
+/// Catches a consumer that gets an end which others got before it came, and
+/// one that does not get an end which no consumer got.
 #[test]
 fn a_consumer_that_joins_after_the_end_waits_for_the_next() {
     for kind in SLOT_KINDS {
@@ -101,14 +101,14 @@ fn a_consumer_that_joins_after_the_end_waits_for_the_next() {
             tx.send(&payload(round, 10)).unwrap();
             drop(tx);
             drop(rx);
-            // Nobody was told yet.
+            // No consumer got the end yet.
             rx = segment.consumer().unwrap();
             assert_eq!(rx.recv().unwrap(), payload(round, 10), "{kind}");
             assert_ended(&mut rx);
             if kind.shares(Role::Consumer) {
                 let mut late = rx.try_clone().unwrap();
                 assert_waits(&mut late);
-                // The one that was told is still told.
+                // A consumer that got the end still gets it.
                 assert_ended(&mut rx);
                 drop(segment.producer().unwrap());
                 assert_ended(&mut late);
@@ -251,7 +251,7 @@ fn a_closed_ring_is_drained_and_then_ends_on_each_kind() {
     }
 }
 
-/// Catches an end that is told though a message is still to come: the producer that goes
+/// Catches an end that is reported though a message is still to come: the producer that goes
 /// last sends last, between the look of one of several consumers at the ring and its look
 /// at the producers. The gap is narrow: a run meets it more often than not, the models
 /// always do.

@@ -61,7 +61,7 @@ fn a_dropped_reservation_is_passed_over() {
     }
 }
 
-/// Catches a consumer that gives up, or a sender that is told of room too late, because
+/// Catches a consumer that gives up, or a sender that is woken too late, because
 /// there are more tombstones than one look passes.
 #[test]
 fn any_number_of_tombstones_is_passed_over() {
@@ -239,8 +239,8 @@ fn messages_come_in_the_order_of_their_claims() {
 /// Catches a consumer that sleeps on when the ticket that it waited behind is committed
 /// or given up.
 #[test]
-fn a_slow_commit_wakes_who_waits_behind_it() {
-    let _watchdog = watchdog("a_slow_commit_wakes_who_waits_behind_it");
+fn a_slow_commit_wakes_waiters_behind_it() {
+    let _watchdog = watchdog("a_slow_commit_wakes_waiters_behind_it");
     for kind in [Kind::Mpmc, Kind::Mpsc] {
         for mode in MODES {
             for commits in [true, false] {
@@ -271,7 +271,7 @@ fn a_slow_commit_wakes_who_waits_behind_it() {
 /// Catches a look in place at a message that another consumer may take meanwhile, and a
 /// sole consumer that is refused one.
 #[test]
-fn only_a_sole_consumer_looks_in_place() {
+fn only_a_sole_consumer_reads_in_place() {
     for kind in SLOT_KINDS {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&slots(kind, 8, 64));

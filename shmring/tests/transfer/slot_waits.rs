@@ -1,4 +1,4 @@
-//! Several who wait on one slot ring, and what wakes them. Threads stand for processes
+//! Several waiters on one slot ring, and what wakes them. Threads stand for processes
 //! here: the two sides have their own attaches.
 
 use std::time::{Duration, Instant};
@@ -61,8 +61,8 @@ fn full(segment: &Segment) -> Producer {
     tx
 }
 
-/// Catches a message that wakes nobody, and a batch that wakes only as many as it has
-/// messages less one: who was woken passes it on.
+/// Catches a message that wakes no waiter, and a batch that wakes only as many as it has
+/// messages less one: a woken waiter hands off the wake.
 #[test]
 fn messages_wake_as_many_consumers() {
     let _watchdog = watchdog("messages_wake_as_many_consumers");
@@ -120,7 +120,7 @@ fn a_close_wakes_everyone() {
     }
 }
 
-/// Catches room that wakes nobody, and room for several that wakes one.
+/// Catches room that wakes no waiter, and room for several that wakes one.
 #[test]
 fn room_wakes_as_many_producers() {
     let _watchdog = watchdog("room_wakes_as_many_producers");

@@ -15,8 +15,8 @@ use crate::ways;
 /// Catches a pair of verbs that loses, changes or reorders messages on one kind of ring:
 /// each way of sending with each way of receiving, over many laps.
 #[test]
-fn what_any_verb_sends_any_verb_receives_on_each_kind() {
-    let _watchdog = watchdog("what_any_verb_sends_any_verb_receives_on_each_kind");
+fn every_receiving_verb_takes_every_sending_verb_on_each_kind() {
+    let _watchdog = watchdog("every_receiving_verb_takes_every_sending_verb_on_each_kind");
     for kind in SLOT_KINDS {
         for count in [1, 2, 8] {
             let name = Name::new();
@@ -70,7 +70,7 @@ fn every_length_up_to_a_slots_is_sent() {
 /// Catches a length that does not fit into a stamp, and a smallest slot that holds
 /// nothing.
 #[test]
-fn the_smallest_and_the_largest_slots_hold_what_they_say() {
+fn the_smallest_and_the_largest_slots_hold_their_longest_message() {
     for kind in SLOT_KINDS {
         for (slot_bytes, max) in [(16, 8), (24, 16), (1 << 20, (1 << 20) - 8)] {
             let name = Name::new();
@@ -88,7 +88,7 @@ fn the_smallest_and_the_largest_slots_hold_what_they_say() {
     }
 }
 
-/// Catches messages without bytes that vanish, or that make the ring look empty.
+/// Catches empty messages that vanish, or that make the ring look empty.
 #[test]
 fn messages_without_bytes_are_messages_on_each_kind() {
     for kind in SLOT_KINDS {
@@ -202,7 +202,7 @@ fn an_empty_ring_gives_nothing_until_the_timeout_on_each_kind() {
 }
 
 /// Catches a producer or consumer more than the kind allows, one less, and a refusal that
-/// does not name who is there.
+/// does not name the holder.
 #[test]
 fn there_are_as_many_handles_as_the_kind_allows() {
     for kind in SLOT_KINDS {

@@ -37,7 +37,7 @@ fn bytes_come_out_as_they_went_in() {
     }
 }
 
-/// Catches an end of the stream that is told over a message without bytes, and a read
+/// Catches an end of the stream that is reported over an empty message, and a read
 /// that waits when it was asked for nothing.
 #[test]
 fn nothing_is_not_the_end() {

@@ -138,7 +138,7 @@ fn another_type_is_refused_in_readable_words() {
     for kind in SLOT_KINDS {
         let name = Name::new();
         name.create(&typed::<Tick>(kind, 8));
-        // What counts is what the segment says, to whoever attaches.
+        // The type that the segment records counts, for a process that attaches.
         let segment = Segment::attach(&name).unwrap();
         let tick = &Tick::TYPE.to_string();
         let id = format!("type id {:#x}", Tick::TYPE_ID);

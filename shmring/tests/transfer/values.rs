@@ -21,9 +21,7 @@ fn configs<T: Element>() -> Vec<(Kind, Config)> {
 }
 
 /// Runs a scenario on a new ring of each kind.
-fn on_each<T: Element>(
-    scenario: impl Fn(Kind, Segment, values::Producer<T>, values::Consumer<T>),
-) {
+fn on_each<T: Element>(scenario: impl Fn(Kind, Segment, values::Producer<T>, values::Consumer<T>)) {
     for (kind, config) in configs::<T>() {
         let name = Name::new();
         let segment = name.create(&config);

@@ -11,8 +11,8 @@ use crate::ways;
 /// Catches a pair of verbs that loses, changes or reorders messages: each way of sending
 /// with each way of receiving.
 #[test]
-fn what_any_verb_sends_any_verb_receives() {
-    let _watchdog = watchdog("what_any_verb_sends_any_verb_receives");
+fn every_receiving_verb_takes_every_sending_verb() {
+    let _watchdog = watchdog("every_receiving_verb_takes_every_sending_verb");
     let name = Name::new();
     let (_segment, mut tx, mut rx) = name.pair(4096);
     let mut number = 0;
@@ -57,7 +57,7 @@ fn every_length_up_to_the_longest_is_sent() {
     assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
 }
 
-/// Catches messages without bytes that vanish, or that make the ring look empty.
+/// Catches empty messages that vanish, or that make the ring look empty.
 #[test]
 fn messages_without_bytes_are_messages() {
     let name = Name::new();

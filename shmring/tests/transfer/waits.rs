@@ -57,7 +57,7 @@ fn full(segment: &Segment) -> Producer {
     producer
 }
 
-/// Catches a message that wakes nobody.
+/// Catches a message that wakes no waiter.
 #[test]
 fn a_message_ends_the_wait_for_one() {
     let _watchdog = watchdog("a_message_ends_the_wait_for_one");
@@ -70,7 +70,7 @@ fn a_message_ends_the_wait_for_one() {
     );
 }
 
-/// Catches the first producer's leaving without a word that wakes nobody.
+/// Catches the first producer leaving without a wake.
 #[test]
 fn the_producers_going_ends_the_wait_for_a_message() {
     let _watchdog = watchdog("the_producers_going_ends_the_wait_for_a_message");
@@ -100,7 +100,7 @@ fn a_close_ends_the_wait_for_a_message() {
     );
 }
 
-/// Catches room that wakes nobody.
+/// Catches room that wakes no waiter.
 #[test]
 fn room_ends_the_wait_for_it() {
     let _watchdog = watchdog("room_ends_the_wait_for_it");

@@ -1,5 +1,5 @@
 //! How soon each wake comes. Every sleep has a bound, so a lost wake shows only in time: in
-//! these tests a sleeper has slept for so long that its next look for the dead is some 90 ms
+//! these tests a sleeper has slept for so long that its next check for dead peers is some 90 ms
 //! off, and of several rounds the soonest counts.
 
 use std::sync::mpsc;
@@ -77,7 +77,7 @@ fn kinds() -> Vec<(Kind, Config)> {
     slots.into_iter().chain([records]).collect()
 }
 
-/// Catches messages that wake nobody, one or a batch.
+/// Catches messages that wake no waiter, one or a batch.
 #[test]
 fn messages_wake_at_once() {
     let _watchdog = watchdog("messages_wake_at_once");
@@ -127,7 +127,7 @@ fn a_batch_wakes_two_receivers() {
     }
 }
 
-/// Catches room that wakes nobody, and room for two that wakes one.
+/// Catches room that wakes no waiter, and room for two that wakes one.
 #[test]
 fn room_wakes_at_once() {
     let _watchdog = watchdog("room_wakes_at_once");
@@ -148,7 +148,7 @@ fn room_wakes_at_once() {
     }
 }
 
-/// Catches room behind tombstones that wakes nobody.
+/// Catches room behind tombstones that wakes no waiter.
 #[test]
 fn tombstones_that_are_passed_wake_senders() {
     let _watchdog = watchdog("tombstones_that_are_passed_wake_senders");
@@ -194,7 +194,7 @@ fn an_end_wakes_at_once() {
     }
 }
 
-/// Catches elements of a packed ring, room for them, and ends that wake nobody.
+/// Catches elements of a packed ring, room for them, and ends that wake no waiter.
 #[test]
 fn packed_rings_wake_at_once() {
     let _watchdog = watchdog("packed_rings_wake_at_once");
@@ -258,8 +258,8 @@ fn packed_rings_wake_at_once() {
 /// Catches a refused join that wakes everybody: nothing was given up. A thread that sleeps
 /// goes to sleep again for each wake.
 #[test]
-fn a_refused_join_wakes_nobody() {
-    let _watchdog = watchdog("a_refused_join_wakes_nobody");
+fn a_refused_join_wakes_no_waiter() {
+    let _watchdog = watchdog("a_refused_join_wakes_no_waiter");
     let name = Name::new();
     let (here, _tx, mut rx) = name.pair(4096);
     rx.set_wait_mode(WaitMode::Block);

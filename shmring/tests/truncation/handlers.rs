@@ -157,8 +157,8 @@ pub(crate) fn default(args: &[String]) {
 /// Catches a fault that is swallowed, so that the program repeats it for ever, and a signal
 /// that does not do what it would do without a guard.
 #[test]
-fn what_nobody_handles_kills_as_it_would_without_a_guard() {
-    let _watchdog = watchdog("what_nobody_handles_kills_as_it_would_without_a_guard");
+fn an_unhandled_fault_kills_as_without_a_guard() {
+    let _watchdog = watchdog("an_unhandled_fault_kills_as_without_a_guard");
     let name = Name::new();
     drop(name.create(&Config::spsc().capacity_bytes(4096)));
     for (action, how, killed) in [

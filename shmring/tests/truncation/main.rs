@@ -1,4 +1,4 @@
-//! A segment's file cut short under those who use it: with a guard they are told, without
+//! A segment's file truncated under those that use it: with a guard they get an error, without
 //! one they are killed, and the program's own faults stay its own.
 
 #![allow(unsafe_code)]

@@ -1,4 +1,4 @@
-//! Those who use a segment that is cut short, and how they are told.
+//! The users of a segment that is truncated, and the errors that they get.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -97,10 +97,10 @@ fn configs() -> [Config; 3] {
 const TRUNCATED: &str = "Failed(Truncated)";
 
 /// Catches a process that dies when a peer cuts the file off, in whatever it does at that
-/// moment, one that is told something else, and one that is not told at all.
+/// moment, one that gets another error, and one that gets none.
 #[test]
-fn guarded_processes_are_told_that_the_segment_is_cut_off() {
-    let _watchdog = watchdog("guarded_processes_are_told_that_the_segment_is_cut_off");
+fn guarded_processes_get_truncated() {
+    let _watchdog = watchdog("guarded_processes_get_truncated");
     for config in configs() {
         for mode in MODES {
             let name = Name::new();
@@ -117,8 +117,8 @@ fn guarded_processes_are_told_that_the_segment_is_cut_off() {
     }
 }
 
-/// Catches a process that dies, or goes on for ever, when only some pages are gone. Whoever
-/// comes to them first is told; the other may see it leave before it comes there.
+/// Catches a process that dies, or hangs, when only some pages are gone. The first process to
+/// access them gets the error; the other may see it leave before that.
 #[test]
 fn guarded_processes_outlive_the_loss_of_some_pages() {
     let _watchdog = watchdog("guarded_processes_outlive_the_loss_of_some_pages");
@@ -143,8 +143,8 @@ fn guarded_processes_outlive_the_loss_of_some_pages() {
 
 /// Catches a promise that is not one: what a guard is for.
 #[test]
-fn without_a_guard_a_cut_off_segment_kills() {
-    let _watchdog = watchdog("without_a_guard_a_cut_off_segment_kills");
+fn without_a_guard_a_truncated_segment_kills() {
+    let _watchdog = watchdog("without_a_guard_a_truncated_segment_kills");
     let name = Name::new();
     drop(name.create(&Config::spsc().capacity_bytes(1 << 16)));
     let parts = start_pair(&name, "unguarded", WaitMode::Adaptive);
@@ -155,10 +155,10 @@ fn without_a_guard_a_cut_off_segment_kills() {
 }
 
 /// Catches a sleeper, with a watch beside it, that is killed or sleeps on, and verbs that do
-/// not wait and are told of an end of the stream that never was.
+/// not wait and get a false end of the stream.
 #[test]
-fn sleepers_and_verbs_that_do_not_wait_are_told() {
-    let _watchdog = watchdog("sleepers_and_verbs_that_do_not_wait_are_told");
+fn sleepers_and_try_verbs_get_truncated() {
+    let _watchdog = watchdog("sleepers_and_try_verbs_get_truncated");
     for config in &configs()[..2] {
         for creator_is_guarded in [true, false] {
             let name = Name::new();
@@ -191,7 +191,7 @@ fn sleepers_and_verbs_that_do_not_wait_are_told() {
             }
             let refused = Segment::attach(&name).unwrap_err();
             assert!(matches!(refused, AttachError::NotASegment { .. }), "{refused:?}");
-            // Nothing is poisoned beyond what was cut off: the name can be used anew.
+            // Nothing is poisoned beyond what was truncated: the name can be used anew.
             fs::remove_file(name.path()).unwrap();
             let (_segment, mut tx, mut rx) = name.pair(4096);
             tx.send(b"anew").unwrap();
@@ -202,7 +202,7 @@ fn sleepers_and_verbs_that_do_not_wait_are_told() {
 
 /// Catches an onlooker that is killed by a segment it only looks at.
 #[test]
-fn a_guarded_observer_is_told() {
+fn a_guarded_observer_gets_truncated() {
     let name = Name::new();
     drop(name.create(&Config::spsc().capacity_bytes(4096)));
     let observer = AttachOptions::new().guard(true).observe(&name).unwrap();
@@ -215,8 +215,8 @@ fn a_guarded_observer_is_told() {
 /// Catches a token that is lost with the last page of the mapping: others would take the
 /// process for dead while it is not, and clean up behind it.
 #[test]
-fn who_lost_all_memory_is_still_alive_to_others() {
-    let _watchdog = watchdog("who_lost_all_memory_is_still_alive_to_others");
+fn a_process_that_lost_all_pages_is_alive_to_others() {
+    let _watchdog = watchdog("a_process_that_lost_all_pages_is_alive_to_others");
     let name = Name::new();
     drop(name.create(&Config::spsc().capacity_bytes(1 << 16)));
     let victim = guarded(&name);
@@ -247,7 +247,7 @@ fn who_lost_all_memory_is_still_alive_to_others() {
 
 /// Catches damage that is taken for a cut, and a cut that is taken for damage.
 #[test]
-fn damage_and_a_cut_are_told_apart() {
+fn corruption_and_truncation_are_distinguished() {
     let name = Name::new();
     drop(name.create(&Config::spsc().capacity_bytes(4096)));
     let segment = guarded(&name);
@@ -266,7 +266,7 @@ fn damage_and_a_cut_are_told_apart() {
 /// Catches a cut that is taken for damage, by the very verb that meets it: what it finds
 /// instead of the other side's position is zero.
 #[test]
-fn the_verb_that_meets_a_cut_does_not_take_it_for_damage() {
+fn the_verb_that_meets_a_truncation_does_not_report_corruption() {
     for config in configs() {
         if config.rounded_slots().is_ok_and(|slots| slots.is_some_and(|(_, bytes)| bytes == 8)) {
             continue;

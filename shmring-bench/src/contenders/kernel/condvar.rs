@@ -53,7 +53,7 @@ impl Contender for Condvar {
         let mut of_mutex = MaybeUninit::uninit();
         let mut of_condition = MaybeUninit::uninit();
         // SAFETY: the attributes are initialised before they are used; the header lies at the start
-        // of a mapping that is large enough, and nobody else has it yet.
+        // of a mapping that is large enough, and no other process has it yet.
         unsafe {
             check(libc::pthread_mutexattr_init(of_mutex.as_mut_ptr()))?;
             let shared = libc::PTHREAD_PROCESS_SHARED;

@@ -120,7 +120,7 @@ impl Receiver for PacketReceiver {
             return Ok(Some(len));
         }
         // The end of a packet socket may come before messages that are there: the kernel looks
-        // for a message first, and then whether there is still a sender, who may have sent some
+        // for a message first, and then whether there is still a sender, which may have sent some
         // and gone in between. What was sent before an end that is true has been received.
         match recv(fd, buffer, MsgFlags::MSG_DONTWAIT) {
             Ok(0) | Err(Errno::EAGAIN) => Ok(None),

@@ -67,7 +67,7 @@ impl End {
 
 impl Sender for End {
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
-        // A counter of zero is one that nobody has written.
+        // A counter of zero has not been written.
         self.add(u64::from_le_bytes(message.try_into()?) + 1)
     }
 

@@ -34,7 +34,7 @@ impl Drop for Name {
     }
 }
 
-/// The kernel takes no more for a queue, whoever asks (HARD_MSGMAX).
+/// The kernel's limit for a queue, for privileged processes as well (HARD_MSGMAX).
 const MOST_MESSAGES: u64 = 65_536;
 
 /// A limit of the kernel's; `None` if it does not tell.

@@ -20,7 +20,7 @@ impl Raised {
 
 impl Drop for Raised {
     fn drop(&mut self) {
-        // To lower a soft limit is refused to nobody.
+        // Any process may lower a soft limit.
         let _ = setrlimit(self.resource, self.soft, self.hard);
     }
 }

@@ -1,7 +1,7 @@
 //! A System V message queue. An empty message ends the stream.
 //!
 //! It belongs to no process and has no descriptor: if the parent is killed in the middle of a run,
-//! the queue stays until somebody removes it (`ipcrm -q`).
+//! the queue stays until a process removes it (`ipcrm -q`).
 #![allow(unsafe_code)]
 
 use std::hint::spin_loop;

@@ -266,7 +266,7 @@ impl Queue for Crossbeam {
     }
 }
 
-/// `kanal::bounded`. Who receives several drains the channel under one lock.
+/// `kanal::bounded`. A batch receive drains the channel under one lock.
 pub(super) struct Kanal;
 
 /// A receiver with what it has drained, the next at the end.

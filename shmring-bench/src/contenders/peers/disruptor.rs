@@ -18,7 +18,7 @@ use crate::contender::{BoxError, Ends, Group, InProcess, Nature, Receiver, Sende
 
 type Poller<K, V> = EventPoller<V, <K as Publishers>::Barrier>;
 
-/// Who may publish.
+/// The kind of producer.
 pub(super) trait Publishers: Sized + 'static {
     const NAME: &'static str;
     const MANY: bool;
@@ -161,7 +161,7 @@ impl<K: Publishers, V: Value> Sender for EventSender<K, V> {
 /// The consumer. It keeps what it has polled from one call to the next.
 pub(super) struct EventReceiver<K: Publishers, V: Value> {
     events: Option<EventGuard<'static, V, K::Barrier>>,
-    /// From a box. Nobody else has it, and while there are `events`, it is theirs.
+    /// From a box, which `events` owns alone as long as it exists.
     poller: NonNull<Poller<K, V>>,
 }
 

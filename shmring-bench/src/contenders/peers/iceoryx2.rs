@@ -1,5 +1,5 @@
 //! iceoryx2: publish and subscribe over shared memory, by samples that are loaned, filled and sent.
-//! Safe overflow is off, so that a publisher waits for its subscriber. Who sleeps waits for an
+//! Safe overflow is off, so that a publisher waits for its subscriber. A sleeper waits for an
 //! event, which the publisher raises after each sample, as the library's examples do.
 
 use std::fs;

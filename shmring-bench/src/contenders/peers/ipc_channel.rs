@@ -90,7 +90,7 @@ impl Receiver for BytesReceiver {
                 Err(TryRecvError::Empty) => break self.receiver.recv(),
                 // An end that a try finds may come before messages that are there: of such a
                 // socket, the kernel looks for a message first, and then whether there is still
-                // a sender, who may have sent some and gone in between.
+                // a sender, which may have sent some and gone in between.
                 Err(TryRecvError::IpcError(Disconnected)) => break self.receiver.recv(),
                 Err(TryRecvError::IpcError(error)) => break Err(error),
             }

@@ -1,5 +1,5 @@
 //! shmem-ipc: a ring of items in memory that two processes share, with a count of the full ones to
-//! which one side adds and from which the other takes. Its eventfds are written only where somebody
+//! which one side adds and from which the other takes. Its eventfds are written only where a peer
 //! may sleep.
 #![allow(unsafe_code)]
 

@@ -46,7 +46,7 @@ pub(super) type Slot = Box<[u8]>;
 pub(super) const LONG: Sizes =
     Sizes::NoneOf(&[size_of::<Word>(), size_of::<Words>(), size_of::<Line>()]);
 
-/// A message of any other length, allocated by who sends it and freed by who receives it.
+/// A message of any other length, allocated by the sender and freed by the receiver.
 pub(super) struct Boxed(Box<[u8]>);
 
 macro_rules! plain_values {

@@ -76,7 +76,7 @@ fn differing(change: impl FnOnce(&mut Machine), check: &str, level: Level, words
     }
 }
 
-// Catches a warning that everybody gets, and so nobody reads.
+// Catches a warning about a machine without faults.
 #[test]
 fn a_machine_that_is_well() {
     for group in examine(&well()) {
@@ -135,7 +135,7 @@ fn a_ring_that_was_tried() {
     differing(|m| m.has_proc = false, "proc", Problem, &["mount -t proc"]);
 }
 
-// Catches memory that is gone from `df` and that nobody accounts for.
+// Catches memory that is missing in `df` and that no finding explains.
 #[test]
 fn segments_that_lost_their_names() {
     let user = |pid| User { pid, command: "old\x1b[2J".to_owned() };
@@ -260,7 +260,7 @@ fn the_machine() {
     differing(quota("400000 100000"), "cpus", Ok, &["4.0"]);
     let scope = |text: &'static str| move |m: &mut Machine| m.ptrace_scope = Some(text.to_owned());
     differing(scope("2"), "ptrace", Note, &["root"]);
-    differing(scope("3"), "ptrace", Note, &["nobody"]);
+    differing(scope("3"), "ptrace", Note, &["no process"]);
     differing(|m| m.ptrace_scope = None, "ptrace", Ok, &[]);
 }
 
@@ -286,7 +286,7 @@ fn segments_that_go_at_logout() {
         },
         check,
         Ok,
-        &["left alone"],
+        &["logind keeps"],
     );
 }
 

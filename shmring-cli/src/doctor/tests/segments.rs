@@ -24,7 +24,7 @@ fn seen() -> Seen {
     }
 }
 
-/// A ring that stands still.
+/// A ring that stalls.
 fn standing(kind: &'static str, why: &str, is_hindered: bool) -> Option<StallFacts> {
     Some(StallFacts {
         kind,
@@ -119,9 +119,9 @@ fn segments_that_cannot_be_looked_at() {
 fn who_may_use_it() {
     let other = |file: &mut SegmentFile| (file.owner_uid, file.mode) = (0, 0o660);
     with_file(other, "owner", Ok, &["uid 0", "another user"]);
-    with_file(|file| file.is_writable = false, "owner", Warning, &["cannot join", "--mode"]);
+    with_file(|file| file.is_writable = false, "owner", Warning, &["cannot attach", "--mode"]);
     with_file(|file| file.is_readable = false, "owner", Warning, &["neither read", "--mode"]);
-    with_file(|file| file.mode = 0o666, "owner", Warning, &["Everybody", "chmod 0660"]);
+    with_file(|file| file.mode = 0o666, "owner", Warning, &["Every user", "chmod 0660"]);
 }
 
 // Catches holes in the file, where the next store may end the process.
@@ -143,7 +143,7 @@ fn states() {
         |seen| (seen.alive, seen.dead) = (0, vec!["7 (other ns)".to_owned()]),
         "participants",
         Note,
-        &["nobody is attached", "pid 7 (other ns)", "--unread", "shmring gc prices"],
+        &["no process is attached", "pid 7 (other ns)", "--unread", "shmring gc prices"],
     );
     differing(
         |seen| seen.dead = (1..=9).map(|pid| pid.to_string()).collect(),
@@ -156,7 +156,7 @@ fn states() {
         |seen| (seen.alive, seen.used_bytes) = (0, 2048),
         "state",
         Note,
-        &["nobody uses it", "2 KiB", "unlink --stale prices"],
+        &["no process uses it", "2 KiB", "unlink --stale prices"],
     );
     differing(|seen| seen.repairs = 3, "losses", Note, &["3 died"]);
     // One that has not been reaped yet.
@@ -173,15 +173,15 @@ fn states() {
     fences(&Patient { look, ..well() }, false, Ok);
 }
 
-// Catches a ring that stands still and passes for well, and one at rest that does not.
+// Catches a stall that is reported as ok, and one at rest that does not.
 #[test]
 fn rings_that_stand_still() {
     let check = "progress";
     let stuck = |kind, words: &[&str]| {
         differing(|seen| seen.stall = standing(kind, "it is full", true), check, Problem, words);
     };
-    stuck("full", &["stands still: it is full", "kill -CONT 7"]);
-    stuck("in_flight", &["goes on"]);
+    stuck("full", &["stalls: it is full", "kill -CONT 7"]);
+    stuck("in_flight", &["continues only"]);
     differing(|seen| seen.stall = standing("full", "", false), check, Problem, &[]);
     differing(|seen| seen.stall = standing("empty", "", true), check, Warning, &["kill"]);
     differing(|seen| seen.stall = standing("not_taken", "x", false), check, Ok, &["at rest: x"]);
@@ -201,7 +201,7 @@ fn names_are_quoted() {
     }
 }
 
-// Catches a process that goes on alone in a segment that nobody can find any more.
+// Catches a process that is left alone in a segment that no other process can attach to.
 #[test]
 fn segments_that_lost_the_name() {
     let left_behind = vec![User { pid: 42, command: "old\x1b[2J".to_owned() }];

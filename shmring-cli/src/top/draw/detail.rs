@@ -1,4 +1,4 @@
-//! One segment in full.
+//! Draws the details of one segment.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -14,9 +14,9 @@ use crate::facts::{Entry, Sample};
 use crate::report;
 use crate::report::description;
 
-/// Rows of the history, where there is room for it and for the rest.
+/// The rows of the history, if there is room for it and for the rest.
 const HISTORY_ROWS: u16 = 2;
-/// A screen that is lower has none.
+/// A screen with fewer rows has no history.
 const MIN_ROWS: u16 = 12;
 
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, state: &mut State, name: &str, theme: Theme) {
@@ -75,7 +75,7 @@ fn lines(
     lines
 }
 
-/// The rates of late, the latest at the right.
+/// Draws the history of rates, the latest at the right.
 fn draw_history(frame: &mut Frame<'_>, area: Rect, history: &History, theme: Theme) {
     let rows = [Constraint::Length(1), Constraint::Min(0)];
     let [head, body] = Layout::vertical(rows).areas(area);

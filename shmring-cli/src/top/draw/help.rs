@@ -1,4 +1,4 @@
-//! The keys.
+//! The help: a list of keys.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -9,7 +9,7 @@ use super::super::state::{State, View};
 use super::super::theme::Theme;
 use super::text;
 
-/// What else than the columns' keys there is; narrow enough for small screens.
+/// The keys besides those of the columns, in lines that fit on small screens.
 const KEYS: [(&str, &str); 12] = [
     ("Up Down, k j", "another segment"),
     ("PgUp PgDn", "a screen up or down"),
@@ -21,7 +21,7 @@ const KEYS: [(&str, &str); 12] = [
     ("+ -", "sample less or more often"),
     ("r", "the other way round"),
     ("Ctrl-L", "draw anew"),
-    ("Ctrl-Z", "stop; fg goes on"),
+    ("Ctrl-Z", "stop; fg continues"),
     ("q, Ctrl-C", "quit"),
 ];
 const KEY_COLUMNS: usize = 14;

@@ -1,4 +1,4 @@
-//! The screen: what is in the state, and nothing else.
+//! Draws the screen from the state alone.
 
 mod detail;
 mod help;
@@ -15,8 +15,7 @@ use super::theme::Theme;
 use crate::facts::Entry;
 use crate::report;
 
-/// Draws all of it. What a drawing finds out, as how many rows fit, the state keeps for the next
-/// key.
+/// Draws the screen, and stores in the state how many rows fit, for the next key.
 pub(crate) fn draw(frame: &mut Frame<'_>, state: &mut State, theme: Theme) {
     let rows = [Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)];
     let [top, middle, bottom] = Layout::vertical(rows).areas(frame.area());
@@ -49,7 +48,7 @@ fn title(state: &State, theme: Theme) -> Line<'static> {
     Line::from(vec![name, Span::raw(format!("  {}", words.join(", ")))])
 }
 
-/// What can be done, or what is wrong.
+/// Returns the last line: keys, or an error.
 fn foot(state: &State, theme: Theme) -> Line<'static> {
     if let View::Filter { .. } = state.view {
         return Line::from(prompt(state));
@@ -74,7 +73,7 @@ fn prompt(state: &State) -> String {
     format!("/{}", report::printable(&state.filter))
 }
 
-/// Where a person types.
+/// Places the cursor in the filter.
 fn put_cursor(frame: &mut Frame<'_>, area: Rect, state: &State) {
     if let View::Filter { .. } = state.view
         && !area.is_empty()

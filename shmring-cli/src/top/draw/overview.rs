@@ -1,4 +1,4 @@
-//! A row for each segment, with as many columns as fit.
+//! Draws a row for each segment, with as many columns as fit.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
@@ -14,9 +14,9 @@ use crate::facts::{Entry, Sample};
 use crate::report;
 
 const GAP: &str = " ";
-/// What a name has at least, and what it does not need more than.
+/// The minimum and the maximum width of a name.
 const NAME_WIDTHS: (usize, usize) = (10, 32);
-/// What is given up where there is no room, the first one first, and what is left of it.
+/// What to remove if there is too little room, in this order, and the width that remains.
 const DISPENSABLE: [(Column, usize); 9] = [
     (Column::Capacity, 0),
     (Column::Used, 0),
@@ -53,7 +53,7 @@ fn nothing(state: &State, theme: Theme) -> Line<'static> {
     Line::styled(words, theme.aside())
 }
 
-/// Columns, and how wide they are.
+/// Columns and their widths.
 struct Columns(Vec<(Column, usize)>);
 
 impl Columns {
@@ -104,7 +104,7 @@ impl Columns {
             };
             spans.push(Span::styled(text, style));
             if let (Column::Name, Entry::Broken { state, error, .. }) = (column, entry) {
-                // What is wrong takes the place of what cannot be told.
+                // The error replaces the cells that are unknown.
                 let what = format!("{GAP}{state}: {}", report::printable(error));
                 spans.push(Span::styled(what, theme.tone(Tone::Bad)));
                 break;
@@ -119,7 +119,8 @@ fn has_bar(column: Column, width: usize) -> bool {
     column == Column::Fill && width > PERCENT_WIDTH
 }
 
-/// The least of the name. Of all others, what is enough for what stands there.
+/// Returns the minimum width of a name, and the width of other columns, which their usual cells
+/// fit in.
 fn column_width(column: Column) -> usize {
     match column {
         Column::Name => NAME_WIDTHS.0,
@@ -134,18 +135,18 @@ fn column_width(column: Column) -> usize {
     }
 }
 
-/// `[####    ]  50%`, with a bar of what the percentage leaves.
+/// Returns `[####    ]  50%`: the percentage, and a bar in the rest of the width.
 fn bar(sample: &Sample, width: usize, theme: Theme) -> String {
     let percent = sample.facts.status.fill_percent.min(100);
     let room = width.saturating_sub("[] ".len() + PERCENT_WIDTH);
-    // Any message shows, and only a full ring is all filled.
+    // Any message fills a part of the bar, and only a full ring fills all of it.
     let filled = (percent as usize * room).div_ceil(100);
     let filled = if percent < 100 { filled.min(room.saturating_sub(1)) } else { room };
     let full = theme.bars().full.repeat(filled);
     format!("[{full}{}] {percent:>3}%", " ".repeat(room - filled))
 }
 
-/// Exactly so wide.
+/// Pads or cuts a text to a width.
 fn fit(text: &str, width: usize, at_right: bool) -> String {
     let mut cut = String::new();
     for letter in text.chars() {

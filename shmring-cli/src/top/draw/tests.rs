@@ -62,7 +62,7 @@ fn find(buffer: &Buffer, text: &str) -> (u16, u16) {
     (u16::try_from(x).expect("a column"), u16::try_from(y).expect("a row"))
 }
 
-// Catches a table that does not fit the terminal that everybody has, columns that shift, and
+// Catches a table that does not fit the terminal of 80 columns, columns that shift, and
 // what is wrong with a segment left out.
 #[test]
 fn the_table_at_80_columns() {
@@ -164,7 +164,7 @@ fn one_segment_in_full() {
     for part in [
         "ring      mpmc ring, 16 slots of 64 bytes, longest message 56 bytes, mode 0600",
         "positions head 100, tail 104",
-        "Stuck for at least 12s, which is how long was looked:",
+        "Stuck for at least 12s, the time observed:",
         "  position 100 is claimed and not published, and 3 slots behind it wait",
         "  `kill -CONT 11` resumes it",
         "ROLE      PID  COMMAND   UID  IS               DOES",

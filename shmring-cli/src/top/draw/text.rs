@@ -7,11 +7,11 @@ use ratatui::widgets::Paragraph;
 
 use super::super::theme::Theme;
 
-/// Where there is more below.
+/// The mark of a text that continues below.
 const MORE: &str = " more ";
 
-/// Draws what is on the screen of `lines` at `scroll`, which it puts right if that is past the
-/// last page.
+/// Draws the part of `lines` that begins at `scroll`, which it corrects if that is past the last
+/// page.
 pub(super) fn draw(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -31,7 +31,7 @@ pub(super) fn draw(
     }
 }
 
-/// A line in as many as it takes, each after the first one indented as it is, and a bit more.
+/// Wraps a line. Each line after the first is indented by its indent and two more columns.
 pub(super) fn wrap(line: &str, width: u16) -> Vec<String> {
     let indent = &line[..line.len() - line.trim_start().len()];
     let rest = format!("{indent}  ");

@@ -1,4 +1,4 @@
-//! A screen that ends in a mistake, in a process and a terminal of its own.
+//! A screen that ends by a panic, in a process and a terminal of its own.
 
 use std::env;
 use std::io::Read;
@@ -14,7 +14,7 @@ use super::*;
 
 const IS_CHILD: &str = "SHMRING_TEST_IS_CHILD";
 
-/// Shows a screen and makes a mistake.
+/// Shows a screen and panics.
 fn err() {
     let mistake = guarded(|| {
         let mut screen = Screen::new(Tty::open().expect("keys")).expect("a screen");
@@ -25,8 +25,7 @@ fn err() {
     println!("told: {}", mistake.err().unwrap_or_default());
 }
 
-// Catches a mistake that leaves the terminal unusable, or whose message goes where nobody sees
-// it.
+// Catches a panic that leaves the terminal unusable, or whose message is lost.
 #[test]
 fn a_mistake_leaves_the_terminal_clean() {
     if env::var_os(IS_CHILD).is_some() {
@@ -39,7 +38,7 @@ fn a_mistake_leaves_the_terminal_clean() {
     let command = command.args([this, "--exact", "--nocapture"]).env(IS_CHILD, "1");
     let mut child = command.env("TERM", "xterm").spawn(pts).expect("spawn");
     let (mut parser, mut shown, mut buffer) = (Parser::new(24, 80, 0), Vec::new(), [0; 4096]);
-    // Reading fails when nobody has the terminal open any more.
+    // The read fails when no process has the terminal open any more.
     while let Ok(count @ 1..) = pty.read(&mut buffer) {
         parser.process(&buffer[..count]);
         shown.extend(&buffer[..count]);

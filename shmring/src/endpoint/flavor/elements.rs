@@ -2,6 +2,7 @@
 //! `size` each, which is the size that the ring was made for.
 
 use super::{RecvFlavor, SendFlavor};
+use crate::endpoint::recv::{CopyElement, CopyOut};
 use crate::endpoint::registration::Registration;
 use crate::memory::copy::ElementPlace;
 use crate::memory::mapped_ring::MappedRing;
@@ -237,6 +238,16 @@ fn touch(mapped: &MappedRing, slot: usize, size: usize) {
     }
 }
 
+/// Copies an element that is a message.
+struct FromMessage<C>(C);
+
+impl<C: CopyElement> CopyOut for FromMessage<C> {
+    #[inline(always)]
+    fn copy_out(self, place: Place, payload: Payload<'_>) -> bool {
+        self.0.copy_element(place, ElementPlace::Message(payload))
+    }
+}
+
 impl RecvFlavor {
     /// Passes the next element to `copy` and takes it if `copy` agrees, on the fast path only, and
     /// wakes a producer. Returns whether it did.
@@ -245,12 +256,10 @@ impl RecvFlavor {
         &mut self,
         registration: &Registration,
         size: usize,
-        copy: impl FnOnce(Place, ElementPlace<'_>) -> bool,
+        copy: impl CopyElement,
     ) -> bool {
         let Self::Packed(ring) = self else {
-            let reached = self.take_fast(registration, |place, payload| {
-                copy(place, ElementPlace::Message(payload))
-            });
+            let reached = self.take_fast(registration, FromMessage(copy));
             return reached.inspect(|&to| registration.notify_producers(to)).is_some();
         };
         let mapped = &registration.mapped;
@@ -258,7 +267,8 @@ impl RecvFlavor {
         let Some(Span { start, .. }) = ring.filled_fast(1) else {
             return false;
         };
-        if !copy(elements.place(start, size as u64), mapped.element(start, size)) {
+        let message = elements.place(start, size as u64);
+        if !copy.copy_element(message, mapped.element(start, size)) {
             return false;
         }
         ring.release(elements, 1);

@@ -1,11 +1,11 @@
 //! What a consumer does, for each kind of ring of messages.
 
 use crate::endpoint::backoff::{self, Progress};
+use crate::endpoint::recv::CopyOut;
 use crate::endpoint::registration::Registration;
 use crate::error::{Fault, JoinError};
 use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
-use crate::memory::payload::Payload;
 use crate::ring::slot::Look;
 use crate::ring::{Corrupt, Place, packed, record, slot};
 
@@ -51,14 +51,14 @@ impl RecvFlavor {
     pub(in crate::endpoint) fn take_fast(
         &mut self,
         registration: &Registration,
-        copy: impl FnOnce(Place, Payload<'_>) -> bool,
+        copy: impl CopyOut,
     ) -> Option<u64> {
         let mapped = &registration.mapped;
         match self {
             Self::Record(ring) => {
                 let records = mapped.record();
-                match ring.peek_fast(records, ring.head()) {
-                    Some(place) if copy(place, mapped.payload(place)) => {
+                match ring.peek_first(records) {
+                    Some(place) if copy.copy_out(place, mapped.payload(place)) => {
                         ring.release(records, place.end, 1);
                         Some(place.end)
                     }
@@ -70,7 +70,7 @@ impl RecvFlavor {
                 match ring.look_fast(slots) {
                     Some(place)
                         if !registration.has_waited()
-                            && copy(place, mapped.payload(place))
+                            && copy.copy_out(place, mapped.payload(place))
                             && ring.take(slots, place.end, 1) =>
                     {
                         Some(place.end)
@@ -193,7 +193,7 @@ impl RecvFlavor {
     #[inline]
     pub(in crate::endpoint) fn next_fast(&mut self, mapped: &MappedRing) -> Option<Place> {
         match self {
-            Self::Record(ring) => ring.peek_fast(mapped.record(), ring.head()),
+            Self::Record(ring) => ring.peek_first(mapped.record()),
             Self::Slot(ring) => ring.look_fast(mapped.slot()),
             Self::Packed(ring) => {
                 let span = ring.filled_fast(1)?;

@@ -289,25 +289,33 @@ impl SendFlavor {
             return None;
         };
         let (records, sentinel) = (mapped.record(), mapped.sentinel());
-        // In registers: stores to the ring wait the longer, the more others are between them.
-        let mut staged = ring.clone();
-        let left = loop {
-            let Some(message) = messages.next() else {
-                break None;
-            };
+        // The header of the first one is kept for the commit.
+        if !ring.has_staged() {
+            let message = messages.next()?;
             let len = message.len() as u64;
             // The caller's code returned the message, and may have forked.
             if !is_whole(sentinel) {
-                break Some(message);
+                return Some(message);
             }
-            let Some(place) = staged.reserve_fast(records, len) else {
-                break Some(message);
+            let Some(place) = ring.reserve_fast(records, len) else {
+                return Some(message);
             };
             copy::store(mapped.payload(place), message);
-            staged.stage(records, place, len);
-        };
-        *ring = staged;
-        left
+            ring.stage(records, place, len);
+        }
+        let mut staging = ring.staging(records);
+        for message in messages {
+            // As above.
+            if !is_whole(sentinel) {
+                return Some(message);
+            }
+            let Some(place) = staging.reserve_fast(message.len() as u64) else {
+                return Some(message);
+            };
+            copy::store(mapped.payload(place), message);
+            staging.stage(place);
+        }
+        None
     }
 
     /// Stages a message whose bytes are stored.

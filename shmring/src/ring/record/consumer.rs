@@ -12,6 +12,8 @@ pub(crate) struct Consumer {
     messages: u64,
     /// The length of the last message, the guess for the next one.
     usual_len: u64,
+    /// The bytes of its record.
+    usual_bytes: u64,
 }
 
 impl Consumer {
@@ -24,7 +26,9 @@ impl Consumer {
         // ORDERING: Relaxed. The role's claim orders this after the predecessor.
         let head = ring.head.load(Ordering::Relaxed);
         ring.check_head(head)?;
-        Ok(Self { head, messages: ring.messages.load(Ordering::Relaxed), usual_len: 0 })
+        // ORDERING: Relaxed, as above.
+        let messages = ring.messages.load(Ordering::Relaxed);
+        Ok(Self { head, messages, usual_len: 0, usual_bytes: ring.record_bytes(0) })
     }
 
     /// Returns the position of the oldest message that is not released.
@@ -38,6 +42,15 @@ impl Consumer {
         self.messages
     }
 
+    /// Fast path of [`peek`](Self::peek) at head. Returns `None` if no message is committed there,
+    /// or if a pad comes first.
+    #[inline(always)]
+    pub(crate) fn peek_first(&mut self, ring: Ring<'_>) -> Option<Place> {
+        // The longest record takes less than the window, so from head the lap alone counts.
+        debug_assert!(ring.record_bytes(ring.max_len()) <= window(ring));
+        self.peek_before(ring, self.head, self.head.wrapping_add(lap(ring, self.head)))
+    }
+
     /// Fast path of [`peek`](Self::peek). Returns `None` if no message is committed at `from`,
     /// or if a pad comes first.
     #[inline(always)]
@@ -49,10 +62,8 @@ impl Consumer {
     /// the window or of the lap.
     #[inline(always)]
     pub(crate) fn reach(&self, ring: Ring<'_>, from: u64) -> u64 {
-        let capacity = ring.words.capacity();
-        let lap = capacity.wrapping_sub(ring.words.offset(from));
-        let window = capacity.wrapping_sub(WORD_BYTES).wrapping_sub(from.wrapping_sub(self.head));
-        from.wrapping_add(lap.min(window))
+        let window = window(ring).wrapping_sub(from.wrapping_sub(self.head));
+        from.wrapping_add(lap(ring, from).min(window))
     }
 
     /// As [`peek_fast`](Self::peek_fast), with the [`reach`](Self::reach) of `from`, or
@@ -63,10 +74,7 @@ impl Consumer {
         // Where the next message lies follows from the length of this one. A CPU that takes
         // it from a word which it has still to load can do nothing ahead of that, while a
         // guess lets it go on.
-        let usual = self.usual_len;
-        let len = if word == encode(from, KIND_DATA, usual) {
-            usual
-        } else {
+        if word != encode(from, KIND_DATA, self.usual_len) {
             // The header of a message differs from that of an empty one at this position
             // by its length, and every other word by more than a length can be (I6).
             let len = word ^ encode(from, KIND_DATA, 0);
@@ -74,10 +82,10 @@ impl Consumer {
                 return None;
             }
             self.usual_len = len;
-            len
-        };
-        let fits = ring.record_bytes(len) <= reach.wrapping_sub(from);
-        fits.then(|| ring.place(from, len))
+            self.usual_bytes = ring.record_bytes(len);
+        }
+        let fits = self.usual_bytes <= reach.wrapping_sub(from);
+        fits.then(|| ring.place_of(from, self.usual_len, self.usual_bytes))
     }
 
     /// Returns the committed message at position `from`: head, or the end of a message peeked
@@ -98,7 +106,7 @@ impl Consumer {
         } else {
             ring.place(from, len)
         };
-        if place.end.wrapping_sub(self.head) > ring.words.capacity().wrapping_sub(WORD_BYTES) {
+        if place.end.wrapping_sub(self.head) > window(ring) {
             return Err(Corrupt { what: "a record header", position: from, found: word });
         }
         Ok(Some(place))
@@ -134,4 +142,16 @@ impl Consumer {
         // ORDERING: Relaxed. Only a hint; peek loads the word again with Acquire.
         ring.words.at(self.head).load(Ordering::Relaxed) != 0
     }
+}
+
+/// Returns the bytes of all messages that can be in the ring at once: the word at tail is free.
+#[inline(always)]
+fn window(ring: Ring<'_>) -> u64 {
+    ring.words.capacity().wrapping_sub(WORD_BYTES)
+}
+
+/// Returns the bytes from `position` to the end of the lap.
+#[inline(always)]
+fn lap(ring: Ring<'_>, position: u64) -> u64 {
+    ring.words.capacity().wrapping_sub(ring.words.offset(position))
 }

@@ -44,6 +44,9 @@ const KIND_PAD: u64 = 2;
 const LEN_BITS: u32 = 32;
 const KIND_BITS: u32 = 8;
 const CHECK_SHIFT: u32 = LEN_BITS + KIND_BITS;
+/// By how much a position, a multiple of a word, is shifted so that the number of its word is in
+/// the check.
+const POSITION_SHIFT: u32 = CHECK_SHIFT - WORD_BYTES.trailing_zeros();
 const LEN_MASK: u64 = (1 << LEN_BITS) - 1;
 
 /// The longest message, in bytes, that a ring of `capacity` bytes, aligned to `align`, can
@@ -64,13 +67,16 @@ pub(crate) struct Ring<'a> {
     align: u64,
 }
 
+/// Returns the check of a header at `position`: the number of its word, in the upper bits.
 #[inline]
 fn check(position: u64) -> u64 {
-    (position / WORD_BYTES) << CHECK_SHIFT
+    position << POSITION_SHIFT
 }
 
+/// Returns the header of a record at `position`, a multiple of a word.
 #[inline]
 fn encode(position: u64, kind: u64, len: u64) -> u64 {
+    debug_assert!(position.is_multiple_of(WORD_BYTES));
     check(position) | kind << LEN_BITS | len
 }
 
@@ -106,8 +112,8 @@ impl<'a> Ring<'a> {
     /// always fits once the ring is empty: wherever it wraps, the pad is shorter than a record
     /// of it.
     pub(crate) fn batch_len(self, lens: impl Iterator<Item = u64>) -> u64 {
-        let bytes = lens.fold(0, |sum: u64, len| sum.saturating_add(self.record_bytes(len)));
-        bytes.saturating_sub(WORD_BYTES)
+        let bytes: u128 = lens.map(|len| u128::from(self.record_bytes(len))).sum();
+        u64::try_from(bytes).unwrap_or(u64::MAX).saturating_sub(WORD_BYTES)
     }
 
     /// Checks that head can be the position of a record.
@@ -129,8 +135,15 @@ impl<'a> Ring<'a> {
     /// Callers check first that the record ends inside the ring.
     #[inline]
     fn place(self, header: u64, len: u64) -> Place {
+        self.place_of(header, len, self.record_bytes(len))
+    }
+
+    /// As [`place`](Self::place), with the [`record_bytes`](Self::record_bytes) of `len`.
+    #[inline]
+    fn place_of(self, header: u64, len: u64, bytes: u64) -> Place {
+        debug_assert_eq!(bytes, self.record_bytes(len));
         let offset = self.words.offset(header).wrapping_add(WORD_BYTES);
-        Place { start: header, end: header.wrapping_add(self.record_bytes(len)), offset, len }
+        Place { start: header, end: header.wrapping_add(bytes), offset, len }
     }
 
     /// Decodes a non-zero header into kind and length, and checks that a producer can have written

@@ -27,7 +27,8 @@ pub(crate) struct Producer {
     /// The tail hint that was stored last.
     hinted: u64,
     /// The end of the space that the fast path may use: by the last copy of head it is free,
-    /// with the word after it, the ring does not end before it, and no hint is due.
+    /// with the word after it, the ring does not end before it, and no hint is due. It holds no
+    /// record that is longer than the longest.
     limit: u64,
     /// A position whose word is zero already, in case the next record that is sent by itself
     /// ends there. Equals tail if there is none, as no record ends there.
@@ -114,9 +115,7 @@ impl Producer {
     /// Returns the place of a record for `len` bytes, if it lies in the space of the fast path.
     #[inline(always)]
     fn plain_place(&self, ring: Ring<'_>, len: u64) -> Option<Place> {
-        let fits =
-            len <= ring.max_len() && ring.record_bytes(len) <= self.limit.wrapping_sub(self.end);
-        fits.then(|| ring.place(self.end, len))
+        plain_place(ring, self.end, self.limit, len)
     }
 
     /// Finds how far the fast path may go from `end` on.
@@ -127,7 +126,8 @@ impl Producer {
         let lap = capacity.wrapping_sub(ring.words.offset(self.end));
         let unhinted = self.end.wrapping_sub(self.hinted);
         let until_hint = hint_bytes(capacity).saturating_sub(unhinted);
-        self.limit = self.end.wrapping_add(free.min(lap).min(until_hint));
+        let longest = ring.record_bytes(ring.max_len());
+        self.limit = self.end.wrapping_add(free.min(lap).min(until_hint).min(longest));
     }
 
     #[cold]
@@ -161,6 +161,19 @@ impl Producer {
             ring.words.at(self.end).store(lead, Ordering::Relaxed);
         }
         self.end = place.start.wrapping_add(ring.record_bytes(len));
+    }
+
+    /// Returns `true` if a record is staged.
+    #[inline(always)]
+    pub(crate) fn has_staged(&self) -> bool {
+        self.end != self.tail
+    }
+
+    /// For more records after a staged one, on the fast path.
+    #[inline(always)]
+    pub(crate) fn staging<'p, 'a>(&'p mut self, ring: Ring<'a>) -> Staging<'p, 'a> {
+        debug_assert!(self.has_staged() && self.cleared == self.tail);
+        Staging { end: self.end, limit: self.limit, producer: self, ring }
     }
 
     /// Makes all staged records visible at once.
@@ -209,10 +222,10 @@ impl Producer {
         }
         let ahead = self.end.wrapping_add(bytes);
         if bytes <= AHEAD_MAX_BYTES {
-            let mut line = (self.end | (LINE_BYTES - 1)).wrapping_add(1);
-            while ahead.wrapping_sub(line).wrapping_sub(1) < bytes {
-                clear(ring, line);
-                line = line.wrapping_add(LINE_BYTES);
+            let mut next_line = LINE_BYTES.wrapping_sub(self.end % LINE_BYTES);
+            while next_line < bytes {
+                clear(ring, self.end.wrapping_add(next_line));
+                next_line = next_line.wrapping_add(LINE_BYTES);
             }
         }
         clear(ring, ahead);
@@ -248,6 +261,50 @@ impl Producer {
     pub(crate) fn tail(&self) -> u64 {
         self.tail
     }
+}
+
+/// Stages records after a staged one. Until it is dropped it alone knows how many: stores to the
+/// ring wait the longer, the more others are between them.
+pub(crate) struct Staging<'p, 'a> {
+    producer: &'p mut Producer,
+    ring: Ring<'a>,
+    end: u64,
+    limit: u64,
+}
+
+impl Staging<'_, '_> {
+    /// See [`Producer::reserve_fast`].
+    #[inline(always)]
+    pub(crate) fn reserve_fast(&self, len: u64) -> Option<Place> {
+        plain_place(self.ring, self.end, self.limit, len)
+    }
+
+    /// Stages the record at `place`, which is the last one reserved.
+    #[inline(always)]
+    pub(crate) fn stage(&mut self, place: Place) {
+        debug_assert!(place.start == self.end);
+        let header = encode(place.start, KIND_DATA, place.len);
+        self.ring.words.at(place.start).store(header, Ordering::Relaxed);
+        self.end = place.end;
+    }
+}
+
+impl Drop for Staging<'_, '_> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        self.producer.end = self.end;
+    }
+}
+
+/// Returns the place of a record for `len` bytes at `end`, if it lies before `limit`.
+#[inline(always)]
+fn plain_place(ring: Ring<'_>, end: u64, limit: u64, len: u64) -> Option<Place> {
+    let room = limit.wrapping_sub(end);
+    debug_assert!(room <= ring.record_bytes(ring.max_len()));
+    // A record that fits is not too long, as the limit is no further than the longest record
+    // reaches. The first comparison keeps a length of almost 2^64 from wrapping.
+    let fits = len < room && ring.record_bytes(len) <= room;
+    fits.then(|| ring.place(end, len))
 }
 
 /// Rule Z: the next header, at `position`, reads as "not committed" before the one in front

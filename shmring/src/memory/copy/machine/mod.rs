@@ -11,7 +11,8 @@
 
 use core::ffi::c_void;
 use core::fmt;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, Ordering};
 
 #[cfg(target_arch = "aarch64")]
 mod aarch64;
@@ -73,10 +74,9 @@ pub(crate) static ROUTINES: &[&Routine] = arch::ROUTINES;
 static LIBC: Routine =
     Routine { name: "libc memcpy", copy: arch::libc, is_available: || true, aliases: false };
 
-/// The index of this process's plan; [`NONE`] until the first copy. Threads that choose at the
-/// same time choose the same.
-static CHOSEN: AtomicUsize = AtomicUsize::new(NONE);
-const NONE: usize = usize::MAX;
+/// This process's plan; null until the first copy. Threads that choose at the same time choose
+/// the same.
+static CHOSEN: AtomicPtr<Plan> = AtomicPtr::new(ptr::null_mut());
 
 /// A destination up to so many bytes behind its source, modulo [`PAGE`], slows `rep movsb`
 /// down to a seventeenth on AMD family 25 (3.4 instead of 58 GB/s of 64 KiB in the
@@ -94,9 +94,23 @@ impl Choice {
     /// The routine for `len` bytes.
     #[inline(always)]
     fn routine(&self, from: *const u8, to: *mut u8, len: usize) -> &'static Routine {
+        if len < self.long_min {
+            return self.medium;
+        }
         let behind = to.addr().wrapping_sub(from.addr()) % PAGE;
         let is_slow = self.long.aliases && behind.wrapping_sub(1) < ALIAS_MAX;
-        if len < self.long_min || is_slow { self.medium } else { self.long }
+        if is_slow { self.medium } else { self.long }
+    }
+
+    /// Copies `len` bytes.
+    ///
+    /// # Safety
+    /// As for [`store`], by a plan for this CPU.
+    #[inline(always)]
+    unsafe fn copy(&self, from: *const u8, to: *mut u8, len: usize) {
+        let routine = self.routine(from, to, len);
+        // SAFETY: as the caller promises; the plan holds only what the CPU has.
+        unsafe { (routine.copy)(to.cast(), from.cast(), len) };
     }
 }
 
@@ -116,43 +130,92 @@ impl fmt::Display for Plan {
     }
 }
 
+/// This process's plan, if there was a copy.
+#[inline(always)]
+fn chosen() -> Option<&'static Plan> {
+    // ORDERING: Relaxed. The plans are constants, the address publishes nothing.
+    let plan = CHOSEN.load(Ordering::Relaxed);
+    // SAFETY: null, or the address of a static plan: only `choose` stores there.
+    unsafe { plan.as_ref() }
+}
+
 /// This process's plan.
 #[inline]
 pub(crate) fn plan() -> &'static Plan {
-    // ORDERING: the plans are constants, the index publishes nothing.
-    match arch::PLANS.get(CHOSEN.load(Ordering::Relaxed)) {
-        Some(plan) => plan,
-        None => choose(),
-    }
+    chosen().unwrap_or_else(choose)
 }
 
 #[cold]
 fn choose() -> &'static Plan {
-    let index = arch::choose();
-    CHOSEN.store(index, Ordering::Relaxed);
-    &arch::PLANS[index]
+    let plan = &arch::PLANS[arch::choose()];
+    CHOSEN.store(ptr::from_ref(plan).cast_mut(), Ordering::Relaxed);
+    plan
 }
 
 /// Copies `len` bytes, more than [`SHORT_MAX`], to the shared side.
 ///
 /// # Safety
 /// `from` is valid for reads and `to` for writes of `len` bytes, and they do not overlap.
-#[inline(never)]
+#[inline(always)]
 pub(crate) unsafe fn store(from: *const u8, to: *mut u8, len: usize) {
-    let routine = plan().store.routine(from, to, len);
-    // SAFETY: as the caller promises; the plan holds only what the CPU has.
-    unsafe { (routine.copy)(to.cast(), from.cast(), len) };
+    // SAFETY: as the caller promises.
+    unsafe { store_to(to, from, len) };
 }
 
 /// Copies `len` bytes, more than [`SHORT_MAX`], from the shared side.
 ///
 /// # Safety
 /// As for [`store`].
-#[inline(never)]
+#[inline(always)]
 pub(crate) unsafe fn load(from: *const u8, to: *mut u8, len: usize) {
-    let routine = plan().load.routine(from, to, len);
-    // SAFETY: as in `store`.
-    unsafe { (routine.copy)(to.cast(), from.cast(), len) };
+    // SAFETY: as the caller promises.
+    unsafe { load_to(to, from, len) };
+}
+
+/// As [`store`]. The arguments are in the order of a [`Copier`]'s, so that it is a jump away.
+///
+/// # Safety
+/// As for [`store`].
+#[inline(never)]
+unsafe fn store_to(to: *mut u8, from: *const u8, len: usize) {
+    match chosen() {
+        // SAFETY: as the caller promises.
+        Some(plan) => unsafe { plan.store.copy(from, to, len) },
+        // SAFETY: as the caller promises.
+        None => unsafe { store_first(to, from, len) },
+    }
+}
+
+/// # Safety
+/// As for [`store`].
+#[cold]
+#[inline(never)]
+unsafe fn store_first(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: as the caller promises.
+    unsafe { choose().store.copy(from, to, len) };
+}
+
+/// As [`store_to`], for loads.
+///
+/// # Safety
+/// As for [`store`].
+#[inline(never)]
+unsafe fn load_to(to: *mut u8, from: *const u8, len: usize) {
+    match chosen() {
+        // SAFETY: as the caller promises.
+        Some(plan) => unsafe { plan.load.copy(from, to, len) },
+        // SAFETY: as the caller promises.
+        None => unsafe { load_first(to, from, len) },
+    }
+}
+
+/// # Safety
+/// As for [`store`].
+#[cold]
+#[inline(never)]
+unsafe fn load_first(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: as the caller promises.
+    unsafe { choose().load.copy(from, to, len) };
 }
 
 #[cfg(test)]

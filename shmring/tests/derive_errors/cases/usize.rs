@@ -1,0 +1,7 @@
+#[derive(Clone, Copy, shmring::Element)]
+#[repr(C)]
+struct Trade {
+    index: usize, //~ `usize` is not an element
+}
+
+fn main() {}
