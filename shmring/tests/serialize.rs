@@ -25,7 +25,7 @@ fn keys(value: &Value) -> Vec<&str> {
 #[test]
 fn infos_have_the_fields_of_the_types() {
     let name = Name::new();
-    let config = Config::mpsc().slots(4).element::<u32>().metadata(b"q\xFF");
+    let config = Config::mpsc().slots(4).values::<u32>().metadata(b"q\xFF");
     let segment = name.create(&config.wake_fences(WakeFences::Symmetric));
     std::fs::set_permissions(name.path(), PermissionsExt::from_mode(0o600)).unwrap();
     drop(segment);
