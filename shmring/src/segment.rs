@@ -68,7 +68,7 @@ impl Segment {
     /// the others attach to it.
     ///
     /// An existing segment fits if it has everything that `config` sets: the kind and, where
-    /// they were set, sizes, element type, payload alignment, metadata, mode, wake fences and
+    /// they were set, sizes, element type, payload alignment, metadata, mode and
     /// table sizes. What `config` leaves unset may be anything, as may what it wishes for its
     /// pages (prefault, lock, huge pages).
     ///

@@ -264,14 +264,6 @@ pub enum AttachError {
         /// How many that is.
         attachments: usize,
     },
-    /// The segment's wake-ups rely on a system call that this process may not make, or its
-    /// kernel does not know.
-    NoBarrier {
-        /// The segment's name.
-        name: String,
-        /// The refused call.
-        source: OsError,
-    },
     /// A call failed.
     Os(OsError),
 }
@@ -341,11 +333,6 @@ impl fmt::Display for AttachError {
                 f,
                 "all {attachments} attachments of {name:?} are in use; create it with more \
                  (`max_attachments`, `create --max-attachments`)"
-            ),
-            Self::NoBarrier { name, source } => write!(
-                f,
-                "{name:?} cannot be used here: {source}; create it with wake fences on both \
-                 sides (`create --wake-fences both-sides`)"
             ),
             Self::Os(error) => error.fmt(f),
         }

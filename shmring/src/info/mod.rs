@@ -15,7 +15,6 @@ pub use status::{Front, RingStatus, Stall, Status};
 pub use type_name::TypeName;
 
 use crate::ring::membership::Role;
-pub use crate::ring::wake::WakeFences;
 
 /// What a ring can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,8 +136,6 @@ pub struct SegmentInfo {
     pub rings: Vec<RingInfo>,
     /// What the creator put into the segment; see [`Config::metadata`](crate::Config::metadata).
     pub metadata: Vec<u8>,
-    /// What keeps wake-ups from being lost.
-    pub wake_fences: WakeFences,
     /// Bytes in the segment.
     pub total_bytes: u64,
     /// Permission bits.
