@@ -12,16 +12,18 @@ use crate::format::{
 use crate::info::{ElementType, Kind};
 use crate::ring::WORD_BYTES;
 use crate::ring::slot::{MAX_SLOTS, STAMP_BYTES};
-use crate::ring::wake::WakeFences;
+use crate::ring::wake::SLEEPERS_PER_WORD;
 
 const DEFAULT_CAPACITY_BYTES: u64 = 1 << 20;
 const DEFAULT_SLOTS: u64 = 1024;
 const DEFAULT_SLOT_BYTES: u64 = 256;
 const DEFAULT_MODE: u32 = 0o600;
-const DEFAULT_ENTRIES: u64 = 64;
+const DEFAULT_ATTACHMENTS: u64 = 64;
+/// As many as have a bit in one word, so that a send loads one.
+const DEFAULT_HANDLES: u64 = SLEEPERS_PER_WORD as u64;
 const MODE_BITS: u32 = 0o777;
 
-/// What a new segment is to be like: for the owner only, and at most 64 attaches and
+/// What a new segment is to be like: for the owner only, and at most 64 attachments and 63
 /// handles, unless said otherwise.
 ///
 /// Sizes are rounded up to what a ring can have, and checked when the segment is created.
@@ -51,7 +53,6 @@ pub struct Config {
     element: Option<ElementType>,
     mode: Option<u32>,
     pub(crate) memory: u64,
-    pub(crate) fences: Option<WakeFences>,
     pub(crate) guard: bool,
     pub(crate) dump: bool,
     max_attachments: Option<u64>,
@@ -84,7 +85,6 @@ impl Config {
             element: None,
             mode: None,
             memory: 0,
-            fences: None,
             guard: false,
             dump: false,
             on_progress: None,
@@ -181,20 +181,14 @@ impl Config {
         self
     }
 
-    /// Sets what keeps wake-ups from being lost. The default is [`WakeFences::Asymmetric`],
-    /// or [`WakeFences::Symmetric`] where the creator may not call `membarrier`.
-    pub fn wake_fences(mut self, fences: WakeFences) -> Self {
-        self.fences = Some(fences);
-        self
-    }
-
     /// How many times the segment can be attached at once, 1 to 256.
     pub fn max_attachments(mut self, max_attachments: u64) -> Self {
         self.max_attachments = Some(max_attachments);
         self
     }
 
-    /// How many producers and consumers there can be at once, 1 to 256.
+    /// How many producers and consumers there can be at once, 1 to 252; 63 unless set. With more
+    /// than 63, each send loads another word.
     pub fn max_handles(mut self, max_handles: u64) -> Self {
         self.max_handles = Some(max_handles);
         self
@@ -306,8 +300,8 @@ impl Config {
             return Err(ConfigError::Metadata { bytes, max_bytes });
         }
         let geometry = Geometry {
-            attachments: self.max_attachments.unwrap_or(DEFAULT_ENTRIES),
-            handles: self.max_handles.unwrap_or(DEFAULT_ENTRIES),
+            attachments: self.max_attachments.unwrap_or(DEFAULT_ATTACHMENTS),
+            handles: self.max_handles.unwrap_or(DEFAULT_HANDLES),
             rings: self.ring_configs().map(Self::shape).collect::<Result<_, _>>()?,
         };
         geometry.check()?;

@@ -45,10 +45,6 @@ impl Config {
             .or_else(|| differs("attachment table", self.max_attachments, geometry.attachments))
             .or_else(|| differs("handle table", self.max_handles, geometry.handles))
             .or_else(|| {
-                let wanted = self.fences.map(|fences| format!("{fences:?}").to_lowercase());
-                differs("wake fences", wanted, format!("{:?}", found.wake_fences).to_lowercase())
-            })
-            .or_else(|| {
                 let wanted = metadata.filter(|&metadata| *metadata != found.metadata)?;
                 Some(("metadata", quoted(&found.metadata), quoted(wanted)))
             })

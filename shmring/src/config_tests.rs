@@ -28,7 +28,7 @@ fn a_configuration_has_its_defaults() {
         assert_eq!((config.mode_bits(), config.memory), (0o600, 0));
         let tables =
             config.geometry().ok().map(|geometry| (geometry.attachments, geometry.handles));
-        assert_eq!(tables, (kind != Kind::Packed).then_some((64, 64)));
+        assert_eq!(tables, (kind != Kind::Packed).then_some((64, 63)));
     }
 }
 
@@ -169,15 +169,19 @@ fn entries_and_mode_are_checked_for_every_kind() {
             let config = Config::new(kind);
             if kind == Kind::Packed { config.values::<u64>() } else { config }
         };
-        for entries in [1, 2, 255, 256] {
-            let geometry =
-                config().max_attachments(entries).max_handles(entries).geometry().unwrap();
-            assert_eq!((geometry.attachments, geometry.handles), (entries, entries));
+        for (attachments, handles) in [(1, 1), (2, 2), (255, 251), (256, 252)] {
+            let config = config().max_attachments(attachments).max_handles(handles);
+            let geometry = config.geometry().unwrap();
+            assert_eq!((geometry.attachments, geometry.handles), (attachments, handles));
         }
+        let wrong = |what, entries, max| Some(ConfigError::Entries { what, entries, max });
         for entries in [0, 257, u64::MAX] {
-            let wrong = |what| Some(ConfigError::Entries { what, entries, max: 256 });
-            assert_eq!(config().max_attachments(entries).geometry().err(), wrong("attachments"));
-            assert_eq!(config().max_handles(entries).geometry().err(), wrong("handles"));
+            let found = config().max_attachments(entries).geometry();
+            assert_eq!(found.err(), wrong("attachments", entries, 256));
+        }
+        for entries in [0, 253, u64::MAX] {
+            let found = config().max_handles(entries).geometry();
+            assert_eq!(found.err(), wrong("handles", entries, 252));
         }
         for mode in [0, 0o600, 0o777] {
             assert!(config().mode(mode).geometry().is_ok());

@@ -16,7 +16,6 @@ fn attach() -> AttachError {
 /// Every public error, with each of the errors that it can hold.
 fn errors() -> Vec<Box<dyn Error + Send + Sync>> {
     let fault = Fault::Truncated;
-    let no_barrier = AttachError::NoBarrier { name: "prices".to_owned(), source: os() };
     let share = || ShareError::Os(os());
     vec![
         Box::new(os()),
@@ -27,7 +26,6 @@ fn errors() -> Vec<Box<dyn Error + Send + Sync>> {
         Box::new(ConfigError::NoElement),
         Box::new(attach()),
         Box::new(AttachError::Name(NameError::Empty)),
-        Box::new(no_barrier),
         Box::new(CreateError::Name(NameError::Empty)),
         Box::new(CreateError::Config(ConfigError::NoElement)),
         Box::new(CreateError::Attach(attach())),

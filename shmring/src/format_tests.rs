@@ -11,7 +11,6 @@ use proptest::prelude::*;
 use super::geometry::{Map, RingOffsets};
 use super::*;
 use crate::error::ConfigError;
-use crate::ring::wake::WakeFences;
 
 /// The word of the header page, or of the directory behind it, that the first ring's entry
 /// starts at.
@@ -28,7 +27,7 @@ fn smallest() -> Geometry {
 }
 
 fn largest() -> Geometry {
-    records(256, 256, 8_589_934_592)
+    records(256, 252, 8_589_934_592)
 }
 
 fn records(attachments: u64, handles: u64, capacity_bytes: u64) -> Geometry {
@@ -43,7 +42,6 @@ fn one(attachments: u64, handles: u64, shape: Shape) -> Geometry {
 fn header(geometry: &Geometry) -> Header {
     Header {
         geometry: geometry.clone(),
-        fences: WakeFences::Symmetric,
         memory: 5,
         created_ns: 1_234_567_890,
         creator_pid: 4321,
@@ -82,8 +80,8 @@ fn every_field_lies_where_it_always_lay() {
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, messages), 136),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, eof_epoch), 144),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, peeked), 152),
-        (offset_of!(Control, receivers) + offset_of!(Sleepers, bits), 256),
-        (offset_of!(Control, senders) + offset_of!(Sleepers, bits), 384),
+        (offset_of!(Control, receivers) + offset_of!(Sleepers, words), 256),
+        (offset_of!(Control, senders) + offset_of!(Sleepers, words), 384),
         (offset_of!(Control, roles) + offset_of!(Roles, flags), 512),
         (offset_of!(Control, roles) + offset_of!(Roles, producer), 520),
         (offset_of!(Control, roles) + offset_of!(Roles, consumer), 528),
@@ -123,10 +121,10 @@ fn every_field_lies_where_it_always_lay() {
 fn the_numbers_that_identify_a_segment_are_pinned() {
     assert_eq!(MAGIC, 0x0067_6E69_726D_6873);
     assert_eq!(VERSION, 4);
-    assert_eq!(LAYOUT_HASH, 8_204_841_536_657_875_411);
-    assert_eq!((PAGE_BYTES, MAX_ENTRIES, MAX_CAPACITY_BYTES), (4096, 256, 8_589_934_592));
+    assert_eq!(LAYOUT_HASH, 6_353_980_189_370_999_812);
+    assert_eq!((PAGE_BYTES, MAX_CAPACITY_BYTES), (4096, 8_589_934_592));
+    assert_eq!((MAX_ATTACHMENTS, MAX_HANDLE_ENTRIES, SLEEPERS_PER_WORD), (256, 252, 63));
     assert_eq!((KIND_SPSC, KIND_MPMC, KIND_MPSC, KIND_SPMC, KIND_PACKED), (1, 2, 3, 4, 5));
-    assert_eq!([FENCE_SYMMETRIC, FENCE_ASYMMETRIC], [1, 3]);
     assert_eq!((MEMORY_PREFAULT, MEMORY_LOCK, MEMORY_HUGE_PAGES), (1, 2, 4));
 }
 
@@ -141,7 +139,7 @@ fn parts_lie_where_they_always_lay() {
     };
     assert_eq!(default_geometry().map(), map(8192, 12288, 28672, 32768, 1_081_344));
     assert_eq!(smallest().map(), map(8192, 12288, 12544, 16384, 20480));
-    assert_eq!(largest().map(), map(8192, 24576, 90112, 94208, 8_590_028_800));
+    assert_eq!(largest().map(), map(8192, 24576, 89088, 90112, 8_590_024_704));
     assert_eq!(default_geometry().attach(0), 8192);
     assert_eq!(default_geometry().attach(63), 12224);
 }
@@ -219,10 +217,12 @@ fn geometry_is_checked_at_its_bounds() {
         let expected = ConfigError::Capacity { capacity_bytes, max_bytes: 8_589_934_592 };
         assert_eq!(with(1, 1, capacity_bytes).check(), Err(expected));
     }
+    let wrong = |what, entries, max| Err(ConfigError::Entries { what, entries, max });
     for entries in [0, 257, u64::MAX] {
-        let wrong = |what| Err(ConfigError::Entries { what, entries, max: 256 });
-        assert_eq!(with(entries, 1, 4096).check(), wrong("attachments"));
-        assert_eq!(with(1, entries, 4096).check(), wrong("handles"));
+        assert_eq!(with(entries, 1, 4096).check(), wrong("attachments", entries, 256));
+    }
+    for entries in [0, 253, u64::MAX] {
+        assert_eq!(with(1, entries, 4096).check(), wrong("handles", entries, 252));
     }
 }
 
@@ -234,13 +234,9 @@ fn a_header_reads_as_it_was_written() {
         assert_eq!(page.len(), PROLOGUE_BYTES);
         assert_eq!(Header::decode(&page, geometry.map().total_bytes), Ok(header(&geometry)));
     }
-    for fences in [WakeFences::Symmetric, WakeFences::Asymmetric] {
-        let header = Header { fences, ..header(&default_geometry()) };
-        assert_eq!(Header::decode(&header.encode(), 1_081_344), Ok(header));
-    }
     let page = page(&default_geometry());
     let words: Vec<u64> = (0..12).map(|index| word_of(&page, index)).collect();
-    let fields = [MAGIC, 4, LAYOUT_HASH, 1_081_344, 1, 1, 64, 64, 5, 1_234_567_890, 4321, 0];
+    let fields = [MAGIC, 4, LAYOUT_HASH, 1_081_344, 1, 0, 64, 64, 5, 1_234_567_890, 4321, 0];
     assert_eq!(words, fields);
     assert!((12..511).all(|index| word_of(&page, index) == 0));
     let entry: Vec<u64> = (ENTRY..ENTRY + 16).map(|index| word_of(&page, index)).collect();
@@ -310,9 +306,7 @@ fn a_signed_header_with_a_wrong_field_is_refused() {
         (4, 0, corrupt("number of rings", 0)),
         (4, 2, incompatible("kind", 0, 5)),
         (4, 65, corrupt("number of rings", 65)),
-        (5, 0, incompatible("fence mode", 0, 3)),
-        (5, 2, incompatible("fence mode", 2, 3)),
-        (5, 4, incompatible("fence mode", 4, 3)),
+        (5, 1, corrupt("a word that has no meaning here", 1)),
         (6, 0, corrupt("geometry", 1)),
         (6, 257, corrupt("geometry", 1)),
         (6, 65, corrupt("total length", 1_081_344)),

@@ -273,7 +273,7 @@ pub use gc::Collector;
 pub use guards::{Lookahead, Message, Peek, Reservation};
 pub use info::{
     ElementType, Kind, Participant, PidNamespace, ProcessState, RingInfo, RingStatus, SegmentInfo,
-    Stall, Status, TypeName, WakeFences,
+    Stall, Status, TypeName,
 };
 pub use iter::Iter;
 pub use lifecycle::find::NameState;

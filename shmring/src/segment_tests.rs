@@ -11,7 +11,7 @@ use crate::error::{PeekError, Role, SendError, TryRecvError};
 use crate::info::Kind;
 use crate::observe::{PeekEnd, has_unread};
 use crate::sync::Ordering;
-use crate::{Consumer, Observer, Producer, RecvTimeoutError, WakeFences};
+use crate::{Consumer, Observer, Producer, RecvTimeoutError};
 
 /// Longer than anything takes on the slowest machine.
 const LONG: Duration = Duration::from_secs(60);
@@ -217,7 +217,6 @@ fn two_rings() -> Vec<u8> {
         .max_attachments(2)
         .max_handles(4)
         .metadata(b"two/v1")
-        .wake_fences(WakeFences::Symmetric)
         .with_ring(slots());
     let name = format!("shmring-test-{}-golden", std::process::id());
     let here = Segment::create(&name, &config).unwrap();

@@ -5,16 +5,29 @@
 pub(crate) use core::hint::spin_loop;
 use core::sync::atomic::compiler_fence;
 pub(crate) use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering, fence};
+use std::time::Duration;
 
 pub(crate) use crate::sys::clock::Deadline;
 pub(crate) use crate::sys::futex::WaitWord;
 pub(crate) use crate::sys::membarrier::barrier;
+
+/// By when a CPU has made a store visible that it executed, without being told to: a thousand
+/// times what a store buffer takes. No machine states a limit, so waits have one of their own.
+const STORES_SETTLE: Duration = Duration::from_millis(1);
 
 /// Where a fence would stand if others did not run [`barrier`]: only the compiler is kept
 /// from reordering.
 #[inline(always)]
 pub(crate) fn no_fence() {
     compiler_fence(Ordering::SeqCst);
+}
+
+/// In place of a [`barrier`] that is refused: sleeps as [`WaitWord::wait`] does, but not longer
+/// than stores take to become visible. Returns `true` if it took so long.
+pub(crate) fn settle(word: &WaitWord, seen: u32, until: Deadline) -> bool {
+    let settled = Deadline::after(STORES_SETTLE);
+    word.wait(seen, until.min(settled));
+    settled.passed()
 }
 
 /// Comes between a producer's acquire of head and its stores to the space before it, for

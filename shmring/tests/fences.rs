@@ -1,15 +1,25 @@
-//! What keeps wake-ups from being lost: every kind of fences on every kind of ring, and
-//! machines that do not have them all.
+//! What keeps wake-ups from being lost: on every kind of ring, and between processes of which
+//! some, or none, may call `membarrier`.
 
 #![allow(unsafe_code)]
 
 mod common;
 
-use common::child::{self, say};
-use common::{LONG, Name, watchdog};
-use shmring::{AttachError, Config, CreateError, Kind, Segment, WaitMode, WakeFences};
+use std::fs;
+use std::time::Duration;
 
-const FENCES: [WakeFences; 2] = [WakeFences::Symmetric, WakeFences::Asymmetric];
+use common::child::{self, say};
+use common::{LONG, Name, eventually, watchdog};
+use shmring::{Config, Consumer, Kind, Producer, Segment, WaitMode};
+
+const KINDS: [Kind; 4] = [Kind::Spsc, Kind::Mpmc, Kind::Mpsc, Kind::Spmc];
+/// Publishes in a row without a sleeper, after which fences end.
+const RELAX_AFTER: u32 = 1024;
+/// The mode bit of the words of sleepers, and where the first word of each side lies in the control
+/// block.
+const HEAVY: u64 = 1;
+const RECEIVERS: usize = 256;
+const SENDERS: usize = 384;
 
 /// The parts that child processes play; nothing in the test run itself.
 #[test]
@@ -19,7 +29,12 @@ fn child_entry() {
     };
     match part.as_str() {
         "echo" => echo(&args),
-        "without-membarrier" => without_membarrier(&args),
+        "echo-without-membarrier" => {
+            refuse_membarrier();
+            echo(&args);
+        }
+        "echo-that-loses-membarrier" => lose_membarrier(&args),
+        "create-without-membarrier" => create_without_membarrier(&args),
         _ => panic!("no part {part}"),
     }
 }
@@ -27,7 +42,19 @@ fn child_entry() {
 /// Sends everything back that comes, asleep meanwhile.
 fn echo(args: &[String]) {
     let (there, back) = (Segment::attach(&args[0]).unwrap(), Segment::attach(&args[1]).unwrap());
-    let (mut rx, mut tx) = (there.consumer().unwrap(), back.producer().unwrap());
+    let (rx, tx) = (there.consumer().unwrap(), back.producer().unwrap());
+    send_back(rx, tx);
+}
+
+/// As [`echo`], in a process that barriers reach and that cannot make any.
+fn lose_membarrier(args: &[String]) {
+    let (there, back) = (Segment::attach(&args[0]).unwrap(), Segment::attach(&args[1]).unwrap());
+    let (rx, tx) = (there.consumer().unwrap(), back.producer().unwrap());
+    refuse_membarrier();
+    send_back(rx, tx);
+}
+
+fn send_back(mut rx: Consumer, mut tx: Producer) {
     rx.set_wait_mode(WaitMode::Block);
     say("ready");
     while let Ok(message) = rx.recv() {
@@ -35,88 +62,129 @@ fn echo(args: &[String]) {
     }
 }
 
+/// Sends numbers to a child, which sleeps until one comes, and sleeps until it comes back.
+fn to_and_fro(part: &str, kind: Kind) {
+    let (there, back) = (Name::new(), Name::new());
+    let segments = [there.create(&Config::new(kind)), back.create(&Config::new(kind))];
+    let mut child = child::start(part, &[&there, &back]);
+    assert_eq!(child.hear(), "ready");
+    let mut tx = segments[0].producer().unwrap();
+    let mut rx = segments[1].consumer().unwrap();
+    rx.set_wait_mode(WaitMode::Block);
+    // A sleep without barriers takes a millisecond to make the word HEAVY.
+    std::thread::sleep(Duration::from_millis(20));
+    for number in 0..500_u32 {
+        tx.send(&number.to_ne_bytes()).unwrap();
+        let received = rx.recv_timeout(LONG).unwrap();
+        assert_eq!(received, number.to_ne_bytes(), "{kind} {part}");
+    }
+    assert_eq!(word(&there, RECEIVERS) & HEAVY, HEAVY, "{kind} {part}: the child's sleeps");
+    drop(tx);
+    child.finish();
+}
+
+/// The first word of the sleepers of a side.
+fn word(name: &Name, side: usize) -> u64 {
+    let bytes = fs::read(name.path()).unwrap();
+    let word_at = |at: usize| u64::from_ne_bytes(bytes[at..at + 8].try_into().unwrap());
+    // The control block's offset is in the ring's entry of the directory.
+    let control = word_at(4096 + 9 * 8) as usize;
+    word_at(control + side)
+}
+
 /// Catches a wake that is lost on the way from one process to another.
 #[test]
-fn sleepers_are_woken_with_all_fences() {
-    let _watchdog = watchdog("sleepers_are_woken_with_all_fences");
-    for kind in [Kind::Spsc, Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {
-        for fences in FENCES {
-            let (there, back) = (Name::new(), Name::new());
-            let config = Config::new(kind).wake_fences(fences);
-            let segments = [there.create(&config), back.create(&config)];
-            assert_eq!(segments[0].info().wake_fences, fences);
-            let mut child = child::start("echo", &[&there, &back]);
-            assert_eq!(child.hear(), "ready");
-            let mut tx = segments[0].producer().unwrap();
-            let mut rx = segments[1].consumer().unwrap();
-            rx.set_wait_mode(WaitMode::Block);
-            for number in 0..500_u32 {
-                tx.send(&number.to_ne_bytes()).unwrap();
-                assert_eq!(
-                    rx.recv_timeout(LONG).unwrap(),
-                    number.to_ne_bytes(),
-                    "{kind} {fences:?}"
-                );
-            }
-            drop(tx);
-            child.finish();
-        }
+fn sleepers_are_woken_by_other_processes() {
+    let _watchdog = watchdog("sleepers_are_woken_by_other_processes");
+    KINDS.into_iter().for_each(|kind| to_and_fro("echo", kind));
+}
+
+/// Catches wakes that are lost, or sleeps that all end late, where one of the processes may not
+/// call `membarrier`, from the start or later.
+#[test]
+fn a_process_without_barriers_takes_part() {
+    let _watchdog = watchdog("a_process_without_barriers_takes_part");
+    for kind in KINDS {
+        to_and_fro("echo-without-membarrier", kind);
+        to_and_fro("echo-that-loses-membarrier", kind);
     }
 }
 
 /// Catches a full ring whose sleeping sender is never woken.
 #[test]
-fn senders_are_woken_with_all_fences() {
-    let _watchdog = watchdog("senders_are_woken_with_all_fences");
+fn senders_are_woken() {
+    let _watchdog = watchdog("senders_are_woken");
     for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {
-        for fences in FENCES {
-            let name = Name::new();
-            let config = Config::new(kind).slots(2).wake_fences(fences);
-            let (_segment, mut tx, mut rx) = name.pair_of(&config);
-            tx.set_wait_mode(WaitMode::Block);
-            rx.set_wait_mode(WaitMode::Block);
-            std::thread::scope(|scope| {
-                scope.spawn(move || {
-                    for number in 0..5_000_u32 {
-                        tx.send_timeout(&number.to_ne_bytes(), LONG).unwrap();
-                    }
-                });
+        let name = Name::new();
+        let (_segment, mut tx, mut rx) = name.pair_of(&Config::new(kind).slots(2));
+        tx.set_wait_mode(WaitMode::Block);
+        rx.set_wait_mode(WaitMode::Block);
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
                 for number in 0..5_000_u32 {
-                    assert_eq!(rx.recv_timeout(LONG).unwrap(), number.to_ne_bytes());
+                    tx.send_timeout(&number.to_ne_bytes(), LONG).unwrap();
                 }
             });
+            for number in 0..5_000_u32 {
+                assert_eq!(rx.recv_timeout(LONG).unwrap(), number.to_ne_bytes());
+            }
+        });
+    }
+}
+
+/// Catches fences that go on for ever after one sleep, and a mode that does not come back with the
+/// sleeps.
+#[test]
+fn fences_follow_the_traffic() {
+    let _watchdog = watchdog("fences_follow_the_traffic");
+    let name = Name::new();
+    let (_segment, mut tx, mut rx) = name.pair_of(&Config::spsc());
+    rx.set_wait_mode(WaitMode::Block);
+    assert_eq!((word(&name, RECEIVERS), word(&name, SENDERS)), (0, 0), "nobody has slept");
+    for _ in 0..2 {
+        for _ in 0..3 {
+            // A millisecond is the longest that a sleep without barriers lasts.
+            assert!(rx.recv_timeout(Duration::from_millis(5)).is_err());
         }
+        assert_eq!(word(&name, RECEIVERS), HEAVY);
+        for _ in 0..RELAX_AFTER + 1 {
+            tx.send(b"x").unwrap();
+            rx.recv().unwrap();
+        }
+        assert_eq!(word(&name, RECEIVERS), 0);
     }
 }
 
 /// In the child: a sandbox refuses `membarrier`.
-fn without_membarrier(args: &[String]) {
+fn create_without_membarrier(args: &[String]) {
     refuse_membarrier();
-    let refused = |error: &AttachError| {
-        matches!(error, AttachError::NoBarrier { name, .. } if *name == args[0])
-            && error.to_string().contains("membarrier")
-    };
-    assert!(refused(&Segment::attach(&args[0]).unwrap_err()));
-    let name = Name::new();
-    let wanted = Config::mpmc().wake_fences(WakeFences::Asymmetric);
-    let error = Segment::create(&name, &wanted).unwrap_err();
-    assert!(matches!(error, CreateError::Attach(AttachError::NoBarrier { .. })), "{error}");
-    assert!(!name.path().exists(), "left behind");
-    let (segment, mut tx, mut rx) = name.pair_of(&Config::mpmc());
-    assert_eq!(segment.info().wake_fences, WakeFences::Symmetric);
-    tx.send(b"works").unwrap();
-    assert_eq!(rx.recv().unwrap(), b"works");
+    let name: &str = &args[0];
+    let segment = Segment::create(name, &Config::mpmc()).unwrap();
+    let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    for _ in 0..2 * RELAX_AFTER {
+        tx.send(b"works").unwrap();
+        assert_eq!(rx.recv().unwrap(), b"works");
+    }
+    say("made");
+    rx.set_wait_mode(WaitMode::Block);
+    assert_eq!(rx.recv().unwrap(), b"from outside");
 }
 
-/// Catches an attach that goes on without what the others rely on, and a segment that
-/// cannot be made where the best is not to be had.
+/// Catches a segment without barriers whose fences end though no sleeper can do without them.
 #[test]
-fn a_process_without_barriers_is_refused() {
-    let _watchdog = watchdog("a_process_without_barriers_is_refused");
+fn where_barriers_are_missing_words_stay_heavy() {
+    let _watchdog = watchdog("where_barriers_are_missing_words_stay_heavy");
     let name = Name::new();
-    let segment = name.create(&Config::spsc());
-    assert_eq!(segment.info().wake_fences, WakeFences::Asymmetric, "this machine's best");
-    child::start("without-membarrier", &[&name]).finish();
+    let mut child = child::start("create-without-membarrier", &[&name]);
+    assert_eq!(child.hear(), "made");
+    assert_eq!((word(&name, RECEIVERS) & HEAVY, word(&name, SENDERS)), (HEAVY, HEAVY));
+    let segment = Segment::attach(&name).unwrap();
+    let _guard = segment.unlink_on_drop();
+    eventually("the child sleeps", || {
+        (segment.status().unwrap().ring().sleepers == 1).then_some(())
+    });
+    segment.producer().unwrap().send(b"from outside").unwrap();
+    child.finish();
 }
 
 /// Lets `membarrier` fail with ENOSYS in this thread and those that it starts.

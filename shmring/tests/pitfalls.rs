@@ -43,9 +43,9 @@
 //! |---|---|---|
 //! | the futex is private, and wakes nobody in another process | it is shared | `pitfalls::the_futex_is_never_private` |
 //! | a wake falls between the last look and the sleep | the kernel compares a word that wakers move | `waking::a_wake_before_the_sleep_is_not_lost`, `slot_wake::one_and_one_bound_3` |
-//! | publishing and looking for sleepers change places | a fence on either or both sides | `fences::one_and_one_both_bound_2`, `fences::one_and_one_sleepers_bound_2` |
+//! | publishing and looking for sleepers change places | a fence on both sides, or a barrier | `fences::one_and_one_heavy_bound_2`, `fences::one_and_one_light_bound_2` |
 //! | each message costs a system call to wake nobody | none while nobody sleeps | `refusals::verbs_that_need_not_wait_make_no_system_call` |
-//! | a killed sleeper is counted for ever | bits, which cost one wasted wake | `death::a_sleeper_that_was_killed_keeps_no_wake`, `fences::dead_sleeper_both_bound_1` |
+//! | a killed sleeper is counted for ever | bits, which cost one wasted wake | `death::a_sleeper_that_was_killed_keeps_no_wake`, `fences::dead_sleeper_heavy_bound_1` |
 //! | a sleep has no bound | at most 100 ms at a time | `waking::a_sleep_ends_at_its_deadline`, `death::a_killed_producer_ends_the_stream` |
 //! | a waiter burns the CPU | it sleeps, and where it may not it gets an error | `refusals::a_waiter_that_may_not_sleep_gets_an_error` |
 //! | a timeout is ignored, or told by a clock that is set | the monotonic clock, absolute | `waits::waits_end_at_their_timeout`, `slot_waits::waits_end_at_their_timeout_on_each_kind` |
@@ -96,7 +96,7 @@
 //! | the checker takes sequential consistency for less | models fence where the code relies on it | `mod::every_weakening_is_noticed` |
 //! | a weak compare-and-swap never fails for no reason | cannot apply: there are only strong ones | `pitfalls::no_compare_and_swap_is_weak` |
 //! | caps on time or permutations end a run as a pass | both are switched off | `pitfalls::no_model_is_capped` |
-//! | a wait with a timeout never times out | models let sleepers and wakers die instead | `fences::dead_waker_both_bound_1` |
+//! | a wait with a timeout never times out | models let sleepers and wakers die instead | `fences::dead_waker_heavy_bound_1` |
 //! | a spin never reaches a yield, or values outlive an execution | either panics in the checker | - |
 //!
 //! # Benchmarks

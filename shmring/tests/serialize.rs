@@ -12,7 +12,7 @@ use shmring::observe::{PeekEnd, Peeked};
 use shmring::sealed::Access;
 use shmring::{
     Collector, Config, Corrupt, Deleted, Kind, NameState, Observer, PidNamespace, ProcessState,
-    Role, Segment, Stall, Status, Unlinked, WakeFences, list_deleted,
+    Role, Segment, Stall, Status, Unlinked, list_deleted,
 };
 
 use common::Name;
@@ -26,7 +26,7 @@ fn keys(value: &Value) -> Vec<&str> {
 fn infos_have_the_fields_of_the_types() {
     let name = Name::new();
     let config = Config::mpsc().slots(4).values::<u32>().metadata(b"q\xFF");
-    let segment = name.create(&config.wake_fences(WakeFences::Symmetric));
+    let segment = name.create(&config);
     std::fs::set_permissions(name.path(), PermissionsExt::from_mode(0o600)).unwrap();
     drop(segment);
     let observer = Observer::open(&name).unwrap();
@@ -45,7 +45,7 @@ fn infos_have_the_fields_of_the_types() {
     assert_eq!(
         value,
         json!({
-            "name": *name, "rings": null, "metadata": [113, 255], "wake_fences": "symmetric",
+            "name": *name, "rings": null, "metadata": [113, 255],
             "total_bytes": info.total_bytes, "mode": 0o600, "owner_uid": info.owner_uid,
             "created": {
                 "secs_since_epoch": since_epoch.as_secs(),
@@ -137,7 +137,6 @@ fn variants_are_in_snake_case() {
     for (value, expected) in [
         (to_value(Kind::ALL), json!(["spsc", "mpmc", "mpsc", "spmc", "packed"])),
         (to_value([Role::Producer, Role::Consumer]), json!(["producer", "consumer"])),
-        (to_value(WakeFences::Asymmetric), json!("asymmetric")),
         (to_value(PidNamespace::Unknown), json!("unknown")),
         (to_value(ProcessState::DumpingCore), json!("dumping_core")),
         (to_value(ProcessState::Other('P')), json!({ "other": "P" })),

@@ -87,11 +87,12 @@ fn every_weakening_is_noticed() {
     assert!(missed.is_empty(), "not noticed: {missed:#?}");
 }
 
-/// Models that leave out a step of the callers of `ring` fail.
+/// Models that leave out a step which is not of `ring` fail.
 #[test]
 fn every_omission_is_noticed() {
-    let missed =
-        beside_one_another(&OMISSIONS, |model| (!fails(*model, None)).then_some(model.name));
+    let missed = beside_one_another(&OMISSIONS.concat(), |model| {
+        (!fails(*model, None)).then_some(model.name)
+    });
     assert!(missed.is_empty(), "not noticed: {missed:#?}");
 }
 

@@ -33,8 +33,8 @@ const FILES: [(&str, &str); 14] = [
 
 const TOKEN: &str = "Ordering::";
 const RULE: &str = "rule(";
-/// The fence that names no ordering.
-const BARE_FENCE: &str = "barrier(";
+/// The fences that name no ordering.
+const BARE_FENCES: [&str; 2] = ["barrier(", "settle("];
 
 /// One call with orderings.
 struct Call<'a> {
@@ -60,7 +60,8 @@ pub(super) fn demotions() -> BTreeSet<Demotion> {
         }
         let demotion = |line, weakening| Demotion { file, line, weakening };
         found.extend(bare_calls(text, RULE).map(|line| demotion(line, Weakening::RuleOff)));
-        found.extend(bare_calls(text, BARE_FENCE).map(|line| demotion(line, Weakening::NoFence)));
+        let bare = BARE_FENCES.into_iter().flat_map(|fence| bare_calls(text, fence));
+        found.extend(bare.map(|line| demotion(line, Weakening::NoFence)));
     }
     found
 }

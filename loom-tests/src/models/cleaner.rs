@@ -27,15 +27,14 @@ fn cleaning(kill_at: u64) {
     sender.send(Message::new(1, 1));
     assert_eq!(receiver.try_recv(), Some(Message::new(1, 1)));
     let (dead, consumer) = (sender.handle, receiver.handle);
-    let bits = &world.control.senders.bits[0];
-    bits.fetch_or(1 << dead, Ordering::Relaxed);
+    let (word, bit) = world.control.senders.bit(dead);
+    word.fetch_or(bit, Ordering::Relaxed);
 
     let cleaner = thread::spawn({
         let world = world.clone();
         move || {
             let killed = killed_at(kill_at, || world.clean(DEAD)).is_none();
-            let armed = world.control.receivers.bits[0].load(Ordering::Relaxed) >> consumer & 1;
-            if killed && armed == 0 {
+            if killed && !world.control.receivers.is_armed(consumer) {
                 world.handles[consumer].park.end_slices();
             }
         }
@@ -51,7 +50,7 @@ fn cleaning(kill_at: u64) {
     assert_eq!(receiver.recv_or_sleep(), None);
     second.join().expect("the second cleaner ends");
 
-    assert_eq!(bits.load(Ordering::Relaxed), 0);
+    assert!(!world.control.senders.is_armed(dead));
     assert_eq!(world.handles[dead].attach(), None);
     assert_eq!(world.roles().ownership(Role::Producer), Ownership::Vacant { claims: 1 });
     let mut successor = world.sender(SUCCESSOR);
@@ -93,15 +92,14 @@ fn together(kill_at: u64) {
     let dead = world.sender(DEAD).handle;
     let mut receiver = world.receiver(CONSUMER);
     let consumer = receiver.handle;
-    let bits = &world.control.senders.bits[0];
-    bits.fetch_or(1 << dead, Ordering::Relaxed);
+    let (word, bit) = world.control.senders.bit(dead);
+    word.fetch_or(bit, Ordering::Relaxed);
 
     let killed = thread::spawn({
         let world = world.clone();
         move || {
             let killed = killed_at(kill_at, || world.clean_beside_others(DEAD)).is_none();
-            let armed = world.control.receivers.bits[0].load(Ordering::Relaxed) >> consumer & 1;
-            if killed && armed == 0 {
+            if killed && !world.control.receivers.is_armed(consumer) {
                 world.handles[consumer].park.end_slices();
             }
         }
@@ -114,7 +112,7 @@ fn together(kill_at: u64) {
     killed.join().expect("the cleaner that is killed ends");
     survivor.join().expect("the other cleaner ends");
 
-    assert_eq!(bits.load(Ordering::Relaxed), 0);
+    assert!(!world.control.senders.is_armed(dead));
     assert_eq!(world.roles().ownership(Role::Producer), Ownership::Vacant { claims: 1 });
     assert_eq!(world.handles[dead].attach(), Some(DEAD));
     world.clean(DEAD);
@@ -125,8 +123,8 @@ fn together(kill_at: u64) {
 }
 
 models! {
-    CLEANING: cleaning_bound_2, bound 2, at least 19000, kills cleaning;
-    BESIDE_A_SUCCESSOR: beside_a_successor_bound_2, bound 2, at least 31000,
+    CLEANING: cleaning_bound_2, bound 2, at least 34000, kills cleaning;
+    BESIDE_A_SUCCESSOR: beside_a_successor_bound_2, bound 2, at least 160000,
         kills beside_a_successor;
-    TOGETHER: together_bound_2, bound 2, at least 110000, kills together;
+    TOGETHER: together_bound_2, bound 2, at least 180000, kills together;
 }

@@ -1,11 +1,11 @@
-//! Sleeping and waking with every kind of fences (I5), on a slot ring whose roles are
-//! shared. With fences on both sides, `slot_wake` has more.
+//! Sleeping and waking from either mode of the sleepers' words on (I5), on a slot ring whose
+//! roles are shared. From HEAVY on, `slot_wake` has more; `modes` has the changes of the mode.
 
 use std::rc::Rc;
 
+use crate::fixture::Traffic::{self, Heavy, Light};
 use crate::fixture::slot::{MPMC, Received, World};
 use crate::frame::models;
-use crate::ring::wake::WakeFences::{self, Asymmetric, Symmetric};
 use crate::ring::wake::poke;
 use crate::sync::barrier::spawn;
 use crate::sync::crash::killed_at;
@@ -15,8 +15,8 @@ use crate::sync::{AtomicU64, Deadline, Ordering};
 ///
 /// Accepted: both arrive. Would catch a publisher that looks for sleepers too early, and a
 /// sleeper that misses what is published while it arms.
-fn one_and_one(fences: WakeFences) {
-    send_two(&World::with_fences(MPMC, 2, 0, fences));
+fn one_and_one(traffic: Traffic) {
+    send_two(&World::with_traffic(MPMC, 2, 0, traffic));
 }
 
 fn send_two(world: &Rc<World>) {
@@ -34,8 +34,8 @@ fn send_two(world: &Rc<World>) {
 /// The ring is full: the producer sleeps until there is room.
 ///
 /// Accepted: both arrive. Would catch a consumer that looks for sleepers too early.
-fn space(fences: WakeFences) {
-    let world = World::with_fences(MPMC, 1, 0, fences);
+fn space(traffic: Traffic) {
+    let world = World::with_traffic(MPMC, 1, 0, traffic);
     let mut receiver = world.receiver(0);
     let mut sender = world.sender(1);
     assert!(sender.try_send(10));
@@ -48,8 +48,8 @@ fn space(fences: WakeFences) {
 /// Two consumers sleep, a producer sends a batch of two.
 ///
 /// Accepted: each gets one.
-fn one_and_two(fences: WakeFences) {
-    let world = World::with_fences(MPMC, 2, 0, fences);
+fn one_and_two(traffic: Traffic) {
+    let world = World::with_traffic(MPMC, 2, 0, traffic);
     let (mut first, mut second) = (world.receiver(0), world.receiver(1));
     let mut sender = world.sender(2);
     let other = spawn(move || second.recv_or_sleep(true));
@@ -62,8 +62,8 @@ fn one_and_two(fences: WakeFences) {
 /// Two producers send a message each, a consumer sleeps for both.
 ///
 /// Accepted: both arrive. A message may be published before the one in front of it.
-fn two_and_one(fences: WakeFences) {
-    let world = World::with_fences(MPMC, 2, 0, fences);
+fn two_and_one(traffic: Traffic) {
+    let world = World::with_traffic(MPMC, 2, 0, traffic);
     let mut receiver = world.receiver(0);
     let (mut one, mut two) = (world.sender(1), world.sender(2));
     let producers = [
@@ -77,8 +77,8 @@ fn two_and_one(fences: WakeFences) {
 /// Two producers send a message each, two consumers sleep.
 ///
 /// Accepted: each gets one.
-fn two_and_two(fences: WakeFences) {
-    let world = World::with_fences(MPMC, 2, 0, fences);
+fn two_and_two(traffic: Traffic) {
+    let world = World::with_traffic(MPMC, 2, 0, traffic);
     let (mut first, mut second) = (world.receiver(0), world.receiver(1));
     let (mut one, mut two) = (world.sender(2), world.sender(3));
     let other = spawn(move || second.recv_or_sleep(true));
@@ -100,8 +100,8 @@ fn assert_different(one: Received, other: Received) {
 ///
 /// Accepted: the living one gets a message, and nothing is lost but one that the dead one
 /// had taken. Would catch a sleeper that keeps others from being woken when it is dead.
-fn dead_sleeper(kill_at: u64, fences: WakeFences) {
-    let world = World::with_fences(MPMC, 2, 0, fences);
+fn dead_sleeper(kill_at: u64, traffic: Traffic) {
+    let world = World::with_traffic(MPMC, 2, 0, traffic);
     let (mut victim, mut receiver) = (world.receiver(0), world.receiver(1));
     let mut sender = world.sender(2);
     let handle = receiver.handle;
@@ -127,8 +127,8 @@ fn dead_sleeper(kill_at: u64, fences: WakeFences) {
 /// consumer sleeps; its slice ends after the death.
 ///
 /// Accepted: the message arrives if it was published, and the next one in any case.
-fn dead_waker(kill_at: u64, fences: WakeFences) {
-    let world = World::with_fences(MPMC, 2, 0, fences);
+fn dead_waker(kill_at: u64, traffic: Traffic) {
+    let world = World::with_traffic(MPMC, 2, 0, traffic);
     let mut receiver = world.receiver(0);
     let (mut victim, mut sender) = (world.sender(1), world.sender(2));
     let handle = receiver.handle;
@@ -154,8 +154,8 @@ fn dead_waker(kill_at: u64, fences: WakeFences) {
 ///
 /// Accepted: the other one gets a message. Would catch a wake that was spent on the one that
 /// left and is not handed off.
-pub(super) fn one_gives_up(hands_off: bool, fences: WakeFences) {
-    let world = World::with_fences(MPMC, 2, 0, fences);
+pub(super) fn one_gives_up(hands_off: bool, traffic: Traffic) {
+    let world = World::with_traffic(MPMC, 2, 0, traffic);
     // A waker finds the lower handle first.
     let (leaving, mut receiver) = (world.receiver(0), world.receiver(1));
     let mut sender = world.sender(2);
@@ -180,8 +180,8 @@ pub(super) fn one_gives_up(hands_off: bool, fences: WakeFences) {
 ///
 /// Accepted: the sleeper gets it, though nobody hands a wake off. Would catch a waker that
 /// takes an armed handle for one that it woke.
-fn one_never_parks(fences: WakeFences) {
-    let world = World::with_fences(MPMC, 2, 0, fences);
+fn one_never_parks(traffic: Traffic) {
+    let world = World::with_traffic(MPMC, 2, 0, traffic);
     let (mut receiver, leaving) = (world.receiver(0), world.receiver(1));
     let mut sender = world.sender(2);
     let other = spawn(move || drop(leaving.arm()));
@@ -195,8 +195,8 @@ fn one_never_parks(fences: WakeFences) {
 ///
 /// Accepted: the message arrives. Would catch a second park that sleeps through the wake which
 /// ended the first.
-fn one_and_one_in_steps(fences: WakeFences) {
-    let world = World::with_fences(MPMC, 2, 0, fences);
+fn one_and_one_in_steps(traffic: Traffic) {
+    let world = World::with_traffic(MPMC, 2, 0, traffic);
     let mut receiver = world.receiver(0);
     let mut sender = world.sender(1);
     let producer = spawn(move || sender.send_all_or_sleep(&[10], true));
@@ -219,8 +219,8 @@ fn one_and_one_in_steps(fences: WakeFences) {
 ///
 /// Accepted: the consumer sees the flag. Would catch a flag stored between the last look and
 /// the park that does not end the park, and one that is not seen though its poke was.
-fn poked(fences: WakeFences) {
-    let world = World::with_fences(MPMC, 2, 0, fences);
+fn poked(traffic: Traffic) {
+    let world = World::with_traffic(MPMC, 2, 0, traffic);
     let receiver = world.receiver(0);
     let flag = Rc::new(AtomicU64::new(0));
     let other = spawn({
@@ -240,115 +240,115 @@ fn poked(fences: WakeFences) {
     other.join();
 }
 
-fn poked_both() {
-    poked(Symmetric);
+fn poked_heavy() {
+    poked(Heavy);
 }
 
-fn poked_sleepers() {
-    poked(Asymmetric);
+fn poked_light() {
+    poked(Light);
 }
 
-fn gives_up_both() {
-    one_gives_up(true, Symmetric);
+fn gives_up_heavy() {
+    one_gives_up(true, Heavy);
 }
 
-fn gives_up_sleepers() {
-    one_gives_up(true, Asymmetric);
+fn gives_up_light() {
+    one_gives_up(true, Light);
 }
 
-fn never_parks_both() {
-    one_never_parks(Symmetric);
+fn never_parks_heavy() {
+    one_never_parks(Heavy);
 }
 
-fn never_parks_sleepers() {
-    one_never_parks(Asymmetric);
+fn never_parks_light() {
+    one_never_parks(Light);
 }
 
-fn steps_both() {
-    one_and_one_in_steps(Symmetric);
+fn steps_heavy() {
+    one_and_one_in_steps(Heavy);
 }
 
-fn steps_sleepers() {
-    one_and_one_in_steps(Asymmetric);
+fn steps_light() {
+    one_and_one_in_steps(Light);
 }
 
-fn one_and_one_both() {
-    one_and_one(Symmetric);
+fn one_and_one_heavy() {
+    one_and_one(Heavy);
 }
 
-fn one_and_one_sleepers() {
-    one_and_one(Asymmetric);
+fn one_and_one_light() {
+    one_and_one(Light);
 }
 
-fn space_both() {
-    space(Symmetric);
+fn space_heavy() {
+    space(Heavy);
 }
 
-fn space_sleepers() {
-    space(Asymmetric);
+fn space_light() {
+    space(Light);
 }
 
-fn one_and_two_both() {
-    one_and_two(Symmetric);
+fn one_and_two_heavy() {
+    one_and_two(Heavy);
 }
 
-fn one_and_two_sleepers() {
-    one_and_two(Asymmetric);
+fn one_and_two_light() {
+    one_and_two(Light);
 }
 
-fn two_and_one_both() {
-    two_and_one(Symmetric);
+fn two_and_one_heavy() {
+    two_and_one(Heavy);
 }
 
-fn two_and_one_sleepers() {
-    two_and_one(Asymmetric);
+fn two_and_one_light() {
+    two_and_one(Light);
 }
 
-fn two_and_two_both() {
-    two_and_two(Symmetric);
+fn two_and_two_heavy() {
+    two_and_two(Heavy);
 }
 
-fn two_and_two_sleepers() {
-    two_and_two(Asymmetric);
+fn two_and_two_light() {
+    two_and_two(Light);
 }
 
-fn dead_sleeper_both(kill_at: u64) {
-    dead_sleeper(kill_at, Symmetric);
+fn dead_sleeper_heavy(kill_at: u64) {
+    dead_sleeper(kill_at, Heavy);
 }
 
-fn dead_sleeper_sleepers(kill_at: u64) {
-    dead_sleeper(kill_at, Asymmetric);
+fn dead_sleeper_light(kill_at: u64) {
+    dead_sleeper(kill_at, Light);
 }
 
-fn dead_waker_both(kill_at: u64) {
-    dead_waker(kill_at, Symmetric);
+fn dead_waker_heavy(kill_at: u64) {
+    dead_waker(kill_at, Heavy);
 }
 
-fn dead_waker_sleepers(kill_at: u64) {
-    dead_waker(kill_at, Asymmetric);
+fn dead_waker_light(kill_at: u64) {
+    dead_waker(kill_at, Light);
 }
 
 models! {
-    ONE_AND_ONE_BOTH: one_and_one_both_bound_2, bound 2, at least 2000, runs one_and_one_both;
-    ONE_AND_ONE_SLEEPERS: one_and_one_sleepers_bound_2, bound 2, at least 4000, runs one_and_one_sleepers;
-    SPACE_BOTH: space_both_bound_2, bound 2, at least 1600, runs space_both;
-    SPACE_SLEEPERS: space_sleepers_bound_2, bound 2, at least 3400, runs space_sleepers;
-    ONE_AND_TWO_BOTH: one_and_two_both_bound_1, bound 1, at least 570, runs one_and_two_both;
-    ONE_AND_TWO_SLEEPERS: one_and_two_sleepers_bound_1, bound 1, at least 260, runs one_and_two_sleepers;
-    TWO_AND_ONE_BOTH: two_and_one_both_bound_1, bound 1, at least 570, runs two_and_one_both;
-    TWO_AND_ONE_SLEEPERS: two_and_one_sleepers_bound_1, bound 1, at least 620, runs two_and_one_sleepers;
-    TWO_AND_TWO_BOTH: two_and_two_both_bound_1, bound 1, at least 23000, runs two_and_two_both;
-    TWO_AND_TWO_SLEEPERS: two_and_two_sleepers_bound_1, bound 1, at least 2900, runs two_and_two_sleepers;
-    DEAD_SLEEPER_BOTH: dead_sleeper_both_bound_1, bound 1, at least 28000, kills dead_sleeper_both;
-    DEAD_SLEEPER_SLEEPERS: dead_sleeper_sleepers_bound_1, bound 1, at least 16000, kills dead_sleeper_sleepers;
-    DEAD_WAKER_BOTH: dead_waker_both_bound_1, bound 1, at least 340, kills dead_waker_both;
-    GIVES_UP_BOTH: gives_up_both_bound_2, bound 2, at least 10000, runs gives_up_both;
-    GIVES_UP_SLEEPERS: gives_up_sleepers_bound_2, bound 2, at least 25000, runs gives_up_sleepers;
-    NEVER_PARKS_BOTH: never_parks_both_bound_2, bound 2, at least 3200, runs never_parks_both;
-    NEVER_PARKS_SLEEPERS: never_parks_sleepers_bound_2, bound 2, at least 10000, runs never_parks_sleepers;
-    POKED_BOTH: poked_both_unbounded, bound none, at least 2800, runs poked_both;
-    POKED_SLEEPERS: poked_sleepers_bound_3, bound 3, at least 1000, runs poked_sleepers;
-    STEPS_BOTH: steps_both_bound_3, bound 3, at least 1100, runs steps_both;
-    STEPS_SLEEPERS: steps_sleepers_bound_3, bound 3, at least 8800, runs steps_sleepers;
-    DEAD_WAKER_SLEEPERS: dead_waker_sleepers_bound_1, bound 1, at least 680, kills dead_waker_sleepers;
+    ONE_AND_ONE_HEAVY: one_and_one_heavy_bound_2, bound 2, at least 7700, runs one_and_one_heavy;
+    ONE_AND_ONE_LIGHT: one_and_one_light_bound_2, bound 2, at least 18000, runs one_and_one_light;
+    SPACE_HEAVY: space_heavy_bound_2, bound 2, at least 2900, runs space_heavy;
+    SPACE_LIGHT: space_light_bound_2, bound 2, at least 4700, runs space_light;
+    ONE_AND_TWO_HEAVY: one_and_two_heavy_bound_1, bound 1, at least 1200, runs one_and_two_heavy;
+    ONE_AND_TWO_LIGHT: one_and_two_light_bound_1, bound 1, at least 400, runs one_and_two_light;
+    TWO_AND_ONE_HEAVY: two_and_one_heavy_bound_1, bound 1, at least 4000, runs two_and_one_heavy;
+    TWO_AND_ONE_LIGHT: two_and_one_light_bound_1, bound 1, at least 950, runs two_and_one_light;
+    TWO_AND_TWO_HEAVY: two_and_two_heavy_bound_1, bound 1, at least 160000, runs two_and_two_heavy;
+    TWO_AND_TWO_LIGHT: two_and_two_light_bound_1, bound 1, at least 3900, runs two_and_two_light;
+    DEAD_SLEEPER_HEAVY: dead_sleeper_heavy_bound_1, bound 1, at least 64000, kills dead_sleeper_heavy;
+    DEAD_SLEEPER_LIGHT: dead_sleeper_light_bound_1, bound 1, at least 27000, kills dead_sleeper_light;
+    DEAD_WAKER_HEAVY: dead_waker_heavy_bound_1, bound 1, at least 430, kills dead_waker_heavy;
+    GIVES_UP_HEAVY: gives_up_heavy_bound_2, bound 2, at least 24000, runs gives_up_heavy;
+    GIVES_UP_LIGHT: gives_up_light_bound_2, bound 2, at least 56000, runs gives_up_light;
+    NEVER_PARKS_HEAVY: never_parks_heavy_bound_2, bound 2, at least 6000, runs never_parks_heavy;
+    NEVER_PARKS_LIGHT: never_parks_light_bound_2, bound 2, at least 17000, runs never_parks_light;
+    POKED_HEAVY: poked_heavy_unbounded, bound none, at least 2800, runs poked_heavy;
+    POKED_LIGHT: poked_light_bound_3, bound 3, at least 1300, runs poked_light;
+    STEPS_HEAVY: steps_heavy_bound_3, bound 3, at least 2200, runs steps_heavy;
+    STEPS_LIGHT: steps_light_bound_3, bound 3, at least 20000, runs steps_light;
+    DEAD_WAKER_LIGHT: dead_waker_light_bound_1, bound 1, at least 1000, kills dead_waker_light;
 }

@@ -6,6 +6,7 @@ pub(crate) mod consumer_dies;
 pub(crate) mod end;
 pub(crate) mod fences;
 mod meta;
+pub(crate) mod modes;
 pub(crate) mod packed;
 pub(crate) mod packed_dies;
 pub(crate) mod producer_dies;
@@ -27,6 +28,7 @@ pub(crate) const FAMILIES: &[&[Model]] = &[
     consumer_dies::MODELS,
     end::MODELS,
     fences::MODELS,
+    modes::MODELS,
     packed::MODELS,
     packed_dies::MODELS,
     producer_dies::MODELS,
@@ -41,6 +43,6 @@ pub(crate) const FAMILIES: &[&[Model]] = &[
     wake::MODELS,
 ];
 
-/// Models that must fail, as a party in them leaves out what the callers of the ring
-/// have to do.
-pub(crate) const OMISSIONS: [Model; 4] = slot_wake::WITHOUT_BATON;
+/// Models that must fail, as a party in them leaves out what the callers of the ring, or its
+/// implementations in other programs, have to do.
+pub(crate) const OMISSIONS: [&[Model]; 2] = [&slot_wake::WITHOUT_BATON, &modes::FAULTS];

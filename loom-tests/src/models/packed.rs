@@ -301,8 +301,8 @@ models! {
     MORE: asking_for_more_looks_again_unbounded, bound none, at least 1,
         runs asking_for_more_looks_again;
     OBSERVER: observer_bound_3, bound 3, at least 870, runs observer;
-    WAKE: sleep_and_wake_bound_2, bound 2, at least 5600, runs sleep_and_wake;
-    WAKE_BATCH: sleep_for_a_batch_bound_2, bound 2, at least 2100, runs sleep_for_a_batch;
+    WAKE: sleep_and_wake_bound_2, bound 2, at least 35000, runs sleep_and_wake;
+    WAKE_BATCH: sleep_for_a_batch_bound_2, bound 2, at least 5100, runs sleep_for_a_batch;
     NEXT_PRODUCER: next_producer_bound_2, bound 2, at least 17_900, runs next_producer;
     NEXT_CONSUMER: next_consumer_bound_2, bound 2, at least 2000, runs next_consumer;
     CORRUPT: corrupt_unbounded, bound none, at least 290, runs corrupt;

@@ -3,10 +3,10 @@
 
 use loom::thread;
 
+use crate::fixture::Traffic;
 use crate::fixture::slot::{MPMC, MPSC, Received, World};
 use crate::frame::{Body, Model, models};
 use crate::models::fences::one_gives_up;
-use crate::ring::wake::WakeFences;
 
 /// A producer sends, a consumer sleeps.
 ///
@@ -145,12 +145,12 @@ fn with_baton_space() {
 }
 
 models! {
-    DATA: one_and_one_bound_3, bound 3, at least 39000, runs one_and_one;
-    SPACE: space_bound_3, bound 3, at least 10000, runs space;
-    BATCH: batch_for_two_bound_2, bound 2, at least 34000, runs with_baton_batch;
-    TWO: two_and_two_bound_1, bound 1, at least 23000, runs with_baton_two;
-    SPACE_FOR_TWO: space_for_two_bound_2, bound 2, at least 10000, runs with_baton_space;
-    GIVEN_UP: given_up_bound_2, bound 2, at least 13000, runs given_up;
+    DATA: one_and_one_bound_3, bound 3, at least 140000, runs one_and_one;
+    SPACE: space_bound_3, bound 3, at least 23000, runs space;
+    BATCH: batch_for_two_bound_2, bound 2, at least 77000, runs with_baton_batch;
+    TWO: two_and_two_bound_1, bound 1, at least 160000, runs with_baton_two;
+    SPACE_FOR_TWO: space_for_two_bound_2, bound 2, at least 20000, runs with_baton_space;
+    GIVEN_UP: given_up_bound_2, bound 2, at least 38000, runs given_up;
     END: end_bound_2, bound 2, at least 17000, runs end;
 }
 
@@ -159,7 +159,7 @@ pub(super) const WITHOUT_BATON: [Model; 4] = [
     without("batch_for_two", || batch_for_two(false)),
     without("two_and_two", || two_and_two(false)),
     without("space_for_two", || space_for_two(false)),
-    without("one_gives_up", || one_gives_up(false, WakeFences::Symmetric)),
+    without("one_gives_up", || one_gives_up(false, Traffic::Heavy)),
 ];
 
 const fn without(name: &'static str, body: fn()) -> Model {

@@ -5,7 +5,7 @@ use loom::thread;
 
 use crate::fixture::record::{CAPACITY_BYTES, Message, World};
 use crate::frame::models;
-use crate::ring::wake::{WakeFences, notify};
+use crate::ring::wake::{PublishFences, notify};
 use crate::sync::Ordering;
 
 const SHORT: [Message; 4] =
@@ -74,12 +74,14 @@ fn need_is_respected() {
     let sleepers = &world.control.senders;
     let handle = &world.handles[0];
     handle.need.store(32, Ordering::Relaxed);
-    sleepers.bits[0].fetch_or(1, Ordering::Relaxed);
-    let state = || (sleepers.bits[0].load(Ordering::Relaxed), handle.park.load(Ordering::Relaxed));
-    notify(sleepers, &world.handles, 24, WakeFences::Symmetric);
-    assert_eq!(state(), (1, 0));
-    notify(sleepers, &world.handles, 48, WakeFences::Symmetric);
-    assert_eq!(state(), (0, 1));
+    let (word, bit) = sleepers.bit(0);
+    word.fetch_or(bit, Ordering::Relaxed);
+    let state = || (sleepers.is_armed(0), handle.park.load(Ordering::Relaxed));
+    let fences = PublishFences::new(true);
+    notify(sleepers, &world.handles, 24, &fences);
+    assert_eq!(state(), (true, 0));
+    notify(sleepers, &world.handles, 48, &fences);
+    assert_eq!(state(), (false, 1));
 }
 
 /// The ring is closed while the consumer is asleep, or about to be.
@@ -101,9 +103,9 @@ fn close() {
 }
 
 models! {
-    DATA: data_bound_3, bound 3, at least 14000, runs data;
-    SPACE: space_bound_2, bound 2, at least 2600, runs space;
-    SPACE_OF_TWO: space_of_two_bound_3, bound 3, at least 3300, runs space_of_two;
+    DATA: data_bound_3, bound 3, at least 41000, runs data;
+    SPACE: space_bound_2, bound 2, at least 9300, runs space;
+    SPACE_OF_TWO: space_of_two_bound_3, bound 3, at least 6800, runs space_of_two;
     NEED: need_is_respected_unbounded, bound none, at least 1, runs need_is_respected;
     CLOSE: close_unbounded, bound none, at least 17000, runs close;
 }

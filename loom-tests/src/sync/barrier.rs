@@ -15,6 +15,8 @@ use loom::thread::{self, JoinHandle};
 struct Parties {
     /// Whether the model has barriers.
     enabled: bool,
+    /// Whether sleepers cannot make them.
+    refused: bool,
     barriers: u64,
     /// How many barriers each party has fenced for; none if it does not run.
     fenced: Vec<Option<u64>>,
@@ -27,6 +29,8 @@ loom::lazy_static! {
 
 loom::thread_local! {
     static ME: Cell<Option<usize>> = Cell::new(None);
+    /// Whether barriers of others do not reach this thread.
+    static UNREACHED: Cell<bool> = Cell::new(false);
 }
 
 /// No thread of a model is put aside while it holds this.
@@ -55,9 +59,23 @@ pub(crate) fn enable() {
     parties().enabled = true;
 }
 
+/// From now on sleepers cannot make barriers.
+pub(crate) fn refuse() {
+    parties().refused = true;
+}
+
+pub(super) fn is_refused() -> bool {
+    parties().refused
+}
+
+/// Barriers do not reach the calling thread, as one of a process that is not registered.
+pub(crate) fn stay_out() {
+    UNREACHED.with(|unreached| unreached.set(true));
+}
+
 /// Precedes every operation.
 pub(super) fn poll() {
-    if !parties().enabled {
+    if !parties().enabled || UNREACHED.with(Cell::get) {
         return;
     }
     COMPANION.swap(true, Ordering::Relaxed);
@@ -98,7 +116,7 @@ pub(crate) fn idle<R>(sleep: impl FnOnce() -> R) -> R {
 
 /// The thread does not run, perhaps for ever.
 fn leave() {
-    if !parties().enabled {
+    if !parties().enabled || UNREACHED.with(Cell::get) {
         return;
     }
     fence(Ordering::SeqCst);

@@ -70,13 +70,28 @@ pub(crate) fn no_fence() {}
 /// that is not SeqCst would give the rest more than it has.
 pub(crate) fn reuse_fence() {}
 
-/// Makes all threads fence; always possible.
+/// Makes all threads fence, unless the model refuses it.
 #[track_caller]
 pub(crate) fn barrier() -> bool {
     crash::tick();
+    if barrier::is_refused() {
+        return false;
+    }
     if canary::keeps_fence(Location::caller()) {
         barrier::all_fence();
         trace::event(Some(Location::caller()), "barrier: all threads have fenced");
+    }
+    true
+}
+
+/// Lets so much time pass that all threads have made their stores visible. Wakes meanwhile are
+/// overslept, as the caller is to come back anyway.
+#[track_caller]
+pub(crate) fn settle(_: &WaitWord, _seen: u32, _until: Deadline) -> bool {
+    crash::tick();
+    if canary::keeps_fence(Location::caller()) {
+        barrier::all_fence();
+        trace::event(Some(Location::caller()), "settle: all stores are visible");
     }
     true
 }

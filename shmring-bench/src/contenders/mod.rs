@@ -48,17 +48,11 @@ const OWN: &[Contestant] = &[
     Contestant::of::<limits::PlainSpsc>(),
     Contestant::of::<limits::PlainMpmc>(),
     RECORD_RING,
-    Contestant::of::<PackedRing<1, false>>(),
-    Contestant::of::<PackedRing<8, false>>(),
+    Contestant::of::<PackedRing<1>>(),
+    Contestant::of::<PackedRing<8>>(),
     Contestant::of::<ByteRing<variants::Mpmc>>(),
     Contestant::of::<ByteRing<variants::Mpsc>>(),
     Contestant::of::<ByteRing<variants::Spmc>>(),
-    Contestant::of::<ByteRing<variants::RecordBoth>>(),
-    Contestant::of::<PackedRing<1, true>>(),
-    Contestant::of::<ByteRing<variants::MpmcBoth>>(),
-    Contestant::of::<ByteRing<variants::MpmcSleepers>>(),
-    Contestant::of::<ByteRing<variants::MpscBoth>>(),
-    Contestant::of::<ByteRing<variants::SpmcBoth>>(),
     Contestant::of::<Under<watched::RecordUnwatched>>(),
     Contestant::of::<Under<watched::RecordSeldom>>(),
     Contestant::of::<Under<watched::RecordOften>>(),
@@ -87,13 +81,12 @@ const OWN: &[Contestant] = &[
 mod tests {
     use super::*;
 
-    // Catches a kind of ring, or a kind of fence, that no contender measures.
+    // Catches a kind of ring that no contender measures.
     #[test]
-    fn every_ring_with_every_kind_of_fence_is_among_them() {
+    fn every_ring_is_among_them() {
         let is_there = |name: &str| ALL.iter().any(|contender| contender.name == name);
         for ring in ["record", "packed", "mpmc", "mpsc", "spmc"] {
             assert!(is_there(&format!("{ring} ring")), "{ring}");
-            assert!(is_there(&format!("{ring} ring, both fence")), "{ring}");
         }
     }
 }

@@ -1,16 +1,16 @@
 //! shmring's packed ring of fixed-size elements, which here are arrays of words.
 
 use bytemuck::Pod;
-use shmring::{Config, Element, WakeFences, values};
+use shmring::{Config, Element, values};
 
 use super::rings;
 use crate::contender::{
     BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Sizes,
 };
 
-/// A ring whose elements are messages of so many words, and whose two sides both fence or not.
+/// A ring whose elements are messages of so many words.
 #[derive(Debug)]
-pub struct PackedRing<const WORDS: usize, const BOTH_FENCE: bool>;
+pub struct PackedRing<const WORDS: usize>;
 
 /// What both have in common, which a trait cannot say of a number.
 trait Named {
@@ -18,42 +18,31 @@ trait Named {
     const BYTES: usize;
 }
 
-impl Named for PackedRing<1, false> {
+impl Named for PackedRing<1> {
     const NAME: &'static str = "packed ring";
     const BYTES: usize = 8;
 }
 
-impl Named for PackedRing<1, true> {
-    const NAME: &'static str = "packed ring, both fence";
-    const BYTES: usize = 8;
-}
-
-impl Named for PackedRing<8, false> {
+impl Named for PackedRing<8> {
     const NAME: &'static str = "packed ring of lines";
     const BYTES: usize = 64;
 }
 
-impl<const WORDS: usize, const BOTH_FENCE: bool> Contender for PackedRing<WORDS, BOTH_FENCE>
+impl<const WORDS: usize> Contender for PackedRing<WORDS>
 where
     Self: Named,
     [u64; WORDS]: Pod + Element,
 {
     const NAME: &'static str = <Self as Named>::NAME;
     const ABOUT: &'static str = "shmring packed: elements of one type with nothing between them";
-    const NATURE: Nature = Nature {
-        sizes: Sizes::Only(<Self as Named>::BYTES),
-        variant: BOTH_FENCE,
-        ..Nature::stream(Group::Ring)
-    };
+    const NATURE: Nature =
+        Nature { sizes: Sizes::Only(<Self as Named>::BYTES), ..Nature::stream(Group::Ring) };
     type Sender = PackedSender<WORDS>;
     type Receiver = PackedReceiver<WORDS>;
 
     fn prepare(setting: &Setting) -> Result<Prepared, BoxError> {
         let config = Config::packed::<[u64; WORDS]>().slots(setting.room_messages());
-        rings::prepare(
-            setting,
-            if BOTH_FENCE { config.wake_fences(WakeFences::Symmetric) } else { config },
-        )
+        rings::prepare(setting, config)
     }
 
     fn open_sender(place: Place) -> Result<Self::Sender, BoxError> {

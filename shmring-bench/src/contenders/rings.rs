@@ -1,6 +1,6 @@
 //! What the contenders that are shmring's have in common.
 
-use shmring::{AttachError, Config, CreateError, Segment, WaitMode};
+use shmring::{Config, CreateError, Segment, WaitMode};
 
 use crate::contender::{BoxError, Place, Prepared, Setting, Unavailable, Wait};
 use crate::name::Named;
@@ -20,9 +20,7 @@ pub(super) fn prepare(setting: &Setting, config: Config) -> Result<Prepared, Box
 /// Tells what the machine lacks from what goes wrong.
 fn unless_lacking(error: CreateError) -> BoxError {
     match error {
-        CreateError::NoSpace { .. }
-        | CreateError::NoMemory { .. }
-        | CreateError::Attach(AttachError::NoBarrier { .. }) => {
+        CreateError::NoSpace { .. } | CreateError::NoMemory { .. } => {
             Unavailable(error.to_string()).into()
         }
         error => error.into(),

@@ -1,10 +1,10 @@
-//! The variants of shmring's byte rings, by kind and by wake fences.
+//! The variants of shmring's byte rings, by kind.
 
-use shmring::{Config, WakeFences};
+use shmring::Config;
 
 use crate::contender::{Group, Nature, Setting, Sizes};
 
-/// A kind of ring, with its fences.
+/// A kind of ring.
 pub trait Variant: 'static {
     /// See [`Contender::NAME`](crate::contender::Contender::NAME).
     const NAME: &'static str;
@@ -35,10 +35,6 @@ const fn slot(many_producers: bool, many_consumers: bool) -> Nature {
         sizes: Sizes::AtMost(MAX_SLOT_BYTES - STAMP_BYTES),
         ..Nature::stream(Group::Ring)
     }
-}
-
-const fn variant(nature: Nature) -> Nature {
-    Nature { variant: true, ..nature }
 }
 
 fn record(setting: &Setting) -> Config {
@@ -73,25 +69,10 @@ macro_rules! variants {
 variants! {
     Record: "record ring", "shmring spsc: messages of any length, read in place where not copied",
         RECORD, |setting| record(setting);
-    RecordBoth: "record ring, both fence", "shmring spsc that needs no membarrier",
-        variant(RECORD),
-        |setting| record(setting).wake_fences(WakeFences::Symmetric);
     Mpmc: "mpmc ring", "shmring mpmc: slots, any number of each", slot(true, true),
         |setting| slots(Config::mpmc(), setting);
     Mpsc: "mpsc ring", "shmring mpsc: slots, one consumer", slot(true, false),
         |setting| slots(Config::mpsc(), setting);
     Spmc: "spmc ring", "shmring spmc: slots, one producer", slot(false, true),
         |setting| slots(Config::spmc(), setting);
-    MpmcBoth: "mpmc ring, both fence", "shmring mpmc where both sides fence",
-        variant(slot(true, true)),
-        |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::Symmetric);
-    MpmcSleepers: "mpmc ring, sleepers fence", "shmring mpmc where only sleepers fence",
-        variant(slot(true, true)),
-        |setting| slots(Config::mpmc(), setting).wake_fences(WakeFences::Asymmetric);
-    MpscBoth: "mpsc ring, both fence", "shmring mpsc where both sides fence",
-        variant(slot(true, false)),
-        |setting| slots(Config::mpsc(), setting).wake_fences(WakeFences::Symmetric);
-    SpmcBoth: "spmc ring, both fence", "shmring spmc where both sides fence",
-        variant(slot(false, true)),
-        |setting| slots(Config::spmc(), setting).wake_fences(WakeFences::Symmetric);
 }

@@ -55,7 +55,7 @@ macro_rules! watched {
 
 watched! {
     ByteRing<Record>, "record ring": RecordUnwatched, RecordSeldom, RecordOften;
-    PackedRing<1, false>, "packed ring": PackedUnwatched, PackedSeldom, PackedOften;
+    PackedRing<1>, "packed ring": PackedUnwatched, PackedSeldom, PackedOften;
     ByteRing<Mpmc>, "mpmc ring": MpmcUnwatched, MpmcSeldom, MpmcOften;
 }
 

@@ -2,7 +2,7 @@
 
 use std::marker::PhantomData;
 
-use shmring::{Config, Consumer, Producer, Segment, WakeFences, values};
+use shmring::{Config, Consumer, Producer, Segment, values};
 
 use super::{Operation, Repeat};
 use crate::contender::BoxError;
@@ -140,7 +140,7 @@ impl Ends for Words {
     }
 }
 
-/// A kind of ring, with its fences.
+/// A kind of ring.
 trait Ring: 'static {
     const NAME: &'static str;
     type Ends: Ends + 'static;
@@ -177,12 +177,8 @@ fn words() -> Config {
 
 rings! {
     Record: "record ring", Bytes, record();
-    RecordBoth: "record ring, both fence", Bytes, record().wake_fences(WakeFences::Symmetric);
     Packed: "packed ring", Words, words();
-    PackedBoth: "packed ring, both fence", Words, words().wake_fences(WakeFences::Symmetric);
     Mpmc: "mpmc ring", Bytes, slots(Config::mpmc());
-    MpmcBoth: "mpmc ring, both fence", Bytes,
-        slots(Config::mpmc()).wake_fences(WakeFences::Symmetric);
     Mpsc: "mpsc ring", Bytes, slots(Config::mpsc());
     Spmc: "spmc ring", Bytes, slots(Config::spmc());
 }
@@ -314,9 +310,8 @@ fn common<R: Ring>() -> Vec<Operation> {
 }
 
 pub(super) fn all() -> Vec<Operation> {
-    let mut all = [common::<Record>(), common::<RecordBoth>(), common::<Packed>()].concat();
-    all.extend([common::<PackedBoth>(), common::<Mpmc>()].concat());
-    all.extend([common::<MpmcBoth>(), common::<Mpsc>(), common::<Spmc>()].concat());
+    let mut all = [common::<Record>(), common::<Packed>(), common::<Mpmc>()].concat();
+    all.extend([common::<Mpsc>(), common::<Spmc>()].concat());
     // Where consumers compete, nothing can be read in place.
     all.extend([operation::<Record, Peek>(), operation::<Packed, Peek>()]);
     all.push(operation::<Mpsc, Peek>());

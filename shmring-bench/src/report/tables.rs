@@ -186,7 +186,7 @@ mod tests {
         assert!(of_throughput.contains("middle half"), "{of_throughput}");
         let all = ["p99 ", "p99.9 ", "p99.99"];
         assert!(all.iter().all(|head| of_latency.contains(head)), "{of_latency}");
-        let [long_throughput, long_latency] = headings("mpmc ring, sleepers fence");
+        let [long_throughput, long_latency] = headings("mpmc ring, watched at 10 Hz");
         assert!(!long_throughput.contains("middle half"), "{long_throughput}");
         assert!(!long_latency.contains("p90"), "{long_latency}");
         for heading in [of_latency, long_latency] {

@@ -17,7 +17,7 @@ pub(crate) use inspection::{DoctorArgs, GcArgs, LsArgs, PeekArgs, StatArgs, TopA
 #[cfg(feature = "bench")]
 pub(crate) use measurement::{BenchArgs, DemoArgs};
 pub(crate) use messages::{AttachArgs, RecvArgs, SendArgs};
-pub(crate) use segments::{CreateArgs, Fences, RingArgs, ServeArgs, UnlinkArgs};
+pub(crate) use segments::{CreateArgs, RingArgs, ServeArgs, UnlinkArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout, 5 peer

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use shmring::Kind;
 
 use crate::cli::parse;
@@ -39,15 +39,6 @@ pub(crate) struct CreateArgs {
     pub(crate) json: bool,
 }
 
-/// Which side executes the fences of wake-ups.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Fences {
-    /// Senders and waiters, one instruction each
-    Symmetric,
-    /// Only waiters, one system call per sleep
-    Asymmetric,
-}
-
 /// The configuration of a new ring.
 #[derive(Debug, Args)]
 pub(crate) struct RingArgs {
@@ -68,18 +59,13 @@ pub(crate) struct RingArgs {
     /// Maximum number of attached processes, 1 to 256 [default: 64]
     #[arg(long, value_name = "N")]
     pub(crate) max_attachments: Option<u64>,
-    /// Maximum number of producers and consumers, 1 to 256 [default: 64]
+    /// Maximum number of producers and consumers, 1 to 252 [default: 63]
     #[arg(long, value_name = "N")]
     pub(crate) max_handles: Option<u64>,
     /// Store this text in the segment, for processes that attach: the name of a schema, say.
     /// At most 1024 bytes
     #[arg(long, value_name = "TEXT")]
     pub(crate) metadata: Option<String>,
-    /// Which side executes the fences that keep wake-ups from being lost: symmetric if a
-    /// process that attaches may not call membarrier [default: asymmetric if the machine
-    /// has membarrier]
-    #[arg(long, value_name = "SIDES")]
-    pub(crate) wake_fences: Option<Fences>,
     /// Prefault all pages when attaching, if possible
     #[arg(long)]
     pub(crate) prefault: bool,

@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 use serde::Serialize;
-use shmring::{Config, Segment, WakeFences};
+use shmring::{Config, Segment};
 
-use crate::cli::{Fences, RingArgs};
+use crate::cli::RingArgs;
 use crate::facts::SegmentFacts;
 use crate::report::progress::{draw_target, style};
 
@@ -49,12 +49,6 @@ pub(crate) fn config(ring: &RingArgs) -> Config {
     }
     if let Some(text) = &ring.metadata {
         config = config.metadata(text.as_bytes());
-    }
-    if let Some(fences) = ring.wake_fences {
-        config = config.wake_fences(match fences {
-            Fences::Symmetric => WakeFences::Symmetric,
-            Fences::Asymmetric => WakeFences::Asymmetric,
-        });
     }
     config.prefault(ring.prefault).lock(ring.lock).huge_pages(ring.huge_pages)
 }

@@ -60,8 +60,8 @@ fn membarrier(has_global_barrier: bool) -> Finding {
         CHECK,
         Warning,
         "there is no membarrier (global expedited), or this process may not call it",
-        "Segments made here fence at every message, some nanoseconds each. Those made where there \
-         is one cannot be attached here.",
+        "Processes here fence at every message, some nanoseconds each, and the first sleep of a \
+         ring may end a millisecond late.",
     )
     .remedy("Use Linux 4.16 or later, and allow membarrier where system calls are filtered.")
 }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use nix::unistd::{AccessFlags, access, geteuid};
-use shmring::{AttachError, AttachOptions, Fault, Participant, WakeFences};
+use shmring::{AttachError, AttachOptions, Fault, Participant};
 
 use super::machine::{Deleted, Machine, SHM, User};
 use crate::facts::{self, ParticipantFacts, Past, Sample, StallFacts, Subject};
@@ -50,7 +50,6 @@ pub(super) enum Look {
 /// The facts of a sound segment.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
-    pub(super) wake_fences: WakeFences,
     pub(super) kind: String,
     pub(super) is_closed: bool,
     pub(super) used_bytes: u64,
@@ -113,7 +112,6 @@ fn look(name: &str) -> Look {
     let past = Past { last: &before, still: &before };
     let sample = Sample::of(description, subject, &now, Some(past));
     Look::Seen(Seen {
-        wake_fences: description.wake_fences,
         kind: description.ring().kind.to_string(),
         is_closed: status.ring().closed,
         used_bytes: status.ring().used_bytes,

@@ -1,6 +1,6 @@
 //! The condition of a segment.
 
-use shmring::{AttachError, WakeFences};
+use shmring::AttachError;
 
 use super::Finding;
 use super::Level::{Note, Problem, Warning};
@@ -35,7 +35,7 @@ pub(super) fn checks(patient: &Patient, has_global_barrier: bool) -> Vec<Finding
     if let Look::Seen(seen) = &patient.look {
         checks.extend([participants(&patient.name, seen), state(&patient.name, seen)]);
         checks.push(progress(seen.stall.as_ref()));
-        checks.extend([fences(seen.wake_fences, has_global_barrier), losses(seen)]);
+        checks.extend([fences(has_global_barrier), losses(seen)]);
     }
     checks.push(name(&patient.name, patient.file.is_some(), &patient.left_behind));
     checks
@@ -224,18 +224,14 @@ fn progress(stall: Option<&StallFacts>) -> Finding {
     Finding::new(CHECK, level, found, means).remedy(remedy)
 }
 
-fn fences(fences: WakeFences, has_global_barrier: bool) -> Finding {
+fn fences(has_global_barrier: bool) -> Finding {
     const CHECK: &str = "wake-fences";
-    if fences != WakeFences::Asymmetric {
-        let means = "It can be attached where there is no membarrier.";
-        return Finding::ok(CHECK, "both sides fence for wake-ups", means);
-    }
-    let found = "waiters fence for both sides, by membarrier";
     if has_global_barrier {
-        return Finding::ok(CHECK, found, "Processes that attach must be allowed to call it.");
+        let means = "A send fences only while others sleep.";
+        return Finding::ok(CHECK, "fences follow the traffic", means);
     }
-    Finding::new(CHECK, Problem, found, "This process may not call it, so it cannot attach.")
-        .remedy("Allow the call, or create the segment where there is none: here.")
+    let found = "processes here always fence: they may not call membarrier";
+    Finding::new(CHECK, Note, found, "Each send fences, which takes some nanoseconds.")
 }
 
 fn losses(seen: &Seen) -> Finding {

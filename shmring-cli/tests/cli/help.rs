@@ -30,7 +30,6 @@ fn the_help_lists_verbs_and_options() {
         ("unlink", "--stale"),
         ("unlink", "--force"),
         ("create", "--max-attachments"),
-        ("create", "--wake-fences"),
         ("doctor", "--json"),
         ("attach", "--wait"),
         ("top", "--once"),

@@ -196,7 +196,7 @@ fn attach_describes() {
 #[test]
 fn create_can_do_what_errors_advise() {
     let name = Name::new();
-    let options = ["--max-attachments", "1", "--max-handles", "1", "--wake-fences", "symmetric"];
+    let options = ["--max-attachments", "1", "--max-handles", "1"];
     run(&[&["create", &name.0], &options[..]].concat()).expect_code(0);
     let recv = start(&["recv", &name.0]);
     name.await_role("consumers", recv.pid());
@@ -208,7 +208,7 @@ fn create_can_do_what_errors_advise() {
     name.await_role("consumers", recv.pid());
     run(&["send", &name.0]).expect_code(1).expect_stderr("create --max-handles");
     drop(recv);
-    for (option, value) in [("--max-attachments", "257"), ("--wake-fences", "none")] {
+    for (option, value) in [("--max-attachments", "257"), ("--max-handles", "253")] {
         run(&["create", &Name::new().0, option, value]).expect_code(2);
     }
     run(&["create", ".shmring-1-2"]).expect_code(2).expect_stderr("unfinished");

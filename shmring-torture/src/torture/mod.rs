@@ -2,7 +2,7 @@
 //! of every message.
 //!
 //! A *round* is one configuration: a ring of some kind and size, producers and consumers as
-//! processes, their way of waiting, fences, monitors. Under one name, a few segments follow each
+//! processes, their way of waiting, monitors. Under one name, a few segments follow each
 //! other. The users of each are killed, stopped for a while, asked to leave and replaced, without a
 //! pause; in the end all leave, or are killed, or the name is given to the next segment, or the ring
 //! is closed. Each of them writes what it does into memory that outlives it (`ledger`), from which

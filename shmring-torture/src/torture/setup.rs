@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shmring::{Config, Kind, Role, WaitMode, WakeFences};
+use shmring::{Config, Kind, Role, WaitMode};
 
 use shmring_bench::random::{Random, mix};
 
@@ -46,7 +46,6 @@ pub(super) struct Setup {
     /// Of the others.
     slots: u64,
     slot_bytes: u64,
-    fences: WakeFences,
     pub(super) waits: Waits,
     monitors: Monitors,
     /// Workers for each role. Of a sole role one has it and the others stand by.
@@ -75,7 +74,6 @@ impl Setup {
             capacity_bytes: choose(&mut random, &[1 << 12, 1 << 12, 1 << 14, 1 << 17, 1 << 20]),
             slots: choose(&mut random, &[1, 2, 4, 4, 16, 16, 64, 1024]),
             slot_bytes: choose(&mut random, &[24, 48, 64, 128, 256, 1024]),
-            fences: choose(&mut random, &[WakeFences::Symmetric, WakeFences::Asymmetric]),
             waits,
             monitors: choose(&mut random, &[Monitors::None, Monitors::Some, Monitors::All]),
             producers: 1 + random.below(most),
@@ -95,7 +93,7 @@ impl Setup {
             Kind::Packed => Config::packed::<Element>().slots(self.slots),
             kind => Config::new(kind).slots(self.slots).slot_bytes(self.slot_bytes),
         };
-        config.wake_fences(self.fences).max_handles(workers + 1).max_attachments(workers + 2)
+        config.max_handles(workers + 1).max_attachments(workers + 2)
     }
 
     pub(super) fn workers(&self, role: Role) -> usize {
@@ -133,10 +131,6 @@ impl fmt::Display for Setup {
             Waits::Adaptive => ", adaptive",
             Waits::Spinning => ", spinning",
         })?;
-        f.write_str(match self.fences {
-            WakeFences::Symmetric => ", fences on both sides",
-            WakeFences::Asymmetric => ", fences of sleepers only",
-        })?;
         f.write_str(match self.monitors {
             Monitors::None => "",
             Monitors::Some => ", some monitored",
@@ -157,13 +151,10 @@ mod tests {
         assert!(texts(1).eq(all.iter().cloned()) && !texts(2).eq(all.iter().cloned()));
         let kinds = ["spsc", "mpmc", "mpsc", "spmc", "packed"];
         let waits = ["sleeping,", "adaptive,", "spinning,"];
-        let fences = ["both sides", "sleepers only"];
         for kind in kinds {
-            for (wait, fence) in waits.iter().flat_map(|wait| fences.map(|fence| (wait, fence))) {
-                let chosen = |text: &&String| {
-                    text.starts_with(kind) && text.contains(wait) && text.contains(fence)
-                };
-                assert!(all.iter().any(|text| chosen(&text)), "{kind}, {wait} {fence}");
+            for wait in waits {
+                let chosen = |text: &String| text.starts_with(kind) && text.contains(wait);
+                assert!(all.iter().any(chosen), "{kind}, {wait}");
             }
         }
         assert!((0..300).all(|round| Setup::of(1, round).config().rounded_slots().is_ok()));

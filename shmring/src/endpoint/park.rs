@@ -222,8 +222,7 @@ impl Wait {
         }
         if self.mode != WaitMode::Spin {
             let sleepers = mapped.sleepers(self.role);
-            let fences = mapped.attach().fences();
-            wake::sleep(sleepers, mapped.handles(), self.handle, self.need, slice, fences, ready);
+            wake::sleep(sleepers, mapped.handles(), self.handle, self.need, slice, ready);
         }
         let is_ready = ready();
         match refused::take() {

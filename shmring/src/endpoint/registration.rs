@@ -10,7 +10,7 @@ use crate::error::{Corrupt, Fault, JoinError, Role};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::membership::{self, Ownership};
 use crate::ring::tables;
-use crate::ring::wake::{self, WakeFences};
+use crate::ring::wake::{self, PublishFences};
 #[cfg(test)]
 use crate::sync::Ordering;
 use crate::sync::{AtomicU64, Deadline};
@@ -31,7 +31,7 @@ pub(crate) struct Registration {
     waited: Cell<bool>,
     patience: Cell<Patience>,
     crowd: Cell<Crowd>,
-    fences: WakeFences,
+    fences: PublishFences,
     /// What interrupters of this handle share with it, if it was asked for one.
     interruption: OnceCell<Arc<Interruption>>,
 }
@@ -66,7 +66,7 @@ impl Registration {
             waited: Cell::new(false),
             patience: Cell::new(Patience::NONE),
             crowd: Cell::new(Crowd::UNKNOWN),
-            fences: attach.fences(),
+            fences: PublishFences::new(attach.gets_barriers()),
             interruption: OnceCell::new(),
             mapped,
         };
@@ -239,7 +239,7 @@ impl Registration {
     /// Wakes one handle with the same role that sleeps until `reached`.
     pub(crate) fn notify_own(&self, reached: u64) {
         let sleepers = self.mapped.sleepers(self.role);
-        wake::notify(sleepers, self.mapped.handles(), reached, WakeFences::Symmetric);
+        wake::hand_off(sleepers, self.mapped.handles(), || Some(reached));
     }
 
     /// Wakes a consumer that sleeps until `reached` is published. For a producer.
@@ -247,7 +247,7 @@ impl Registration {
     pub(crate) fn notify_consumers(&self, reached: u64) {
         debug_assert_eq!(self.role, Role::Producer);
         let sleepers = &self.mapped.control().receivers;
-        wake::notify(sleepers, self.mapped.handles(), reached, self.fences);
+        wake::notify(sleepers, self.mapped.handles(), reached, &self.fences);
     }
 
     /// Wakes a producer that sleeps until `reached` is released. For a consumer.
@@ -255,7 +255,7 @@ impl Registration {
     pub(crate) fn notify_producers(&self, reached: u64) {
         debug_assert_eq!(self.role, Role::Consumer);
         let sleepers = &self.mapped.control().senders;
-        wake::notify(sleepers, self.mapped.handles(), reached, self.fences);
+        wake::notify(sleepers, self.mapped.handles(), reached, &self.fences);
     }
 
     /// Closes the ring for good and wakes everyone.
@@ -284,22 +284,16 @@ impl Drop for Registration {
 
 #[cfg(test)]
 impl Registration {
-    fn bit(&self) -> (&AtomicU64, u64) {
-        let bits = &self.mapped.sleepers(self.role).bits;
-        (&bits[self.handle / 64], 1 << (self.handle % 64))
-    }
-
     /// Sets this handle's bit, as if it slept until the other side reaches `need`.
     pub(crate) fn arm(&self, need: u64) {
-        let (word, bit) = self.bit();
+        let (word, bit) = self.mapped.sleepers(self.role).bit(self.handle);
         self.mapped.handles()[self.handle].need.store(need, Ordering::Relaxed);
         word.fetch_or(bit, Ordering::Relaxed);
     }
 
     /// Whether nobody has taken the bit.
     pub(crate) fn is_armed(&self) -> bool {
-        let (word, bit) = self.bit();
-        word.load(Ordering::Relaxed) & bit != 0
+        self.mapped.sleepers(self.role).is_armed(self.handle)
     }
 
     /// When this handle looks for the dead.

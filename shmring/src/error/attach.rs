@@ -120,14 +120,6 @@ pub enum AttachError {
         /// Entries of the attachment table.
         attachments: usize,
     },
-    /// The segment's wake-ups need a system call that the kernel does not have, or refuses to this
-    /// process.
-    NoBarrier {
-        /// The segment's name.
-        name: String,
-        /// The refused call.
-        source: OsError,
-    },
     /// A system call failed.
     Os(OsError),
 }
@@ -197,11 +189,6 @@ impl fmt::Display for AttachError {
                 f,
                 "all {attachments} attachments of {name:?} are in use; create it with more \
                  (`max_attachments`, `create --max-attachments`)"
-            ),
-            Self::NoBarrier { name, source } => write!(
-                f,
-                "{name:?} cannot be used here: {source}; create it with symmetric \
-                 wake fences (`create --wake-fences symmetric`)"
             ),
             Self::Os(error) => error.fmt(f),
         }

@@ -90,7 +90,7 @@ impl Sort for AttachError {
             Self::Denied { .. } | Self::WrongOwner { .. } | Self::WorldWritable { .. } => {
                 ErrorKind::PermissionDenied
             }
-            Self::NoTokens { .. } | Self::NoBarrier { .. } => ErrorKind::Unsupported,
+            Self::NoTokens { .. } => ErrorKind::Unsupported,
             Self::WrongMetadata { .. }
             | Self::NotSealed { .. }
             | Self::NotASegment { .. }

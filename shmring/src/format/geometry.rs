@@ -3,7 +3,9 @@
 use std::mem::size_of;
 
 use crate::error::{ConfigError, Role};
-use crate::format::{ENTRY_BYTES, MAX_CAPACITY_BYTES, MAX_ENTRIES, MAX_RINGS, PAGE_BYTES};
+use crate::format::{
+    ENTRY_BYTES, MAX_ATTACHMENTS, MAX_CAPACITY_BYTES, MAX_HANDLE_ENTRIES, MAX_RINGS, PAGE_BYTES,
+};
 use crate::info::{ElementType, Kind};
 use crate::ring::slot::{self, Many};
 use crate::ring::tables::{AttachmentEntry, Handle};
@@ -224,14 +226,14 @@ impl Geometry {
     /// # Errors
     /// Names the first part that is out of bounds.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        for (what, entries) in [("attachments", self.attachments), ("handles", self.handles)] {
-            if !(1..=MAX_ENTRIES).contains(&entries) {
-                return Err(ConfigError::Entries { what, entries, max: MAX_ENTRIES });
+        for (what, entries, max) in [
+            ("attachments", self.attachments, MAX_ATTACHMENTS),
+            ("handles", self.handles, MAX_HANDLE_ENTRIES),
+            ("rings", self.rings.len() as u64, MAX_RINGS),
+        ] {
+            if !(1..=max).contains(&entries) {
+                return Err(ConfigError::Entries { what, entries, max });
             }
-        }
-        let rings = self.rings.len() as u64;
-        if !(1..=MAX_RINGS).contains(&rings) {
-            return Err(ConfigError::Entries { what: "rings", entries: rings, max: MAX_RINGS });
         }
         self.rings.iter().try_for_each(|shape| shape.check())
     }

@@ -2,12 +2,10 @@
 
 use crate::format::geometry::{Geometry, Shape, directory_bytes};
 use crate::format::{
-    ENTRY_BYTES, FENCE_ASYMMETRIC, FENCE_SYMMETRIC, FNV_OFFSET, KIND_MPMC, KIND_MPSC, KIND_PACKED,
-    KIND_SPMC, KIND_SPSC, LAYOUT_HASH, MAGIC, MAX_METADATA_BYTES, MAX_RINGS, MEMORY_ALL,
-    PAGE_BYTES, VERSION, fnv_step,
+    ENTRY_BYTES, FNV_OFFSET, KIND_MPMC, KIND_MPSC, KIND_PACKED, KIND_SPMC, KIND_SPSC, LAYOUT_HASH,
+    MAGIC, MAX_METADATA_BYTES, MAX_RINGS, MEMORY_ALL, PAGE_BYTES, VERSION, fnv_step,
 };
 use crate::info::{ElementType, Kind, TypeName};
-use crate::ring::wake::WakeFences;
 
 const HEADER_WORDS: usize = PAGE_BYTES as usize / 8;
 const ENTRY_WORDS: usize = ENTRY_BYTES as usize / 8;
@@ -21,7 +19,6 @@ mod word {
     pub(crate) const LAYOUT_HASH: usize = 2;
     pub(crate) const TOTAL_BYTES: usize = 3;
     pub(crate) const RINGS: usize = 4;
-    pub(crate) const FENCE_MODE: usize = 5;
     pub(crate) const ATTACHES: usize = 6;
     pub(crate) const HANDLES: usize = 7;
     pub(crate) const MEMORY: usize = 8;
@@ -54,7 +51,6 @@ mod entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) geometry: Geometry,
-    pub(crate) fences: WakeFences,
     pub(crate) memory: u64,
     /// Nanoseconds since the Unix epoch.
     pub(crate) created_ns: u64,
@@ -85,7 +81,6 @@ impl Header {
         words[word::LAYOUT_HASH] = LAYOUT_HASH;
         words[word::TOTAL_BYTES] = map.total_bytes;
         words[word::RINGS] = self.geometry.rings.len() as u64;
-        words[word::FENCE_MODE] = fence_number(self.fences);
         words[word::ATTACHES] = self.geometry.attachments;
         words[word::HANDLES] = self.geometry.handles;
         words[word::MEMORY] = self.memory;
@@ -123,10 +118,6 @@ impl Header {
         if words[word::CHECKSUM] != checksum(&words) {
             return Err(corrupt("checksum", word::CHECKSUM));
         }
-        let found = words[word::FENCE_MODE];
-        let fences = FENCES.into_iter().find(|&fences| fence_number(fences) == found).ok_or(
-            BadHeader::Incompatible { what: "fence mode", found, expected: FENCE_ASYMMETRIC },
-        )?;
         let entries = words[HEADER_WORDS..].chunks_exact(ENTRY_WORDS);
         let rings = entries.take(words[word::RINGS] as usize).map(decode_shape);
         let geometry = Geometry {
@@ -154,7 +145,6 @@ impl Header {
         }
         let header = Self {
             geometry,
-            fences,
             memory: words[word::MEMORY],
             created_ns: words[word::CREATED_NS],
             creator_pid,
@@ -202,15 +192,6 @@ fn check_identity(words: &[u64]) -> Result<(), BadHeader> {
     match words[word::RINGS] {
         1..=MAX_RINGS => Ok(()),
         found => Err(BadHeader::Corrupt { what: "number of rings", found }),
-    }
-}
-
-const FENCES: [WakeFences; 2] = [WakeFences::Symmetric, WakeFences::Asymmetric];
-
-fn fence_number(fences: WakeFences) -> u64 {
-    match fences {
-        WakeFences::Symmetric => FENCE_SYMMETRIC,
-        WakeFences::Asymmetric => FENCE_ASYMMETRIC,
     }
 }
 

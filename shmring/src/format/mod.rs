@@ -30,7 +30,7 @@ pub(crate) use header::{BadHeader, Header, MAX_PROLOGUE_BYTES};
 
 use crate::ring::membership::Roles;
 use crate::ring::tables::{AttachmentEntry, Handle, HandleOwn, MAX_HANDLES};
-use crate::ring::wake::Sleepers;
+use crate::ring::wake::{SLEEPERS_PER_WORD, Sleepers};
 use crate::ring::{ConsumerLine, Control, ProducerLine};
 
 /// `shmring` and a zero, read as a number on a little-endian machine.
@@ -42,19 +42,16 @@ pub(crate) const PAGE_BYTES: u64 = 4096;
 /// The most data. The longest message of such a record ring still has a length of
 /// 32 bits.
 pub(crate) const MAX_CAPACITY_BYTES: u64 = 1 << 33;
-/// Entries in each table, at most: one bit of a sleeper bitmap for each handle.
-pub(crate) const MAX_ENTRIES: u64 = MAX_HANDLES as u64;
-
+/// Entries in the attachment table, at most.
+pub(crate) const MAX_ATTACHMENTS: u64 = 256;
+/// Entries in the handle table, at most: one bit among the sleepers for each.
+pub(crate) const MAX_HANDLE_ENTRIES: u64 = MAX_HANDLES as u64;
 /// Rings in a segment, at most.
 pub(crate) const MAX_RINGS: u64 = 64;
 /// Bytes in a ring's entry of the directory.
 pub(crate) const ENTRY_BYTES: u64 = 128;
 /// Bytes of metadata that the creator can put into a segment, at most.
 pub(crate) const MAX_METADATA_BYTES: usize = 1024;
-
-/// Fence modes, as the header names them; 2 is not assigned.
-pub(crate) const FENCE_SYMMETRIC: u64 = 1;
-pub(crate) const FENCE_ASYMMETRIC: u64 = 3;
 
 /// Kinds of rings, as the header names them.
 pub(crate) const KIND_SPSC: u64 = 1;
@@ -80,8 +77,8 @@ pub(crate) const LAYOUT_HASH: u64 = {
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, messages),
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, eof_epoch),
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, peeked),
-        offset_of!(Control, receivers) + offset_of!(Sleepers, bits),
-        offset_of!(Control, senders) + offset_of!(Sleepers, bits),
+        offset_of!(Control, receivers) + offset_of!(Sleepers, words),
+        offset_of!(Control, senders) + offset_of!(Sleepers, words),
         offset_of!(Control, roles) + offset_of!(Roles, flags),
         offset_of!(Control, roles) + offset_of!(Roles, producer),
         offset_of!(Control, roles) + offset_of!(Roles, consumer),
@@ -102,6 +99,7 @@ pub(crate) const LAYOUT_HASH: u64 = {
         offset_of!(Handle, park),
         offset_of!(Handle, state),
         offset_of!(Handle, need),
+        SLEEPERS_PER_WORD,
     ];
     let mut hash = FNV_OFFSET;
     let mut i = 0;

@@ -17,7 +17,6 @@ pub use status::{Front, RingStatus, Stall, Status};
 pub use type_name::TypeName;
 
 use crate::ring::membership::Role;
-pub use crate::ring::wake::WakeFences;
 
 /// The kind of a ring: its algorithm, and how many handles each role can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,8 +144,6 @@ pub struct SegmentInfo {
     pub rings: Vec<RingInfo>,
     /// The creator's metadata; see [`Config::metadata`](crate::Config::metadata).
     pub metadata: Vec<u8>,
-    /// How wakers and waiters fence.
-    pub wake_fences: WakeFences,
     /// Size of the segment in bytes.
     pub total_bytes: u64,
     /// Permission bits.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
-use crate::info::{TypeName, WakeFences};
+use crate::info::TypeName;
 use crate::ring::Corrupt;
 use crate::ring::membership::Role;
 
@@ -16,16 +16,6 @@ impl Serialize for Role {
             Self::Consumer => (1, "consumer"),
         };
         serializer.serialize_unit_variant("Role", index, name)
-    }
-}
-
-impl Serialize for WakeFences {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let (index, name) = match self {
-            Self::Symmetric => (0, "symmetric"),
-            Self::Asymmetric => (1, "asymmetric"),
-        };
-        serializer.serialize_unit_variant("WakeFences", index, name)
     }
 }
 

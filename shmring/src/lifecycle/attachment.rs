@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::attach_options::AttachOptions;
 use crate::error::{AttachError, Fault, OsError};
 use crate::format::{Geometry, Shape};
-use crate::info::{Obtained, Participant, SegmentInfo, Status, WakeFences};
+use crate::info::{Obtained, Participant, SegmentInfo, Status};
 use crate::lifecycle::find::{Found, find, is_linked};
 use crate::lifecycle::lock::LifecycleLock;
 use crate::lifecycle::name::Name;
@@ -37,6 +37,7 @@ pub(crate) struct Attachment {
     probe: Probe,
     geometry: Geometry,
     index: usize,
+    gets_barriers: bool,
     pub(crate) info: SegmentInfo,
     pub(crate) obtained: Obtained,
     /// An open file description for a monitor, where this process may not reopen the file.
@@ -85,10 +86,7 @@ impl Attachment {
     pub(crate) fn hold(found: Found, guard: bool, forks: &ForksHeld) -> Result<Self, AttachError> {
         let Found { file, header, info, mut more } = found;
         let geometry = header.geometry;
-        if header.fences == WakeFences::Asymmetric {
-            membarrier::register()
-                .map_err(|source| AttachError::NoBarrier { name: info.name.clone(), source })?;
-        }
+        let gets_barriers = membarrier::register();
         let private = |file| Descriptor::private(file, forks).map_err(AttachError::Os);
         // A fork child may have inherited what was opened before forks were held off.
         let reopen = || shm::reopen(&file, true).map_err(AttachError::Os);
@@ -117,6 +115,7 @@ impl Attachment {
             probe: probe.reopened_by(origin),
             geometry,
             index,
+            gets_barriers,
             info,
             obtained: Obtained::default(),
             for_watch: Mutex::new(for_watch),
@@ -174,9 +173,10 @@ impl Attachment {
         self.geometry.rings.get(ring).copied()
     }
 
-    /// Returns how wakers and waiters fence.
-    pub(crate) fn fences(&self) -> WakeFences {
-        self.info.wake_fences
+    /// Returns `true` if the barriers of other processes reach this one. Otherwise its publishes
+    /// fence.
+    pub(crate) fn gets_barriers(&self) -> bool {
+        self.gets_barriers
     }
 
     /// Returns `true` if the attachment of that index may still write to the segment. One that

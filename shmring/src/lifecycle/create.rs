@@ -19,9 +19,8 @@ use crate::lifecycle::find::{Found, describe, is_named};
 use crate::lifecycle::lock::LifecycleLock;
 use crate::lifecycle::name::Name;
 use crate::lifecycle::unlink::{open_any, remove, users};
-use crate::ring::wake::WakeFences;
 use crate::sys::shm::{self, Unnamed};
-use crate::sys::{cgroup, fork, membarrier, memfd};
+use crate::sys::{cgroup, fork, memfd};
 
 /// Races that a replacement may lose to other processes before it gives up.
 const MAX_RACES: u32 = 16;
@@ -103,7 +102,6 @@ fn build(name: &Name, config: &Config) -> Result<(Unnamed, Attachment), CreateEr
 pub(crate) fn header(config: &Config) -> Result<Header, CreateError> {
     Ok(Header {
         geometry: config.geometry().map_err(CreateError::Config)?,
-        fences: config.fences.unwrap_or_else(default_fences),
         memory: config.memory,
         created_ns: now_ns(),
         creator_pid: std::process::id(),
@@ -129,15 +127,13 @@ pub(crate) fn enter(
     if config.dump {
         attach.mapping().include_in_dumps();
     }
+    if !attach.gets_barriers() {
+        attach.mapping().start_heavy();
+    }
     let allocated_bytes = attach.info.total_bytes;
     Ok(attach.enter_reporting(config.memory, &|prefaulted_bytes| {
         config.report(allocated_bytes.saturating_add(prefaulted_bytes), allocated_bytes);
     }))
-}
-
-/// Returns the mode that costs wakers least on this machine.
-fn default_fences() -> WakeFences {
-    if membarrier::is_available() { WakeFences::Asymmetric } else { WakeFences::Symmetric }
 }
 
 /// The file of a new segment.

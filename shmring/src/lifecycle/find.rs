@@ -110,7 +110,6 @@ pub(crate) fn describe(name: &Name, header: &Header, mode: u32, owner_uid: u32) 
         name: name.to_owned(),
         rings: header.geometry.rings.iter().map(ring).collect(),
         metadata: header.metadata.clone(),
-        wake_fences: header.fences,
         total_bytes: header.geometry.map().total_bytes,
         mode: mode & 0o777,
         owner_uid,

@@ -229,6 +229,14 @@ impl Mapping {
         self.wake_all();
     }
 
+    /// Lets every publisher of every ring fence from the start.
+    pub(crate) fn start_heavy(&self) {
+        for control in self.controls() {
+            control.senders.start_heavy();
+            control.receivers.start_heavy();
+        }
+    }
+
     /// Wakes every sleeper on either side of every ring.
     pub(crate) fn wake_all(&self) {
         for control in self.controls() {

@@ -166,7 +166,7 @@ enum Ring<'a> {
 }
 
 fn blank() -> Control {
-    let sleepers = || Sleepers { bits: Default::default() };
+    let sleepers = || Sleepers { words: Default::default() };
     Control {
         producer: ProducerLine { tail: Default::default() },
         consumer: ConsumerLine {

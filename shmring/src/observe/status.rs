@@ -11,14 +11,12 @@ use crate::observe::participants::Participants;
 use crate::observe::shadow::Shadow;
 use crate::ring::slot::{self, Look};
 use crate::ring::tables::Handle;
-use crate::ring::wake::Sleepers;
 use crate::ring::{Control, WORD_BYTES, at_or_past};
 use crate::sync::Ordering;
 use crate::sys::token::Probe;
 
 /// Tries to read head and the position there before consumers move head.
 const MAX_TRIES: u32 = 16;
-const BITS: usize = u64::BITS as usize;
 
 /// Returns the state of a mapped segment.
 ///
@@ -149,14 +147,9 @@ fn holder(
         handle: index,
         role,
         participant,
-        sleeps_until: is_armed(sleepers, index).then(|| handle.need.load(Ordering::Relaxed)),
+        sleeps_until: sleepers.is_armed(index).then(|| handle.need.load(Ordering::Relaxed)),
         announced: announced(handle, ring.tail),
     })
-}
-
-fn is_armed(sleepers: &Sleepers, handle: usize) -> bool {
-    let word = sleepers.bits.get(handle / BITS);
-    word.is_some_and(|word| word.load(Ordering::Relaxed) >> (handle % BITS) & 1 != 0)
 }
 
 /// Returns the tickets that a producer announced last, if any.

@@ -127,12 +127,15 @@ pub(crate) struct Owner {
     pub(crate) ring: usize,
 }
 
-/// How many handles a segment has at most.
-pub(crate) const MAX_HANDLES: usize = 256;
+/// Words of a bitmap of handles.
+pub(crate) const HANDLE_WORDS: usize = 4;
+/// How many handles a segment has at most: as many as
+/// [`Sleepers`](super::wake::Sleepers) has bits for.
+pub(crate) const MAX_HANDLES: usize = HANDLE_WORDS * super::wake::SLEEPERS_PER_WORD;
 const BITS: usize = u64::BITS as usize;
 
 /// One bit for each handle.
-pub(crate) type HandleBits = [AtomicU64; MAX_HANDLES / BITS];
+pub(crate) type HandleBits = [AtomicU64; HANDLE_WORDS];
 
 /// Returns the word that holds a handle's bit, and the bit. Masks the index (I6).
 #[inline]
@@ -144,11 +147,17 @@ pub(super) fn handle_bit(words: &HandleBits, handle: usize) -> (&AtomicU64, u64)
 
 /// Returns the handles whose bits are set in `bits`, the word of index `index`.
 #[inline]
-pub(super) fn handles_of(index: usize, mut bits: u64) -> impl Iterator<Item = usize> {
+pub(super) fn handles_of(index: usize, bits: u64) -> impl Iterator<Item = usize> {
+    handles_from(index.wrapping_mul(BITS), bits)
+}
+
+/// Returns the handles whose bits are set in `bits`, of which the lowest is that of `first`.
+#[inline]
+pub(super) fn handles_from(first: usize, mut bits: u64) -> impl Iterator<Item = usize> {
     core::iter::from_fn(move || {
         let bit = bits.trailing_zeros() as usize;
         bits &= bits.wrapping_sub(1);
-        (bit < BITS).then_some(index.wrapping_mul(BITS).wrapping_add(bit))
+        (bit < BITS).then_some(first.wrapping_add(bit))
     })
 }
 

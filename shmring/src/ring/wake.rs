@@ -1,68 +1,166 @@
 //! Sleeping and waking without a lost wake (I5).
 //!
-//! - A sleeper goes in steps: [`arm`] writes what it waits for, sets its bit and fences,
+//! - A sleeper goes in steps: [`arm`] writes what it waits for, sets its bit and orders,
 //!   [`Armed::is_ready`] checks once more, [`Armed::park`] sleeps on the handle's own park
 //!   word, and dropping [`Armed`] takes the bit back.
-//! - A waker publishes, fences, and looks at the bits: one load when nobody
-//!   sleeps. Of those whose wait is over it wakes one: clears the bit, moves the
-//!   park word, wakes. [`WakeFences`] says what the fences are.
+//! - A waker publishes, orders, and loads the words: one load when nobody sleeps. Of those
+//!   whose wait is over it wakes one: clears the bit, moves the park word, wakes.
 //!
 //! Bits, not counts: a sleeper that is killed leaves a bit that costs one wasted
 //! wake, where a count would stay too high for ever. Every sleep is bounded by
 //! the caller, so that a waker (or cleaner) killed between publish and wake, or
 //! between taking a bit and waking its owner, costs time only.
+//!
+//! # Who pays for the order
+//! Either a publisher fences after each publish, or a sleeper makes all CPUs fence, which takes
+//! microseconds ([`barrier`]). Which of the two follows the traffic, for each word of bits:
+//!
+//! ```text
+//! word == 0    LIGHT, nobody sleeps     a publish: no fence    a sleeper: barrier
+//! bits         LIGHT, somebody sleeps   a publish: fence       a sleeper: barrier
+//! HEAVY        nobody sleeps            a publish: fence       a sleeper: fence only
+//! HEAVY bits   somebody sleeps          a publish: fence       a sleeper: fence only
+//!
+//! LIGHT -> HEAVY   by a sleeper whose bit was set from before its barrier on
+//! HEAVY -> LIGHT   by a publisher that met no sleeper for long, if no bit is set
+//! ```
+//!
+//! HEAVY says that each publisher which found the word 0 has fenced since. The own bit proves
+//! that the word was not 0 during the barrier. A killed party leaves a mode that only costs
+//! fences. A process that barriers do not reach fences after each publish, in both modes; one
+//! that cannot make them [settles](settle).
+
+use core::cell::Cell;
 
 use super::at_or_past;
-use super::tables::{Handle, HandleBits, handle_bit, handles_of};
-use crate::sync::{AtomicU64, Deadline, Ordering, barrier, fence, no_fence, rule};
+use super::tables::{HANDLE_WORDS, Handle, MAX_HANDLES, handles_from};
+use crate::sync::{AtomicU64, Deadline, Ordering, barrier, fence, no_fence, rule, settle};
 
-/// What orders a publication before the look for sleepers, and arming before the last
-/// look at the ring. All who use a segment do the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum WakeFences {
-    /// Wakers and sleepers fence: works everywhere.
-    Symmetric,
-    /// Wakers do nothing. A sleeper makes the CPUs of all processes that are attached fence,
-    /// with the system call `membarrier`, which takes microseconds and interrupts them.
-    Asymmetric,
-}
+/// Handles with a bit in one word, behind the mode.
+pub(crate) const SLEEPERS_PER_WORD: usize = 63;
+/// Bits of the mode.
+const MODE_BITS: u32 = 1;
+/// The mode in which a sleeper need not make a barrier.
+const HEAVY: u64 = 1;
 
-/// The sleepers of one side of a ring: a bit for each handle.
+/// Publishes in a row that fence and meet no sleeper before words are relaxed. Their fences cost
+/// about as much as one barrier, so no traffic pays more than about twice its best mode.
+const RELAX_AFTER: u32 = 1024;
+
+/// The sleepers of one side of a ring: words of a mode, and a bit for each handle.
 #[repr(C, align(128))]
 pub(crate) struct Sleepers {
-    pub(crate) bits: HandleBits,
+    pub(crate) words: [AtomicU64; HANDLE_WORDS],
 }
 
 impl Sleepers {
+    /// Returns the word that holds a handle's bit, and the bit. Masks the index (I6).
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "masked by the length")]
+    pub(crate) fn bit(&self, handle: usize) -> (&AtomicU64, u64) {
+        let handle = handle % MAX_HANDLES;
+        let bit = 1 << (handle % SLEEPERS_PER_WORD) << MODE_BITS;
+        (&self.words[handle / SLEEPERS_PER_WORD], bit)
+    }
+
     /// The words that hold bits of a table of `handles`.
     #[inline]
     fn words(&self, handles: &[Handle]) -> impl Iterator<Item = &AtomicU64> {
-        self.bits.iter().take(handles.len().div_ceil(u64::BITS as usize))
+        self.words.iter().take(handles.len().div_ceil(SLEEPERS_PER_WORD))
     }
 
-    /// Whether anyone sleeps, as `load` finds the words.
+    /// Whether a publisher has to fence, and to look who sleeps.
     #[inline]
-    fn any(&self, handles: &[Handle], load: impl Fn(&AtomicU64) -> u64) -> bool {
-        let [first, ..] = &self.bits;
-        load(first) != 0 || handles.len() > u64::BITS as usize && self.any_more(handles, load)
+    fn is_marked(&self, handles: &[Handle]) -> bool {
+        let [first, ..] = &self.words;
+        first.load(Ordering::Relaxed) != 0
+            || handles.len() > SLEEPERS_PER_WORD && self.is_marked_beyond(handles)
     }
 
     #[cold]
-    fn any_more(&self, handles: &[Handle], load: impl Fn(&AtomicU64) -> u64) -> bool {
-        self.words(handles).skip(1).any(|word| load(word) != 0)
+    fn is_marked_beyond(&self, handles: &[Handle]) -> bool {
+        self.words(handles).skip(1).any(|word| word.load(Ordering::Relaxed) != 0)
+    }
+
+    /// Returns `true` if the bit of a handle is set, for observers.
+    pub(crate) fn is_armed(&self, handle: usize) -> bool {
+        let (word, bit) = self.bit(handle);
+        word.load(Ordering::Relaxed) & bit != 0
     }
 
     /// How many bits are set, for observers.
     pub(crate) fn count(&self) -> u64 {
         // ORDERING: Relaxed. For people to read.
-        let ones = |word: &AtomicU64| u64::from(word.load(Ordering::Relaxed).count_ones());
-        self.bits.iter().map(ones).sum()
+        let ones =
+            |word: &AtomicU64| u64::from((word.load(Ordering::Relaxed) >> MODE_BITS).count_ones());
+        self.words.iter().map(ones).sum()
     }
 
     /// Takes back the bit of a handle that does not sleep (any more).
     pub(crate) fn disarm(&self, handle: usize) {
-        let (word, bit) = handle_bit(&self.bits, handle);
+        let (word, bit) = self.bit(handle);
         word.fetch_and(!bit, Ordering::Relaxed);
+    }
+
+    /// Lets every publisher fence from the start, for a segment that nobody has attached yet and
+    /// whose creator cannot make barriers.
+    pub(crate) fn start_heavy(&self) {
+        self.words.iter().for_each(|word| word.store(HEAVY, Ordering::Relaxed));
+    }
+
+    /// Makes every word LIGHT in which nobody sleeps.
+    #[cold]
+    fn relax(&self, handles: &[Handle]) {
+        for (index, word) in self.words(handles).enumerate() {
+            let found = word.load(Ordering::Relaxed);
+            let asleep = |found| handles_in(index, found).any(|me| me < handles.len());
+            // A sleeper that found HEAVY relies on it as long as its bit is set. Bits beyond the
+            // table are nobody's.
+            if rule(asleep(found)) || found == 0 {
+                continue;
+            }
+            // ORDERING: Relaxed. A sleeper that finds LIGHT makes a barrier, which reaches
+            // whoever found the word 0.
+            let _ = word.compare_exchange(found, 0, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+}
+
+/// The handles whose bits are set in `found`, the word of index `index`.
+#[inline]
+fn handles_in(index: usize, found: u64) -> impl Iterator<Item = usize> {
+    handles_from(index.wrapping_mul(SLEEPERS_PER_WORD), found >> MODE_BITS)
+}
+
+/// How the publishes of one handle are ordered before their looks for sleepers.
+#[derive(Debug)]
+pub(crate) struct PublishFences {
+    /// Whether barriers of other processes do not reach this one. It leaves the mode alone: where
+    /// barriers are missing, words stay HEAVY.
+    always: bool,
+    /// Publishes in a row that fenced and met no sleeper.
+    unmet: Cell<u32>,
+    relax_after: u32,
+}
+
+impl PublishFences {
+    /// `reached` says whether barriers of all others reach this process.
+    pub(crate) fn new(reached: bool) -> Self {
+        Self::relaxing_after(RELAX_AFTER, reached)
+    }
+
+    /// As [`new`](Self::new), for models, whose publishers relax sooner.
+    pub(crate) fn relaxing_after(relax_after: u32, reached: bool) -> Self {
+        Self { always: !reached, unmet: Cell::new(0), relax_after }
+    }
+
+    /// Counts a publish that fenced for a word. Returns `true` if words without sleepers are to be
+    /// relaxed.
+    fn is_enough(&self, met_sleeper: bool) -> bool {
+        let unmet = if met_sleeper { 0 } else { self.unmet.get().saturating_add(1) };
+        let enough = unmet >= self.relax_after && !self.always;
+        self.unmet.set(if enough { 0 } else { unmet });
+        enough
     }
 }
 
@@ -78,50 +176,69 @@ pub(crate) struct Armed<'a> {
     me: usize,
     /// The park word from before the bit was set.
     seen: u32,
-    /// Whether the fence was made.
+    /// Whether every publish is ordered: it sees the bit, or is seen by the check.
     ordered: bool,
 }
 
 /// First step of a sleep: sets the bit of handle `me`, which waits for the other side to pass
-/// `need`, and fences. `None` if there is no such handle.
+/// `need`, and orders. `None` if there is no such handle.
 pub(crate) fn arm<'a>(
     sleepers: &'a Sleepers,
     handles: &'a [Handle],
     me: usize,
     need: u64,
-    fences: WakeFences,
 ) -> Option<Armed<'a>> {
     let handle = handles.get(me)?;
-    let (word, bit) = handle_bit(&sleepers.bits, me);
+    let (word, bit) = sleepers.bit(me);
     handle.need.store(need, Ordering::Relaxed);
     let seen = handle.park.load(Ordering::Relaxed);
     // ORDERING: Release, with the Acquire half of the fetch_and in each_armed: the park
-    // word is read before anyone can move it for this sleep.
-    word.fetch_or(bit, Ordering::Release);
+    // word is read before anyone can move it for this sleep. Acquire, with the Release in
+    // raise: the barrier behind a HEAVY that is found was made.
+    let old = word.fetch_or(bit, Ordering::AcqRel);
     // Either the check in is_ready sees what the waker published, or the waker sees the bit
     // and the need (I5).
-    let ordered = match fences {
-        WakeFences::Asymmetric => barrier(),
-        WakeFences::Symmetric => {
-            // ORDERING: SeqCst, with the fence of the waker.
-            fence(Ordering::SeqCst);
-            true
-        }
-    };
-    Some(Armed { sleepers, handle, me, seen, ordered })
+    // ORDERING: SeqCst, with the fence of a waker that found the word other than 0, or always
+    // fences.
+    fence(Ordering::SeqCst);
+    let mut armed = Armed { sleepers, handle, me, seen, ordered: old & HEAVY != 0 };
+    // A waker that found 0 did not fence, but for this barrier.
+    if !armed.ordered && barrier() {
+        armed.ordered = true;
+        armed.raise();
+    }
+    Some(armed)
 }
 
 impl Armed<'_> {
-    /// Second step: looks at the ring once more. Returns `true` if the caller must not park:
-    /// it is `ready`, or the fence was refused.
+    /// Makes the word HEAVY after a barrier, if it was not 0 meanwhile.
+    fn raise(&self) {
+        let (word, bit) = self.sleepers.bit(self.me);
+        let found = word.load(Ordering::Relaxed);
+        // Once the bit is taken, publishers may have found the word 0 since the barrier.
+        if rule(found & bit == 0) || found & HEAVY != 0 {
+            return;
+        }
+        let raised = found | HEAVY;
+        // ORDERING: Release, with the Acquire of the fetch_or in arm. If it fails, the next
+        // sleeper makes a barrier.
+        let _ = word.compare_exchange(found, raised, Ordering::Release, Ordering::Relaxed);
+    }
+
+    /// Second step: looks at the ring once more. Returns `true` if the caller must not park.
     pub(crate) fn is_ready(&self, ready: impl FnOnce() -> bool) -> bool {
-        !self.ordered || ready()
+        ready()
     }
 
     /// Third step: sleeps until a waker moves the park word, a signal comes, or `until`.
-    /// Returns at once if a waker moved the word since [`arm`].
+    /// Returns at once if a waker moved the word since [`arm`]. May return early where barriers
+    /// are refused.
     pub(crate) fn park(&self, until: Deadline) {
-        self.handle.park.wait(self.seen, until);
+        if self.ordered {
+            self.handle.park.wait(self.seen, until);
+        } else if settle(&self.handle.park, self.seen, until) {
+            self.raise();
+        }
     }
 }
 
@@ -140,10 +257,9 @@ pub(crate) fn sleep(
     me: usize,
     need: u64,
     until: Deadline,
-    fences: WakeFences,
     ready: impl FnOnce() -> bool,
 ) {
-    if let Some(armed) = arm(sleepers, handles, me, need, fences)
+    if let Some(armed) = arm(sleepers, handles, me, need)
         && !armed.is_ready(ready)
     {
         armed.park(until);
@@ -153,23 +269,33 @@ pub(crate) fn sleep(
 /// Wakes one sleeper that waits for `reached` or less. To be called after the
 /// position `reached` was published.
 #[inline(always)]
-pub(crate) fn notify(sleepers: &Sleepers, handles: &[Handle], reached: u64, fences: WakeFences) {
-    let sleeps = if fences == WakeFences::Asymmetric {
-        no_fence();
-        sleepers.any(handles, |word| word.load(Ordering::Relaxed))
-    } else {
-        any_after_fence(sleepers, handles)
-    };
-    if sleeps {
-        wake_one(sleepers, handles, reached);
+pub(crate) fn notify(
+    sleepers: &Sleepers,
+    handles: &[Handle],
+    reached: u64,
+    fences: &PublishFences,
+) {
+    // One call, as two would cost the verbs registers.
+    if fences.always || is_marked_unfenced(sleepers, handles) {
+        notify_fenced(sleepers, handles, reached, fences);
     }
 }
 
-/// Whether anyone sleeps, for wakers that fence.
-fn any_after_fence(sleepers: &Sleepers, handles: &[Handle]) -> bool {
-    // ORDERING: SeqCst, with the fence in arm (I5).
+#[inline(always)]
+fn is_marked_unfenced(sleepers: &Sleepers, handles: &[Handle]) -> bool {
+    no_fence();
+    sleepers.is_marked(handles)
+}
+
+#[cold]
+#[inline(never)]
+fn notify_fenced(sleepers: &Sleepers, handles: &[Handle], reached: u64, fences: &PublishFences) {
+    // ORDERING: SeqCst, with the fence in arm (I5): what was loaded before says nothing.
     fence(Ordering::SeqCst);
-    sleepers.any(handles, |word| word.load(Ordering::Relaxed))
+    let met = wake_one(sleepers, handles, reached);
+    if fences.is_enough(met) {
+        sleepers.relax(handles);
+    }
 }
 
 /// Wakes one sleeper that waits for the position that `reached` tells, if it tells
@@ -187,17 +313,18 @@ pub(crate) fn hand_off(
     let Some(reached) = reached() else {
         return;
     };
-    if sleepers.any(handles, |word| word.load(Ordering::Relaxed)) {
+    if sleepers.is_marked(handles) {
         wake_one(sleepers, handles, reached);
     }
 }
 
+/// Wakes one sleeper that waits for `reached` or less. Returns `true` if anyone sleeps.
 #[cold]
 #[inline(never)]
-fn wake_one(sleepers: &Sleepers, handles: &[Handle], reached: u64) {
+fn wake_one(sleepers: &Sleepers, handles: &[Handle], reached: u64) -> bool {
     each_armed(sleepers, handles, |handle, take| {
         at_or_past(reached, handle.need.load(Ordering::Relaxed)) && take() && wake(handle)
-    });
+    })
 }
 
 /// Wakes every sleeper, whatever it waits for. To be called after a change that
@@ -229,26 +356,29 @@ pub(crate) fn poke(handle: &Handle) {
     handle.park.wake();
 }
 
-/// Visits the handles whose bits are set in one snapshot of the bitmap, until a
-/// visit returns true. `take` clears the bit; whoever cleared it owes the wake.
+/// Visits the handles whose bits are set in one snapshot of the words, until a
+/// visit returns true. `take` clears the bit; whoever cleared it owes the wake. Returns `true`
+/// if there were such handles.
 fn each_armed(
     sleepers: &Sleepers,
     handles: &[Handle],
     mut visit: impl FnMut(&Handle, &dyn Fn() -> bool) -> bool,
-) {
+) -> bool {
+    let mut met = false;
     for (index, word) in sleepers.words(handles).enumerate() {
         loop {
-            for me in handles_of(index, word.load(Ordering::Relaxed)) {
+            for me in handles_in(index, word.load(Ordering::Relaxed)) {
                 let Some(handle) = handles.get(me) else {
                     continue;
                 };
-                let (_, bit) = handle_bit(&sleepers.bits, me);
+                met = true;
+                let (_, bit) = sleepers.bit(me);
                 // ORDERING: Acquire, with the Release of the fetch_or in arm. Release,
                 // with the fetch_and in disarm and the fence in hand_off after it: a sleeper
                 // whose bit was taken sees what it was taken for, or hands nothing off.
                 let take = || word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;
                 if visit(handle, &take) {
-                    return;
+                    return true;
                 }
             }
             // Never a second snapshot: who is still or again armed in it may wait for
@@ -258,4 +388,5 @@ fn each_armed(
             }
         }
     }
+    met
 }

@@ -3,23 +3,22 @@
 use super::{RELAXED, control, handles};
 use crate::ring::Control;
 use crate::ring::membership::{Ownership, Role, free_handles, reap_attachment, release_handle};
-use crate::ring::tables::{AttachmentEntry, Handle, claim_handle};
-use crate::ring::wake::Sleepers;
+use crate::ring::tables::{AttachmentEntry, Handle, MAX_HANDLES, claim_handle};
 use crate::sync::Ordering;
 
 const BOTH: [Role; 2] = [Role::Producer, Role::Consumer];
 
 fn arm(control: &Control, handle: usize) {
     for endpoint in [&control.receivers, &control.senders] {
-        endpoint.bits[handle / 64].fetch_or(1 << (handle % 64), RELAXED);
+        let (word, bit) = endpoint.bit(handle);
+        word.fetch_or(bit, RELAXED);
     }
 }
 
 fn armed(control: &Control) -> Vec<usize> {
-    let bit = |endpoint: &Sleepers, index: usize| {
-        endpoint.bits[index / 64].load(RELAXED) >> (index % 64) & 1 == 1
-    };
-    (0..256).filter(|&i| bit(&control.receivers, i) || bit(&control.senders, i)).collect()
+    let is_armed =
+        |&handle: &usize| control.receivers.is_armed(handle) || control.senders.is_armed(handle);
+    (0..MAX_HANDLES).filter(is_armed).collect()
 }
 
 fn release(handles: &[Handle], index: usize, control: &Control) {

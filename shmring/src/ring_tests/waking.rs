@@ -3,20 +3,35 @@
 use std::time::Duration;
 
 use super::{RELAXED, before_wrap, control, handles};
-use crate::ring::tables::Handle;
-use crate::ring::wake::{Sleepers, WakeFences, hand_off, notify, notify_all, sleep};
+use crate::ring::tables::{Handle, MAX_HANDLES};
+use crate::ring::wake::{
+    PublishFences, SLEEPERS_PER_WORD, Sleepers, hand_off, notify, notify_all, sleep,
+};
 use crate::sync::Deadline;
+
+/// The mode bit of a word, and words with nothing else.
+const HEAVY: u64 = 1;
+const ALL_HEAVY: [u64; 4] = [HEAVY; 4];
 
 /// Long enough for the slowest machine; a sleep that lasts as long was not woken.
 const HANG: Duration = Duration::from_secs(120);
 
 fn arm(endpoint: &Sleepers, handles: &[Handle], handle: usize, need: u64) {
     handles[handle].need.store(need, RELAXED);
-    endpoint.bits[handle / 64].fetch_or(1 << (handle % 64), RELAXED);
+    let (word, bit) = endpoint.bit(handle);
+    word.fetch_or(bit, RELAXED);
 }
 
 fn armed(endpoint: &Sleepers) -> Vec<usize> {
-    (0..256).filter(|i| endpoint.bits[i / 64].load(RELAXED) >> (i % 64) & 1 == 1).collect()
+    (0..MAX_HANDLES).filter(|&handle| endpoint.is_armed(handle)).collect()
+}
+
+fn fences() -> PublishFences {
+    PublishFences::new(true)
+}
+
+fn modes(endpoint: &Sleepers) -> Vec<u64> {
+    endpoint.words.iter().map(|word| word.load(RELAXED) & HEAVY).collect()
 }
 
 fn moved(handles: &[Handle]) -> Vec<usize> {
@@ -30,18 +45,18 @@ fn a_sleeper_is_woken_when_its_position_is_reached() {
     for need in [0, 4096, before_wrap(1), u64::MAX, 1 << 63] {
         let (handles, control) = (handles(70), control());
         let endpoint = &control.receivers;
-        for handle in [3, 63, 64, 69] {
+        for handle in [3, 62, 63, 69] {
             arm(endpoint, &handles, handle, need);
             for short in [1, 8, 1 << 20] {
-                notify(endpoint, &handles, need.wrapping_sub(short), WakeFences::Symmetric);
+                notify(endpoint, &handles, need.wrapping_sub(short), &fences());
                 assert_eq!((armed(endpoint), moved(&handles).len()), (vec![handle], 0));
             }
             // Nobody is asleep on the word, so it is taken for a dead sleeper.
-            notify(endpoint, &handles, need, WakeFences::Symmetric);
+            notify(endpoint, &handles, need, &fences());
             assert_eq!((armed(endpoint), moved(&handles)), (vec![], vec![handle]));
             handles[handle].park.add(u32::MAX, RELAXED);
             arm(endpoint, &handles, handle, need);
-            notify(endpoint, &handles, need.wrapping_add(64), WakeFences::Symmetric);
+            notify(endpoint, &handles, need.wrapping_add(64), &fences());
             assert_eq!((armed(endpoint), moved(&handles)), (vec![], vec![handle]));
             handles[handle].park.add(u32::MAX, RELAXED);
         }
@@ -53,7 +68,7 @@ fn a_sleeper_is_woken_when_its_position_is_reached() {
 #[test]
 fn everyone_is_woken_whatever_they_wait_for() {
     let (handles, control) = (handles(200), control());
-    let sleepers = [0, 1, 63, 64, 127, 128, 199];
+    let sleepers = [0, 1, 62, 63, 125, 126, 199];
     for handle in sleepers {
         arm(&control.senders, &handles, handle, 1 << 40);
     }
@@ -65,18 +80,19 @@ fn everyone_is_woken_whatever_they_wait_for() {
 /// circled over for ever.
 #[test]
 fn bits_beyond_the_table_are_ignored() {
-    for count in [0, 1, 64, 65, 256] {
+    for count in [0, 1, 63, 64, 252] {
         let (handles, control) = (handles(count), control());
         let endpoint = &control.receivers;
-        for word in &endpoint.bits {
+        for word in &endpoint.words {
             word.store(u64::MAX, RELAXED);
         }
-        notify(endpoint, &handles, 0, WakeFences::Symmetric);
+        notify(endpoint, &handles, 0, &fences());
         notify_all(endpoint, &handles);
-        let beyond: Vec<usize> = (count..256).collect();
+        let beyond: Vec<usize> = (count..MAX_HANDLES).collect();
         assert_eq!(armed(endpoint), beyond);
         endpoint.disarm(usize::MAX);
-        let masked: Vec<usize> = beyond.into_iter().filter(|&index| index != 255).collect();
+        let last = usize::MAX % MAX_HANDLES;
+        let masked: Vec<usize> = beyond.into_iter().filter(|&index| index != last).collect();
         assert_eq!(armed(endpoint), masked);
     }
 }
@@ -87,7 +103,7 @@ fn who_is_ready_does_not_sleep() {
     let (handles, control) = (handles(2), control());
     let endpoint = &control.receivers;
     let mut looks = 0;
-    sleep(endpoint, &handles, 1, 77, Deadline::NEVER, WakeFences::Symmetric, || {
+    sleep(endpoint, &handles, 1, 77, Deadline::NEVER, || {
         looks += 1;
         assert_eq!(armed(endpoint), [1], "checked before the bit was set");
         assert_eq!(handles[1].need.load(RELAXED), 77);
@@ -95,10 +111,8 @@ fn who_is_ready_does_not_sleep() {
     });
     assert_eq!((looks, armed(endpoint)), (1, vec![]));
     // Beyond the table there is nothing to sleep on.
-    sleep(endpoint, &handles, 2, 0, Deadline::NEVER, WakeFences::Symmetric, || panic!("looked"));
-    sleep(endpoint, &handles, usize::MAX, 0, Deadline::NEVER, WakeFences::Symmetric, || {
-        panic!("looked")
-    });
+    sleep(endpoint, &handles, 2, 0, Deadline::NEVER, || panic!("looked"));
+    sleep(endpoint, &handles, usize::MAX, 0, Deadline::NEVER, || panic!("looked"));
 }
 
 /// Catches a sleep without an end, a deadline in the past included.
@@ -106,15 +120,7 @@ fn who_is_ready_does_not_sleep() {
 fn a_sleep_ends_at_its_deadline() {
     let (handles, control) = (handles(1), control());
     for timeout in [Duration::ZERO, Duration::from_millis(20)] {
-        sleep(
-            &control.senders,
-            &handles,
-            0,
-            8,
-            Deadline::after(timeout),
-            WakeFences::Symmetric,
-            || false,
-        );
+        sleep(&control.senders, &handles, 0, 8, Deadline::after(timeout), || false);
         assert!(armed(&control.senders).is_empty());
     }
 }
@@ -125,8 +131,8 @@ fn a_wake_before_the_sleep_is_not_lost() {
     let (handles, control) = (handles(1), control());
     let endpoint = &control.receivers;
     let until = Deadline::after(HANG);
-    sleep(endpoint, &handles, 0, 8, until, WakeFences::Symmetric, || {
-        notify(endpoint, &handles, 8, WakeFences::Symmetric);
+    sleep(endpoint, &handles, 0, 8, until, || {
+        notify(endpoint, &handles, 8, &fences());
         false
     });
     assert!(!until.passed(), "slept through its wake");
@@ -142,13 +148,13 @@ fn a_dead_sleeper_does_not_use_up_the_wake() {
     let until = Deadline::after(HANG);
     std::thread::scope(|scope| {
         let sleeper = scope.spawn(|| {
-            sleep(endpoint, &handles, 1, 8, until, WakeFences::Symmetric, || false);
+            sleep(endpoint, &handles, 1, 8, until, || false);
             assert!(!until.passed(), "slept through its wake");
         });
         while !armed(endpoint).contains(&1) {
             std::thread::yield_now();
         }
-        notify(endpoint, &handles, 8, WakeFences::Symmetric);
+        notify(endpoint, &handles, 8, &fences());
         sleeper.join().unwrap();
     });
     assert!(armed(endpoint).is_empty());
@@ -192,7 +198,7 @@ fn one_sleeper_is_woken_for_one_message() {
                 scope.spawn(move || {
                     while handles[me].park.load(RELAXED) == 0 {
                         let woken = || handles[me].park.load(RELAXED) != 0;
-                        sleep(endpoint, handles, me, 8, until, WakeFences::Symmetric, woken);
+                        sleep(endpoint, handles, me, 8, until, woken);
                         assert!(!until.passed(), "slept through its wake");
                     }
                 });
@@ -213,4 +219,71 @@ fn one_sleeper_is_woken_for_one_message() {
         })
     });
     assert!(single, "a herd");
+}
+
+/// Catches publishers that fence for ever after one sleep, and ones that relax a word under a
+/// sleeper, or too early, so that the next sleeper has to make a barrier.
+#[test]
+fn a_word_is_relaxed_after_long_without_sleepers() {
+    const RELAX_AFTER: usize = 1024;
+    let (handles, control) = (handles(200), control());
+    let endpoint = &control.receivers;
+    endpoint.start_heavy();
+    let fences = fences();
+    let publish = |times: usize| {
+        for _ in 0..times {
+            notify(endpoint, &handles, 0, &fences);
+        }
+    };
+    publish(RELAX_AFTER - 1);
+    assert_eq!(modes(endpoint), ALL_HEAVY);
+    // A sleeper whose need is not met.
+    arm(endpoint, &handles, 62, 8);
+    publish(2 * RELAX_AFTER);
+    assert_eq!((modes(endpoint), armed(endpoint)), (ALL_HEAVY.to_vec(), vec![62]));
+    endpoint.disarm(62);
+    publish(RELAX_AFTER - 1);
+    assert_eq!(modes(endpoint), ALL_HEAVY);
+    publish(1);
+    assert!(endpoint.words.iter().all(|word| word.load(RELAXED) == 0));
+}
+
+/// Catches a publisher of a process that barriers do not reach which takes the mode from others
+/// that cannot make them.
+#[test]
+fn who_is_not_reached_does_not_relax() {
+    let (handles, control) = (handles(1), control());
+    let endpoint = &control.receivers;
+    endpoint.start_heavy();
+    let fences = PublishFences::new(false);
+    (0..5000).for_each(|_| notify(endpoint, &handles, 0, &fences));
+    assert_eq!(modes(endpoint), ALL_HEAVY);
+}
+
+/// Catches bits of nobody, as a hostile process sets them, that make every publish fence for
+/// ever.
+#[test]
+fn bits_of_nobody_are_relaxed() {
+    for garbage in [u64::MAX << 2, 1 << 63, HEAVY | 1 << 5] {
+        let (handles, control) = (handles(1), control());
+        let word = &control.receivers.words[0];
+        word.store(garbage, RELAXED);
+        let fences = fences();
+        (0..1024).for_each(|_| notify(&control.receivers, &handles, 0, &fences));
+        assert_eq!(word.load(RELAXED), 0, "{garbage:#x}");
+    }
+}
+
+/// Catches a sleeper that leaves the word LIGHT, so that each sleep takes a barrier, and one that
+/// touches the words of others.
+#[test]
+fn a_sleep_makes_its_word_heavy() {
+    let (handles, control) = (handles(200), control());
+    let endpoint = &control.senders;
+    let me = SLEEPERS_PER_WORD + 5;
+    sleep(endpoint, &handles, me, 8, Deadline::after(Duration::ZERO), || false);
+    // Where barriers are refused, it takes longer.
+    sleep(endpoint, &handles, me, 8, Deadline::after(Duration::from_millis(20)), || false);
+    assert_eq!(modes(endpoint), [0, HEAVY, 0, 0]);
+    assert!(armed(endpoint).is_empty());
 }

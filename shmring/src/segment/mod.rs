@@ -63,7 +63,7 @@ impl Segment {
     /// creates the segment and the others attach to it.
     ///
     /// An existing segment fits if it has what `config` sets: the kind and, where set, sizes,
-    /// element type, payload alignment, metadata, mode, wake fences and table sizes. Unset values
+    /// element type, payload alignment, metadata, mode and table sizes. Unset values
     /// are not compared, nor are the requests about pages (prefault, lock, huge pages).
     ///
     /// ```

@@ -5,7 +5,7 @@ use std::os::unix::process::ExitStatusExt;
 
 use shmring::{
     AttachError, Config, CreateError, Fault, Kind, MonitorError, RecvError, RecvTimeoutError,
-    Segment, SendError, TryRecvError, TrySendError, WaitMode, WakeFences,
+    Segment, SendError, TryRecvError, TrySendError, WaitMode,
 };
 
 use crate::common::child::{self, say};
@@ -77,20 +77,19 @@ impl Drop for Last {
 /// In a child: waits where the call that sleeping takes is refused.
 pub(crate) fn no_sleep(args: &[String]) {
     let _last = Last;
-    let call = if args[1] == "futex" { "futex" } else { "membarrier" };
     let segment = Segment::attach(&args[0]).unwrap();
-    let refused = Fault::SleepRefused { call, errno: libc::EPERM };
+    let refused = Fault::SleepRefused { call: "futex", errno: libc::EPERM };
     if segment.info().ring().kind == Kind::Packed {
         let mut tx = segment.value_producer::<u64>().unwrap();
         let mut rx = segment.value_consumer::<u64>().unwrap();
-        refuse(if call == "futex" { libc::SYS_futex } else { libc::SYS_membarrier }, libc::EPERM);
+        refuse(libc::SYS_futex, libc::EPERM);
         assert_eq!(rx.recv(), Err(RecvError::Failed(refused)));
         while tx.try_send(&1).is_ok() {}
         assert_eq!(tx.send(&1), Err(SendError::Failed(refused)));
         return say("told");
     }
     let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
-    refuse(if call == "futex" { libc::SYS_futex } else { libc::SYS_membarrier }, libc::EPERM);
+    refuse(libc::SYS_futex, libc::EPERM);
     for mode in [WaitMode::Adaptive, WaitMode::Block] {
         tx.set_wait_mode(mode);
         rx.set_wait_mode(mode);
@@ -127,16 +126,8 @@ fn a_waiter_that_may_not_sleep_gets_an_error() {
     ];
     for config in configs {
         let name = Name::new();
-        let made = name.create(&config);
-        let with_barrier = made.info().wake_fences == WakeFences::Asymmetric;
-        drop(made);
-        for call in ["futex", "membarrier"] {
-            if call == "futex" || with_barrier {
-                let name = Name::new();
-                drop(name.create(&config));
-                assert_eq!(child::start("no-sleep", &[&name, call]).finish(), ["told"], "{call}");
-            }
-        }
+        drop(name.create(&config));
+        assert_eq!(child::start("no-sleep", &[&name]).finish(), ["told"]);
     }
 }
 
@@ -160,7 +151,6 @@ pub(crate) fn no_call(args: &[String]) {
     refuse(number, if call == "memory" { libc::ENOSPC } else { libc::EPERM });
     let of_attach = |error: &AttachError| match error {
         AttachError::Os(error) => error.call.to_owned(),
-        AttachError::NoBarrier { .. } => "no barrier".to_owned(),
         _ => format!("{error:?}"),
     };
     say(match Segment::create(new, &Config::spsc().capacity_bytes(4096)) {
@@ -214,8 +204,7 @@ fn a_refused_call_is_named_and_leaves_nothing() {
     }
 }
 
-/// Catches a machine without barriers on which nothing can be made, and an attach to a
-/// segment whose wake-ups would be lost.
+/// Catches a machine without barriers on which nothing can be made or attached.
 #[test]
 fn without_barriers_segments_do_with_fences() {
     let _watchdog = watchdog("without_barriers_segments_do_with_fences");
@@ -223,15 +212,9 @@ fn without_barriers_segments_do_with_fences() {
         return;
     }
     let (there, new) = (Name::new(), Name::new());
-    let made = there.create(&Config::spsc().capacity_bytes(4096));
-    let attach = match made.info().wake_fences {
-        WakeFences::Asymmetric => "no barrier",
-        _ => "attached",
-    };
+    drop(there.create(&Config::spsc().capacity_bytes(4096)));
     let said = child::start("no-call", &[&there, &new, "membarrier"]).finish();
-    assert_eq!(said, ["made", attach, "watched"]);
-    let fences = Segment::attach(&new).unwrap().info().wake_fences;
-    assert_ne!(fences, WakeFences::Asymmetric);
+    assert_eq!(said, ["made", "attached", "watched"]);
 }
 
 /// In a child: sends and receives where every system call kills.

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use shmring::info::Holder;
 use shmring::observe::PeekEnd;
-use shmring::{ElementType, Observer, Participant, Peeked, RingInfo, RingStatus, Role, WakeFences};
+use shmring::{ElementType, Observer, Participant, Peeked, RingInfo, RingStatus, Role};
 
 pub(crate) fn listing(name: &str) -> String {
     let mut text = String::new();
@@ -32,12 +32,8 @@ fn write_holder(text: &mut String, holder: &Holder) -> fmt::Result {
 
 fn write_to(text: &mut String, observer: &Observer) -> fmt::Result {
     let is = observer.info();
-    let fences = match is.wake_fences {
-        WakeFences::Symmetric => "symmetric",
-        WakeFences::Asymmetric => "asymmetric",
-    };
     let created = is.created.duration_since(UNIX_EPOCH).unwrap().as_nanos();
-    writeln!(text, "fences {fences}\ncreated {created} by {}", is.creator_pid)?;
+    writeln!(text, "created {created} by {}", is.creator_pid)?;
     if !is.metadata.is_empty() {
         let hex: String = is.metadata.iter().map(|byte| format!("{byte:02x}")).collect();
         writeln!(text, "metadata {hex}")?;

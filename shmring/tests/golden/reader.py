@@ -21,9 +21,10 @@ LAYOUT = [
     128, 640, 0, 128, 136, 144, 152, 256, 384, 512, 520, 528, 536, 544, 552, 560, 592,
     64, 0, 8, 12, 16, 24,
     256, 0, 8, 128, 136, 144,
+    63,
 ]  # fmt: skip
 KINDS = {1: "spsc", 2: "mpmc", 3: "mpsc", 4: "spmc", 5: "packed"}
-FENCES = {1: "symmetric", 3: "asymmetric"}
+SLEEPERS = 63
 PAGE = 4096
 ENTRY = 128
 MAX_RINGS = 64
@@ -96,8 +97,6 @@ class Segment:
         check(len(start) >= self.attach_table, "the directory")
         directory = struct.unpack_from(f"={(self.attach_table - PAGE) // 8}Q", start, PAGE)
         check(header[511] == fnv(header[:511] + directory), "the checksum")
-        check(header[5] in FENCES, "the fence mode")
-        self.fences = FENCES[header[5]]
         self.attaches, self.handles = header[6:8]
         check(header[8] < 8, "the memory word")
         self.created, self.creator = header[9:11]
@@ -106,8 +105,8 @@ class Segment:
         metadata = struct.pack(f"={MAX_METADATA // 8}Q", *header[64 : 64 + MAX_METADATA // 8])
         self.metadata = metadata[: header[11]]
         check(not any(metadata[header[11] :]), "the metadata")
-        check(not any(header[12:64] + header[192:511]), "a word that is not used")
-        check(1 <= self.attaches <= 256 and 1 <= self.handles <= 256, "a table")
+        check(not any(header[5:6] + header[12:64] + header[192:511]), "a word that is not used")
+        check(1 <= self.attaches <= 256 and 1 <= self.handles <= 4 * SLEEPERS, "a table")
         self.handle_table = up(self.attach_table + 64 * self.attaches)
         control = self.handle_table + 256 * self.handles
         end = control + 640 * header[4]
@@ -213,6 +212,12 @@ class Ring:
         words = [self.load(self.control + offset + 8 * i) for i in range(4)]
         return [i for i in range(self.segment.handles) if words[i // 64] >> i % 64 & 1]
 
+    def asleep(self, offset):
+        """The handles whose bits are set among the sleepers there. Bit 0 of a word is its mode."""
+        words = [self.load(self.control + offset + 8 * i) for i in range(4)]
+        handles = range(self.segment.handles)
+        return [i for i in handles if words[i // SLEEPERS] >> i % SLEEPERS + 1 & 1]
+
     # What is at a position: ("message", start, end, offset, length), ("tombstone", end),
     # or why there is nothing.
 
@@ -314,7 +319,7 @@ class Ring:
         """The handles that have a role, and what each is at."""
         word = self.load(self.control + role)
         holders = [(word & 0xFFFF) - 1] if word & 0xFFFF else []
-        asleep = self.bits(sleepers)
+        asleep = self.asleep(sleepers)
         for handle in holders + self.bits(shared):
             if handle >= self.segment.handles:
                 continue
@@ -353,7 +358,6 @@ def undump(path):
 
 
 def listing(segment):
-    yield f"fences {segment.fences}"
     yield f"created {segment.created} by {segment.creator}"
     if segment.metadata:
         yield f"metadata {segment.metadata.hex()}"

@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::Range;
 
-use shmring::{Config, Element, Kind, RecvError, Segment, WakeFences};
+use shmring::{Config, Element, Kind, RecvError, Segment};
 
 use crate::common::Name;
 
@@ -90,7 +90,7 @@ fn config(kind: Kind) -> Config {
 }
 
 fn small(config: Config) -> Config {
-    config.max_attachments(2).max_handles(4).wake_fences(WakeFences::Symmetric)
+    config.max_attachments(2).max_handles(4)
 }
 
 fn bytes(name: &Name) -> Vec<u8> {

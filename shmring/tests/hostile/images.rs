@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use shmring::{Config, Kind, Segment, WakeFences};
+use shmring::{Config, Kind, Segment};
 
 use crate::common::{Name, slots};
 
@@ -20,12 +20,7 @@ pub(crate) fn configs() -> Vec<Config> {
     for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {
         configs.push(slots(kind, 16, 64));
     }
-    let all = [WakeFences::Asymmetric, WakeFences::Symmetric];
-    configs
-        .into_iter()
-        .zip(all.into_iter().cycle())
-        .map(|(config, fences)| config.wake_fences(fences).max_attachments(4).max_handles(8))
-        .collect()
+    configs.into_iter().map(|config| config.max_attachments(4).max_handles(8)).collect()
 }
 
 /// Sends a few messages around the end of the ring, and receives some of them, as the

@@ -128,7 +128,7 @@ fn unread_messages_stay_unless_asked_for() {
     let name = Name::new();
     drop(name.create(&slots(Kind::Mpmc, 8, 64)));
     // As left by a sender that died with a ticket: tail is past a slot without a stamp.
-    let (tail, data) = (HANDLES + 64 * 256, HANDLES + 64 * 256 + 4096);
+    let (tail, data) = (HANDLES + 63 * 256, HANDLES + 64 * 256 + 4096);
     name.poke(tail, 1);
     assert_eq!(plain(&name), [Fate::Kept, Fate::RemovedUnattached]);
     name.poke(tail, 2);

@@ -4,9 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use shmring::{
-    AttachError, AttachOptions, Config, CreateError, NameState, Observer, Segment, WakeFences,
-};
+use shmring::{AttachError, AttachOptions, Config, CreateError, NameState, Observer, Segment};
 
 use crate::common::{Name, watchdog};
 
@@ -61,12 +59,7 @@ fn openers_get_a_segment_while_others_remove_the_name() {
 fn a_difference_of_an_existing_segment_is_named() {
     let name = Name::new();
     let slots = || Config::mpmc().slots(8).slot_bytes(64);
-    let made = slots()
-        .metadata(b"v1")
-        .mode(0o660)
-        .max_handles(8)
-        .wake_fences(WakeFences::Symmetric)
-        .payload_align(64);
+    let made = slots().metadata(b"v1").mode(0o660).max_handles(8).payload_align(64);
     let _segment = name.create(&made);
     for fits in [made.clone(), slots(), Config::mpmc(), Config::mpmc().slots(7), slots().lock(true)]
     {
@@ -82,7 +75,6 @@ fn a_difference_of_an_existing_segment_is_named() {
         (slots().mode(0o600), "its mode is 0660, not 0600"),
         (slots().max_handles(9), "its handle table is 8, not 9"),
         (slots().max_attachments(9), "its attachment table is 64, not 9"),
-        (slots().wake_fences(WakeFences::Asymmetric), "fences is symmetric, not asymmetric"),
         (Config::mpmc().values::<u64>(), "its content is bytes, not `u64`"),
     ] {
         let error = Segment::open_or_create(&name, &config).unwrap_err();

@@ -8,8 +8,8 @@ use shmring::{Config, Kind, Observer, PidNamespace, Role, Segment, Stall, Status
 use crate::common::{LONG, Name, SLOT_KINDS, eventually, payload, slots, watchdog};
 
 /// Where the words lie in the file, with the default tables.
-const TAIL: u64 = 28_672;
-const HEAD: u64 = 28_800;
+const TAIL: u64 = 28_416;
+const HEAD: u64 = 28_544;
 const DATA: u64 = 32_768;
 
 fn look(name: &Name) -> Status {

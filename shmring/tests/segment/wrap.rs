@@ -5,8 +5,8 @@ use shmring::{Config, Fault, JoinError, RecvError, Segment, SendError};
 use crate::common::{Name, payload};
 
 /// Where the words lie in the file, with the default tables.
-const TAIL_HINT: u64 = 28_672;
-const HEAD: u64 = 28_800;
+const TAIL_HINT: u64 = 28_416;
+const HEAD: u64 = 28_544;
 const DATA: u64 = 32_768;
 
 /// Catches a comparison of positions that is right only before they wrap: a ring that

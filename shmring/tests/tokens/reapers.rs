@@ -81,7 +81,7 @@ fn threads_that_reap_at_once_take_nothing_from_the_living() {
     let _watchdog = watchdog("threads_that_reap_at_once_take_nothing_from_the_living");
     let name = Name::new();
     let segment =
-        name.create(&slots(Kind::Mpsc, 64, 32).max_attachments(ATTACHES).max_handles(256));
+        name.create(&slots(Kind::Mpsc, 64, 32).max_attachments(ATTACHES).max_handles(252));
     let (mut rx, kept) = (segment.consumer().unwrap(), segment.producer().unwrap());
     let ended = AtomicBool::new(false);
     thread::scope(|scope| {

@@ -1,7 +1,7 @@
 //! What all kinds of rings share: tables, roles, sleeping and waking.
 
 use super::{Allowed, Canary, Site, allowed, canary};
-use crate::models::{end, fences, roles, shares, slot_resolve, wake};
+use crate::models::{end, fences, modes, roles, shares, slot_resolve, wake};
 use crate::sync::canary::Weakening::{NoAcquire, NoFence, NoRelease, Relaxed, RuleOff};
 
 const CLAIM: &str =
@@ -64,25 +64,46 @@ pub(super) const CANARIES: &[Canary] = &[
         Relaxed,
         end::CLOSE,
     ),
-    // I5: no wake is lost; the fences, in the order of the text, of arm, notify, (hand_off) and notify_all.
+    // I5: no wake is lost; the fences, in the order of the text, of arm, of a publisher, of hand_off
+    // and of notify_all.
     canary(("wake.rs", FENCE, 1), NoFence, wake::DATA),
     canary(("wake.rs", FENCE, 2), NoFence, wake::DATA),
+    canary(("wake.rs", FENCE, 3), NoFence, modes::FOREIGN_PUBLISHER),
     canary(("wake.rs", FENCE, 4), NoFence, wake::CLOSE),
-    canary(BARRIER, NoFence, fences::ONE_AND_ONE_SLEEPERS),
-    canary(("wake.rs", "handle.park.add(1, Ordering::Release);", 1), Relaxed, fences::POKED_BOTH),
+    canary(("wake.rs", "if !armed.ordered && barrier() {", 1), NoFence, fences::ONE_AND_ONE_LIGHT),
+    canary(SETTLE, NoFence, modes::ONE_SLEEPER_REFUSED),
+    canary(("wake.rs", "handle.park.add(1, Ordering::Release);", 1), Relaxed, fences::POKED_HEAVY),
+    // HEAVY promises what is so: nobody found the word 0 since the barrier, or relaxes it under
+    // a sleeper.
+    canary(STILL_ARMED, RuleOff, modes::ONE_SLEEPER_LIGHT),
+    canary(ASLEEP, RuleOff, modes::TWO_PUBLISHERS_RELAXING),
     // One snapshot: a waker comes to an end, whoever stays armed.
     canary(("wake.rs", "if rule(true) {", 1), RuleOff, wake::DATA),
 ];
 
 const FENCE: &str = "fence(Ordering::SeqCst);";
-const BARRIER: Site = ("wake.rs", "WakeFences::Asymmetric => barrier(),", 1);
+const SETTLE: Site = ("wake.rs", "} else if settle(&self.handle.park, self.seen, until) {", 1);
+const STILL_ARMED: Site = ("wake.rs", "if rule(found & bit == 0) || found & HEAVY != 0 {", 1);
+const ASLEEP: Site = ("wake.rs", "if rule(asleep(found)) || found == 0 {", 1);
 
-const ARM: Site = ("wake.rs", "word.fetch_or(bit, Ordering::Release);", 1);
+const ARM: Site = ("wake.rs", "let old = word.fetch_or(bit, Ordering::AcqRel);", 1);
+const RAISE: Site = (
+    "wake.rs",
+    "let _ = word.compare_exchange(found, raised, Ordering::Release, Ordering::Relaxed);",
+    1,
+);
 const DISARM: Site =
     ("wake.rs", "let take = || word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;", 1);
 
 pub(super) const ALLOWED: &[Allowed] = &[
-    allowed(ARM, Relaxed, LOAD_BUFFERING),
+    allowed(ARM, NoRelease, LOAD_BUFFERING),
+    allowed(
+        ARM,
+        NoAcquire,
+        "with RAISE it carries the barrier to a sleeper that finds HEAVY; here the fences around \
+         both do so already, as loom orders them all",
+    ),
+    allowed(RAISE, Relaxed, "as the Acquire half of the fetch_or in arm, its partner"),
     allowed(DISARM, NoAcquire, LOAD_BUFFERING),
     allowed(
         DISARM,
@@ -90,12 +111,6 @@ pub(super) const ALLOWED: &[Allowed] = &[
         "carries what was published to a sleeper whose bit was taken, where wakers have no \
          fence; here each thread fences after the store, at somebody's barrier, and loom orders \
          those fences all the same",
-    ),
-    allowed(
-        ("wake.rs", FENCE, 3),
-        NoFence,
-        "who passes a wake on was woken, after its waker saw who else sleeps; the kernel's lock \
-         carries that to it, here as there, but the interface does not promise it",
     ),
 ];
 
