@@ -77,6 +77,13 @@ impl<'a> Ring<'a> {
         (used.min(self.slots), head)
     }
 
+    /// Returns `true` if an element is behind the consumer's head, for a waiter that is not the
+    /// consumer itself.
+    pub(crate) fn has_elements(self) -> bool {
+        // ORDERING: Relaxed. Only a hint; the consumer loads tail again with Acquire.
+        self.tail.load(Ordering::Relaxed) != self.head.load(Ordering::Relaxed)
+    }
+
     /// Returns `true` if head has reached `need`, so that there may be room.
     #[inline]
     pub(crate) fn has_room(self, need: u64) -> bool {

@@ -34,7 +34,9 @@ use core::cell::Cell;
 
 use super::at_or_past;
 use super::tables::{HANDLE_WORDS, Handle, MAX_HANDLES, handles_from};
-use crate::sync::{AtomicU64, Deadline, Ordering, barrier, fence, no_fence, rule, settle};
+use crate::sync::{
+    AtomicU64, Deadline, Ordering, WaitWord, barrier, fence, no_fence, rule, settle,
+};
 
 /// Handles with a bit in one word, behind the mode.
 pub(crate) const SLEEPERS_PER_WORD: usize = 63;
@@ -96,10 +98,10 @@ impl Sleepers {
         self.words.iter().map(ones).sum()
     }
 
-    /// Takes back the bit of a handle that does not sleep (any more).
-    pub(crate) fn disarm(&self, handle: usize) {
+    /// Takes back the bit of a handle that does not sleep (any more). Returns `true` if it was set.
+    pub(crate) fn disarm(&self, handle: usize) -> bool {
         let (word, bit) = self.bit(handle);
-        word.fetch_and(!bit, Ordering::Relaxed);
+        word.fetch_and(!bit, Ordering::Relaxed) & bit != 0
     }
 
     /// Lets every publisher fence from the start, for a segment that nobody has attached yet and
@@ -188,6 +190,27 @@ pub(crate) fn arm<'a>(
     me: usize,
     need: u64,
 ) -> Option<Armed<'a>> {
+    let mut armed = set_bit(sleepers, handles, me, need)?;
+    order(core::slice::from_mut(&mut armed));
+    Some(armed)
+}
+
+/// Orders handles whose bits are [set](set_bit), with one barrier for all that need one. Only then
+/// [`Armed::is_ready`] decides.
+pub(crate) fn order(armed: &mut [Armed<'_>]) {
+    // A waker that found 0 did not fence, but for this barrier.
+    if armed.iter().any(|armed| !armed.ordered) && barrier() {
+        armed.iter_mut().for_each(Armed::ordered);
+    }
+}
+
+/// As [`arm`], before it orders: for who waits at many rings, and orders once.
+pub(crate) fn set_bit<'a>(
+    sleepers: &'a Sleepers,
+    handles: &'a [Handle],
+    me: usize,
+    need: u64,
+) -> Option<Armed<'a>> {
     let handle = handles.get(me)?;
     let (word, bit) = sleepers.bit(me);
     handle.need.store(need, Ordering::Relaxed);
@@ -201,16 +224,37 @@ pub(crate) fn arm<'a>(
     // ORDERING: SeqCst, with the fence of a waker that found the word other than 0, or always
     // fences.
     fence(Ordering::SeqCst);
-    let mut armed = Armed { sleepers, handle, me, seen, ordered: old & HEAVY != 0 };
-    // A waker that found 0 did not fence, but for this barrier.
-    if !armed.ordered && barrier() {
-        armed.ordered = true;
-        armed.raise();
-    }
-    Some(armed)
+    Some(Armed { sleepers, handle, me, seen, ordered: old & HEAVY != 0 })
 }
 
-impl Armed<'_> {
+impl<'a> Armed<'a> {
+    /// After a barrier, or after stores have [settled](settle), that was made with the bit set.
+    pub(crate) fn ordered(&mut self) {
+        if !self.ordered {
+            self.ordered = true;
+            self.raise();
+        }
+    }
+
+    /// Returns whether every publish sees the bit, or is seen by a check from now on. If not,
+    /// stores take as long as [`settle`] to become visible.
+    pub(crate) fn is_ordered(&self) -> bool {
+        self.ordered
+    }
+
+    /// Returns the park word, and what it held before the bit was set: for a sleep on many.
+    pub(crate) fn park_word(&self) -> (&'a WaitWord, u32) {
+        (&self.handle.park, self.seen)
+    }
+
+    /// Takes the bit back. Returns `true` if a waker has taken it: the wake may have been meant for
+    /// more than this handle takes, or for another one; see [`hand_off`].
+    pub(crate) fn disarm(self) -> bool {
+        let was_taken = !self.sleepers.disarm(self.me);
+        core::mem::forget(self);
+        was_taken
+    }
+
     /// Makes the word HEAVY after a barrier, if it was not 0 meanwhile.
     fn raise(&self) {
         let (word, bit) = self.sleepers.bit(self.me);

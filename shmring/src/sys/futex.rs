@@ -19,7 +19,27 @@ pub(crate) struct WaitWord {
     word: AtomicU32,
 }
 
+/// `struct futex_waitv` of the kernel.
+#[repr(C)]
+struct FutexWaiter {
+    value: u64,
+    address: u64,
+    flags: u32,
+    reserved: u32,
+}
+
+/// Words of 32 bits, which other processes may share.
+const FUTEX2_SIZE_U32: u32 = 2;
+
 impl WaitWord {
+    /// How many words a thread can sleep on at once, by the kernel's `FUTEX_WAITV_MAX`.
+    pub(crate) const MOST_WORDS: usize = 128;
+
+    /// Returns a word of this process's own.
+    pub(crate) const fn new() -> Self {
+        Self { word: AtomicU32::new(0) }
+    }
+
     pub(crate) fn load(&self, order: Ordering) -> u32 {
         self.word.load(order)
     }
@@ -52,6 +72,39 @@ impl WaitWord {
         if result < 0 && !expected.contains(&Errno::last()) {
             refused::note("futex");
         }
+    }
+
+    /// Sleeps until a waker wakes one of `words`, `until` passes or a signal arrives, as
+    /// [`wait`](Self::wait) does on one. Returns at once if a word is not what it was seen as.
+    /// Returns `false` if the kernel has no such call (before Linux 5.16) or refuses it.
+    ///
+    /// Of more than [`MOST_WORDS`](Self::MOST_WORDS) words the first ones are waited for.
+    pub(crate) fn wait_any(words: &[(&Self, u32)], until: Deadline) -> bool {
+        let waiters: Vec<_> = words
+            .iter()
+            .take(Self::MOST_WORDS)
+            .map(|(word, seen)| FutexWaiter {
+                value: u64::from(*seen),
+                address: word.word.as_ptr() as u64,
+                flags: FUTEX2_SIZE_U32,
+                reserved: 0,
+            })
+            .collect();
+        let timeout = until.timespec();
+        // SAFETY: waiters, words and timespec are valid for the length of the call, and the kernel
+        // only reads them.
+        let result = unsafe {
+            libc::syscall(
+                libc::SYS_futex_waitv,
+                waiters.as_ptr(),
+                waiters.len(),
+                0,
+                &raw const timeout,
+                libc::CLOCK_MONOTONIC,
+            )
+        };
+        let expected = [Errno::EAGAIN, Errno::EINTR, Errno::ETIMEDOUT, Errno::EFAULT];
+        result >= 0 || expected.contains(&Errno::last())
     }
 
     /// Wakes at most one sleeper, and returns how many it woke.

@@ -81,6 +81,14 @@ fn encode(position: u64, kind: u64, len: u64) -> u64 {
 }
 
 impl<'a> Ring<'a> {
+    /// Returns `true` if a record is at the consumer's head, for a waiter that is not the consumer
+    /// itself.
+    pub(crate) fn has_message(self) -> bool {
+        // ORDERING: Relaxed. Only a hint; the consumer loads the word again with Acquire.
+        let head = self.head.load(Ordering::Relaxed);
+        self.words.at(head).load(Ordering::Relaxed) != 0
+    }
+
     /// Returns the ring of a control block and words, whose records start at multiples of `align`
     /// bytes, a power of two and at least a word.
     #[inline]

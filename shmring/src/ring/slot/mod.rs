@@ -129,6 +129,19 @@ pub(crate) struct Ring<'a> {
 }
 
 impl<'a> Ring<'a> {
+    /// Returns what is at head, for a waiter that is not a consumer itself: whether a message is
+    /// complete, and the position of a ticket that is claimed and not complete.
+    pub(crate) fn front(self) -> (bool, Option<u64>) {
+        // ORDERING: Relaxed, as for all three. Only a hint; consumers load the stamp with Acquire.
+        let head = self.head.load(Ordering::Relaxed);
+        let word = self.slots.stamp(head).load(Ordering::Relaxed);
+        if stamp::is_for(word, head) {
+            return (true, None);
+        }
+        let tail = self.tail.load(Ordering::Relaxed);
+        (false, (self.many.producers && tail != head && at_or_past(tail, head)).then_some(head))
+    }
+
     /// Returns the place of a message of `len` bytes, or of as many as fit, at `position`.
     #[inline]
     pub(crate) fn place(self, position: u64, len: u64) -> Place {
