@@ -180,7 +180,7 @@ fn what_the_kernel_lacks() {
         |m| m.has_global_barrier = false,
         "membarrier",
         Warning,
-        &["4.16", "cannot be attached"],
+        &["4.16", "Processes here fence"],
     );
     let release = |text: &'static str| move |m: &mut Machine| m.release = Some(text.to_owned());
     differing(release("4.9.0-13-amd64"), "kernel", Problem, &["4.9.0", "4.14"]);
