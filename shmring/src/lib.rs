@@ -103,8 +103,9 @@
 //!
 //! [`WaitMode`] says how a handle waits, and can be set for each: it spins, which is fastest
 //! and takes a CPU; it sleeps at once; or, unless set, it spins for some tens of microseconds
-//! and then sleeps. Waiting for a message and waiting for room are alike. A handle that has
-//! to serve something else as well takes timeouts, as the example `embedded` does.
+//! and then sleeps. Waiting for a message and waiting for room are alike. A thread that
+//! serves several rings waits for all of them in a [`WaitSet`]. A handle that has to serve something
+//! else as well takes timeouts, as the example `embedded` does.
 //!
 //! A stream ends when its last producer has gone, as a pipe does, and goes on if another one
 //! joins. So where producers come and go, a consumer waits through the end
@@ -173,6 +174,7 @@
 //! | [`sealed`] | segments without a name: the [`Visit`](sealed::Visit) of a client, its [`Outcome`](sealed::Outcome), the [`Access`](sealed::Access) it has |
 //! | [`gc`] | collectors: what was [`Collected`](gc::Collected), and its [`Fate`](gc::Fate) |
 //! | [`values`] | handles for values of one type |
+//! | [`wait_set`] | waits for many handles: the [`Key`](wait_set::Key) of each, those that are [`Ready`](wait_set::Ready) |
 //!
 //! Enums and structs that may grow are `#[non_exhaustive]`.
 //!
@@ -253,6 +255,7 @@ mod stream;
 mod sync;
 mod sys;
 pub mod values;
+pub mod wait_set;
 
 pub use attach_options::AttachOptions;
 pub use config::Config;
@@ -267,7 +270,7 @@ pub use error::{
     AttachError, CollectError, ConfigError, Corrupt, CreateError, DrainError, Fault, JoinError,
     MonitorError, NameError, OfferError, OsError, PeekError, ReceiveError, RecvError,
     RecvIntoError, RecvTimeoutError, Role, SendError, SendTimeoutError, ShareError, TryRecvError,
-    TrySendError, UnlinkError, WrongType,
+    TrySendError, UnlinkError, WaitError, WrongType,
 };
 pub use gc::Collector;
 pub use guards::{Lookahead, Message, Peek, Reservation};
@@ -286,6 +289,7 @@ pub use producer::Producer;
 pub use sealed::{AllowList, Offer};
 pub use segment::Segment;
 pub use stream::{Reader, Writer};
+pub use wait_set::WaitSet;
 
 #[cfg(test)]
 mod ring_tests;

@@ -54,7 +54,12 @@ macro_rules! producer_settings {
         /// does for its reader, and fills the ring meanwhile. If not required, messages are kept
         /// for a later consumer until the ring is full.
         pub fn set_require_consumer(&mut self, require: bool) {
-            self.endpoint.consumers.required = require;
+            self.endpoint.set_require_consumer(require);
+        }
+
+        /// Returns what wait sets share with this handle.
+        pub(crate) fn watched(&self) -> &std::sync::Arc<$crate::endpoint::watch::Watch> {
+            self.endpoint.watch()
         }
 
         /// Closes the ring for good: no producer can send any more, and the stream ends when the
@@ -198,7 +203,7 @@ macro_rules! consumer_settings {
         /// # }
         /// ```
         pub fn set_eof(&mut self, eof: $crate::Eof) {
-            self.endpoint.producers.eof = eof;
+            self.endpoint.set_eof(eof);
         }
 
         /// Sets whether a wait that spins may look at the ring less often under load, by a few
@@ -224,6 +229,11 @@ macro_rules! consumer_settings {
         /// [`WaitMode::Adaptive`](crate::WaitMode::Adaptive) unless set.
         pub fn set_wait_mode(&mut self, mode: $crate::WaitMode) {
             self.endpoint.registration.mode = mode;
+        }
+
+        /// Returns what wait sets share with this handle.
+        pub(crate) fn watched(&self) -> &std::sync::Arc<$crate::endpoint::watch::Watch> {
+            self.endpoint.watch()
         }
 
         /// Closes the ring for good: no producer can send any more, but for a send that is under

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::wake;
-use crate::sync::{AtomicU32, Ordering};
+use crate::sync::{AtomicU32, Ordering, WaitWord};
 use crate::sys::keep_errno;
 
-/// Ends the waits of one producer or consumer, from another thread or a signal handler.
+/// Ends the waits of one producer or consumer, or of one [`WaitSet`](crate::WaitSet), from another thread or a signal handler.
 ///
 /// [`interrupt`](Self::interrupt) makes the blocking verb that waits, or else the next one that
 /// has to wait, return `Interrupted`, once for any number of interrupts before. A verb that
@@ -36,24 +36,66 @@ use crate::sys::keep_errno;
 /// ```
 #[derive(Clone)]
 pub struct Interrupter {
-    shared: Arc<Interruption>,
+    of: Of,
+}
+
+#[derive(Clone)]
+enum Of {
+    Handle(Arc<Interruption>),
+    Set(Arc<SetInterruption>),
 }
 
 impl Interrupter {
     pub(super) fn new(shared: &Arc<Interruption>) -> Self {
-        Self { shared: Arc::clone(shared) }
+        Self { of: Of::Handle(Arc::clone(shared)) }
+    }
+
+    pub(crate) fn of_set(shared: &Arc<SetInterruption>) -> Self {
+        Self { of: Of::Set(Arc::clone(shared)) }
     }
 
     /// Interrupts the wait of the handle, or the next one. Async-signal-safe: it stores, makes
     /// a futex call, and leaves `errno` as it was.
     pub fn interrupt(&self) {
-        self.shared.interrupt();
+        match &self.of {
+            Of::Handle(handle) => handle.interrupt(),
+            Of::Set(set) => set.interrupt(),
+        }
     }
 }
 
 impl fmt::Debug for Interrupter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Interrupter").finish_non_exhaustive()
+    }
+}
+
+/// What a wait set and its interrupters share.
+#[derive(Debug)]
+pub(crate) struct SetInterruption {
+    /// 1 if an interrupt is pending.
+    pending: AtomicU32,
+    /// The set sleeps on it too. Private to this process.
+    pub(crate) word: WaitWord,
+}
+
+impl SetInterruption {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { pending: AtomicU32::new(0), word: WaitWord::new() })
+    }
+
+    fn interrupt(&self) {
+        // ORDERING: Release, with the Acquire in take. The set reads the word before it takes
+        // what is pending, so that it does not sleep once the word was moved.
+        self.pending.store(1, Ordering::Release);
+        self.word.add(1, Ordering::Release);
+        keep_errno(|| self.word.wake());
+    }
+
+    /// Takes the pending interrupt. Returns `false` if there is none.
+    pub(crate) fn take(&self) -> bool {
+        // ORDERING: Acquire, with the Release in interrupt.
+        self.pending.load(Ordering::Relaxed) != 0 && self.pending.swap(0, Ordering::Acquire) != 0
     }
 }
 

@@ -8,7 +8,7 @@ use crate::ring::membership::{Ownership, Roles};
 #[derive(Debug)]
 pub(crate) struct Consumers {
     /// Those that had come before this producer saw one: their going is not its concern.
-    past: u64,
+    pub(super) past: u64,
     /// Whether their going ends what it can do.
     pub(crate) required: bool,
 }
@@ -43,6 +43,11 @@ impl Consumers {
             return Some(TrySendError::Closed);
         }
         self.are_gone(roles).then_some(TrySendError::BrokenPipe)
+    }
+
+    /// Returns what a [`Watch`](super::watch::Watch) needs to know.
+    pub(super) fn end(&self) -> (u64, bool) {
+        (self.past, self.required)
     }
 
     /// Returns `true` if the last consumer has gone and this producer requires one.
@@ -84,6 +89,17 @@ impl Producers {
             self.seen = ended;
         }
         passes
+    }
+
+    /// Returns what a [`Watch`](super::watch::Watch) needs to know.
+    pub(super) fn end(&self) -> (u64, bool) {
+        (self.past, self.eof == Eof::Final)
+    }
+
+    /// Returns `true` if an empty ring is the end for a consumer to which the end of the first
+    /// `past` producers means nothing.
+    pub(super) fn is_end(roles: &Roles, past: u64, eof: Eof) -> bool {
+        roles.ended(past).is_some() && (eof == Eof::Final || roles.is_closed())
     }
 
     /// Returns `true` if a producer is attached, or has come and gone since the last end that

@@ -12,6 +12,9 @@ pub(crate) mod registration;
 mod send;
 #[cfg(test)]
 mod waiting_tests;
+pub(crate) mod watch;
+#[cfg(test)]
+mod watch_tests;
 
 pub(crate) use flavor::{Elements, check_len};
 pub(crate) use recv::{CopyElement, CopyOut, RecvEndpoint, Releaser};

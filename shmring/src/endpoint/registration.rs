@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::endpoint::interrupt::{Interrupter, Interruption};
 use crate::endpoint::park::{Crowd, Patience, Wait, WaitError, WaitMode};
+use crate::endpoint::watch::Watch;
 use crate::error::{Corrupt, Fault, JoinError, Role};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::membership::{self, Ownership};
@@ -34,6 +35,8 @@ pub(crate) struct Registration {
     fences: PublishFences,
     /// What interrupters of this handle share with it, if it was asked for one.
     interruption: OnceCell<Arc<Interruption>>,
+    /// What wait sets share with it, if it was added to one.
+    watch: OnceCell<Arc<Watch>>,
 }
 
 impl Registration {
@@ -68,6 +71,7 @@ impl Registration {
             crowd: Cell::new(Crowd::UNKNOWN),
             fences: PublishFences::new(attach.gets_barriers()),
             interruption: OnceCell::new(),
+            watch: OnceCell::new(),
             mapped,
         };
         // On failure, dropping the registration releases the handle.
@@ -140,6 +144,9 @@ impl Registration {
         let whole = self.mapped.attach().mapping().check();
         let fault = whole.err().unwrap_or(Fault::Corrupt(corrupt));
         self.fault = Some(fault);
+        if let Some(watch) = self.watch.get() {
+            watch.set_failed();
+        }
         self.mapped.shut();
         fault
     }
@@ -161,11 +168,47 @@ impl Registration {
     /// Whether this handle waited beside others, and owes them a look for more.
     #[inline]
     pub(crate) fn has_waited(&self) -> bool {
-        self.waited.get()
+        self.waited.get() && self.watch.get().is_none_or(|watch| watch.is_owing())
+    }
+
+    /// Notes that this handle owes others a look for more, if others share the role.
+    fn owe(&self) {
+        if self.shared {
+            self.waited.set(true);
+            if let Some(watch) = self.watch.get() {
+                watch.owe();
+            }
+        }
+    }
+
+    /// Takes what this handle owes. With a watch, a wait set may note more of it at any time.
+    fn take_debt(&self) -> bool {
+        match self.watch.get() {
+            Some(watch) => watch.take_debt(),
+            None => self.waited.replace(false),
+        }
+    }
+
+    /// Returns what wait sets share with this handle, to which the given end of the other role
+    /// means something.
+    pub(super) fn watch(&self, end: (u64, bool)) -> &Arc<Watch> {
+        let new = || Watch::new(self.mapped.another(), self.role, self.handle, end);
+        let watch = self.watch.get_or_init(new);
+        // From now on the debt is looked up there.
+        if self.waited.replace(self.shared) {
+            self.owe();
+        }
+        watch
+    }
+
+    /// Returns what wait sets share with this handle, if it was added to one.
+    #[inline]
+    pub(super) fn watched(&self) -> Option<&Arc<Watch>> {
+        self.watch.get()
     }
 
     fn to_wait(&self, need: u64) -> Wait {
-        self.waited.set(self.shared);
+        self.owe();
         if self.mode != WaitMode::Block {
             self.crowd.set(self.crowd.get().renewed(&self.mapped));
         }
@@ -229,17 +272,10 @@ impl Registration {
     /// waits for the position that `reached` tells, if it tells one.
     #[inline]
     pub(crate) fn hand_off(&self, reached: impl FnOnce(&MappedRing) -> Option<u64>) {
-        if self.waited.get() {
-            self.waited.set(false);
+        if self.waited.get() && self.take_debt() {
             let sleepers = self.mapped.sleepers(self.role);
             wake::hand_off(sleepers, self.mapped.handles(), || reached(&self.mapped));
         }
-    }
-
-    /// Wakes one handle with the same role that sleeps until `reached`.
-    pub(crate) fn notify_own(&self, reached: u64) {
-        let sleepers = self.mapped.sleepers(self.role);
-        wake::hand_off(sleepers, self.mapped.handles(), || Some(reached));
     }
 
     /// Wakes a consumer that sleeps until `reached` is published. For a producer.
@@ -274,6 +310,10 @@ impl Drop for Registration {
         }
         if let Some(interruption) = self.interruption.get() {
             interruption.retire();
+        }
+        if let Some(watch) = self.watch.get() {
+            watch.retire();
+            watch.pay();
         }
         let control = self.mapped.control();
         if membership::release_handle(control, self.mapped.handles(), self.handle) {

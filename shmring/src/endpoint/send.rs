@@ -9,10 +9,13 @@
 mod drain;
 mod some;
 
+use std::sync::Arc;
+
 use crate::endpoint::flavor::{Batch, SendFlavor};
 use crate::endpoint::liveness::Consumers;
 use crate::endpoint::park::{self, WaitError};
 use crate::endpoint::registration::Registration;
+use crate::endpoint::watch::Watch;
 use crate::error::{JoinError, Role, SendTimeoutError, TrySendError};
 use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
@@ -56,6 +59,19 @@ impl SendEndpoint {
         let flavor = SendFlavor::take_over(&registration.mapped)?;
         let consumers = Consumers::of(&registration.mapped.control().roles);
         Ok(Self { flavor, registration, consumers })
+    }
+
+    /// Sets whether to refuse messages once the last consumer has gone.
+    pub(crate) fn set_require_consumer(&mut self, require: bool) {
+        self.consumers.required = require;
+        if let Some(watch) = self.registration.watched() {
+            watch.set_end(self.consumers.end());
+        }
+    }
+
+    /// Returns what wait sets share with this producer.
+    pub(crate) fn watch(&self) -> &Arc<Watch> {
+        self.registration.watch(self.consumers.end())
     }
 
     /// Bytes in the longest message that the ring can take.
@@ -127,7 +143,12 @@ impl SendEndpoint {
     #[cold]
     pub(super) fn refuse(&mut self, refused: Refused, len: usize) -> Stop {
         match refused {
-            Refused::Full { need } => Stop::Full { need },
+            Refused::Full { need } => {
+                if let Some(watch) = self.registration.watched() {
+                    watch.set_full(need);
+                }
+                Stop::Full { need }
+            }
             Refused::Outrun => Stop::Outrun,
             Refused::TooLong => {
                 Stop::Error(TrySendError::TooLong { len, max: self.max_message_bytes() })

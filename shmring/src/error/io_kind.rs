@@ -7,7 +7,7 @@ use super::{
     AttachError, CollectError, ConfigError, CreateError, DrainError, Fault, JoinError,
     MonitorError, NameError, OfferError, OsError, PeekError, ReceiveError, RecvError,
     RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, ShareError, TryRecvError,
-    TrySendError, UnlinkError,
+    TrySendError, UnlinkError, WaitError,
 };
 
 /// Returns the matching `ErrorKind`.
@@ -41,6 +41,7 @@ into_io_error!(
     ReceiveError,
     ShareError,
     UnlinkError,
+    WaitError,
     TrySendError,
     SendError,
     SendTimeoutError,
@@ -51,6 +52,15 @@ into_io_error!(
     RecvIntoError<RecvError>,
     RecvIntoError<RecvTimeoutError>
 );
+
+impl Sort for WaitError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Interrupted => ErrorKind::Interrupted,
+            Self::Failed(fault) => fault.kind(),
+        }
+    }
+}
 
 impl Sort for OsError {
     fn kind(&self) -> ErrorKind {

@@ -22,6 +22,7 @@ mod peek;
 mod recv_into;
 mod transfer;
 mod unlink;
+mod wait_set;
 
 pub use attach::AttachError;
 pub(crate) use attach::quoted;
@@ -39,6 +40,7 @@ pub use transfer::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
 pub use unlink::UnlinkError;
+pub use wait_set::WaitError;
 
 /// Why a handle, an attachment or an observer cannot continue, in most cases for good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

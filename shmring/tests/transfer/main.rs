@@ -29,6 +29,7 @@ mod streams;
 mod typed;
 mod values;
 mod verbs;
+mod wait_sets;
 mod waits;
 mod wakes;
 mod ways;

@@ -2,6 +2,7 @@
 //! a new kind is an algorithm in `ring` and an arm in each verb here.
 
 mod elements;
+pub(super) mod front;
 mod recv;
 mod send;
 

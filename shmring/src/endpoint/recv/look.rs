@@ -1,14 +1,17 @@
 //! Looking: where the next message is, and what to do when there is none.
 
 use std::cell::Cell;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::endpoint::liveness::Producers;
+use crate::endpoint::liveness::{Eof, Producers};
 use crate::endpoint::recv::{RecvEndpoint, Stuck};
 use crate::endpoint::registration::Registration;
+use crate::endpoint::watch::Watch;
 use crate::error::{Fault, TryRecvError};
-use crate::ring::Place;
+use crate::memory::mapped_ring::MappedRing;
 use crate::ring::slot::{self, Look, Resolved};
+use crate::ring::{Corrupt, Place, wake};
 use crate::sync::Deadline;
 
 /// A consumer that is stuck behind a claimed ticket checks the ticket's owner after the first
@@ -133,21 +136,10 @@ impl RecvEndpoint {
     }
 
     fn resolve(&mut self, position: u64) -> Result<(), Fault> {
-        let mapped = &self.registration.mapped;
-        let refused = Cell::new(None);
-        let is_alive = |attach| {
-            mapped.attach().is_alive(attach).unwrap_or_else(|fault| {
-                refused.set(Some(fault));
-                true
-            })
-        };
-        match slot::resolve(mapped.slot(), mapped.ring(), mapped.handles(), position, is_alive) {
-            // Others may be stuck here as well.
-            Ok(Resolved::Closed) => self.registration.notify_own(position.wrapping_add(1)),
-            Ok(_) => {}
-            Err(corrupt) => return Err(self.registration.poison(corrupt)),
-        }
-        refused.get().map_or(Ok(()), Err)
+        resolve(&self.registration.mapped, position).map_err(|error| match error {
+            ResolveError::Corrupt(corrupt) => self.registration.poison(corrupt),
+            ResolveError::Failed(fault) => fault,
+        })
     }
 
     /// Distinguishes an empty ring from an ended one. Only a load of the ring's positions after
@@ -161,6 +153,9 @@ impl RecvEndpoint {
         let control = self.registration.mapped.control();
         let passed =
             matches!(look, Err(TryRecvError::Empty)) && self.producers.pass(&control.roles, ended);
+        if passed {
+            self.note_end();
+        }
         let concluded = if passed { look } else { Producers::conclude(control, ended, look) };
         // Producers that are gone with the memory they were entered in are not gone.
         self.registration.check()?;
@@ -170,8 +165,52 @@ impl RecvEndpoint {
         concluded
     }
 
+    /// Sets what the end of the stream means.
+    pub(crate) fn set_eof(&mut self, eof: Eof) {
+        self.producers.eof = eof;
+        self.note_end();
+    }
+
+    fn note_end(&self) {
+        if let Some(watch) = self.registration.watched() {
+            watch.set_end(self.producers.end());
+        }
+    }
+
+    /// Returns what wait sets share with this consumer.
+    pub(crate) fn watch(&self) -> &Arc<Watch> {
+        self.registration.watch(self.producers.end())
+    }
+
     /// Returns how many producers have come and gone, if none of them can send any more.
     pub(crate) fn ended(&self) -> Option<u64> {
         self.producers.ended(&self.registration.mapped.control().roles)
     }
+}
+
+/// Why a ticket was not checked.
+pub(in crate::endpoint) enum ResolveError {
+    Corrupt(Corrupt),
+    /// The kernel does not say who is alive.
+    Failed(Fault),
+}
+
+/// Closes the ticket at `position` if its owner is dead, and wakes others that may be stuck there.
+pub(in crate::endpoint) fn resolve(mapped: &MappedRing, position: u64) -> Result<(), ResolveError> {
+    let refused = Cell::new(None);
+    let is_alive = |attach| {
+        mapped.attach().is_alive(attach).unwrap_or_else(|fault| {
+            refused.set(Some(fault));
+            true
+        })
+    };
+    match slot::resolve(mapped.slot(), mapped.ring(), mapped.handles(), position, is_alive) {
+        Ok(Resolved::Closed) => {
+            let reached = || Some(position.wrapping_add(1));
+            wake::hand_off(&mapped.control().receivers, mapped.handles(), reached);
+        }
+        Ok(_) => {}
+        Err(corrupt) => return Err(ResolveError::Corrupt(corrupt)),
+    }
+    refused.get().map_or(Ok(()), |fault| Err(ResolveError::Failed(fault)))
 }

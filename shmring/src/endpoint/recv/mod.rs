@@ -11,6 +11,8 @@ mod wait;
 
 use std::time::Duration;
 
+pub(super) use look::{ResolveError, resolve};
+
 use crate::endpoint::backoff::Backoff;
 use crate::endpoint::flavor::{self, RecvFlavor};
 use crate::endpoint::liveness::Producers;

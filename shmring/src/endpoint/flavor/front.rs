@@ -1,0 +1,30 @@
+//! What a waiter that is no handle itself sees of a ring, for each kind.
+
+use crate::format::Shape;
+use crate::memory::mapped_ring::MappedRing;
+
+/// Returns `true` if a message is at head.
+pub(in crate::endpoint) fn has_message(mapped: &MappedRing) -> bool {
+    match mapped.shape() {
+        Shape::Records { .. } => mapped.record().has_message(),
+        Shape::Slots { .. } => mapped.slot().front().0,
+        Shape::Elements { .. } => mapped.packed().has_elements(),
+    }
+}
+
+/// Returns the position at head of a ticket that is claimed and not complete.
+pub(in crate::endpoint) fn unfinished(mapped: &MappedRing) -> Option<u64> {
+    match mapped.shape() {
+        Shape::Slots { .. } => mapped.slot().front().1,
+        Shape::Records { .. } | Shape::Elements { .. } => None,
+    }
+}
+
+/// Returns `true` if head has reached `need`.
+pub(in crate::endpoint) fn has_room(mapped: &MappedRing, need: u64) -> bool {
+    match mapped.shape() {
+        Shape::Records { .. } => mapped.record().has_room(need),
+        Shape::Slots { .. } => mapped.slot().has_room(need),
+        Shape::Elements { .. } => mapped.packed().has_room(need),
+    }
+}

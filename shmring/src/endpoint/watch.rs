@@ -1,0 +1,212 @@
+//! What a handle shares with those who wait for it from elsewhere.
+//!
+//! A handle's algorithm has private state, and belongs to one thread. A wait set has only what the
+//! segment shows, and what the handle notes here when a verb has to: why a send found no room, and
+//! which end of the stream means something to it. Where a wake is spent on a handle that shares its
+//! role, the debt (see [`wake::hand_off`]) is noted here too, and paid by the handle's next verb,
+//! or by the next wait or the end of the set, whatever comes first.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::endpoint::flavor::front;
+use crate::endpoint::liveness::{Consumers, Eof, Producers};
+use crate::endpoint::recv;
+use crate::error::Fault;
+use crate::memory::mapped_ring::MappedRing;
+use crate::ring::membership::Role;
+use crate::ring::wake::{self, Armed};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
+
+const NO: u32 = 0;
+const YES: u32 = 1;
+
+/// A handle, as a wait set sees it.
+///
+/// ORDERING: Relaxed in this type. The set and the handle are most often of one thread, and
+/// otherwise what is read here decides only when a verb is tried.
+pub(crate) struct Watch {
+    mapped: MappedRing,
+    role: Role,
+    handle: usize,
+    is_shared: bool,
+    /// Whether the handle was dropped, and its index may be another one's.
+    is_retired: AtomicU32,
+    /// Whether the handle has failed, so that every verb returns at once.
+    has_failed: AtomicU32,
+    /// The holders of the other role whose going means nothing to the handle.
+    past: AtomicU64,
+    /// Whether the going of the others ends what the handle can do.
+    ends: AtomicU32,
+    /// Whether the last send found no room before head reaches `need`.
+    is_full: AtomicU32,
+    need: AtomicU64,
+    /// Whether a wake was spent on the handle, and it has not looked for more since.
+    owes: AtomicU32,
+}
+
+impl Watch {
+    pub(super) fn new(
+        mapped: MappedRing,
+        role: Role,
+        handle: usize,
+        (past, ends): (u64, bool),
+    ) -> Arc<Self> {
+        let is_shared = mapped.shape().kind().shares(role);
+        Arc::new(Self {
+            mapped,
+            role,
+            handle,
+            is_shared,
+            is_retired: AtomicU32::new(NO),
+            has_failed: AtomicU32::new(NO),
+            past: AtomicU64::new(past),
+            ends: AtomicU32::new(u32::from(ends)),
+            is_full: AtomicU32::new(NO),
+            need: AtomicU64::new(0),
+            owes: AtomicU32::new(NO),
+        })
+    }
+
+    /// Notes which end means something to the handle.
+    pub(super) fn set_end(&self, (past, ends): (u64, bool)) {
+        self.past.store(past, Ordering::Relaxed);
+        self.ends.store(u32::from(ends), Ordering::Relaxed);
+    }
+
+    /// Notes that a send found no room before head reaches `need`.
+    pub(super) fn set_full(&self, need: u64) {
+        self.need.store(need, Ordering::Relaxed);
+        self.is_full.store(YES, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_failed(&self) {
+        self.has_failed.store(YES, Ordering::Relaxed);
+    }
+
+    pub(super) fn retire(&self) {
+        self.is_retired.store(YES, Ordering::Relaxed);
+    }
+
+    /// Returns `true` if the handle was dropped.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.is_retired.load(Ordering::Relaxed) != NO
+    }
+
+    /// Returns the ring of the handle.
+    pub(crate) fn mapped(&self) -> &MappedRing {
+        &self.mapped
+    }
+
+    /// Returns `true` if this is a fork child, in which nothing of the segment is mapped.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.mapped.attach().mapping().is_forked()
+    }
+
+    /// Returns `true` if a `try_` verb would do something else than find nothing: there is a
+    /// message, or room, or an end, or an error.
+    pub(crate) fn is_ready(&self) -> bool {
+        if self.has_failed.load(Ordering::Relaxed) != NO {
+            return true;
+        }
+        let ready = match self.role {
+            Role::Consumer => front::has_message(&self.mapped) || self.has_ended(),
+            Role::Producer => self.has_room() || self.is_refused(),
+        };
+        ready || self.mapped.attach().mapping().check().is_err()
+    }
+
+    fn has_ended(&self) -> bool {
+        let (past, eof) = (self.past.load(Ordering::Relaxed), self.ends.load(Ordering::Relaxed));
+        let eof = if eof == NO { Eof::NextProducer } else { Eof::Final };
+        Producers::is_end(&self.mapped.control().roles, past, eof)
+    }
+
+    fn has_room(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed) == NO
+            || front::has_room(&self.mapped, self.need.load(Ordering::Relaxed))
+    }
+
+    fn is_refused(&self) -> bool {
+        let past = self.past.load(Ordering::Relaxed);
+        let required = self.ends.load(Ordering::Relaxed) != NO;
+        Consumers { past, required }.refusal(&self.mapped.control().roles).is_some()
+    }
+
+    /// Sets the bit of the handle; see [`wake::set_bit`].
+    pub(crate) fn set_bit(&self) -> Option<Armed<'_>> {
+        let need = match self.role {
+            // ORDERING: Relaxed. Any commit moves the tail past any head.
+            Role::Consumer => {
+                self.mapped.control().consumer.head.load(Ordering::Relaxed).wrapping_add(1)
+            }
+            Role::Producer => self.need.load(Ordering::Relaxed),
+        };
+        wake::set_bit(self.mapped.sleepers(self.role), self.mapped.handles(), self.handle, need)
+    }
+
+    /// Takes the bit back, and notes the debt if a waker has taken it.
+    pub(crate) fn disarm(&self, armed: Armed<'_>) {
+        if armed.disarm() && self.is_shared {
+            self.owes.store(YES, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn owe(&self) {
+        self.owes.store(YES, Ordering::Relaxed);
+    }
+
+    /// Returns `true` if a wake was spent on the handle.
+    pub(super) fn is_owing(&self) -> bool {
+        self.owes.load(Ordering::Relaxed) != NO
+    }
+
+    /// Takes the debt, so that it is paid once.
+    pub(super) fn take_debt(&self) -> bool {
+        self.is_owing() && self.owes.swap(NO, Ordering::Relaxed) != NO
+    }
+
+    /// Wakes another one who waits for what this handle was woken for, if the handle has not
+    /// looked since.
+    pub(crate) fn pay(&self) {
+        if self.take_debt() {
+            let sleepers = self.mapped.sleepers(self.role);
+            wake::hand_off(sleepers, self.mapped.handles(), || {
+                let head = self.mapped.control().consumer.head.load(Ordering::Relaxed);
+                match self.role {
+                    Role::Consumer => {
+                        front::has_message(&self.mapped).then_some(head.wrapping_add(1))
+                    }
+                    Role::Producer => Some(head),
+                }
+            });
+        }
+    }
+
+    /// Closes a ticket at head if its owner is dead.
+    ///
+    /// # Errors
+    /// What a consumer's own check returns.
+    pub(crate) fn resolve(&self) -> Result<(), Fault> {
+        if self.role == Role::Consumer
+            && let Some(position) = front::unfinished(&self.mapped)
+        {
+            // Damage is found by the consumer's next verb, whose handle it ends.
+            match recv::resolve(&self.mapped, position) {
+                Ok(()) => {}
+                Err(recv::ResolveError::Corrupt(_)) => self.set_failed(),
+                Err(recv::ResolveError::Failed(fault)) => return Err(fault),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch")
+            .field("role", &self.role)
+            .field("handle", &self.handle)
+            .finish_non_exhaustive()
+    }
+}
