@@ -12,6 +12,7 @@ pub(crate) mod packed_dies;
 pub(crate) mod producer_dies;
 pub(crate) mod record;
 pub(crate) mod roles;
+pub(crate) mod sets;
 pub(crate) mod shares;
 pub(crate) mod slot;
 pub(crate) mod slot_batch;
@@ -34,6 +35,7 @@ pub(crate) const FAMILIES: &[&[Model]] = &[
     producer_dies::MODELS,
     record::MODELS,
     roles::MODELS,
+    sets::MODELS,
     shares::MODELS,
     slot::MODELS,
     slot_batch::MODELS,
@@ -45,4 +47,5 @@ pub(crate) const FAMILIES: &[&[Model]] = &[
 
 /// Models that must fail, as a party in them leaves out what the callers of the ring, or its
 /// implementations in other programs, have to do.
-pub(crate) const OMISSIONS: [&[Model]; 2] = [&slot_wake::WITHOUT_BATON, &modes::FAULTS];
+pub(crate) const OMISSIONS: [&[Model]; 3] =
+    [&slot_wake::WITHOUT_BATON, &modes::FAULTS, &sets::FAULTS];

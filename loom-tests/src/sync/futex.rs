@@ -2,6 +2,7 @@
 //! has one around its queue.
 
 use std::panic::Location;
+use std::sync::Arc;
 
 use loom::sync::{Condvar, Mutex};
 
@@ -24,8 +25,24 @@ struct Queue {
     sleepers: usize,
     /// Sleepers that were woken and have not noticed yet.
     signals: usize,
+    /// Sleepers of several words at once, in the order in which they came.
+    of_many: Vec<Arc<Many>>,
     /// Whether waits return without a wake, as when a bounded sleep is over.
     slices_end: bool,
+}
+
+/// A thread that sleeps on several words.
+#[derive(Debug)]
+struct Many {
+    is_woken: Mutex<bool>,
+    woken: Condvar,
+}
+
+impl Many {
+    fn wake(&self) {
+        *self.is_woken.lock().expect("nobody dies in the kernel") = true;
+        self.woken.notify_one();
+    }
 }
 
 impl WaitWord {
@@ -77,15 +94,62 @@ impl WaitWord {
         crash::tick();
     }
 
+    /// Sleeps until someone wakes one of `words`; returns at once if one is not what it was seen
+    /// as. As the kernel does: compares and queues up one word after the other, and until it has
+    /// left all queues may be woken, and counted, once by each.
+    #[track_caller]
+    pub(crate) fn wait_any(words: &[(&Self, u32)], _until: Deadline) {
+        crash::tick();
+        let many = Arc::new(Many { is_woken: Mutex::new(false), woken: Condvar::new() });
+        let may_sleep = words.iter().all(|(word, seen)| {
+            let mut queue = word.queue.lock().expect("nobody dies in the kernel");
+            let value = word.word.word.load(Ordering::Relaxed);
+            let queues = value == *seen && !queue.slices_end;
+            if queues {
+                queue.of_many.push(Arc::clone(&many));
+            }
+            let what = if queues { "queue up" } else { "no sleep" };
+            trace::word(
+                Location::caller(),
+                &word.word,
+                format_args!("{what} at {value:#x}, seen {seen:#x}"),
+            );
+            queues
+        });
+        if may_sleep {
+            let mut is_woken = many.is_woken.lock().expect("nobody dies in the kernel");
+            if !*is_woken {
+                barrier::idle(|| {
+                    while !*is_woken {
+                        is_woken = many.woken.wait(is_woken).expect("nobody dies in the kernel");
+                    }
+                });
+            }
+        } else {
+            loom::thread::yield_now();
+        }
+        for (word, _) in words {
+            let mut queue = word.queue.lock().expect("nobody dies in the kernel");
+            queue.of_many.retain(|other| !Arc::ptr_eq(other, &many));
+        }
+        trace::event(Some(Location::caller()), "end of sleep on many");
+        // Killed between the wake and its use.
+        crash::tick();
+    }
+
     /// Wakes one sleeper; how many were woken.
     #[track_caller]
     pub(crate) fn wake(&self) -> usize {
         crash::tick();
         let mut queue = self.queue.lock().expect("nobody dies in the kernel");
-        let woken = queue.sleepers.min(1);
+        let woken = (queue.sleepers + queue.of_many.len()).min(1);
         trace::word(Location::caller(), &self.word, format_args!("wake: {woken} woken"));
-        if queue.sleepers == 0 {
+        if woken == 0 {
             return 0;
+        }
+        if !queue.of_many.is_empty() {
+            queue.of_many.remove(0).wake();
+            return 1;
         }
         queue.sleepers -= 1;
         queue.signals += 1;
@@ -99,6 +163,7 @@ impl WaitWord {
         let mut queue = self.queue.lock().expect("nobody dies in the kernel");
         queue.slices_end = true;
         queue.sleepers = 0;
+        queue.of_many.drain(..).for_each(|many| many.wake());
         self.woken.notify_all();
     }
 }

@@ -1,7 +1,7 @@
 //! What all kinds of rings share: tables, roles, sleeping and waking.
 
 use super::{Allowed, Canary, Site, allowed, canary};
-use crate::models::{end, fences, modes, roles, shares, slot_resolve, wake};
+use crate::models::{end, fences, modes, roles, sets, shares, slot_resolve, wake};
 use crate::sync::canary::Weakening::{NoAcquire, NoFence, NoRelease, Relaxed, RuleOff};
 
 const CLAIM: &str =
@@ -64,13 +64,13 @@ pub(super) const CANARIES: &[Canary] = &[
         Relaxed,
         end::CLOSE,
     ),
-    // I5: no wake is lost; the fences, in the order of the text, of arm, of a publisher, of hand_off
+    // I5: no wake is lost; the fences, in the order of the text, of set_bit, of a publisher, of hand_off
     // and of notify_all.
     canary(("wake.rs", FENCE, 1), NoFence, wake::DATA),
     canary(("wake.rs", FENCE, 2), NoFence, wake::DATA),
     canary(("wake.rs", FENCE, 3), NoFence, modes::FOREIGN_PUBLISHER),
     canary(("wake.rs", FENCE, 4), NoFence, wake::CLOSE),
-    canary(("wake.rs", "if !armed.ordered && barrier() {", 1), NoFence, fences::ONE_AND_ONE_LIGHT),
+    canary(ORDER, NoFence, sets::TWO_RINGS_LIGHT),
     canary(SETTLE, NoFence, modes::ONE_SLEEPER_REFUSED),
     canary(("wake.rs", "handle.park.add(1, Ordering::Release);", 1), Relaxed, fences::POKED_HEAVY),
     // HEAVY promises what is so: nobody found the word 0 since the barrier, or relaxes it under
@@ -82,6 +82,7 @@ pub(super) const CANARIES: &[Canary] = &[
 ];
 
 const FENCE: &str = "fence(Ordering::SeqCst);";
+const ORDER: Site = ("wake.rs", "if armed.iter().any(|armed| !armed.ordered) && barrier() {", 1);
 const SETTLE: Site = ("wake.rs", "} else if settle(&self.handle.park, self.seen, until) {", 1);
 const STILL_ARMED: Site = ("wake.rs", "if rule(found & bit == 0) || found & HEAVY != 0 {", 1);
 const ASLEEP: Site = ("wake.rs", "if rule(asleep(found)) || found == 0 {", 1);
