@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use shmring::{
-    Config, Fault, JoinError, Kind, Message, RecvError, Segment, SendError, SendTimeoutError,
-    TryRecvError, TrySendError,
+    Config, Fault, JoinError, Kind, Message, RecvError, RecvTimeoutError, Segment, SendError,
+    SendTimeoutError, TryRecvError, TrySendError,
 };
 
 use crate::common::child::{self, say};
@@ -170,4 +170,47 @@ fn a_forked_child_leaves_packed_rings_alone() {
     let said = child::start("fork-with-elements", &[&name]).finish();
     let expected = ["verbs", "write", "commit", "read", "release", "drop", "attach"];
     assert_eq!(said, expected.map(|fact| format!("{fact} 0")));
+}
+
+/// In the child, which has one test thread: forks with handles whose last wait was in vain, a
+/// fork for each verb. Such a handle owes others of its role a look for more.
+pub(crate) fn fork_after_waits(_: &[String]) {
+    const FAULT: Fault = Fault::Forked;
+    let sealed = |config: &Config| Segment::create_sealed("waited", config).unwrap();
+    let segment = sealed(&slots(Kind::Mpmc, 1, 64));
+    let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
+    tx.send(b"x").unwrap();
+    assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendTimeoutError::TimedOut));
+    let mut say_how = |what: &str, status| say(format!("{what} {status}"));
+    say_how("send", in_fork(|| assert_eq!(tx.send(b"x"), Err(SendError::Failed(FAULT)))));
+    let failed = SendTimeoutError::Failed(FAULT);
+    say_how("room", in_fork(|| assert_eq!(tx.wait_writable(1, SHORT), Err(failed))));
+    say_how("reserve", in_fork(|| assert!(tx.reserve(1).is_err())));
+    say_how("recv", in_fork(|| assert_eq!(rx.recv(), Err(RecvError::Failed(FAULT)))));
+    say_how("try", in_fork(|| assert_eq!(rx.try_recv(), Err(TryRecvError::Failed(FAULT)))));
+
+    let segment = sealed(&Config::mpmc().slots(1).values::<u64>());
+    let mut tx = segment.value_producer::<u64>().unwrap();
+    let mut rx = segment.value_consumer::<u64>().unwrap();
+    assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
+    tx.send(&1).unwrap();
+    assert_eq!(tx.send_timeout(&2, SHORT), Err(SendTimeoutError::TimedOut));
+    say_how("send", in_fork(|| assert_eq!(tx.send(&3), Err(SendError::Failed(FAULT)))));
+    say_how("room", in_fork(|| assert_eq!(tx.wait_writable(SHORT), Err(failed))));
+    say_how("reserve", in_fork(|| assert!(tx.reserve(1).is_err())));
+    say_how("recv", in_fork(|| assert_eq!(rx.recv(), Err(RecvError::Failed(FAULT)))));
+    let mut some = [0; 2];
+    let failed = TryRecvError::Failed(FAULT);
+    say_how("try", in_fork(|| assert_eq!(rx.try_recv_slice(&mut some), Err(failed))));
+}
+
+/// Catches a fork child that dies where its verb ends: it looks for others to wake, in a ring
+/// that it does not have.
+#[test]
+fn a_forked_child_owes_nobody_a_wake() {
+    let _watchdog = watchdog("a_forked_child_owes_nobody_a_wake");
+    let said = child::start("fork-after-waits", &[]).finish();
+    let one = ["send 0", "room 0", "reserve 0", "recv 0", "try 0"];
+    assert_eq!(said, [one, one].concat());
 }
