@@ -504,3 +504,20 @@ fn without_backoff_nothing_is_put_off() {
         assert_eq!(waited, !backoff, "the producer");
     }
 }
+
+/// Catches a handle that is made from one that had failed, and says that it sent what it did not.
+#[test]
+fn a_clone_of_a_failed_handle_sends() {
+    let segment = segment(&Config::mpmc().slots(4).values::<u64>());
+    let (mut tx, mut rx) = value_handles(&segment);
+    let mapped = segment.view().unwrap();
+    let head = &mapped.control().consumer.head;
+    tx.try_send_elements(&[1; 32], 8).unwrap();
+    head.store(1 << 40, Ordering::Relaxed);
+    assert!(matches!(tx.try_send_elements(&[1; 8], 8), Err(TrySendError::Failed(_))));
+    head.store(4, Ordering::Relaxed);
+    let mut again = SendEndpoint::join(tx.registration.mapped.another()).unwrap();
+    assert!(again.registration.is_clear());
+    again.try_send_elements(&[2; 16], 8).unwrap();
+    assert!(rx.next_elements(1, 8).is_ok(), "lost");
+}
