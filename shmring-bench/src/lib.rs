@@ -17,6 +17,7 @@
 //! | [`results`], [`report`] | what a session gives, as data, text, page, and held against another |
 //! | [`cli`] | the command line of sessions |
 //! | [`message`], [`mod@transfer`], [`mod@compare`] | mixed messages with checksums, for a demonstration |
+//! | [`many`] | one thread that serves many channels |
 //! | [`operations`], [`instructions`] | single verbs in one process: what is timed and counted |
 //! | [`worker`], `task`, `intercept` | child processes: how they start, which tasks they get, report and end |
 //! | [`name`], [`random`] | segments for one run; a generator that is the same everywhere |
@@ -47,6 +48,7 @@ pub mod instructions;
 mod intercept;
 pub mod limits;
 mod machine;
+pub mod many;
 pub mod measure;
 pub mod message;
 pub mod name;

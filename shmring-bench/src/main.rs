@@ -1,10 +1,11 @@
 //! `shmring-bench`: measures mechanisms that move messages.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use shmring_bench::cli::{self, Ended, FileCommand, Problem, SessionArgs};
-use shmring_bench::{instructions, intercept};
+use shmring_bench::{instructions, intercept, many};
 
 /// Measures shmring's rings beside what the machine allows, the kernel's mechanisms and other
 /// projects' rings.
@@ -23,6 +24,14 @@ enum Command {
     Files(FileCommand),
     /// Count the instructions of each verb of each ring, under valgrind
     Instructions(InstructionsArgs),
+    /// Serve many channels in one thread, at a steady rate: CPU time and latency
+    Many(ManyArgs),
+    /// What `many` starts as the sender
+    #[command(name = many::SENDER, hide = true)]
+    SendToMany {
+        /// Transport, rate, number of messages, addresses
+        args: Vec<String>,
+    },
     /// What `instructions` starts under valgrind
     #[command(name = instructions::INNER, hide = true)]
     Counted {
@@ -41,6 +50,32 @@ struct InstructionsArgs {
     json: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct ManyArgs {
+    /// Number of channels
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    channels: usize,
+    /// Messages per second, over all channels
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    rate: u32,
+    /// Seconds for each way to receive in a round
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    seconds: u64,
+    /// Number of rounds
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    rounds: usize,
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl ManyArgs {
+    fn plan(&self) -> many::Plan {
+        let Self { channels, rate, rounds, .. } = *self;
+        many::Plan { channels, rate, time: Duration::from_secs(self.seconds), rounds }
+    }
+}
+
 fn main() -> ExitCode {
     intercept();
     let args = Args::parse();
@@ -50,6 +85,10 @@ fn main() -> ExitCode {
         Some(Command::Instructions(args)) => instructions::instructions(&args.only)
             .map_err(Problem::from)
             .and_then(|counts| cli::print_result(&counts, args.json, instructions::text)),
+        Some(Command::Many(args)) => many::measure(args.plan())
+            .map_err(Problem::from)
+            .and_then(|figures| cli::print_result(&figures, args.json, many::text)),
+        Some(Command::SendToMany { args }) => many::send(args).map_err(Problem::from),
         Some(Command::Counted { only }) => instructions::inner(only).map_err(Problem::from),
     };
     cli::exit_code("shmring-bench", done)

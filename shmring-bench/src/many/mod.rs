@@ -1,0 +1,191 @@
+//! One thread that serves many channels, each of which brings a message now and then: what that
+//! takes of its CPU, and how late a message is.
+//!
+//! This very program is started again as the sender, which sends to one channel after the other at
+//! a steady rate, and sleeps in between. The ways to receive are measured one after the other,
+//! for a second or two each, in several rounds.
+
+mod sender;
+mod ways;
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeValLike;
+use serde::{Deserialize, Serialize};
+
+use crate::contender::BoxError;
+use crate::stats::Spread;
+
+pub use sender::send;
+use ways::{WAYS, Way};
+
+/// The word that the sender is started with.
+pub const SENDER: &str = "send-to-many";
+/// Nanoseconds on the monotonic clock when it was sent: all that a message says.
+const MESSAGE_BYTES: usize = 8;
+/// Measured way of which the others are multiples.
+const REFERENCE: &str = "fifos, epoll";
+
+/// How to measure.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many channels.
+    pub channels: usize,
+    /// Messages a second, over all channels.
+    pub rate: u32,
+    /// For how long a way is measured at a time.
+    pub time: Duration,
+    /// How often each way is measured.
+    pub rounds: usize,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Many {
+    /// How many channels there were.
+    pub channels: usize,
+    /// Messages a second, over all channels.
+    pub rate: u32,
+    /// One for each way to receive.
+    pub ways: Vec<Figures>,
+}
+
+/// What one way takes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Figures {
+    /// Its name.
+    pub way: String,
+    /// CPU time of the receiving process for each message, in microseconds.
+    pub receiver_us: Spread,
+    /// The same of the sending process.
+    pub sender_us: Spread,
+    /// From the send to the receipt, in microseconds: the median of each round.
+    pub latency_us: Spread,
+    /// CPU time of both processes, as a multiple of that of FIFOs in the same round.
+    pub cpu_ratio: Spread,
+    /// Latency, likewise.
+    pub latency_ratio: Spread,
+}
+
+/// One round of one way.
+struct Round {
+    receiver_us: f64,
+    sender_us: f64,
+    latency_us: f64,
+}
+
+/// Measures each way to receive.
+///
+/// # Errors
+/// If a way fails, or loses a message.
+pub fn measure(plan: Plan) -> Result<Many, BoxError> {
+    let mut rounds: Vec<Vec<Round>> = WAYS.iter().map(|_| Vec::new()).collect();
+    for _ in 0..plan.rounds {
+        for (way, rounds) in WAYS.iter().zip(&mut rounds) {
+            let round = round(way, plan).map_err(|error| format!("{}: {error}", way.name))?;
+            rounds.push(round);
+        }
+    }
+    let reference = WAYS.iter().position(|way| way.name == REFERENCE).unwrap_or(0);
+    let figures = |(way, of): (&Way, &Vec<Round>)| {
+        let spread = |figure: fn(&Round) -> f64| Spread::of(of.iter().map(figure));
+        let ratio = |figure: fn(&Round) -> f64| {
+            let base = rounds[reference].iter().map(figure);
+            Spread::of(of.iter().map(figure).zip(base).map(|(it, base)| it / base.max(0.001)))
+        };
+        Some(Figures {
+            way: way.name.to_owned(),
+            receiver_us: spread(|round| round.receiver_us)?,
+            sender_us: spread(|round| round.sender_us)?,
+            latency_us: spread(|round| round.latency_us)?,
+            cpu_ratio: ratio(|round| round.receiver_us + round.sender_us)?,
+            latency_ratio: ratio(|round| round.latency_us)?,
+        })
+    };
+    let ways = WAYS.iter().zip(&rounds).map(figures).collect::<Option<_>>();
+    let ways = ways.ok_or("no rounds")?;
+    Ok(Many { channels: plan.channels, rate: plan.rate, ways })
+}
+
+fn round(way: &Way, plan: Plan) -> Result<Round, BoxError> {
+    let messages = (f64::from(plan.rate) * plan.time.as_secs_f64()) as u64;
+    let mut latencies = Histogram::<u64>::new(3)?;
+    let channels = (way.open)(plan.channels)?;
+    let child = sender::start(way.transport, channels.addresses(), plan.rate, messages)?;
+    let (own, others) = (cpu_us(UsageWho::RUSAGE_SELF)?, cpu_us(UsageWho::RUSAGE_CHILDREN)?);
+    let received = channels.receive(&mut |sent_ns| {
+        // As long as a histogram that grows can hold.
+        let _ = latencies.record(sender::now_ns().saturating_sub(sent_ns));
+    })?;
+    let own = cpu_us(UsageWho::RUSAGE_SELF)? - own;
+    child.finish()?;
+    let others = cpu_us(UsageWho::RUSAGE_CHILDREN)? - others;
+    if received != messages {
+        return Err(format!("{received} of {messages} messages came").into());
+    }
+    let each = messages.max(1) as f64;
+    Ok(Round {
+        receiver_us: own / each,
+        sender_us: others / each,
+        latency_us: latencies.value_at_quantile(0.5) as f64 / 1000.0,
+    })
+}
+
+/// CPU time so far, in microseconds.
+fn cpu_us(who: UsageWho) -> Result<f64, BoxError> {
+    let usage = getrusage(who)?;
+    let spent = usage.user_time() + usage.system_time();
+    Ok(spent.num_microseconds() as f64)
+}
+
+/// The figures as a table.
+pub fn text(many: &Many) -> String {
+    let mut text = format!(
+        "{} channels, {} messages/s in all; us, the middle half of the rounds, and multiples of \
+         {REFERENCE}.\n{:<22}{:>22}{:>22}{:>22}{:>20}{:>20}\n",
+        many.channels, many.rate, "", "CPU, receiver", "CPU, sender", "latency", "CPU", "latency"
+    );
+    let us = |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.q1, spread.q3);
+    let times =
+        |spread: Spread| format!("{:.2} ({:.2}..{:.2})", spread.median, spread.q1, spread.q3);
+    for figures in &many.ways {
+        // Writing to a string does not fail.
+        let _ = writeln!(
+            text,
+            "{:<22}{:>22}{:>22}{:>22}{:>20}{:>20}",
+            figures.way,
+            us(figures.receiver_us),
+            us(figures.sender_us),
+            us(figures.latency_us),
+            times(figures.cpu_ratio),
+            times(figures.latency_ratio)
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Catches a table without a way, or whose reference is not one.
+    #[test]
+    fn every_way_is_in_the_table() {
+        let spread = Spread::of([1.0]).unwrap();
+        let figures = |way: &Way| Figures {
+            way: way.name.to_owned(),
+            receiver_us: spread,
+            sender_us: spread,
+            latency_us: spread,
+            cpu_ratio: spread,
+            latency_ratio: spread,
+        };
+        let ways: Vec<_> = WAYS.iter().map(figures).collect();
+        let text = text(&Many { channels: 2, rate: 3, ways });
+        assert!(WAYS.iter().all(|way| text.contains(way.name)), "{text}");
+        assert!(WAYS.iter().any(|way| way.name == REFERENCE));
+    }
+}

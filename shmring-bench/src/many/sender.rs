@@ -1,0 +1,130 @@
+//! The process that sends to many channels at a steady rate.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
+use shmring::{Producer, Segment, WaitMode};
+
+use super::SENDER;
+use crate::contender::BoxError;
+
+/// What carries the messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// Record rings, by the names of their segments.
+    Rings,
+    /// Named pipes, by their paths.
+    Fifos,
+}
+
+impl Transport {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rings => "rings",
+            Self::Fifos => "fifos",
+        }
+    }
+}
+
+/// A sender that was started.
+pub(super) struct Started(Child);
+
+impl Started {
+    /// Waits for its end.
+    pub(super) fn finish(mut self) -> Result<(), BoxError> {
+        let status = self.0.wait()?;
+        if status.success() { Ok(()) } else { Err(format!("the sender: {status}").into()) }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It has ended, unless the receiver failed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Starts this program as the sender of so many messages, at `rate` a second.
+pub(super) fn start(
+    transport: Transport,
+    addresses: &[String],
+    rate: u32,
+    messages: u64,
+) -> Result<Started, BoxError> {
+    let child = Command::new(std::env::current_exe()?)
+        .arg(SENDER)
+        .args([transport.name().to_owned(), rate.to_string(), messages.to_string()])
+        .args(addresses)
+        .stdin(Stdio::null())
+        .spawn()?;
+    Ok(Started(child))
+}
+
+/// Nanoseconds on the monotonic clock.
+pub(super) fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    u64::try_from(now.as_nanos()).unwrap_or(u64::MAX)
+}
+
+enum Channel {
+    Ring(Box<Producer>),
+    Fifo(File),
+}
+
+impl Channel {
+    fn open(transport: &str, address: &str) -> Result<Self, BoxError> {
+        if transport == Transport::Rings.name() {
+            let mut producer = Segment::attach(address)?.producer()?;
+            producer.set_wait_mode(WaitMode::Block);
+            return Ok(Self::Ring(Box::new(producer)));
+        }
+        Ok(Self::Fifo(OpenOptions::new().write(true).open(address)?))
+    }
+
+    fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
+        match self {
+            Self::Ring(producer) => Ok(producer.send(message)?),
+            Self::Fifo(file) => Ok(file.write_all(message)?),
+        }
+    }
+}
+
+/// The sender: `TRANSPORT RATE MESSAGES ADDRESS...`.
+///
+/// # Errors
+/// If the arguments are others, or a channel fails.
+pub fn send(args: &[String]) -> Result<(), BoxError> {
+    let [transport, rate, messages, addresses @ ..] = args else {
+        return Err("wants a transport, a rate, a number of messages and addresses".into());
+    };
+    let (rate, messages): (u64, u64) = (rate.parse()?, messages.parse()?);
+    let channels = addresses.iter().map(|address| Channel::open(transport, address));
+    let mut channels = channels.collect::<Result<Vec<_>, _>>()?;
+    let interval_ns = 1_000_000_000 / rate.max(1);
+    let mut due_ns = now_ns();
+    let count = channels.len().max(1);
+    for number in 0..messages {
+        due_ns += interval_ns;
+        sleep_until(due_ns)?;
+        let channel = channels.get_mut(number as usize % count).ok_or("no channels")?;
+        channel.send(&now_ns().to_ne_bytes())?;
+    }
+    Ok(())
+}
+
+fn sleep_until(at_ns: u64) -> Result<(), BoxError> {
+    let at = TimeSpec::from_duration(Duration::from_nanos(at_ns));
+    loop {
+        let flags = ClockNanosleepFlags::TIMER_ABSTIME;
+        match clock_nanosleep(ClockId::CLOCK_MONOTONIC, flags, &at) {
+            Ok(_) => return Ok(()),
+            Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

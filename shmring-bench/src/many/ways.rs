@@ -1,0 +1,235 @@
+//! The ways to receive from many channels.
+
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
+use shmring::{Config, Consumer, RecvIntoError, RecvTimeoutError, TryRecvError, WaitMode, WaitSet};
+
+use super::MESSAGE_BYTES;
+use super::sender::{Transport, now_ns};
+use crate::contender::BoxError;
+use crate::name::{Named, unused};
+
+/// Bytes of a ring: of messages as small as here, the smallest is deep enough.
+const CAPACITY_BYTES: u64 = 4096;
+/// How long a way that looks from ring to ring waits at each.
+const TURN: Duration = Duration::from_millis(1);
+
+/// A way to receive.
+pub(super) struct Way {
+    pub(super) name: &'static str,
+    pub(super) transport: Transport,
+    pub(super) open: fn(usize) -> Result<Channels, BoxError>,
+}
+
+pub(super) const WAYS: &[Way] = &[
+    Way { name: "fifos, epoll", transport: Transport::Fifos, open: fifos },
+    Way { name: "wait set", transport: Transport::Rings, open: |count| rings(count, with_set) },
+    Way {
+        name: "thread per ring",
+        transport: Transport::Rings,
+        open: |count| rings(count, with_threads),
+    },
+    Way {
+        name: "1 ms at each ring",
+        transport: Transport::Rings,
+        open: |count| rings(count, in_turn),
+    },
+];
+
+/// What is done with each message: the time when it was sent.
+type OnMessage<'a> = dyn FnMut(u64) + 'a;
+type Receive = fn(Vec<Consumer>, &mut OnMessage<'_>) -> Result<u64, BoxError>;
+
+/// The receiving ends of many channels.
+pub(super) struct Channels {
+    addresses: Vec<String>,
+    ends: Ends,
+}
+
+enum Ends {
+    Fifos(Vec<Fifo>),
+    Rings(Vec<Named>, Vec<Consumer>, Receive),
+}
+
+impl Channels {
+    pub(super) fn addresses(&self) -> &[String] {
+        &self.addresses
+    }
+
+    /// Receives until all channels have ended; returns how many messages came.
+    pub(super) fn receive(self, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
+        match self.ends {
+            Ends::Fifos(fifos) => with_epoll(fifos, on_message),
+            Ends::Rings(_names, consumers, receive) => receive(consumers, on_message),
+        }
+    }
+}
+
+fn rings(count: usize, receive: Receive) -> Result<Channels, BoxError> {
+    let config = Config::spsc().capacity_bytes(CAPACITY_BYTES);
+    let named = (0..count).map(|_| Named::create("shmring-bench-many", &config));
+    let named = named.collect::<Result<Vec<_>, _>>()?;
+    let consumers = named.iter().map(|named| named.segment.consumer());
+    let consumers = consumers.collect::<Result<Vec<_>, _>>()?;
+    let addresses = named.iter().map(|named| named.name.clone()).collect();
+    Ok(Channels { addresses, ends: Ends::Rings(named, consumers, receive) })
+}
+
+fn with_set(mut consumers: Vec<Consumer>, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
+    let mut set = WaitSet::new();
+    let keys: Vec<_> = consumers.iter().map(|consumer| set.add(consumer)).collect();
+    let (mut received, mut open) = (0, keys.len());
+    while open > 0 {
+        let ready: Vec<_> = set.wait(None)?.collect();
+        for key in ready {
+            let index = keys.iter().position(|&known| known == key).ok_or("an unknown key")?;
+            match drain(&mut consumers[index], &mut received, on_message)? {
+                End::Open => {}
+                End::Over => {
+                    set.remove(key);
+                    open -= 1;
+                }
+            }
+        }
+    }
+    Ok(received)
+}
+
+fn with_threads(consumers: Vec<Consumer>, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
+    // Only noted in between: another thread that is woken for each message would count too.
+    let serve = |mut consumer: Consumer| {
+        consumer.set_wait_mode(WaitMode::Block);
+        let (mut message, mut late_ns) = ([0; MESSAGE_BYTES], Vec::new());
+        while consumer.recv_into(&mut message).is_ok() {
+            late_ns.push(now_ns().saturating_sub(u64::from_ne_bytes(message)));
+        }
+        late_ns
+    };
+    let late_ns = thread::scope(|scope| {
+        let serve = consumers.into_iter().map(|consumer| scope.spawn(move || serve(consumer)));
+        let threads: Vec<_> = serve.collect();
+        threads.into_iter().map(|thread| thread.join()).collect::<Result<Vec<_>, _>>()
+    });
+    let late_ns = late_ns.map_err(|_| "a thread panicked")?.concat();
+    late_ns.iter().for_each(|late_ns| on_message(now_ns().saturating_sub(*late_ns)));
+    Ok(late_ns.len() as u64)
+}
+
+fn in_turn(mut consumers: Vec<Consumer>, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
+    let mut received = 0;
+    for consumer in &mut consumers {
+        consumer.set_wait_mode(WaitMode::Block);
+    }
+    while !consumers.is_empty() {
+        let mut index = 0;
+        while index < consumers.len() {
+            let consumer = &mut consumers[index];
+            match consumer.wait_readable(TURN) {
+                Ok(()) | Err(RecvTimeoutError::TimedOut | RecvTimeoutError::Eof) => {}
+                Err(error) => return Err(error.into()),
+            }
+            match drain(consumer, &mut received, on_message)? {
+                End::Open => index += 1,
+                End::Over => drop(consumers.remove(index)),
+            }
+        }
+    }
+    Ok(received)
+}
+
+/// What a channel is after it was drained.
+enum End {
+    Open,
+    Over,
+}
+
+fn drain(
+    consumer: &mut Consumer,
+    received: &mut u64,
+    on_message: &mut OnMessage<'_>,
+) -> Result<End, BoxError> {
+    let mut message = [0; MESSAGE_BYTES];
+    loop {
+        match consumer.try_recv_into(&mut message) {
+            Ok(_) => {
+                *received += 1;
+                on_message(u64::from_ne_bytes(message));
+            }
+            Err(RecvIntoError::Recv(TryRecvError::Empty | TryRecvError::WouldBlock)) => {
+                return Ok(End::Open);
+            }
+            Err(RecvIntoError::Recv(TryRecvError::Eof)) => return Ok(End::Over),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// A named pipe that is removed when this is dropped.
+struct Fifo {
+    path: PathBuf,
+    file: File,
+}
+
+impl Drop for Fifo {
+    fn drop(&mut self) {
+        // It can only be gone already, which is what is wanted.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+fn fifos(count: usize) -> Result<Channels, BoxError> {
+    let fifo = |_| {
+        let path = std::env::temp_dir().join(unused("shmring-bench-many"));
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)?;
+        let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(&path)?;
+        Ok::<_, BoxError>(Fifo { path, file })
+    };
+    let fifos = (0..count).map(fifo).collect::<Result<Vec<_>, _>>()?;
+    let address = |fifo: &Fifo| fifo.path.to_str().map(str::to_owned);
+    let addresses = fifos.iter().map(address).collect::<Option<_>>();
+    let addresses = addresses.ok_or("the temporary directory has no plain name")?;
+    Ok(Channels { addresses, ends: Ends::Fifos(fifos) })
+}
+
+fn with_epoll(mut fifos: Vec<Fifo>, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+    for (index, fifo) in fifos.iter().enumerate() {
+        epoll.add(&fifo.file, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
+    }
+    let (mut received, mut open) = (0, fifos.len());
+    let mut events = vec![EpollEvent::empty(); open.max(1)];
+    while open > 0 {
+        let ready = match epoll.wait(&mut events, EpollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => continue,
+            ready => ready?,
+        };
+        for event in &events[..ready] {
+            let fifo = &mut fifos[event.data() as usize];
+            let mut message = [0; MESSAGE_BYTES];
+            loop {
+                match fifo.file.read(&mut message) {
+                    Ok(0) => {
+                        epoll.delete(&fifo.file)?;
+                        open -= 1;
+                        break;
+                    }
+                    Ok(_) => {
+                        received += 1;
+                        on_message(u64::from_ne_bytes(message));
+                    }
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+    }
+    Ok(received)
+}
