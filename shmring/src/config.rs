@@ -147,16 +147,20 @@ impl Config {
         self
     }
 
-    /// Sets that all messages are values of one type, for [`values`](crate::values) handles.
-    /// Without [`slot_bytes`](Self::slot_bytes), the slots of a slot ring are as large as it
-    /// takes; they are aligned as the type is.
+    /// Sets that all messages are values of one type, for [`values`](crate::values) handles;
+    /// handles of bytes are refused then. For slot rings: a packed ring has its type from
+    /// [`packed`](Self::packed), and a record ring cannot have one.
+    ///
+    /// Without [`slot_bytes`](Self::slot_bytes), slots are as large as a value takes. Values are
+    /// aligned as their type is, or to [`payload_align`](Self::payload_align) if that is more.
     pub fn values<T: Element>(mut self) -> Self {
         self.element = Some(T::TYPE);
         self
     }
 
     /// What the address of each message's payload is a multiple of, in bytes: a power of two,
-    /// 8 to 4096; 8 unless set. For types that are read in place and vector instructions.
+    /// 8 to 4096; 8 unless set, or what [`values`](Self::values) of the type take if that is more.
+    /// For types that are read in place and vector instructions.
     ///
     /// A message then takes up a multiple of that, and a record ring is at least 16 times
     /// as large. The elements of a packed ring are aligned as their type is.

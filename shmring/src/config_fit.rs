@@ -77,7 +77,10 @@ impl Config {
                 let bytes = set(self.slot_bytes.is_some(), wanted.slot_bytes());
                 differs("size of slots", bytes, some(found.slot_bytes))
             })
-            .or_else(|| differs("payload alignment", self.payload_align, found.payload_align_bytes))
+            .or_else(|| {
+                let align = set(self.payload_align.is_some(), Some(wanted.align_bytes()));
+                differs("payload alignment", align, found.payload_align_bytes)
+            })
     }
 }
 

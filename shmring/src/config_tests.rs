@@ -125,6 +125,12 @@ fn slots_are_as_large_as_their_element_takes() {
         assert_eq!(slot_bytes(config.clone().slot_bytes(20).values::<[u8; 16]>()), Ok(24));
         let small = config.clone().slot_bytes(16).values::<[u8; 9]>();
         assert_eq!(slot_bytes(small), Err(ConfigError::Element { size_bytes: 9, max_bytes: 8 }));
+        // A slot without room is refused as such, and a type without bytes whatever the slot.
+        let no_slot = config.clone().slot_bytes(8).values::<u8>();
+        assert!(matches!(slot_bytes(no_slot), Err(ConfigError::SlotBytes { slot_bytes: 8, .. })));
+        let max_bytes = (1 << 20) - 8;
+        let expected = Err(ConfigError::Element { size_bytes: 0, max_bytes });
+        assert_eq!(slot_bytes(config.clone().values::<[u8; 0]>()), expected);
         let largest = config.values::<[u64; 1024]>().slots(1);
         assert_eq!(slot_bytes(largest), Ok(8200));
     }

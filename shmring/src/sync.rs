@@ -30,11 +30,11 @@ pub(crate) fn settle(word: &WaitWord, seen: u32, until: Deadline) -> bool {
     settled.passed()
 }
 
-/// Comes between a producer's acquire of head and its stores to the space before it, for
-/// observers, which cannot store: one that has loaded what was stored there, and fences, then
-/// loads a head past it, and so knows that what it copied may be torn. Wants a Release fence,
-/// as C++ and Rust define it; no machine known needs it. A model checker's version, which has
-/// no observers, is empty.
+/// Comes between a producer's acquire of head and its stores to the space before it, for those
+/// who copy and take nothing, as observers and competing consumers that found no value: one that
+/// has loaded what was stored there, and fences, then loads a head past it, and so knows that what
+/// it copied may be torn. Wants a Release fence, as C++ and Rust define it; no machine known needs
+/// it. A model checker's version, which has none of them, is empty.
 #[inline(always)]
 pub(crate) fn reuse_fence() {
     fence(Ordering::Release);

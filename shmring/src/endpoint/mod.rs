@@ -3,6 +3,8 @@
 
 pub(crate) mod backoff;
 mod elements;
+#[cfg(test)]
+mod elements_tests;
 mod flavor;
 pub(crate) mod interrupt;
 pub(crate) mod liveness;

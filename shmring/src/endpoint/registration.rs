@@ -269,10 +269,11 @@ impl Registration {
     }
 
     /// After a wait beside others, and the attempt that followed: wakes another one who
-    /// waits for the position that `reached` tells, if it tells one.
+    /// waits for the position that `reached` tells, if it tells one. Nothing is owed in a fork
+    /// child, where the attempt failed: the wait was the parent's, and the ring is not mapped.
     #[inline]
     pub(crate) fn hand_off(&self, reached: impl FnOnce(&MappedRing) -> Option<u64>) {
-        if self.waited.get() && self.take_debt() {
+        if self.waited.get() && self.take_debt() && !self.is_forked() {
             let sleepers = self.mapped.sleepers(self.role);
             wake::hand_off(sleepers, self.mapped.handles(), || reached(&self.mapped));
         }

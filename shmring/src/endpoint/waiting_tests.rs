@@ -5,13 +5,14 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use super::send::Stop;
-use super::{CopyOut, RecvEndpoint, SendEndpoint};
+use super::{CopyElement, CopyOut, RecvEndpoint, SendEndpoint};
 use crate::endpoint::backoff::Backoff;
 use crate::endpoint::park::{Patience, WaitError, WaitMode};
 use crate::error::{
     RecvIntoError, RecvTimeoutError, Role, SendTimeoutError, TryRecvError, TrySendError,
 };
-use crate::memory::copy;
+use crate::info::Kind;
+use crate::memory::copy::{self, ElementPlace};
 use crate::memory::payload::Payload;
 use crate::ring::Place;
 use crate::ring::tables;
@@ -66,6 +67,12 @@ impl CopyOut for Taken {
     }
 }
 
+impl CopyElement for Taken {
+    fn copy_element(self, _: Place, _: ElementPlace<'_>) -> bool {
+        true
+    }
+}
+
 /// Catches a message that wakes nobody: one sent the shortest way or another, or a batch.
 #[test]
 fn messages_wake_a_receiver() {
@@ -114,20 +121,66 @@ fn room_wakes_a_sender() {
     }
 }
 
-/// Catches elements, and room for them, that wake nobody.
-#[test]
-fn packed_rings_wake_the_other_side() {
-    let segment = segment(&Config::packed::<u64>().slots(4));
+/// A ring of four values of eight bytes, of each kind that holds values.
+fn values() -> impl Iterator<Item = (Config, Segment)> {
+    let kinds = [Config::mpmc(), Config::mpsc(), Config::spmc(), Config::new(Kind::Packed)];
+    kinds.into_iter().map(|config| {
+        let config = config.slots(4).values::<u64>();
+        (config.clone(), segment(&config))
+    })
+}
+
+/// A handle of values on each side.
+fn value_handles(segment: &Segment) -> (SendEndpoint, RecvEndpoint) {
     let mut tx = SendEndpoint::join(segment.view().unwrap()).unwrap();
     let mut rx = RecvEndpoint::join_any(segment.view().unwrap()).unwrap();
-    rx.registration.arm(1);
-    assert!(tx.reserve_elements(1, 1, 8).is_ok());
-    tx.commit_elements(1, 8);
-    assert!(!rx.registration.is_armed());
-    tx.registration.arm(1);
-    let run = rx.next_elements(1, 8).unwrap();
-    rx.take_elements(run, 1);
-    assert!(!tx.registration.is_armed());
+    (tx.registration.mode, rx.registration.mode) = (WaitMode::Block, WaitMode::Block);
+    (tx, rx)
+}
+
+/// Catches elements that wake nobody: each verb that sends them, in each kind of ring.
+#[test]
+fn elements_wake_a_receiver() {
+    let verbs: [fn(&mut SendEndpoint); 4] = [
+        |tx| assert!(tx.send_element_fast(&[1; 8])),
+        |tx| tx.try_send_elements(&[1; 8], 8).unwrap(),
+        |tx| assert_eq!(tx.send_some_elements(&[1; 8], 8), Ok(1)),
+        |tx| {
+            assert!(tx.reserve_elements(1, 1, 8).is_ok());
+            tx.commit_elements(1, 8);
+        },
+    ];
+    for (config, segment) in values() {
+        let (mut tx, rx) = value_handles(&segment);
+        for (index, verb) in verbs.into_iter().enumerate() {
+            rx.registration.arm(index as u64 + 1);
+            verb(&mut tx);
+            assert!(!rx.registration.is_armed(), "{config:?} {index}");
+        }
+    }
+}
+
+/// Catches room that wakes nobody: of an element taken by each verb, in each kind of ring.
+#[test]
+fn elements_that_are_taken_wake_a_sender() {
+    let verbs: [fn(&mut RecvEndpoint); 2] = [
+        |rx| assert!(rx.take_element_fast(8, Taken)),
+        |rx| {
+            let run = rx.next_elements(1, 8).unwrap();
+            rx.take_elements(run, 1);
+        },
+    ];
+    for (config, segment) in values() {
+        let (mut tx, mut rx) = value_handles(&segment);
+        tx.try_send_elements(&[1; 32], 8).unwrap();
+        // A consumer that has not looked yet does not take the fast path.
+        assert!(rx.next_elements(4, 8).is_ok());
+        for (index, verb) in verbs.into_iter().enumerate() {
+            tx.registration.arm(index as u64 + 1);
+            verb(&mut rx);
+            assert!(!tx.registration.is_armed(), "{config:?} {index}");
+        }
+    }
 }
 
 /// Catches a role that is given up, by its owner or behind a dead one, and wakes nobody; and
@@ -202,6 +255,40 @@ fn senders_hand_a_wake_off() {
     assert!(tx.send_fast(b"x"));
     assert!(other.registration.is_armed());
     drop(rx);
+}
+
+/// Catches handles of values that keep a wake to themselves, after a wait: in whichever verb
+/// comes next.
+#[test]
+fn handles_of_values_hand_a_wake_off() {
+    let never = Deadline::NEVER;
+    let sending: [fn(&mut SendEndpoint, Deadline); 3] = [
+        |tx, never| tx.send_elements_by(&[1; 8], 8, never).unwrap(),
+        |tx, never| {
+            assert!(tx.reserve_elements_by(1, 1, 8, never).is_ok());
+            tx.commit_elements(1, 8);
+        },
+        |tx, never| tx.wait_writable(8, never).unwrap(),
+    ];
+    for verb in sending {
+        let segment = segment(&Config::mpsc().slots(4).values::<u64>());
+        let ((mut tx, _rx), other) = (value_handles(&segment), sender(&segment));
+        wait_in_vain(&tx.registration);
+        other.registration.arm(0);
+        assert!(!tx.send_element_fast(&[1; 8]), "a fast send forgot the hand-off");
+        verb(&mut tx, never);
+        assert!(!other.registration.is_armed(), "kept the wake");
+    }
+    let segment = segment(&Config::spmc().slots(4).values::<u64>());
+    let (mut tx, mut rx) = value_handles(&segment);
+    let other = receiver(&segment);
+    tx.try_send_elements(&[1; 16], 8).unwrap();
+    wait_in_vain(&rx.registration);
+    other.registration.arm(1);
+    assert!(!rx.take_element_fast(8, Taken), "a fast receive forgot the hand-off");
+    assert!(other.registration.is_armed());
+    rx.wait_readable(never).unwrap();
+    assert!(!other.registration.is_armed(), "kept the wake");
 }
 
 /// Catches a sender that keeps a wake to itself when it comes out of a wait for room. If the
@@ -416,4 +503,21 @@ fn without_backoff_nothing_is_put_off() {
         let waited = tx.registration.patience() != Patience::NONE;
         assert_eq!(waited, !backoff, "the producer");
     }
+}
+
+/// Catches a handle that is made from one that had failed, and says that it sent what it did not.
+#[test]
+fn a_clone_of_a_failed_handle_sends() {
+    let segment = segment(&Config::mpmc().slots(4).values::<u64>());
+    let (mut tx, mut rx) = value_handles(&segment);
+    let mapped = segment.view().unwrap();
+    let head = &mapped.control().consumer.head;
+    tx.try_send_elements(&[1; 32], 8).unwrap();
+    head.store(1 << 40, Ordering::Relaxed);
+    assert!(matches!(tx.try_send_elements(&[1; 8], 8), Err(TrySendError::Failed(_))));
+    head.store(4, Ordering::Relaxed);
+    let mut again = SendEndpoint::join(tx.registration.mapped.another()).unwrap();
+    assert!(again.registration.is_clear());
+    again.try_send_elements(&[2; 16], 8).unwrap();
+    assert!(rx.next_elements(1, 8).is_ok(), "lost");
 }

@@ -86,8 +86,8 @@ pub enum ConfigError {
         /// The largest possible size in bytes.
         max_bytes: u64,
     },
-    /// The element type of a packed ring needs a larger alignment than a page, and a segment may be
-    /// mapped at any page.
+    /// The element type needs a larger alignment than a page, and a segment may be mapped at any
+    /// page.
     ElementAlign {
         /// The alignment of the element type in bytes.
         align_bytes: u64,

@@ -162,8 +162,10 @@ impl Shape {
             }
             Self::Slots { slots, slot_bytes, align_bytes, element, .. } => {
                 if let Some(element) = element {
-                    let room = slot_bytes.min(MAX_SLOT_BYTES).saturating_sub(slot::STAMP_BYTES);
-                    check_element(element, room)?;
+                    // No type fits into a slot that is too small for any message.
+                    let fits_some = slot_bytes >= MIN_SLOT_BYTES;
+                    let most = if fits_some { slot_bytes } else { MAX_SLOT_BYTES };
+                    check_element(element, most.min(MAX_SLOT_BYTES) - slot::STAMP_BYTES)?;
                     check_element_align(element, align_bytes.min(PAGE_BYTES))?;
                 }
                 check_align(align_bytes, PAGE_BYTES)?;

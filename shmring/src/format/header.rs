@@ -239,7 +239,7 @@ fn decode_shape(entry: &[u64]) -> Result<Shape, BadHeader> {
             Ok(Shape::Records { capacity_bytes: entry[entry::CAPACITY_BYTES], align_bytes })
         }
         Some(Kind::Packed) => Ok(Shape::Elements { slots, element }),
-        Some(kind) => {
+        Some(kind @ (Kind::Mpmc | Kind::Mpsc | Kind::Spmc)) => {
             let element = (element.size_bytes != 0).then_some(element);
             Ok(Shape::Slots { kind, slots, slot_bytes, align_bytes, element })
         }

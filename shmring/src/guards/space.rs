@@ -18,8 +18,10 @@ use crate::ring::packed::Span;
 /// It counts the values that were written, from the start on, and [`commit`](Self::commit)
 /// publishes these: what earlier values left in the space is never sent.
 ///
-/// Dropping it aborts: nothing becomes visible.
-#[must_use = "space that is not committed is free again"]
+/// Dropping it aborts: nothing becomes visible. In a packed ring and of a sole producer the space
+/// is free again; where producers compete, consumers pass over the slot. Space that is forgotten
+/// holds them up until its producer's next verb.
+#[must_use = "space that is dropped is aborted"]
 pub struct Space<'a, T> {
     endpoint: &'a mut SendEndpoint,
     run: Span,
@@ -93,12 +95,15 @@ impl<'a, T: Element> Space<'a, T> {
         self.written = self.written.max(end);
     }
 
-    /// Returns the two pieces, each as the address of its first value and how many there are; valid while
-    /// the space lives, but not in a fork child.
+    /// Returns the two pieces, each as the address of its first value and how many there are;
+    /// valid while the space lives, but not in a fork child, where there are none.
     ///
     /// Make no reference of them where peers are not trusted. What is written through them
     /// counts once it was announced with [`assume_written`](Self::assume_written).
     pub fn as_mut_ptrs(&mut self) -> [(*mut T, usize); 2] {
+        if self.endpoint.registration.is_forked() {
+            return [(NonNull::dangling().as_ptr(), 0); 2];
+        }
         self.endpoint
             .elements(self.run)
             .pieces(0, self.capacity(), size_of::<T>())

@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 use std::slice::from_mut;
 
 use crate::element::{Element, Unchecked};
@@ -12,8 +13,8 @@ use crate::guards::space::first_value;
 use crate::ring::Corrupt;
 use crate::ring::packed::Span;
 
-/// Loads `values` from index `at` of `elements` on, which are as many. Returns how many of them, from
-/// the first on, are values; the others stay as they are.
+/// Loads `values` from index `at` of `elements` on, which are as many. Returns how many of them,
+/// from the first on, are values; the others stay as they are.
 ///
 /// # Errors
 /// [`Corrupt`] if the first is no value.
@@ -102,8 +103,8 @@ impl<'a, T: Element> Values<'a, T> {
     /// Copies one value; `None` if there are not as many, and in a fork child.
     ///
     /// # Errors
-    /// [`Corrupt`] if its bytes are no value of the type. It stays the first that is not released, so that
-    /// the next verb that receives it fails too.
+    /// [`Corrupt`] if its bytes are no value of the type. Unless it is released, the next verb
+    /// that receives it fails too.
     pub fn get(&self, index: usize) -> Result<Option<T>, Corrupt> {
         if index >= self.len() || self.endpoint.registration.is_forked() {
             return Ok(None);
@@ -139,8 +140,12 @@ impl<'a, T: Element> Values<'a, T> {
     }
 
     /// Returns the two pieces, each as the address of its first value and how many there are;
-    /// valid until the release, but not in a fork child. Nobody has checked the bytes.
+    /// valid until the release, but not in a fork child, where there are none. Nobody has checked
+    /// the bytes.
     pub fn as_ptrs(&self) -> [(*const T, usize); 2] {
+        if self.endpoint.registration.is_forked() {
+            return [(NonNull::<T>::dangling().as_ptr().cast_const(), 0); 2];
+        }
         self.elements()
             .pieces(0, self.len(), size_of::<T>())
             .map(|(first, count)| (first_value::<T>(first, count).cast_const(), count))
@@ -149,23 +154,24 @@ impl<'a, T: Element> Values<'a, T> {
     /// Returns the two pieces in place.
     ///
     /// # Errors
-    /// [`Corrupt`] if the bytes of one are no value of the type. Each is checked, at each call, unless any bytes
-    /// are a value of the type.
+    /// [`Corrupt`] if the bytes of one are no value of the type. Each is checked, at each call,
+    /// unless any bytes are a value of the type.
     ///
     /// # Safety
     /// No process may write to the values before the slices are gone: well-behaved
     /// peers do not, a hostile one could. This process is not a fork child of the one
     /// that received the values, and becomes none before the slices are gone.
     pub unsafe fn as_slices(&self) -> Result<(&[T], &[T]), Corrupt> {
+        let [(first, before_end), (start, after)] = self.as_ptrs();
         if !T::ALWAYS_VALID {
-            for index in 0..self.len() {
+            for index in 0..before_end + after {
                 load_one::<T>(self.elements(), index)?;
             }
         }
-        let [(first, before_end), (start, after)] = self.as_ptrs();
         // SAFETY: the values lie inside the mapping, aligned as the type is since the geometry of
         // a ring of the type aligns them so (`Shape::check`), and are values: any bytes are, or
-        // these were checked and, by the caller's promise, nobody writes to them since.
+        // these were checked and, by the caller's promise, nobody writes to them since. In a fork
+        // child there are none.
         unsafe {
             Ok((
                 std::slice::from_raw_parts(first, before_end),

@@ -69,9 +69,12 @@ impl MappedRing {
         })
     }
 
-    /// Returns the same ring, for another handle.
+    /// Returns the same ring, for another handle: open if the mapping is, even if
+    /// [`shut`](Self::shut) was called for this one.
     pub(crate) fn another(&self) -> Self {
-        Self { attach: Arc::clone(&self.attach), ..*self }
+        let attach = Arc::clone(&self.attach);
+        let sentinel = NonNull::from(attach.mapping().sentinel());
+        Self { attach, sentinel, ..*self }
     }
 
     /// Returns the index of the ring in its segment.

@@ -163,16 +163,14 @@ fn announced(handle: &Handle, tail: u64) -> Option<Range<u64>> {
 
 /// Returns `true` if the ring has no room; see [`RingStatus::full`].
 fn is_full(shape: Shape, head: u64, used: u64, holders: &[Holder]) -> bool {
-    match shape {
-        Shape::Slots { slots, .. } | Shape::Elements { slots, .. } => used >= slots,
-        Shape::Records { capacity_bytes, .. } => {
-            let waits = |holder: &Holder| {
-                let need = holder.sleeps_until;
-                holder.role == Role::Producer && need.is_some_and(|need| !at_or_past(head, need))
-            };
-            // The header, and the word behind the record.
-            let no_room = capacity_bytes.saturating_sub(used) < 2 * WORD_BYTES;
-            no_room || holders.iter().any(waits)
-        }
+    if let Some(slots) = shape.slots() {
+        return used >= slots;
     }
+    let waits = |holder: &Holder| {
+        let need = holder.sleeps_until;
+        holder.role == Role::Producer && need.is_some_and(|need| !at_or_past(head, need))
+    };
+    // The header, and the word behind the record.
+    let no_room = shape.capacity_bytes().saturating_sub(used) < 2 * WORD_BYTES;
+    no_room || holders.iter().any(waits)
 }

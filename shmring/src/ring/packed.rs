@@ -194,14 +194,16 @@ impl Consumer {
     /// Returns the elements from head on: at least `wanted`, or all that are published.
     ///
     /// # Errors
-    /// `Corrupt` if tail lies outside the window (I1).
+    /// `Corrupt` if tail lies outside the window (I1), or before its last copy: callers rely on
+    /// what they were shown.
     #[inline]
     pub(crate) fn filled(&mut self, ring: Ring<'_>, wanted: u64) -> Result<Span, Corrupt> {
+        let there = self.tail_cache.wrapping_sub(self.head);
         // Possibly empty: tail may have moved since the copy.
-        if self.tail_cache.wrapping_sub(self.head) < wanted {
+        if there < wanted {
             // ORDERING: Acquire, with the Release in Producer::publish (I3).
             let tail = ring.tail.load(Ordering::Acquire);
-            check_window(self.head, tail, ring.slots)?;
+            check_window(self.tail_cache, tail, ring.slots.wrapping_sub(there))?;
             self.tail_cache = tail;
         }
         Ok(Span { start: self.head, count: self.tail_cache.wrapping_sub(self.head) })
@@ -245,11 +247,12 @@ impl Consumer {
     }
 }
 
-/// Checks that tail is at most `slots` ahead of head (I1).
+/// Checks that tail is at most `most` ahead of `from`: of head by the slots of the ring, of an
+/// earlier tail by those that were free (I1).
 #[inline]
-fn check_window(head: u64, tail: u64, slots: u64) -> Result<(), Corrupt> {
-    if tail.wrapping_sub(head) <= slots {
+fn check_window(from: u64, tail: u64, most: u64) -> Result<(), Corrupt> {
+    if tail.wrapping_sub(from) <= most {
         return Ok(());
     }
-    Err(Corrupt { what: "tail", position: head, found: tail })
+    Err(Corrupt { what: "tail", position: from, found: tail })
 }

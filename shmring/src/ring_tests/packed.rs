@@ -243,6 +243,37 @@ fn corrupt_tail(slots: u64, start: u64, used: u64, found: u64) {
     assert!(used <= slots && head == start);
 }
 
+/// Catches a tail that goes back behind elements that the consumer has seen: callers that looked
+/// for one more would have fewer than they were shown, or none.
+#[test]
+fn a_tail_behind_what_was_seen_is_corrupt() {
+    for start in STARTS {
+        let at = |ahead| start.wrapping_add(ahead);
+        for found in 2..=10 {
+            let memory = Memory::new(8, start);
+            memory.set_tail(at(5));
+            let mut consumer = Consumer::take_over(memory.ring());
+            assert_eq!(consumer.filled(memory.ring(), 1), Ok(Span { start, count: 5 }));
+            consumer.release(memory.ring(), 2);
+            memory.set_tail(at(found));
+            let expected = if (5..=10).contains(&found) {
+                Ok(Span { start: at(2), count: found - 2 })
+            } else {
+                Err(Corrupt { what: "tail", position: at(5), found: at(found) })
+            };
+            assert_eq!(consumer.filled(memory.ring(), 4), expected);
+            assert_eq!(consumer.filled_fast(3), Some(Span { start: at(2), count: 3 }));
+        }
+        let memory = Memory::new(8, start);
+        memory.set_tail(at(5));
+        let mut consumer = Consumer::take_over(memory.ring());
+        consumer.filled(memory.ring(), 1).unwrap();
+        consumer.release(memory.ring(), 2);
+        memory.set_tail(at(11));
+        assert!(consumer.filled(memory.ring(), 4).is_err(), "more than the ring holds");
+    }
+}
+
 /// Catches an observer that loads tail before head passes it, and takes the ring for full.
 #[test]
 fn an_observer_sees_no_more_than_there_is() {

@@ -22,8 +22,9 @@ use crate::sync::Deadline;
 /// end of the stream, and what happens when the consumer goes, are as for a
 /// [`Consumer`](crate::Consumer) of messages.
 ///
-/// A value whose bytes are none of the type is damage: the verb returns [`Corrupt`], and so do all
-/// later ones of this handle.
+/// Bytes that are no value of the type are damage: a verb that receives them returns [`Corrupt`],
+/// and so do all later ones of this handle. [`Values`] show them without that end, so that they
+/// can be looked at and released.
 #[derive(Debug)]
 pub struct Consumer<T> {
     endpoint: RecvEndpoint,
@@ -118,7 +119,8 @@ impl<T: Element> Consumer<T> {
     }
 
     /// Receives as many values as are there and fit into `values`, at once, if one is there;
-    /// returns how many.
+    /// returns how many. What is behind these in `values` may have changed as well. Returns 0,
+    /// whatever is there, if nothing fits.
     ///
     /// # Errors
     /// See [`TryRecvError`].
@@ -158,8 +160,8 @@ impl<T: Element> Consumer<T> {
         self.endpoint.retry_by(deadline, |endpoint| take_slice(endpoint, values))
     }
 
-    /// Peeks at up to `max` values in place, as many as are there, if one is. A slot ring shows
-    /// one at a time.
+    /// Peeks at up to `max` values in place and at one at least, as many as are there, if one is.
+    /// A slot ring shows one at a time.
     ///
     /// # Errors
     /// See [`TryRecvError`]; [`NotExclusive`](TryRecvError::NotExclusive) where consumers compete.

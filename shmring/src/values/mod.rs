@@ -1,8 +1,10 @@
-//! Handles for values of one type, on any ring that was made for the type.
+//! Handles for values of one type, on any ring that was made for the type: numbers, arrays, and
+//! structs with [`#[derive(Element)]`](derive@crate::Element). The ring records the type, and
+//! handles of another type, or of bytes, are refused.
 //!
-//! A packed ring ([`Config::packed`](crate::Config::packed)) is what a ring inside one process is,
-//! across processes: no header, no length and no stamp stands between the values, and many of
-//! them become visible, or are consumed, with one store. It has one producer and one consumer.
+//! A packed ring ([`Config::packed`](crate::Config::packed)) has one producer and one consumer. As
+//! in a ring inside one process, no header, no length and no stamp stands between the values, and
+//! many of them become visible, or are consumed, with one store:
 //!
 //! ```
 //! use shmring::{Config, RecvError, Segment};
@@ -27,8 +29,9 @@
 //! # }
 //! ```
 //!
-//! A slot ring made with [`Config::values`](crate::Config::values) has many producers and
-//! consumers:
+//! A slot ring made with [`Config::values`](crate::Config::values) can have many producers and
+//! consumers. Each value has a slot of its own, so that values become visible one by one, and
+//! [`Space`] and [`Values`] hold one at a time:
 //!
 //! ```
 //! use shmring::{Config, Segment};

@@ -152,8 +152,9 @@ impl<T: Element> Producer<T> {
         self.endpoint.send_some_elements(bytes_of(values), size_of::<T>())
     }
 
-    /// Reserves free space for up to `max` values, as much as there is now, to be written in
-    /// place. A slot ring has space for one at a time.
+    /// Reserves free space for up to `max` values and for one at least, as much as there is now,
+    /// to be written in place. A slot ring has space for one at a time. Where producers compete,
+    /// values that others send meanwhile wait behind it.
     ///
     /// # Errors
     /// See [`TrySendError`], if there is none.

@@ -15,6 +15,7 @@ pub(crate) fn configs() -> Vec<Config> {
         Config::packed::<[bool; 3]>().slots(64),
         slots(Kind::Mpmc, 16, 64).values::<u64>(),
         slots(Kind::Mpsc, 16, 64).values::<[bool; 3]>(),
+        slots(Kind::Spmc, 16, 64).values::<u64>(),
         slots(Kind::Mpmc, 1, 16),
     ];
     for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {

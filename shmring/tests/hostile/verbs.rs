@@ -116,8 +116,10 @@ fn values<T: Element + Default>(segment: &Segment, random: &mut Random, verbs: u
     for _ in 0..verbs {
         if let Ok(producer) = &mut producer {
             let count = random.below(some.len());
-            match random.below(5) {
+            match random.below(7) {
                 0 => drop(producer.try_send(&some[0])),
+                4 => drop(producer.try_reserve(count).map(std::mem::forget)),
+                5 => drop(producer.try_clone()),
                 1 => drop((producer.wait_writable(WAIT), producer.len())),
                 2 => drop(producer.send_slice_timeout(&some[..count], WAIT)),
                 3 => drop(producer.try_send_some(&some[..count])),
@@ -132,15 +134,23 @@ fn values<T: Element + Default>(segment: &Segment, random: &mut Random, verbs: u
         }
         if let Ok(consumer) = &mut consumer {
             let count = random.below(some.len());
-            match random.below(4) {
+            match random.below(6) {
                 0 => drop(consumer.try_recv()),
                 3 => drop((consumer.wait_readable(WAIT), consumer.len())),
+                4 => drop(consumer.try_clone()),
+                5 => {
+                    if let Ok(elements) = consumer.try_peek(count) {
+                        let _ = elements.read_at(random.below(count + 1), &mut some.clone());
+                        elements.release();
+                    }
+                }
                 1 => drop(consumer.recv_slice_timeout(&mut some.clone()[..count], WAIT)),
                 _ => {
                     if let Ok(elements) = consumer.try_peek(count) {
                         drop(elements.to_vec());
                         let _ = elements.get(random.below(count + 1));
                         let len = elements.len();
+                        assert!(len > 0 && elements.redelivered() <= len);
                         elements.release_first(len / 2);
                     }
                 }

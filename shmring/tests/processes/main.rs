@@ -44,6 +44,8 @@ fn child_entry() {
             "ring-hold" => slots_hold::hold(&args),
             "ring-sleep" => slots_sleepers::sleep(&args),
             "fork-with-slots" => ring_forks::fork(&args),
+            "fork-with-values" => ring_forks::fork_with_values(&args),
+            "fork-after-waits" => ring_forks::fork_after_waits(&args),
             "fork-with-elements" => ring_forks::fork_packed(&args),
             "packed-send" => packed::send(&args),
             "packed-send-on" => packed::send_on(&args),

@@ -3,8 +3,8 @@
 use std::io::Write;
 
 use shmring::{
-    Config, Fault, JoinError, Kind, Message, RecvError, Segment, SendError, SendTimeoutError,
-    TryRecvError, TrySendError,
+    Config, Fault, JoinError, Kind, Message, RecvError, RecvTimeoutError, Segment, SendError,
+    SendTimeoutError, TryRecvError, TrySendError,
 };
 
 use crate::common::child::{self, say};
@@ -127,12 +127,14 @@ pub(crate) fn fork_packed(args: &[String]) {
         let space = space.as_mut().unwrap();
         (0..2).for_each(|index| space.write(index, u64::MAX));
         assert_eq!(space.written(), 2);
+        assert_eq!(space.as_mut_ptrs().map(|(_, count)| count), [0, 0]);
     });
     say(format!("write {status}"));
     say(format!("commit {}", in_fork(|| space.take().unwrap().commit())));
     let status = in_fork(|| {
         assert!(ahead.as_ref().unwrap().get(0).unwrap().is_none());
         assert!(ahead.as_ref().unwrap().to_vec().unwrap().is_empty());
+        assert_eq!(ahead.as_ref().unwrap().as_ptrs().map(|(_, count)| count), [0, 0]);
     });
     say(format!("read {status}"));
     say(format!("release {}", in_fork(|| ahead.take().unwrap().release())));
@@ -170,4 +172,91 @@ fn a_forked_child_leaves_packed_rings_alone() {
     let said = child::start("fork-with-elements", &[&name]).finish();
     let expected = ["verbs", "write", "commit", "read", "release", "drop", "attach"];
     assert_eq!(said, expected.map(|fact| format!("{fact} 0")));
+}
+
+/// In the child: forks with what leads to values in a slot ring that producers share.
+pub(crate) fn fork_with_values(_: &[String]) {
+    let config = Config::mpsc().slots(4).values::<[bool; 9]>();
+    let segment = Segment::create_sealed("forked", &config).unwrap();
+    let mut tx = segment.value_producer::<[bool; 9]>().unwrap();
+    let mut rx = segment.value_consumer::<[bool; 9]>().unwrap();
+    tx.send(&[true; 9]).unwrap();
+    let mut space = Some(tx.reserve(1).unwrap());
+    let mut ahead = Some(rx.peek(1).unwrap());
+    let status = in_fork(|| {
+        let space = space.as_mut().unwrap();
+        space.push([true; 9]);
+        space.write_slice(0, &[[true; 9]]);
+        assert_eq!(space.as_mut_ptrs().map(|(_, count)| count), [0, 0]);
+    });
+    say(format!("write {status}"));
+    say(format!("commit {}", in_fork(|| space.take().unwrap().commit())));
+    say(format!("give-up {}", in_fork(|| drop(space.take()))));
+    let status = in_fork(|| {
+        let ahead = ahead.as_ref().unwrap();
+        assert_eq!((ahead.get(0), ahead.to_vec()), (Ok(None), Ok(Vec::new())));
+        assert_eq!(ahead.read_at(0, &mut [[false; 9]]), Ok(0));
+        assert_eq!(ahead.as_ptrs().map(|(_, count)| count), [0, 0]);
+    });
+    say(format!("read {status}"));
+    say(format!("release {}", in_fork(|| ahead.take().unwrap().release())));
+    assert_eq!(ahead.unwrap().to_vec(), Ok(vec![[true; 9]]));
+    let mut space = space.unwrap();
+    space.push([false; 9]);
+    space.commit();
+    assert_eq!((rx.recv(), rx.recv()), (Ok([true; 9]), Ok([false; 9])));
+    assert_eq!(segment.status().unwrap().ring().tombstones, 0);
+}
+
+/// Catches a fork child that sends, gives up or releases for its parent on a slot ring of values,
+/// or that dies of what it inherited.
+#[test]
+fn a_forked_child_leaves_slots_of_values_alone() {
+    let _watchdog = watchdog("a_forked_child_leaves_slots_of_values_alone");
+    let said = child::start("fork-with-values", &[]).finish();
+    let expected = ["write", "commit", "give-up", "read", "release"];
+    assert_eq!(said, expected.map(|fact| format!("{fact} 0")));
+}
+
+/// In the child, which has one test thread: forks with handles whose last wait was in vain, a
+/// fork for each verb. Such a handle owes others of its role a look for more.
+pub(crate) fn fork_after_waits(_: &[String]) {
+    const FAULT: Fault = Fault::Forked;
+    let sealed = |config: &Config| Segment::create_sealed("waited", config).unwrap();
+    let segment = sealed(&slots(Kind::Mpmc, 1, 64));
+    let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
+    tx.send(b"x").unwrap();
+    assert_eq!(tx.send_timeout(b"x", SHORT), Err(SendTimeoutError::TimedOut));
+    let say_how = |what: &str, status| say(format!("{what} {status}"));
+    say_how("send", in_fork(|| assert_eq!(tx.send(b"x"), Err(SendError::Failed(FAULT)))));
+    let failed = SendTimeoutError::Failed(FAULT);
+    say_how("room", in_fork(|| assert_eq!(tx.wait_writable(1, SHORT), Err(failed))));
+    say_how("reserve", in_fork(|| assert!(tx.reserve(1).is_err())));
+    say_how("recv", in_fork(|| assert_eq!(rx.recv(), Err(RecvError::Failed(FAULT)))));
+    say_how("try", in_fork(|| assert_eq!(rx.try_recv(), Err(TryRecvError::Failed(FAULT)))));
+
+    let segment = sealed(&Config::mpmc().slots(1).values::<u64>());
+    let mut tx = segment.value_producer::<u64>().unwrap();
+    let mut rx = segment.value_consumer::<u64>().unwrap();
+    assert_eq!(rx.recv_timeout(SHORT), Err(RecvTimeoutError::TimedOut));
+    tx.send(&1).unwrap();
+    assert_eq!(tx.send_timeout(&2, SHORT), Err(SendTimeoutError::TimedOut));
+    say_how("send", in_fork(|| assert_eq!(tx.send(&3), Err(SendError::Failed(FAULT)))));
+    say_how("room", in_fork(|| assert_eq!(tx.wait_writable(SHORT), Err(failed))));
+    say_how("reserve", in_fork(|| assert!(tx.reserve(1).is_err())));
+    say_how("recv", in_fork(|| assert_eq!(rx.recv(), Err(RecvError::Failed(FAULT)))));
+    let mut some = [0; 2];
+    let failed = TryRecvError::Failed(FAULT);
+    say_how("try", in_fork(|| assert_eq!(rx.try_recv_slice(&mut some), Err(failed))));
+}
+
+/// Catches a fork child that dies where its verb ends: it looks for others to wake, in a ring
+/// that it does not have.
+#[test]
+fn a_forked_child_owes_nobody_a_wake() {
+    let _watchdog = watchdog("a_forked_child_owes_nobody_a_wake");
+    let said = child::start("fork-after-waits", &[]).finish();
+    let one = ["send 0", "room 0", "reserve 0", "recv 0", "try 0"];
+    assert_eq!(said, [one, one].concat());
 }

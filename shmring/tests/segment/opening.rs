@@ -81,6 +81,13 @@ fn a_difference_of_an_existing_segment_is_named() {
         assert!(matches!(error, CreateError::Differs { .. }), "{error}");
         assert!(error.to_string().contains(expected), "{error}");
     }
+    // Slots for values are aligned as the type is, even where less was asked for.
+    let name = Name::new();
+    let values = Config::mpmc().slots(8).payload_align(8).values::<u128>();
+    let _segment = name.create(&values);
+    Segment::open_or_create(&name, &values).unwrap();
+    let error = Segment::open_or_create(&name, &values.payload_align(32)).unwrap_err();
+    assert!(error.to_string().contains("payload alignment is 16, not 32"), "{error}");
     let name = Name::new();
     name.create(&small());
     let error = Segment::open_or_create(&name, &Config::spsc().capacity_bytes(8192)).unwrap_err();

@@ -8,6 +8,7 @@ use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::slot::Look;
 use crate::ring::{Corrupt, Place, packed, record, slot};
+use crate::sync::{Ordering, fence};
 
 /// What a consumer keeps of its ring.
 #[derive(Debug)]
@@ -94,11 +95,18 @@ impl RecvFlavor {
         }
     }
 
-    /// Returns `true` if the message at head is still there for this consumer.
+    /// Returns `true` if the message at head is still there for this consumer, so that what was
+    /// copied of it is not torn.
     pub(in crate::endpoint) fn is_current(&self, mapped: &MappedRing) -> bool {
         match self {
             Self::Record(_) | Self::Packed(_) => true,
-            Self::Slot(ring) => ring.is_current(mapped.slot()),
+            Self::Slot(ring) => {
+                // ORDERING: Acquire, before the load of head, with reuse_fence: a producer that
+                // overwrites a slot sees a head past it first and fences. A consumer that copied
+                // the new bytes and then fences sees that head as well.
+                fence(Ordering::Acquire);
+                ring.is_current(mapped.slot())
+            }
         }
     }
 

@@ -285,8 +285,9 @@ impl SendFlavor {
         mapped: &MappedRing,
         messages: &mut impl Iterator<Item = &'m [u8]>,
     ) -> Option<&'m [u8]> {
-        let Self::Record(ring) = self else {
-            return None;
+        let ring = match self {
+            Self::Record(ring) => ring,
+            Self::Slot(_) | Self::Packed(_) => return messages.next(),
         };
         let (records, sentinel) = (mapped.record(), mapped.sentinel());
         // The header of the first one is kept for the commit.
@@ -321,8 +322,10 @@ impl SendFlavor {
     /// Stages a message whose bytes are stored.
     #[inline]
     pub(in crate::endpoint) fn stage(&mut self, mapped: &MappedRing, place: Place, len: u64) {
-        if let Self::Record(ring) = self {
-            ring.stage(mapped.record(), place, len);
+        match self {
+            Self::Record(ring) => ring.stage(mapped.record(), place, len),
+            // No batch of theirs is staged.
+            Self::Slot(_) | Self::Packed(_) => {}
         }
     }
 
@@ -349,8 +352,10 @@ impl SendFlavor {
         messages: impl Iterator<Item = &'m [u8]>,
         longest: usize,
     ) {
-        let Self::Slot(ring) = self else {
-            return;
+        let ring = match self {
+            Self::Slot(ring) => ring,
+            // Batches of records are staged, and those of elements go in one copy.
+            Self::Record(_) | Self::Packed(_) => return,
         };
         let sentinel = mapped.sentinel();
         let mut publishing = ring.publishing(mapped.slot());
