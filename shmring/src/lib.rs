@@ -248,6 +248,7 @@ mod lifecycle;
 mod memory;
 pub mod observe;
 mod producer;
+pub mod readiness;
 mod ring;
 pub mod sealed;
 mod segment;
@@ -268,7 +269,7 @@ pub use endpoint::liveness::Eof;
 pub use endpoint::park::WaitMode;
 pub use error::{
     AttachError, CollectError, ConfigError, Corrupt, CreateError, DrainError, Fault, JoinError,
-    MonitorError, NameError, OfferError, OsError, PeekError, ReceiveError, RecvError,
+    MonitorError, NameError, OfferError, OsError, PeekError, ReadinessError, ReceiveError, RecvError,
     RecvIntoError, RecvTimeoutError, Role, SendError, SendTimeoutError, ShareError, TryRecvError,
     TrySendError, UnlinkError, WaitError, WrongType,
 };
@@ -286,6 +287,7 @@ pub use lifecycle::unlink::{UnlinkOnDrop, Unlinked};
 pub use memory::copy::copy_routine;
 pub use observe::{Deleted, Observer, Peeked, list, list_deleted};
 pub use producer::Producer;
+pub use readiness::Readiness;
 pub use sealed::{AllowList, Offer};
 pub use segment::Segment;
 pub use stream::{Reader, Writer};

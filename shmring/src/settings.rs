@@ -57,6 +57,15 @@ macro_rules! producer_settings {
             self.endpoint.set_require_consumer(require);
         }
 
+        /// Returns a descriptor that becomes readable when this handle has something to do, for
+        /// event loops.
+        ///
+        /// # Errors
+        /// See [`ReadinessError`](crate::ReadinessError).
+        pub fn readiness(&self) -> Result<$crate::Readiness, $crate::ReadinessError> {
+            $crate::Readiness::new(self.watched())
+        }
+
         /// Returns what wait sets share with this handle.
         pub(crate) fn watched(&self) -> &std::sync::Arc<$crate::endpoint::watch::Watch> {
             self.endpoint.watch()
@@ -229,6 +238,15 @@ macro_rules! consumer_settings {
         /// [`WaitMode::Adaptive`](crate::WaitMode::Adaptive) unless set.
         pub fn set_wait_mode(&mut self, mode: $crate::WaitMode) {
             self.endpoint.registration.mode = mode;
+        }
+
+        /// Returns a descriptor that becomes readable when this handle has something to do, for
+        /// event loops.
+        ///
+        /// # Errors
+        /// See [`ReadinessError`](crate::ReadinessError).
+        pub fn readiness(&self) -> Result<$crate::Readiness, $crate::ReadinessError> {
+            $crate::Readiness::new(self.watched())
         }
 
         /// Returns what wait sets share with this handle.

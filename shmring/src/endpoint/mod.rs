@@ -9,6 +9,7 @@ mod flavor;
 pub(crate) mod interrupt;
 pub(crate) mod liveness;
 pub(crate) mod park;
+pub(crate) mod reactor;
 mod recv;
 pub(crate) mod registration;
 mod send;

@@ -7,7 +7,8 @@
 //! or by the next wait or the end of the set, whatever comes first.
 
 use std::fmt;
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::endpoint::flavor::front;
 use crate::endpoint::liveness::{Consumers, Eof, Producers};
@@ -16,7 +17,7 @@ use crate::error::Fault;
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::membership::Role;
 use crate::ring::wake::{self, Armed};
-use crate::sync::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, WaitWord};
 
 const NO: u32 = 0;
 const YES: u32 = 1;
@@ -32,6 +33,8 @@ pub(crate) struct Watch {
     is_shared: bool,
     /// Whether the handle was dropped, and its index may be another one's.
     is_retired: AtomicU32,
+    /// Held while the handle is retired, and while the reactor changes its bit.
+    bit: Mutex<()>,
     /// Whether the handle has failed, so that every verb returns at once.
     has_failed: AtomicU32,
     /// The holders of the other role whose going means nothing to the handle.
@@ -59,6 +62,7 @@ impl Watch {
             handle,
             is_shared,
             is_retired: AtomicU32::new(NO),
+            bit: Mutex::new(()),
             has_failed: AtomicU32::new(NO),
             past: AtomicU64::new(past),
             ends: AtomicU32::new(u32::from(ends)),
@@ -84,7 +88,13 @@ impl Watch {
         self.has_failed.store(YES, Ordering::Relaxed);
     }
 
+    fn lock_bit(&self) -> MutexGuard<'_, ()> {
+        self.bit.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the handle is dropped. Then its bit may be another one's.
     pub(super) fn retire(&self) {
+        let _bit = self.lock_bit();
         self.is_retired.store(YES, Ordering::Relaxed);
     }
 
@@ -150,6 +160,44 @@ impl Watch {
         if armed.disarm() && self.is_shared {
             self.owes.store(YES, Ordering::Relaxed);
         }
+    }
+
+    /// Sets the bit, and orders, until [`disarm_kept`](Self::disarm_kept): for the reactor, whose
+    /// sleep is not the caller's. Returns what the park word held before, and whether every
+    /// publish is [ordered](Armed::is_ordered); `None` if the handle was dropped.
+    pub(super) fn arm(&self) -> Option<(u32, bool)> {
+        let _bit = self.lock_bit();
+        if self.is_retired() {
+            return None;
+        }
+        let mut armed = [self.set_bit()?];
+        wake::order(&mut armed);
+        let [armed] = armed;
+        let (_, seen) = armed.park_word();
+        let is_ordered = armed.is_ordered();
+        mem::forget(armed);
+        Some((seen, is_ordered))
+    }
+
+    /// As [`disarm`](Self::disarm), after [`arm`](Self::arm).
+    pub(super) fn disarm_kept(&self) {
+        let _bit = self.lock_bit();
+        if self.is_retired() {
+            return;
+        }
+        let was_taken = !self.mapped.sleepers(self.role).disarm(self.handle);
+        if was_taken && self.is_shared {
+            self.owe();
+        }
+    }
+
+    /// Returns `true` if no waker has taken the bit.
+    pub(super) fn has_bit(&self) -> bool {
+        self.mapped.sleepers(self.role).is_armed(self.handle)
+    }
+
+    pub(super) fn park_word(&self) -> Option<&WaitWord> {
+        self.mapped.handles().get(self.handle).map(|handle| &handle.park)
     }
 
     pub(super) fn owe(&self) {

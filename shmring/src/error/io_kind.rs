@@ -5,7 +5,7 @@ use std::io::{Error, ErrorKind};
 use super::transfer::Timed;
 use super::{
     AttachError, CollectError, ConfigError, CreateError, DrainError, Fault, JoinError,
-    MonitorError, NameError, OfferError, OsError, PeekError, ReceiveError, RecvError,
+    MonitorError, NameError, OfferError, OsError, PeekError, ReadinessError, ReceiveError, RecvError,
     RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, ShareError, TryRecvError,
     TrySendError, UnlinkError, WaitError,
 };
@@ -38,6 +38,7 @@ into_io_error!(
     OfferError,
     OsError,
     PeekError,
+    ReadinessError,
     ReceiveError,
     ShareError,
     UnlinkError,
@@ -58,6 +59,15 @@ impl Sort for WaitError {
         match self {
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Failed(fault) => fault.kind(),
+        }
+    }
+}
+
+impl Sort for ReadinessError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Failed(fault) => fault.kind(),
+            Self::Os(error) => error.kind(),
         }
     }
 }

@@ -19,6 +19,7 @@ mod join;
 mod monitor;
 mod offer;
 mod peek;
+mod readiness;
 mod recv_into;
 mod transfer;
 mod unlink;
@@ -34,6 +35,7 @@ pub use join::{JoinError, WrongType};
 pub use monitor::MonitorError;
 pub use offer::{OfferError, ReceiveError, ShareError};
 pub use peek::PeekError;
+pub use readiness::ReadinessError;
 pub use recv_into::RecvIntoError;
 pub(crate) use transfer::endless;
 pub use transfer::{

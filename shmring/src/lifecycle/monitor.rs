@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal};
 
 use crate::error::{MonitorError, OsError};
 use crate::lifecycle::attachment::Attachment;
 use crate::sys::descriptor::Descriptor;
 use crate::sys::fork;
+use crate::sys::thread;
 use crate::sys::token::Probe;
 use crate::sys::watch::{self, Stop, Watch};
 
@@ -42,7 +42,7 @@ impl Monitor {
         let (watch, stop) = attachment.watch().map_err(|error| refused(error, &attachment))?;
         let numbers = watch.numbers();
         let (ready, started) = mpsc::sync_channel(1);
-        let thread = spawn({
+        let thread = thread::spawn("shmring-monitor", {
             let attachment = Arc::clone(&attachment);
             move || {
                 let probe = watch::leave_descriptor_table(numbers)
@@ -88,23 +88,6 @@ fn refused(error: OsError, attachment: &Attachment) -> MonitorError {
         Errno::EACCES => MonitorError::Denied { name: attachment.info.name.clone() },
         _ => MonitorError::Os(error),
     }
-}
-
-/// Starts a thread that blocks all signals but those of its own faults, as the kernel kills a
-/// process that blocks those.
-fn spawn(run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OsError> {
-    let failed = |call| move |error| OsError::new(call, "the monitor", error);
-    let mut signals = SigSet::all();
-    for fault in [Signal::SIGBUS, Signal::SIGSEGV, Signal::SIGFPE, Signal::SIGILL] {
-        signals.remove(fault);
-    }
-    let mask = signals
-        .thread_swap_mask(SigmaskHow::SIG_SETMASK)
-        .map_err(|errno| failed("pthread_sigmask")(errno.into()))?;
-    let thread = thread::Builder::new().name("shmring-monitor".to_owned()).spawn(run);
-    // The mask was valid before.
-    let _ = mask.thread_set_mask();
-    thread.map_err(failed("pthread_create"))
 }
 
 /// Reaps after each report, until the watch is stopped.

@@ -10,6 +10,7 @@ pub(crate) mod affinity;
 pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod descriptor;
+pub(crate) mod event;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod inspect;
@@ -21,6 +22,7 @@ pub(crate) mod process;
 pub(crate) mod refused;
 pub(crate) mod shm;
 pub(crate) mod socket;
+pub(crate) mod thread;
 pub(crate) mod token;
 pub(crate) mod watch;
 

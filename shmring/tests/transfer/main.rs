@@ -11,6 +11,7 @@ mod derived;
 mod elements;
 mod ends;
 mod errors;
+mod event_loops;
 mod grants;
 mod invalid;
 mod leftovers;

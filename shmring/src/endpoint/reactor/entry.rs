@@ -1,0 +1,209 @@
+//! One handle of the reactor: what its user and the thread know of it, under a lock.
+
+use std::ptr;
+use std::sync::{Arc, Mutex};
+
+use super::{POLL, lock};
+use crate::endpoint::watch::Watch;
+use crate::error::{Fault, OsError};
+use crate::lifecycle::attachment::Attachment;
+use crate::sync::{Deadline, Ordering, WaitWord};
+use crate::sys::event::Event;
+
+/// A handle that the reactor waits for.
+#[derive(Debug)]
+pub(super) struct Entry {
+    watch: Arc<Watch>,
+    event: Event,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    is_armed: bool,
+    /// The park word from before the bit was set, while armed.
+    seen: u32,
+    /// When stores have settled, where the arm made no barrier.
+    settled: Deadline,
+    waits: Waits,
+    /// Whether the event was signaled and not cleared.
+    is_signaled: bool,
+    /// Why the dead could not be looked for.
+    fault: Option<Fault>,
+}
+
+/// How the thread waits for an entry, armed or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waits {
+    /// Not at all.
+    Not,
+    /// While the park word has this value.
+    At(u32),
+    /// It visits the entry within [`POLL`].
+    Polls,
+}
+
+/// What an arm found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// A verb would not find nothing, so it is not armed.
+    Ready,
+    Armed,
+    /// Armed, but the thread has to be poked.
+    ArmedUnseen,
+}
+
+/// What a visit found, and left.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Visit {
+    pub(super) was_armed: bool,
+    pub(super) is_armed: bool,
+    pub(super) settled: Deadline,
+    /// The value at which the thread is to wait.
+    pub(super) seen: u32,
+}
+
+impl Entry {
+    pub(super) fn new(watch: &Arc<Watch>) -> Result<Self, OsError> {
+        let state = State {
+            is_armed: false,
+            seen: 0,
+            settled: Deadline::NEVER,
+            waits: Waits::Not,
+            is_signaled: false,
+            fault: None,
+        };
+        Ok(Self { watch: Arc::clone(watch), event: Event::new()?, state: Mutex::new(state) })
+    }
+
+    pub(super) fn is_forked(&self) -> bool {
+        self.watch.is_forked()
+    }
+
+    pub(super) fn event(&self) -> &Event {
+        &self.event
+    }
+
+    pub(super) fn attachment(&self) -> &Attachment {
+        self.watch.mapped().attach()
+    }
+
+    pub(super) fn is_of(&self, attachment: &Attachment) -> bool {
+        ptr::eq(self.attachment(), attachment)
+    }
+
+    pub(super) fn is_armed(&self) -> bool {
+        lock(&self.state).is_armed
+    }
+
+    pub(super) fn park_word(&self) -> Option<&WaitWord> {
+        self.watch.park_word()
+    }
+
+    pub(super) fn arm(&self) -> Result<Outcome, Fault> {
+        let mut state = lock(&self.state);
+        self.disarm_in(&mut state);
+        self.clear_in(&mut state);
+        if let Some(fault) = state.fault.take() {
+            return Err(fault);
+        }
+        self.watch.pay();
+        let Some((seen, is_ordered)) = self.watch.arm() else {
+            return Ok(Outcome::Ready);
+        };
+        if self.watch.is_ready() {
+            self.watch.disarm_kept();
+            return Ok(Outcome::Ready);
+        }
+        state.is_armed = true;
+        state.seen = seen;
+        state.settled = if is_ordered { Deadline::NEVER } else { Deadline::after(POLL) };
+        let is_seen = match state.waits {
+            Waits::Not => false,
+            Waits::At(value) => value == seen && is_ordered,
+            Waits::Polls => true,
+        };
+        Ok(if is_seen { Outcome::Armed } else { Outcome::ArmedUnseen })
+    }
+
+    /// Takes an arm back, and pays what the handle owes.
+    pub(super) fn disarm(&self) {
+        let mut state = lock(&self.state);
+        self.disarm_in(&mut state);
+        self.clear_in(&mut state);
+        self.watch.pay();
+    }
+
+    pub(super) fn clear(&self) {
+        self.clear_in(&mut lock(&self.state));
+    }
+
+    fn disarm_in(&self, state: &mut State) {
+        if state.is_armed {
+            self.watch.disarm_kept();
+            state.is_armed = false;
+        }
+    }
+
+    fn clear_in(&self, state: &mut State) {
+        if state.is_signaled {
+            state.is_signaled = false;
+            self.event.clear();
+        }
+    }
+
+    /// Disarms, and makes the descriptor readable: once for each arm.
+    fn fire(&self, state: &mut State) {
+        self.disarm_in(state);
+        state.is_signaled = true;
+        self.event.signal();
+    }
+
+    /// Visits the entry before the thread sleeps, as the module says.
+    pub(super) fn visit(&self, polls: bool) -> Visit {
+        let mut state = lock(&self.state);
+        // ORDERING: Relaxed. Wakers move it after they took the bit, which is looked at below.
+        let now = || self.park_word().map_or(0, |word| word.load(Ordering::Relaxed));
+        let was_armed = state.is_armed;
+        if was_armed {
+            if state.settled.passed() {
+                // The look that follows sees what no barrier has ordered.
+                state.settled = Deadline::NEVER;
+            }
+            if self.watch.is_retired() || !self.watch.has_bit() || self.watch.is_ready() {
+                self.fire(&mut state);
+            }
+        } else if matches!(state.waits, Waits::At(seen) if seen != now()) {
+            // It may have been for a verb that sleeps on the same word.
+            self.park_word().map(WaitWord::wake);
+        }
+        let seen = if state.is_armed { state.seen } else { now() };
+        state.waits = if polls { Waits::Polls } else { Waits::At(seen) };
+        let settled = if state.is_armed { state.settled } else { Deadline::NEVER };
+        Visit { was_armed, is_armed: state.is_armed, settled, seen }
+    }
+
+    /// Notes that the thread does not wait for the entry. Returns `false` if it has to, as the
+    /// entry is armed.
+    pub(super) fn leave(&self) -> bool {
+        let mut state = lock(&self.state);
+        if !state.is_armed {
+            state.waits = Waits::Not;
+        }
+        !state.is_armed
+    }
+
+    /// Closes a ticket at head if its owner is dead.
+    pub(super) fn resolve(&self) -> Result<(), Fault> {
+        self.watch.resolve()
+    }
+
+    /// Ends the wait with an error, which the next arm returns.
+    pub(super) fn fail(&self, fault: Fault) {
+        let mut state = lock(&self.state);
+        if state.is_armed {
+            state.fault = Some(fault);
+            self.fire(&mut state);
+        }
+    }
+}
