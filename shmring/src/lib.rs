@@ -2,7 +2,8 @@
 //! dependable as a pipe.
 //!
 //! Processes on one Linux machine send each other messages through memory that they share.
-//! There is no server and no background thread, and while nobody has to wait, no system call
+//! There is no server, no background thread that a program did not ask for, and while nobody has
+//! to wait, no system call
 //! either. When a process dies, at whatever instruction, the others go on.
 //!
 //! ```
@@ -104,7 +105,8 @@
 //! [`WaitMode`] says how a handle waits, and can be set for each: it spins, which is fastest
 //! and takes a CPU; it sleeps at once; or, unless set, it spins for some tens of microseconds
 //! and then sleeps. Waiting for a message and waiting for room are alike. A thread that
-//! serves several rings waits for all of them in a [`WaitSet`]. A handle that has to serve something
+//! serves several rings waits for all of them in a [`WaitSet`]. A thread with an event loop waits for
+//! the descriptor of a [`Readiness`], among all its others. A handle that has to serve something
 //! else as well takes timeouts, as the example `embedded` does.
 //!
 //! A stream ends when its last producer has gone, as a pipe does, and goes on if another one
@@ -174,6 +176,7 @@
 //! | [`sealed`] | segments without a name: the [`Visit`](sealed::Visit) of a client, its [`Outcome`](sealed::Outcome), the [`Access`](sealed::Access) it has |
 //! | [`gc`] | collectors: what was [`Collected`](gc::Collected), and its [`Fate`](gc::Fate) |
 //! | [`values`] | handles for values of one type |
+//! | [`readiness`] | descriptors for event loops: what an [`Arm`](readiness::Arm) found |
 //! | [`wait_set`] | waits for many handles: the [`Key`](wait_set::Key) of each, those that are [`Ready`](wait_set::Ready) |
 //!
 //! Enums and structs that may grow are `#[non_exhaustive]`.
@@ -269,9 +272,9 @@ pub use endpoint::liveness::Eof;
 pub use endpoint::park::WaitMode;
 pub use error::{
     AttachError, CollectError, ConfigError, Corrupt, CreateError, DrainError, Fault, JoinError,
-    MonitorError, NameError, OfferError, OsError, PeekError, ReadinessError, ReceiveError, RecvError,
-    RecvIntoError, RecvTimeoutError, Role, SendError, SendTimeoutError, ShareError, TryRecvError,
-    TrySendError, UnlinkError, WaitError, WrongType,
+    MonitorError, NameError, OfferError, OsError, PeekError, ReadinessError, ReceiveError,
+    RecvError, RecvIntoError, RecvTimeoutError, Role, SendError, SendTimeoutError, ShareError,
+    TryRecvError, TrySendError, UnlinkError, WaitError, WrongType,
 };
 pub use gc::Collector;
 pub use guards::{Lookahead, Message, Peek, Reservation};

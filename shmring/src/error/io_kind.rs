@@ -5,9 +5,9 @@ use std::io::{Error, ErrorKind};
 use super::transfer::Timed;
 use super::{
     AttachError, CollectError, ConfigError, CreateError, DrainError, Fault, JoinError,
-    MonitorError, NameError, OfferError, OsError, PeekError, ReadinessError, ReceiveError, RecvError,
-    RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, ShareError, TryRecvError,
-    TrySendError, UnlinkError, WaitError,
+    MonitorError, NameError, OfferError, OsError, PeekError, ReadinessError, ReceiveError,
+    RecvError, RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, ShareError,
+    TryRecvError, TrySendError, UnlinkError, WaitError,
 };
 
 /// Returns the matching `ErrorKind`.
