@@ -61,7 +61,7 @@ fn short(scenario: Scenario) -> Scenario {
 fn streams_arrive_as_they_were_sent() {
     let deep = Room::Messages(64);
     let ways =
-        [(Wait::Spin, rows(23, 13)), (Wait::Adaptive, rows(19, 8)), (Wait::Block, rows(21, 6))];
+        [(Wait::Spin, rows(18, 13)), (Wait::Adaptive, rows(14, 8)), (Wait::Block, rows(16, 6))];
     for (wait, rows) in ways {
         let scenarios = [
             Scenario::throughput(8, deep),
@@ -71,44 +71,44 @@ fn streams_arrive_as_they_were_sent() {
         all_do_right(&scenarios.map(|scenario| short(scenario.wait(wait))), rows);
     }
     let long = Scenario::throughput(5000, Room::Bytes(1 << 16)).wait(Wait::Block);
-    all_do_right(&[short(long)], rows(20, 4));
+    all_do_right(&[short(long)], rows(15, 4));
 }
 
 // Catches an answer to another message, and a game that does not end.
 #[test]
 fn messages_go_there_and_back() {
     let ways =
-        [(Wait::Spin, rows(27, 13)), (Wait::Adaptive, rows(21, 8)), (Wait::Block, rows(25, 6))];
+        [(Wait::Spin, rows(21, 13)), (Wait::Adaptive, rows(15, 8)), (Wait::Block, rows(19, 6))];
     for (wait, rows) in ways {
         all_do_right(&[short(Scenario::ping_pong(8).wait(wait))], rows);
     }
-    all_do_right(&[short(Scenario::ping_pong(200).wait(Wait::Block))], rows(20, 4));
+    all_do_right(&[short(Scenario::ping_pong(200).wait(Wait::Block))], rows(15, 4));
 }
 
 // Catches a loss at a fixed rate.
 #[test]
 fn what_is_due_arrives() {
     let scenario = Scenario::ping_pong(8).one_way(20_000);
-    all_do_right(&[short(scenario.wait(Wait::Adaptive))], rows(20, 8));
+    all_do_right(&[short(scenario.wait(Wait::Adaptive))], rows(14, 8));
 }
 
 // Catches a message that is shown before it is written, or freed before it is read.
 #[test]
 fn messages_in_place_are_whole() {
     let scenario = Scenario::throughput(4096, Room::Bytes(1 << 16)).in_place();
-    all_do_right(&[short(scenario)], rows(6, 6));
+    all_do_right(&[short(scenario)], rows(4, 6));
 }
 
 // Catches messages of several producers that mix, and consumers that take the same one.
 #[test]
 fn several_share_a_mechanism() {
-    let numbers = [(2, 1, rows(7, 6)), (1, 2, rows(5, 2)), (2, 2, rows(3, 2))];
+    let numbers = [(2, 1, rows(4, 6)), (1, 2, rows(2, 2)), (2, 2, rows(1, 2))];
     for (producers, consumers, rows) in numbers {
         let scenario = Scenario::throughput(8, Room::Messages(64)).wait(Wait::Adaptive);
         all_do_right(&[short(scenario.between(producers, consumers))], rows);
     }
     let spinning = Scenario::throughput(8, Room::Messages(64)).batch(8).between(2, 2);
-    all_do_right(&[short(spinning)], rows(4, 3));
+    all_do_right(&[short(spinning)], rows(2, 3));
 }
 
 // Catches a peer that does wrong with one of the types that it is made for, and with producers that
