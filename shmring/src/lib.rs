@@ -3,8 +3,7 @@
 //!
 //! Processes on one Linux machine send each other messages through memory that they share.
 //! There is no server, no background thread that a program did not ask for, and while nobody has
-//! to wait, no system call
-//! either. When a process dies, at whatever instruction, the others go on.
+//! to wait, no system call either. When a process dies, at whatever instruction, the others go on.
 //!
 //! ```
 //! use shmring::{Config, RecvError, Segment};

@@ -101,6 +101,12 @@ struct Entry {
     is_ready: bool,
 }
 
+impl Entry {
+    fn set_bit(&self) -> Option<wake::Armed<'_>> {
+        self.watch.set_bit()
+    }
+}
+
 /// A handle in a [`WaitSet`]. No two of one set are equal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(u64);
@@ -290,8 +296,9 @@ impl WaitSet {
         if self.interruption.take() {
             return Err(WaitError::Interrupted);
         }
-        let mut armed: Vec<_> =
-            self.entries.iter().filter_map(|entry| entry.watch.set_bit()).collect();
+        let set_bit = |entry| Some((entry, Entry::set_bit(entry)?));
+        let (entries, mut armed): (Vec<_>, Vec<_>) =
+            self.entries.iter().filter_map(set_bit).unzip();
         wake::order(&mut armed);
         if !self.entries.iter().any(|entry| entry.watch.is_ready()) {
             let mut words = vec![(&self.interruption.word, interrupts)];
@@ -309,7 +316,7 @@ impl WaitSet {
                 armed.iter_mut().for_each(wake::Armed::ordered);
             }
         }
-        for (entry, armed) in self.entries.iter().zip(armed) {
+        for (entry, armed) in entries.into_iter().zip(armed) {
             entry.watch.disarm(armed);
         }
         Ok(())

@@ -33,7 +33,7 @@ pub(crate) struct Watch {
     is_shared: bool,
     /// Whether the handle was dropped, and its index may be another one's.
     is_retired: AtomicU32,
-    /// Held while the handle is retired, and while the reactor changes its bit.
+    /// Held while the handle is retired, and while others change its bit.
     bit: Mutex<()>,
     /// Whether the handle has failed, so that every verb returns at once.
     has_failed: AtomicU32,
@@ -143,8 +143,12 @@ impl Watch {
         Consumers { past, required }.refusal(&self.mapped.control().roles).is_some()
     }
 
-    /// Sets the bit of the handle; see [`wake::set_bit`].
+    /// Sets the bit of the handle; see [`wake::set_bit`]. `None` if the handle was dropped.
     pub(crate) fn set_bit(&self) -> Option<Armed<'_>> {
+        let _bit = self.lock_bit();
+        if self.is_retired() {
+            return None;
+        }
         let need = match self.role {
             // ORDERING: Relaxed. Any commit moves the tail past any head.
             Role::Consumer => {
@@ -157,7 +161,11 @@ impl Watch {
 
     /// Takes the bit back, and notes the debt if a waker has taken it.
     pub(crate) fn disarm(&self, armed: Armed<'_>) {
-        if armed.disarm() && self.is_shared {
+        let _bit = self.lock_bit();
+        if self.is_retired() {
+            // The bit may be another handle's by now.
+            mem::forget(armed);
+        } else if armed.disarm() && self.is_shared {
             self.owes.store(YES, Ordering::Relaxed);
         }
     }
@@ -166,10 +174,6 @@ impl Watch {
     /// sleep is not the caller's. Returns what the park word held before, and whether every
     /// publish is [ordered](Armed::is_ordered); `None` if the handle was dropped.
     pub(super) fn arm(&self) -> Option<(u32, bool)> {
-        let _bit = self.lock_bit();
-        if self.is_retired() {
-            return None;
-        }
         let mut armed = [self.set_bit()?];
         wake::order(&mut armed);
         let [armed] = armed;

@@ -79,6 +79,21 @@ fn a_handle_that_is_dropped_pays() {
     assert!(!other.registration.is_armed());
 }
 
+/// Catches a set that changes the bit of a handle which has the index of a dropped one.
+#[test]
+fn the_bit_of_a_dropped_handle_is_left_alone() {
+    let segment = slots();
+    let rx = receiver(&segment);
+    let watch = rx.watch().clone();
+    let armed = watch.set_bit().unwrap();
+    drop(rx);
+    let next = receiver(&segment);
+    next.registration.arm(1);
+    watch.disarm(armed);
+    assert!(next.registration.is_armed(), "the index was used again");
+    assert!(watch.set_bit().is_none());
+}
+
 /// Catches a debt without a wake, and one that wakes somebody for nothing.
 #[test]
 fn nothing_is_owed_for_nothing() {
