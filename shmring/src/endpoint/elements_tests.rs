@@ -1,10 +1,16 @@
-//! Messages that are no elements, in a ring of elements: what a correct peer cannot send.
+//! Messages that are no elements, in a ring of elements: what a correct peer cannot send. And
+//! handles that have failed.
 
 use std::time::Duration;
 
-use super::SendEndpoint;
-use crate::error::{Corrupt, Fault, RecvTimeoutError};
+use super::{CopyElement, RecvEndpoint, SendEndpoint};
+use crate::error::{
+    Corrupt, Fault, RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError,
+};
 use crate::info::Kind;
+use crate::memory::copy::ElementPlace;
+use crate::ring::Place;
+use crate::sync::Deadline;
 use crate::values::Consumer;
 use crate::{Config, Segment};
 
@@ -60,5 +66,43 @@ fn a_message_of_another_length_is_no_value() {
                 assert_eq!(rx.capacity(), 4);
             }
         }
+    }
+}
+
+/// Takes an element without a copy.
+struct Taken;
+
+impl CopyElement for Taken {
+    fn copy_element(self, _: Place, _: ElementPlace<'_>) -> bool {
+        true
+    }
+}
+
+/// Catches a handle that has failed and goes on with what it knew before: by each fast path.
+#[test]
+fn a_failed_handle_neither_sends_nor_receives() {
+    for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc, Kind::Packed] {
+        let config = Config::new(kind).slots(8).values::<u64>();
+        let segment = Segment::create_sealed("failed", &config).unwrap();
+        let mut tx = SendEndpoint::join(segment.view().unwrap()).unwrap();
+        let mut rx = RecvEndpoint::join_any(segment.view().unwrap()).unwrap();
+        tx.try_send_elements(&[1; 24], 8).unwrap();
+        // It knows of all three.
+        assert!(rx.next_elements(3, 8).is_ok() && rx.take_element_fast(8, Taken), "{kind}");
+        let corrupt = Corrupt { what: "a test", position: 0, found: 0 };
+        let fault = rx.poison(corrupt);
+        assert!(!rx.take_element_fast(8, Taken), "{kind}");
+        assert_eq!(rx.next_elements(1, 8), Err(TryRecvError::Failed(fault)), "{kind}");
+        let by = rx.next_elements_by(1, 8, Deadline::NEVER);
+        assert_eq!(by, Err(RecvTimeoutError::Failed(fault)), "{kind}");
+
+        let fault = tx.registration.poison(corrupt);
+        assert!(!tx.send_element_fast(&[1; 8]), "{kind}");
+        let failed = Err(TrySendError::Failed(fault));
+        assert_eq!(tx.try_send_elements(&[1; 8], 8), failed, "{kind}");
+        assert_eq!(tx.send_some_elements(&[1; 8], 8).map(|_| ()), failed, "{kind}");
+        assert!(tx.reserve_elements(1, 1, 8).is_err(), "{kind}");
+        let by = tx.reserve_elements_by(1, 1, 8, Deadline::NEVER);
+        assert_eq!(by, Err(SendTimeoutError::Failed(fault)), "{kind}");
     }
 }

@@ -130,7 +130,12 @@ pub(crate) fn fork_packed(args: &[String]) {
         assert_eq!(space.as_mut_ptrs().map(|(_, count)| count), [0, 0]);
     });
     say(format!("write {status}"));
-    say(format!("commit {}", in_fork(|| space.take().unwrap().commit())));
+    let status = in_fork(|| {
+        let mut space = space.take().unwrap();
+        space.push(u64::MAX);
+        space.commit();
+    });
+    say(format!("commit {status}"));
     let status = in_fork(|| {
         assert!(ahead.as_ref().unwrap().get(0).unwrap().is_none());
         assert!(ahead.as_ref().unwrap().to_vec().unwrap().is_empty());
@@ -190,7 +195,12 @@ pub(crate) fn fork_with_values(_: &[String]) {
         assert_eq!(space.as_mut_ptrs().map(|(_, count)| count), [0, 0]);
     });
     say(format!("write {status}"));
-    say(format!("commit {}", in_fork(|| space.take().unwrap().commit())));
+    let status = in_fork(|| {
+        let mut space = space.take().unwrap();
+        space.push([true; 9]);
+        space.commit();
+    });
+    say(format!("commit {status}"));
     say(format!("give-up {}", in_fork(|| drop(space.take()))));
     let status = in_fork(|| {
         let ahead = ahead.as_ref().unwrap();

@@ -94,6 +94,58 @@ fn values_are_written_in_place() {
     });
 }
 
+/// Catches space that was forgotten and is taken for what the next verb reserves, or holds
+/// consumers up after it.
+#[test]
+fn forgotten_space_is_given_up_by_the_next_verb() {
+    let verbs: [fn(&mut values::Producer<u32>); 6] = [
+        |tx| tx.send(&1).unwrap(),
+        |tx| tx.try_send_slice(&[1]).unwrap(),
+        |tx| assert_eq!(tx.try_send_some(&[1]), Ok(1)),
+        |tx| {
+            let mut space = tx.try_reserve(1).unwrap();
+            space.push(1);
+            space.commit();
+        },
+        |tx| {
+            let mut space = tx.reserve(1).unwrap();
+            space.push(1);
+            space.commit();
+        },
+        |tx| {
+            let mut space = tx.reserve_timeout(1, SHORT).unwrap();
+            space.push(1);
+            space.commit();
+        },
+    ];
+    for verb in verbs {
+        on_each::<u32>(|kind, _, mut tx, mut rx| {
+            let mut space = tx.reserve(1).unwrap();
+            space.push(9);
+            std::mem::forget(space);
+            verb(&mut tx);
+            tx.send(&2).unwrap();
+            assert_eq!((rx.recv_timeout(SHORT), rx.recv_timeout(SHORT)), (Ok(1), Ok(2)), "{kind}");
+            assert_eq!(rx.try_recv(), Err(TryRecvError::Empty), "{kind}");
+        });
+    }
+}
+
+/// Catches no values that find no room, or that make something visible.
+#[test]
+fn no_values_are_sent_at_once() {
+    on_each::<u32>(|kind, _, mut tx, mut rx| {
+        for fill in [0, SLOTS] {
+            tx.send_slice(&vec![1; fill]).unwrap();
+            assert_eq!(tx.try_send_slice(&[]), Ok(()), "{kind}");
+            assert_eq!(tx.send_slice_timeout(&[], SHORT), Ok(()), "{kind}");
+            assert_eq!(tx.try_send_some(&[]), Ok(0), "{kind}");
+            assert_eq!(rx.recv_slice(&mut []), Ok(0), "{kind}");
+            assert_eq!(tx.len(), fill, "{kind}");
+        }
+    });
+}
+
 /// Catches values in place that are others, are not aligned, or are consumed unasked.
 #[test]
 fn values_are_read_in_place_by_a_sole_consumer() {
