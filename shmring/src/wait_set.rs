@@ -10,14 +10,18 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::element::Element;
 use crate::endpoint::interrupt::{Interrupter, SetInterruption};
 use crate::endpoint::park::WaitMode;
-use crate::endpoint::watch::Watch;
+use crate::endpoint::watch::{Keeper, Watch};
 use crate::error::{Fault, WaitError};
 use crate::ring::wake;
-use crate::sync::{Deadline, Ordering, WaitWord, spin_loop};
-use crate::{Consumer, Producer, values};
+use crate::sync::{Deadline, Ordering, WaitAny, WaitWord, spin_loop};
+
+mod entry;
+mod handles;
+
+use entry::Entry;
+pub use handles::{Readable, Writable};
 
 /// Looks at all handles before an adaptive wait goes to sleep, divided by their number: some 25 us.
 const ADAPTIVE_SPINS: usize = 1000;
@@ -91,20 +95,9 @@ pub struct WaitSet {
     segments: Vec<Arc<Watch>>,
     next_key: u64,
     mode: WaitMode,
+    keeper: Keeper,
     interruption: Arc<SetInterruption>,
     look: Look,
-}
-
-struct Entry {
-    key: Key,
-    watch: Arc<Watch>,
-    is_ready: bool,
-}
-
-impl Entry {
-    fn set_bit(&self) -> Option<wake::Armed<'_>> {
-        self.watch.set_bit()
-    }
 }
 
 /// A handle in a [`WaitSet`]. No two of one set are equal.
@@ -128,6 +121,7 @@ impl WaitSet {
             segments: Vec::new(),
             next_key: 0,
             mode: WaitMode::Block,
+            keeper: Keeper::new(),
             interruption: SetInterruption::new(),
             look: Look { interval: LOOK_MIN, due: Deadline::NEVER },
         }
@@ -143,23 +137,20 @@ impl WaitSet {
         self.insert(producer.shared())
     }
 
-    fn insert(&mut self, sealed::Shared(watch): sealed::Shared) -> Key {
+    fn insert(&mut self, handles::Shared(watch): handles::Shared) -> Key {
         let key = Key(self.next_key);
         self.next_key += 1;
-        self.entries.push(Entry { key, watch, is_ready: false });
+        self.entries.push(Entry::new(key, watch));
         self.find_segments();
         key
     }
 
     /// Removes a handle. Returns `false` if it is not in the set, because it was removed or dropped.
     pub fn remove(&mut self, key: Key) -> bool {
-        let Some(index) = self.entries.iter().position(|entry| entry.key == key) else {
+        let Some(index) = self.entries.iter().position(|entry| entry.key() == key) else {
             return false;
         };
-        let removed = self.entries.remove(index);
-        if !removed.watch.is_forked() {
-            removed.watch.pay();
-        }
+        self.entries.remove(index).leave(self.keeper);
         self.find_segments();
         true
     }
@@ -167,10 +158,10 @@ impl WaitSet {
     fn find_segments(&mut self) {
         let attachment = |watch: &Watch| std::ptr::from_ref(watch.mapped().attach());
         self.segments.clear();
-        for entry in &self.entries {
-            let known = |known: &Arc<Watch>| attachment(known) == attachment(&entry.watch);
+        for watch in self.entries.iter().map(Entry::watch) {
+            let known = |known: &Arc<Watch>| attachment(known) == attachment(watch);
             if !self.segments.iter().any(known) {
-                self.segments.push(Arc::clone(&entry.watch));
+                self.segments.push(Arc::clone(watch));
             }
         }
     }
@@ -234,12 +225,12 @@ impl WaitSet {
 
     /// Removes dropped handles, and pays what was not used since the last wait.
     fn clean_up(&mut self) -> Result<(), Fault> {
-        if self.entries.iter().any(|entry| entry.watch.is_forked()) {
+        if self.segments.iter().any(|segment| segment.is_forked()) {
             return Err(Fault::Forked);
         }
-        self.entries.iter().for_each(|entry| entry.watch.pay());
+        self.entries.iter().for_each(|entry| entry.watch().pay());
         let before = self.entries.len();
-        self.entries.retain(|entry| !entry.watch.is_retired());
+        self.entries.retain(|entry| !entry.watch().is_retired());
         if self.entries.len() != before {
             self.find_segments();
         }
@@ -249,8 +240,7 @@ impl WaitSet {
     fn look_at_all(&mut self) -> bool {
         let mut any = false;
         for entry in &mut self.entries {
-            entry.is_ready = entry.watch.is_ready();
-            any |= entry.is_ready;
+            any |= entry.look(self.keeper);
         }
         any
     }
@@ -296,30 +286,46 @@ impl WaitSet {
         if self.interruption.take() {
             return Err(WaitError::Interrupted);
         }
-        let set_bit = |entry| Some((entry, Entry::set_bit(entry)?));
-        let (entries, mut armed): (Vec<_>, Vec<_>) =
-            self.entries.iter().filter_map(set_bit).unzip();
+        let set_bit = |(index, entry)| Some((index, Entry::set_bit(entry)?));
+        let (indices, mut armed): (Vec<_>, Vec<_>) =
+            self.entries.iter().enumerate().filter_map(set_bit).unzip();
         wake::order(&mut armed);
-        if !self.entries.iter().any(|entry| entry.watch.is_ready()) {
-            let mut words = vec![(&self.interruption.word, interrupts)];
-            words.extend(armed.iter().map(wake::Armed::park_word));
+        let mut is_mapped = true;
+        let finds = indices.iter().any(|&index| self.entries[index].watch().is_ready());
+        if !finds {
+            let words = std::iter::once((&self.interruption.word, interrupts))
+                .chain(armed.iter().map(wake::Armed::park_word))
+                .chain(self.entries.iter().filter_map(Entry::kept_word));
             let is_ordered = armed.iter().all(wake::Armed::is_ordered);
-            let most = WaitWord::MOST_WORDS;
             let polls = Deadline::after(POLL);
-            let sleeps_long = is_ordered && words.len() <= most;
+            let sleeps_long = is_ordered && self.entries.len() < WaitWord::MOST_WORDS;
             let until = if sleeps_long { until } else { until.min(polls) };
-            if !WaitWord::wait_any(&words, until) {
-                thread::sleep(until.min(polls).remaining().unwrap_or(POLL));
+            match WaitWord::wait_any(words, until) {
+                WaitAny::Ended => {}
+                WaitAny::Unmapped => is_mapped = false,
+                WaitAny::Refused => thread::sleep(until.min(polls).remaining().unwrap_or(POLL)),
             }
             if !is_ordered && polls.passed() {
                 // As long as stores take to become visible.
                 armed.iter_mut().for_each(wake::Armed::ordered);
             }
         }
-        for (entry, armed) in entries.into_iter().zip(armed) {
-            entry.watch.disarm(armed);
+        let keeper = (!finds && is_mapped).then_some(self.keeper);
+        let kept: Vec<_> = indices
+            .into_iter()
+            .zip(armed)
+            .map(|(index, armed)| (index, self.entries[index].watch().disarm(armed, keeper)))
+            .collect();
+        kept.into_iter().for_each(|(index, seen)| self.entries[index].set_kept(seen));
+        if !is_mapped {
+            self.release();
         }
         Ok(())
+    }
+
+    /// Takes all bits back, so that each handle is looked at.
+    fn release(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.release(self.keeper));
     }
 
     /// Reaps dead processes in all segments, which ends the waits for them.
@@ -329,7 +335,9 @@ impl WaitSet {
         for segment in &self.segments {
             segment.mapped().attach().reap()?;
         }
-        self.entries.iter().try_for_each(|entry| entry.watch.resolve())
+        // The dead may have taken a bit and not have woken its owner.
+        self.release();
+        self.entries.iter().try_for_each(|entry| entry.watch().resolve())
     }
 }
 
@@ -341,10 +349,8 @@ impl Default for WaitSet {
 
 impl Drop for WaitSet {
     fn drop(&mut self) {
-        for entry in &self.entries {
-            if !entry.watch.is_forked() {
-                entry.watch.pay();
-            }
+        for entry in &mut self.entries {
+            entry.leave(self.keeper);
         }
     }
 }
@@ -365,51 +371,13 @@ impl Iterator for Ready<'_> {
     type Item = Key;
 
     fn next(&mut self) -> Option<Key> {
-        self.entries.find(|entry| entry.is_ready).map(|entry| entry.key)
+        self.entries.find(|entry| entry.is_ready()).map(Entry::key)
     }
 }
 
 impl fmt::Debug for Ready<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ready = self.entries.clone().filter(|entry| entry.is_ready).map(|entry| entry.key);
+        let ready = self.entries.clone().filter(|entry| entry.is_ready()).map(Entry::key);
         f.debug_list().entries(ready).finish()
     }
 }
-
-mod sealed {
-    use std::sync::Arc;
-
-    use super::Watch;
-
-    /// What a set shares with a handle.
-    #[derive(Debug)]
-    pub struct Shared(pub(super) Arc<Watch>);
-
-    pub trait Watched {
-        #[doc(hidden)]
-        fn shared(&self) -> Shared;
-    }
-}
-
-/// A consumer of any kind.
-pub trait Readable: sealed::Watched {}
-
-/// A producer of any kind.
-pub trait Writable: sealed::Watched {}
-
-macro_rules! watched {
-    ([$($value:ident)?] $handle:ty as $kind:ident) => {
-        impl$(<$value: Element>)? sealed::Watched for $handle {
-            fn shared(&self) -> sealed::Shared {
-                sealed::Shared(Arc::clone(self.watched()))
-            }
-        }
-
-        impl$(<$value: Element>)? $kind for $handle {}
-    };
-}
-
-watched!([] Consumer as Readable);
-watched!([] Producer as Writable);
-watched!([T] values::Consumer<T> as Readable);
-watched!([T] values::Producer<T> as Writable);

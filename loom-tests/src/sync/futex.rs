@@ -98,7 +98,8 @@ impl WaitWord {
     /// as. As the kernel does: compares and queues up one word after the other, and until it has
     /// left all queues may be woken, and counted, once by each.
     #[track_caller]
-    pub(crate) fn wait_any(words: &[(&Self, u32)], _until: Deadline) {
+    pub(crate) fn wait_any<'a>(words: impl Iterator<Item = (&'a Self, u32)>, _until: Deadline) {
+        let words: Vec<_> = words.collect();
         crash::tick();
         let many = Arc::new(Many { is_woken: Mutex::new(false), woken: Condvar::new() });
         let may_sleep = words.iter().all(|(word, seen)| {

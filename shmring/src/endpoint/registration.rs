@@ -209,6 +209,9 @@ impl Registration {
 
     fn to_wait(&self, need: u64) -> Wait {
         self.owe();
+        if let Some(watch) = self.watch.get() {
+            watch.forget_keeper();
+        }
         if self.mode != WaitMode::Block {
             self.crowd.set(self.crowd.get().renewed(&self.mapped));
         }

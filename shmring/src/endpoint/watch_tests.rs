@@ -30,7 +30,7 @@ fn wake_of_set(watch: &Watch, wake: impl FnOnce()) {
     let mut armed = [watch.set_bit().unwrap()];
     wake::order(&mut armed);
     wake();
-    armed.into_iter().for_each(|armed| watch.disarm(armed));
+    armed.into_iter().for_each(|armed| _ = watch.disarm(armed, None));
 }
 
 /// Catches a debt that is not noted, is paid with no message there, or is paid twice.
@@ -89,7 +89,7 @@ fn the_bit_of_a_dropped_handle_is_left_alone() {
     drop(rx);
     let next = receiver(&segment);
     next.registration.arm(1);
-    watch.disarm(armed);
+    watch.disarm(armed, None);
     assert!(next.registration.is_armed(), "the index was used again");
     assert!(watch.set_bit().is_none());
 }
