@@ -12,28 +12,31 @@ use std::time::Duration;
 
 use crate::endpoint::interrupt::{Interrupter, SetInterruption};
 use crate::endpoint::park::WaitMode;
-use crate::endpoint::watch::{Keeper, Watch};
+use crate::endpoint::watch::{self, Keeper, Watch};
 use crate::error::{Fault, WaitError};
-use crate::ring::wake;
-use crate::sync::{Deadline, Ordering, WaitAny, WaitWord, spin_loop};
+use crate::ring::wake::{self, Armed};
+use crate::sync::{Deadline, Ordering, spin_loop};
 
 mod entry;
 mod handles;
+mod sleep;
 
 use entry::Entry;
 pub use handles::{Readable, Writable};
+use sleep::{POLL, Sleeper, Slept, Word};
 
 /// Looks at all handles before an adaptive wait goes to sleep, divided by their number: some 25 us.
 const ADAPTIVE_SPINS: usize = 1000;
+/// Waits in a row that find something ready at once, between two looks at the clock.
+const BUSY_PER_LOOK: u32 = 64;
 /// Looks at all handles between two looks at the clock.
 const SPINS_PER_CLOCK: usize = 256;
 /// The time until the dead are looked for: in the first wait for something new, for each segment,
 /// and at most. It doubles with each look.
-const LOOK_MIN: Duration = Duration::from_millis(2);
+const LOOK_MIN: Duration = Duration::from_millis(4);
 const LOOK_MAX: Duration = Duration::from_millis(100);
-/// How long a sleep lasts that not every waker can end: where the kernel cannot wait for several
-/// words, or not for as many.
-const POLL: Duration = Duration::from_millis(1);
+/// The set's own word among those that it sleeps on.
+const INTERRUPTS: u64 = u64::MAX - 1;
 
 /// Waits for any number of producers and consumers, of rings of any kind in any segments, in one
 /// thread.
@@ -75,9 +78,12 @@ const POLL: Duration = Duration::from_millis(1);
 ///
 /// # Sleeping
 /// A set sleeps at once ([`WaitMode::Block`]) unless told otherwise. While it sleeps it looks for
-/// dead peers at least every 100 ms, as a handle does. The kernel wakes it for up to 127 handles
-/// (`futex_waitv`, Linux 5.16); beyond that, and where this call is missing or refused, it looks at
-/// all of them every millisecond.
+/// dead peers at least every 100 ms, as a handle does. With 7 handles or more, the kernel keeps
+/// what the set waits for from wait to wait (`io_uring`, Linux 6.7), so a wait costs no more for
+/// handles to which nothing comes. Where that is missing or refused, or a system call filter is
+/// installed, the kernel wakes the set for up to 127 handles (`futex_waitv`, Linux 5.16). Beyond
+/// that, and where this call is missing or refused, the set looks at all of them every
+/// millisecond.
 ///
 /// # Wakes that are not used
 /// Where consumers compete, a message wakes one of them. If that was a handle of a set, and the
@@ -96,8 +102,13 @@ pub struct WaitSet {
     next_key: u64,
     mode: WaitMode,
     keeper: Keeper,
+    /// As of the last look at every handle.
+    changes: u64,
+    /// Waits in a row that did not sleep.
+    busy: u32,
     interruption: Arc<SetInterruption>,
     look: Look,
+    sleeper: Sleeper,
 }
 
 /// A handle in a [`WaitSet`]. No two of one set are equal.
@@ -122,8 +133,11 @@ impl WaitSet {
             next_key: 0,
             mode: WaitMode::Block,
             keeper: Keeper::new(),
+            changes: 0,
+            busy: 0,
             interruption: SetInterruption::new(),
             look: Look { interval: LOOK_MIN, due: Deadline::NEVER },
+            sleeper: Sleeper::new(),
         }
     }
 
@@ -151,6 +165,7 @@ impl WaitSet {
             return false;
         };
         self.entries.remove(index).leave(self.keeper);
+        self.sleeper.forget(key.0);
         self.find_segments();
         true
     }
@@ -198,49 +213,78 @@ impl WaitSet {
     /// See [`WaitError`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<Ready<'_>, WaitError> {
         let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-        self.clean_up()?;
+        // A sleep says what has come to handles whose bits were left set.
+        let sleeps = self.mode == WaitMode::Block && timeout != Some(Duration::ZERO);
+        let is_told = sleeps && self.sleeper.stands() && self.changes == watch::changes();
+        self.clean_up(!is_told)?;
+        let (mut whole, mut has_slept) = (!is_told, false);
         loop {
             if self.interruption.take() {
                 return Err(WaitError::Interrupted);
             }
-            if self.look_at_all() || self.spin(deadline) {
+            if self.look_at(whole) || self.spin(deadline) {
                 self.look.interval = LOOK_MIN;
+                if !whole && !has_slept {
+                    self.look_at(true);
+                }
                 break;
             }
             if self.next_look().passed() {
                 self.look_for_the_dead()?;
-                if self.look_at_all() {
+                whole = true;
+                if self.look_at(whole) {
                     break;
                 }
             }
             if deadline.passed() {
+                self.look_at(true);
                 break;
             }
             if self.mode != WaitMode::Spin {
-                self.sleep(deadline)?;
+                whole = self.sleep(deadline)?;
+                has_slept = true;
+            }
+        }
+        self.busy = if has_slept { 0 } else { self.busy + 1 };
+        if self.busy == BUSY_PER_LOOK {
+            self.busy = 0;
+            if self.next_look().passed() {
+                self.look_for_the_dead()?;
+                self.look_at(true);
             }
         }
         Ok(Ready { entries: self.entries.iter() })
     }
 
-    /// Removes dropped handles, and pays what was not used since the last wait.
-    fn clean_up(&mut self) -> Result<(), Fault> {
-        if self.segments.iter().any(|segment| segment.is_forked()) {
+    /// Removes dropped handles, and pays what was not used since the last wait. Of handles whose
+    /// bits were left set it knows unless `all` are to be visited.
+    fn clean_up(&mut self, all: bool) -> Result<(), Fault> {
+        let is_forked = |segment: &Arc<Watch>| segment.is_forked();
+        if self.sleeper.is_forked() || all && self.segments.iter().any(is_forked) {
             return Err(Fault::Forked);
         }
-        self.entries.iter().for_each(|entry| entry.watch().pay());
-        let before = self.entries.len();
-        self.entries.retain(|entry| !entry.watch().is_retired());
-        if self.entries.len() != before {
+        if all {
+            self.changes = watch::changes();
+        }
+        let mut is_retired = false;
+        for entry in self.entries.iter().filter(|entry| all || !entry.is_kept()) {
+            entry.watch().pay();
+            is_retired |= entry.watch().is_retired();
+        }
+        if is_retired {
+            let dropped = self.entries.extract_if(.., |entry| entry.watch().is_retired());
+            dropped.for_each(|entry| self.sleeper.forget(entry.key().0));
             self.find_segments();
         }
         Ok(())
     }
 
-    fn look_at_all(&mut self) -> bool {
+    /// Looks at the handles to which something may have come; at all if the `whole` truth is
+    /// wanted. Returns `true` if one is ready.
+    fn look_at(&mut self, whole: bool) -> bool {
         let mut any = false;
         for entry in &mut self.entries {
-            any |= entry.look(self.keeper);
+            any |= entry.look(self.keeper, whole);
         }
         any
     }
@@ -255,7 +299,7 @@ impl WaitSet {
         let until = deadline.min(self.next_look());
         for spin in 1..=spins {
             spin_loop();
-            if self.look_at_all() {
+            if self.look_at(true) {
                 return true;
             }
             if spin % SPINS_PER_CLOCK == 0 {
@@ -280,47 +324,56 @@ impl WaitSet {
     }
 
     /// Sleeps until a handle may be ready, an interrupt, or the time of the next look for the dead.
-    fn sleep(&mut self, deadline: Deadline) -> Result<(), WaitError> {
+    /// Returns `false` if it is noted what has come to handles whose bits were left set.
+    fn sleep(&mut self, deadline: Deadline) -> Result<bool, WaitError> {
         let until = deadline.min(self.next_look());
         let interrupts = self.interruption.word.load(Ordering::Acquire);
         if self.interruption.take() {
             return Err(WaitError::Interrupted);
         }
-        let set_bit = |(index, entry)| Some((index, Entry::set_bit(entry)?));
+        self.sleeper.begin();
+        let set_bit = |(index, entry)| Some((index, Entry::set_bit(entry, self.keeper)?));
         let (indices, mut armed): (Vec<_>, Vec<_>) =
             self.entries.iter().enumerate().filter_map(set_bit).unzip();
         wake::order(&mut armed);
-        let mut is_mapped = true;
+        let mut slept = Slept::Untold;
         let finds = indices.iter().any(|&index| self.entries[index].watch().is_ready());
         if !finds {
-            let words = std::iter::once((&self.interruption.word, interrupts))
-                .chain(armed.iter().map(wake::Armed::park_word))
-                .chain(self.entries.iter().filter_map(Entry::kept_word));
-            let is_ordered = armed.iter().all(wake::Armed::is_ordered);
-            let polls = Deadline::after(POLL);
-            let sleeps_long = is_ordered && self.entries.len() < WaitWord::MOST_WORDS;
-            let until = if sleeps_long { until } else { until.min(polls) };
-            match WaitWord::wait_any(words, until) {
-                WaitAny::Ended => {}
-                WaitAny::Unmapped => is_mapped = false,
-                WaitAny::Refused => thread::sleep(until.min(polls).remaining().unwrap_or(POLL)),
-            }
+            let own = std::iter::once((INTERRUPTS, (&self.interruption.word, interrupts)));
+            let keys = indices.iter().map(|&index| self.entries[index].key().0);
+            let fresh = |entry: &&Entry| !self.sleeper.stands_for(entry.key().0);
+            let kept = self.entries.iter().filter(fresh);
+            let words: Vec<_> = own
+                .chain(keys.zip(armed.iter().map(Armed::park_word)))
+                .chain(kept.filter_map(|entry| Some((entry.key().0, entry.kept_word()?))))
+                .map(|(key, (word, seen))| Word { key, word, seen })
+                .collect();
+            let is_ordered = armed.iter().all(Armed::is_ordered);
+            let polls = if is_ordered { Deadline::NEVER } else { Deadline::after(POLL) };
+            let until = until.min(polls);
+            slept = self.sleeper.sleep(self.entries.len() + 1, &words, until);
             if !is_ordered && polls.passed() {
                 // As long as stores take to become visible.
-                armed.iter_mut().for_each(wake::Armed::ordered);
+                armed.iter_mut().for_each(Armed::ordered);
             }
         }
-        let keeper = (!finds && is_mapped).then_some(self.keeper);
+        let keeper = (!finds).then_some(self.keeper);
         let kept: Vec<_> = indices
             .into_iter()
             .zip(armed)
             .map(|(index, armed)| (index, self.entries[index].watch().disarm(armed, keeper)))
             .collect();
         kept.into_iter().for_each(|(index, seen)| self.entries[index].set_kept(seen));
-        if !is_mapped {
-            self.release();
+        match slept {
+            Slept::Told(keys) => {
+                let woken = |entry: &&mut Entry| keys.contains(&entry.key().0);
+                self.entries.iter_mut().filter(woken).for_each(Entry::note_wake);
+                return Ok(false);
+            }
+            Slept::Untold => {}
+            Slept::Unmapped => self.release(),
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Takes all bits back, so that each handle is looked at.

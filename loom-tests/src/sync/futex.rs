@@ -138,24 +138,20 @@ impl WaitWord {
         crash::tick();
     }
 
-    /// Wakes one sleeper; how many were woken.
+    /// Wakes all sleepers; how many were woken.
     #[track_caller]
     pub(crate) fn wake(&self) -> usize {
         crash::tick();
         let mut queue = self.queue.lock().expect("nobody dies in the kernel");
-        let woken = (queue.sleepers + queue.of_many.len()).min(1);
+        let woken = queue.sleepers + queue.of_many.len();
         trace::word(Location::caller(), &self.word, format_args!("wake: {woken} woken"));
-        if woken == 0 {
-            return 0;
+        queue.of_many.drain(..).for_each(|many| many.wake());
+        if queue.sleepers > 0 {
+            queue.signals += queue.sleepers;
+            queue.sleepers = 0;
+            self.woken.notify_all();
         }
-        if !queue.of_many.is_empty() {
-            queue.of_many.remove(0).wake();
-            return 1;
-        }
-        queue.sleepers -= 1;
-        queue.signals += 1;
-        self.woken.notify_one();
-        1
+        woken
     }
 
     /// Lets every sleep on this word end without a wake, now and from now on. For

@@ -25,6 +25,15 @@ const YES: u32 = 1;
 /// No [`Keeper`].
 const NOBODY: u64 = 0;
 
+/// Counts what happens in this process to handles whose bits were left set, beside what wakers do.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// Returns a number that is another one after a verb of a handle has changed what a wait set
+/// knows of it, or the handle was dropped.
+pub(crate) fn changes() -> u64 {
+    CHANGES.load(Ordering::Relaxed)
+}
+
 /// Tells the wait sets of this process apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Keeper(NonZeroU64);
@@ -35,6 +44,10 @@ impl Keeper {
         static LAST: AtomicU64 = AtomicU64::new(NOBODY);
         let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         Self(NonZeroU64::new(next).unwrap_or(NonZeroU64::MAX))
+    }
+
+    fn get(self) -> u64 {
+        self.0.get()
     }
 }
 
@@ -106,6 +119,7 @@ impl Watch {
 
     pub(super) fn set_failed(&self) {
         self.has_failed.store(YES, Ordering::Relaxed);
+        self.forget_keeper();
     }
 
     fn lock_bit(&self) -> MutexGuard<'_, ()> {
@@ -116,6 +130,7 @@ impl Watch {
     pub(super) fn retire(&self) {
         let _bit = self.lock_bit();
         self.is_retired.store(YES, Ordering::Relaxed);
+        self.forget_keeper();
     }
 
     /// Returns `true` if the handle was dropped.
@@ -163,8 +178,9 @@ impl Watch {
         Consumers { past, required }.refusal(&self.mapped.control().roles).is_some()
     }
 
-    /// Sets the bit of the handle; see [`wake::set_bit`]. `None` if the handle was dropped.
-    pub(crate) fn set_bit(&self) -> Option<Armed<'_>> {
+    /// Sets the bit of the handle for one who may be its keeper; see [`wake::set_bit`]. `None` if
+    /// the handle was dropped.
+    pub(crate) fn set_bit(&self, keeper: Option<Keeper>) -> Option<Armed<'_>> {
         let _bit = self.lock_bit();
         if self.is_retired() {
             return None;
@@ -176,7 +192,9 @@ impl Watch {
             }
             Role::Producer => self.need.load(Ordering::Relaxed),
         };
-        self.forget_keeper();
+        if self.keeper.load(Ordering::Relaxed) != keeper.map_or(NOBODY, Keeper::get) {
+            self.forget_keeper();
+        }
         wake::set_bit(self.mapped.sleepers(self.role), self.mapped.handles(), self.handle, need)
     }
 
@@ -184,25 +202,28 @@ impl Watch {
     pub(crate) fn is_kept(&self, keeper: Keeper, seen: u32) -> bool {
         // ORDERING: Relaxed. Where the word has moved, the ring is looked at, and once more after
         // the bit is set again.
-        self.keeper.load(Ordering::Relaxed) == keeper.0.get()
-            && self.has_failed.load(Ordering::Relaxed) == NO
+        self.keeper.load(Ordering::Relaxed) == keeper.get()
             && self.park_word().is_some_and(|park| park.load(Ordering::Relaxed) == seen)
+            && self.mapped.attach().mapping().check().is_ok()
     }
 
     /// Takes back a bit that was left set.
     pub(crate) fn release(&self, keeper: Keeper) {
         let _bit = self.lock_bit();
-        if self.keeper.load(Ordering::Relaxed) == keeper.0.get() {
-            self.forget_keeper();
+        if self.keeper.load(Ordering::Relaxed) == keeper.get() {
+            self.keeper.store(NOBODY, Ordering::Relaxed);
             if !self.is_retired() {
                 self.mapped.sleepers(self.role).disarm(self.handle);
             }
         }
     }
 
-    /// Notes that someone else sets the bit, and takes it back.
+    /// Tells a set that left the bit set to look at the handle: someone else sets the bit and
+    /// takes it back, or a verb has changed what the set knows.
     pub(super) fn forget_keeper(&self) {
-        self.keeper.store(NOBODY, Ordering::Relaxed);
+        if self.keeper.swap(NOBODY, Ordering::Relaxed) != NOBODY {
+            CHANGES.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Takes the bit back after a sleep, and notes the debt if a waker has taken it.
@@ -220,7 +241,7 @@ impl Watch {
             return None;
         }
         if let Some(keeper) = keeper.filter(|_| can_keep) {
-            self.keeper.store(keeper.0.get(), Ordering::Relaxed);
+            self.keeper.store(keeper.get(), Ordering::Relaxed);
             return Some(armed.keep());
         }
         if armed.disarm() && self.is_shared {
@@ -233,7 +254,7 @@ impl Watch {
     /// sleep is not the caller's. Returns what the park word held before, and whether every
     /// publish is [ordered](Armed::is_ordered); `None` if the handle was dropped.
     pub(super) fn arm(&self) -> Option<(u32, bool)> {
-        let mut armed = [self.set_bit()?];
+        let mut armed = [self.set_bit(None)?];
         wake::order(&mut armed);
         let [armed] = armed;
         let is_ordered = armed.is_ordered();

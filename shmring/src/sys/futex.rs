@@ -44,7 +44,7 @@ pub(crate) enum WaitAny {
 }
 
 /// Words of 32 bits, which other processes may share.
-const FUTEX2_SIZE_U32: u32 = 2;
+pub(super) const FUTEX2_SIZE_U32: u32 = 2;
 
 impl WaitWord {
     /// How many words a thread can sleep on at once, by the kernel's `FUTEX_WAITV_MAX`.
@@ -53,6 +53,10 @@ impl WaitWord {
     /// Returns a word of this process's own.
     pub(crate) const fn new() -> Self {
         Self { word: AtomicU32::new(0) }
+    }
+
+    pub(super) fn as_ptr(&self) -> *const u32 {
+        self.word.as_ptr()
     }
 
     pub(crate) fn load(&self, order: Ordering) -> u32 {
@@ -127,11 +131,11 @@ impl WaitWord {
         }
     }
 
-    /// Wakes at most one sleeper, and returns how many it woke.
+    /// Wakes all sleepers, and returns how many it woke.
     pub(crate) fn wake(&self) -> usize {
+        let (word, wake) = (self.word.as_ptr(), libc::FUTEX_WAKE);
         // SAFETY: the kernel uses the address only as a key.
-        let woken =
-            unsafe { libc::syscall(libc::SYS_futex, self.word.as_ptr(), libc::FUTEX_WAKE, 1) };
+        let woken = unsafe { libc::syscall(libc::SYS_futex, word, wake, libc::c_int::MAX) };
         usize::try_from(woken).unwrap_or(0)
     }
 }

@@ -34,26 +34,40 @@ impl Entry {
         self.is_ready
     }
 
-    /// Looks whether the handle is ready, if that can have changed.
-    pub(super) fn look(&mut self, keeper: Keeper) -> bool {
-        self.kept = self.kept.filter(|&seen| self.watch.is_kept(keeper, seen));
+    /// Looks whether the handle is ready, if that can have changed: if the bit was left set, only
+    /// by what was [noted](Self::note_wake), unless the `whole` truth is wanted.
+    pub(super) fn look(&mut self, keeper: Keeper, whole: bool) -> bool {
+        if whole {
+            self.kept = self.kept.filter(|&seen| self.watch.is_kept(keeper, seen));
+        }
         self.is_ready = self.kept.is_none() && self.watch.is_ready();
         self.is_ready
     }
 
-    /// Sets the bit, unless it was left set, or the handle was dropped.
-    pub(super) fn set_bit(&self) -> Option<Armed<'_>> {
-        if self.kept.is_some() { None } else { self.watch.set_bit() }
+    /// Notes that the park word was woken.
+    pub(super) fn note_wake(&mut self) {
+        self.kept = None;
     }
 
-    /// After [`Watch::keep`].
+    /// Whether the bit was left set.
+    pub(super) fn is_kept(&self) -> bool {
+        self.kept.is_some()
+    }
+
+    /// Sets the bit, unless it was left set, or the handle was dropped.
+    pub(super) fn set_bit(&self, keeper: Keeper) -> Option<Armed<'_>> {
+        if self.is_kept() { None } else { self.watch.set_bit(Some(keeper)) }
+    }
+
+    /// After [`Watch::disarm`].
     pub(super) fn set_kept(&mut self, kept: Option<u32>) {
         self.kept = kept;
     }
 
     /// Returns the park word, and what it holds as long as nothing came, if the bit was left set.
     pub(super) fn kept_word(&self) -> Option<(&WaitWord, u32)> {
-        Some((self.watch.park_word()?, self.kept?))
+        let seen = self.kept?;
+        Some((self.watch.park_word()?, seen))
     }
 
     /// Takes the bit back, if it was left set.
