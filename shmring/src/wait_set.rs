@@ -20,6 +20,8 @@ use crate::sync::{Deadline, Ordering, spin_loop};
 mod entry;
 mod handles;
 mod sleep;
+#[cfg(test)]
+mod tests;
 
 use entry::Entry;
 pub use handles::{Readable, Writable};

@@ -36,7 +36,7 @@ pub(super) struct Sleeper {
     /// Of the waits that stand, in ascending order.
     keys: Vec<u64>,
     /// Whether the kernel has not refused waits that stand.
-    may_stand: bool,
+    pub(super) may_stand: bool,
 }
 
 impl Sleeper {
@@ -71,7 +71,7 @@ impl Sleeper {
     /// Sleeps until one of `words`, or one for which a wait stands, was woken, `until`, or a
     /// signal. Returns at once if one is not what it was seen as. There are `count` of both.
     pub(super) fn sleep(&mut self, count: usize, words: &[Word<'_>], until: Deadline) -> Slept {
-        if self.may_stand && count >= STANDING_FROM {
+        if self.stands() || self.may_stand && count >= STANDING_FROM {
             let mut woken = Vec::new();
             return match self.stand(words, until, &mut woken) {
                 WaitAny::Ended => Slept::Told(woken),
