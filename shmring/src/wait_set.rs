@@ -14,18 +14,18 @@ use crate::endpoint::interrupt::{Interrupter, SetInterruption};
 use crate::endpoint::park::WaitMode;
 use crate::endpoint::watch::{self, Keeper, Watch};
 use crate::error::{Fault, WaitError};
-use crate::ring::wake::{self, Armed};
-use crate::sync::{Deadline, Ordering, spin_loop};
+use crate::sync::{Deadline, spin_loop};
 
 mod entry;
 mod handles;
 mod sleep;
+mod sleeper;
 #[cfg(test)]
 mod tests;
 
 use entry::Entry;
 pub use handles::{Readable, Writable};
-use sleep::{POLL, Sleeper, Slept, Word};
+use sleeper::Sleeper;
 
 /// Looks at all handles before an adaptive wait goes to sleep, divided by their number: some 25 us.
 const ADAPTIVE_SPINS: usize = 1000;
@@ -37,8 +37,6 @@ const SPINS_PER_CLOCK: usize = 256;
 /// and at most. It doubles with each look.
 const LOOK_MIN: Duration = Duration::from_millis(4);
 const LOOK_MAX: Duration = Duration::from_millis(100);
-/// The set's own word among those that it sleeps on.
-const INTERRUPTS: u64 = u64::MAX - 1;
 
 /// Waits for any number of producers and consumers, of rings of any kind in any segments, in one
 /// thread.
@@ -323,59 +321,6 @@ impl WaitSet {
             self.look.due = Deadline::after(interval);
         }
         self.look.due
-    }
-
-    /// Sleeps until a handle may be ready, an interrupt, or the time of the next look for the dead.
-    /// Returns `false` if it is noted what has come to handles whose bits were left set.
-    fn sleep(&mut self, deadline: Deadline) -> Result<bool, WaitError> {
-        let until = deadline.min(self.next_look());
-        let interrupts = self.interruption.word.load(Ordering::Acquire);
-        if self.interruption.take() {
-            return Err(WaitError::Interrupted);
-        }
-        self.sleeper.begin();
-        let set_bit = |(index, entry)| Some((index, Entry::set_bit(entry, self.keeper)?));
-        let (indices, mut armed): (Vec<_>, Vec<_>) =
-            self.entries.iter().enumerate().filter_map(set_bit).unzip();
-        wake::order(&mut armed);
-        let mut slept = Slept::Untold;
-        let finds = indices.iter().any(|&index| self.entries[index].watch().is_ready());
-        if !finds {
-            let own = std::iter::once((INTERRUPTS, (&self.interruption.word, interrupts)));
-            let keys = indices.iter().map(|&index| self.entries[index].key().0);
-            let fresh = |entry: &&Entry| !self.sleeper.stands_for(entry.key().0);
-            let kept = self.entries.iter().filter(fresh);
-            let words: Vec<_> = own
-                .chain(keys.zip(armed.iter().map(Armed::park_word)))
-                .chain(kept.filter_map(|entry| Some((entry.key().0, entry.kept_word()?))))
-                .map(|(key, (word, seen))| Word { key, word, seen })
-                .collect();
-            let is_ordered = armed.iter().all(Armed::is_ordered);
-            let polls = if is_ordered { Deadline::NEVER } else { Deadline::after(POLL) };
-            let until = until.min(polls);
-            slept = self.sleeper.sleep(self.entries.len() + 1, &words, until);
-            if !is_ordered && polls.passed() {
-                // As long as stores take to become visible.
-                armed.iter_mut().for_each(Armed::ordered);
-            }
-        }
-        let keeper = (!finds).then_some(self.keeper);
-        let kept: Vec<_> = indices
-            .into_iter()
-            .zip(armed)
-            .map(|(index, armed)| (index, self.entries[index].watch().disarm(armed, keeper)))
-            .collect();
-        kept.into_iter().for_each(|(index, seen)| self.entries[index].set_kept(seen));
-        match slept {
-            Slept::Told(keys) => {
-                let woken = |entry: &&mut Entry| keys.contains(&entry.key().0);
-                self.entries.iter_mut().filter(woken).for_each(Entry::note_wake);
-                return Ok(false);
-            }
-            Slept::Untold => {}
-            Slept::Unmapped => self.release(),
-        }
-        Ok(true)
     }
 
     /// Takes all bits back, so that each handle is looked at.

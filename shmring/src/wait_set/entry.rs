@@ -60,8 +60,8 @@ impl Entry {
     }
 
     /// After [`Watch::disarm`].
-    pub(super) fn set_kept(&mut self, kept: Option<u32>) {
-        self.kept = kept;
+    pub(super) fn set_kept(&mut self, seen: u32) {
+        self.kept = Some(seen);
     }
 
     /// Returns the park word, and what it holds as long as nothing came, if the bit was left set.

@@ -1,125 +1,73 @@
-//! How a set sleeps on the park words of its handles.
+//! One sleep of a set, in the steps of every sleep: set the bits, order, look once more, sleep.
 
-use std::thread;
-use std::time::Duration;
+use std::iter;
 
-use crate::sync::{Deadline, WaitAny, WaitWord};
-use crate::sys::standing::Standing;
+use super::entry::Entry;
+use super::sleeper::{POLL, Slept, Word};
+use super::{Key, WaitSet};
+use crate::error::WaitError;
+use crate::ring::wake::{self, Armed};
+use crate::sync::{Deadline, Ordering};
 
-/// How long a sleep lasts that not every waker can end: where the kernel cannot wait for several
-/// words, or not for as many.
-pub(super) const POLL: Duration = Duration::from_millis(1);
-/// So many words cost more in one `futex_waitv`, some 0.3 us each, than waits that stand.
-const STANDING_FROM: usize = 8;
+/// The set's own word among those that it sleeps on.
+const INTERRUPTS: u64 = u64::MAX - 1;
 
-/// A word to sleep on.
-pub(super) struct Word<'a> {
-    /// Tells the words of a set apart.
-    pub(super) key: u64,
-    pub(super) word: &'a WaitWord,
-    pub(super) seen: u32,
-}
-
-/// How a sleep ended.
-pub(super) enum Slept {
-    /// The keys of all words that were woken, or are not what they were seen as.
-    Told(Vec<u64>),
-    /// Any word may have been woken.
-    Untold,
-    /// The file behind a word was truncated.
-    Unmapped,
-}
-
-/// What a set keeps of its sleeps.
-pub(super) struct Sleeper {
-    standing: Option<Standing>,
-    /// Of the waits that stand, in ascending order.
-    keys: Vec<u64>,
-    /// Whether the kernel has not refused waits that stand.
-    pub(super) may_stand: bool,
-}
-
-impl Sleeper {
-    pub(super) fn new() -> Self {
-        Self { standing: None, keys: Vec::new(), may_stand: true }
-    }
-
-    /// Returns `true` if waits stand, so that [`sleep`](Self::sleep) says what has come, unless
-    /// this is a fork child.
-    pub(super) fn stands(&self) -> bool {
-        self.standing.is_some()
-    }
-
-    /// Returns `true` if this is a fork child, and waits stand in its parent.
-    pub(super) fn is_forked(&self) -> bool {
-        self.standing.as_ref().is_some_and(Standing::is_forked)
-    }
-
-    /// Before the words of a sleep are collected: forgets waits that stand in another thread, with
-    /// which they may end.
-    pub(super) fn begin(&mut self) {
-        if self.standing.as_ref().is_some_and(|standing| !standing.is_of_this_thread()) {
-            *self = Self::new();
+impl WaitSet {
+    /// Sleeps until a handle may be ready, an interrupt, or the time of the next look for the dead.
+    /// Returns `false` if it is noted what has come to handles whose bits were left set.
+    pub(super) fn sleep(&mut self, deadline: Deadline) -> Result<bool, WaitError> {
+        let until = deadline.min(self.next_look());
+        let interrupts = self.interruption.word.load(Ordering::Acquire);
+        if self.interruption.take() {
+            return Err(WaitError::Interrupted);
         }
-    }
-
-    /// Returns `true` if a wait for this word stands.
-    pub(super) fn stands_for(&self, key: u64) -> bool {
-        self.keys.binary_search(&key).is_ok()
-    }
-
-    /// Sleeps until one of `words`, or one for which a wait stands, was woken, `until`, or a
-    /// signal. Returns at once if one is not what it was seen as. There are `count` of both.
-    pub(super) fn sleep(&mut self, count: usize, words: &[Word<'_>], until: Deadline) -> Slept {
-        if self.stands() || self.may_stand && count >= STANDING_FROM {
-            let mut woken = Vec::new();
-            return match self.stand(words, until, &mut woken) {
-                WaitAny::Ended => Slept::Told(woken),
-                WaitAny::Unmapped => Slept::Unmapped,
-                WaitAny::Refused => {
-                    *self = Self { may_stand: false, ..Self::new() };
-                    Slept::Untold
-                }
-            };
-        }
-        let polls = || until.min(Deadline::after(POLL));
-        let limit = if count <= WaitWord::MOST_WORDS { until } else { polls() };
-        let words = words.iter().map(|word| (word.word, word.seen));
-        let outcome = WaitWord::wait_any(words, limit);
-        if outcome == WaitAny::Refused {
-            thread::sleep(polls().remaining().unwrap_or(POLL));
-        }
-        if outcome == WaitAny::Unmapped { Slept::Unmapped } else { Slept::Untold }
-    }
-
-    fn stand(&mut self, words: &[Word<'_>], until: Deadline, woken: &mut Vec<u64>) -> WaitAny {
-        let Some(standing) = self.standing.take().or_else(Standing::new) else {
-            return WaitAny::Refused;
-        };
-        let (standing, keys) = (self.standing.insert(standing), &mut self.keys);
-        for &Word { key, word, seen } in words {
-            if let Err(index) = keys.binary_search(&key) {
-                if !standing.begin(key, word, seen) {
-                    return WaitAny::Refused;
-                }
-                keys.insert(index, key);
+        self.sleeper.begin();
+        let set_bit = |entry| Some((entry, Entry::set_bit(entry, self.keeper)?));
+        let (entries, mut armed): (Vec<_>, Vec<_>) =
+            self.entries.iter().filter_map(set_bit).unzip();
+        wake::order(&mut armed);
+        let finds = entries.iter().any(|entry| entry.watch().is_ready());
+        let mut slept = Slept::Untold;
+        if !finds {
+            let own = iter::once((INTERRUPTS, (&self.interruption.word, interrupts)));
+            let keys = entries.iter().map(|entry| entry.key().0);
+            let fresh = self.entries.iter().filter(|entry| !self.sleeper.stands_for(entry.key().0));
+            let words: Vec<_> = own
+                .chain(keys.zip(armed.iter().map(Armed::park_word)))
+                .chain(fresh.filter_map(|entry| Some((entry.key().0, entry.kept_word()?))))
+                .map(|(key, (word, seen))| Word { key, word, seen })
+                .collect();
+            let is_ordered = armed.iter().all(Armed::is_ordered);
+            let polls = if is_ordered { Deadline::NEVER } else { Deadline::after(POLL) };
+            slept = self.sleeper.sleep(self.entries.len() + 1, &words, until.min(polls));
+            if !is_ordered && polls.passed() {
+                // As long as stores take to become visible.
+                armed.iter_mut().for_each(Armed::ordered);
             }
         }
-        standing.sleep(until, |key| {
-            if let Ok(index) = keys.binary_search(&key) {
-                keys.remove(index);
-                woken.push(key);
+        let keeper = (!finds).then_some(self.keeper);
+        let keep =
+            |(entry, armed): (&Entry, _)| Some((entry.key(), entry.watch().disarm(armed, keeper)?));
+        let kept: Vec<_> = entries.into_iter().zip(armed).filter_map(keep).collect();
+        for (key, seen) in kept {
+            self.entry(key).into_iter().for_each(|entry| entry.set_kept(seen));
+        }
+        match slept {
+            Slept::Told(keys) => {
+                for key in keys {
+                    self.entry(Key(key)).into_iter().for_each(Entry::note_wake);
+                }
+                return Ok(false);
             }
-        })
+            Slept::Untold => {}
+            Slept::Unmapped => self.release(),
+        }
+        Ok(true)
     }
 
-    /// Forgets a word that is not slept on again.
-    pub(super) fn forget(&mut self, key: u64) {
-        if let Ok(index) = self.keys.binary_search(&key)
-            && let Some(standing) = &mut self.standing
-        {
-            self.keys.remove(index);
-            standing.cancel(key);
-        }
+    /// Handles are in the order in which they came, as their keys are.
+    fn entry(&mut self, key: Key) -> Option<&mut Entry> {
+        let index = self.entries.binary_search_by_key(&key, Entry::key).ok()?;
+        self.entries.get_mut(index)
     }
 }
