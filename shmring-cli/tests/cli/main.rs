@@ -22,6 +22,8 @@ mod party;
 mod peek;
 mod pipe_manners;
 mod serving;
+mod several;
+mod several_ends;
 mod signals;
 mod stat;
 mod stats;
