@@ -9,6 +9,7 @@ mod demo;
 mod doctor;
 mod elsewhere;
 mod exit_codes;
+mod filtered;
 mod gc;
 mod help;
 mod holder;
