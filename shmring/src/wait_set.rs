@@ -303,7 +303,7 @@ impl WaitSet {
                 return true;
             }
             if spin % SPINS_PER_CLOCK == 0 {
-                if until.passed() {
+                if until.passed() || self.interruption.is_pending() {
                     break;
                 }
                 // The one it waits for may be waiting for this CPU.

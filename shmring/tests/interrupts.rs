@@ -158,6 +158,33 @@ fn a_sleeper_is_interrupted_at_once() {
     assert!(fastest < Duration::from_millis(10), "{fastest:?}");
 }
 
+/// Catches a set that spins, and notices an interrupt only when it looks for the dead, up to 100 ms
+/// later.
+#[test]
+fn a_set_that_spins_is_interrupted_at_once() {
+    let _watchdog = watchdog("a_set_that_spins_is_interrupted_at_once");
+    let (_segment, _tx, rx) = ring(&Config::mpmc().slots(2));
+    let mut set = WaitSet::new();
+    set.set_wait_mode(WaitMode::Spin);
+    set.add(&rx);
+    let interrupter = set.interrupter();
+    let fastest = (0..10).map(|_| {
+        thread::scope(|scope| {
+            let stopper = scope.spawn(|| {
+                thread::sleep(Duration::from_millis(140));
+                let start = Instant::now();
+                interrupter.interrupt();
+                start
+            });
+            assert_eq!(set.wait(None).map(|_| ()), Err(WaitError::Interrupted));
+            let end = Instant::now();
+            end.saturating_duration_since(stopper.join().unwrap())
+        })
+    });
+    let fastest = fastest.min().unwrap();
+    assert!(fastest < Duration::from_millis(10), "{fastest:?}");
+}
+
 /// The interrupters that the handlers of two signals use.
 static OF_HANDLERS: [OnceLock<Interrupter>; 2] = [OnceLock::new(), OnceLock::new()];
 const SIGNALS: [libc::c_int; 2] = [libc::SIGUSR1, libc::SIGUSR2];
