@@ -2,7 +2,8 @@
 
 #![allow(
     clippy::arithmetic_side_effects,
-    reason = "of the number of handles in a set, and of intervals with a limit"
+    clippy::indexing_slicing,
+    reason = "of and with the number of handles in a set, and of intervals with a limit"
 )]
 
 use std::fmt;
