@@ -83,7 +83,7 @@ fn wait(producer: &mut Producer, consumer: &mut Consumer, random: &mut Random, v
             }
             2 | 3 => {
                 for readiness in readiness.iter().flatten() {
-                    drop(readiness.arm());
+                    let _ = readiness.arm();
                 }
             }
             4 => readiness.iter().flatten().for_each(|one| one.disarm()),
