@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use shmring::readiness::Arm;
@@ -16,18 +16,30 @@ fn ring() -> Config {
     slots(Kind::Mpmc, 16, 64)
 }
 
+/// Consumers that a set has besides, of rings in which nothing comes: as many as let the kernel keep
+/// the waits of a set, where it can.
+fn others(count: usize) -> Vec<Consumer> {
+    let consumer = |_| Segment::create_sealed("other", &ring()).unwrap().consumer().unwrap();
+    (0..count).map(consumer).collect()
+}
+
 fn is_readable(readiness: &Readiness, timeout: Duration) -> bool {
     let mut fds = [PollFd::new(readiness.as_fd(), PollFlags::POLLIN)];
     poll(&mut fds, PollTimeout::try_from(timeout).unwrap()).unwrap() == 1
 }
+
+/// How a process waits for two rings: by a set with so many others in it, or by descriptors.
+const WAYS: [&str; 3] = ["0", "10", "readiness"];
 
 /// In the child: waits for two rings, by a set or by armed descriptors, and tells which one it was
 /// woken for. It takes nothing, and pays nothing.
 pub(crate) fn select(args: &[String]) {
     let segments = [&args[0], &args[1]].map(|name| Segment::attach(name).unwrap());
     let consumers = segments.each_ref().map(|segment| segment.consumer().unwrap());
-    if args[2] == "set" {
+    if args[2] != "readiness" {
         let mut set = WaitSet::new();
+        let others = others(args[2].parse().unwrap());
+        let _keys: Vec<_> = others.iter().map(|rx| set.add(rx)).collect();
         let keys = consumers.each_ref().map(|rx| set.add(rx));
         say("waits");
         let ready: Vec<_> = set.wait(None).unwrap().collect();
@@ -45,54 +57,13 @@ pub(crate) fn select(args: &[String]) {
     pause();
 }
 
-/// A consumer that sleeps until a message comes.
-fn sleep(mut rx: Consumer) -> Vec<u8> {
-    rx.set_wait_mode(WaitMode::Block);
-    rx.recv_timeout(LONG).unwrap()
-}
-
-/// Catches a wake that ends with the process that got it: the message stays beside a consumer that
-/// sleeps.
-#[test]
-fn a_process_that_is_killed_between_wake_and_take_keeps_no_message() {
-    let _watchdog = watchdog("a_process_that_is_killed_between_wake_and_take_keeps_no_message");
-    for how in ["set", "readiness"] {
-        for round in 0..6 {
-            let names = [Name::new(), Name::new()];
-            let segments = names.each_ref().map(|name| name.create(&ring()));
-            let mut producers = segments.each_ref().map(|segment| segment.producer().unwrap());
-            let mut child = child::start("select", &[&names[0], &names[1], how]);
-            assert_eq!(child.hear(), "waits");
-            let woken = round % 2;
-            // Wakers try handles in the order in which they joined: the child's comes first.
-            let consumers = segments.each_ref().map(|segment| segment.consumer().unwrap());
-            thread::scope(|scope| {
-                let sleepers = consumers.map(|rx| scope.spawn(move || sleep(rx)));
-                thread::sleep(Duration::from_millis(3));
-                producers[woken].send(b"one").unwrap();
-                assert_eq!(child.hear(), woken.to_string(), "{how}");
-                child.kill();
-                let [first, second] = sleepers;
-                let (beside, other) = if woken == 0 { (first, second) } else { (second, first) };
-                let start = Instant::now();
-                assert_eq!(beside.join().unwrap(), b"one", "{how}");
-                assert!(start.elapsed() < LONG / 2, "{how}: after {:?}", start.elapsed());
-                // Its bit on the other ring swallows no wake.
-                producers[1 - woken].send(b"two").unwrap();
-                assert_eq!(other.join().unwrap(), b"two", "{how}");
-                assert!(start.elapsed() < LONG / 2, "{how}: after {:?}", start.elapsed());
-            });
-        }
-    }
-}
-
 /// Catches messages that are lost, doubled or delayed without end among processes that are killed
 /// at any moment of their waits.
 #[test]
 fn processes_that_are_killed_while_they_wait_keep_no_message() {
     const MESSAGES: u32 = 40;
     let _watchdog = watchdog("processes_that_are_killed_while_they_wait_keep_no_message");
-    for how in ["set", "readiness"] {
+    for how in WAYS {
         let names = [Name::new(), Name::new()];
         let segments = names.each_ref().map(|name| name.create(&ring()));
         thread::scope(|scope| {
@@ -131,11 +102,15 @@ fn processes_that_are_killed_while_they_wait_keep_no_message() {
 /// In the child, which has one test thread: forks with a set and an armed readiness. What it says,
 /// it says as the parent of those forks.
 pub(crate) fn fork(args: &[String]) {
+    let others = others(args[2].parse().unwrap());
     let names = [Name::of(args[0].clone()), Name::of(args[1].clone())];
     let [(_one, mut tx, mut rx), (_two, mut other_tx, mut other_rx)] =
         names.each_ref().map(|name| name.pair_of(&ring()));
     let mut set = WaitSet::new();
+    let _keys: Vec<_> = others.iter().map(|rx| set.add(rx)).collect();
     let keys = [set.add(&rx), set.add(&other_rx)];
+    // From now on, waits may stand.
+    assert_eq!(set.wait(Some(SHORT)).unwrap().count(), 0);
     let writable = set.add_writable(&tx);
     assert!(set.remove(writable));
     let (readiness, fired) = (rx.readiness().unwrap(), other_rx.readiness().unwrap());
@@ -197,7 +172,9 @@ pub(crate) fn fork(args: &[String]) {
 #[test]
 fn a_forked_child_waits_for_nothing_and_disturbs_nothing() {
     let _watchdog = watchdog("a_forked_child_waits_for_nothing_and_disturbs_nothing");
-    let names = [Name::new(), Name::new()];
-    let said = child::start("fork-selecting", &[&names[0], &names[1]]).finish();
-    assert_eq!(said, ["verbs 0", "drops 0", "makes 0"]);
+    for others in ["0", "10"] {
+        let names = [Name::new(), Name::new()];
+        let said = child::start("fork-selecting", &[&names[0], &names[1], others]).finish();
+        assert_eq!(said, ["verbs 0", "drops 0", "makes 0"], "{others} others");
+    }
 }
