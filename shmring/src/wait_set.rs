@@ -2,7 +2,8 @@
 
 #![allow(
     clippy::arithmetic_side_effects,
-    reason = "of the number of handles in a set, and of intervals with a limit"
+    clippy::indexing_slicing,
+    reason = "of and with the number of handles in a set, and of intervals with a limit"
 )]
 
 use std::fmt;
@@ -303,7 +304,7 @@ impl WaitSet {
                 return true;
             }
             if spin % SPINS_PER_CLOCK == 0 {
-                if until.passed() {
+                if until.passed() || self.interruption.is_pending() {
                     break;
                 }
                 // The one it waits for may be waiting for this CPU.
