@@ -14,7 +14,7 @@ use crate::lifecycle::use_marks::UseMarks;
 use crate::memory::mapping::Mapping;
 use crate::observe;
 use crate::observe::Participants;
-use crate::ring::{membership, tables};
+use crate::ring::{membership, tables, wake};
 use crate::sync::{AtomicU64, Ordering};
 use crate::sys::descriptor::Descriptor;
 use crate::sys::fork::ForksHeld;
@@ -378,6 +378,8 @@ impl<'a> Sweep<'a> {
             if entry.is_active() {
                 membership::reap_attachment(|ring| mapping.control(ring), handles, index);
                 mapping.wake_all();
+                // The dead one may have taken a sleeper's bit and not woken it.
+                handles.iter().filter(|handle| handle.attach().is_some()).for_each(wake::poke);
             }
         };
         let free = || {

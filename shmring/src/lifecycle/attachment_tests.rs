@@ -35,3 +35,19 @@ fn an_entry_is_looked_at_again_when_its_token_is_taken() {
     assert!(take_entry(&entry, || Ok(true), || panic!("released")).unwrap());
     assert!(!take_entry(&entry, || Ok(false), || panic!("released")).unwrap());
 }
+
+// Catches a sleeper that nobody wakes because a waker took its bit and died before it woke it.
+#[test]
+fn a_reaper_wakes_sleepers_without_a_bit() {
+    let segment = crate::Segment::create_sealed("reaped", &crate::Config::mpmc()).unwrap();
+    let own = segment.view().unwrap();
+    let attachment = own.attach();
+    let mine = tables::claim_handle(own.handles(), attachment.index(), 0).unwrap();
+    let moved = || own.handles()[mine].park.load(Ordering::Relaxed);
+    attachment.reap().unwrap();
+    assert_eq!(moved(), 0);
+    // An entry whose token nobody has is a dead one's.
+    attachment.mapping().attachments().last().unwrap().activate();
+    attachment.reap().unwrap();
+    assert_eq!(moved(), 1);
+}
