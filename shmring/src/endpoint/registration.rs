@@ -216,7 +216,8 @@ impl Registration {
             self.crowd.set(self.crowd.get().renewed(&self.mapped));
         }
         let crowded = self.crowd.get().crowded;
-        Wait { role: self.role, handle: self.handle, mode: self.mode, crowded, need }
+        let alone = !self.shared && self.watch.get().is_none();
+        Wait { role: self.role, handle: self.handle, mode: self.mode, alone, crowded, need }
     }
 
     /// Whether a wait begins with looks at the ring, rather than with sleep.

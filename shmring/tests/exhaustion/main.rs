@@ -35,6 +35,7 @@ fn child_entry() {
             "no-probe" => probes::no_probe(&args),
             "no-calls" => refusals::no_calls(&args),
             "no-waitv" => polling::no_waitv(&args),
+            "one-call" => refusals::one_call(&args),
             "no-call" => refusals::no_call(&args),
             _ => panic!("no part {part}"),
         },
