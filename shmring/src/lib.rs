@@ -257,6 +257,8 @@ mod segment;
 mod stream;
 mod sync;
 mod sys;
+#[cfg(feature = "tokio")]
+mod task;
 pub mod values;
 pub mod wait_set;
 
@@ -293,6 +295,8 @@ pub use readiness::Readiness;
 pub use sealed::{AllowList, Offer};
 pub use segment::Segment;
 pub use stream::{Reader, Writer};
+#[cfg(feature = "tokio")]
+pub use task::{AsyncConsumer, AsyncProducer};
 pub use wait_set::WaitSet;
 
 #[cfg(test)]
