@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::ErrorKind;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use shmring::{Consumer, RecvError, RecvIntoError};
 use tokio::io::AsyncReadExt;
@@ -16,6 +17,9 @@ use super::sender::now_ns;
 use super::ways::{Channels, Ends, OnMessage};
 use crate::contender::BoxError;
 use crate::name::unused;
+
+/// As long as the other ways of waiting spin, by default.
+const SPIN: Duration = Duration::from_micros(50);
 
 /// A listener whose path is removed when this is dropped.
 pub(super) struct Socket {
@@ -72,8 +76,24 @@ pub(super) fn with_tasks(
     consumers: Vec<Consumer>,
     on_message: &mut OnMessage<'_>,
 ) -> Result<u64, BoxError> {
-    let serve = |consumer: Consumer| async {
+    with_consumers(consumers, Duration::ZERO, on_message)
+}
+
+pub(super) fn with_spinning_tasks(
+    consumers: Vec<Consumer>,
+    on_message: &mut OnMessage<'_>,
+) -> Result<u64, BoxError> {
+    with_consumers(consumers, SPIN, on_message)
+}
+
+fn with_consumers(
+    consumers: Vec<Consumer>,
+    spin: Duration,
+    on_message: &mut OnMessage<'_>,
+) -> Result<u64, BoxError> {
+    let serve = |consumer: Consumer| async move {
         let mut consumer = consumer.into_async()?;
+        consumer.set_spin(spin);
         let (mut message, mut late_ns) = ([0; MESSAGE_BYTES], Vec::new());
         loop {
             match consumer.recv_into(&mut message).await {

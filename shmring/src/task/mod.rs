@@ -17,6 +17,7 @@ pub(crate) mod values;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use tokio::task::coop;
 
@@ -26,6 +27,7 @@ use crate::error::{
     Fault, ReadinessError, RecvError, RecvTimeoutError, SendError, SendTimeoutError, Timed,
     TryRecvError, TrySendError,
 };
+use crate::sync::Deadline;
 
 pub use consumer::AsyncConsumer;
 pub use producer::AsyncProducer;
@@ -41,17 +43,22 @@ struct Waits<H> {
     registered: Registered,
     /// Whether an attempt found nothing, and the handle was not disarmed since.
     is_waiting: bool,
+    /// How long a wait tries again in every turn of the task, before it arms.
+    spin: Duration,
+    /// When the wait that is going on arms, if it tries again.
+    spins_until: Option<Deadline>,
     handle: H,
 }
 
 impl<H> Waits<H> {
     fn new(handle: H, watched: fn(&H) -> &Arc<Watch>) -> Result<Self, ReadinessError> {
         let registered = Registered::new(watched(&handle), None)?;
-        Ok(Self { registered, is_waiting: false, handle })
+        Ok(Self { registered, is_waiting: false, spin: Duration::ZERO, spins_until: None, handle })
     }
 
     /// Takes an arm back, and hands off a wake that was not used.
     fn disarm(&mut self) {
+        self.spins_until = None;
         if self.is_waiting {
             self.is_waiting = false;
             self.registered.disarm();
@@ -74,6 +81,8 @@ impl<H> Waits<H> {
         let budget = ready!(coop::poll_proceed(cx));
         for _ in 0..MAX_ATTEMPTS {
             let done = match attempt(&mut self.handle) {
+                // The task has its next turn after the others'.
+                Ok(None) if self.spins() => break,
                 Ok(None) => match self.arm(cx) {
                     Ok(true) => return Poll::Pending,
                     Ok(false) => continue,
@@ -88,6 +97,13 @@ impl<H> Waits<H> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    fn spins(&mut self) -> bool {
+        if self.spin.is_zero() || self.is_waiting {
+            return false;
+        }
+        !self.spins_until.get_or_insert_with(|| Deadline::after(self.spin)).passed()
     }
 
     /// Returns `false` if the handle is ready, and not armed.
@@ -133,6 +149,14 @@ macro_rules! inner_access {
         /// Takes back the arm of a wait that is not over, and hands off a wake that was not used.
         pub fn get_mut(&mut self) -> &mut $handle {
             self.waits.disarmed()
+        }
+
+        /// Sets how long a future tries again in every turn of its task, before it lets the reactor
+        /// wait; zero unless set. Saves two wakes of threads, and with them some 20 us, where the
+        /// other side is as fast as that. Other tasks have their turns in between, but the thread
+        /// does not sleep.
+        pub fn set_spin(&mut self, time: std::time::Duration) {
+            self.waits.spin = time;
         }
 
         /// Converts back into the handle.
