@@ -190,19 +190,22 @@ impl Entry {
         }
     }
 
-    /// Visits the entry before the thread sleeps, as the module says.
-    pub(super) fn visit(&self, polls: bool) -> Visit {
+    /// Visits the entry before the thread sleeps, as the module says; if `looks`, with a look at the
+    /// ring.
+    pub(super) fn visit(&self, polls: bool, looks: bool) -> Visit {
         let mut state = lock(&self.state);
         // ORDERING: Relaxed. Wakers move it after they took the bit, which is looked at below.
         let now = || self.park_word().map_or(0, |word| word.load(Ordering::Relaxed));
         let was_armed = state.is_armed;
         let mut waker = None;
         if was_armed {
-            if state.settled.passed() {
+            let is_settled = state.settled.passed();
+            if is_settled {
                 // The look that follows sees what no barrier has ordered.
                 state.settled = Deadline::NEVER;
             }
-            if self.watch.is_retired() || !self.watch.has_bit() || self.watch.is_ready() {
+            let looks = looks || is_settled;
+            if self.watch.is_retired() || !self.watch.has_bit() || looks && self.watch.is_ready() {
                 self.fire(&mut state, &mut waker);
             }
         } else if matches!(state.waits, Waits::At(seen) if seen != now()) {

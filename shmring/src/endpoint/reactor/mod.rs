@@ -14,7 +14,7 @@
 //! ```text
 //! arm      s = park word; set the bit; order; the ring is ready -> disarm, Ready
 //!          armed = true, seen = s; the reactor waits at another value than s -> poke it
-//! visit    armed, and the bit was taken or the ring is ready -> disarm, write the eventfd
+//! visit    armed, and the bit was taken -> disarm, write the eventfd
 //!          it waits at v = seen if armed, else at v = park word
 //! reactor  w = own word; visit all; sleep while each park word is v, and the own word is w
 //! ```
@@ -29,6 +29,9 @@
 //!   the entry is armed to be woken. Then it visits the entry.
 //! - The last visit was before the arm, and v is not s: the arm moves the reactor's own word, from
 //!   w or later. So the reactor does not sleep, or not on, and visits the entry.
+//!
+//! A visit looks at the ring itself only every [`LOOK`], for wakers that were killed before they woke
+//! anybody: one message wakes one handle of those that share a role.
 //!
 //! A published message whose waker saw no bit is seen by the look in arm; that is the work of the
 //! order there. Where barriers are refused, the arm pokes the reactor, which looks again when
