@@ -70,7 +70,7 @@ fn receive_after_drop(way: &str, second_is_task: bool) -> Duration {
         tx.try_send(1).unwrap();
         let is_second = || other_wakes.count() > 0 || is_done.try_recv().is_ok();
         let second_was_first = eventually("a wake", || {
-            (wakes.count() > 0).then_some(false).or(is_second().then_some(true))
+            (wakes.count() > 0).then_some(false).or_else(|| is_second().then_some(true))
         });
         let start = Instant::now();
         drop(future);

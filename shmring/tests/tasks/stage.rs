@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use futures_util::Stream;
 use shmring::{
@@ -123,6 +124,15 @@ impl Rx {
         match self {
             Self::Bytes(rx) => rx.get_mut().try_recv().map(|message| number(&message)),
             Self::Values(rx) => rx.get_mut().try_recv(),
+        }
+    }
+}
+
+impl Rx {
+    pub(crate) fn set_spin(&mut self, time: Duration) {
+        match self {
+            Self::Bytes(rx) => rx.set_spin(time),
+            Self::Values(rx) => rx.set_spin(time),
         }
     }
 }
