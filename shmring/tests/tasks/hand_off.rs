@@ -1,8 +1,8 @@
 //! Wakes that a task got and did not use, where others have the same role.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::mpsc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -163,11 +163,7 @@ fn tasks_are_woken_at_once() {
         let (mut received, mut sent) = (LONG, LONG);
         for number in 0..u64::from(ROUNDS) {
             let (wakes, waker) = Wakes::new();
-            assert!(
-                std::pin::Pin::new(&mut rx)
-                    .poll_next(&mut std::task::Context::from_waker(&waker))
-                    .is_pending()
-            );
+            assert!(Pin::new(&mut rx).poll_next(&mut Context::from_waker(&waker)).is_pending());
             let start = Instant::now();
             tx.try_send(number).unwrap();
             eventually("a wake", || (wakes.count() > 0).then_some(()));
@@ -211,4 +207,27 @@ fn one_message_wakes_one_task() {
         fewest = fewest.min(wakes.count());
     }
     assert_eq!(fewest, 1);
+}
+
+/// Catches a stream that has returned an item and is still armed: it would get the next wake, and
+/// nothing waits for it.
+#[test]
+fn a_stream_that_returned_an_item_is_not_armed() {
+    let _watchdog = watchdog("a_stream_that_returned_an_item_is_not_armed");
+    let (segment, mut tx, one) = ring(&mpmc());
+    let mut streams = [one, rx(&segment)];
+    let wakers = [Wakes::new(), Wakes::new()];
+    let next = |rx: &mut Rx, waker| Pin::new(rx).poll_next(&mut Context::from_waker(waker));
+    for (stream, (_, waker)) in streams.iter_mut().zip(&wakers) {
+        assert!(next(stream, waker).is_pending());
+    }
+    tx.try_send(1).unwrap();
+    let woken = eventually("a wake", || wakers.iter().position(|(wakes, _)| wakes.count() > 0));
+    // The other one is faster, and its bit is still set.
+    let other = 1 - woken;
+    assert_eq!(next(&mut streams[other], &wakers[other].1), Poll::Ready(Some(Ok(1))));
+    tx.try_send(2).unwrap();
+    thread::sleep(Duration::from_millis(20));
+    assert_eq!(wakers[other].0.count(), 0);
+    assert_eq!(next(&mut streams[woken], &wakers[woken].1), Poll::Ready(Some(Ok(2))));
 }
