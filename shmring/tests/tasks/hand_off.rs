@@ -18,6 +18,11 @@ const SOON: Duration = Duration::from_millis(25);
 const ASLEEP: Duration = Duration::from_millis(136);
 const ROUNDS: u32 = 8;
 
+/// Waits until the reactor sleeps: a waker that finds nobody asleep goes on to the next waiter.
+fn settle() {
+    thread::sleep(Duration::from_millis(3));
+}
+
 /// How a task that was woken gives its wait up.
 const WAYS: [&str; 3] = ["future", "stream", "handle"];
 
@@ -60,6 +65,7 @@ fn receive_after_drop(way: &str, second_is_task: bool) -> Duration {
             let mut second = Box::pin(async move { second.recv().await.unwrap() });
             assert!(poll(second.as_mut(), &other_waker).is_pending());
             second_task = Some(second);
+            settle();
         } else {
             scope.spawn(move || {
                 second.recv_timeout(LONG).unwrap();
@@ -109,6 +115,7 @@ fn a_producer_hands_off_the_wake_of_a_dropped_wait() {
             let mut other = Box::pin(second.send(count + 1));
             assert!(poll(one.as_mut(), &waker).is_pending());
             assert!(poll(other.as_mut(), &other_waker).is_pending());
+            settle();
             assert_eq!(rx.try_recv(), Ok(0));
             let woken = || wakes.count() + other_wakes.count() > 0;
             eventually("a wake", || woken().then_some(()));
@@ -140,6 +147,7 @@ fn a_task_that_takes_one_of_two_messages_wakes_another() {
         for (wait, (_, waker)) in waits.iter_mut().zip(&wakers) {
             assert!(poll(wait.as_mut(), waker).is_pending());
         }
+        settle();
         let start = Instant::now();
         tx.send_batch(&["one", "two"]).unwrap();
         let mut open = vec![0, 1];
@@ -200,6 +208,7 @@ fn one_message_wakes_one_task() {
         for wait in &mut waits {
             assert!(poll(wait.as_mut(), &waker).is_pending());
         }
+        settle();
         tx.send(b"one").unwrap();
         eventually("a wake", || (wakes.count() > 0).then_some(()));
         thread::sleep(Duration::from_millis(10));
@@ -223,6 +232,7 @@ fn a_stream_that_returned_an_item_is_not_armed() {
         for (stream, (_, waker)) in streams.iter_mut().zip(&wakers) {
             assert!(next(stream, waker).is_pending());
         }
+        settle();
         tx.try_send(1).unwrap();
         let woken = eventually("a wake", || wakers.iter().position(|(wakes, _)| wakes.count() > 0));
         // The other one is faster, and its bit is still set.

@@ -31,7 +31,8 @@
 //!   w or later. So the reactor does not sleep, or not on, and visits the entry.
 //!
 //! A visit looks at the ring itself only every [`LOOK`], for wakers that were killed before they woke
-//! anybody: one message wakes one handle of those that share a role.
+//! anybody: one message wakes one handle of those that share a role. More if the thread is awake: a waker that
+//! finds nobody asleep takes the next bit.
 //!
 //! A published message whose waker saw no bit is seen by the look in arm; that is the work of the
 //! order there. Where barriers are refused, the arm pokes the reactor, which looks again when
