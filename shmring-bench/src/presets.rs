@@ -71,12 +71,13 @@ impl Planned {
 }
 
 /// The names of all presets, with what they are for.
-pub const NAMES: [(&str, &str); 6] = [
+pub const NAMES: [(&str, &str); 7] = [
     ("quick", "the rings, a pipe, a Unix socket and a message queue beside the limits; 1 min"),
     ("seed", "the rings beside every mechanism of the kernel; 6 min"),
     ("peers", "the rings beside other projects' (needs the cargo feature `peers`); 5 min"),
     ("goals", "the ratios that the rings are to reach, each told as reached or not; 3 min"),
     ("watched", "what it costs a ring that somebody looks on; 2 min"),
+    ("idle", "CPU time of rings and the kernel's mechanisms where both sides mostly sleep; 3 min"),
     ("full", "everything, in every scenario; 20 min"),
 ];
 
@@ -92,6 +93,7 @@ pub fn preset(name: &str) -> Option<Preset> {
         }
         "goals" => (15, crate::goals::tables()),
         "watched" => (9, watched()),
+        "idle" => (11, idle()),
         _ => (5, full().into_iter().map(|scenario| Planned { scenario, who: Who::All }).collect()),
     };
     let costs = ["quick", "seed", "full"].contains(name);
@@ -141,7 +143,7 @@ fn seed() -> Vec<Scenario> {
         Scenario::ping_pong(8),
         Scenario::ping_pong(64),
         Scenario::ping_pong(8).wait(Wait::Block),
-        Scenario::ping_pong(8).wait(Wait::Adaptive).one_way(50_000),
+        Scenario::ping_pong(8).wait(Wait::Adaptive).paced(50_000, 120),
         Scenario::throughput(8, DEEP),
     ];
     let lens = [8, 64, 1 << 10, 4 << 10, 64 << 10, 1 << 20];
@@ -185,7 +187,11 @@ fn full_waiting(wait: Wait) -> Vec<Scenario> {
     let one = Scenario::throughput(8, DEEP).wait(wait);
     let mut scenarios = [8, 56, 64, 256].map(|len| Scenario::ping_pong(len).wait(wait)).to_vec();
     let to_and_fro = || Scenario::ping_pong(8).wait(wait);
-    scenarios.extend([1_000, 50_000].map(|per_second| to_and_fro().one_way(per_second)));
+    scenarios.extend([1_000, 50_000].map(|per_second| match wait {
+        Wait::Spin => to_and_fro().one_way(per_second),
+        // A sender that reads the clock until a message is due would hide what sleepers cost.
+        Wait::Adaptive | Wait::Block => to_and_fro().paced(per_second, 250),
+    }));
     scenarios.extend([3, 6, 8, 10, 12, 14, 16, 20].map(|shift| by_length(1 << shift, wait)));
     scenarios.push(Scenario::throughput(8, DEEPER).wait(wait));
     scenarios.push(Scenario::throughput(64, DEEPER).wait(wait));
@@ -197,6 +203,18 @@ fn full_waiting(wait: Wait) -> Vec<Scenario> {
     scenarios.extend(between(one.clone()));
     scenarios.extend(between(one.batch(32)));
     scenarios
+}
+
+/// The CPU time of programs that mostly sleep.
+fn idle() -> Vec<Planned> {
+    const SLEEPERS: Who =
+        Who::Beside(&["pipe", "fifo", "unix stream", "record ring", "packed ring", "mpmc ring"]);
+    [(10, 2000), (1_000, 500), (50_000, 250)]
+        .map(|(per_second, run_ms)| {
+            Scenario::ping_pong(8).wait(Wait::Block).paced(per_second, run_ms)
+        })
+        .map(|scenario| Planned { scenario, who: SLEEPERS })
+        .into()
 }
 
 /// The cost of an observer for the users of a ring.

@@ -112,6 +112,8 @@ pub struct Row {
     pub probe_ratio: Option<Spread>,
     /// User and system time of both sides for each message.
     pub cpu_ns_per_message: Spread,
+    /// That time over the reference's of the same round.
+    pub cpu_ratio: Option<Spread>,
     /// How often a side went to sleep or was made to give way, for each message.
     pub switches_per_message: Spread,
     /// Times of single messages of all rounds.
@@ -127,6 +129,8 @@ pub struct Run {
     pub round: u32,
     /// As [`Row::figure`].
     pub figure: f64,
+    /// As [`Row::cpu_ns_per_message`]; none in sessions from before it was recorded.
+    pub cpu_ns_per_message: Option<f64>,
     /// From one CPU to the other in ns, before and after; none without two CPUs.
     pub probe_ns: Option<[f64; 2]>,
     /// Messages that came through.
@@ -193,9 +197,19 @@ impl Table {
 impl Row {
     /// This row's figure over another's, round by round.
     pub fn over(&self, other: &Row) -> Option<Spread> {
+        self.ratio_of(other, |run| Some(run.figure))
+    }
+
+    /// This row's CPU time over another's, round by round.
+    pub fn cpu_over(&self, other: &Row) -> Option<Spread> {
+        // A run in which the kernel counted no time has no ratio.
+        self.ratio_of(other, |run| run.cpu_ns_per_message.filter(|ns| *ns > 0.0))
+    }
+
+    fn ratio_of(&self, other: &Row, of: impl Fn(&Run) -> Option<f64>) -> Option<Spread> {
         Spread::of(self.runs.iter().filter_map(|run| {
             let same = other.runs.iter().find(|theirs| theirs.round == run.round)?;
-            Some(run.figure / same.figure)
+            Some(of(run)? / of(same)?)
         }))
     }
 

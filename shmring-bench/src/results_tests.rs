@@ -20,7 +20,14 @@ fn absent() -> Vec<Absent> {
 }
 
 fn row() -> Row {
-    let run = Run { round: 1, figure: 2.0, probe_ns: Some([1.0, 2.0]), messages: 3, seconds: 0.1 };
+    let run = Run {
+        round: 1,
+        figure: 2.0,
+        cpu_ns_per_message: Some(3.0),
+        probe_ns: Some([1.0, 2.0]),
+        messages: 3,
+        seconds: 0.1,
+    };
     let latency = Latency { count: 1, percentiles: [Some(1); 5], max: 1, curve: vec![(1.0, 1)] };
     Row {
         contender: "pipe".to_owned(),
@@ -31,6 +38,7 @@ fn row() -> Row {
         ratio: Some(spread()),
         probe_ratio: Some(spread()),
         cpu_ns_per_message: spread(),
+        cpu_ratio: Some(spread()),
         switches_per_message: spread(),
         latency: Some(latency),
         runs: vec![run],
@@ -71,7 +79,11 @@ pub(crate) fn whole() -> Report {
         rounds: 1,
         rounds_done: 1,
         costs: Some(Costs { rows: vec![cost], absent: absent(), warnings: vec!["beware".into()] }),
-        tables: vec![table(stream), table(Scenario::ping_pong(8).one_way(1000))],
+        tables: vec![
+            table(stream),
+            table(Scenario::ping_pong(8).one_way(1000)),
+            table(Scenario::ping_pong(8).paced(1000, 10)),
+        ],
     }
 }
 

@@ -19,6 +19,12 @@ pub enum Flow {
         /// Messages that are due in a second.
         per_second: u32,
     },
+    /// As [`OneWay`](Self::OneWay), but the sender sleeps until the next message is due, so that
+    /// the CPU time is that of a program that has nothing else to do.
+    Paced {
+        /// Messages that are due in a second.
+        per_second: u32,
+    },
     /// As many messages as go through, copied in and copied out.
     Throughput,
     /// As many messages as go through, written and read where they lie.
@@ -28,7 +34,12 @@ pub enum Flow {
 impl Flow {
     /// Whether what counts is how long a message takes.
     pub fn is_latency(self) -> bool {
-        matches!(self, Flow::PingPong | Flow::OneWay { .. })
+        self == Flow::PingPong || self.is_timed()
+    }
+
+    /// Whether messages are due at fixed times.
+    pub fn is_timed(self) -> bool {
+        matches!(self, Flow::OneWay { .. } | Flow::Paced { .. })
     }
 }
 
@@ -107,6 +118,11 @@ impl Scenario {
         Scenario { flow: Flow::OneWay { per_second }, run_ms, ..self }
     }
 
+    /// The same at a fixed rate, with a sender that sleeps, for so long.
+    pub const fn paced(self, per_second: u32, run_ms: u64) -> Scenario {
+        Scenario { flow: Flow::Paced { per_second }, run_ms, ..self }
+    }
+
     /// Whether a mechanism of this nature has a place in the table.
     pub fn suits(&self, nature: &Nature) -> bool {
         (nature.many_producers || self.producers == 1)
@@ -116,7 +132,7 @@ impl Scenario {
             && (nature.queues || self.flow == Flow::PingPong)
             && (nature.in_place || self.flow != Flow::InPlace)
             && (self.batch == 1 || BATCH_LENGTHS.contains(&self.message_bytes))
-            && !(nature.numbered && matches!(self.flow, Flow::OneWay { .. }))
+            && !(nature.numbered && self.flow.is_timed())
     }
 
     /// How long one run takes, apart from the start of its processes.
@@ -142,6 +158,7 @@ impl fmt::Display for Scenario {
         match self.flow {
             Flow::PingPong => write!(f, "ping-pong")?,
             Flow::OneWay { per_second } => write!(f, "one way at {per_second}/s")?,
+            Flow::Paced { per_second } => write!(f, "paced at {per_second}/s")?,
             Flow::Throughput => write!(f, "throughput")?,
             Flow::InPlace => write!(f, "throughput in place")?,
         }

@@ -8,7 +8,7 @@ pub(crate) use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, O
 use std::time::Duration;
 
 pub(crate) use crate::sys::clock::Deadline;
-pub(crate) use crate::sys::futex::WaitWord;
+pub(crate) use crate::sys::futex::{WaitAny, WaitWord};
 pub(crate) use crate::sys::membarrier::barrier;
 
 /// By when a CPU has made a store visible that it executed, without being told to: a thousand

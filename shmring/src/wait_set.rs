@@ -2,7 +2,8 @@
 
 #![allow(
     clippy::arithmetic_side_effects,
-    reason = "of the number of handles in a set, and of intervals with a limit"
+    clippy::indexing_slicing,
+    reason = "of and with the number of handles in a set, and of intervals with a limit"
 )]
 
 use std::fmt;
@@ -10,26 +11,33 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::element::Element;
 use crate::endpoint::interrupt::{Interrupter, SetInterruption};
 use crate::endpoint::park::WaitMode;
-use crate::endpoint::watch::Watch;
+use crate::endpoint::watch::{self, Keeper, Watch};
 use crate::error::{Fault, WaitError};
-use crate::ring::wake;
-use crate::sync::{Deadline, Ordering, WaitWord, spin_loop};
-use crate::{Consumer, Producer, values};
+use crate::sync::{Deadline, spin_loop};
+
+mod entry;
+mod handles;
+mod sleep;
+mod sleeper;
+#[cfg(test)]
+mod tests;
+
+use entry::Entry;
+pub use handles::{Readable, Writable};
+use sleeper::Sleeper;
 
 /// Looks at all handles before an adaptive wait goes to sleep, divided by their number: some 25 us.
 const ADAPTIVE_SPINS: usize = 1000;
+/// Waits in a row that find something ready at once, between two looks at the clock.
+const BUSY_PER_LOOK: u32 = 64;
 /// Looks at all handles between two looks at the clock.
 const SPINS_PER_CLOCK: usize = 256;
 /// The time until the dead are looked for: in the first wait for something new, for each segment,
 /// and at most. It doubles with each look.
-const LOOK_MIN: Duration = Duration::from_millis(2);
+const LOOK_MIN: Duration = Duration::from_millis(4);
 const LOOK_MAX: Duration = Duration::from_millis(100);
-/// How long a sleep lasts that not every waker can end: where the kernel cannot wait for several
-/// words, or not for as many.
-const POLL: Duration = Duration::from_millis(1);
 
 /// Waits for any number of producers and consumers, of rings of any kind in any segments, in one
 /// thread.
@@ -71,9 +79,12 @@ const POLL: Duration = Duration::from_millis(1);
 ///
 /// # Sleeping
 /// A set sleeps at once ([`WaitMode::Block`]) unless told otherwise. While it sleeps it looks for
-/// dead peers at least every 100 ms, as a handle does. The kernel wakes it for up to 127 handles
-/// (`futex_waitv`, Linux 5.16); beyond that, and where this call is missing or refused, it looks at
-/// all of them every millisecond.
+/// dead peers at least every 100 ms, as a handle does. With 7 handles or more, the kernel keeps
+/// what the set waits for from wait to wait (`io_uring`, Linux 6.7), so a wait costs no more for
+/// handles to which nothing comes. Where that is missing or refused, or a system call filter is
+/// installed, the kernel wakes the set for up to 127 handles (`futex_waitv`, Linux 5.16). Beyond
+/// that, and where this call is missing or refused, the set looks at all of them every
+/// millisecond.
 ///
 /// # Wakes that are not used
 /// Where consumers compete, a message wakes one of them. If that was a handle of a set, and the
@@ -91,20 +102,14 @@ pub struct WaitSet {
     segments: Vec<Arc<Watch>>,
     next_key: u64,
     mode: WaitMode,
+    keeper: Keeper,
+    /// As of the last look at every handle.
+    changes: u64,
+    /// Waits in a row that did not sleep.
+    busy: u32,
     interruption: Arc<SetInterruption>,
     look: Look,
-}
-
-struct Entry {
-    key: Key,
-    watch: Arc<Watch>,
-    is_ready: bool,
-}
-
-impl Entry {
-    fn set_bit(&self) -> Option<wake::Armed<'_>> {
-        self.watch.set_bit()
-    }
+    sleeper: Sleeper,
 }
 
 /// A handle in a [`WaitSet`]. No two of one set are equal.
@@ -128,8 +133,12 @@ impl WaitSet {
             segments: Vec::new(),
             next_key: 0,
             mode: WaitMode::Block,
+            keeper: Keeper::new(),
+            changes: 0,
+            busy: 0,
             interruption: SetInterruption::new(),
             look: Look { interval: LOOK_MIN, due: Deadline::NEVER },
+            sleeper: Sleeper::new(),
         }
     }
 
@@ -143,23 +152,21 @@ impl WaitSet {
         self.insert(producer.shared())
     }
 
-    fn insert(&mut self, sealed::Shared(watch): sealed::Shared) -> Key {
+    fn insert(&mut self, handles::Shared(watch): handles::Shared) -> Key {
         let key = Key(self.next_key);
         self.next_key += 1;
-        self.entries.push(Entry { key, watch, is_ready: false });
+        self.entries.push(Entry::new(key, watch));
         self.find_segments();
         key
     }
 
     /// Removes a handle. Returns `false` if it is not in the set, because it was removed or dropped.
     pub fn remove(&mut self, key: Key) -> bool {
-        let Some(index) = self.entries.iter().position(|entry| entry.key == key) else {
+        let Some(index) = self.entries.iter().position(|entry| entry.key() == key) else {
             return false;
         };
-        let removed = self.entries.remove(index);
-        if !removed.watch.is_forked() {
-            removed.watch.pay();
-        }
+        self.entries.remove(index).leave(self.keeper);
+        self.sleeper.forget(key.0);
         self.find_segments();
         true
     }
@@ -167,10 +174,10 @@ impl WaitSet {
     fn find_segments(&mut self) {
         let attachment = |watch: &Watch| std::ptr::from_ref(watch.mapped().attach());
         self.segments.clear();
-        for entry in &self.entries {
-            let known = |known: &Arc<Watch>| attachment(known) == attachment(&entry.watch);
+        for watch in self.entries.iter().map(Entry::watch) {
+            let known = |known: &Arc<Watch>| attachment(known) == attachment(watch);
             if !self.segments.iter().any(known) {
-                self.segments.push(Arc::clone(&entry.watch));
+                self.segments.push(Arc::clone(watch));
             }
         }
     }
@@ -207,50 +214,78 @@ impl WaitSet {
     /// See [`WaitError`].
     pub fn wait(&mut self, timeout: Option<Duration>) -> Result<Ready<'_>, WaitError> {
         let deadline = timeout.map_or(Deadline::NEVER, Deadline::after);
-        self.clean_up()?;
+        // A sleep says what has come to handles whose bits were left set.
+        let sleeps = self.mode == WaitMode::Block && timeout != Some(Duration::ZERO);
+        let is_told = sleeps && self.sleeper.stands() && self.changes == watch::changes();
+        self.clean_up(!is_told)?;
+        let (mut whole, mut has_slept) = (!is_told, false);
         loop {
             if self.interruption.take() {
                 return Err(WaitError::Interrupted);
             }
-            if self.look_at_all() || self.spin(deadline) {
+            if self.look_at(whole) || self.spin(deadline) {
                 self.look.interval = LOOK_MIN;
+                if !whole && !has_slept {
+                    self.look_at(true);
+                }
                 break;
             }
             if self.next_look().passed() {
                 self.look_for_the_dead()?;
-                if self.look_at_all() {
+                whole = true;
+                if self.look_at(whole) {
                     break;
                 }
             }
             if deadline.passed() {
+                self.look_at(true);
                 break;
             }
             if self.mode != WaitMode::Spin {
-                self.sleep(deadline)?;
+                whole = self.sleep(deadline)?;
+                has_slept = true;
+            }
+        }
+        self.busy = if has_slept { 0 } else { self.busy + 1 };
+        if self.busy == BUSY_PER_LOOK {
+            self.busy = 0;
+            if self.next_look().passed() {
+                self.look_for_the_dead()?;
+                self.look_at(true);
             }
         }
         Ok(Ready { entries: self.entries.iter() })
     }
 
-    /// Removes dropped handles, and pays what was not used since the last wait.
-    fn clean_up(&mut self) -> Result<(), Fault> {
-        if self.entries.iter().any(|entry| entry.watch.is_forked()) {
+    /// Removes dropped handles, and pays what was not used since the last wait. Of handles whose
+    /// bits were left set it knows unless `all` are to be visited.
+    fn clean_up(&mut self, all: bool) -> Result<(), Fault> {
+        let is_forked = |segment: &Arc<Watch>| segment.is_forked();
+        if self.sleeper.is_forked() || all && self.segments.iter().any(is_forked) {
             return Err(Fault::Forked);
         }
-        self.entries.iter().for_each(|entry| entry.watch.pay());
-        let before = self.entries.len();
-        self.entries.retain(|entry| !entry.watch.is_retired());
-        if self.entries.len() != before {
+        if all {
+            self.changes = watch::changes();
+        }
+        let mut is_retired = false;
+        for entry in self.entries.iter().filter(|entry| all || !entry.is_kept()) {
+            entry.watch().pay();
+            is_retired |= entry.watch().is_retired();
+        }
+        if is_retired {
+            let dropped = self.entries.extract_if(.., |entry| entry.watch().is_retired());
+            dropped.for_each(|entry| self.sleeper.forget(entry.key().0));
             self.find_segments();
         }
         Ok(())
     }
 
-    fn look_at_all(&mut self) -> bool {
+    /// Looks at the handles to which something may have come; at all if the `whole` truth is
+    /// wanted. Returns `true` if one is ready.
+    fn look_at(&mut self, whole: bool) -> bool {
         let mut any = false;
         for entry in &mut self.entries {
-            entry.is_ready = entry.watch.is_ready();
-            any |= entry.is_ready;
+            any |= entry.look(self.keeper, whole);
         }
         any
     }
@@ -265,11 +300,11 @@ impl WaitSet {
         let until = deadline.min(self.next_look());
         for spin in 1..=spins {
             spin_loop();
-            if self.look_at_all() {
+            if self.look_at(true) {
                 return true;
             }
             if spin % SPINS_PER_CLOCK == 0 {
-                if until.passed() {
+                if until.passed() || self.interruption.is_pending() {
                     break;
                 }
                 // The one it waits for may be waiting for this CPU.
@@ -289,37 +324,9 @@ impl WaitSet {
         self.look.due
     }
 
-    /// Sleeps until a handle may be ready, an interrupt, or the time of the next look for the dead.
-    fn sleep(&mut self, deadline: Deadline) -> Result<(), WaitError> {
-        let until = deadline.min(self.next_look());
-        let interrupts = self.interruption.word.load(Ordering::Acquire);
-        if self.interruption.take() {
-            return Err(WaitError::Interrupted);
-        }
-        let set_bit = |entry| Some((entry, Entry::set_bit(entry)?));
-        let (entries, mut armed): (Vec<_>, Vec<_>) =
-            self.entries.iter().filter_map(set_bit).unzip();
-        wake::order(&mut armed);
-        if !self.entries.iter().any(|entry| entry.watch.is_ready()) {
-            let mut words = vec![(&self.interruption.word, interrupts)];
-            words.extend(armed.iter().map(wake::Armed::park_word));
-            let is_ordered = armed.iter().all(wake::Armed::is_ordered);
-            let most = WaitWord::MOST_WORDS;
-            let polls = Deadline::after(POLL);
-            let sleeps_long = is_ordered && words.len() <= most;
-            let until = if sleeps_long { until } else { until.min(polls) };
-            if !WaitWord::wait_any(&words, until) {
-                thread::sleep(until.min(polls).remaining().unwrap_or(POLL));
-            }
-            if !is_ordered && polls.passed() {
-                // As long as stores take to become visible.
-                armed.iter_mut().for_each(wake::Armed::ordered);
-            }
-        }
-        for (entry, armed) in entries.into_iter().zip(armed) {
-            entry.watch.disarm(armed);
-        }
-        Ok(())
+    /// Takes all bits back, so that each handle is looked at.
+    fn release(&mut self) {
+        self.entries.iter_mut().for_each(|entry| entry.release(self.keeper));
     }
 
     /// Reaps dead processes in all segments, which ends the waits for them.
@@ -329,7 +336,9 @@ impl WaitSet {
         for segment in &self.segments {
             segment.mapped().attach().reap()?;
         }
-        self.entries.iter().try_for_each(|entry| entry.watch.resolve())
+        // The dead may have taken a bit and not have woken its owner.
+        self.release();
+        self.entries.iter().try_for_each(|entry| entry.watch().resolve())
     }
 }
 
@@ -341,10 +350,8 @@ impl Default for WaitSet {
 
 impl Drop for WaitSet {
     fn drop(&mut self) {
-        for entry in &self.entries {
-            if !entry.watch.is_forked() {
-                entry.watch.pay();
-            }
+        for entry in &mut self.entries {
+            entry.leave(self.keeper);
         }
     }
 }
@@ -365,51 +372,13 @@ impl Iterator for Ready<'_> {
     type Item = Key;
 
     fn next(&mut self) -> Option<Key> {
-        self.entries.find(|entry| entry.is_ready).map(|entry| entry.key)
+        self.entries.find(|entry| entry.is_ready()).map(Entry::key)
     }
 }
 
 impl fmt::Debug for Ready<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ready = self.entries.clone().filter(|entry| entry.is_ready).map(|entry| entry.key);
+        let ready = self.entries.clone().filter(|entry| entry.is_ready()).map(Entry::key);
         f.debug_list().entries(ready).finish()
     }
 }
-
-mod sealed {
-    use std::sync::Arc;
-
-    use super::Watch;
-
-    /// What a set shares with a handle.
-    #[derive(Debug)]
-    pub struct Shared(pub(super) Arc<Watch>);
-
-    pub trait Watched {
-        #[doc(hidden)]
-        fn shared(&self) -> Shared;
-    }
-}
-
-/// A consumer of any kind.
-pub trait Readable: sealed::Watched {}
-
-/// A producer of any kind.
-pub trait Writable: sealed::Watched {}
-
-macro_rules! watched {
-    ([$($value:ident)?] $handle:ty as $kind:ident) => {
-        impl$(<$value: Element>)? sealed::Watched for $handle {
-            fn shared(&self) -> sealed::Shared {
-                sealed::Shared(Arc::clone(self.watched()))
-            }
-        }
-
-        impl$(<$value: Element>)? $kind for $handle {}
-    };
-}
-
-watched!([] Consumer as Readable);
-watched!([] Producer as Writable);
-watched!([T] values::Consumer<T> as Readable);
-watched!([T] values::Producer<T> as Writable);

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use common::{LONG, MODES, Name, SHORT, watchdog};
 use shmring::{
     Config, Consumer, DrainError, Interrupter, Producer, RecvError, RecvTimeoutError, Segment,
-    SendError, SendTimeoutError, TryRecvError, TrySendError, WaitMode,
+    SendError, SendTimeoutError, TryRecvError, TrySendError, WaitError, WaitMode, WaitSet,
 };
 
 /// Every kind of ring of messages, small enough to be filled.
@@ -158,12 +158,69 @@ fn a_sleeper_is_interrupted_at_once() {
     assert!(fastest < Duration::from_millis(10), "{fastest:?}");
 }
 
-static OF_HANDLER: OnceLock<Interrupter> = OnceLock::new();
+/// Catches a set that spins, and notices an interrupt only when it looks for the dead, up to 100 ms
+/// later.
+#[test]
+fn a_set_that_spins_is_interrupted_at_once() {
+    let _watchdog = watchdog("a_set_that_spins_is_interrupted_at_once");
+    let (_segment, _tx, rx) = ring(&Config::mpmc().slots(2));
+    let mut set = WaitSet::new();
+    set.set_wait_mode(WaitMode::Spin);
+    set.add(&rx);
+    let interrupter = set.interrupter();
+    let fastest = (0..10).map(|_| {
+        thread::scope(|scope| {
+            let stopper = scope.spawn(|| {
+                thread::sleep(Duration::from_millis(140));
+                let start = Instant::now();
+                interrupter.interrupt();
+                start
+            });
+            assert_eq!(set.wait(None).map(|_| ()), Err(WaitError::Interrupted));
+            let end = Instant::now();
+            end.saturating_duration_since(stopper.join().unwrap())
+        })
+    });
+    let fastest = fastest.min().unwrap();
+    assert!(fastest < Duration::from_millis(10), "{fastest:?}");
+}
 
-extern "C" fn interrupt(_: libc::c_int) {
-    if let Some(interrupter) = OF_HANDLER.get() {
+/// The interrupters that the handlers of two signals use.
+static OF_HANDLERS: [OnceLock<Interrupter>; 2] = [OnceLock::new(), OnceLock::new()];
+const SIGNALS: [libc::c_int; 2] = [libc::SIGUSR1, libc::SIGUSR2];
+
+extern "C" fn interrupt(signal: libc::c_int) {
+    let of_handler = &OF_HANDLERS[usize::from(signal == SIGNALS[1])];
+    if let Some(interrupter) = of_handler.get() {
         interrupter.interrupt();
     }
+}
+
+/// Installs a handler of one of the two signals.
+fn handle(index: usize, interrupter: Interrupter) -> libc::c_int {
+    assert!(OF_HANDLERS[index].set(interrupter).is_ok());
+    // SAFETY: the handler does what is safe in one, as is shown here.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = interrupt as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        assert_eq!(libc::sigaction(SIGNALS[index], &raw const action, std::ptr::null_mut()), 0);
+    }
+    SIGNALS[index]
+}
+
+/// Lets another thread send the signal to this one after a pause, while it waits.
+fn while_signaled<R>(signal: libc::c_int, pause: u32, wait: impl FnOnce() -> R) -> R {
+    // SAFETY: no conditions.
+    let waiting = unsafe { libc::pthread_self() };
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            (0..pause * 50).for_each(|_| std::hint::spin_loop());
+            // SAFETY: the thread lives as long as the scope.
+            assert_eq!(unsafe { libc::pthread_kill(waiting, signal) }, 0);
+        });
+        wait()
+    })
 }
 
 /// Catches an interrupt by a signal handler, on the very thread that waits, that is lost or
@@ -172,39 +229,47 @@ extern "C" fn interrupt(_: libc::c_int) {
 fn a_signal_handler_interrupts_its_own_thread() {
     let _watchdog = watchdog("a_signal_handler_interrupts_its_own_thread");
     let (_segment, _tx, mut rx) = ring(&Config::mpmc().slots(2));
-    OF_HANDLER.set(rx.interrupter()).unwrap();
-    // SAFETY: the handler does what is safe in one, as is shown here.
-    unsafe {
-        let mut action: libc::sigaction = std::mem::zeroed();
-        action.sa_sigaction = interrupt as *const () as usize;
-        action.sa_flags = libc::SA_RESTART;
-        assert_eq!(libc::sigaction(libc::SIGUSR1, &raw const action, std::ptr::null_mut()), 0);
-    }
-    // SAFETY: no conditions.
-    let waiting = unsafe { libc::pthread_self() };
+    let signal = handle(0, rx.interrupter());
     for mode in MODES {
         rx.set_wait_mode(mode);
         for pause in 0..100_u32 {
-            thread::scope(|scope| {
-                scope.spawn(move || {
-                    (0..pause * 50).for_each(|_| std::hint::spin_loop());
-                    // SAFETY: the thread lives as long as the scope.
-                    assert_eq!(unsafe { libc::pthread_kill(waiting, libc::SIGUSR1) }, 0);
-                });
-                assert_eq!(
-                    rx.recv_timeout(LONG),
-                    Err(RecvTimeoutError::Interrupted),
-                    "{mode:?} {pause}"
-                );
-            });
+            let result = while_signaled(signal, pause, || rx.recv_timeout(LONG));
+            assert_eq!(result, Err(RecvTimeoutError::Interrupted), "{mode:?} {pause}");
         }
     }
     // SAFETY: errno is the thread's own, and raise runs the handler before it returns.
     unsafe {
         *libc::__errno_location() = 77;
-        libc::raise(libc::SIGUSR1);
+        libc::raise(signal);
         assert_eq!(*libc::__errno_location(), 77);
     }
+}
+
+/// Catches the same of a thread that waits for several rings.
+#[test]
+fn a_signal_handler_interrupts_the_wait_of_a_set() {
+    let _watchdog = watchdog("a_signal_handler_interrupts_the_wait_of_a_set");
+    let rings = configs().map(|config| ring(&config));
+    let mut set = WaitSet::new();
+    for (_, _, rx) in &rings {
+        set.add(rx);
+    }
+    let signal = handle(1, set.interrupter());
+    for mode in MODES {
+        set.set_wait_mode(mode);
+        for pause in 0..100_u32 {
+            let result = while_signaled(signal, pause, || set.wait(Some(LONG)).map(|_| ()));
+            assert_eq!(result, Err(WaitError::Interrupted), "{mode:?} {pause}");
+        }
+    }
+    assert_eq!(set.wait(Some(SHORT)).unwrap().count(), 0, "told twice");
+    // SAFETY: errno is the thread's own, and raise runs the handler before it returns.
+    unsafe {
+        *libc::__errno_location() = 77;
+        libc::raise(signal);
+        assert_eq!(*libc::__errno_location(), 77);
+    }
+    assert_eq!(set.wait(None).map(|_| ()), Err(WaitError::Interrupted));
 }
 
 /// Catches an interrupter that touches what is gone, or the successor of its handle.

@@ -6,13 +6,16 @@ mod common;
 
 use std::fs;
 use std::io::{PipeReader, Read, pipe};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use common::child::{self, Part, pause, say};
 use common::{LONG, Name, eventually, watchdog};
 use shmring::Fault;
 use shmring::{
-    Config, Kind, Monitor, MonitorError, Observer, RecvTimeoutError, Segment, SendTimeoutError,
-    WaitMode,
+    Config, Consumer, Kind, Monitor, MonitorError, Observer, RecvTimeoutError, Segment,
+    SendTimeoutError, WaitMode, WaitSet,
 };
 
 /// The parts that child processes play; nothing in the test run itself.
@@ -229,4 +232,140 @@ fn a_fork_child_has_no_monitor() {
     one_dies(&name);
     parent.go();
     assert_eq!(parent.hear(), "stopped");
+}
+
+/// A thread that waits for a message which never comes.
+struct Sleeper {
+    thread: i32,
+    waiting: JoinHandle<(Result<Vec<u8>, RecvTimeoutError>, Instant)>,
+}
+
+impl Sleeper {
+    fn start(mut rx: Consumer) -> Self {
+        rx.set_wait_mode(WaitMode::Block);
+        let (say, said) = mpsc::channel();
+        let waiting = std::thread::spawn(move || {
+            // SAFETY: returns a number.
+            say.send(unsafe { libc::gettid() }).unwrap();
+            (rx.recv_timeout(LONG), Instant::now())
+        });
+        Self { thread: said.recv().unwrap(), waiting }
+    }
+
+    /// How often it went to sleep so far.
+    fn sleeps(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/self/task/{}/status", self.thread)).unwrap();
+        let count = |line: &str| line.strip_prefix("voluntary_ctxt_switches:")?.trim().parse().ok();
+        status.lines().find_map(count).unwrap()
+    }
+
+    /// How often it went to sleep in a second.
+    fn sleeps_in_a_second(&self) -> u64 {
+        let before = self.sleeps();
+        std::thread::sleep(Duration::from_secs(1));
+        self.sleeps() - before
+    }
+
+    /// Waits until it is in a sleep of 5 s, of which more than 2 s are left.
+    fn sleep_long(&self) {
+        eventually("it sleeps for a second", || (self.sleeps_in_a_second() == 0).then_some(()));
+    }
+
+    /// Looks for the dead more often than a waiter that relies on a monitor.
+    fn goes_on_looking(&self) {
+        eventually("it goes on looking", || (self.sleeps() > 25).then_some(()));
+        assert!(self.sleeps_in_a_second() > 2);
+    }
+
+    /// Returns when the stream ended.
+    fn end(self) -> Instant {
+        let (result, at) = self.waiting.join().unwrap();
+        assert_eq!(result, Err(RecvTimeoutError::Eof));
+        at
+    }
+}
+
+/// Catches a waiter that looks for the dead itself while a monitor does, and a death that such a
+/// waiter notices only at its next look.
+#[test]
+fn a_waiter_beside_a_monitor_sleeps_long() {
+    let _watchdog = watchdog("a_waiter_beside_a_monitor_sleeps_long");
+    let mut soonest = LONG;
+    for _ in 0..3 {
+        let name = Name::new();
+        let segment = name.create(&Config::spsc());
+        let _monitor = segment.monitor().unwrap();
+        let mut child = start("produce", &name, "produces");
+        let sleeper = Sleeper::start(segment.consumer().unwrap());
+        sleeper.sleep_long();
+        let killed = Instant::now();
+        child.kill();
+        soonest = soonest.min(sleeper.end() - killed);
+        if soonest < Duration::from_secs(1) {
+            break;
+        }
+    }
+    assert!(soonest < Duration::from_secs(1), "{soonest:?} at the soonest");
+}
+
+/// Catches a waiter that goes on relying on a monitor which has ended, and one that relies on none
+/// though another is left.
+#[test]
+fn a_waiter_wakes_when_its_monitor_ends() {
+    let _watchdog = watchdog("a_waiter_wakes_when_its_monitor_ends");
+    let mut soonest = LONG;
+    for _ in 0..3 {
+        let name = Name::new();
+        let segment = name.create(&Config::spsc());
+        let (monitor, other) = (segment.monitor().unwrap(), segment.monitor().unwrap());
+        let mut child = start("produce", &name, "produces");
+        let sleeper = Sleeper::start(segment.consumer().unwrap());
+        sleeper.sleep_long();
+        drop(monitor);
+        // It looks whether the other one is there.
+        assert!(sleeper.sleeps_in_a_second() <= 2);
+        drop(other);
+        let killed = Instant::now();
+        child.kill();
+        soonest = soonest.min(sleeper.end() - killed);
+        if soonest < Duration::from_secs(1) {
+            break;
+        }
+    }
+    assert!(soonest < Duration::from_secs(1), "{soonest:?} at the soonest");
+}
+
+/// Catches a waiter that sleeps long because another process, which may die, has a monitor.
+#[test]
+fn a_monitor_elsewhere_is_not_relied_on() {
+    let _watchdog = watchdog("a_monitor_elsewhere_is_not_relied_on");
+    let name = Name::new();
+    let segment = name.create(&Config::spsc());
+    let _tx = segment.producer().unwrap();
+    let _watching = start("watch", &name, "watches");
+    let sleeper = Sleeper::start(segment.consumer().unwrap());
+    sleeper.goes_on_looking();
+    segment.close();
+    sleeper.end();
+}
+
+/// Catches a waiter that sleeps long although its wake may go elsewhere: to another consumer, which
+/// may be stopped, or to a wait set that has the same handle.
+#[test]
+fn a_waiter_whose_wake_may_go_elsewhere_goes_on_looking() {
+    let _watchdog = watchdog("a_waiter_whose_wake_may_go_elsewhere_goes_on_looking");
+    for (kind, in_set) in [(Kind::Mpmc, false), (Kind::Spsc, true)] {
+        let name = Name::new();
+        let segment = name.create(&Config::new(kind));
+        let _monitor = segment.monitor().unwrap();
+        let (_tx, rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+        let mut set = WaitSet::new();
+        if in_set {
+            set.add(&rx);
+        }
+        let sleeper = Sleeper::start(rx);
+        sleeper.goes_on_looking();
+        segment.close();
+        sleeper.end();
+    }
 }

@@ -32,6 +32,57 @@ fn two_rings(traffic: Traffic, omits: Omission) {
     producers.into_iter().for_each(|producer| producer.join());
 }
 
+/// Two producers send a message each, to a ring each, and the first sends another one. A set that
+/// leaves bits set waits for both rings, and takes what it finds ready.
+///
+/// Accepted: all messages are taken. Would catch a bit that counts as set when a waker has taken
+/// it, and one whose ring is not looked at again.
+fn kept_bits(traffic: Traffic, omits: Omission) {
+    let rings = [Ring::new(2, traffic), Ring::new(2, traffic)];
+    let set = Set::new([(&rings[0], Consumer, 0), (&rings[1], Consumer, 0)]);
+    let set = set.keeping().omitting(omits);
+    let producers = [2, 1].into_iter().zip(rings.clone()).map(|(count, ring)| {
+        spawn(move || {
+            let fences = ring.fences();
+            (0..count).for_each(|_| assert!(ring.try_send(1, &fences)));
+            ring.has_message();
+        })
+    });
+    let producers: Vec<_> = producers.collect();
+    let mut taken = 0;
+    while taken < 3 {
+        set.wait();
+        taken += set.take_ready();
+    }
+    producers.into_iter().for_each(|producer| producer.join());
+}
+
+/// A producer sends two messages. A set that leaves bits set waits for the first; then a verb of
+/// the handle takes it, or sleeps for it, and the set waits for the second.
+///
+/// Accepted: the set finds the second message. Would catch a set that takes a bit for set which
+/// the verb has taken back.
+fn kept_bit_and_verb(traffic: Traffic, omits: Omission) {
+    let ring = Ring::new(2, traffic);
+    let idle = Ring::new(1, traffic);
+    let set = Set::new([(&ring, Consumer, 0), (&idle, Consumer, 0)]).keeping().omitting(omits);
+    let producer = spawn({
+        let (ring, idle) = (ring.clone(), idle.clone());
+        move || {
+            assert!(idle.try_send(1, &idle.fences()));
+            let fences = ring.fences();
+            (0..2).for_each(|_| assert!(ring.try_send(1, &fences)));
+            ring.has_message();
+        }
+    });
+    set.wait();
+    assert!(idle.try_take(&idle.fences()));
+    set.take();
+    set.wait();
+    assert!(ring.try_take(&ring.fences()));
+    producer.join();
+}
+
 /// A set waits for messages of one ring and for room in another, which is full. Two threads
 /// send the message and make room.
 ///
@@ -174,6 +225,22 @@ fn two_rings_light() {
     two_rings(Light, Omission::Nothing);
 }
 
+fn kept_bits_heavy() {
+    kept_bits(Heavy, Omission::Nothing);
+}
+
+fn kept_bits_light() {
+    kept_bits(Light, Omission::Nothing);
+}
+
+fn kept_bit_and_verb_heavy() {
+    kept_bit_and_verb(Heavy, Omission::Nothing);
+}
+
+fn kept_bit_and_verb_light() {
+    kept_bit_and_verb(Light, Omission::Nothing);
+}
+
 fn both_sides_heavy() {
     both_sides(Heavy);
 }
@@ -221,6 +288,10 @@ fn dead_owner_light(kill_at: u64) {
 models! {
     TWO_RINGS_HEAVY: two_rings_heavy_bound_2, bound 2, at least 80000, runs two_rings_heavy;
     TWO_RINGS_LIGHT: two_rings_light_bound_2, bound 2, at least 160000, runs two_rings_light;
+    KEPT_BITS_HEAVY: kept_bits_heavy_bound_1, bound 1, at least 2500, runs kept_bits_heavy;
+    KEPT_BITS_LIGHT: kept_bits_light_bound_1, bound 1, at least 1200, runs kept_bits_light;
+    KEPT_BIT_AND_VERB_HEAVY: kept_bit_and_verb_heavy_bound_2, bound 2, at least 19000, runs kept_bit_and_verb_heavy;
+    KEPT_BIT_AND_VERB_LIGHT: kept_bit_and_verb_light_bound_2, bound 2, at least 85000, runs kept_bit_and_verb_light;
     BOTH_SIDES_HEAVY: both_sides_heavy_bound_2, bound 2, at least 43000, runs both_sides_heavy;
     BOTH_SIDES_LIGHT: both_sides_light_bound_1, bound 1, at least 100, runs both_sides_light;
     DROPS_HEAVY: drops_heavy_bound_2, bound 2, at least 20000, runs drops_heavy;
@@ -235,12 +306,15 @@ models! {
 }
 
 /// The same by a set that leaves out a step, in which somebody sleeps for ever.
-pub(super) const FAULTS: [Model; 5] = [
+pub(super) const FAULTS: [Model; 8] = [
     faulty("no_check", || two_rings(Heavy, Omission::Check)),
     faulty("no_note", || beside_a_consumer(Then::Drops, Heavy, Omission::Note)),
     faulty("no_pay_at_wait", || beside_a_consumer(Then::Waits, Heavy, Omission::PayAtWait)),
     faulty("no_pay_at_drop", || beside_a_consumer(Then::Drops, Heavy, Omission::PayAtDrop)),
     faulty("no_pay_at_verb", || beside_a_consumer(Then::Takes, Heavy, Omission::PayAtVerb)),
+    faulty("no_disarm_after_the_check", || kept_bits(Heavy, Omission::Disarm)),
+    faulty("no_look_at_the_park_word", || kept_bits(Heavy, Omission::Moved)),
+    faulty("no_forgetting_at_verb", || kept_bit_and_verb(Heavy, Omission::Forget)),
 ];
 
 const fn faulty(name: &'static str, body: fn()) -> Model {

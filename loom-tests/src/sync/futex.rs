@@ -98,7 +98,8 @@ impl WaitWord {
     /// as. As the kernel does: compares and queues up one word after the other, and until it has
     /// left all queues may be woken, and counted, once by each.
     #[track_caller]
-    pub(crate) fn wait_any(words: &[(&Self, u32)], _until: Deadline) {
+    pub(crate) fn wait_any<'a>(words: impl Iterator<Item = (&'a Self, u32)>, _until: Deadline) {
+        let words: Vec<_> = words.collect();
         crash::tick();
         let many = Arc::new(Many { is_woken: Mutex::new(false), woken: Condvar::new() });
         let may_sleep = words.iter().all(|(word, seen)| {
@@ -137,24 +138,20 @@ impl WaitWord {
         crash::tick();
     }
 
-    /// Wakes one sleeper; how many were woken.
+    /// Wakes all sleepers; how many were woken.
     #[track_caller]
     pub(crate) fn wake(&self) -> usize {
         crash::tick();
         let mut queue = self.queue.lock().expect("nobody dies in the kernel");
-        let woken = (queue.sleepers + queue.of_many.len()).min(1);
+        let woken = queue.sleepers + queue.of_many.len();
         trace::word(Location::caller(), &self.word, format_args!("wake: {woken} woken"));
-        if woken == 0 {
-            return 0;
+        queue.of_many.drain(..).for_each(|many| many.wake());
+        if queue.sleepers > 0 {
+            queue.signals += queue.sleepers;
+            queue.sleepers = 0;
+            self.woken.notify_all();
         }
-        if !queue.of_many.is_empty() {
-            queue.of_many.remove(0).wake();
-            return 1;
-        }
-        queue.sleepers -= 1;
-        queue.signals += 1;
-        self.woken.notify_one();
-        1
+        woken
     }
 
     /// Lets every sleep on this word end without a wake, now and from now on. For

@@ -119,7 +119,7 @@ pub(super) fn outcome(
     let burst_ns = findings.iter().find_map(|part| part.burst_ns);
     let figure = match scenario.flow {
         Flow::PingPong => burst_ns,
-        Flow::OneWay { .. } => {
+        Flow::OneWay { .. } | Flow::Paced { .. } => {
             latencies.as_ref().and_then(|all| all.percentile(50.0)).map(|ns| ns as f64)
         }
         Flow::Throughput | Flow::InPlace => Some(messages as f64 / span_ns * 1e9),

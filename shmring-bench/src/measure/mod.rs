@@ -174,7 +174,10 @@ fn send(order: &Order, index: u32, sender: impl Sender) -> Result<Finding, BoxEr
     let Order { scenario, check, .. } = order;
     match scenario.flow {
         Flow::OneWay { per_second } => with_length!(scenario.message_bytes, |len| {
-            one_way::send(scenario, len, per_second, *check, sender)
+            one_way::send(scenario, len, per_second, *check, sender, one_way::Pace::Spinning)
+        }),
+        Flow::Paced { per_second } => with_length!(scenario.message_bytes, |len| {
+            one_way::send(scenario, len, per_second, *check, sender, one_way::Pace::sleeping()?)
         }),
         _ if scenario.batch > 1 => match scenario.message_bytes {
             8 => stream::send_batches::<8>(scenario, index, *check, sender),
@@ -191,9 +194,11 @@ fn send(order: &Order, index: u32, sender: impl Sender) -> Result<Finding, BoxEr
 fn receive(order: &Order, receiver: &mut impl Receiver) -> Result<Finding, BoxError> {
     let Order { scenario, check, .. } = order;
     match scenario.flow {
-        Flow::OneWay { per_second } => with_length!(scenario.message_bytes, |len| {
-            one_way::receive(scenario, len, per_second, *check, receiver)
-        }),
+        Flow::OneWay { per_second } | Flow::Paced { per_second } => {
+            with_length!(scenario.message_bytes, |len| {
+                one_way::receive(scenario, len, per_second, *check, receiver)
+            })
+        }
         _ if scenario.batch > 1 => match scenario.message_bytes {
             8 => stream::receive_batches::<8>(scenario, *check, receiver),
             64 => stream::receive_batches::<64>(scenario, *check, receiver),

@@ -4,6 +4,11 @@
 
 use std::hint;
 
+use nix::errno::Errno;
+use nix::sys::prctl::set_timerslack;
+use nix::sys::time::TimeSpec;
+use nix::time::{ClockId, ClockNanosleepFlags, clock_nanosleep};
+
 use super::content;
 use super::finding::{Finding, Latencies};
 use super::length::Length;
@@ -16,6 +21,48 @@ use crate::scenario::Scenario;
 const WARM_UP_PART: u64 = 10;
 /// Before the first message is due.
 const LEAD_NS: u64 = 1_000_000;
+const NS_PER_S: u64 = 1_000_000_000;
+
+/// The kernel may let a sleep take so much longer, to end it together with others. It does so by 50
+/// us unless told otherwise, in which several messages may fall due.
+const TIMER_SLACK_NS: u64 = 1;
+
+/// How a sender waits until a message is due.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Pace {
+    /// It reads the clock again and again.
+    Spinning,
+    /// It sleeps.
+    Sleeping,
+}
+
+impl Pace {
+    /// Sleeps of this thread that end when they are to.
+    pub(super) fn sleeping() -> Result<Pace, BoxError> {
+        set_timerslack(TIMER_SLACK_NS)?;
+        Ok(Pace::Sleeping)
+    }
+
+    fn wait_until(self, due_ns: u64) -> Result<(), BoxError> {
+        while now_ns()? < due_ns {
+            match self {
+                Pace::Spinning => hint::spin_loop(),
+                Pace::Sleeping => sleep_until(due_ns)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sleeps until then, on the clock of [`now_ns`], or until a signal.
+fn sleep_until(due_ns: u64) -> nix::Result<()> {
+    let due = TimeSpec::new((due_ns / NS_PER_S) as i64, (due_ns % NS_PER_S) as i64);
+    let flags = ClockNanosleepFlags::TIMER_ABSTIME;
+    match clock_nanosleep(ClockId::CLOCK_MONOTONIC, flags, &due) {
+        Ok(_) | Err(Errno::EINTR) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
 
 /// How many are due in a run.
 fn messages(scenario: &Scenario, period_ns: u64) -> u64 {
@@ -28,10 +75,11 @@ pub(super) fn send(
     per_second: u32,
     check: bool,
     mut sender: impl Sender,
+    pace: Pace,
 ) -> Result<Finding, BoxError> {
     let mut buffer = Aligned::new(len.bytes());
     let buffer = &mut buffer.bytes()[..len.bytes()];
-    let period_ns = 1_000_000_000 / u64::from(per_second);
+    let period_ns = NS_PER_S / u64::from(per_second);
     let messages = messages(scenario, period_ns);
     let meter = Meter::start()?;
     let mut due_ns = now_ns()? + LEAD_NS;
@@ -39,9 +87,7 @@ pub(super) fn send(
         if check {
             content::fill(buffer, due_ns);
         }
-        while now_ns()? < due_ns {
-            hint::spin_loop();
-        }
+        pace.wait_until(due_ns)?;
         content::stamp(buffer, due_ns);
         sender.send(buffer)?;
         due_ns += period_ns;
@@ -61,7 +107,7 @@ pub(super) fn receive(
     let mut histogram = Latencies::histogram()?;
     let mut buffer = Aligned::new(len.bytes());
     let buffer = &mut buffer.bytes()[..len.bytes()];
-    let period_ns = 1_000_000_000 / u64::from(per_second);
+    let period_ns = NS_PER_S / u64::from(per_second);
     let warm_up = messages(scenario, period_ns) / WARM_UP_PART;
     let mut next_ns = None;
     let mut received = 0;

@@ -52,6 +52,11 @@ pub(super) fn columns(sheet: &Table, name: fn(&Row) -> String) -> Vec<Column> {
         }));
     }
     columns.push(column("CPU/msg", 0, &|row| units::time(row.cpu_ns_per_message.median)));
+    // Of a sender and a receiver that sleep, this is what the table is about.
+    if matches!(scenario.flow, Flow::Paced { .. }) {
+        let cpu_ratio = |row: &Row| row.cpu_ratio.as_ref().map_or(String::new(), units::ratio);
+        columns.push(column(&format!("CPU {reference}"), 1, &cpu_ratio));
+    }
     columns.push(column("switches", 0, &|row| units::often(row.switches_per_message.median)));
     columns.retain(|column| !column.cells.iter().skip(1).all(String::is_empty));
     columns

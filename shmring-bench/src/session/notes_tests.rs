@@ -27,7 +27,14 @@ fn scenario() -> Scenario {
 
 /// Three runs that agree, and all the room that was asked for.
 fn row() -> Row {
-    let run = |round| Run { round, figure: 1.0, probe_ns: None, messages: 1, seconds: 1.0 };
+    let run = |round| Run {
+        round,
+        figure: 1.0,
+        cpu_ns_per_message: None,
+        probe_ns: None,
+        messages: 1,
+        seconds: 1.0,
+    };
     let spread = Spread { median: 1.0, min: 1.0, max: 1.0, q1: 1.0, q3: 1.0 };
     Row {
         contender: PIPE.name.to_owned(),
@@ -38,6 +45,7 @@ fn row() -> Row {
         ratio: None,
         probe_ratio: None,
         cpu_ns_per_message: spread,
+        cpu_ratio: None,
         switches_per_message: spread,
         latency: None,
         runs: (1..=3).map(run).collect(),

@@ -35,6 +35,7 @@ pub(super) fn table(sheet: Sheet<'_>, machine: &Machine, pinned: bool) -> Option
     let of_reference = rows.iter().find(|row| Some(&*row.contender) == reference).cloned();
     for row in &mut rows {
         row.ratio = of_reference.as_ref().and_then(|reference| row.over(reference));
+        row.cpu_ratio = of_reference.as_ref().and_then(|reference| row.cpu_over(reference));
         row.probe_ratio = if scenario.flow.is_latency() { row.over_probe() } else { None };
     }
     let absent: Vec<_> = entries.iter().filter_map(|entry| entry.absent.clone()).collect();
@@ -92,6 +93,7 @@ fn row(entry: &Entry<'_>) -> Option<Row> {
         ratio: None,
         probe_ratio: None,
         cpu_ns_per_message: spread(&|run| run.outcome.cpu_ns_per_message)?,
+        cpu_ratio: None,
         switches_per_message: spread(&|Measured { outcome, .. }| {
             let switches = outcome.voluntary_switches + outcome.involuntary_switches;
             switches as f64 / outcome.messages as f64
@@ -102,6 +104,7 @@ fn row(entry: &Entry<'_>) -> Option<Row> {
             .map(|run| Run {
                 round: run.round,
                 figure: run.outcome.figure,
+                cpu_ns_per_message: Some(run.outcome.cpu_ns_per_message),
                 probe_ns: run.before.zip(run.after).map(|(b, a)| [b.one_way_ns, a.one_way_ns]),
                 messages: run.outcome.messages,
                 seconds: run.outcome.seconds,

@@ -40,13 +40,14 @@ fn stream() -> Scenario {
 }
 
 /// Every flow, and batches.
-fn flows() -> [Scenario; 5] {
+fn flows() -> [Scenario; 6] {
     let ping_pong = Scenario::ping_pong(64).wait(Wait::Block);
     [
         stream(),
         stream().batch(16),
         stream().in_place(),
         stream().one_way(20_000),
+        stream().paced(20_000, 10),
         Scenario { run_ms: 10, ..ping_pong },
     ]
 }
@@ -93,8 +94,8 @@ pub(crate) fn every_fault_before_competing_consumers_is_found() {
 }
 
 pub(crate) fn an_empty_poll_is_never_counted() {
-    let [stream, batches, _, one_way, ping_pong] = flows();
-    for scenario in [stream, batches, one_way, ping_pong] {
+    let [stream, batches, _, one_way, paced, ping_pong] = flows();
+    for scenario in [stream, batches, one_way, paced, ping_pong] {
         assert!(session_of("polls empty", &scenario).is_some(), "{scenario}");
     }
 }

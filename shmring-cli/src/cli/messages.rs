@@ -1,10 +1,11 @@
 //! Arguments and help of the verbs that attach to segments and move messages.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::Attaching;
+use super::{Attaching, Target, Terms};
 use crate::cli::parse;
 use crate::transfer::framing::{Incoming, Outgoing};
 
@@ -85,6 +86,9 @@ impl SendArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(override_usage = "\
+shmring recv [OPTIONS] <NAME>...
+       shmring recv [OPTIONS] --socket <PATH>")]
 #[command(after_help = "\
 Examples:
   shmring recv prices
@@ -92,6 +96,7 @@ Examples:
   shmring recv jobs --count 1 --timeout 5s
   shmring recv prices --stats > /dev/null
   shmring recv --socket prices.socket --wait 5s
+  shmring recv prices blob jobs --prefix
 
 Messages leave the ring only after they were written to stdout. If the reader
 of stdout stops early, `recv` exits with code 0, and unwritten messages stay in
@@ -107,21 +112,50 @@ If receivers compete (mpmc, spmc), each message goes to one of them, and leaves
 the ring before it is written. `recv` takes up to 256 messages, and never more
 than `--count`, when stdout has room. If stdout then fails, or a signal ends
 `recv` and stdout accepts nothing for 500 ms, these messages are lost, and
-`recv` reports how many. SIGKILL loses them without a report.")]
+`recv` reports how many. SIGKILL loses them without a report.
+
+With several names, `recv` joins all rings before it takes a message, or none;
+it leaves each ring at the end of its stream, and ends with the last stream.
+`--wait`, `--count` and `--timeout` are limits for all rings together. `recv`
+writes about 256 KiB of one ring at most before it serves the next one that has
+messages; the messages of each ring stay in order. If a ring fails because it is
+corrupt or truncated, `recv` reports it at once, receives from the others until
+they end, and exits with the code of the first failure.
+
+`--prefix` writes the name of the ring, a colon and a space before each message;
+with `--length-prefixed`, the name with a length prefix of its own. As a message
+may contain newlines, only the latter marks every message. `--raw` marks none.")]
 pub(crate) struct RecvArgs {
     #[command(flatten)]
-    pub(crate) attaching: Attaching,
+    targets: Targets,
+    #[command(flatten)]
+    pub(crate) terms: Terms,
     #[command(flatten)]
     framing: RecvFraming,
+    /// Write the name of its ring before each message
+    #[arg(long, conflicts_with = "raw")]
+    pub(crate) prefix: bool,
     /// Stop after N messages and leave the rest in the ring
     #[arg(long, value_name = "N")]
     pub(crate) count: Option<u64>,
-    /// Exit with code 4 if no message arrives for this long
+    /// Exit with code 4 if no message arrives, on any ring, for this long
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) timeout: Option<Duration>,
     /// Print totals and rates on stderr at the end
     #[arg(long)]
     pub(crate) stats: bool,
+}
+
+/// The segments to receive from.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Targets {
+    /// Names of the segments
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// The segment that `shmring serve` offers at this socket
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -139,6 +173,15 @@ struct RecvFraming {
 }
 
 impl RecvArgs {
+    /// Returns the segments to receive from, at least one.
+    pub(crate) fn targets(&self) -> Vec<Target> {
+        let Targets { names, socket } = &self.targets;
+        if let Some(path) = socket {
+            return vec![Target { name: None, socket: Some(path.clone()) }];
+        }
+        names.iter().map(|name| Target { name: Some(name.clone()), socket: None }).collect()
+    }
+
     pub(crate) fn framing(&self) -> Outgoing {
         match (self.framing.raw, self.framing.length_prefixed) {
             (true, _) => Outgoing::Raw,

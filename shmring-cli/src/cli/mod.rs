@@ -65,7 +65,7 @@ pub(crate) enum Verb {
     Attach(AttachArgs),
     /// Send stdin as messages
     Send(SendArgs),
-    /// Receive messages to stdout, until the stream ends
+    /// Receive messages of one or several rings to stdout, until the streams end
     Recv(RecvArgs),
     /// Remove names; attached processes are not disturbed
     Unlink(UnlinkArgs),
@@ -117,6 +117,13 @@ impl Target {
 pub(crate) struct Attaching {
     #[command(flatten)]
     pub(crate) target: Target,
+    #[command(flatten)]
+    pub(crate) terms: Terms,
+}
+
+/// How to attach.
+#[derive(Debug, Args)]
+pub(crate) struct Terms {
     /// Wait up to this long for the name to appear, or for a server to answer
     #[arg(long, value_name = "DURATION", value_parser = parse::duration)]
     pub(crate) wait: Option<Duration>,

@@ -32,8 +32,14 @@ fn join(args: &AttachArgs, signals: &Signals) -> Result<(), Stop> {
         let plan = send::Plan { framing: Incoming::Lines, timeout: None, stats: false, is_named };
         return send::pump(&segment, &plan, signals);
     }
-    let plan =
-        recv::Plan { framing: Outgoing::Lines, count: None, timeout: None, stats: false, is_named };
+    let plan = recv::Plan {
+        framing: Outgoing::Lines,
+        is_prefixed: false,
+        count: None,
+        timeout: None,
+        stats: false,
+        is_named,
+    };
     recv::pump(&segment, &plan, signals)
 }
 

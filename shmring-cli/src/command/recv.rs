@@ -1,59 +1,83 @@
 //! `shmring recv`: messages to stdout.
 
+mod several;
+
+use std::collections::HashSet;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use shmring::{RecvTimeoutError, Segment};
 
-use crate::cli::RecvArgs;
+use crate::cli::{RecvArgs, Target};
 use crate::process::signals::Signals;
 use crate::process::stop::{Exit, Stop};
 use crate::report;
-use crate::transfer::attaching::{Patience, attach};
+use crate::transfer::attaching::{Patience, attach_all};
 use crate::transfer::framing::Outgoing;
-use crate::transfer::message_runs::{Run, Runs};
+use crate::transfer::message_runs::{Run, Runs, Wait};
 use crate::transfer::meter::{Meter, Way};
+use crate::transfer::output::Output;
 use crate::transfer::peers::{PeerCheck, lacks_peer};
 use crate::transfer::watcher::Watcher;
 
 /// What to receive, and how.
 pub(crate) struct Plan {
     pub(crate) framing: Outgoing,
+    /// Whether the name of the ring precedes each message.
+    pub(crate) is_prefixed: bool,
     /// `None`: all messages.
     pub(crate) count: Option<u64>,
     /// The maximum wait for each message. `None`: no limit.
     pub(crate) timeout: Option<Duration>,
     /// Whether to print totals at the end.
     pub(crate) stats: bool,
-    /// Whether the segment was attached by its name.
+    /// Whether the segments were attached by their names.
     pub(crate) is_named: bool,
 }
 
 pub(crate) fn run(args: &RecvArgs) -> Result<(), Stop> {
     let signals = Signals::install()?;
     signals.end_soon();
-    let segment = Arc::new(attach(&args.attaching, &signals)?);
+    let targets = args.targets();
+    refuse_duplicates(&targets)?;
+    let segments = attach_all(&targets, &args.terms, &signals)?;
+    let segments: Vec<_> = segments.into_iter().map(Arc::new).collect();
     let plan = Plan {
         framing: args.framing(),
+        is_prefixed: args.prefix,
         count: args.count,
         timeout: args.timeout,
         stats: args.stats,
-        is_named: args.attaching.target.socket.is_none(),
+        is_named: targets.iter().all(|target| target.socket.is_none()),
     };
-    pump(&segment, &plan, &signals)
+    match &*segments {
+        [segment] => pump(segment, &plan, &signals),
+        _ => several::pump(segments, &plan, &signals),
+    }
+}
+
+/// Refuses a ring that is named twice: its messages would go to one of two consumers.
+fn refuse_duplicates(targets: &[Target]) -> Result<(), Stop> {
+    let mut names = HashSet::new();
+    for name in targets.iter().filter_map(|target| target.name.as_deref()) {
+        if !names.insert(name.strip_prefix('/').unwrap_or(name)) {
+            return Err(Stop::new(Exit::Usage, format!("{name:?} is given twice")));
+        }
+    }
+    Ok(())
 }
 
 /// Moves the ring's messages to stdout, until the stream ends.
 pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
     // Without a monitor, this receiver notices the death of the last sender a little later.
     let _monitor = segment.monitor();
-    let mut runs = Runs::new(segment, plan.framing)?;
-    let mut meter = Meter::new(Way::Out, runs.output(), plan.framing.overhead_bytes());
-    let peers = PeerCheck::new(segment, plan.is_named, meter.reporter());
-    let output = Some(runs.output().as_fd());
-    let watcher = Watcher::start(signals, runs.interrupter(), output, peers)?;
-    let result = receive(segment, &mut runs, plan, &mut meter, &watcher);
+    let mut runs = Runs::new(segment, plan.framing, plan.is_prefixed)?;
+    let mut output = Output::stdout()?;
+    let mut meter = Meter::new(Way::Out, &output, plan.framing.overhead_bytes());
+    let peers = PeerCheck::new([segment], plan.is_named, meter.reporter());
+    let watcher = Watcher::start(signals, runs.interrupter(), Some(output.as_fd()), peers)?;
+    let result = receive(segment, (&mut runs, &mut output), plan, &mut meter, &watcher);
     // A run that failed may have moved messages, too.
     meter.update(runs.moved());
     meter.set_start(runs.began().unwrap_or_else(Instant::now));
@@ -65,15 +89,17 @@ pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Re
     if lost == 0 {
         return result;
     }
-    let were = if lost == 1 { "was" } else { "were" };
-    let messages = report::count(lost, "message");
-    let loss = format!("{messages} {were} taken from the ring and not written");
-    result.map_err(|stop| stop.with_loss(&segment.info().name, loss))
+    result.map_err(|stop| stop.with_loss(&segment.info().name, loss(lost)))
+}
+
+fn loss(messages: u64) -> String {
+    let were = if messages == 1 { "was" } else { "were" };
+    format!("{} {were} taken from the ring and not written", report::count(messages, "message"))
 }
 
 fn receive(
     segment: &Segment,
-    runs: &mut Runs,
+    (runs, output): (&mut Runs, &mut Output),
     plan: &Plan,
     meter: &mut Meter,
     watcher: &Watcher<'_>,
@@ -86,12 +112,13 @@ fn receive(
         }
         watcher.check()?;
         // All received messages are written: a wait delays none.
-        match runs.move_one(wanted, patience, watcher)? {
+        match runs.move_one(wanted, Wait::AtMost(patience), watcher, output)? {
             Run::Moved => {
                 meter.update(runs.moved());
                 patience = Patience::new(plan.timeout);
             }
             Run::Ended => return Ok(()),
+            Run::Failed(fault) => return Err(Stop::fault(runs.name(), &fault)),
             Run::Interrupted => {}
             Run::TimedOut => {
                 let why = if lacks_peer(segment, Way::Out) { "; it has no sender" } else { "" };

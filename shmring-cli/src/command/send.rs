@@ -58,7 +58,7 @@ pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Re
     let producer = segment.producer().map_err(|error| Stop::join(&ring.name, &error))?;
     let mut input = Input::stdin()?;
     let meter = Meter::new(Way::In, &input, plan.framing.overhead_bytes());
-    let peers = PeerCheck::new(segment, plan.is_named, meter.reporter());
+    let peers = PeerCheck::new([segment], plan.is_named, meter.reporter());
     let watcher = Watcher::start(signals, producer.interrupter(), None, peers)?;
     let mut sender = Sender {
         segment,

@@ -4,9 +4,10 @@ use super::Finding;
 use super::Level::{Note, Problem, Warning};
 use super::machine::{Attempt, Machine};
 
-/// The first kernels that support segments, and prefaulting.
+/// The first kernels that support segments, prefaulting, and sleep on several words.
 const NEEDED: (u32, u32) = (4, 14);
 const NEEDED_TO_PREFAULT: (u32, u32) = (5, 14);
+const NEEDED_FOR_WAITV: (u32, u32) = (5, 16);
 /// Users with lower uids are system users, whose segments logind keeps.
 const FIRST_REGULAR_UID: u32 = 1000;
 
@@ -14,7 +15,7 @@ pub(super) fn checks(machine: &Machine) -> Vec<Finding> {
     vec![
         release(machine.release.as_deref()),
         membarrier(machine.has_global_barrier),
-        futex_waitv(&machine.futex_waitv),
+        futex_waitv(&machine.futex_waitv, machine.release.as_deref()),
         ptrace(machine.ptrace_scope.as_deref()),
         clock(machine.clock_source.as_deref()),
         cpus(machine.cpus, machine.cpu_max.as_deref()),
@@ -66,15 +67,27 @@ fn membarrier(has_global_barrier: bool) -> Finding {
     .remedy("Use Linux 4.16 or later, and allow membarrier where system calls are filtered.")
 }
 
-fn futex_waitv(attempt: &Attempt) -> Finding {
+fn futex_waitv(attempt: &Attempt, release: Option<&str>) -> Finding {
     const CHECK: &str = "futex-waitv";
-    const MEANS: &str = "Rings do without; waiting on several at once can be built on it.";
-    match attempt {
-        Ok(()) => Finding::ok(CHECK, "there is futex_waitv", MEANS),
-        Err(answer) => {
-            Finding::new(CHECK, Note, format!("there is no futex_waitv: {answer}"), MEANS)
-        }
-    }
+    let Err(answer) = attempt else {
+        let means = "A thread that waits for several rings sleeps until one of them wakes it.";
+        return Finding::ok(CHECK, "there is futex_waitv", means);
+    };
+    let is_too_old = release.and_then(version).is_some_and(|version| version < NEEDED_FOR_WAITV);
+    let (found, remedy) = if is_too_old {
+        ("this kernel has no futex_waitv", "Use Linux 5.16 or later")
+    } else {
+        ("this process may not call futex_waitv", "Allow it where system calls are filtered")
+    };
+    Finding::new(
+        CHECK,
+        Note,
+        format!("{found}: {answer}"),
+        "A thread that waits for several rings (`WaitSet`, `readiness`, `recv` with several names) \
+         checks them every millisecond: it wakes up to 1 ms later, and takes CPU time while \
+         nothing comes. Waits for one ring do not need the call.",
+    )
+    .remedy(format!("{remedy}, or wait for each ring in a thread of its own."))
 }
 
 fn ptrace(scope: Option<&str>) -> Finding {

@@ -6,7 +6,7 @@ use shmring::{
     AttachError, AttachOptions, Fault, Observer, ReceiveError, Segment, SegmentInfo, Status,
 };
 
-use crate::cli::{Attaching, Target};
+use crate::cli::{Attaching, Target, Terms};
 use crate::process::signals::Signals;
 use crate::process::stop::Stop;
 
@@ -15,7 +15,27 @@ const SLICE: Duration = Duration::from_millis(100);
 
 /// Attaches as the command line says.
 pub(crate) fn attach(how: &Attaching, signals: &Signals) -> Result<Segment, Stop> {
-    match &how.target {
+    attach_in(&how.target, &how.terms, how.terms.patience(), signals)
+}
+
+/// Attaches to all of `targets`, in order. They have the wait of the command line together.
+pub(crate) fn attach_all(
+    targets: &[Target],
+    terms: &Terms,
+    signals: &Signals,
+) -> Result<Vec<Segment>, Stop> {
+    let patience = terms.patience();
+    targets.iter().map(|target| attach_in(target, terms, patience, signals)).collect()
+}
+
+fn attach_in(
+    target: &Target,
+    terms: &Terms,
+    patience: Option<Patience>,
+    signals: &Signals,
+) -> Result<Segment, Stop> {
+    let how = (terms, patience);
+    match target {
         Target { socket: Some(path), .. } => {
             in_time(how, signals, |options| options.receive(path), is_early)
         }
@@ -46,7 +66,7 @@ pub(crate) fn look(how: &Attaching, signals: &Signals) -> Result<Look, Stop> {
         }
         Err(error) => Err(error),
     };
-    in_time(how, signals, attempt, is_early)
+    in_time((&how.terms, how.terms.patience()), signals, attempt, is_early)
 }
 
 /// Returns the options to observe a segment of any user, who may truncate it meanwhile.
@@ -70,26 +90,32 @@ fn is_early(error: &ReceiveError) -> bool {
 
 /// Repeats an attempt for as long as the command line says, or until a signal comes.
 fn in_time<T, E: Into<Stop>>(
-    how: &Attaching,
+    (terms, patience): (&Terms, Option<Patience>),
     signals: &Signals,
     attempt: impl Fn(&AttachOptions) -> Result<T, E>,
     is_early: impl Fn(&E) -> bool,
 ) -> Result<T, Stop> {
     // This program has no other use for the SIGBUS handler that a guard installs.
     let mut options =
-        AttachOptions::new().guard(true).accept_world_writable(how.accept_world_writable);
-    if let Some(uid) = how.owner {
+        AttachOptions::new().guard(true).accept_world_writable(terms.accept_world_writable);
+    if let Some(uid) = terms.owner {
         options = options.owner(uid);
     }
-    let Some(wait) = how.wait else {
+    let Some(patience) = patience else {
         return attempt(&options).map_err(Into::into);
     };
-    let patience = Patience::new(Some(wait));
     loop {
         match attempt(&options.clone().timeout(patience.remaining().min(SLICE))) {
             Err(error) if is_early(&error) && !patience.is_over() => signals.check()?,
             result => return result.map_err(Into::into),
         }
+    }
+}
+
+impl Terms {
+    /// Returns the limit of a wait that begins now; `None` without a wait.
+    fn patience(&self) -> Option<Patience> {
+        self.wait.map(|wait| Patience::new(Some(wait)))
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::report;
+
 /// The size of a length prefix: u32, little-endian.
 pub(crate) const PREFIX_BYTES: usize = 4;
 
@@ -44,6 +46,17 @@ impl Outgoing {
     pub(crate) fn overhead_bytes(self) -> u64 {
         let (before, after) = self.frame(0);
         (before.map_or(0, |before| before.len()) + after.iter().len()) as u64
+    }
+
+    /// Returns what names the ring `name` before each of its messages. `Raw` has no such place: a
+    /// name could not be distinguished from a message.
+    pub(crate) fn prefix(self, name: &str) -> Vec<u8> {
+        match self {
+            Self::Lines => format!("{}: ", report::printable(name)).into_bytes(),
+            Self::Raw => Vec::new(),
+            // No name reaches 4 GiB.
+            Self::LengthPrefixed => [&(name.len() as u32).to_le_bytes(), name.as_bytes()].concat(),
+        }
     }
 
     /// Returns the bytes before and after a message of `len` bytes.

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use shmring::{Consumer, Interrupter, Message, RecvTimeoutError, Segment};
+use shmring::{Consumer, Fault, Interrupter, Message, RecvTimeoutError, Segment};
 
 use crate::process::stop::{Exit, Stop};
 use crate::transfer::attaching::Patience;
@@ -23,7 +23,8 @@ pub(crate) struct Runs {
     name: String,
     consumer: Consumer,
     framing: Outgoing,
-    output: Output,
+    /// What precedes each message in the output, besides its framing.
+    prefix: Vec<u8>,
     /// The most messages that a competing consumer takes at once.
     max_at_risk: u64,
     /// The end of each message of the run in the output.
@@ -46,17 +47,30 @@ pub(crate) enum Run {
     Interrupted,
     /// The stream has ended.
     Ended,
+    /// The ring cannot be read any more.
+    Failed(Fault),
+}
+
+/// How long a run waits for its first message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    Not,
+    AtMost(Patience),
 }
 
 impl Runs {
-    /// Joins the ring as a consumer and takes over stdout.
-    pub(crate) fn new(segment: &Segment, framing: Outgoing) -> Result<Self, Stop> {
+    /// Joins the ring as a consumer. `is_prefixed`: its name precedes each message.
+    pub(crate) fn new(
+        segment: &Segment,
+        framing: Outgoing,
+        is_prefixed: bool,
+    ) -> Result<Self, Stop> {
         let ring = segment.info();
         Ok(Self {
             name: ring.name.clone(),
             consumer: segment.consumer().map_err(|error| Stop::join(&ring.name, &error))?,
             framing,
-            output: Output::stdout()?,
+            prefix: if is_prefixed { framing.prefix(&ring.name) } else { Vec::new() },
             max_at_risk: (AT_RISK_BYTES / ring.ring().max_message_bytes.max(1))
                 .clamp(1, AT_RISK_MESSAGES),
             ends: Vec::new(),
@@ -68,6 +82,10 @@ impl Runs {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    pub(crate) fn consumer(&self) -> &Consumer {
+        &self.consumer
     }
 
     /// Returns an object that ends the waits for messages.
@@ -92,26 +110,23 @@ impl Runs {
 
     fn count(&mut self, messages: u64, written_bytes: usize) {
         self.moved.messages += messages;
-        let overhead_bytes = messages * self.framing.overhead_bytes();
+        let each = self.framing.overhead_bytes() + self.prefix.len() as u64;
+        let overhead_bytes = messages * each;
         self.moved.bytes += (written_bytes as u64).saturating_sub(overhead_bytes);
     }
 
-    pub(crate) fn output(&self) -> &Output {
-        &self.output
-    }
-
-    /// Waits for a message as long as `patience` lasts, and writes what is in the ring, up to
-    /// `max` messages.
+    /// Waits for a message, and writes what is in the ring, up to `max` messages.
     pub(crate) fn move_one(
         &mut self,
         max: u64,
-        patience: Patience,
+        wait: Wait,
         watcher: &Watcher<'_>,
+        output: &mut Output,
     ) -> Result<Run, Stop> {
         let moved = if self.consumer.is_exclusive() {
-            self.write_and_release(max, patience, watcher)
+            self.write_and_release(max, wait, watcher, output)
         } else {
-            self.take_and_write(max, patience, watcher)
+            self.take_and_write(max, wait, watcher, output)
         };
         let error = match moved {
             Ok(()) => return Ok(Run::Moved),
@@ -122,7 +137,7 @@ impl Runs {
             RecvTimeoutError::TimedOut => Ok(Run::TimedOut),
             RecvTimeoutError::Interrupted => Ok(Run::Interrupted),
             RecvTimeoutError::Eof => Ok(Run::Ended),
-            RecvTimeoutError::Failed(fault) => Err(Stop::fault(&self.name, &fault)),
+            RecvTimeoutError::Failed(fault) => Ok(Run::Failed(fault)),
             // Only exclusive consumers peek, so this is not `NotExclusive`.
             _ => Err(Stop::new(Exit::Failed, format!("{:?}: {error}", self.name))),
         }
@@ -133,11 +148,17 @@ impl Runs {
     fn write_and_release(
         &mut self,
         max: u64,
-        patience: Patience,
+        wait: Wait,
         watcher: &Watcher<'_>,
+        output: &mut Output,
     ) -> Result<(), Halt> {
-        let Self { consumer, framing, output, ends, began, .. } = self;
-        watcher.waiting(|| consumer.peek_timeout(patience.remaining()).map(drop))?;
+        let Self { consumer, framing, prefix, ends, began, .. } = self;
+        match wait {
+            Wait::Not => drop(consumer.try_peek().map_err(RecvTimeoutError::from)?),
+            Wait::AtMost(patience) => {
+                watcher.waiting(|| consumer.peek_timeout(patience.remaining()).map(drop))?;
+            }
+        }
         began.get_or_insert_with(Instant::now);
         ends.clear();
         output.clear();
@@ -146,7 +167,7 @@ impl Runs {
             && (ends.len() as u64) < max
             && let Some(message) = ahead.next()
         {
-            copy(&message, *framing, output);
+            copy(&message, *framing, prefix, output);
             ends.push(output.filled());
         }
         let (written, result) = match output.flush(watcher.signals()) {
@@ -164,20 +185,26 @@ impl Runs {
     fn take_and_write(
         &mut self,
         max: u64,
-        patience: Patience,
+        wait: Wait,
         watcher: &Watcher<'_>,
+        output: &mut Output,
     ) -> Result<(), Halt> {
-        let Self { consumer, framing, output, max_at_risk, ends, began, .. } = self;
+        let Self { consumer, framing, prefix, max_at_risk, ends, began, .. } = self;
         output.await_room(watcher.signals())?;
         ends.clear();
         output.clear();
         let max = usize::try_from(max.min(*max_at_risk)).unwrap_or(usize::MAX);
         let visit = |message: &Message<'_>| {
             began.get_or_insert_with(Instant::now);
-            copy(message, *framing, output);
+            copy(message, *framing, prefix, output);
             ends.push(output.filled());
         };
-        watcher.waiting(|| consumer.recv_batch_timeout(max, patience.remaining(), visit))?;
+        match wait {
+            Wait::Not => consumer.try_recv_batch(max, visit).map_err(RecvTimeoutError::from)?,
+            Wait::AtMost(patience) => {
+                watcher.waiting(|| consumer.recv_batch_timeout(max, patience.remaining(), visit))?
+            }
+        };
         let (written, result) = match output.flush(watcher.signals()) {
             Ok(written) => (written, Ok(())),
             Err((written, stop @ Stop::Signal(_))) => (output.finish(written), Err(stop.into())),
@@ -216,7 +243,10 @@ impl From<Stop> for Halt {
     }
 }
 
-fn copy(message: &Message<'_>, framing: Outgoing, output: &mut Output) {
+fn copy(message: &Message<'_>, framing: Outgoing, prefix: &[u8], output: &mut Output) {
+    if !prefix.is_empty() {
+        output.extend(prefix.len()).copy_from_slice(prefix);
+    }
     let (before, after) = framing.frame(message.len());
     if let Some(before) = before {
         output.extend(before.len()).copy_from_slice(&before);

@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use crate::support::{Name, Running, in_time, run, seq, start, start_with};
 
 /// Waits for a line of stderr.
-fn next_line(running: &mut Running) -> String {
+pub(crate) fn next_line(running: &mut Running) -> String {
     let stderr = running.child.stderr.take().expect("stderr");
     let (line, stderr) = in_time("a line", move || {
         let (mut line, mut stderr) = (String::new(), BufReader::new(stderr));

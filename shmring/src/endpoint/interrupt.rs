@@ -92,10 +92,15 @@ impl SetInterruption {
         keep_errno(|| self.word.wake());
     }
 
+    /// Returns `true` if an interrupt is pending, which [`take`](Self::take) then takes.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending.load(Ordering::Relaxed) != 0
+    }
+
     /// Takes the pending interrupt. Returns `false` if there is none.
     pub(crate) fn take(&self) -> bool {
         // ORDERING: Acquire, with the Release in interrupt.
-        self.pending.load(Ordering::Relaxed) != 0 && self.pending.swap(0, Ordering::Acquire) != 0
+        self.is_pending() && self.pending.swap(0, Ordering::Acquire) != 0
     }
 }
 

@@ -209,11 +209,15 @@ impl Registration {
 
     fn to_wait(&self, need: u64) -> Wait {
         self.owe();
+        if let Some(watch) = self.watch.get() {
+            watch.forget_keeper();
+        }
         if self.mode != WaitMode::Block {
             self.crowd.set(self.crowd.get().renewed(&self.mapped));
         }
         let crowded = self.crowd.get().crowded;
-        Wait { role: self.role, handle: self.handle, mode: self.mode, crowded, need }
+        let alone = !self.shared && self.watch.get().is_none();
+        Wait { role: self.role, handle: self.handle, mode: self.mode, alone, crowded, need }
     }
 
     /// Whether a wait begins with looks at the ring, rather than with sleep.

@@ -8,6 +8,7 @@
 
 use std::fmt;
 use std::mem;
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::endpoint::flavor::front;
@@ -21,6 +22,34 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, WaitWord};
 
 const NO: u32 = 0;
 const YES: u32 = 1;
+/// No [`Keeper`].
+const NOBODY: u64 = 0;
+
+/// Counts what happens in this process to handles whose bits were left set, beside what wakers do.
+static CHANGES: AtomicU64 = AtomicU64::new(0);
+
+/// Returns a number that is another one after a verb of a handle has changed what a wait set
+/// knows of it, or the handle was dropped.
+pub(crate) fn changes() -> u64 {
+    CHANGES.load(Ordering::Relaxed)
+}
+
+/// Tells the wait sets of this process apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keeper(NonZeroU64);
+
+impl Keeper {
+    /// Returns one that no other set has.
+    pub(crate) fn new() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(NOBODY);
+        let next = LAST.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        Self(NonZeroU64::new(next).unwrap_or(NonZeroU64::MAX))
+    }
+
+    fn get(self) -> u64 {
+        self.0.get()
+    }
+}
 
 /// A handle, as a wait set sees it.
 ///
@@ -35,6 +64,8 @@ pub(crate) struct Watch {
     is_retired: AtomicU32,
     /// Held while the handle is retired, and while others change its bit.
     bit: Mutex<()>,
+    /// Which set left the bit set; nobody since anyone else has set it or taken it back.
+    keeper: AtomicU64,
     /// Whether the handle has failed, so that every verb returns at once.
     has_failed: AtomicU32,
     /// The holders of the other role whose going means nothing to the handle.
@@ -65,6 +96,7 @@ impl Watch {
             is_shared,
             is_retired: AtomicU32::new(NO),
             bit: Mutex::new(()),
+            keeper: AtomicU64::new(NOBODY),
             has_failed: AtomicU32::new(NO),
             past: AtomicU64::new(past),
             ends: AtomicU32::new(u32::from(ends)),
@@ -79,6 +111,7 @@ impl Watch {
     pub(super) fn set_end(&self, (past, ends): (u64, bool)) {
         self.past.store(past, Ordering::Relaxed);
         self.ends.store(u32::from(ends), Ordering::Relaxed);
+        self.forget_keeper();
     }
 
     /// Notes that a send found no room before head reaches `need`.
@@ -96,6 +129,7 @@ impl Watch {
 
     pub(super) fn set_failed(&self) {
         self.has_failed.store(YES, Ordering::Relaxed);
+        self.forget_keeper();
     }
 
     fn lock_bit(&self) -> MutexGuard<'_, ()> {
@@ -106,6 +140,7 @@ impl Watch {
     pub(super) fn retire(&self) {
         let _bit = self.lock_bit();
         self.is_retired.store(YES, Ordering::Relaxed);
+        self.forget_keeper();
     }
 
     /// Returns `true` if the handle was dropped.
@@ -157,8 +192,9 @@ impl Watch {
         consumers.refusal(roles).is_some()
     }
 
-    /// Sets the bit of the handle; see [`wake::set_bit`]. `None` if the handle was dropped.
-    pub(crate) fn set_bit(&self) -> Option<Armed<'_>> {
+    /// Sets the bit of the handle for one who may be its keeper; see [`wake::set_bit`]. `None` if
+    /// the handle was dropped.
+    pub(crate) fn set_bit(&self, keeper: Option<Keeper>) -> Option<Armed<'_>> {
         let _bit = self.lock_bit();
         if self.is_retired() {
             return None;
@@ -170,34 +206,76 @@ impl Watch {
             }
             Role::Producer => self.need.load(Ordering::Relaxed),
         };
+        if self.keeper.load(Ordering::Relaxed) != keeper.map_or(NOBODY, Keeper::get) {
+            self.forget_keeper();
+        }
         wake::set_bit(self.mapped.sleepers(self.role), self.mapped.handles(), self.handle, need)
     }
 
-    /// Takes the bit back, and notes the debt if a waker has taken it.
-    pub(crate) fn disarm(&self, armed: Armed<'_>) {
+    /// Returns `true` if `keeper` [left the bit set](Self::disarm), and nothing came since.
+    pub(crate) fn is_kept(&self, keeper: Keeper, seen: u32) -> bool {
+        // ORDERING: Relaxed. Where the word has moved, the ring is looked at, and once more after
+        // the bit is set again.
+        self.keeper.load(Ordering::Relaxed) == keeper.get()
+            && self.park_word().is_some_and(|park| park.load(Ordering::Relaxed) == seen)
+            && self.mapped.attach().mapping().check().is_ok()
+    }
+
+    /// Takes back a bit that was left set.
+    pub(crate) fn release(&self, keeper: Keeper) {
+        let _bit = self.lock_bit();
+        if self.keeper.load(Ordering::Relaxed) == keeper.get() {
+            self.keeper.store(NOBODY, Ordering::Relaxed);
+            if !self.is_retired() {
+                self.mapped.sleepers(self.role).disarm(self.handle);
+            }
+        }
+    }
+
+    /// Tells a set that left the bit set to look at the handle: someone else sets the bit and
+    /// takes it back, or a verb has changed what the set knows.
+    pub(super) fn forget_keeper(&self) {
+        if self.keeper.swap(NOBODY, Ordering::Relaxed) != NOBODY {
+            CHANGES.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes the bit back after a sleep, and notes the debt if a waker has taken it.
+    ///
+    /// With a `keeper`, after a check that found nothing, it leaves the bit set if it can, and
+    /// returns what the park word holds as long as nothing comes. It cannot where others would
+    /// want the wake, where not every publish sees the bit, and for a producer, whose next
+    /// message may need less room.
+    pub(crate) fn disarm(&self, armed: Armed<'_>, keeper: Option<Keeper>) -> Option<u32> {
+        let can_keep = self.role == Role::Consumer && !self.is_shared && armed.is_ordered();
         let _bit = self.lock_bit();
         if self.is_retired() {
             // The bit may be another handle's by now.
             mem::forget(armed);
-        } else if armed.disarm() && self.is_shared {
-            self.owes.store(YES, Ordering::Relaxed);
+            return None;
         }
+        if let Some(keeper) = keeper.filter(|_| can_keep) {
+            self.keeper.store(keeper.get(), Ordering::Relaxed);
+            return Some(armed.keep());
+        }
+        if armed.disarm() && self.is_shared {
+            self.owe();
+        }
+        None
     }
 
     /// Sets the bit, and orders, until [`disarm_kept`](Self::disarm_kept): for the reactor, whose
     /// sleep is not the caller's. Returns what the park word held before, and whether every
     /// publish is [ordered](Armed::is_ordered); `None` if the handle was dropped.
     pub(super) fn arm(&self) -> Option<(u32, bool)> {
-        let mut armed = [self.set_bit()?];
+        let mut armed = [self.set_bit(None)?];
         wake::order(&mut armed);
         let [armed] = armed;
-        let (_, seen) = armed.park_word();
         let is_ordered = armed.is_ordered();
-        mem::forget(armed);
-        Some((seen, is_ordered))
+        Some((armed.keep(), is_ordered))
     }
 
-    /// As [`disarm`](Self::disarm), after [`arm`](Self::arm).
+    /// Takes the bit back, and notes the debt if a waker has taken it, after [`arm`](Self::arm).
     pub(super) fn disarm_kept(&self) {
         let _bit = self.lock_bit();
         if self.is_retired() {
@@ -214,7 +292,7 @@ impl Watch {
         self.mapped.sleepers(self.role).is_armed(self.handle)
     }
 
-    pub(super) fn park_word(&self) -> Option<&WaitWord> {
+    pub(crate) fn park_word(&self) -> Option<&WaitWord> {
         self.mapped.handles().get(self.handle).map(|handle| &handle.park)
     }
 

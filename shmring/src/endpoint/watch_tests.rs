@@ -27,10 +27,10 @@ fn send(endpoint: &mut SendEndpoint) {
 
 /// What a set does around a sleep in which a waker takes the bit.
 fn wake_of_set(watch: &Watch, wake: impl FnOnce()) {
-    let mut armed = [watch.set_bit().unwrap()];
+    let mut armed = [watch.set_bit(None).unwrap()];
     wake::order(&mut armed);
     wake();
-    armed.into_iter().for_each(|armed| watch.disarm(armed));
+    armed.into_iter().for_each(|armed| _ = watch.disarm(armed, None));
 }
 
 /// Catches a debt that is not noted, is paid with no message there, or is paid twice.
@@ -85,13 +85,13 @@ fn the_bit_of_a_dropped_handle_is_left_alone() {
     let segment = slots();
     let rx = receiver(&segment);
     let watch = rx.watch().clone();
-    let armed = watch.set_bit().unwrap();
+    let armed = watch.set_bit(None).unwrap();
     drop(rx);
     let next = receiver(&segment);
     next.registration.arm(1);
-    watch.disarm(armed);
+    watch.disarm(armed, None);
     assert!(next.registration.is_armed(), "the index was used again");
-    assert!(watch.set_bit().is_none());
+    assert!(watch.set_bit(None).is_none());
 }
 
 /// Catches a debt without a wake, and one that wakes somebody for nothing.

@@ -14,8 +14,8 @@ use crate::lifecycle::use_marks::UseMarks;
 use crate::memory::mapping::Mapping;
 use crate::observe;
 use crate::observe::Participants;
-use crate::ring::{membership, tables};
-use crate::sync::{AtomicU64, Ordering};
+use crate::ring::{membership, tables, wake};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::sys::descriptor::Descriptor;
 use crate::sys::fork::ForksHeld;
 use crate::sys::token::{Look, Origin, Probe};
@@ -45,6 +45,27 @@ pub(crate) struct Attachment {
     /// The entry at which the next short check begins.
     next_look: AtomicU64,
     use_marks: UseMarks,
+    /// Monitors of this attachment that see each death.
+    monitors: AtomicU32,
+}
+
+/// The time in which a monitor sees each death. Dropping it wakes the sleepers that rely on the
+/// monitor.
+#[must_use = "sleepers rely on it until it is dropped"]
+pub(crate) struct Monitored<'a> {
+    attachment: &'a Attachment,
+}
+
+impl Drop for Monitored<'_> {
+    fn drop(&mut self) {
+        self.attachment.monitors.fetch_sub(1, Ordering::Relaxed);
+        // ORDERING: SeqCst, with the fence in arm: a sleeper that claimed its handle before sees
+        // in its check that the monitor is gone, or its handle is found here.
+        fence(Ordering::SeqCst);
+        let own = Some(self.attachment.index);
+        let handles = self.attachment.mapping.handles().iter();
+        handles.filter(|handle| handle.attach() == own).for_each(wake::poke);
+    }
 }
 
 impl Attachment {
@@ -121,6 +142,7 @@ impl Attachment {
             for_watch: Mutex::new(for_watch),
             next_look: AtomicU64::new(0),
             use_marks: UseMarks::default(),
+            monitors: AtomicU32::new(0),
         })
     }
 
@@ -190,6 +212,18 @@ impl Attachment {
         }
         let byte = self.geometry.attach(index);
         self.probe.look().and_then(|look| look.is_alive(byte)).map_err(refused)
+    }
+
+    /// Begins the time in which a monitor sees each death.
+    pub(crate) fn monitored(&self) -> Monitored<'_> {
+        self.monitors.fetch_add(1, Ordering::Relaxed);
+        Monitored { attachment: self }
+    }
+
+    /// Returns `true` if a monitor of this attachment reaps each process as soon as it dies. See
+    /// [`Monitored`] for the end of that.
+    pub(crate) fn is_monitored(&self) -> bool {
+        self.monitors.load(Ordering::Relaxed) != 0
     }
 
     /// Reaps all attachments whose processes died, and wakes everyone who may have waited for
@@ -378,6 +412,8 @@ impl<'a> Sweep<'a> {
             if entry.is_active() {
                 membership::reap_attachment(|ring| mapping.control(ring), handles, index);
                 mapping.wake_all();
+                // The dead one may have taken a sleeper's bit and not woken it.
+                handles.iter().filter(|handle| handle.attach().is_some()).for_each(wake::poke);
             }
         };
         let free = || {

@@ -8,17 +8,22 @@ use std::time::Duration;
 use nix::errno::Errno;
 
 use crate::error::{MonitorError, OsError};
-use crate::lifecycle::attachment::Attachment;
+use crate::lifecycle::attachment::{Attachment, Monitored};
 use crate::sys::descriptor::Descriptor;
 use crate::sys::fork;
 use crate::sys::thread;
 use crate::sys::token::Probe;
-use crate::sys::watch::{self, Stop, Watch};
+use crate::sys::watch::{self, Event, Stop, Watch};
 
 /// The kernel reports the end of a mapping before it releases the token. So the monitor reaps at
-/// once, after this time, and then after twice as long, up to a number of tries.
+/// once, after this time, and then after twice as long, again and again. It so notices a death at
+/// most as long after the release as that comes after the report.
 const SETTLE_MIN: Duration = Duration::from_micros(50);
+/// The first of these times are too short for another report to matter. A peer that makes reports
+/// all the time so costs at most this many checks in 13 ms.
 const SETTLE_TIMES: u32 = 8;
+/// The last of them: from then on, the waiters' own checks come as soon.
+const SETTLE_MAX: Duration = Duration::from_secs(5);
 
 /// Reaps processes as soon as they die, which wakes their waiters, until it is dropped. Started by
 /// [`Segment::monitor`](crate::segment::Segment::monitor).
@@ -26,6 +31,10 @@ const SETTLE_TIMES: u32 = 8;
 /// A monitor is a thread that sleeps until the kernel reports that a process released the segment.
 /// The thread handles no signals and keeps the segment attached. A fork child does not inherit it.
 /// It ends early if the program closes its descriptors.
+///
+/// While it runs, sole producers and consumers that come from the same
+/// [`Segment`](crate::segment::Segment) sleep up to 5 s at a time, instead of 100 ms. When it ends,
+/// for whatever reason, they wake, and check for dead peers themselves again.
 #[derive(Debug)]
 pub struct Monitor {
     attachment: Arc<Attachment>,
@@ -92,16 +101,49 @@ fn refused(error: OsError, attachment: &Attachment) -> MonitorError {
 
 /// Reaps after each report, until the watch is stopped.
 fn run(watch: &Watch, attachment: &Attachment, probe: &Probe) {
-    while watch.wait() {
+    let mut reaper =
+        Reaper { attachment, probe, sees_deaths: watch.reports_ends(), monitored: None };
+    // A process that died before the watch began has no report.
+    loop {
         let mut settle = SETTLE_MIN;
         for _ in 0..SETTLE_TIMES {
-            // A failure is temporary, or the waiters report it.
-            let _ = attachment.reap_through(probe);
+            reaper.reap();
             if !watch.pause(settle) {
                 return;
             }
             settle = settle.saturating_mul(2);
         }
-        let _ = attachment.reap_through(probe);
+        let mut event = Event::Elapsed;
+        while event == Event::Elapsed {
+            reaper.reap();
+            let limit = (settle <= SETTLE_MAX).then_some(settle);
+            event = watch.wait(limit);
+            settle = settle.saturating_mul(2);
+        }
+        if event == Event::Stopped {
+            return;
+        }
+    }
+}
+
+/// Reaps for the waiters of this process, which rely on it as long as it can.
+struct Reaper<'a> {
+    attachment: &'a Attachment,
+    probe: &'a Probe,
+    /// Whether the kernel reports each death.
+    sees_deaths: bool,
+    monitored: Option<Monitored<'a>>,
+}
+
+impl Reaper<'_> {
+    fn reap(&mut self) {
+        let reaped = self.attachment.reap_through(self.probe);
+        let whole = self.attachment.mapping().check();
+        if reaped.is_err() || whole.is_err() || !self.sees_deaths {
+            // A failure is temporary, or the waiters report it.
+            self.monitored = None;
+        } else if self.monitored.is_none() {
+            self.monitored = Some(self.attachment.monitored());
+        }
     }
 }

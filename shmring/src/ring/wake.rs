@@ -255,6 +255,17 @@ impl<'a> Armed<'a> {
         was_taken
     }
 
+    /// Leaves the bit set, and returns the park word from before it was. As long as the park word
+    /// holds that and nobody else takes the bit back, a check that found nothing still holds: who
+    /// has published anything since then is about to move the word.
+    ///
+    /// For who has the role alone: a bit that is set takes wakes from others.
+    pub(crate) fn keep(self) -> u32 {
+        let seen = self.seen;
+        core::mem::forget(self);
+        seen
+    }
+
     /// Makes the word HEAVY after a barrier, if it was not 0 meanwhile.
     fn raise(&self) {
         let (word, bit) = self.sleepers.bit(self.me);

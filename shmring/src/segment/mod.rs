@@ -203,8 +203,9 @@ impl Segment {
     /// Starts a thread that reaps other processes as soon as they die, which wakes the waiters of
     /// all processes.
     ///
-    /// Without a monitor, a sleeping waiter notices a death after about as long as it has waited
-    /// already, at least 2 ms and at most 100 ms; a spinning one after 1 ms.
+    /// Without a monitor, a sleeping waiter notices a death after about as long as its last waits
+    /// took, at least 16 ms and at most 100 ms; a spinning one after 1 ms. Beside a monitor of the
+    /// same `Segment`, sole producers and consumers check for dead peers every 5 s only.
     ///
     /// ```
     /// use shmring::{Config, RecvError, Segment};

@@ -28,8 +28,23 @@ struct FutexWaiter {
     reserved: u32,
 }
 
+impl FutexWaiter {
+    const NONE: Self = Self { value: 0, address: 0, flags: FUTEX2_SIZE_U32, reserved: 0 };
+}
+
+/// How a sleep on several words ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WaitAny {
+    /// As one on one word does.
+    Ended,
+    /// The file behind a word was truncated: it will end at once again.
+    Unmapped,
+    /// The kernel has no such call (before Linux 5.16), or refuses it.
+    Refused,
+}
+
 /// Words of 32 bits, which other processes may share.
-const FUTEX2_SIZE_U32: u32 = 2;
+pub(super) const FUTEX2_SIZE_U32: u32 = 2;
 
 impl WaitWord {
     /// How many words a thread can sleep on at once, by the kernel's `FUTEX_WAITV_MAX`.
@@ -38,6 +53,10 @@ impl WaitWord {
     /// Returns a word of this process's own.
     pub(crate) const fn new() -> Self {
         Self { word: AtomicU32::new(0) }
+    }
+
+    pub(super) fn as_ptr(&self) -> *const u32 {
+        self.word.as_ptr()
     }
 
     pub(crate) fn load(&self, order: Ordering) -> u32 {
@@ -76,42 +95,47 @@ impl WaitWord {
 
     /// Sleeps until a waker wakes one of `words`, `until` passes or a signal arrives, as
     /// [`wait`](Self::wait) does on one. Returns at once if a word is not what it was seen as.
-    /// Returns `false` if the kernel has no such call (before Linux 5.16) or refuses it.
     ///
     /// Of more than [`MOST_WORDS`](Self::MOST_WORDS) words the first ones are waited for.
-    pub(crate) fn wait_any(words: &[(&Self, u32)], until: Deadline) -> bool {
-        let waiters: Vec<_> = words
-            .iter()
-            .take(Self::MOST_WORDS)
-            .map(|(word, seen)| FutexWaiter {
-                value: u64::from(*seen),
-                address: word.word.as_ptr() as u64,
-                flags: FUTEX2_SIZE_U32,
-                reserved: 0,
-            })
-            .collect();
+    pub(crate) fn wait_any<'a>(
+        words: impl Iterator<Item = (&'a Self, u32)>,
+        until: Deadline,
+    ) -> WaitAny {
+        let mut waiters = [const { FutexWaiter::NONE }; Self::MOST_WORDS];
+        let mut count = 0_usize;
+        for (waiter, (word, seen)) in waiters.iter_mut().zip(words) {
+            waiter.value = u64::from(seen);
+            waiter.address = word.word.as_ptr() as u64;
+            count = count.saturating_add(1);
+        }
         let timeout = until.timespec();
-        // SAFETY: waiters, words and timespec are valid for the length of the call, and the kernel
-        // only reads them.
+        // SAFETY: waiters, of which count are set, words and timespec are valid for the length of
+        // the call, and the kernel only reads them.
         let result = unsafe {
             libc::syscall(
                 libc::SYS_futex_waitv,
                 waiters.as_ptr(),
-                waiters.len(),
+                count,
                 0,
                 &raw const timeout,
                 libc::CLOCK_MONOTONIC,
             )
         };
-        let expected = [Errno::EAGAIN, Errno::EINTR, Errno::ETIMEDOUT, Errno::EFAULT];
-        result >= 0 || expected.contains(&Errno::last())
+        if result >= 0 {
+            return WaitAny::Ended;
+        }
+        match Errno::last() {
+            Errno::EAGAIN | Errno::EINTR | Errno::ETIMEDOUT => WaitAny::Ended,
+            Errno::EFAULT => WaitAny::Unmapped,
+            _ => WaitAny::Refused,
+        }
     }
 
-    /// Wakes at most one sleeper, and returns how many it woke.
+    /// Wakes all sleepers, and returns how many it woke.
     pub(crate) fn wake(&self) -> usize {
+        let (word, wake) = (self.word.as_ptr(), libc::FUTEX_WAKE);
         // SAFETY: the kernel uses the address only as a key.
-        let woken =
-            unsafe { libc::syscall(libc::SYS_futex, self.word.as_ptr(), libc::FUTEX_WAKE, 1) };
+        let woken = unsafe { libc::syscall(libc::SYS_futex, word, wake, libc::c_int::MAX) };
         usize::try_from(woken).unwrap_or(0)
     }
 }

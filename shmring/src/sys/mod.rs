@@ -22,6 +22,7 @@ pub(crate) mod process;
 pub(crate) mod refused;
 pub(crate) mod shm;
 pub(crate) mod socket;
+pub(crate) mod standing;
 pub(crate) mod thread;
 pub(crate) mod token;
 pub(crate) mod watch;

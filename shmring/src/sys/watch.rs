@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
+use memmap2::MmapOptions;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -35,6 +36,20 @@ impl Stop {
     }
 }
 
+/// Why a wait of a watch ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Event {
+    /// A description of the file ended.
+    Ended,
+    /// The time passed.
+    Elapsed,
+    /// The watch was stopped, or the kernel can report no more.
+    Stopped,
+}
+
+/// Reports after which the kernel removes a watch.
+const ENDS_WATCH: AddWatchFlags = AddWatchFlags::IN_IGNORED.union(AddWatchFlags::IN_UNMOUNT);
+
 /// A watch on one file.
 #[derive(Debug)]
 pub(crate) struct Watch {
@@ -42,6 +57,20 @@ pub(crate) struct Watch {
     stop: OwnedFd,
     /// The file, through a description that only the watch uses.
     file: File,
+    /// Whether the kernel reports the end of a description that only a mapping kept.
+    reports_ends: bool,
+}
+
+/// Tries whether the end of a description that only a mapping kept is reported. Some kernels
+/// (gVisor) report that a descriptor is closed instead.
+fn reports_ends(inotify: &Inotify, file: &File) -> Result<bool, OsError> {
+    let own = shm::reopen(file, true)?;
+    let mapped = MmapOptions::new().len(1).map_raw_read_only(&own);
+    let mapped = mapped.map_err(|error| OsError::new("mmap", "the segment", error))?;
+    drop(own);
+    while inotify.read_events().is_ok() {}
+    drop(mapped);
+    Ok(inotify.read_events().is_ok())
 }
 
 fn failed(call: &'static str) -> impl FnOnce(Errno) -> OsError {
@@ -58,7 +87,14 @@ impl Watch {
             .map_err(failed("inotify_add_watch"))?;
         let (stop, pipe) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
         let pipe = Descriptor::new(File::from(pipe))?;
-        Ok((Self { inotify, stop, file }, Stop { pipe }))
+        let reports_ends = reports_ends(&inotify, &file).unwrap_or(false);
+        Ok((Self { inotify, stop, file, reports_ends }, Stop { pipe }))
+    }
+
+    /// Returns `true` if the kernel was seen to report the end of a description that only a mapping
+    /// kept, as a dead process leaves it.
+    pub(crate) fn reports_ends(&self) -> bool {
+        self.reports_ends
     }
 
     /// Returns the numbers of its descriptors.
@@ -71,26 +107,31 @@ impl Watch {
         self.file.try_clone().map_err(|error| OsError::new("dup", "the segment", error))
     }
 
-    /// Waits until a description of the file ends. Returns `false` if the watch was stopped.
-    pub(crate) fn wait(&self) -> bool {
+    /// Waits until a description of the file ends, but no longer than `limit`. A signal may start
+    /// the time anew.
+    pub(crate) fn wait(&self, limit: Option<Duration>) -> Event {
         let (stop, inotify) = (self.stop.as_fd(), self.inotify.as_fd());
         let mut fds =
             [PollFd::new(stop, PollFlags::POLLIN), PollFd::new(inotify, PollFlags::POLLIN)];
         loop {
-            match ppoll(&mut fds, None, None) {
-                Ok(_) if fds[0].any() != Some(false) => return false,
+            match ppoll(&mut fds, limit.map(TimeSpec::from), None) {
+                Ok(0) => return Event::Elapsed,
+                Ok(_) if fds[0].any() != Some(false) => return Event::Stopped,
                 Ok(_) => break,
                 Err(Errno::EINTR) => {}
-                Err(_) => return false,
+                Err(_) => return Event::Stopped,
             }
         }
-        self.forget()
+        if self.forget() { Event::Ended } else { Event::Stopped }
     }
 
     /// Discards pending reports. Returns `false` if the kernel can report no more.
     fn forget(&self) -> bool {
         loop {
             match self.inotify.read_events() {
+                Ok(events) if events.iter().any(|event| event.mask.intersects(ENDS_WATCH)) => {
+                    return false;
+                }
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(errno) => return errno == Errno::EAGAIN,
             }

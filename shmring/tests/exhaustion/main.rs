@@ -11,6 +11,7 @@ mod common;
 
 mod groups;
 mod limits;
+mod polling;
 mod probes;
 mod refusals;
 
@@ -33,6 +34,8 @@ fn child_entry() {
             "no-sleep" => refusals::no_sleep(&args),
             "no-probe" => probes::no_probe(&args),
             "no-calls" => refusals::no_calls(&args),
+            "no-waitv" => polling::no_waitv(&args),
+            "one-call" => refusals::one_call(&args),
             "no-call" => refusals::no_call(&args),
             _ => panic!("no part {part}"),
         },

@@ -2,14 +2,15 @@
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
+use std::time::{Duration, Instant};
 
 use shmring::{
     AttachError, Config, CreateError, Fault, Kind, MonitorError, RecvError, RecvTimeoutError,
     Segment, SendError, TryRecvError, TrySendError, WaitMode,
 };
 
-use crate::common::child::{self, say};
-use crate::common::{LONG, Name, slots, watchdog};
+use crate::common::child::{self, pause, say};
+use crate::common::{LONG, Name, eventually, slots, watchdog};
 
 /// What a program of the filter does: load, compare, return (`linux/bpf_common.h`).
 const LOAD_NUMBER: libc::sock_filter = libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
@@ -106,7 +107,7 @@ pub(crate) fn no_sleep(args: &[String]) {
         while rx.try_recv().is_ok() {}
     }
     rx.set_wait_mode(WaitMode::Spin);
-    let timed_out = rx.recv_timeout(std::time::Duration::from_millis(5));
+    let timed_out = rx.recv_timeout(Duration::from_millis(5));
     assert_eq!(timed_out, Err(RecvTimeoutError::TimedOut));
     say("told");
 }
@@ -224,14 +225,14 @@ pub(crate) fn no_calls(args: &[String]) {
     if segment.info().ring().kind == Kind::Packed {
         let mut tx = segment.value_producer::<u64>().unwrap();
         let mut rx = segment.value_consumer::<u64>().unwrap();
-        kill_for_calls();
+        kill_for_calls_but(libc::SYS_exit_group);
         for number in 0..1000 {
             moved &= tx.send(&number).is_ok() && rx.recv() == Ok(number);
         }
     } else {
         let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
         let mut buffer = [0; 64];
-        kill_for_calls();
+        kill_for_calls_but(libc::SYS_exit_group);
         for number in 0_u64..1000 {
             let message = number.to_ne_bytes();
             moved &= tx.send(&message).is_ok() && rx.recv_into(&mut buffer) == Ok(8);
@@ -247,14 +248,16 @@ pub(crate) fn no_calls(args: &[String]) {
     }
 }
 
-/// From now on every system call of this thread ends the process, but the one to end it.
-fn kill_for_calls() {
-    let statement = |code, jf, k| libc::sock_filter { code, jt: 0, jf, k };
+/// From now on every system call of this thread ends the process, but the one to end it, and
+/// another one.
+fn kill_for_calls_but(number: libc::c_long) {
+    let statement = |code, jt, jf, k| libc::sock_filter { code, jt, jf, k };
     set_filter(&mut [
         LOAD_NUMBER,
-        statement(JUMP_EQUAL, 1, libc::SYS_exit_group as u32),
-        statement(RETURN, 0, libc::SECCOMP_RET_ALLOW),
-        statement(RETURN, 0, libc::SECCOMP_RET_KILL_PROCESS),
+        statement(JUMP_EQUAL, 1, 0, number as u32),
+        statement(JUMP_EQUAL, 0, 1, libc::SYS_exit_group as u32),
+        statement(RETURN, 0, 0, libc::SECCOMP_RET_ALLOW),
+        statement(RETURN, 0, 0, libc::SECCOMP_RET_KILL_PROCESS),
     ]);
 }
 
@@ -280,6 +283,59 @@ fn verbs_that_need_not_wait_make_no_system_call() {
         let status = child::start("no-calls", &[&name, "and one"]).wait();
         assert_eq!(status.signal(), Some(libc::SIGSYS), "the filter does nothing");
     }
+}
+
+/// In a child: sends a message where every system call but one kills.
+pub(crate) fn one_call(args: &[String]) {
+    let segment = Segment::attach(&args[0]).unwrap();
+    let mut tx = segment.producer().unwrap();
+    say("sends");
+    pause();
+    kill_for_calls_but(args[1].parse().unwrap());
+    let is_sent = tx.send(b"wake").is_ok();
+    // SAFETY: ends the process, by a call that it may make.
+    unsafe { libc::_exit(i32::from(!is_sent)) };
+}
+
+/// A child sends to a sleeper, and may make one call. Returns what ended the child, and how long
+/// the sleeper slept after that.
+fn wake_with(allowed: libc::c_long) -> (Option<i32>, Duration) {
+    let name = Name::new();
+    let segment = name.create(&Config::spsc().capacity_bytes(4096));
+    // It looks for the dead, so that the sleeper does not wake for that just when the child sends.
+    let _monitor = segment.monitor().unwrap();
+    let mut child = child::start("one-call", &[&name, &allowed.to_string()]);
+    assert_eq!(child.hear(), "sends");
+    let mut rx = segment.consumer().unwrap();
+    rx.set_wait_mode(WaitMode::Block);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| (rx.recv_timeout(LONG), Instant::now()));
+        eventually("it sleeps", || (segment.status().unwrap().ring().sleepers == 1).then_some(()));
+        child.go();
+        let status = child.wait();
+        let ended = Instant::now();
+        let (received, woken) = waiting.join().unwrap();
+        assert_eq!(received.as_deref(), Ok(&b"wake"[..]));
+        (status.signal(), woken.saturating_duration_since(ended))
+    })
+}
+
+/// Catches a wake that takes more calls than a futex, and a sleeper beside a monitor that nobody
+/// wakes because its waker was killed just before that call, when it had taken the sleeper's bit.
+#[test]
+fn a_send_to_a_sleeper_makes_a_futex_call_only() {
+    let _watchdog = watchdog("a_send_to_a_sleeper_makes_a_futex_call_only");
+    if !has_filters() {
+        return;
+    }
+    assert_eq!(wake_with(libc::SYS_futex).0, None);
+    let late = (0..3).map(|_| {
+        let (signal, late) = wake_with(libc::SYS_exit_group);
+        assert_eq!(signal, Some(libc::SIGSYS), "it wakes without a call");
+        late
+    });
+    let soonest = late.min().unwrap();
+    assert!(soonest < Duration::from_secs(1), "{soonest:?} at the soonest, of a sleep of 5 s");
 }
 
 /// In a child: makes a segment where files without a name are refused.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shmring::{Collector, Element, Observer, Segment, WaitMode};
+use shmring::{Collector, Consumer, Element, Observer, Producer, Segment, WaitMode, WaitSet};
 
 use crate::random::Random;
 
@@ -28,6 +28,11 @@ pub(crate) fn all(name: &str, random: &mut Random, verbs: usize) {
     }
     if let Ok(consumer) = &mut consumer {
         consumer.set_wait_mode(mode);
+    }
+    if let (Ok(producer), Ok(consumer)) = (&mut producer, &mut consumer)
+        && random.below(4) == 0
+    {
+        wait(producer, consumer, random, verbs);
     }
     for _ in 0..verbs {
         if let Ok(producer) = &mut producer {
@@ -64,7 +69,32 @@ fn look(observer: &Observer, random: &mut Random) {
     }
 }
 
-fn send(producer: &mut shmring::Producer, random: &mut Random) {
+/// Waits for both handles by a set, and by their descriptors.
+fn wait(producer: &mut Producer, consumer: &mut Consumer, random: &mut Random, verbs: usize) {
+    let mut set = WaitSet::new();
+    set.set_wait_mode(MODES[random.below(3)]);
+    let keys = [set.add(consumer), set.add_writable(producer)];
+    let readiness = [consumer.readiness(), producer.readiness()];
+    for _ in 0..verbs {
+        match random.below(7) {
+            0 | 1 => {
+                let ready = set.wait(Some(WAIT)).map(|ready| ready.count());
+                assert!(ready.is_ok_and(|ready| ready <= keys.len()));
+            }
+            2 | 3 => {
+                for readiness in readiness.iter().flatten() {
+                    let _ = readiness.arm();
+                }
+            }
+            4 => readiness.iter().flatten().for_each(|one| one.disarm()),
+            5 => send(producer, random),
+            _ => receive(consumer, random),
+        }
+    }
+    set.remove(keys[random.below(2)]);
+}
+
+fn send(producer: &mut Producer, random: &mut Random) {
     let most = producer.max_message_bytes().min(1 << 12);
     let message = vec![0xA5; random.below(most.min(40) + 1)];
     match random.below(6) {
@@ -82,7 +112,7 @@ fn send(producer: &mut shmring::Producer, random: &mut Random) {
     }
 }
 
-fn receive(consumer: &mut shmring::Consumer, random: &mut Random) {
+fn receive(consumer: &mut Consumer, random: &mut Random) {
     let mut buffer = [0; 24];
     match random.below(7) {
         0 => drop(consumer.try_recv()),

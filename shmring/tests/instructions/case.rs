@@ -22,6 +22,10 @@ pub(crate) enum Op {
     Recv,
     Peek,
     RecvBatch,
+    /// Waits for two rings by a set, and receives.
+    Select,
+    /// Arms a readiness, polls its descriptor, and receives.
+    Arm,
     Attach,
     Join(Role),
     /// Gives up the handle, and with it the attach.
@@ -45,6 +49,8 @@ pub(crate) enum Scene {
     Sleeper,
     /// Nothing to receive or no room: the victim sleeps until a survivor does its part.
     Asleep,
+    /// As above, and a survivor of the same role sleeps, too.
+    Beside,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +65,9 @@ impl Op {
     pub(crate) fn role(self) -> Option<Role> {
         match self {
             Self::Send | Self::Reserve | Self::SendBatch | Self::Abort => Some(Role::Producer),
-            Self::Recv | Self::Peek | Self::RecvBatch => Some(Role::Consumer),
+            Self::Recv | Self::Peek | Self::RecvBatch | Self::Select | Self::Arm => {
+                Some(Role::Consumer)
+            }
             Self::Attach => None,
             Self::Join(role) | Self::Leave(role) => Some(role),
         }
@@ -77,7 +85,7 @@ impl Op {
     /// The messages that it takes.
     pub(crate) fn takes(self) -> usize {
         match self {
-            Self::Recv | Self::Peek => 1,
+            Self::Recv | Self::Peek | Self::Select | Self::Arm => 1,
             Self::RecvBatch => TAKEN_AT_ONCE,
             _ => 0,
         }
@@ -147,7 +155,7 @@ impl Case {
             // A record is 8 bytes longer than its message, and 8 bytes stay free.
             (_, Kind::Spsc) if full => vec![2000, 1000, 1024],
             (_, _) if full => vec![item; SLOTS as usize],
-            (Scene::Asleep | Scene::Sleeper, _) => Vec::new(),
+            (Scene::Asleep | Scene::Beside | Scene::Sleeper, _) => Vec::new(),
             (Scene::Tight, Kind::Spsc) if self.op == Op::SendBatch => vec![2000, 1000, 920],
             (Scene::Tight, Kind::Spsc) => vec![2000, 1000, 1016],
             (Scene::Tight, _) => vec![item; SLOTS as usize - self.op.sends()],
@@ -164,7 +172,12 @@ impl Case {
     pub(crate) fn is_in_sample(self) -> bool {
         let is_batch = matches!(self.op, Op::SendBatch | Op::RecvBatch);
         let is_mixed = matches!(self.kind, Kind::Mpsc | Kind::Spmc);
+        let waits_elsewhere = matches!(self.op, Op::Select | Op::Arm);
         match self.scene {
+            Scene::Plain if waits_elsewhere => !is_mixed,
+            Scene::Asleep if waits_elsewhere => self.kind == Kind::Mpmc,
+            // In an unoptimised victim, the survivor is always faster.
+            Scene::Beside => !is_mixed && !waits_elsewhere,
             Scene::Wrap | Scene::Tight | Scene::Asleep => !is_mixed,
             Scene::Sleeper => !is_batch,
             _ => true,

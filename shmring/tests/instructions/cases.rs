@@ -6,6 +6,7 @@ use crate::case::{Case, Op, Scene};
 
 const EXCLUSIVE: [Kind; 3] = [Kind::Spsc, Kind::Mpsc, Kind::Packed];
 const WITH_TICKETS: [Kind; 2] = [Kind::Mpmc, Kind::Mpsc];
+const COMPETING: [Kind; 2] = [Kind::Mpmc, Kind::Spmc];
 const ROOMS: [Scene; 3] = [Scene::Plain, Scene::Wrap, Scene::Tight];
 const ROLES: [Role; 2] = [Role::Producer, Role::Consumer];
 
@@ -13,13 +14,14 @@ const ROLES: [Role; 2] = [Role::Producer, Role::Consumer];
 type Group = (&'static str, fn() -> Vec<Case>);
 
 /// The groups, one for each test.
-pub(crate) const GROUPS: [Group; 6] = [
+pub(crate) const GROUPS: [Group; 7] = [
     ("sending", sending),
     ("receiving", receiving),
     ("attaching", attaching),
     ("joining", joining),
     ("cleaning", cleaning),
     ("waking", waking),
+    ("selecting", selecting),
 ];
 
 fn product(ops: &[Op], kinds: &[Kind], scenes: &[Scene]) -> Vec<Case> {
@@ -67,5 +69,13 @@ fn waking() -> Vec<Case> {
     let ops = [Op::Send, Op::Recv];
     let mut cases = product(&ops, &Kind::ALL, &[Scene::Sleeper, Scene::Asleep]);
     cases.extend(product(&[Op::SendBatch, Op::RecvBatch], &[Kind::Mpmc], &[Scene::Sleeper]));
+    cases
+}
+
+/// Waits that sleep elsewhere than in a verb of the handle; with another consumer asleep beside
+/// them, and beside one that sleeps in its verb.
+fn selecting() -> Vec<Case> {
+    let mut cases = product(&[Op::Select, Op::Arm], &Kind::ALL, &[Scene::Plain, Scene::Asleep]);
+    cases.extend(product(&[Op::Recv, Op::Select, Op::Arm], &COMPETING, &[Scene::Beside]));
     cases
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::case::{Case, Scene};
+use crate::case::{Case, Op, Scene};
 use crate::cases::GROUPS;
 use crate::common::child::say;
 use crate::guard::{self, Place};
@@ -16,6 +16,8 @@ const OTHERS: usize = 8;
 
 /// Single steps of one victim while a peer sleeps: they take less time than the first sleep.
 const TIMED_STEPS: usize = 25;
+/// As above, beside the thread of a reactor, which rests when nothing was armed for 100 ms.
+const THREADED_STEPS: usize = 1000;
 /// Victims for one point, until one comes there.
 const TRIES: usize = 4;
 /// Victims that are spent on finding the way.
@@ -118,9 +120,13 @@ fn start(case: Case) -> (Stage, Victim) {
 /// Walks victims through the operation; the way, and if it led to the end, what the one
 /// that was killed there had done.
 fn record(case: Case, depth: Depth) -> (Walk, Option<usize>) {
-    let timed = matches!(case.scene, Scene::Sleeper | Scene::Asleep);
-    let most = if timed { TIMED_STEPS } else { usize::MAX };
-    let mut walk = Walk::default();
+    let most = match (case.scene, case.op) {
+        (Scene::Sleeper | Scene::Asleep | Scene::Beside, Op::Arm) => THREADED_STEPS,
+        (Scene::Sleeper | Scene::Asleep | Scene::Beside, Op::Select) => 3 * TIMED_STEPS,
+        (Scene::Sleeper | Scene::Asleep | Scene::Beside, _) => TIMED_STEPS,
+        _ => usize::MAX,
+    };
+    let mut walk = Walk::new(case.op == Op::Arm);
     for _ in 0..MAX_VICTIMS {
         let (mut stage, victim) = start(case);
         let path = stage.name.path();

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use shmring::wait_set::Key;
 use shmring::{
-    Consumer, JoinError, Kind, Producer, RecvError, RecvIntoError, RecvTimeoutError, Segment,
-    SendError, TryRecvError, TrySendError, WaitMode, values,
+    Consumer, JoinError, Kind, Producer, Readiness, RecvError, RecvIntoError, RecvTimeoutError,
+    Segment, SendError, TryRecvError, TrySendError, WaitMode, WaitSet, values,
 };
 
 use crate::common::payload;
@@ -173,6 +174,29 @@ impl Rx {
         match self {
             Self::Messages(rx) => rx.recv_into(buffer).map(drop),
             Self::Numbers(rx) => rx.recv().map(|_| ()).map_err(RecvIntoError::Recv),
+        }
+    }
+
+    /// Receives one message if there is one, and does not look at it. Whether there was.
+    #[inline]
+    pub(crate) fn try_recv_into(&mut self, buffer: &mut [u8]) -> bool {
+        match self {
+            Self::Messages(rx) => rx.try_recv_into(buffer).is_ok(),
+            Self::Numbers(rx) => rx.try_recv().is_ok(),
+        }
+    }
+
+    pub(crate) fn add_to(&self, set: &mut WaitSet) -> Key {
+        match self {
+            Self::Messages(rx) => set.add(rx),
+            Self::Numbers(rx) => set.add(rx),
+        }
+    }
+
+    pub(crate) fn readiness(&self) -> Readiness {
+        match self {
+            Self::Messages(rx) => rx.readiness().unwrap(),
+            Self::Numbers(rx) => rx.readiness().unwrap(),
         }
     }
 

@@ -162,6 +162,13 @@ fn a_waker_or_a_sleeper_can_be_killed_anywhere() {
     conduct("waking", "sample", "");
 }
 
+/// Catches a message that stays beside a sleeper because it woke a process that waits for
+/// several rings, or in its event loop, and that died before it took it.
+#[test]
+fn a_selecting_process_can_be_killed_anywhere() {
+    conduct("selecting", "sample", "");
+}
+
 /// Catches what the samples miss.
 #[test]
 #[ignore = "takes minutes; see the description of this file"]
@@ -202,6 +209,13 @@ fn at_every_instruction_of_cleaning() {
 #[ignore = "takes minutes; see the description of this file"]
 fn at_every_instruction_of_waking() {
     conduct("waking", "every", "");
+}
+
+/// As above.
+#[test]
+#[ignore = "takes minutes; see the description of this file"]
+fn at_every_instruction_of_selecting() {
+    conduct("selecting", "every", "");
 }
 
 /// Tries the point that the environment names; nothing if it names none.

@@ -1,8 +1,10 @@
 //! The victim's part: what it does before the operation, and the operation.
 
 use std::hint::black_box;
+use std::os::fd::AsRawFd;
 
-use shmring::{Role, Segment};
+use shmring::readiness::Arm;
+use shmring::{Config, Kind, Readiness, Role, Segment, WaitSet};
 
 use crate::case::{Case, Op, SENT_AT_ONCE, TAKEN_AT_ONCE};
 use crate::ends::{Item, Rx, Tx};
@@ -39,6 +41,8 @@ pub(crate) fn play(case: Case, name: &str) {
             rx.recv_into(&mut [0; BUFFER_BYTES]).unwrap();
             mark.around(|| drop(rx));
         }
+        Op::Select => select(&mark, Rx::join(&segment).unwrap(), case.kind == Kind::Mpmc),
+        Op::Arm => poll(&mark, Rx::join(&segment).unwrap()),
         op if op.role() == Some(Role::Producer) => send(op, &mark, Tx::join(&segment).unwrap()),
         op => receive(op, &mark, Rx::join(&segment).unwrap()),
     }
@@ -68,6 +72,46 @@ fn receive(op: Op, mark: &Mark, mut rx: Rx) {
         }
     }
     black_box((buffer, numbers));
+}
+
+/// Receives a message by a set with another ring in it, in which nothing comes.
+fn select(mark: &Mark, mut rx: Rx, is_last: bool) {
+    let config = Config::mpmc().slots(2).slot_bytes(64);
+    let other = Segment::create_sealed("other", &config).unwrap();
+    let other = Rx::join(&other).unwrap();
+    let (mut set, mut buffer) = (WaitSet::new(), [0; BUFFER_BYTES]);
+    let [first, last] = if is_last { [&other, &rx] } else { [&rx, &other] };
+    let keys = [first, last].map(|rx| rx.add_to(&mut set));
+    let mine = keys[usize::from(is_last)];
+    mark.around(|| {
+        while !(set.wait(None).unwrap().any(|key| key == mine) && rx.try_recv_into(&mut buffer)) {}
+    });
+    black_box(buffer);
+}
+
+/// Receives a message as an event loop does.
+fn poll(mark: &Mark, mut rx: Rx) {
+    let (readiness, mut buffer) = (rx.readiness(), [0; BUFFER_BYTES]);
+    // A first arm waits for the thread that serves it.
+    std::thread::sleep(std::time::Duration::from_millis(1));
+    mark.around(|| {
+        loop {
+            if readiness.arm() == Ok(Arm::Armed) {
+                await_readable(&readiness);
+                readiness.clear();
+            }
+            if rx.try_recv_into(&mut buffer) {
+                break;
+            }
+        }
+    });
+    black_box(buffer);
+}
+
+fn await_readable(readiness: &Readiness) {
+    let mut fd = libc::pollfd { fd: readiness.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: the descriptor and its events are valid for the length of the call.
+    unsafe { libc::ppoll(&raw mut fd, 1, std::ptr::null(), std::ptr::null()) };
 }
 
 /// In a process that dies before the victim does: takes what its scene says, and stops.

@@ -127,8 +127,16 @@ impl Stage {
                 told.then_some(()).ok_or_else(|| format!("{attached:?}"))
             });
         }
-        if self.case.scene != Scene::Sleeper {
-            return;
+        match self.case.scene {
+            Scene::Sleeper => {}
+            // A waker tries handles in the order in which they joined. This survivor comes after
+            // the victim, which gets the wake, then.
+            Scene::Beside => {
+                let mut rx = Rx::join(&self.segment).unwrap();
+                rx.block();
+                self.rx = Some(rx);
+            }
+            _ => return,
         }
         let thread = Arc::new(AtomicI32::new(0));
         let announce = Arc::clone(&thread);
@@ -136,7 +144,9 @@ impl Stage {
         let announce = move || announce.store(unsafe { libc::gettid() }, Ordering::Release);
         let sole = |role| !self.case.shares(role);
         let (sole_producer, sole_consumer) = (sole(Role::Producer), sole(Role::Consumer));
-        self.sleeper = Some(if self.case.op.role() == Some(Role::Producer) {
+        let receives =
+            self.case.op.role() == Some(Role::Producer) || self.case.scene == Scene::Beside;
+        self.sleeper = Some(if receives {
             let mut rx = self.rx.take().unwrap();
             Sleeper::Receiver(thread::spawn(move || {
                 announce();
@@ -161,14 +171,16 @@ impl Stage {
 
     /// When the victim sleeps: does what it waits for, if that is not just time.
     pub(crate) fn wake_victim(&mut self) {
-        if self.case.scene != Scene::Asleep {
+        if !matches!(self.case.scene, Scene::Asleep | Scene::Beside) {
             return;
         }
         if self.case.op.role() == Some(Role::Producer) {
             self.received.push(self.rx.as_mut().unwrap().try_recv().unwrap());
         } else {
-            self.tx.as_mut().unwrap().try_send(&Item::new(DOUBT)).unwrap();
-            self.before.push(DOUBT);
+            // More than one where the survivor was faster, and the victim sleeps again.
+            let number = DOUBT + self.before.len() as u64;
+            self.tx.as_mut().unwrap().try_send(&Item::new(number)).unwrap();
+            self.before.push(number);
         }
     }
 
@@ -195,6 +207,12 @@ impl Stage {
         if let Some(Sleeper::Sender(sender)) = sleeper {
             *tx = Some(sender.join().unwrap());
         } else if let Some(Sleeper::Receiver(receiver)) = sleeper {
+            if self.case.scene == Scene::Beside {
+                settle("no message stays beside a sleeper", || {
+                    let ring = segment.status().unwrap().ring().clone();
+                    if ring.used_bytes == 0 { Ok(()) } else { Err(format!("{ring:?}")) }
+                });
+            }
             let tx = tx.get_or_insert_with(|| join("a producer", || Tx::join(segment)));
             AFTER.iter().for_each(|&number| tx.send(&Item::new(number)).unwrap());
             let (receiver, all) = receiver.join().unwrap();
@@ -223,7 +241,14 @@ impl Stage {
         let (sends, takes) = (self.case.op.sends(), self.case.op.takes());
         let expected = |done: usize| {
             let (sent, taken) = (done.min(sends) as u64, done.min(takes));
-            let mut all = self.before.get(taken..)?.to_vec();
+            let mut all = self.before.clone();
+            // A survivor that sleeps beside the victim may have taken those before.
+            let first =
+                if self.case.scene == Scene::Beside { all.len().checked_sub(taken)? } else { 0 };
+            if all.len() < taken {
+                return None;
+            }
+            all.drain(first..first + taken);
             all.extend(DOUBT..DOUBT + sent);
             if self.case.scene == Scene::Sleeper && takes > 0 {
                 all.push(SLEEPERS);

@@ -74,6 +74,9 @@ pub(crate) fn kill_and_reap(pid: Pid) {
     }
 }
 
+/// The calls in which a handle sleeps, or another thread for it.
+const SLEEPS: [libc::c_long; 3] = [libc::SYS_futex, libc::SYS_futex_waitv, libc::SYS_ppoll];
+
 /// What a traced child came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -131,7 +134,7 @@ impl Victim {
     /// As [`run`](Self::run), for one that is in a system call; calls `asleep` if it goes
     /// to sleep there. Whether it did.
     pub(crate) fn run_out(&self, mut asleep: impl FnMut()) -> bool {
-        if self.call() != libc::SYS_futex {
+        if !SLEEPS.contains(&self.call()) {
             self.run();
             return false;
         }
@@ -231,6 +234,10 @@ pub(crate) fn sleeps(proc: &str) -> bool {
         return false;
     };
     let mut words = call.split_whitespace();
-    let is_futex = words.next() == Some(&libc::SYS_futex.to_string());
-    is_futex && words.nth(1) == Some(&format!("{:#x}", libc::FUTEX_WAIT_BITSET))
+    let number = words.next().and_then(|number| number.parse().ok());
+    match number.filter(|number| SLEEPS.contains(number)) {
+        // It wakes others by the same call.
+        Some(libc::SYS_futex) => words.nth(1) == Some(&format!("{:#x}", libc::FUTEX_WAIT_BITSET)),
+        found => found.is_some(),
+    }
 }

@@ -126,6 +126,8 @@ impl Gap {
 /// The way through an operation, as far as it is known.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
+    /// Whether another thread of the victim may come by a breakpoint, which would kill it.
+    has_threads: bool,
     /// After so many stops at system calls, by index.
     gaps: Vec<Gap>,
     /// Where the last part begins, that one victim went and no other yet.
@@ -135,6 +137,10 @@ pub(crate) struct Walk {
 }
 
 impl Walk {
+    pub(crate) fn new(has_threads: bool) -> Self {
+        Self { has_threads, ..Self::default() }
+    }
+
     /// Goes on from where the way is known to, for `most` single steps; whether that led
     /// to the last mark. On the clock, a single step takes as long as ten thousand
     /// instructions: where time matters, many victims each go a part of the way. What
@@ -276,7 +282,7 @@ pub(crate) fn reach(
     let mut steps = point.steps;
     if let Some(walk) = walk {
         let gap = &walk.gaps[point.calls];
-        let landing = gap.landings[steps];
+        let landing = if walk.has_threads { 0 } else { gap.landings[steps] };
         if landing > 0 && !victim.run_to(gap.ips[landing]) {
             return false;
         }

@@ -16,6 +16,7 @@ mod one_cpu;
 mod packed;
 mod races;
 mod ring_forks;
+mod selecting;
 mod slots_death;
 mod slots_hold;
 mod slots_kills;
@@ -44,6 +45,8 @@ fn child_entry() {
             "ring-hold" => slots_hold::hold(&args),
             "ring-sleep" => slots_sleepers::sleep(&args),
             "fork-with-slots" => ring_forks::fork(&args),
+            "fork-selecting" => selecting::fork(&args),
+            "select" => selecting::select(&args),
             "fork-with-values" => ring_forks::fork_with_values(&args),
             "fork-after-waits" => ring_forks::fork_after_waits(&args),
             "fork-with-elements" => ring_forks::fork_packed(&args),

@@ -175,7 +175,6 @@ fn what_the_kernel_lacks() {
     let missing = || Err("fcntl: EINVAL".to_owned());
     differing(|m| m.unnamed_file = missing(), "unnamed-files", Note, &["EINVAL", ".shmring-"]);
     differing(|m| m.locks = missing(), "ofd-locks", Problem, &["EINVAL", "4.14"]);
-    differing(|m| m.futex_waitv = missing(), "futex-waitv", Note, &["EINVAL"]);
     differing(
         |m| m.has_global_barrier = false,
         "membarrier",
@@ -187,6 +186,26 @@ fn what_the_kernel_lacks() {
     differing(release("5.4.0"), "kernel", Note, &["prefault"]);
     differing(release("5.15.0"), "kernel", Ok, &[]);
     differing(release("nonsense"), "kernel", Note, &["cannot be read"]);
+}
+
+// Catches a kernel without the call being told that a filter refuses it, or the other way round,
+// and a cost that is not said.
+#[test]
+fn a_machine_that_polls_several_rings() {
+    for (release, words) in [
+        (Some("5.15.0-91-generic"), ["kernel has no", "5.16"]),
+        (Some("5.16.0"), ["may not call", "filtered"]),
+        (Some("6.18.0"), ["may not call", "filtered"]),
+        (None, ["may not call", "filtered"]),
+    ] {
+        let mut machine = well();
+        machine.release = release.map(str::to_owned);
+        machine.futex_waitv = Err("Function not implemented (os error 38)".to_owned());
+        let words = [&words[..], &["os error 38", "1 ms later", "thread of its own"]].concat();
+        expect(&examine(&machine), "futex-waitv", Note, &words);
+        machine.futex_waitv = Result::Ok(());
+        expect(&examine(&machine), "futex-waitv", Ok, &["sleeps"]);
+    }
 }
 
 // Catches huge pages that are promised where there are none, and the wrong switch for

@@ -24,7 +24,7 @@ fn watch<'a>(
     output: Option<BorrowedFd<'_>>,
 ) -> Watcher<'a> {
     let meter = Meter::new(Way::Out, io::stdin(), 0);
-    let peers = PeerCheck::new(segment, true, meter.reporter());
+    let peers = PeerCheck::new([segment], true, meter.reporter());
     Watcher::start(signals, consumer.interrupter(), output, peers).expect("a thread")
 }
 

@@ -5,7 +5,7 @@ use std::thread;
 
 use super::entry::Entry;
 use super::{LOOK, POLL, Shared, lock};
-use crate::sync::{Deadline, Ordering, WaitWord};
+use crate::sync::{Deadline, Ordering, WaitAny, WaitWord};
 use crate::sys::refused;
 
 struct Thread<'a> {
@@ -88,7 +88,8 @@ impl Thread<'_> {
         if polls {
             self.shared.word.wait(own, until.min(Deadline::after(POLL)));
         } else {
-            self.waits_for_many = WaitWord::wait_any(&words, until);
+            let ended = WaitWord::wait_any(words.into_iter(), until);
+            self.waits_for_many = ended != WaitAny::Refused;
         }
     }
 
