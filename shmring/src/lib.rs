@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! The package has five programs of a page each, in `examples`: `hello`, `market_data`,
-//! `work_queue`, `frames` and `embedded`. Pages of their own, in `docs` at the root of the
+//! The package has six programs of a page each, in `examples`: `hello`, `market_data`,
+//! `work_queue`, `frames`, `embedded` and `async_service`. Pages of their own, in `docs` at the root of the
 //! repository, tell how to choose (`choosing.md`), what a death leaves (`death.md`), whom to
 //! trust and what runs out (`limits.md`, `hostile.md`), and every byte (`format.md`).
 //!
@@ -105,8 +105,10 @@
 //! and takes a CPU; it sleeps at once; or, unless set, it spins for some tens of microseconds
 //! and then sleeps. Waiting for a message and waiting for room are alike. A thread that
 //! serves several rings waits for all of them in a [`WaitSet`]. A thread with an event loop waits for
-//! the descriptor of a [`Readiness`], among all its others. A handle that has to serve something
-//! else as well takes timeouts, as the example `embedded` does.
+//! the descriptor of a [`Readiness`], among all its others. Tasks of tokio, and of other executors,
+//! wait for futures of an `AsyncConsumer` or `AsyncProducer` (feature `tokio`, example
+//! `async_service`). A handle that has to serve something else as well takes timeouts, as the example
+//! `embedded` does.
 //!
 //! A stream ends when its last producer has gone, as a pipe does, and goes on if another one
 //! joins. So where producers come and go, a consumer waits through the end
@@ -188,6 +190,7 @@
 //! |---|---|
 //! | `bytes` | `bytes::BufMut` for [`Reservation`] |
 //! | `serde` | `serde::Serialize` for the data that observers, collectors and [`info`] return |
+//! | `tokio` | `AsyncConsumer`, `AsyncProducer`, and those of [`values`]: verbs that are futures, `Stream` and `Sink` |
 //!
 //! The names in serialized data are those of the fields, and those of the variants in
 //! `snake_case`. A variant with fields is a map from its name to them, a range a map of `start` and
@@ -257,6 +260,8 @@ mod segment;
 mod stream;
 mod sync;
 mod sys;
+#[cfg(feature = "tokio")]
+mod task;
 pub mod values;
 pub mod wait_set;
 
@@ -293,6 +298,8 @@ pub use readiness::Readiness;
 pub use sealed::{AllowList, Offer};
 pub use segment::Segment;
 pub use stream::{Reader, Writer};
+#[cfg(feature = "tokio")]
+pub use task::{AsyncConsumer, AsyncProducer};
 pub use wait_set::WaitSet;
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::endpoint::reactor::Registered;
 use crate::endpoint::watch::Watch;
 use crate::error::{Fault, ReadinessError};
+use crate::sys::event::Event;
 
 /// A descriptor that becomes readable when a producer or a consumer has something to do: for
 /// epoll, mio, libuv, asyncio, GLib, or any other loop that waits for descriptors.
@@ -77,6 +78,7 @@ use crate::error::{Fault, ReadinessError};
 /// shares the descriptor with its parent, and must not read it.
 pub struct Readiness {
     registered: Registered,
+    event: Arc<Event>,
 }
 
 /// What [`Readiness::arm`] found.
@@ -91,7 +93,8 @@ pub enum Arm {
 
 impl Readiness {
     pub(crate) fn new(watch: &Arc<Watch>) -> Result<Self, ReadinessError> {
-        Ok(Self { registered: Registered::new(watch)? })
+        let event = Arc::new(Event::new().map_err(ReadinessError::Os)?);
+        Ok(Self { registered: Registered::new(watch, Some(Arc::clone(&event)))?, event })
     }
 
     /// Lets the descriptor become readable once when the handle has something to do, unless it has
@@ -101,7 +104,7 @@ impl Readiness {
     /// # Errors
     /// [`Fault::Forked`] in a fork child; a fault that kept the reactor from looking for the dead.
     pub fn arm(&self) -> Result<Arm, Fault> {
-        Ok(if self.registered.arm()? { Arm::Ready } else { Arm::Armed })
+        Ok(if self.registered.arm(None)? { Arm::Ready } else { Arm::Armed })
     }
 
     /// Takes an arm back: the descriptor does not become readable. If the handle was woken for a
@@ -118,7 +121,7 @@ impl Readiness {
 
 impl AsFd for Readiness {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.registered.descriptor()
+        self.event.as_fd()
     }
 }
 

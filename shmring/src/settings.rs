@@ -71,6 +71,25 @@ macro_rules! producer_settings {
             self.endpoint.watch()
         }
 
+        /// Returns an error if there is no room for a message of `len` bytes now.
+        #[cfg(feature = "tokio")]
+        pub(crate) fn try_writable(&mut self, len: usize) -> Result<(), $crate::TrySendError> {
+            self.endpoint.try_writable(len)
+        }
+
+        /// Closes the ring, and lets readiness be that everything sent before was received. Returns
+        /// the position after that.
+        #[cfg(feature = "tokio")]
+        pub(crate) fn begin_drain(&mut self) -> Result<u64, $crate::Fault> {
+            self.endpoint.begin_drain()
+        }
+
+        /// Returns `None` while something before `end` is not received.
+        #[cfg(feature = "tokio")]
+        pub(crate) fn try_drain(&mut self, end: u64) -> Result<Option<()>, $crate::DrainError> {
+            self.endpoint.try_drain(end)
+        }
+
         /// Closes the ring for good: no producer can send any more, and the stream ends when the
         /// ring is drained, for consumers that come later too. A send of another producer that is
         /// under way may still succeed.
@@ -252,6 +271,12 @@ macro_rules! consumer_settings {
         /// Returns what wait sets share with this handle.
         pub(crate) fn watched(&self) -> &std::sync::Arc<$crate::endpoint::watch::Watch> {
             self.endpoint.watch()
+        }
+
+        /// Returns an error if no message is there now.
+        #[cfg(feature = "tokio")]
+        pub(crate) fn try_readable(&mut self) -> Result<(), $crate::TryRecvError> {
+            self.endpoint.next().map(|_| ())
         }
 
         /// Closes the ring for good: no producer can send any more, but for a send that is under

@@ -6,6 +6,8 @@
 //! for a second or two each, in several rounds.
 
 mod sender;
+#[cfg(feature = "tokio")]
+mod tasks;
 mod ways;
 
 use std::fmt::Write as _;
@@ -26,8 +28,6 @@ use ways::{WAYS, Way};
 pub const SENDER: &str = "send-to-many";
 /// Nanoseconds on the monotonic clock when it was sent: all that a message says.
 const MESSAGE_BYTES: usize = 8;
-/// Measured way of which the others are multiples.
-const REFERENCE: &str = "fifos, epoll";
 
 /// How to measure.
 #[derive(Clone, Copy, Debug)]
@@ -58,13 +58,15 @@ pub struct Many {
 pub struct Figures {
     /// Its name.
     pub way: String,
+    /// The way that it is compared with.
+    pub against: String,
     /// CPU time of the receiving process for each message, in microseconds.
     pub receiver_us: Spread,
     /// The same of the sending process.
     pub sender_us: Spread,
     /// From the send to the receipt, in microseconds: the median of each round.
     pub latency_us: Spread,
-    /// CPU time of both processes, as a multiple of that of FIFOs in the same round.
+    /// CPU time of both processes, as a multiple of that of `against` in the same round.
     pub cpu_ratio: Spread,
     /// Latency, likewise.
     pub latency_ratio: Spread,
@@ -89,8 +91,8 @@ pub fn measure(plan: Plan) -> Result<Many, BoxError> {
             rounds.push(round);
         }
     }
-    let reference = WAYS.iter().position(|way| way.name == REFERENCE).unwrap_or(0);
     let figures = |(way, of): (&Way, &Vec<Round>)| {
+        let reference = WAYS.iter().position(|other| other.name == way.against).unwrap_or(0);
         let spread = |figure: fn(&Round) -> f64| Spread::of(of.iter().map(figure));
         let ratio = |figure: fn(&Round) -> f64| {
             let base = rounds[reference].iter().map(figure);
@@ -98,6 +100,7 @@ pub fn measure(plan: Plan) -> Result<Many, BoxError> {
         };
         Some(Figures {
             way: way.name.to_owned(),
+            against: way.against.to_owned(),
             receiver_us: spread(|round| round.receiver_us)?,
             sender_us: spread(|round| round.sender_us)?,
             latency_us: spread(|round| round.latency_us)?,
@@ -145,8 +148,16 @@ fn cpu_us(who: UsageWho) -> Result<f64, BoxError> {
 pub fn text(many: &Many) -> String {
     let mut text = format!(
         "{} channels, {} messages/s in all; us, the middle half of the rounds, and multiples of \
-         {REFERENCE}.\n{:<22}{:>22}{:>22}{:>22}{:>20}{:>20}\n",
-        many.channels, many.rate, "", "CPU, receiver", "CPU, sender", "latency", "CPU", "latency"
+         another way.\n{:<20}{:>21}{:>21}{:>21}{:>19}{:>19}  {}\n",
+        many.channels,
+        many.rate,
+        "",
+        "CPU, receiver",
+        "CPU, sender",
+        "latency",
+        "CPU",
+        "latency",
+        "times those of"
     );
     let us = |spread: Spread| format!("{:.1} ({:.1}..{:.1})", spread.median, spread.q1, spread.q3);
     let times =
@@ -155,13 +166,14 @@ pub fn text(many: &Many) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "{:<22}{:>22}{:>22}{:>22}{:>20}{:>20}",
+            "{:<20}{:>21}{:>21}{:>21}{:>19}{:>19}  {}",
             figures.way,
             us(figures.receiver_us),
             us(figures.sender_us),
             us(figures.latency_us),
             times(figures.cpu_ratio),
-            times(figures.latency_ratio)
+            times(figures.latency_ratio),
+            figures.against
         );
     }
     text
@@ -177,6 +189,7 @@ mod tests {
         let spread = Spread::of([1.0]).unwrap();
         let figures = |way: &Way| Figures {
             way: way.name.to_owned(),
+            against: way.against.to_owned(),
             receiver_us: spread,
             sender_us: spread,
             latency_us: spread,
@@ -186,6 +199,7 @@ mod tests {
         let ways: Vec<_> = WAYS.iter().map(figures).collect();
         let text = text(&Many { channels: 2, rate: 3, ways });
         assert!(WAYS.iter().all(|way| text.contains(way.name)), "{text}");
-        assert!(WAYS.iter().any(|way| way.name == REFERENCE));
+        let is_way = |name: &str| WAYS.iter().any(|way| way.name == name);
+        assert!(WAYS.iter().all(|way| is_way(way.against)));
     }
 }

@@ -1,7 +1,8 @@
 //! The process that sends to many channels at a steady rate.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ pub(super) enum Transport {
     Rings,
     /// Named pipes, by their paths.
     Fifos,
+    /// Unix stream sockets, by the paths of their listeners.
+    #[cfg(feature = "tokio")]
+    Sockets,
 }
 
 impl Transport {
@@ -26,6 +30,8 @@ impl Transport {
         match self {
             Self::Rings => "rings",
             Self::Fifos => "fifos",
+            #[cfg(feature = "tokio")]
+            Self::Sockets => "sockets",
         }
     }
 }
@@ -73,7 +79,7 @@ pub(super) fn now_ns() -> u64 {
 
 enum Channel {
     Ring(Box<Producer>),
-    Fifo(File),
+    Stream(Box<dyn Write>),
 }
 
 impl Channel {
@@ -83,13 +89,17 @@ impl Channel {
             producer.set_wait_mode(WaitMode::Block);
             return Ok(Self::Ring(Box::new(producer)));
         }
-        Ok(Self::Fifo(OpenOptions::new().write(true).open(address)?))
+        Ok(Self::Stream(if transport == Transport::Fifos.name() {
+            Box::new(OpenOptions::new().write(true).open(address)?)
+        } else {
+            Box::new(UnixStream::connect(address)?)
+        }))
     }
 
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
         match self {
             Self::Ring(producer) => Ok(producer.send(message)?),
-            Self::Fifo(file) => Ok(file.write_all(message)?),
+            Self::Stream(stream) => Ok(stream.write_all(message)?),
         }
     }
 }

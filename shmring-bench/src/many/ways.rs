@@ -10,6 +10,7 @@ use std::time::Duration;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
+use shmring::readiness::Arm;
 use shmring::{Config, Consumer, RecvIntoError, RecvTimeoutError, TryRecvError, WaitMode, WaitSet};
 
 use super::MESSAGE_BYTES;
@@ -26,36 +27,57 @@ const TURN: Duration = Duration::from_millis(1);
 pub(super) struct Way {
     pub(super) name: &'static str,
     pub(super) transport: Transport,
+    /// The way of which it is a multiple.
+    pub(super) against: &'static str,
     pub(super) open: fn(usize) -> Result<Channels, BoxError>,
 }
 
 pub(super) const WAYS: &[Way] = &[
-    Way { name: "fifos, epoll", transport: Transport::Fifos, open: fifos },
-    Way { name: "wait set", transport: Transport::Rings, open: |count| rings(count, with_set) },
+    Way { name: FIFOS, transport: Transport::Fifos, against: FIFOS, open: fifos },
+    rings_way("wait set", FIFOS, |count| rings(count, with_set)),
+    rings_way(THREADS, FIFOS, |count| rings(count, with_threads)),
+    rings_way("1 ms at each ring", FIFOS, |count| rings(count, in_turn)),
+    rings_way("descriptors, epoll", THREADS, |count| rings(count, with_descriptors)),
+    #[cfg(feature = "tokio")]
     Way {
-        name: "thread per ring",
-        transport: Transport::Rings,
-        open: |count| rings(count, with_threads),
+        name: SOCKETS,
+        transport: Transport::Sockets,
+        against: FIFOS,
+        open: super::tasks::sockets,
     },
-    Way {
-        name: "1 ms at each ring",
-        transport: Transport::Rings,
-        open: |count| rings(count, in_turn),
-    },
+    #[cfg(feature = "tokio")]
+    rings_way("tokio", SOCKETS, |count| rings(count, super::tasks::with_tasks)),
+    #[cfg(feature = "tokio")]
+    rings_way("tokio, spinning", SOCKETS, |count| rings(count, super::tasks::with_spinning_tasks)),
 ];
 
+const FIFOS: &str = "fifos, epoll";
+const THREADS: &str = "thread per ring";
+#[cfg(feature = "tokio")]
+const SOCKETS: &str = "sockets, tokio";
+
+const fn rings_way(
+    name: &'static str,
+    against: &'static str,
+    open: fn(usize) -> Result<Channels, BoxError>,
+) -> Way {
+    Way { name, transport: Transport::Rings, against, open }
+}
+
 /// What is done with each message: the time when it was sent.
-type OnMessage<'a> = dyn FnMut(u64) + 'a;
+pub(super) type OnMessage<'a> = dyn FnMut(u64) + 'a;
 type Receive = fn(Vec<Consumer>, &mut OnMessage<'_>) -> Result<u64, BoxError>;
 
 /// The receiving ends of many channels.
 pub(super) struct Channels {
-    addresses: Vec<String>,
-    ends: Ends,
+    pub(super) addresses: Vec<String>,
+    pub(super) ends: Ends,
 }
 
-enum Ends {
+pub(super) enum Ends {
     Fifos(Vec<Fifo>),
+    #[cfg(feature = "tokio")]
+    Sockets(Vec<super::tasks::Socket>),
     Rings(Vec<Named>, Vec<Consumer>, Receive),
 }
 
@@ -68,6 +90,8 @@ impl Channels {
     pub(super) fn receive(self, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
         match self.ends {
             Ends::Fifos(fifos) => with_epoll(fifos, on_message),
+            #[cfg(feature = "tokio")]
+            Ends::Sockets(sockets) => super::tasks::with_sockets(sockets, on_message),
             Ends::Rings(_names, consumers, receive) => receive(consumers, on_message),
         }
     }
@@ -145,6 +169,43 @@ fn in_turn(mut consumers: Vec<Consumer>, on_message: &mut OnMessage<'_>) -> Resu
     Ok(received)
 }
 
+fn with_descriptors(
+    mut consumers: Vec<Consumer>,
+    on_message: &mut OnMessage<'_>,
+) -> Result<u64, BoxError> {
+    let all = consumers.iter().map(|consumer| consumer.readiness());
+    let all = all.collect::<Result<Vec<_>, _>>()?;
+    let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
+    for (index, readiness) in all.iter().enumerate() {
+        epoll.add(readiness, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
+    }
+    let (mut received, mut open) = (0, consumers.len());
+    let mut events = vec![EpollEvent::empty(); open.max(1)];
+    let mut due: Vec<_> = (0..open).collect();
+    loop {
+        for index in due {
+            let end = loop {
+                match drain(&mut consumers[index], &mut received, on_message)? {
+                    End::Open if all[index].arm()? == Arm::Ready => {}
+                    end => break end,
+                }
+            };
+            if matches!(end, End::Over) {
+                open -= 1;
+                epoll.delete(&all[index])?;
+            }
+        }
+        if open == 0 {
+            return Ok(received);
+        }
+        let ready = match epoll.wait(&mut events, EpollTimeout::NONE) {
+            Err(nix::errno::Errno::EINTR) => 0,
+            ready => ready?,
+        };
+        due = events[..ready].iter().map(|event| event.data() as usize).collect();
+    }
+}
+
 /// What a channel is after it was drained.
 enum End {
     Open,
@@ -173,7 +234,7 @@ fn drain(
 }
 
 /// A named pipe that is removed when this is dropped.
-struct Fifo {
+pub(super) struct Fifo {
     path: PathBuf,
     file: File,
 }

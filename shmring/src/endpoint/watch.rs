@@ -75,6 +75,8 @@ pub(crate) struct Watch {
     /// Whether the last send found no room before head reaches `need`.
     is_full: AtomicU32,
     need: AtomicU64,
+    /// Whether the handle has closed the ring and waits until head reaches `need`.
+    drains: AtomicU32,
     /// Whether a wake was spent on the handle, and it has not looked for more since.
     owes: AtomicU32,
 }
@@ -100,6 +102,7 @@ impl Watch {
             ends: AtomicU32::new(u32::from(ends)),
             is_full: AtomicU32::new(NO),
             need: AtomicU64::new(0),
+            drains: AtomicU32::new(NO),
             owes: AtomicU32::new(NO),
         })
     }
@@ -115,6 +118,13 @@ impl Watch {
     pub(super) fn set_full(&self, need: u64) {
         self.need.store(need, Ordering::Relaxed);
         self.is_full.store(YES, Ordering::Relaxed);
+    }
+
+    /// Notes that a producer has closed the ring and waits until head reaches `end`.
+    #[cfg(feature = "tokio")]
+    pub(super) fn set_drains(&self, end: u64) {
+        self.set_full(end);
+        self.drains.store(YES, Ordering::Relaxed);
     }
 
     pub(super) fn set_failed(&self) {
@@ -175,7 +185,11 @@ impl Watch {
     fn is_refused(&self) -> bool {
         let past = self.past.load(Ordering::Relaxed);
         let required = self.ends.load(Ordering::Relaxed) != NO;
-        Consumers { past, required }.refusal(&self.mapped.control().roles).is_some()
+        let (consumers, roles) = (Consumers { past, required }, &self.mapped.control().roles);
+        if self.drains.load(Ordering::Relaxed) != NO {
+            return consumers.are_gone(roles);
+        }
+        consumers.refusal(roles).is_some()
     }
 
     /// Sets the bit of the handle for one who may be its keeper; see [`wake::set_bit`]. `None` if

@@ -37,6 +37,8 @@ pub use offer::{OfferError, ReceiveError, ShareError};
 pub use peek::PeekError;
 pub use readiness::ReadinessError;
 pub use recv_into::RecvIntoError;
+#[cfg(feature = "tokio")]
+pub(crate) use transfer::Timed;
 pub(crate) use transfer::endless;
 pub use transfer::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,

@@ -63,6 +63,8 @@ mod iter;
 mod producer;
 
 pub use crate::guards::{Space, Values};
+#[cfg(feature = "tokio")]
+pub use crate::task::values::{AsyncConsumer, AsyncProducer};
 pub use consumer::Consumer;
 pub use iter::Iter;
 pub use producer::Producer;

@@ -1,11 +1,15 @@
 //! One handle of the reactor: what its user and the thread know of it, under a lock.
 
+#[cfg(feature = "tokio")]
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::{Arc, Mutex};
+use std::task::Waker;
 
 use super::{POLL, lock};
 use crate::endpoint::watch::Watch;
-use crate::error::{Fault, OsError};
+use crate::error::Fault;
 use crate::lifecycle::attachment::Attachment;
 use crate::sync::{Deadline, Ordering, WaitWord};
 use crate::sys::event::Event;
@@ -14,13 +18,17 @@ use crate::sys::event::Event;
 #[derive(Debug)]
 pub(super) struct Entry {
     watch: Arc<Watch>,
-    event: Event,
+    /// The descriptor that becomes readable at the end of a wait, if it is one of an event loop.
+    event: Option<Arc<Event>>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
     is_armed: bool,
+    /// What wakes the task whose wait it is, while armed. It is called and dropped without the lock:
+    /// both may end the task, and the handle with it.
+    waker: Option<Waker>,
     /// The park word from before the bit was set, while armed.
     seen: u32,
     /// When stores have settled, where the arm made no barrier.
@@ -64,24 +72,21 @@ pub(super) struct Visit {
 }
 
 impl Entry {
-    pub(super) fn new(watch: &Arc<Watch>) -> Result<Self, OsError> {
+    pub(super) fn new(watch: &Arc<Watch>, event: Option<Arc<Event>>) -> Self {
         let state = State {
             is_armed: false,
+            waker: None,
             seen: 0,
             settled: Deadline::NEVER,
             waits: Waits::Not,
             is_signaled: false,
             fault: None,
         };
-        Ok(Self { watch: Arc::clone(watch), event: Event::new()?, state: Mutex::new(state) })
+        Self { watch: Arc::clone(watch), event, state: Mutex::new(state) }
     }
 
     pub(super) fn is_forked(&self) -> bool {
         self.watch.is_forked()
-    }
-
-    pub(super) fn event(&self) -> &Event {
-        &self.event
     }
 
     pub(super) fn attachment(&self) -> &Attachment {
@@ -100,9 +105,12 @@ impl Entry {
         self.watch.park_word()
     }
 
-    pub(super) fn arm(&self) -> Result<Outcome, Fault> {
+    /// Arms the entry, for the task of `waker` if there is one.
+    pub(super) fn arm(&self, waker: Option<&Waker>) -> Result<Outcome, Fault> {
+        // Dropped after the lock.
+        let mut old = None;
         let mut state = lock(&self.state);
-        self.disarm_in(&mut state);
+        self.disarm_in(&mut state, &mut old);
         self.clear_in(&mut state);
         if let Some(fault) = state.fault.take() {
             return Err(fault);
@@ -116,6 +124,7 @@ impl Entry {
             return Ok(Outcome::Ready);
         }
         state.is_armed = true;
+        state.waker = waker.cloned();
         state.seen = seen;
         state.settled = if is_ordered { Deadline::NEVER } else { Deadline::after(POLL) };
         let is_seen = match state.waits {
@@ -126,10 +135,25 @@ impl Entry {
         Ok(if is_seen { Outcome::Armed } else { Outcome::ArmedUnseen })
     }
 
+    /// Lets the end of the wait that the entry is armed for wake the task of `waker`. Returns
+    /// `false` if it is not armed.
+    #[cfg(feature = "tokio")]
+    pub(super) fn set_waker(&self, waker: &Waker) -> bool {
+        // The one that it replaces is dropped after the lock.
+        let mut waker = Some(waker.clone());
+        let mut state = lock(&self.state);
+        if state.is_armed {
+            mem::swap(&mut state.waker, &mut waker);
+        }
+        state.is_armed
+    }
+
     /// Takes an arm back, and pays what the handle owes.
     pub(super) fn disarm(&self) {
+        // Dropped after the lock.
+        let mut old = None;
         let mut state = lock(&self.state);
-        self.disarm_in(&mut state);
+        self.disarm_in(&mut state, &mut old);
         self.clear_in(&mut state);
         self.watch.pay();
     }
@@ -138,40 +162,51 @@ impl Entry {
         self.clear_in(&mut lock(&self.state));
     }
 
-    fn disarm_in(&self, state: &mut State) {
+    /// Leaves the waker to the caller, who drops it without the lock.
+    fn disarm_in(&self, state: &mut State, waker: &mut Option<Waker>) {
         if state.is_armed {
             self.watch.disarm_kept();
             state.is_armed = false;
+            *waker = state.waker.take();
         }
     }
 
     fn clear_in(&self, state: &mut State) {
         if state.is_signaled {
             state.is_signaled = false;
-            self.event.clear();
+            if let Some(event) = &self.event {
+                event.clear();
+            }
         }
     }
 
-    /// Disarms, and makes the descriptor readable: once for each arm.
-    fn fire(&self, state: &mut State) {
-        self.disarm_in(state);
-        state.is_signaled = true;
-        self.event.signal();
+    /// Disarms, and makes the descriptor readable: once for each arm. Leaves the waker of
+    /// the task to the caller, who calls it without the lock.
+    fn fire(&self, state: &mut State, waker: &mut Option<Waker>) {
+        self.disarm_in(state, waker);
+        if let Some(event) = &self.event {
+            state.is_signaled = true;
+            event.signal();
+        }
     }
 
-    /// Visits the entry before the thread sleeps, as the module says.
-    pub(super) fn visit(&self, polls: bool) -> Visit {
+    /// Visits the entry before the thread sleeps, as the module says; if `looks`, with a look at the
+    /// ring.
+    pub(super) fn visit(&self, polls: bool, looks: bool) -> Visit {
         let mut state = lock(&self.state);
         // ORDERING: Relaxed. Wakers move it after they took the bit, which is looked at below.
         let now = || self.park_word().map_or(0, |word| word.load(Ordering::Relaxed));
         let was_armed = state.is_armed;
+        let mut waker = None;
         if was_armed {
-            if state.settled.passed() {
+            let is_settled = state.settled.passed();
+            if is_settled {
                 // The look that follows sees what no barrier has ordered.
                 state.settled = Deadline::NEVER;
             }
-            if self.watch.is_retired() || !self.watch.has_bit() || self.watch.is_ready() {
-                self.fire(&mut state);
+            let looks = looks || is_settled;
+            if self.watch.is_retired() || !self.watch.has_bit() || looks && self.watch.is_ready() {
+                self.fire(&mut state, &mut waker);
             }
         } else if matches!(state.waits, Waits::At(seen) if seen != now()) {
             // It may have been for a verb that sleeps on the same word.
@@ -180,7 +215,10 @@ impl Entry {
         let seen = if state.is_armed { state.seen } else { now() };
         state.waits = if polls { Waits::Polls } else { Waits::At(seen) };
         let settled = if state.is_armed { state.settled } else { Deadline::NEVER };
-        Visit { was_armed, is_armed: state.is_armed, settled, seen }
+        let visit = Visit { was_armed, is_armed: state.is_armed, settled, seen };
+        drop(state);
+        wake(waker);
+        visit
     }
 
     /// Notes that the thread does not wait for the entry. Returns `false` if it has to, as the
@@ -203,7 +241,17 @@ impl Entry {
         let mut state = lock(&self.state);
         if state.is_armed {
             state.fault = Some(fault);
-            self.fire(&mut state);
+            let mut waker = None;
+            self.fire(&mut state, &mut waker);
+            drop(state);
+            wake(waker);
         }
+    }
+}
+
+/// Wakes a task. An executor that panics must not end the waits of all others.
+fn wake(waker: Option<Waker>) {
+    if let Some(waker) = waker {
+        drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
     }
 }

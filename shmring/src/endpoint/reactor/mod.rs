@@ -14,7 +14,7 @@
 //! ```text
 //! arm      s = park word; set the bit; order; the ring is ready -> disarm, Ready
 //!          armed = true, seen = s; the reactor waits at another value than s -> poke it
-//! visit    armed, and the bit was taken or the ring is ready -> disarm, write the eventfd
+//! visit    armed, and the bit was taken -> disarm, write the eventfd
 //!          it waits at v = seen if armed, else at v = park word
 //! reactor  w = own word; visit all; sleep while each park word is v, and the own word is w
 //! ```
@@ -30,12 +30,19 @@
 //! - The last visit was before the arm, and v is not s: the arm moves the reactor's own word, from
 //!   w or later. So the reactor does not sleep, or not on, and visits the entry.
 //!
+//! A visit looks at the ring itself only every [`LOOK`], for wakers that were killed before they woke
+//! anybody: one message wakes one handle of those that share a role. More if the thread is awake: a waker that
+//! finds nobody asleep takes the next bit.
+//!
 //! A published message whose waker saw no bit is seen by the look in arm; that is the work of the
 //! order there. Where barriers are refused, the arm pokes the reactor, which looks again when
 //! stores have settled.
 //!
 //! When nothing was armed for as long as [`LOOK`], the reactor says in all entries that it waits
 //! for none, under their locks, and sleeps on its own word alone: the next arm pokes it.
+//!
+//! A wait can also be that of a task, whose waker the arm leaves in the entry. The reactor calls it
+//! where it would write an eventfd.
 //!
 //! A blocking verb of the same handle sleeps on the same word, and a waker wakes one sleeper. A
 //! visit of an entry that is not armed and whose word was moved passes that wake on.
@@ -44,16 +51,18 @@ mod entry;
 mod run;
 
 use std::mem;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
+use std::task::Waker;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::endpoint::watch::Watch;
 use crate::error::{Fault, ReadinessError};
 use crate::memory::sentinel::Sentinel;
 use crate::sync::{Ordering, WaitWord};
-use crate::sys::{fork, thread};
+use crate::sys::event::Event;
+use crate::sys::fork;
+use crate::sys::thread::spawn;
 use entry::{Entry, Outcome};
 
 /// The time until the dead are looked for.
@@ -108,9 +117,14 @@ pub(crate) struct Registered {
 
 impl Registered {
     /// Registers a handle, and starts the reactor if there is none.
-    pub(crate) fn new(watch: &Arc<Watch>) -> Result<Self, ReadinessError> {
+    ///
+    /// `event` is signaled at the end of each wait, where it is one of an event loop.
+    pub(crate) fn new(
+        watch: &Arc<Watch>,
+        event: Option<Arc<Event>>,
+    ) -> Result<Self, ReadinessError> {
         watch.mapped().attach().mapping().check()?;
-        let entry = Arc::new(Entry::new(watch).map_err(ReadinessError::Os)?);
+        let entry = Arc::new(Entry::new(watch, event));
         let _forks = fork::hold().map_err(ReadinessError::Os)?;
         let mut running = lock(&RUNNING);
         if running.as_ref().is_some_and(|reactor| reactor.sentinel.is_forked()) {
@@ -129,7 +143,7 @@ impl Registered {
             taken_over: Condvar::new(),
             word: WaitWord::new(),
         });
-        let thread = thread::spawn("shmring-reactor", {
+        let thread = spawn("shmring-reactor", {
             let shared = Arc::clone(&shared);
             move || run::run(&shared)
         })
@@ -138,13 +152,13 @@ impl Registered {
         Ok(Self { entry, shared })
     }
 
-    /// Lets the descriptor become readable once a verb would not find nothing. Returns `true` if
-    /// it would not now.
-    pub(crate) fn arm(&self) -> Result<bool, Fault> {
+    /// Lets the descriptor become readable, or the task of `waker` be woken, once a verb would not
+    /// find nothing. Returns `true` if it would not now.
+    pub(crate) fn arm(&self, waker: Option<&Waker>) -> Result<bool, Fault> {
         if self.entry.is_forked() {
             return Err(Fault::Forked);
         }
-        let outcome = self.entry.arm()?;
+        let outcome = self.entry.arm(waker)?;
         if outcome == Outcome::ArmedUnseen {
             self.shared.poke();
         }
@@ -165,8 +179,11 @@ impl Registered {
         }
     }
 
-    pub(crate) fn descriptor(&self) -> BorrowedFd<'_> {
-        self.entry.event().as_fd()
+    /// Lets the end of the wait that the handle is armed for wake the task of `waker`. Returns
+    /// `false` if it is not armed.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_waker(&self, waker: &Waker) -> bool {
+        !self.entry.is_forked() && self.entry.set_waker(waker)
     }
 }
 
@@ -176,15 +193,22 @@ impl Drop for Registered {
             return;
         }
         self.entry.disarm();
-        let ended = {
+        let (ended, is_here) = {
             // Where forks cannot be held off, no reactor was started.
             let _forks = fork::hold();
             let mut running = lock(&RUNNING);
+            let here = thread::current().id();
+            let is_here =
+                running.as_ref().is_some_and(|reactor| reactor.thread.thread().id() == here);
             let mut entries = lock(&self.shared.entries);
             entries.retain(|entry| !Arc::ptr_eq(entry, &self.entry));
-            if entries.is_empty() { running.take() } else { None }
+            (if entries.is_empty() { running.take() } else { None }, is_here)
         };
         self.shared.poke();
+        if is_here {
+            // The reactor woke a task, which ended. It lets the entry go when this has returned.
+            return;
+        }
         match ended {
             // A thread that panicked has ended as well.
             Some(reactor) => drop(reactor.thread.join()),

@@ -66,7 +66,7 @@ impl Thread<'_> {
         let mut words = vec![(&self.shared.word, own)];
         let (mut is_armed, mut until) = (false, Deadline::NEVER);
         for entry in &self.entries {
-            let visit = entry.visit(polls);
+            let visit = entry.visit(polls, is_look_due);
             is_armed |= visit.is_armed;
             self.was_active |= visit.was_armed;
             until = until.min(visit.settled);

@@ -88,6 +88,13 @@ impl SendEndpoint {
         })
     }
 
+    /// Returns an error if there is no room for a message of `len` bytes now.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn try_writable(&mut self, len: usize) -> Result<(), TrySendError> {
+        self.abandon();
+        Ok(self.look_for_room(len)?)
+    }
+
     fn look_for_room(&mut self, len: usize) -> Result<(), Stop> {
         self.check().map_err(Stop::Error)?;
         let found = self.flavor.look_for_room(&self.registration.mapped, len);
