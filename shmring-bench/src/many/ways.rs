@@ -33,8 +33,10 @@ pub(super) struct Way {
 }
 
 pub(super) const WAYS: &[Way] = &[
-    Way { name: FIFOS, transport: Transport::Fifos, against: FIFOS, open: fifos },
+    fifos_way(FIFOS, |count| fifos(count, EpollTimeout::NONE)),
     rings_way("wait set", FIFOS, |count| rings(count, with_set)),
+    fifos_way(FIFOS_SPINNING, |count| fifos(count, EpollTimeout::ZERO)),
+    rings_way("wait set, spinning", FIFOS_SPINNING, |count| rings(count, with_spinning_set)),
     rings_way(THREADS, FIFOS, |count| rings(count, with_threads)),
     rings_way("1 ms at each ring", FIFOS, |count| rings(count, in_turn)),
     rings_way("descriptors, epoll", THREADS, |count| rings(count, with_descriptors)),
@@ -52,9 +54,14 @@ pub(super) const WAYS: &[Way] = &[
 ];
 
 const FIFOS: &str = "fifos, epoll";
+const FIFOS_SPINNING: &str = "fifos, epoll, spinning";
 const THREADS: &str = "thread per ring";
 #[cfg(feature = "tokio")]
 const SOCKETS: &str = "sockets, tokio";
+
+const fn fifos_way(name: &'static str, open: fn(usize) -> Result<Channels, BoxError>) -> Way {
+    Way { name, transport: Transport::Fifos, against: name, open }
+}
 
 const fn rings_way(
     name: &'static str,
@@ -75,7 +82,8 @@ pub(super) struct Channels {
 }
 
 pub(super) enum Ends {
-    Fifos(Vec<Fifo>),
+    /// With how long to wait in each look.
+    Fifos(Vec<Fifo>, EpollTimeout),
     #[cfg(feature = "tokio")]
     Sockets(Vec<super::tasks::Socket>),
     Rings(Vec<Named>, Vec<Consumer>, Receive),
@@ -89,7 +97,7 @@ impl Channels {
     /// Receives until all channels have ended; returns how many messages came.
     pub(super) fn receive(self, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
         match self.ends {
-            Ends::Fifos(fifos) => with_epoll(fifos, on_message),
+            Ends::Fifos(fifos, timeout) => with_epoll(fifos, timeout, on_message),
             #[cfg(feature = "tokio")]
             Ends::Sockets(sockets) => super::tasks::with_sockets(sockets, on_message),
             Ends::Rings(_names, consumers, receive) => receive(consumers, on_message),
@@ -107,8 +115,24 @@ fn rings(count: usize, receive: Receive) -> Result<Channels, BoxError> {
     Ok(Channels { addresses, ends: Ends::Rings(named, consumers, receive) })
 }
 
-fn with_set(mut consumers: Vec<Consumer>, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
+fn with_set(consumers: Vec<Consumer>, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
+    serve(WaitSet::new(), consumers, on_message)
+}
+
+fn with_spinning_set(
+    consumers: Vec<Consumer>,
+    on_message: &mut OnMessage<'_>,
+) -> Result<u64, BoxError> {
     let mut set = WaitSet::new();
+    set.set_wait_mode(WaitMode::Spin);
+    serve(set, consumers, on_message)
+}
+
+fn serve(
+    mut set: WaitSet,
+    mut consumers: Vec<Consumer>,
+    on_message: &mut OnMessage<'_>,
+) -> Result<u64, BoxError> {
     let keys: Vec<_> = consumers.iter().map(|consumer| set.add(consumer)).collect();
     let (mut received, mut open) = (0, keys.len());
     while open > 0 {
@@ -246,7 +270,7 @@ impl Drop for Fifo {
     }
 }
 
-fn fifos(count: usize) -> Result<Channels, BoxError> {
+fn fifos(count: usize, timeout: EpollTimeout) -> Result<Channels, BoxError> {
     let fifo = |_| {
         let path = std::env::temp_dir().join(unused("shmring-bench-many"));
         mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR)?;
@@ -257,10 +281,14 @@ fn fifos(count: usize) -> Result<Channels, BoxError> {
     let address = |fifo: &Fifo| fifo.path.to_str().map(str::to_owned);
     let addresses = fifos.iter().map(address).collect::<Option<_>>();
     let addresses = addresses.ok_or("the temporary directory has no plain name")?;
-    Ok(Channels { addresses, ends: Ends::Fifos(fifos) })
+    Ok(Channels { addresses, ends: Ends::Fifos(fifos, timeout) })
 }
 
-fn with_epoll(mut fifos: Vec<Fifo>, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
+fn with_epoll(
+    mut fifos: Vec<Fifo>,
+    timeout: EpollTimeout,
+    on_message: &mut OnMessage<'_>,
+) -> Result<u64, BoxError> {
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     for (index, fifo) in fifos.iter().enumerate() {
         epoll.add(&fifo.file, EpollEvent::new(EpollFlags::EPOLLIN, index as u64))?;
@@ -268,7 +296,7 @@ fn with_epoll(mut fifos: Vec<Fifo>, on_message: &mut OnMessage<'_>) -> Result<u6
     let (mut received, mut open) = (0, fifos.len());
     let mut events = vec![EpollEvent::empty(); open.max(1)];
     while open > 0 {
-        let ready = match epoll.wait(&mut events, EpollTimeout::NONE) {
+        let ready = match epoll.wait(&mut events, timeout) {
             Err(nix::errno::Errno::EINTR) => continue,
             ready => ready?,
         };
