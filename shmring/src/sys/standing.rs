@@ -100,17 +100,25 @@ impl Standing {
             }
             Err(_) => WaitAny::Refused,
         };
-        for completion in self.ring.completion() {
-            if completion.user_data() == CANCELLATION {
-                continue;
+        // The kernel hands over only some of many ends at once.
+        loop {
+            for completion in self.ring.completion() {
+                if completion.user_data() == CANCELLATION {
+                    continue;
+                }
+                ended(completion.user_data());
+                match completion.result().checked_neg().map(Errno::from_raw) {
+                    Some(Errno::EFAULT) => outcome = WaitAny::Unmapped,
+                    Some(Errno::EINVAL | Errno::EOPNOTSUPP) => return WaitAny::Refused,
+                    _ => {}
+                }
             }
-            ended(completion.user_data());
-            match completion.result().checked_neg().map(Errno::from_raw) {
-                Some(Errno::EFAULT) => outcome = WaitAny::Unmapped,
-                Some(Errno::EINVAL | Errno::EOPNOTSUPP) => return WaitAny::Refused,
-                _ => {}
+            let queue = self.ring.submission();
+            let has_more = queue.taskrun() || queue.cq_overflow();
+            drop(queue);
+            if !has_more || self.ring.submit().is_err() {
+                return outcome;
             }
         }
-        outcome
     }
 }

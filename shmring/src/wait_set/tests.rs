@@ -186,3 +186,22 @@ fn an_interrupt_ends_the_sleep() {
         }
     });
 }
+
+/// Catches messages that the kernel tells of only after others were taken.
+#[test]
+fn all_that_came_before_a_sleep_is_found() {
+    each(&[140, 300], |mut rings| {
+        rings.wake(0);
+        for _ in 0..3 {
+            // So that each bit is left set.
+            assert_eq!(rings.set.wait(Some(ASLEEP)).unwrap().next(), None);
+            for tx in &mut rings.txs {
+                tx.send(b"before").unwrap();
+            }
+            assert_eq!(rings.wait(), rings.keys);
+            for rx in &mut rings.rxs {
+                assert_eq!(rx.try_recv().unwrap(), b"before");
+            }
+        }
+    });
+}
