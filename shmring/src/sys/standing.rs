@@ -38,8 +38,11 @@ impl Standing {
         if unsafe { libc::prctl(libc::PR_GET_SECCOMP) } != 0 {
             return None;
         }
-        // Without interrupts of this thread for each wait that ends.
-        let ring = IoUring::builder().setup_coop_taskrun().build(QUEUE_ENTRIES).ok()?;
+        // A wait that ends must not interrupt what else this thread does, such as a system call
+        // that sleeps: the kernel notes it in the next call for this ring.
+        let mut builder = IoUring::builder();
+        builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
+        let ring = builder.build(QUEUE_ENTRIES).ok()?;
         Some(Self { ring, thread: thread::current().id(), process: process::id() })
     }
 

@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent};
+
 use super::{Key, Look, WaitSet};
 use crate::sync::Deadline;
 use crate::{Config, Consumer, Producer, Segment, TryRecvError};
@@ -204,4 +206,27 @@ fn all_that_came_before_a_sleep_is_found() {
             }
         }
     });
+}
+
+/// Catches a wake that ends a system call which has nothing to do with the set.
+#[test]
+fn a_wake_interrupts_no_other_system_call() {
+    let mut rings = rings(12, Kernel::Stands);
+    let epoll = Epoll::new(EpollCreateFlags::empty()).unwrap();
+    for _ in 0..5 {
+        rings.wake(0);
+        // So that each bit is left set.
+        assert_eq!(rings.set.wait(Some(ASLEEP)).unwrap().next(), None);
+        let tx = &mut rings.txs[1];
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(ASLEEP);
+                tx.send(b"wake").unwrap();
+            });
+            let events = &mut [EpollEvent::empty()];
+            assert_eq!(epoll.wait(events, 20_u8), Ok(0));
+        });
+        assert_eq!(rings.wait(), [rings.keys[1]]);
+        assert_eq!(rings.rxs[1].try_recv().unwrap(), b"wake");
+    }
 }
