@@ -68,10 +68,26 @@ impl Standing {
         self.push(&wait.build().user_data(key))
     }
 
-    /// Ends a wait.
+    /// Ends a wait, which is not slept on any more.
     pub(crate) fn cancel(&mut self, key: u64) {
+        if self.is_forked() || !self.is_of_this_thread() {
+            // The queue is the parent's too, or nobody hands it to the kernel.
+            return;
+        }
         // If the kernel takes no more, the wait stays, which harms nobody.
         let _ = self.push(&opcode::AsyncCancel::new(key).build().user_data(CANCELLATION));
+    }
+
+    /// Takes this process for a fork child.
+    #[cfg(test)]
+    pub(crate) fn set_forked(&mut self) {
+        self.process = 0;
+    }
+
+    /// How many entries the kernel has not taken.
+    #[cfg(test)]
+    pub(crate) fn queued(&mut self) -> usize {
+        self.ring.submission().len()
     }
 
     fn push(&mut self, entry: &io_uring::squeue::Entry) -> bool {

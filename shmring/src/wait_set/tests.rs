@@ -230,3 +230,16 @@ fn a_wake_interrupts_no_other_system_call() {
         assert_eq!(rings.rxs[1].try_recv().unwrap(), b"wake");
     }
 }
+
+/// Catches a fork child that writes to the queue which it shares with its parent, over what the
+/// parent writes there.
+#[test]
+fn a_fork_child_ends_no_wait_of_its_parent() {
+    let mut rings = rings(12, Kernel::Stands);
+    assert_eq!(rings.set.wait(Some(ASLEEP)).unwrap().next(), None);
+    rings.set.sleeper.standing.as_mut().unwrap().set_forked();
+    for &key in &rings.keys {
+        assert!(rings.set.remove(key));
+    }
+    assert_eq!(rings.set.sleeper.standing.as_mut().unwrap().queued(), 0);
+}
