@@ -38,8 +38,11 @@ impl Standing {
         if unsafe { libc::prctl(libc::PR_GET_SECCOMP) } != 0 {
             return None;
         }
-        // Without interrupts of this thread for each wait that ends.
-        let ring = IoUring::builder().setup_coop_taskrun().build(QUEUE_ENTRIES).ok()?;
+        // A wait that ends must not interrupt what else this thread does, such as a system call
+        // that sleeps: the kernel notes it in the next call for this ring.
+        let mut builder = IoUring::builder();
+        builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
+        let ring = builder.build(QUEUE_ENTRIES).ok()?;
         Some(Self { ring, thread: thread::current().id(), process: process::id() })
     }
 
@@ -65,10 +68,26 @@ impl Standing {
         self.push(&wait.build().user_data(key))
     }
 
-    /// Ends a wait.
+    /// Ends a wait, which is not slept on any more.
     pub(crate) fn cancel(&mut self, key: u64) {
+        if self.is_forked() || !self.is_of_this_thread() {
+            // The queue is the parent's too, or nobody hands it to the kernel.
+            return;
+        }
         // If the kernel takes no more, the wait stays, which harms nobody.
         let _ = self.push(&opcode::AsyncCancel::new(key).build().user_data(CANCELLATION));
+    }
+
+    /// Takes this process for a fork child.
+    #[cfg(test)]
+    pub(crate) fn set_forked(&mut self) {
+        self.process = 0;
+    }
+
+    /// How many entries the kernel has not taken.
+    #[cfg(test)]
+    pub(crate) fn queued(&mut self) -> usize {
+        self.ring.submission().len()
     }
 
     fn push(&mut self, entry: &io_uring::squeue::Entry) -> bool {
@@ -100,17 +119,25 @@ impl Standing {
             }
             Err(_) => WaitAny::Refused,
         };
-        for completion in self.ring.completion() {
-            if completion.user_data() == CANCELLATION {
-                continue;
+        // The kernel hands over only some of many ends at once.
+        loop {
+            for completion in self.ring.completion() {
+                if completion.user_data() == CANCELLATION {
+                    continue;
+                }
+                ended(completion.user_data());
+                match completion.result().checked_neg().map(Errno::from_raw) {
+                    Some(Errno::EFAULT) => outcome = WaitAny::Unmapped,
+                    Some(Errno::EINVAL | Errno::EOPNOTSUPP) => return WaitAny::Refused,
+                    _ => {}
+                }
             }
-            ended(completion.user_data());
-            match completion.result().checked_neg().map(Errno::from_raw) {
-                Some(Errno::EFAULT) => outcome = WaitAny::Unmapped,
-                Some(Errno::EINVAL | Errno::EOPNOTSUPP) => return WaitAny::Refused,
-                _ => {}
+            let queue = self.ring.submission();
+            let has_more = queue.taskrun() || queue.cq_overflow();
+            drop(queue);
+            if !has_more || self.ring.submit().is_err() {
+                return outcome;
             }
         }
-        outcome
     }
 }

@@ -32,7 +32,7 @@ pub(super) enum Slept {
 
 /// What a set keeps of its sleeps.
 pub(super) struct Sleeper {
-    standing: Option<Standing>,
+    pub(super) standing: Option<Standing>,
     /// Of the waits that stand, in ascending order.
     keys: Vec<u64>,
     /// Whether the kernel has not refused waits that stand.

@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::Duration;
 
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent};
+
 use super::{Key, Look, WaitSet};
 use crate::sync::Deadline;
 use crate::{Config, Consumer, Producer, Segment, TryRecvError};
@@ -185,4 +187,59 @@ fn an_interrupt_ends_the_sleep() {
             rings.wake(1);
         }
     });
+}
+
+/// Catches messages that the kernel tells of only after others were taken.
+#[test]
+fn all_that_came_before_a_sleep_is_found() {
+    each(&[140, 300], |mut rings| {
+        rings.wake(0);
+        for _ in 0..3 {
+            // So that each bit is left set.
+            assert_eq!(rings.set.wait(Some(ASLEEP)).unwrap().next(), None);
+            for tx in &mut rings.txs {
+                tx.send(b"before").unwrap();
+            }
+            assert_eq!(rings.wait(), rings.keys);
+            for rx in &mut rings.rxs {
+                assert_eq!(rx.try_recv().unwrap(), b"before");
+            }
+        }
+    });
+}
+
+/// Catches a wake that ends a system call which has nothing to do with the set.
+#[test]
+fn a_wake_interrupts_no_other_system_call() {
+    let mut rings = rings(12, Kernel::Stands);
+    let epoll = Epoll::new(EpollCreateFlags::empty()).unwrap();
+    for _ in 0..5 {
+        rings.wake(0);
+        // So that each bit is left set.
+        assert_eq!(rings.set.wait(Some(ASLEEP)).unwrap().next(), None);
+        let tx = &mut rings.txs[1];
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(ASLEEP);
+                tx.send(b"wake").unwrap();
+            });
+            let events = &mut [EpollEvent::empty()];
+            assert_eq!(epoll.wait(events, 20_u8), Ok(0));
+        });
+        assert_eq!(rings.wait(), [rings.keys[1]]);
+        assert_eq!(rings.rxs[1].try_recv().unwrap(), b"wake");
+    }
+}
+
+/// Catches a fork child that writes to the queue which it shares with its parent, over what the
+/// parent writes there.
+#[test]
+fn a_fork_child_ends_no_wait_of_its_parent() {
+    let mut rings = rings(12, Kernel::Stands);
+    assert_eq!(rings.set.wait(Some(ASLEEP)).unwrap().next(), None);
+    rings.set.sleeper.standing.as_mut().unwrap().set_forked();
+    for &key in &rings.keys {
+        assert!(rings.set.remove(key));
+    }
+    assert_eq!(rings.set.sleeper.standing.as_mut().unwrap().queued(), 0);
 }
