@@ -119,9 +119,12 @@ impl Standing {
             }
             Err(_) => WaitAny::Refused,
         };
-        // The kernel hands over only some of many ends at once.
+        // The kernel hands over only some of many ends at once. It may say that there is more when
+        // there is not, and keep saying so.
         loop {
+            let mut is_last = true;
             for completion in self.ring.completion() {
+                is_last = false;
                 if completion.user_data() == CANCELLATION {
                     continue;
                 }
@@ -135,7 +138,7 @@ impl Standing {
             let queue = self.ring.submission();
             let has_more = queue.taskrun() || queue.cq_overflow();
             drop(queue);
-            if !has_more || self.ring.submit().is_err() {
+            if is_last || !has_more || self.ring.submit().is_err() {
                 return outcome;
             }
         }
