@@ -91,7 +91,7 @@ fn what_is_due_arrives() {
     let scenario = Scenario::ping_pong(8).one_way(20_000);
     all_do_right(&[short(scenario.wait(Wait::Adaptive))], rows(14, 8));
     let paced = Scenario::ping_pong(8).wait(Wait::Block).paced(20_000, 5);
-    all_do_right(&[paced], rows(20, 6));
+    all_do_right(&[paced], rows(17, 6));
 }
 
 // Catches a message that is shown before it is written, or freed before it is read.
