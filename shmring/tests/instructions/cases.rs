@@ -76,6 +76,8 @@ fn waking() -> Vec<Case> {
 /// them, and beside one that sleeps in its verb.
 fn selecting() -> Vec<Case> {
     let mut cases = product(&[Op::Select, Op::Arm], &Kind::ALL, &[Scene::Plain, Scene::Asleep]);
-    cases.extend(product(&[Op::Recv, Op::Select, Op::Arm], &COMPETING, &[Scene::Beside]));
+    // Not beside an armed handle: its process has a second thread, so each point is reached by
+    // single steps, for longer than the other consumer sleeps. Random kills show that.
+    cases.extend(product(&[Op::Recv, Op::Select], &COMPETING, &[Scene::Beside]));
     cases
 }

@@ -80,9 +80,7 @@ fn kill_everywhere(case: Case, depth: Depth) -> String {
     guard::enter(case);
     let (walk, complete) = record(case, depth);
     let all = case.op.sends() + case.op.takes();
-    // The reactor's thread runs freely beside the victim's steps, so who is woken first differs.
-    let competes = case.scene == Scene::Beside && case.op == Op::Arm;
-    assert!(competes || complete.is_none_or(|done| done == all), "a complete operation");
+    assert!(complete.is_none_or(|done| done == all), "a complete operation");
     let points = walk.points(depth, OTHERS);
     let (mut missed, mut last) = (0, 0);
     for &point in &points {
@@ -92,14 +90,12 @@ fn kill_everywhere(case: Case, depth: Depth) -> String {
             missed += 1;
             continue;
         };
-        // What was done stays done, unless another consumer may take the message first; and nothing
-        // is before the beginning.
-        assert!(competes || done >= last, "{done} done, but {last} at an earlier point");
+        // What was done stays done, and nothing is before the beginning.
+        assert!(done >= last, "{done} done, but {last} at an earlier point");
         assert!(point > Point::default() || done == 0, "done before the beginning");
         last = done;
     }
-    let reaches_end = last == all || complete.is_none() || missed > 0;
-    assert!(competes || reaches_end, "done at the end");
+    assert!(last == all || complete.is_none() || missed > 0, "done at the end");
     let (instructions, calls, changes) = (walk.instructions(), walk.calls(), walk.changes());
     let mut missed =
         if missed == 0 { String::new() } else { format!(" ({missed} of them elsewhere)") };
