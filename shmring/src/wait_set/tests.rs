@@ -10,6 +10,8 @@ use crate::sync::Deadline;
 use crate::{Config, Consumer, Producer, Segment, TryRecvError};
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// A wake that takes longer is a lost one.
+const HANG: Duration = Duration::from_secs(20);
 /// Time for a thread to fall asleep. Without it a test sees less, and passes.
 const ASLEEP: Duration = Duration::from_millis(2);
 
@@ -43,7 +45,7 @@ fn rings(count: usize, kernel: Kernel) -> Rings {
 
 impl Rings {
     fn wait(&mut self) -> Vec<Key> {
-        self.set.wait(None).unwrap().collect()
+        self.set.wait(Some(HANG)).unwrap().collect()
     }
 
     /// Sends to a ring while the set sleeps, and takes what the set finds.
@@ -54,7 +56,7 @@ impl Rings {
                 thread::sleep(ASLEEP);
                 txs[index].send(b"wake").unwrap();
             });
-            let ready: Vec<_> = set.wait(None).unwrap().collect();
+            let ready: Vec<_> = set.wait(Some(HANG)).unwrap().collect();
             assert_eq!(ready, [keys[index]]);
         });
         assert_eq!(rxs[index].try_recv().unwrap(), b"wake");
@@ -120,7 +122,7 @@ fn verbs_that_block_are_woken_beside_a_set() {
                         thread::sleep(ASLEEP);
                         tx.send(b"verb").unwrap();
                     });
-                    assert_eq!(rx.recv().unwrap(), b"verb");
+                    assert_eq!(rx.recv_timeout(HANG).unwrap(), b"verb");
                 });
             }
             rings.wake(1);
@@ -182,7 +184,7 @@ fn an_interrupt_ends_the_sleep() {
                     thread::sleep(ASLEEP);
                     interrupter.interrupt();
                 });
-                assert!(rings.set.wait(None).is_err());
+                assert!(rings.set.wait(Some(HANG)).is_err());
             });
             rings.wake(1);
         }
