@@ -1,7 +1,7 @@
 //! Sleeps that only a wake ends: the dead are looked for after an hour.
 
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent};
 
@@ -43,9 +43,17 @@ fn rings(count: usize, kernel: Kernel) -> Rings {
     Rings { set, keys, txs, rxs }
 }
 
+/// Waits for what only a wake can tell of in time: the end of the time is a look at all, too.
+fn wait(set: &mut WaitSet) -> Vec<Key> {
+    let start = Instant::now();
+    let ready = set.wait(Some(HANG)).unwrap().collect();
+    assert!(start.elapsed() < HANG / 2, "a wake was lost");
+    ready
+}
+
 impl Rings {
     fn wait(&mut self) -> Vec<Key> {
-        self.set.wait(Some(HANG)).unwrap().collect()
+        wait(&mut self.set)
     }
 
     /// Sends to a ring while the set sleeps, and takes what the set finds.
@@ -56,8 +64,7 @@ impl Rings {
                 thread::sleep(ASLEEP);
                 txs[index].send(b"wake").unwrap();
             });
-            let ready: Vec<_> = set.wait(Some(HANG)).unwrap().collect();
-            assert_eq!(ready, [keys[index]]);
+            assert_eq!(wait(set), [keys[index]]);
         });
         assert_eq!(rxs[index].try_recv().unwrap(), b"wake");
     }
