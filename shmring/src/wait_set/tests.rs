@@ -154,6 +154,23 @@ fn a_set_may_wait_in_one_thread_after_another() {
     });
 }
 
+/// Catches a wake that is used up by a wait which stands in a set that does not wait.
+#[test]
+fn two_sets_may_wait_for_the_same_handles_in_turn() {
+    each(&[3, 12], |mut rings| {
+        let mut other = WaitSet::new();
+        other.sleeper.may_stand = rings.set.sleeper.may_stand;
+        let keys = rings.rxs.iter().map(|rx| other.add(rx)).collect();
+        other.look = Look { interval: HOUR, due: Deadline::after(HOUR) };
+        let mut other = (other, keys);
+        for index in [0, 1, 1, 2, 0, 1] {
+            rings.wake(index);
+            std::mem::swap(&mut rings.set, &mut other.0);
+            std::mem::swap(&mut rings.keys, &mut other.1);
+        }
+    });
+}
+
 /// Catches a handle that was removed or dropped and is slept on, and others that are not after it.
 #[test]
 fn handles_come_and_go_between_sleeps() {
