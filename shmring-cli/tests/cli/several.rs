@@ -171,8 +171,8 @@ fn a_timeout_is_for_all_rings_together() {
     names[2].await_listed("a message", |segment| segment["used_slots"] == 1);
     let ended = run(&recv).expect_code(4);
     assert_eq!(ended.text(), "one\n");
-    let (all, lonely) = ended.stderr.split_once("no sender: ").expect("who has no sender");
-    assert!(all.contains(&names[2].0) && !lonely.contains(&names[2].0), "{}", ended.stderr);
+    let (all, without_sender) = ended.stderr.split_once("no sender: ").expect("names of rings");
+    assert!(all.contains(&names[2].0) && !without_sender.contains(&names[2].0), "{}", ended.stderr);
     // All streams end at once.
     send.end().expect_code(0);
     for name in &names {

@@ -256,10 +256,10 @@ impl<'a> Armed<'a> {
     }
 
     /// Leaves the bit set, and returns the park word from before it was. As long as the park word
-    /// holds that and nobody else takes the bit back, a check that found nothing still holds: who
-    /// has published anything since then is about to move the word.
+    /// holds that and nobody else takes the bit back, a check that found nothing still holds: a
+    /// waker that has published since then is about to move the word.
     ///
-    /// For who has the role alone: a bit that is set takes wakes from others.
+    /// For sole roles only: a bit that is set takes wakes from other handles of the role.
     pub(crate) fn keep(self) -> u32 {
         let seen = self.seen;
         core::mem::forget(self);

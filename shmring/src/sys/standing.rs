@@ -1,7 +1,7 @@
 //! Sleeps on futex words that stay with the kernel from sleep to sleep (`io_uring`, Linux 6.7).
 //!
-//! A sleep on many words at once tells the kernel of each word, and takes each back, every time. A
-//! wait that stands is told once, and again only after it has ended.
+//! `futex_waitv` adds the thread to the queue of each word and removes it again, in every call. A
+//! standing wait is added once, and again only after it has ended.
 
 #![allow(unsafe_code)]
 
@@ -22,7 +22,7 @@ const CANCELLATION: u64 = u64::MAX;
 /// Waits that stand, told apart by keys below `u64::MAX`.
 ///
 /// A wait is ended by whoever wakes its word, also while the thread does something else. So it
-/// must not count as somebody who sleeps: [`WaitWord::wake`] wakes all sleepers of a word.
+/// must not use up the wake of a sleeper: [`WaitWord::wake`] wakes all sleepers of a word.
 pub(crate) struct Standing {
     ring: IoUring,
     /// The kernel ends the waits of a thread with the thread.
