@@ -94,7 +94,8 @@ const LOOK_MAX: Duration = Duration::from_millis(100);
 /// # Handles
 /// A handle stays the caller's, and can be in several sets. A dropped handle leaves its sets; a
 /// set keeps the segment attached until its next wait, or until it is dropped. While a set waits
-/// in one thread, a verb of one of its handles that blocks in another may be up to 100 ms late.
+/// in one thread, a verb of one of its handles that blocks in another may be up to 100 ms late, and
+/// so may the set.
 /// In a fork child a set returns [`Fault::Forked`].
 pub struct WaitSet {
     entries: Vec<Entry>,
