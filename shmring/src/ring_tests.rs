@@ -3,6 +3,7 @@
 
 #![allow(unsafe_code)]
 
+mod broadcast;
 mod corrupt;
 mod model;
 mod oracle;

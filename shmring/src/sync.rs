@@ -40,6 +40,14 @@ pub(crate) fn reuse_fence() {
     fence(Ordering::Release);
 }
 
+/// Comes between a copy that may be torn and the load of the position that says whether it is: who
+/// has loaded what was stored after a fence sees what was stored before that fence.
+#[cfg_attr(not(test), allow(dead_code, reason = "no endpoint uses the broadcast ring yet"))]
+#[inline(always)]
+pub(crate) fn copy_fence() {
+    fence(Ordering::Acquire);
+}
+
 /// A rule of the algorithm that is a comparison: the value that it is given. A model
 /// checker's version can say `false` instead, to see that a model needs the rule.
 #[inline(always)]

@@ -14,7 +14,12 @@ macro_rules! file {
 }
 
 /// Every file of `ring`.
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 19] = [
+    file!("broadcast/join.rs"),
+    file!("broadcast/marks.rs"),
+    file!("broadcast/mod.rs"),
+    file!("broadcast/producer.rs"),
+    file!("broadcast/subscriber.rs"),
     file!("mod.rs"),
     file!("packed.rs"),
     file!("record/consumer.rs"),
@@ -34,7 +39,7 @@ const FILES: [(&str, &str); 14] = [
 const TOKEN: &str = "Ordering::";
 const RULE: &str = "rule(";
 /// The fences that name no ordering.
-const BARE_FENCES: [&str; 2] = ["barrier(", "settle("];
+const BARE_FENCES: [&str; 3] = ["barrier(", "copy_fence(", "settle("];
 
 /// One call with orderings.
 struct Call<'a> {

@@ -1,6 +1,8 @@
 //! The models, one module per family. Each says which outcomes it accepts and
 //! what it would catch.
 
+pub(crate) mod broadcast;
+pub(crate) mod broadcast_dies;
 pub(crate) mod cleaner;
 pub(crate) mod consumer_dies;
 pub(crate) mod end;
@@ -25,6 +27,8 @@ use crate::frame::Model;
 
 /// Every model of the rings.
 pub(crate) const FAMILIES: &[&[Model]] = &[
+    broadcast::MODELS,
+    broadcast_dies::MODELS,
     cleaner::MODELS,
     consumer_dies::MODELS,
     end::MODELS,

@@ -70,6 +70,19 @@ pub(crate) fn no_fence() {}
 /// that is not SeqCst would give the rest more than it has.
 pub(crate) fn reuse_fence() {}
 
+/// A fence for who has copied what may be torn. The touch strengthens it where a SeqCst fence of
+/// another thread comes before any access to what this thread has accessed: then the copy counts
+/// as torn although it may not be.
+#[track_caller]
+pub(crate) fn copy_fence() {
+    crash::tick();
+    barrier::poll();
+    if canary::keeps_fence(Location::caller()) {
+        checked::fence(Ordering::Acquire);
+        trace::event(Some(Location::caller()), "copy fence");
+    }
+}
+
 /// Makes all threads fence, unless the model refuses it.
 #[track_caller]
 pub(crate) fn barrier() -> bool {

@@ -174,6 +174,7 @@ fn blank() -> Control {
             messages: Default::default(),
             eof_epoch: Default::default(),
             peeked: Default::default(),
+            gates: Default::default(),
         },
         receivers: sleepers(),
         senders: sleepers(),

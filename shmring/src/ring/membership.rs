@@ -18,9 +18,8 @@
 //! other. The second frees the handles and the entry, and only one process does it: a slower
 //! one would free them under their next owner.
 
-use super::Control;
-use super::slot;
 use super::tables::{Handle, HandleBits, handle_bit, handles_of};
+use super::{Control, broadcast, slot};
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a handle does in the ring.
@@ -304,6 +303,7 @@ fn reap_handle(control: &Control, handle: &Handle, index: usize) -> bool {
     control.senders.disarm(index);
     let sent = control.roles.vacate(Role::Producer, index);
     let received = control.roles.vacate(Role::Consumer, index);
+    broadcast::open_gate(&control.consumer.gates, index);
     slot::intent::withdraw(&handle.own.intent);
     sent || received
 }

@@ -31,8 +31,11 @@
 
 #![forbid(unsafe_code)]
 
+#[allow(dead_code, unused_imports, reason = "no endpoint uses it yet")]
+pub(crate) mod broadcast;
 pub(crate) mod membership;
 pub(crate) mod packed;
+#[cfg_attr(not(test), allow(dead_code, reason = "the broadcast ring uses the rest"))]
 pub(crate) mod record;
 pub(crate) mod slot;
 pub(crate) mod tables;
@@ -60,7 +63,8 @@ pub(crate) struct ProducerLine {
 #[repr(C, align(128))]
 pub(crate) struct ConsumerLine {
     /// Producers may overwrite everything before this position. Consumers store it; producers load
-    /// it when their copy of it says "full".
+    /// it when their copy of it says "full". In a [broadcast ring](broadcast) the producer alone
+    /// stores it, and it is a chunk further.
     pub(crate) head: AtomicU64,
     /// Messages released from a record ring since creation. The consumer stores it for observers;
     /// other rings count with head.
@@ -71,6 +75,9 @@ pub(crate) struct ConsumerLine {
     /// The position up to which a sole consumer, or its predecessor, has peeked at messages.
     /// Consumers store and load it.
     pub(crate) peeked: AtomicU64,
+    /// The gating subscribers of a [broadcast ring](broadcast). Each sets its own bit; the producer
+    /// loads the bits.
+    pub(crate) gates: tables::HandleBits,
 }
 
 impl ConsumerLine {

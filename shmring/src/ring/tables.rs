@@ -63,8 +63,13 @@ pub(crate) struct HandleOwn {
     /// The tickets that a producer of a slot ring is about to claim, as
     /// [`slot`](super::slot) encodes them.
     pub(crate) intent: AtomicU64,
-    /// The position that the handle has reached, for observers.
+    /// The position that the handle has reached, for observers. That of a gating subscriber holds
+    /// the producer of its [broadcast ring](super::broadcast) up.
     pub(crate) cursor: AtomicU64,
+    /// How many messages a subscriber of a broadcast ring has left behind: all before `cursor`.
+    pub(crate) messages: AtomicU64,
+    /// How many of those it did not receive.
+    pub(crate) missed: AtomicU64,
 }
 
 /// One producer or consumer of one ring. Only the owner writes `own`; the rest is shared.

@@ -1,6 +1,7 @@
 //! Which model notices which weakening: a list for each kind of ring, and one for
 //! what they share.
 
+mod broadcast;
 mod packed;
 mod record;
 mod shared;
@@ -37,10 +38,14 @@ const fn allowed(site: Site, weakening: Weakening, reason: &'static str) -> Allo
 
 /// Every canary.
 pub(super) fn canaries() -> impl Iterator<Item = &'static Canary> {
-    [record::CANARIES, slot::CANARIES, packed::CANARIES, shared::CANARIES].into_iter().flatten()
+    [broadcast::CANARIES, record::CANARIES, slot::CANARIES, packed::CANARIES, shared::CANARIES]
+        .into_iter()
+        .flatten()
 }
 
 /// Every weakening that is allowed.
 pub(super) fn exceptions() -> impl Iterator<Item = &'static Allowed> {
-    [record::ALLOWED, slot::ALLOWED, packed::ALLOWED, shared::ALLOWED].into_iter().flatten()
+    [broadcast::ALLOWED, record::ALLOWED, slot::ALLOWED, packed::ALLOWED, shared::ALLOWED]
+        .into_iter()
+        .flatten()
 }

@@ -28,7 +28,12 @@ impl Consumer {
         ring.check_head(head)?;
         // ORDERING: Relaxed, as above.
         let messages = ring.messages.load(Ordering::Relaxed);
-        Ok(Self { head, messages, usual_len: 0, usual_bytes: ring.record_bytes(0) })
+        Ok(Self::at(ring, head, messages))
+    }
+
+    /// Starts at `head`, the position of a record, after `messages` messages.
+    pub(crate) fn at(ring: Ring<'_>, head: u64, messages: u64) -> Self {
+        Self { head, messages, usual_len: 0, usual_bytes: ring.record_bytes(0) }
     }
 
     /// Returns the position of the oldest message that is not released.

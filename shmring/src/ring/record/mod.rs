@@ -34,11 +34,12 @@ mod producer;
 
 pub(crate) use consumer::Consumer;
 pub(crate) use producer::Producer;
+pub(super) use producer::Staging;
 
 use super::{Control, Corrupt, Place, WORD_BYTES, Words, at_or_past};
 use crate::sync::{AtomicU64, Ordering};
 
-const KIND_DATA: u64 = 1;
+pub(super) const KIND_DATA: u64 = 1;
 const KIND_PAD: u64 = 2;
 
 const LEN_BITS: u32 = 32;
@@ -102,6 +103,25 @@ impl<'a> Ring<'a> {
         }
     }
 
+    /// Returns the same records, as a consumer sees them that keeps its head and its count of
+    /// messages in those words.
+    #[inline]
+    pub(super) fn read_from(self, head: &'a AtomicU64, messages: &'a AtomicU64) -> Self {
+        Self { head, messages, ..self }
+    }
+
+    /// Returns the bytes of the ring.
+    #[inline]
+    pub(super) fn capacity(self) -> u64 {
+        self.words.capacity()
+    }
+
+    /// Returns the alignment of every record's position.
+    #[inline]
+    pub(super) fn align(self) -> u64 {
+        self.align
+    }
+
     /// Returns the bytes of the longest message.
     #[inline]
     pub(crate) fn max_len(self) -> u64 {
@@ -110,7 +130,7 @@ impl<'a> Ring<'a> {
 
     /// Returns the bytes that a record with a payload of `len` bytes, less than 2^63, occupies.
     #[inline]
-    fn record_bytes(self, len: u64) -> u64 {
+    pub(super) fn record_bytes(self, len: u64) -> u64 {
         let align = self.align;
         len.wrapping_add(WORD_BYTES - 1).wrapping_add(align) & align.wrapping_neg()
     }
@@ -134,7 +154,7 @@ impl<'a> Ring<'a> {
 
     /// Loads the word at a position where a header may be committed.
     #[inline]
-    fn load(self, position: u64) -> u64 {
+    pub(super) fn load(self, position: u64) -> u64 {
         // ORDERING: Acquire, with the Release in Producer::publish (I3).
         self.words.at(position).load(Ordering::Acquire)
     }
@@ -142,7 +162,7 @@ impl<'a> Ring<'a> {
     /// Returns the place of the record with its header at `header` and a payload of `len` bytes.
     /// Callers check first that the record ends inside the ring.
     #[inline]
-    fn place(self, header: u64, len: u64) -> Place {
+    pub(super) fn place(self, header: u64, len: u64) -> Place {
         self.place_of(header, len, self.record_bytes(len))
     }
 
@@ -157,7 +177,7 @@ impl<'a> Ring<'a> {
     /// Decodes a non-zero header into kind and length, and checks that a producer can have written
     /// it at `position` (I6): the record ends inside the ring.
     #[inline]
-    fn decode(self, position: u64, word: u64) -> Result<(u64, u64), Corrupt> {
+    pub(super) fn decode(self, position: u64, word: u64) -> Result<(u64, u64), Corrupt> {
         let kind = (word >> LEN_BITS) & ((1 << KIND_BITS) - 1);
         let len = word & LEN_MASK;
         let capacity = self.words.capacity();

@@ -46,8 +46,12 @@ impl Producer {
         let head = ring.head.load(Ordering::Acquire);
         reuse_fence();
         ring.check_head(head)?;
-        let tail = ring.scan(head)?;
-        Ok(Self {
+        Ok(Self::at(ring.scan(head)?, head))
+    }
+
+    /// Continues at `tail`, where no record is committed, with all space before `head` free.
+    pub(crate) fn at(tail: u64, head: u64) -> Self {
+        Self {
             tail,
             end: tail,
             first: 0,
@@ -55,7 +59,7 @@ impl Producer {
             hinted: tail,
             limit: tail,
             cleared: tail,
-        })
+        }
     }
 
     /// Reserves space for a message of `len` bytes after the staged records. Writes nothing; a
@@ -80,11 +84,12 @@ impl Producer {
             // Possibly full: head may have moved since it was copied.
             self.refresh_head(ring).map_err(Refused::Corrupt)?;
         }
-        self.set_limit(ring);
+        let unhinted = self.end.wrapping_sub(self.hinted);
+        let until_hint = hint_bytes(capacity).saturating_sub(unhinted);
+        let longest = ring.record_bytes(ring.max_len());
+        self.set_limit(ring, until_hint.min(longest));
         if end.wrapping_sub(self.head_cache) <= capacity {
-            if place.start == self.end && !at_or_past(self.limit, place.end) {
-                self.limit = place.end;
-            }
+            self.reach(place);
             return Ok(place);
         }
         // Really full.
@@ -94,7 +99,7 @@ impl Producer {
 
     /// Where a record for `len` bytes, at most [`Ring::max_len`], goes, and the position after
     /// it and the word behind it, which must be free to be zeroed.
-    fn next_place(&self, ring: Ring<'_>, len: u64) -> (Place, u64) {
+    pub(crate) fn next_place(&self, ring: Ring<'_>, len: u64) -> (Place, u64) {
         let need = ring.record_bytes(len);
         let room = ring.words.capacity().wrapping_sub(ring.words.offset(self.end));
         let pad = if need <= room { 0 } else { room };
@@ -118,16 +123,37 @@ impl Producer {
         plain_place(ring, self.end, self.limit, len)
     }
 
-    /// Finds how far the fast path may go from `end` on.
-    fn set_limit(&mut self, ring: Ring<'_>) {
+    /// Finds how far the fast path may go from `end` on: at most `most` bytes.
+    pub(crate) fn set_limit(&mut self, ring: Ring<'_>, most: u64) {
         let capacity = ring.words.capacity();
         let used = self.end.wrapping_sub(self.head_cache).wrapping_add(WORD_BYTES);
         let free = capacity.saturating_sub(used);
         let lap = capacity.wrapping_sub(ring.words.offset(self.end));
-        let unhinted = self.end.wrapping_sub(self.hinted);
-        let until_hint = hint_bytes(capacity).saturating_sub(unhinted);
-        let longest = ring.record_bytes(ring.max_len());
-        self.limit = self.end.wrapping_add(free.min(lap).min(until_hint).min(longest));
+        self.limit = self.end.wrapping_add(free.min(lap).min(most));
+    }
+
+    /// Extends the space of the fast path to `place`, for which there is room, if it is next.
+    pub(crate) fn reach(&mut self, place: Place) {
+        if place.start == self.end && !at_or_past(self.limit, place.end) {
+            self.limit = place.end;
+        }
+    }
+
+    /// The position before which all space is free.
+    #[inline]
+    pub(crate) fn free_before(&self) -> u64 {
+        self.head_cache
+    }
+
+    /// Frees the space before `position`, which is at most tail.
+    pub(crate) fn set_free_before(&mut self, position: u64) {
+        self.head_cache = position;
+    }
+
+    /// Position after the last staged record; equals tail if none is staged.
+    #[inline]
+    pub(crate) fn staged_end(&self) -> u64 {
+        self.end
     }
 
     #[cold]

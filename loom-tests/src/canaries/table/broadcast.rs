@@ -1,0 +1,104 @@
+//! The broadcast ring.
+
+use super::{Allowed, Canary, canary};
+use crate::models::{broadcast, broadcast_dies};
+use crate::sync::canary::Weakening::{NoFence, Relaxed, RuleOff, Skipped};
+
+const FENCE: &str = "fence(Ordering::SeqCst);";
+
+pub(super) const CANARIES: &[Canary] = &[
+    // A subscriber that joins and a raise do not miss one another, but for one raise of a chunk.
+    canary(("broadcast/join.rs", FENCE, 1), NoFence, broadcast::JOIN_OLDEST),
+    canary(("broadcast/producer.rs", FENCE, 2), NoFence, broadcast::JOIN_OLDEST),
+    canary(("broadcast/producer.rs", FENCE, 1), NoFence, broadcast_dies::SENDING_TO_A_GATING),
+    canary(
+        ("broadcast/join.rs", "if rule(!at_or_past(mark.position, from)) {", 1),
+        RuleOff,
+        broadcast::JOIN_OLDEST,
+    ),
+    canary(("broadcast/producer.rs", "if rule(by > chunk) {", 1), RuleOff, broadcast::JOIN_OLDEST),
+    // Nor does a raise take the cursor of a handle's last owner.
+    canary(
+        ("broadcast/join.rs", "gates.fetch_or(bit, Ordering::Release);", 1),
+        Relaxed,
+        broadcast::JOIN_OLDEST,
+    ),
+    canary(
+        ("broadcast/mod.rs", "handles_of(index, word.load(Ordering::Acquire))", 1),
+        Relaxed,
+        broadcast::JOIN_OLDEST,
+    ),
+    // I4: space is overwritten after it was read.
+    canary(
+        ("broadcast/producer.rs", "let cursor = own.cursor.load(Ordering::Acquire);", 1),
+        Relaxed,
+        broadcast::GATING,
+    ),
+    canary(
+        ("broadcast/mod.rs", "word.fetch_and(!bit, Ordering::Release);", 1),
+        Relaxed,
+        broadcast::LEAVE,
+    ),
+    // The dead keep no gate.
+    canary(
+        ("broadcast/mod.rs", "if rule(word.load(Ordering::Relaxed) & bit != 0) {", 1),
+        RuleOff,
+        broadcast_dies::SUBSCRIBING,
+    ),
+    // What a lossy subscriber copied is whole, or it does not count.
+    canary(("broadcast/mod.rs", "copy_fence();", 1), NoFence, broadcast::LOSSY),
+    canary(
+        (
+            "broadcast/mod.rs",
+            "!rule(!at_or_past(position.wrapping_add(self.chunk()), join_from))",
+            1,
+        ),
+        RuleOff,
+        broadcast::LOSSY,
+    ),
+    // A mark has its own count.
+    canary(
+        ("broadcast/marks.rs", "mark.messages.store(point.messages, Ordering::Release);", 1),
+        Relaxed,
+        broadcast::JUMP,
+    ),
+    canary(
+        ("broadcast/marks.rs", "mark.position.store(point.position, Ordering::Release);", 1),
+        Relaxed,
+        broadcast::JUMP,
+    ),
+    canary(
+        ("broadcast/marks.rs", "let position = mark.position.load(Ordering::Acquire);", 1),
+        Relaxed,
+        broadcast::JUMP,
+    ),
+    canary(
+        ("broadcast/marks.rs", "let messages = mark.messages.load(Ordering::Acquire);", 1),
+        Relaxed,
+        broadcast::JUMP,
+    ),
+    canary(
+        ("broadcast/marks.rs", "mark.position.store(NONE, Ordering::Relaxed);", 1),
+        Skipped,
+        broadcast::JUMP,
+    ),
+    // The word at the hint is a header, or zero.
+    canary(
+        ("broadcast/producer.rs", "ring.hint.store(position, Ordering::Release);", 1),
+        Relaxed,
+        broadcast::JOIN_NEXT,
+    ),
+    canary(
+        ("broadcast/mod.rs", "let hint = self.hint.load(Ordering::Acquire);", 1),
+        Relaxed,
+        broadcast::JOIN_NEXT,
+    ),
+    // And it has a mark, whenever the producer dies.
+    canary(
+        ("broadcast/producer.rs", "if rule(position ^ self.hint < ring.chunk()) {", 1),
+        RuleOff,
+        broadcast_dies::SENDING_TO_A_LOSSY,
+    ),
+];
+
+pub(super) const ALLOWED: &[Allowed] = &[];

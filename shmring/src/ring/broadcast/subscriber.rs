@@ -1,0 +1,255 @@
+//! A subscriber of a broadcast ring.
+
+use super::{MAX_TRIES, Point, Refusal, Ring, Start, marks};
+use crate::ring::record::Consumer;
+use crate::ring::tables::HandleOwn;
+use crate::ring::{Corrupt, Place, at_or_past};
+use crate::sync::Ordering;
+
+/// What a subscriber does when the producer is faster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It holds the producer up.
+    Gating,
+    /// It misses messages, and learns how many.
+    Lossy,
+    /// It receives only the newest message each time.
+    Latest,
+}
+
+/// What a subscriber finds at its cursor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Nothing.
+    Empty,
+    /// A message, whole if [`Subscriber::is_whole`] says so after it was copied.
+    Message(Place),
+    /// So many messages were overwritten before they were received. The cursor is past them.
+    Lagged { missed: u64 },
+}
+
+/// A message and the point before it.
+type Found = Result<Option<(Point, Place)>, Corrupt>;
+
+/// The subscriber's private state.
+#[derive(Clone, Debug)]
+pub(crate) struct Subscriber {
+    mode: Mode,
+    /// What it shares with the consumer of a record ring. Its messages are all before the cursor,
+    /// received or not.
+    records: Consumer,
+    /// How many of them were overwritten or skipped since this subscriber joined.
+    missed: u64,
+}
+
+impl Subscriber {
+    /// Joins as the handle that has the index `handle` and the line `own`.
+    ///
+    /// # Errors
+    /// See [`Refusal`]. The caller releases the handle then.
+    pub(crate) fn join(
+        ring: Ring<'_>,
+        own: &HandleOwn,
+        handle: usize,
+        mode: Mode,
+        start: Start,
+    ) -> Result<Self, Refusal> {
+        let Point { position, messages } = match mode {
+            Mode::Gating => ring.close_gate(own, handle, start)?,
+            Mode::Lossy | Mode::Latest => ring.find(start)?,
+        };
+        let records = Consumer::at(ring.subscribed(own), position, messages);
+        let mut subscriber = Self { mode, records, missed: 0 };
+        subscriber.go_on_at(ring, own, Point { position, messages });
+        Ok(subscriber)
+    }
+
+    /// Moves the cursor. What is before it was not received.
+    fn go_on_at(&mut self, ring: Ring<'_>, own: &HandleOwn, to: Point) {
+        let passed = to.messages.wrapping_sub(self.records.messages());
+        self.missed = self.missed.wrapping_add(passed);
+        own.missed.store(self.missed, Ordering::Relaxed);
+        self.records.release(ring.subscribed(own), to.position, passed);
+    }
+
+    /// Returns the position of the next message.
+    #[inline]
+    pub(crate) fn position(&self) -> u64 {
+        self.records.head()
+    }
+
+    /// Returns the messages before that position since creation, received or not.
+    #[inline]
+    pub(crate) fn messages(&self) -> u64 {
+        self.records.messages()
+    }
+
+    /// Returns how many messages were not received since this subscriber joined.
+    pub(crate) fn missed(&self) -> u64 {
+        self.missed
+    }
+
+    #[inline]
+    pub(crate) fn mode(&self) -> Mode {
+        self.mode
+    }
+
+    fn cursor(&self) -> Point {
+        Point { position: self.position(), messages: self.messages() }
+    }
+
+    /// Fast path of [`look`](Self::look). Returns `None` if no message is committed at the cursor,
+    /// or if the caller must take the slow path, as it must if the message is not whole.
+    #[inline(always)]
+    pub(crate) fn look_fast(&mut self, ring: Ring<'_>, own: &HandleOwn) -> Option<Place> {
+        if self.mode == Mode::Latest {
+            return None;
+        }
+        self.records.peek_first(ring.subscribed(own))
+    }
+
+    /// Looks for the next message. The caller copies it, asks [`is_whole`](Self::is_whole), and
+    /// takes it.
+    ///
+    /// # Errors
+    /// `Corrupt` if the word at the cursor is not a valid header, and was not overwritten.
+    pub(crate) fn look(&mut self, ring: Ring<'_>, own: &HandleOwn) -> Result<Look, Corrupt> {
+        if self.mode == Mode::Latest {
+            return self.look_newest(ring, own);
+        }
+        if self.is_whole(ring) {
+            let found = self.records.peek(ring.subscribed(own), self.position());
+            // What was overwritten meanwhile is no header.
+            if found.is_ok() || self.is_whole(ring) {
+                return Ok(found?.map_or(Look::Empty, Look::Message));
+            }
+        }
+        self.skip_lost(ring, own)
+    }
+
+    /// Returns the message at `from`, the end of one that was found before it and is whole, on the
+    /// fast path.
+    #[inline(always)]
+    pub(crate) fn look_ahead_fast(
+        &mut self,
+        ring: Ring<'_>,
+        own: &HandleOwn,
+        from: u64,
+    ) -> Option<Place> {
+        self.records.peek_fast(ring.subscribed(own), from)
+    }
+
+    /// Returns the message at `from`, the end of one that was found before it. `None` also if the
+    /// one before it is not whole any more.
+    ///
+    /// # Errors
+    /// As for [`look`](Self::look).
+    pub(crate) fn look_ahead(
+        &self,
+        ring: Ring<'_>,
+        own: &HandleOwn,
+        from: u64,
+    ) -> Result<Option<Place>, Corrupt> {
+        let found = self.records.peek(ring.subscribed(own), from);
+        if found.is_err() && !self.is_whole(ring) { Ok(None) } else { found }
+    }
+
+    /// Returns `true` if nothing from the cursor on was overwritten before this was called: what
+    /// was copied from there on is whole. If not, the next look reports what was lost.
+    #[inline(always)]
+    pub(crate) fn is_whole(&self, ring: Ring<'_>) -> bool {
+        self.mode == Mode::Gating || ring.is_kept(self.position())
+    }
+
+    /// Moves the cursor to `to`, the end of a message, past `messages` messages that were received.
+    /// Of a gating subscriber their space may be overwritten from now on.
+    #[inline(always)]
+    pub(crate) fn take(&mut self, ring: Ring<'_>, own: &HandleOwn, to: u64, messages: u64) {
+        self.records.release(ring.subscribed(own), to, messages);
+    }
+
+    /// Returns `true` if a look finds a message, a loss, or a corrupt word.
+    #[inline]
+    pub(crate) fn has_message(&self, ring: Ring<'_>, own: &HandleOwn) -> bool {
+        self.records.has_message(ring.subscribed(own)) || !self.is_whole(ring)
+    }
+
+    /// Goes on at the oldest mark that is kept.
+    #[cold]
+    fn skip_lost(&mut self, ring: Ring<'_>, own: &HandleOwn) -> Result<Look, Corrupt> {
+        for _ in 0..MAX_TRIES {
+            let Some(oldest) = marks::oldest(ring, ring.floor()) else {
+                continue;
+            };
+            let missed = self.missed_until(oldest)?;
+            self.go_on_at(ring, own, oldest);
+            return Ok(Look::Lagged { missed });
+        }
+        // The producer laid marks faster than they were read. The caller comes back.
+        Ok(Look::Empty)
+    }
+
+    /// Returns how many messages are between the cursor and `point`.
+    fn missed_until(&self, point: Point) -> Result<u64, Corrupt> {
+        let missed = point.messages.wrapping_sub(self.messages());
+        if missed < 1 << 63 && at_or_past(point.position, self.position()) {
+            return Ok(missed);
+        }
+        let Point { position, messages } = point;
+        Err(Corrupt { what: "a mark", position, found: messages })
+    }
+
+    /// Looks for the newest message, and skips those before it. Finds nothing if no mark leads there
+    /// any more: the message ends at the newest mark, and the mark before it is lost.
+    fn look_newest(&mut self, ring: Ring<'_>, own: &HandleOwn) -> Result<Look, Corrupt> {
+        for _ in 0..MAX_TRIES {
+            let Some(newest) = ring.newest() else {
+                continue;
+            };
+            let (start, last) = self.newest_from(ring, own, newest);
+            if !ring.is_kept(start.position) {
+                if start == self.cursor() {
+                    self.skip_lost(ring, own)?;
+                }
+                continue;
+            }
+            let Some((before, place)) = last? else {
+                return Ok(Look::Empty);
+            };
+            self.missed_until(before)?;
+            self.go_on_at(ring, own, before);
+            return Ok(Look::Message(place));
+        }
+        Ok(Look::Empty)
+    }
+
+    /// Returns a point from which headers lead to the newest message, and that message with the
+    /// point before it.
+    fn newest_from(&self, ring: Ring<'_>, own: &HandleOwn, newest: Point) -> (Point, Found) {
+        let cursor = self.cursor();
+        let is_ahead = |mark: Point| !at_or_past(cursor.position, mark.position);
+        if is_ahead(newest) {
+            let last = self.last_message(ring, own, newest);
+            if last != Ok(None) {
+                return (newest, last);
+            }
+        }
+        // No message comes after the newest mark: the last one before it ends there.
+        let before = newest.position.wrapping_sub(1);
+        let mark = marks::last_before(ring, ring.floor(), before);
+        let start = mark.filter(|&mark| is_ahead(mark)).unwrap_or(cursor);
+        (start, self.last_message(ring, own, start))
+    }
+
+    /// Returns the last message that is committed after `from`, and the point before it.
+    fn last_message(&self, ring: Ring<'_>, own: &HandleOwn, from: Point) -> Found {
+        let looking = Consumer::at(ring.subscribed(own), from.position, from.messages);
+        let (mut at, mut last) = (from, None);
+        // No message ends outside the window, so this also bounds the loop.
+        while let Some(place) = looking.peek(ring.subscribed(own), at.position)? {
+            last = Some((at, place));
+            at = Point { position: place.end, messages: at.messages.wrapping_add(1) };
+        }
+        Ok(last)
+    }
+}
