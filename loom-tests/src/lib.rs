@@ -26,5 +26,11 @@ mod sync;
 
 /// The files under test, unmodified. They are linted in `shmring`.
 #[path = "../../shmring/src/ring/mod.rs"]
-#[allow(dead_code, unreachable_pub, clippy::all, reason = "linted where it is used, in shmring")]
+#[allow(
+    dead_code,
+    unused_imports,
+    unreachable_pub,
+    clippy::all,
+    reason = "linted where it is used, in shmring"
+)]
 mod ring;

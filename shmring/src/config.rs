@@ -124,9 +124,15 @@ impl Config {
         Self::new(Kind::Packed).values::<T>()
     }
 
-    /// The size of a record ring in bytes, rounded up to a power of two of at least
-    /// 4096. A message can have almost half of it; each takes its length plus 8
-    /// bytes, rounded up to a multiple of 8.
+    /// A broadcast ring: one producer, and subscribers that each receive every message, of any
+    /// length. 1 MiB.
+    pub fn broadcast() -> Self {
+        Self::new(Kind::Broadcast)
+    }
+
+    /// The size of a record ring or a broadcast ring in bytes, rounded up to a power of two of at least
+    /// 4096. A message can have almost half of it, in a broadcast ring almost 7/16; each takes its
+    /// length plus 8 bytes, rounded up to a multiple of 8.
     pub fn capacity_bytes(mut self, capacity_bytes: u64) -> Self {
         self.capacity_bytes = Some(capacity_bytes);
         self
@@ -148,8 +154,8 @@ impl Config {
     }
 
     /// Sets that all messages are values of one type, for [`values`](crate::values) handles;
-    /// handles of bytes are refused then. For slot rings: a packed ring has its type from
-    /// [`packed`](Self::packed), and a record ring cannot have one.
+    /// handles of bytes are refused then. For slot rings and broadcast rings: a packed ring has its
+    /// type from [`packed`](Self::packed), and a record ring cannot have one.
     ///
     /// Without [`slot_bytes`](Self::slot_bytes), slots are as large as a value takes. Values are
     /// aligned as their type is, or to [`payload_align`](Self::payload_align) if that is more.
@@ -319,13 +325,13 @@ impl Config {
         let element_align = self.element.map_or(WORD_BYTES, |element| element.align_bytes);
         let align_bytes = self.payload_align.unwrap_or(WORD_BYTES).max(element_align);
         Ok(match self.kind {
-            Kind::Spsc => {
-                let asked = self.capacity_bytes.unwrap_or(DEFAULT_CAPACITY_BYTES);
-                let rounded = power_of_two(asked, MAX_CAPACITY_BYTES);
-                let least = PAGE_BYTES.max(align_bytes.saturating_mul(MIN_CAPACITY_ALIGNS));
-                let least = power_of_two(least, MAX_CAPACITY_BYTES);
-                let capacity_bytes = if asked == 0 { 0 } else { rounded.max(least) };
-                Shape::Records { capacity_bytes, align_bytes }
+            Kind::Spsc => Shape::Records {
+                capacity_bytes: self.capacity_of_records(align_bytes),
+                align_bytes,
+            },
+            Kind::Broadcast => {
+                let capacity_bytes = self.capacity_of_records(align_bytes);
+                Shape::Broadcast { capacity_bytes, align_bytes, element: self.element }
             }
             Kind::Mpmc | Kind::Mpsc | Kind::Spmc => {
                 let for_element =
@@ -343,16 +349,24 @@ impl Config {
         })
     }
 
+    fn capacity_of_records(&self, align_bytes: u64) -> u64 {
+        let asked = self.capacity_bytes.unwrap_or(DEFAULT_CAPACITY_BYTES);
+        let rounded = power_of_two(asked, MAX_CAPACITY_BYTES);
+        let least = PAGE_BYTES.max(align_bytes.saturating_mul(MIN_CAPACITY_ALIGNS));
+        let least = power_of_two(least, MAX_CAPACITY_BYTES);
+        if asked == 0 { 0 } else { rounded.max(least) }
+    }
+
     /// # Errors
     /// Names a size that was given and means nothing for the kind.
     fn check_use(&self) -> Result<(), ConfigError> {
         let kind = self.kind;
-        let is_spsc = kind == Kind::Spsc;
+        let has_records = matches!(kind, Kind::Spsc | Kind::Broadcast);
         for (given, what, used) in [
-            (self.capacity_bytes.is_some(), "capacity in bytes", is_spsc),
-            (self.slots.is_some(), "slots", !is_spsc),
-            (self.slot_bytes.is_some(), "size of slots", !is_spsc && kind != Kind::Packed),
-            (self.element.is_some(), "element type", !is_spsc),
+            (self.capacity_bytes.is_some(), "capacity in bytes", has_records),
+            (self.slots.is_some(), "slots", !has_records),
+            (self.slot_bytes.is_some(), "size of slots", !has_records && kind != Kind::Packed),
+            (self.element.is_some(), "element type", kind != Kind::Spsc),
             (self.payload_align.is_some(), "payload alignment", kind != Kind::Packed),
         ] {
             if given && !used {

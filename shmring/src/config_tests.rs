@@ -152,12 +152,12 @@ fn a_size_that_the_kind_does_not_have_is_refused() {
             let config = Config::new(kind);
             if kind == Kind::Packed { config.values::<u64>() } else { config }
         };
-        let is_spsc = kind == Kind::Spsc;
+        let has_records = matches!(kind, Kind::Spsc | Kind::Broadcast);
         for (what, config, has) in [
-            ("capacity in bytes", config().capacity_bytes(4096), is_spsc),
-            ("slots", config().slots(16), !is_spsc),
-            ("size of slots", config().slot_bytes(64), !is_spsc && kind != Kind::Packed),
-            ("element type", config().values::<u64>(), !is_spsc),
+            ("capacity in bytes", config().capacity_bytes(4096), has_records),
+            ("slots", config().slots(16), !has_records),
+            ("size of slots", config().slot_bytes(64), !has_records && kind != Kind::Packed),
+            ("element type", config().values::<u64>(), kind != Kind::Spsc),
         ] {
             let expected = if has { None } else { Some(ConfigError::NotForKind { what, kind }) };
             assert_eq!(config.geometry().err(), expected, "{what} of {kind}");

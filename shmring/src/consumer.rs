@@ -9,6 +9,7 @@ use std::marker::PhantomData;
 use std::time::Duration;
 
 use crate::endpoint::RecvEndpoint;
+use crate::endpoint::subscribe::Subscribe;
 use crate::error::{JoinError, RecvError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Peek, Scratch};
 use crate::segment::Segment;
@@ -46,12 +47,23 @@ pub struct Consumer {
 
 impl Segment {
     /// Joins the ring as a consumer of messages. Takes over the role of a sole consumer that
-    /// died, whose unreleased message comes again. Does not wait for a living one.
+    /// died, whose unreleased message comes again. Does not wait for a living one. Of a broadcast
+    /// ring this is [`subscribe`](Self::subscribe) with [`Subscribe::gating`].
     ///
     /// # Errors
     /// [`JoinError::RoleTaken`] names the living holder of a sole role.
     pub fn consumer(&self) -> Result<Consumer, JoinError> {
-        Consumer::new(RecvEndpoint::join(self.view()?)?)
+        Consumer::new(RecvEndpoint::join(self.view()?, Subscribe::gating())?)
+    }
+
+    /// Joins a broadcast ring of messages as a subscriber.
+    ///
+    /// # Errors
+    /// [`JoinError::WrongKind`] of a ring of another kind; [`JoinError::Gone`] if it cannot start
+    /// at the position that `how` names.
+    pub fn subscribe(&self, how: Subscribe) -> Result<Consumer, JoinError> {
+        self.check_broadcast()?;
+        Consumer::new(RecvEndpoint::join(self.view()?, how)?)
     }
 }
 
@@ -60,12 +72,13 @@ impl Consumer {
         Ok(Self { endpoint, scratch: Scratch::default(), not_sync: PhantomData })
     }
 
-    /// Joins the same ring once more, if it can have several consumers.
+    /// Joins the same ring once more, if it can have several consumers; as a subscriber like this
+    /// one, from the next message on.
     ///
     /// # Errors
     /// As for [`Segment::consumer`].
     pub fn try_clone(&self) -> Result<Self, JoinError> {
-        Self::new(RecvEndpoint::join(self.endpoint.registration.mapped.another())?)
+        Self::new(self.endpoint.another()?)
     }
 
     /// Peeks at the next message in place, if one is there.
@@ -122,6 +135,12 @@ impl Consumer {
         self.endpoint.check_exclusive()?;
         let place = self.endpoint.next_by(Deadline::after(timeout))?;
         Ok(Peek::new(&mut self.endpoint, place))
+    }
+
+    /// Returns the position of the next message; [`Start::Position`](crate::Start::Position) lets a
+    /// subscriber go on there.
+    pub fn position(&self) -> u64 {
+        self.endpoint.head()
     }
 
     /// Returns how many bytes of messages and their overhead the ring holds, or all slots

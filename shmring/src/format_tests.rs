@@ -121,10 +121,11 @@ fn every_field_lies_where_it_always_lay() {
 fn the_numbers_that_identify_a_segment_are_pinned() {
     assert_eq!(MAGIC, 0x0067_6E69_726D_6873);
     assert_eq!(VERSION, 4);
-    assert_eq!(LAYOUT_HASH, 6_353_980_189_370_999_812);
+    assert_eq!(LAYOUT_HASH, 18_393_762_560_407_274_108);
     assert_eq!((PAGE_BYTES, MAX_CAPACITY_BYTES), (4096, 8_589_934_592));
     assert_eq!((MAX_ATTACHMENTS, MAX_HANDLE_ENTRIES, SLEEPERS_PER_WORD), (256, 252, 63));
     assert_eq!((KIND_SPSC, KIND_MPMC, KIND_MPSC, KIND_SPMC, KIND_PACKED), (1, 2, 3, 4, 5));
+    assert_eq!(KIND_BROADCAST, 6);
     assert_eq!((MEMORY_PREFAULT, MEMORY_LOCK, MEMORY_HUGE_PAGES), (1, 2, 4));
 }
 
@@ -304,7 +305,7 @@ fn a_signed_header_with_a_wrong_field_is_refused() {
         (3, 0, corrupt("total length", 0)),
         (3, 1_081_345, corrupt("total length", 1_081_345)),
         (4, 0, corrupt("number of rings", 0)),
-        (4, 2, incompatible("kind", 0, 5)),
+        (4, 2, incompatible("kind", 0, 6)),
         (4, 65, corrupt("number of rings", 65)),
         (5, 1, corrupt("a word that has no meaning here", 1)),
         (6, 0, corrupt("geometry", 1)),
@@ -316,8 +317,8 @@ fn a_signed_header_with_a_wrong_field_is_refused() {
         (10, big, corrupt("creator pid", big)),
         (11, 1025, corrupt("length of the metadata", 1025)),
         (64, 1, corrupt("a word that has no meaning here", 1)),
-        (ENTRY, 0, incompatible("kind", 0, 5)),
-        (ENTRY, 6, incompatible("kind", 6, 5)),
+        (ENTRY, 0, incompatible("kind", 0, 6)),
+        (ENTRY, 7, incompatible("kind", 7, 6)),
         (ENTRY + 2, 0, corrupt("geometry", 1)),
         (ENTRY + 2, 1_048_575, corrupt("geometry", 1)),
         (ENTRY + 2, 1 << 63, corrupt("geometry", 1)),

@@ -39,7 +39,7 @@ impl<'a> IntoIterator for &'a mut Consumer {
 }
 
 /// Returns the next item of a loop over what `recv` returns, until the stream ends. An error is
-/// the last item.
+/// the last item, unless it is [passing](RecvError::is_passing).
 pub(crate) fn next_until_end<T>(
     ended: &mut bool,
     recv: impl FnOnce() -> Result<T, RecvError>,
@@ -48,7 +48,7 @@ pub(crate) fn next_until_end<T>(
         return None;
     }
     let item = recv();
-    *ended = item.is_err();
+    *ended = item.as_ref().is_err_and(|error| !error.is_passing());
     match item {
         Err(RecvError::Eof) => None,
         item => Some(item),

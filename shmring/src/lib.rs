@@ -55,6 +55,7 @@
 //! | slot ring | [`Config::mpmc`], [`mpsc`](Config::mpsc), [`spmc`](Config::spmc) | [`Producer`], [`Consumer`]: many where the name says so; consumers compete | messages of bounded length |
 //! | slot ring of values | with [`Config::values`] | [`values::Producer`], [`values::Consumer`]: as many | values of one type |
 //! | packed ring | [`Config::packed`] | [`values::Producer`], [`values::Consumer`]: one each | values of one type with nothing between them, in slices |
+//! | broadcast ring | [`Config::broadcast`] | [`Producer`]: one; [`Consumer`]: many, which [`subscribe`](Segment::subscribe) | messages of any length, or values of one type, each to all consumers |
 //!
 //! # Verbs
 //!
@@ -274,11 +275,12 @@ pub use element::{Id as __Id, field_is_valid as __field_is_valid};
 pub use endpoint::interrupt::Interrupter;
 pub use endpoint::liveness::Eof;
 pub use endpoint::park::WaitMode;
+pub use endpoint::subscribe::{Start, Subscribe};
 pub use error::{
-    AttachError, CollectError, ConfigError, Corrupt, CreateError, DrainError, Fault, JoinError,
-    MonitorError, NameError, OfferError, OsError, PeekError, ReadinessError, ReceiveError,
-    RecvError, RecvIntoError, RecvTimeoutError, Role, SendError, SendTimeoutError, ShareError,
-    TryRecvError, TrySendError, UnlinkError, WaitError, WrongType,
+    AttachError, CollectError, ConfigError, Corrupt, CreateError, DrainError, EvictError, Fault,
+    JoinError, MonitorError, NameError, OfferError, OsError, PeekError, ReadinessError,
+    ReceiveError, RecvError, RecvIntoError, RecvTimeoutError, Role, SendError, SendTimeoutError,
+    ShareError, TryRecvError, TrySendError, UnlinkError, WaitError, WrongType,
 };
 pub use gc::Collector;
 pub use guards::{Lookahead, Message, Peek, Reservation};

@@ -8,8 +8,9 @@ use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
 use crate::endpoint::SendEndpoint;
-use crate::error::{JoinError, SendError, SendTimeoutError, TrySendError, endless};
+use crate::error::{Fault, JoinError, SendError, SendTimeoutError, TrySendError, endless};
 use crate::guards::Reservation;
+use crate::info::{HeldUp, RingStatus};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::Place;
 use crate::segment::Segment;
@@ -256,6 +257,17 @@ impl Producer {
     /// together.
     pub fn capacity_bytes(&self) -> u64 {
         self.endpoint.registration.mapped.shape().capacity_bytes()
+    }
+
+    /// Returns the gating subscriber that keeps this producer of a broadcast ring from sending;
+    /// `None` if the last send found room.
+    ///
+    /// # Errors
+    /// As for [`Segment::status`].
+    pub fn held_up_by(&self) -> Result<Option<HeldUp>, Fault> {
+        let mapped = &self.endpoint.registration.mapped;
+        let status = mapped.attach().status()?;
+        Ok(status.rings.get(mapped.ring()).and_then(RingStatus::held_up_by))
     }
 
     producer_settings!();

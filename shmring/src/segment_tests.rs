@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::endpoint::RecvEndpoint;
+use crate::endpoint::subscribe::Subscribe;
 use crate::error::{PeekError, Role, SendError, TryRecvError};
 use crate::info::Kind;
 use crate::observe::{PeekEnd, has_unread};
@@ -43,7 +44,7 @@ fn producer(segment: &Segment, index: usize) -> Producer {
 }
 
 fn consumer(segment: &Segment, index: usize) -> Consumer {
-    Consumer::new(RecvEndpoint::join(ring(segment, index)).unwrap()).unwrap()
+    Consumer::new(RecvEndpoint::join(ring(segment, index), Subscribe::gating()).unwrap()).unwrap()
 }
 
 /// Makes all handles of an attachment those of a dead one, whose entry is in use and whose token is

@@ -146,7 +146,15 @@ macro_rules! consumer_settings {
             self.endpoint.registration.check().is_err() || !self.endpoint.has_message()
         }
 
-        /// Returns `true` if this consumer can read messages in place: no other one takes them.
+        /// Returns how many messages a [lossy](crate::Subscribe::lossy) or a
+        /// [latest](crate::Subscribe::latest) subscriber did not receive since it joined: they were
+        /// overwritten, or skipped. 0 of other consumers.
+        pub fn missed(&self) -> u64 {
+            self.endpoint.missed()
+        }
+
+        /// Returns `true` if this consumer can read messages in place: no other one takes them, and
+        /// the producer does not overwrite them.
         pub fn is_exclusive(&self) -> bool {
             self.endpoint.is_exclusive()
         }

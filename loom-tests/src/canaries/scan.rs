@@ -14,10 +14,12 @@ macro_rules! file {
 }
 
 /// Every file of `ring`.
-const FILES: [(&str, &str); 19] = [
+const FILES: [(&str, &str); 21] = [
+    file!("broadcast/gates.rs"),
     file!("broadcast/join.rs"),
     file!("broadcast/marks.rs"),
     file!("broadcast/mod.rs"),
+    file!("broadcast/observe.rs"),
     file!("broadcast/producer.rs"),
     file!("broadcast/subscriber.rs"),
     file!("mod.rs"),

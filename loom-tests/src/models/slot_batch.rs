@@ -6,7 +6,7 @@ use loom::thread;
 use super::slot::assert_delivered;
 use crate::fixture::slot::{MPMC, MPSC, SPMC, World};
 use crate::frame::models;
-use crate::ring::slot::Look;
+use crate::ring::Look;
 
 /// A batch of two beside another producer's message.
 ///

@@ -123,6 +123,12 @@ macro_rules! atomic {
             companion: checked::AtomicBool,
         }
 
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new(0)
+            }
+        }
+
         #[allow(dead_code, reason = "the ring uses not every operation at every width")]
         impl $name {
             pub(crate) fn new(value: $value) -> Self {

@@ -19,7 +19,9 @@ impl Consumer {
     /// number.
     ///
     /// A sole consumer passes them in place and then releases all of them: if `visit` panics,
-    /// it releases none. A consumer that competes copies them, at most 256 at once, takes them,
+    /// it releases none. A subscriber that is evicted meanwhile releases none either and returns
+    /// [`Evicted`](TryRecvError::Evicted), and what it passed may have changed. A consumer that
+    /// competes, or is lossy, copies them, at most 256 at once, takes them,
     /// and passes the copies: if `visit` panics, the rest is lost.
     ///
     /// # Errors
@@ -153,7 +155,7 @@ fn take_in_place(
         batch.look_through(max, visit);
     }
     // The caller's code ran, and may have forked.
-    batch.release_or_forked()
+    batch.try_release()
 }
 
 #[inline]

@@ -137,7 +137,8 @@ impl Consumer {
     }
 
     /// Returns an iterator over copies of all messages up to the end of the stream. Each step is
-    /// a [`recv`](Self::recv). An error other than the end is the last item. `for message in
+    /// a [`recv`](Self::recv). An error is the last item, but for the
+    /// end, `Lagged` and `Evicted`. `for message in
     /// &mut consumer` does the same.
     ///
     /// ```

@@ -213,9 +213,9 @@ impl RecvEndpoint {
     /// before.
     #[inline(always)]
     pub(crate) fn mark_elements_peeked(&self, run: Span) -> usize {
-        let line = &self.registration.mapped.control().consumer;
-        let peeked = line.peeked();
-        line.mark_peeked(run.start.wrapping_add(run.count), peeked);
+        let mark = self.registration.peeked();
+        let peeked = mark.get();
+        mark.set(run.start.wrapping_add(run.count), peeked);
         let is_past = at_or_past(peeked, run.start);
         if is_past { peeked.wrapping_sub(run.start).min(run.count) as usize } else { 0 }
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::{CopyElement, RecvEndpoint, SendEndpoint};
+use crate::endpoint::subscribe::Subscribe;
 use crate::error::{
     Corrupt, Fault, RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError,
 };
@@ -85,7 +86,7 @@ fn a_failed_handle_neither_sends_nor_receives() {
         let config = Config::new(kind).slots(8).values::<u64>();
         let segment = Segment::create_sealed("failed", &config).unwrap();
         let mut tx = SendEndpoint::join(segment.view().unwrap()).unwrap();
-        let mut rx = RecvEndpoint::join_any(segment.view().unwrap()).unwrap();
+        let mut rx = RecvEndpoint::join_any(segment.view().unwrap(), Subscribe::gating()).unwrap();
         tx.try_send_elements(&[1; 24], 8).unwrap();
         // It knows of all three.
         assert!(rx.next_elements(3, 8).is_ok() && rx.take_element_fast(8, Taken), "{kind}");

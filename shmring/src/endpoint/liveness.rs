@@ -2,6 +2,7 @@
 
 use crate::error::{Role, TryRecvError, TrySendError};
 use crate::ring::Control;
+use crate::ring::broadcast::Start;
 use crate::ring::membership::{Ownership, Roles};
 
 /// The consumers, as a producer sees them.
@@ -28,12 +29,12 @@ pub enum Eof {
 
 impl Consumers {
     /// What a producer that joins now sees.
-    pub(crate) fn of(roles: &Roles) -> Self {
+    pub(crate) fn of(roles: &Roles, required: bool) -> Self {
         let past = match roles.ownership(Role::Consumer) {
             Ownership::Held { claims, .. } => claims.saturating_sub(1),
             ownership => ownership.claims(),
         };
-        Self { past, required: true }
+        Self { past, required }
     }
 
     /// Why nobody would receive what is sent now.
@@ -71,6 +72,18 @@ impl Producers {
     /// What a consumer that joins now sees.
     pub(crate) fn of(control: &Control) -> Self {
         let past = control.consumer.eof_epoch();
+        Self { past, seen: past, eof: Eof::default() }
+    }
+
+    /// What a subscriber that joins now sees. One that starts at the next message waits for the
+    /// next producer if there is none; to one that starts at messages that were sent, the end of
+    /// those who sent them means something.
+    pub(crate) fn of_subscriber(roles: &Roles, start: Start) -> Self {
+        let past = match (start, roles.ownership(Role::Producer)) {
+            (Start::Next, Ownership::Held { claims, .. }) => claims.saturating_sub(1),
+            (Start::Next, ownership) => ownership.claims(),
+            _ => 0,
+        };
         Self { past, seen: past, eof: Eof::default() }
     }
 

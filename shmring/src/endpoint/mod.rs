@@ -13,6 +13,7 @@ pub(crate) mod reactor;
 mod recv;
 pub(crate) mod registration;
 mod send;
+pub(crate) mod subscribe;
 #[cfg(test)]
 mod waiting_tests;
 pub(crate) mod watch;

@@ -8,9 +8,11 @@ use crate::endpoint::interrupt::{Interrupter, Interruption};
 use crate::endpoint::park::{Crowd, Patience, Wait, WaitError, WaitMode};
 use crate::endpoint::watch::Watch;
 use crate::error::{Corrupt, Fault, JoinError, Role};
+use crate::info::Kind;
 use crate::memory::mapped_ring::MappedRing;
+use crate::ring::PeekedMark;
 use crate::ring::membership::{self, Ownership};
-use crate::ring::tables;
+use crate::ring::tables::{self, HandleOwn};
 use crate::ring::wake::{self, PublishFences};
 #[cfg(test)]
 use crate::sync::Ordering;
@@ -26,8 +28,11 @@ pub(crate) struct Registration {
     /// Whether a wait may put looks at the ring off for more messages at once.
     pub(crate) backoff: bool,
     fault: Option<Fault>,
-    /// Whether others may have the same role.
-    shared: bool,
+    is_broadcast: bool,
+    /// Of a subscriber, whose successors do not go on where it ends.
+    peeked: PeekedMark,
+    /// Whether others may have the same role, and take what this handle would get.
+    competes: bool,
     /// Whether this handle waited beside others, and owes them a look for more.
     waited: Cell<bool>,
     patience: Cell<Patience>,
@@ -47,7 +52,7 @@ impl Registration {
         if role == Role::Producer && mapped.control().roles.is_closed() {
             return Err(JoinError::Closed);
         }
-        let shared = mapped.shape().kind().shares(role);
+        let competes = mapped.shape().kind().competes(role);
         let handles = mapped.handles();
         let claim = || tables::claim_handle(handles, attach.index(), mapped.ring());
         let mut handle = claim();
@@ -65,7 +70,9 @@ impl Registration {
             mode: WaitMode::default(),
             backoff: true,
             fault: None,
-            shared,
+            is_broadcast: mapped.shape().kind() == Kind::Broadcast,
+            peeked: PeekedMark::new(0),
+            competes,
             waited: Cell::new(false),
             patience: Cell::new(Patience::NONE),
             crowd: Cell::new(Crowd::UNKNOWN),
@@ -91,7 +98,7 @@ impl Registration {
 
     fn claim_role(&self) -> Result<(), JoinError> {
         let (attach, roles) = (self.mapped.attach(), &self.mapped.control().roles);
-        if self.shared {
+        if self.mapped.shape().kind().shares(self.role) {
             roles.join(self.role, self.handle);
             return Ok(());
         }
@@ -151,18 +158,34 @@ impl Registration {
         fault
     }
 
-    /// Whether other handles may have the same role.
-    #[inline]
-    pub(crate) fn is_shared(&self) -> bool {
-        self.shared
+    /// Returns the index of the handle.
+    pub(crate) fn handle(&self) -> usize {
+        self.handle
     }
 
-    /// Where this handle announces tickets. The handle's index was claimed, so it is in
-    /// the table.
+    /// Notes that a subscriber starts at that position.
+    pub(super) fn begin_at(&mut self, position: u64) {
+        self.peeked = PeekedMark::new(position);
+    }
+
+    /// Returns up to where messages were shown in place: to this consumer, or in a ring with one
+    /// consumer also to its predecessors.
+    #[inline]
+    pub(crate) fn peeked(&self) -> &PeekedMark {
+        if self.is_broadcast { &self.peeked } else { &self.mapped.control().consumer.peeked }
+    }
+
+    /// Returns the line that the owner of this handle writes.
     #[inline]
     #[expect(clippy::indexing_slicing, reason = "a claimed index is one of the table's")]
+    pub(crate) fn own(&self) -> &HandleOwn {
+        &self.mapped.handles()[self.handle].own
+    }
+
+    /// Returns where this handle announces tickets.
+    #[inline]
     pub(crate) fn intent(&self) -> &AtomicU64 {
-        &self.mapped.handles()[self.handle].own.intent
+        &self.own().intent
     }
 
     /// Whether this handle waited beside others, and owes them a look for more.
@@ -173,7 +196,7 @@ impl Registration {
 
     /// Notes that this handle owes others a look for more, if others share the role.
     fn owe(&self) {
-        if self.shared {
+        if self.competes {
             self.waited.set(true);
             if let Some(watch) = self.watch.get() {
                 watch.owe();
@@ -195,7 +218,7 @@ impl Registration {
         let new = || Watch::new(self.mapped.another(), self.role, self.handle, end);
         let watch = self.watch.get_or_init(new);
         // From now on the debt is looked up there.
-        if self.waited.replace(self.shared) {
+        if self.waited.replace(self.competes) {
             self.owe();
         }
         watch
@@ -216,7 +239,7 @@ impl Registration {
             self.crowd.set(self.crowd.get().renewed(&self.mapped));
         }
         let crowded = self.crowd.get().crowded;
-        let alone = !self.shared && self.watch.get().is_none();
+        let alone = !self.competes && self.watch.get().is_none();
         Wait { role: self.role, handle: self.handle, mode: self.mode, alone, crowded, need }
     }
 
@@ -287,16 +310,43 @@ impl Registration {
     #[inline(always)]
     pub(crate) fn notify_consumers(&self, reached: u64) {
         debug_assert_eq!(self.role, Role::Producer);
-        let sleepers = &self.mapped.control().receivers;
-        wake::notify(sleepers, self.mapped.handles(), reached, &self.fences);
+        let (sleepers, handles) = (&self.mapped.control().receivers, self.mapped.handles());
+        if wake::is_due(sleepers, handles, &self.fences) {
+            self.wake_consumers(reached);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_consumers(&self, reached: u64) {
+        let (sleepers, handles) = (&self.mapped.control().receivers, self.mapped.handles());
+        if self.is_broadcast {
+            wake::notify_each(sleepers, handles, reached, &self.fences);
+        } else {
+            wake::notify(sleepers, handles, reached, &self.fences);
+        }
     }
 
     /// Wakes a producer that sleeps until `reached` is released. For a consumer.
     #[inline(always)]
     pub(crate) fn notify_producers(&self, reached: u64) {
         debug_assert_eq!(self.role, Role::Consumer);
-        let sleepers = &self.mapped.control().senders;
-        wake::notify(sleepers, self.mapped.handles(), reached, &self.fences);
+        let (sleepers, handles) = (&self.mapped.control().senders, self.mapped.handles());
+        if wake::is_due(sleepers, handles, &self.fences) {
+            self.wake_producers(reached);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn wake_producers(&self, reached: u64) {
+        let (sleepers, handles) = (&self.mapped.control().senders, self.mapped.handles());
+        if self.is_broadcast {
+            let gate = || self.mapped.broadcast().gate(handles);
+            wake::notify_at(sleepers, handles, gate, &self.fences);
+        } else {
+            wake::notify(sleepers, handles, reached, &self.fences);
+        }
     }
 
     /// Closes the ring for good and wakes everyone.

@@ -17,6 +17,7 @@ use crate::endpoint::park::{self, WaitError};
 use crate::endpoint::registration::Registration;
 use crate::endpoint::watch::Watch;
 use crate::error::{JoinError, Role, SendTimeoutError, TrySendError};
+use crate::info::Kind;
 use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::payload::Payload;
@@ -57,7 +58,9 @@ impl SendEndpoint {
     pub(crate) fn join(mapped: MappedRing) -> Result<Self, JoinError> {
         let registration = Registration::take(mapped, Role::Producer)?;
         let flavor = SendFlavor::take_over(&registration.mapped)?;
-        let consumers = Consumers::of(&registration.mapped.control().roles);
+        // A broadcast ring goes on without subscribers.
+        let required = registration.mapped.shape().kind() != Kind::Broadcast;
+        let consumers = Consumers::of(&registration.mapped.control().roles, required);
         Ok(Self { flavor, registration, consumers })
     }
 
@@ -121,7 +124,14 @@ impl SendEndpoint {
     /// Returns `true` if only a full ring can keep this producer from sending.
     #[inline(always)]
     pub(super) fn is_plain(&self) -> bool {
-        self.registration.is_clear() && self.registration.mapped.control().roles.takes_messages()
+        let roles = &self.registration.mapped.control().roles;
+        self.registration.is_clear() && (roles.takes_messages() || self.sends_to_nobody())
+    }
+
+    /// Returns `true` if the ring is open and this producer requires no consumer.
+    #[cold]
+    fn sends_to_nobody(&self) -> bool {
+        !self.consumers.required && !self.registration.mapped.control().roles.is_closed()
     }
 
     /// As [`reserve_place`](Self::reserve_place), on the fast path only.

@@ -8,6 +8,7 @@ use super::send::Stop;
 use super::{CopyElement, CopyOut, RecvEndpoint, SendEndpoint};
 use crate::endpoint::backoff::Backoff;
 use crate::endpoint::park::{Patience, WaitError, WaitMode};
+use crate::endpoint::subscribe::Subscribe;
 use crate::error::{
     RecvIntoError, RecvTimeoutError, Role, SendTimeoutError, TryRecvError, TrySendError,
 };
@@ -39,7 +40,7 @@ fn sender(segment: &Segment) -> SendEndpoint {
 }
 
 fn receiver(segment: &Segment) -> RecvEndpoint {
-    let mut endpoint = RecvEndpoint::join(segment.view().unwrap()).unwrap();
+    let mut endpoint = RecvEndpoint::join(segment.view().unwrap(), Subscribe::gating()).unwrap();
     endpoint.registration.mode = WaitMode::Block;
     endpoint
 }
@@ -133,7 +134,7 @@ fn values() -> impl Iterator<Item = (Config, Segment)> {
 /// A handle of values on each side.
 fn value_handles(segment: &Segment) -> (SendEndpoint, RecvEndpoint) {
     let mut tx = SendEndpoint::join(segment.view().unwrap()).unwrap();
-    let mut rx = RecvEndpoint::join_any(segment.view().unwrap()).unwrap();
+    let mut rx = RecvEndpoint::join_any(segment.view().unwrap(), Subscribe::gating()).unwrap();
     (tx.registration.mode, rx.registration.mode) = (WaitMode::Block, WaitMode::Block);
     (tx, rx)
 }
@@ -412,7 +413,7 @@ fn what_has_ended_is_not_waited_for() {
     }
     let segment = segment(&Config::packed::<u64>().slots(4));
     let tx = SendEndpoint::join(segment.view().unwrap()).unwrap();
-    let mut rx = RecvEndpoint::join_any(segment.view().unwrap()).unwrap();
+    let mut rx = RecvEndpoint::join_any(segment.view().unwrap(), Subscribe::gating()).unwrap();
     rx.registration.mode = WaitMode::Block;
     drop(tx);
     assert_eq!(rx.await_message(Deadline::after(HANG)), Ok(()));

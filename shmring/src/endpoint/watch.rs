@@ -59,7 +59,8 @@ pub(crate) struct Watch {
     mapped: MappedRing,
     role: Role,
     handle: usize,
-    is_shared: bool,
+    /// Whether a wake may be spent on this handle that another one of its role needs.
+    competes: bool,
     /// Whether the handle was dropped, and its index may be another one's.
     is_retired: AtomicU32,
     /// Held while the handle is retired, and while others change its bit.
@@ -88,12 +89,12 @@ impl Watch {
         handle: usize,
         (past, ends): (u64, bool),
     ) -> Arc<Self> {
-        let is_shared = mapped.shape().kind().shares(role);
+        let competes = mapped.shape().kind().competes(role);
         Arc::new(Self {
             mapped,
             role,
             handle,
-            is_shared,
+            competes,
             is_retired: AtomicU32::new(NO),
             bit: Mutex::new(()),
             keeper: AtomicU64::new(NOBODY),
@@ -165,7 +166,7 @@ impl Watch {
             return true;
         }
         let ready = match self.role {
-            Role::Consumer => front::has_message(&self.mapped) || self.has_ended(),
+            Role::Consumer => front::has_message(&self.mapped, self.handle) || self.has_ended(),
             Role::Producer => self.has_room() || self.is_refused(),
         };
         ready || self.mapped.attach().mapping().check().is_err()
@@ -247,7 +248,7 @@ impl Watch {
     /// want the wake, where not every publish sees the bit, and for a producer, whose next
     /// message may need less room.
     pub(crate) fn disarm(&self, armed: Armed<'_>, keeper: Option<Keeper>) -> Option<u32> {
-        let can_keep = self.role == Role::Consumer && !self.is_shared && armed.is_ordered();
+        let can_keep = self.role == Role::Consumer && !self.competes && armed.is_ordered();
         let _bit = self.lock_bit();
         if self.is_retired() {
             // The bit may be another handle's by now.
@@ -258,7 +259,7 @@ impl Watch {
             self.keeper.store(keeper.get(), Ordering::Relaxed);
             return Some(armed.keep());
         }
-        if armed.disarm() && self.is_shared {
+        if armed.disarm() && self.competes {
             self.owe();
         }
         None
@@ -282,7 +283,7 @@ impl Watch {
             return;
         }
         let was_taken = !self.mapped.sleepers(self.role).disarm(self.handle);
-        if was_taken && self.is_shared {
+        if was_taken && self.competes {
             self.owe();
         }
     }
@@ -318,9 +319,8 @@ impl Watch {
             wake::hand_off(sleepers, self.mapped.handles(), || {
                 let head = self.mapped.control().consumer.head.load(Ordering::Relaxed);
                 match self.role {
-                    Role::Consumer => {
-                        front::has_message(&self.mapped).then_some(head.wrapping_add(1))
-                    }
+                    Role::Consumer => front::has_message(&self.mapped, self.handle)
+                        .then_some(head.wrapping_add(1)),
                     Role::Producer => Some(head),
                 }
             });

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{RecvEndpoint, SendEndpoint};
+use crate::endpoint::subscribe::Subscribe;
 use crate::endpoint::watch::Watch;
 use crate::ring::wake;
 use crate::{Config, Segment, WaitSet};
@@ -13,7 +14,7 @@ fn slots() -> Segment {
 }
 
 fn receiver(segment: &Segment) -> RecvEndpoint {
-    RecvEndpoint::join(segment.view().unwrap()).unwrap()
+    RecvEndpoint::join(segment.view().unwrap(), Subscribe::gating()).unwrap()
 }
 
 fn sender(segment: &Segment) -> SendEndpoint {

@@ -171,7 +171,7 @@ impl fmt::Display for ConfigError {
             }
             Self::NotForKind { what, kind } => {
                 let has = match kind {
-                    Kind::Spsc => "a capacity in bytes",
+                    Kind::Spsc | Kind::Broadcast => "a capacity in bytes",
                     Kind::Mpmc | Kind::Mpsc | Kind::Spmc => "slots, and a size of them",
                     Kind::Packed => "slots, and a type of elements",
                 };

@@ -4,7 +4,7 @@ use std::io::{Error, ErrorKind};
 
 use super::transfer::Timed;
 use super::{
-    AttachError, CollectError, ConfigError, CreateError, DrainError, Fault, JoinError,
+    AttachError, CollectError, ConfigError, CreateError, DrainError, EvictError, Fault, JoinError,
     MonitorError, NameError, OfferError, OsError, PeekError, ReadinessError, ReceiveError,
     RecvError, RecvIntoError, RecvTimeoutError, SendError, SendTimeoutError, ShareError,
     TryRecvError, TrySendError, UnlinkError, WaitError,
@@ -31,6 +31,7 @@ into_io_error!(
     ConfigError,
     CreateError,
     DrainError,
+    EvictError,
     Fault,
     JoinError,
     MonitorError,
@@ -210,7 +211,7 @@ impl Sort for JoinError {
         match self {
             Self::RoleTaken { .. } | Self::TableFull { .. } => ErrorKind::ResourceBusy,
             Self::Closed => ErrorKind::BrokenPipe,
-            Self::WrongKind { .. } | Self::WrongType(_) => ErrorKind::InvalidInput,
+            Self::WrongKind { .. } | Self::WrongType(_) | Self::Gone => ErrorKind::InvalidInput,
             Self::Failed(fault) => fault.kind(),
         }
     }
@@ -270,6 +271,7 @@ impl Sort for TryRecvError {
             Self::Empty | Self::WouldBlock => ErrorKind::WouldBlock,
             Self::Eof => ErrorKind::UnexpectedEof,
             Self::NotExclusive => ErrorKind::Unsupported,
+            Self::Lagged { .. } | Self::Evicted => ErrorKind::Other,
             Self::Failed(fault) => fault.kind(),
         }
     }
@@ -281,6 +283,7 @@ impl Sort for RecvError {
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Eof => ErrorKind::UnexpectedEof,
             Self::NotExclusive => ErrorKind::Unsupported,
+            Self::Lagged { .. } | Self::Evicted => ErrorKind::Other,
             Self::Failed(fault) => fault.kind(),
         }
     }
@@ -297,6 +300,16 @@ impl<E: Sort> Sort for RecvIntoError<E> {
         match self {
             Self::TooSmall { .. } => ErrorKind::InvalidInput,
             Self::Recv(error) => error.kind(),
+        }
+    }
+}
+
+impl Sort for EvictError {
+    fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Gone { .. } => ErrorKind::NotFound,
+            Self::NotGating { .. } => ErrorKind::InvalidInput,
+            Self::Failed(fault) => fault.kind(),
         }
     }
 }

@@ -27,6 +27,9 @@ pub enum JoinError {
     },
     /// The ring holds values of another type.
     WrongType(Box<WrongType>),
+    /// The position at which a subscriber was to start is not the end of a message, or what comes
+    /// after it was overwritten.
+    Gone,
     /// The handle table has no free entry.
     TableFull {
         /// Entries of the handle table.
@@ -93,6 +96,9 @@ impl fmt::Display for JoinError {
                 write!(f, "the ring is of kind {kind}, and this takes {wanted}")
             }
             Self::WrongType(types) => types.fmt(f),
+            Self::Gone => f.write_str(
+                "no message that is kept follows that position; start at the oldest or the next one",
+            ),
             Self::TableFull { handles } => {
                 write!(
                     f,

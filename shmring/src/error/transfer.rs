@@ -103,9 +103,18 @@ pub enum TryRecvError {
     WouldBlock,
     /// The ring is empty, and it was closed or its last producer has left.
     Eof,
-    /// The ring's consumers compete, so messages cannot be read in place. Only verbs that read in
-    /// place return this.
+    /// The ring's consumers compete, or this is a lossy subscriber, so messages cannot be read in
+    /// place. Only verbs that read in place return this.
     NotExclusive,
+    /// A lossy subscriber of a broadcast ring was overrun: so many messages were overwritten before
+    /// it received them. The next verb goes on at the oldest one that is kept.
+    Lagged {
+        /// The number of messages.
+        missed: u64,
+    },
+    /// An operator made this gating subscriber of a broadcast ring [lossy](crate::Subscribe::lossy);
+    /// see [`Segment::evict`](crate::Segment::evict). Returned once; the next verb goes on.
+    Evicted,
     /// The handle cannot continue.
     Failed(Fault),
 }
@@ -118,11 +127,27 @@ pub enum RecvError {
     Interrupted,
     /// The ring is empty, and it was closed or its last producer has left.
     Eof,
-    /// The ring's consumers compete, so messages cannot be read in place. Only verbs that read in
-    /// place return this.
+    /// The ring's consumers compete, or this is a lossy subscriber, so messages cannot be read in
+    /// place. Only verbs that read in place return this.
     NotExclusive,
+    /// A lossy subscriber of a broadcast ring was overrun: so many messages were overwritten before
+    /// it received them. The next verb goes on at the oldest one that is kept.
+    Lagged {
+        /// The number of messages.
+        missed: u64,
+    },
+    /// An operator made this gating subscriber of a broadcast ring [lossy](crate::Subscribe::lossy);
+    /// see [`Segment::evict`](crate::Segment::evict). Returned once; the next verb goes on.
+    Evicted,
     /// The handle cannot continue.
     Failed(Fault),
+}
+
+impl RecvError {
+    /// Returns `true` if later verbs of the consumer may receive messages: it was overrun or evicted.
+    pub(crate) fn is_passing(self) -> bool {
+        matches!(self, Self::Lagged { .. } | Self::Evicted)
+    }
 }
 
 /// Why a verb with a deadline received no message.
@@ -135,9 +160,18 @@ pub enum RecvTimeoutError {
     Interrupted,
     /// The ring is empty, and it was closed or its last producer has left.
     Eof,
-    /// The ring's consumers compete, so messages cannot be read in place. Only verbs that read in
-    /// place return this.
+    /// The ring's consumers compete, or this is a lossy subscriber, so messages cannot be read in
+    /// place. Only verbs that read in place return this.
     NotExclusive,
+    /// A lossy subscriber of a broadcast ring was overrun: so many messages were overwritten before
+    /// it received them. The next verb goes on at the oldest one that is kept.
+    Lagged {
+        /// The number of messages.
+        missed: u64,
+    },
+    /// An operator made this gating subscriber of a broadcast ring [lossy](crate::Subscribe::lossy);
+    /// see [`Segment::evict`](crate::Segment::evict). Returned once; the next verb goes on.
+    Evicted,
     /// The handle cannot continue.
     Failed(Fault),
 }
@@ -188,6 +222,8 @@ impl From<TryRecvError> for RecvTimeoutError {
             TryRecvError::Empty | TryRecvError::WouldBlock => Self::TimedOut,
             TryRecvError::Eof => Self::Eof,
             TryRecvError::NotExclusive => Self::NotExclusive,
+            TryRecvError::Lagged { missed } => Self::Lagged { missed },
+            TryRecvError::Evicted => Self::Evicted,
             TryRecvError::Failed(fault) => Self::Failed(fault),
         }
     }
@@ -199,6 +235,8 @@ impl From<RecvError> for RecvTimeoutError {
             RecvError::Interrupted => Self::Interrupted,
             RecvError::Eof => Self::Eof,
             RecvError::NotExclusive => Self::NotExclusive,
+            RecvError::Lagged { missed } => Self::Lagged { missed },
+            RecvError::Evicted => Self::Evicted,
             RecvError::Failed(fault) => Self::Failed(fault),
         }
     }
@@ -238,6 +276,8 @@ impl Timed for RecvTimeoutError {
             Self::Interrupted => RecvError::Interrupted,
             Self::Eof => RecvError::Eof,
             Self::NotExclusive => RecvError::NotExclusive,
+            Self::Lagged { missed } => RecvError::Lagged { missed },
+            Self::Evicted => RecvError::Evicted,
             Self::Failed(fault) => RecvError::Failed(fault),
         })
     }
@@ -263,8 +303,17 @@ pub(crate) fn endless<R, E: Timed>(
 const BROKEN_PIPE: &str = "the consumer has gone (broken pipe)";
 const CLOSED: &str = "the ring was closed";
 const END: &str = "end of stream: the ring is empty and its producer has gone";
-const NOT_EXCLUSIVE: &str = "consumers compete for the messages of this ring, so none can be \
-    looked at in place; receive a copy";
+const NOT_EXCLUSIVE: &str = "other consumers may take the messages of this ring, or its producer \
+    may overwrite them, so none can be looked at in place; receive a copy";
+const EVICTED: &str = "evicted: this subscriber no longer holds the producer up, and may miss \
+    messages; subscribe again to miss none";
+
+fn lagged(f: &mut fmt::Formatter<'_>, missed: u64) -> fmt::Result {
+    write!(
+        f,
+        "the producer was faster: {missed} messages were overwritten before they were received"
+    )
+}
 
 fn too_long(f: &mut fmt::Formatter<'_>, len: usize, max: usize) -> fmt::Result {
     write!(f, "{len} bytes are too long: a message has at most {max}; create a larger ring")
@@ -310,6 +359,8 @@ impl fmt::Display for TryRecvError {
             Self::WouldBlock => f.write_str("the next message is on its way"),
             Self::Eof => f.write_str(END),
             Self::NotExclusive => f.write_str(NOT_EXCLUSIVE),
+            Self::Lagged { missed } => lagged(f, *missed),
+            Self::Evicted => f.write_str(EVICTED),
             Self::Failed(fault) => fault.fmt(f),
         }
     }
@@ -321,6 +372,8 @@ impl fmt::Display for RecvError {
             Self::Interrupted => f.write_str("interrupted while the ring was empty"),
             Self::Eof => f.write_str(END),
             Self::NotExclusive => f.write_str(NOT_EXCLUSIVE),
+            Self::Lagged { missed } => lagged(f, *missed),
+            Self::Evicted => f.write_str(EVICTED),
             Self::Failed(fault) => fault.fmt(f),
         }
     }

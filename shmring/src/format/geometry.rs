@@ -7,9 +7,10 @@ use crate::format::{
     ENTRY_BYTES, MAX_ATTACHMENTS, MAX_CAPACITY_BYTES, MAX_HANDLE_ENTRIES, MAX_RINGS, PAGE_BYTES,
 };
 use crate::info::{ElementType, Kind};
+use crate::ring::broadcast::Marks;
 use crate::ring::slot::{self, Many};
 use crate::ring::tables::{AttachmentEntry, Handle};
-use crate::ring::{Control, WORD_BYTES, record};
+use crate::ring::{Control, WORD_BYTES, broadcast, record};
 
 /// The smallest slot: a stamp and a word of payload.
 pub(crate) const MIN_SLOT_BYTES: u64 = slot::STAMP_BYTES + WORD_BYTES;
@@ -35,6 +36,8 @@ pub(crate) enum Shape {
     },
     /// As many elements.
     Elements { slots: u64, element: ElementType },
+    /// Records that every subscriber receives; of one element each, if there is a type.
+    Broadcast { capacity_bytes: u64, align_bytes: u64, element: Option<ElementType> },
 }
 
 /// Which sides of a ring of that kind have many handles.
@@ -74,13 +77,14 @@ impl Shape {
             Self::Records { .. } => Kind::Spsc,
             Self::Slots { kind, .. } => kind,
             Self::Elements { .. } => Kind::Packed,
+            Self::Broadcast { .. } => Kind::Broadcast,
         }
     }
 
     /// Slots of the ring; `None` if it has records.
     pub(crate) fn slots(self) -> Option<u64> {
         match self {
-            Self::Records { .. } => None,
+            Self::Records { .. } | Self::Broadcast { .. } => None,
             Self::Slots { slots, .. } | Self::Elements { slots, .. } => Some(slots),
         }
     }
@@ -89,15 +93,30 @@ impl Shape {
     pub(crate) fn element(self) -> Option<ElementType> {
         match self {
             Self::Records { .. } => None,
-            Self::Slots { element, .. } => element,
+            Self::Slots { element, .. } | Self::Broadcast { element, .. } => element,
             Self::Elements { element, .. } => Some(element),
+        }
+    }
+
+    /// Bytes of an element, if the ring holds elements; otherwise 0.
+    pub(crate) fn element_bytes(self) -> u64 {
+        self.element().map_or(0, |element| element.size_bytes)
+    }
+
+    /// How many elements fit into the ring at once, if it holds elements.
+    pub(crate) fn most_elements(self) -> u64 {
+        match self {
+            Self::Broadcast { capacity_bytes, align_bytes, .. } => {
+                broadcast::most_records(capacity_bytes, align_bytes, self.element_bytes())
+            }
+            _ => self.slots().unwrap_or(0),
         }
     }
 
     /// Bytes from one slot to the next; `None` if the ring has records.
     pub(crate) fn slot_bytes(self) -> Option<u64> {
         match self {
-            Self::Records { .. } => None,
+            Self::Records { .. } | Self::Broadcast { .. } => None,
             Self::Slots { slot_bytes, .. } => Some(slot_bytes),
             Self::Elements { element, .. } => Some(element.size_bytes),
         }
@@ -106,7 +125,7 @@ impl Shape {
     /// Returns the bytes of an element of a packed ring; 0 of other rings.
     pub(crate) fn packed_bytes(self) -> usize {
         match self {
-            Self::Records { .. } | Self::Slots { .. } => 0,
+            Self::Records { .. } | Self::Slots { .. } | Self::Broadcast { .. } => 0,
             Self::Elements { element, .. } => element.size_bytes as usize,
         }
     }
@@ -114,7 +133,9 @@ impl Shape {
     /// Bytes of the ring's data. The shape was checked, so nothing overflows.
     pub(crate) fn capacity_bytes(self) -> u64 {
         match self {
-            Self::Records { capacity_bytes, .. } => capacity_bytes,
+            Self::Records { capacity_bytes, .. } | Self::Broadcast { capacity_bytes, .. } => {
+                capacity_bytes
+            }
             Self::Slots { slots, slot_bytes, .. } => slots * slot_bytes,
             Self::Elements { slots, element } => slots * element.size_bytes,
         }
@@ -128,13 +149,18 @@ impl Shape {
             }
             Self::Slots { slot_bytes, .. } => slot_bytes - slot::STAMP_BYTES,
             Self::Elements { element, .. } => element.size_bytes,
+            Self::Broadcast { capacity_bytes, align_bytes, .. } => {
+                broadcast::max_len(capacity_bytes, align_bytes)
+            }
         }
     }
 
     /// What the address of each payload is a multiple of, in bytes.
     pub(crate) fn align_bytes(self) -> u64 {
         match self {
-            Self::Records { align_bytes, .. } | Self::Slots { align_bytes, .. } => align_bytes,
+            Self::Records { align_bytes, .. }
+            | Self::Slots { align_bytes, .. }
+            | Self::Broadcast { align_bytes, .. } => align_bytes,
             Self::Elements { element, .. } => element.align_bytes,
         }
     }
@@ -144,21 +170,30 @@ impl Shape {
     /// behind it, so the data starts one word before a multiple.
     fn data_shift(self) -> u64 {
         match self {
-            Self::Records { align_bytes, .. } | Self::Slots { align_bytes, .. } => {
-                align_bytes - WORD_BYTES
-            }
+            Self::Records { align_bytes, .. }
+            | Self::Slots { align_bytes, .. }
+            | Self::Broadcast { align_bytes, .. } => align_bytes - WORD_BYTES,
             Self::Elements { .. } => 0,
         }
+    }
+
+    /// Returns the bytes of the marks behind the data.
+    pub(crate) fn marks_bytes(self) -> u64 {
+        if let Self::Broadcast { .. } = self { size_of::<Marks>() as u64 } else { 0 }
     }
 
     fn check(self) -> Result<(), ConfigError> {
         match self {
             Self::Records { capacity_bytes, align_bytes } => {
-                let fits = (PAGE_BYTES..=MAX_CAPACITY_BYTES).contains(&capacity_bytes)
-                    && capacity_bytes.is_power_of_two();
-                let max_bytes = MAX_CAPACITY_BYTES;
-                fits.then_some(()).ok_or(ConfigError::Capacity { capacity_bytes, max_bytes })?;
-                check_align(align_bytes, capacity_bytes / MIN_CAPACITY_ALIGNS)
+                check_records(capacity_bytes, align_bytes)
+            }
+            Self::Broadcast { capacity_bytes, align_bytes, element } => {
+                check_records(capacity_bytes, align_bytes)?;
+                let Some(element) = element else {
+                    return Ok(());
+                };
+                check_element(element, broadcast::max_len(capacity_bytes, align_bytes))?;
+                check_element_align(element, align_bytes)
             }
             Self::Slots { slots, slot_bytes, align_bytes, element, .. } => {
                 if let Some(element) = element {
@@ -184,6 +219,16 @@ impl Shape {
             }
         }
     }
+}
+
+/// # Errors
+/// If no ring of records has that size and alignment.
+fn check_records(capacity_bytes: u64, align_bytes: u64) -> Result<(), ConfigError> {
+    let fits = (PAGE_BYTES..=MAX_CAPACITY_BYTES).contains(&capacity_bytes)
+        && capacity_bytes.is_power_of_two();
+    let max_bytes = MAX_CAPACITY_BYTES;
+    fits.then_some(()).ok_or(ConfigError::Capacity { capacity_bytes, max_bytes })?;
+    check_align(align_bytes, capacity_bytes / MIN_CAPACITY_ALIGNS)
 }
 
 /// # Errors
@@ -262,7 +307,7 @@ impl Geometry {
         let rings = self.rings.iter().map(|shape| {
             let ring = RingOffsets { control, data: page_up(end) + shape.data_shift() };
             control += size_of::<Control>() as u64;
-            end = ring.data + shape.capacity_bytes();
+            end = ring.data + shape.capacity_bytes() + shape.marks_bytes();
             ring
         });
         let rings = rings.collect();

@@ -2,8 +2,9 @@
 
 use crate::format::geometry::{Geometry, Shape, directory_bytes};
 use crate::format::{
-    ENTRY_BYTES, FNV_OFFSET, KIND_MPMC, KIND_MPSC, KIND_PACKED, KIND_SPMC, KIND_SPSC, LAYOUT_HASH,
-    MAGIC, MAX_METADATA_BYTES, MAX_RINGS, MEMORY_ALL, PAGE_BYTES, VERSION, fnv_step,
+    ENTRY_BYTES, FNV_OFFSET, KIND_BROADCAST, KIND_MPMC, KIND_MPSC, KIND_PACKED, KIND_SPMC,
+    KIND_SPSC, LAYOUT_HASH, MAGIC, MAX_METADATA_BYTES, MAX_RINGS, MEMORY_ALL, PAGE_BYTES, VERSION,
+    fnv_step,
 };
 use crate::info::{ElementType, Kind, TypeName};
 
@@ -202,6 +203,7 @@ fn kind_number(kind: Kind) -> u64 {
         Kind::Mpsc => KIND_MPSC,
         Kind::Spmc => KIND_SPMC,
         Kind::Packed => KIND_PACKED,
+        Kind::Broadcast => KIND_BROADCAST,
     }
 }
 
@@ -234,16 +236,20 @@ fn decode_shape(entry: &[u64]) -> Result<Shape, BadHeader> {
         // What is not a name is not as this build would write it, which `decode` finds.
         name: TypeName::from_words(name).unwrap_or(TypeName::UNKNOWN),
     };
+    let some = |element: ElementType| (element.size_bytes != 0).then_some(element);
     match kind {
         Some(Kind::Spsc) => {
             Ok(Shape::Records { capacity_bytes: entry[entry::CAPACITY_BYTES], align_bytes })
         }
         Some(Kind::Packed) => Ok(Shape::Elements { slots, element }),
         Some(kind @ (Kind::Mpmc | Kind::Mpsc | Kind::Spmc)) => {
-            let element = (element.size_bytes != 0).then_some(element);
-            Ok(Shape::Slots { kind, slots, slot_bytes, align_bytes, element })
+            Ok(Shape::Slots { kind, slots, slot_bytes, align_bytes, element: some(element) })
         }
-        None => Err(BadHeader::Incompatible { what: "kind", found, expected: KIND_PACKED }),
+        Some(Kind::Broadcast) => {
+            let capacity_bytes = entry[entry::CAPACITY_BYTES];
+            Ok(Shape::Broadcast { capacity_bytes, align_bytes, element: some(element) })
+        }
+        None => Err(BadHeader::Incompatible { what: "kind", found, expected: KIND_BROADCAST }),
     }
 }
 

@@ -7,7 +7,8 @@
 //! (next page)      handle table   256 B an entry: the owner's line, the wakers' line
 //! (behind it)      ring controls  640 B a ring, 128 B a line: producer, consumer, sleeping
 //!                                 receivers, sleeping senders, flags and roles
-//! (next page)      data           of each ring: records, slots or elements
+//! (next page)      data           of each ring: records, slots or elements; of a broadcast ring
+//!                                 with its marks behind, 16 B each
 //! ```
 //!
 //! Only fixed-width integers in the machine's own byte order; what is not named
@@ -28,6 +29,7 @@ use std::mem::{offset_of, size_of};
 pub(crate) use geometry::{Geometry, MAX_SLOT_BYTES, MIN_CAPACITY_ALIGNS, Shape, many};
 pub(crate) use header::{BadHeader, Header, MAX_PROLOGUE_BYTES};
 
+use crate::ring::broadcast::{Gates, Mark, Marks};
 use crate::ring::membership::Roles;
 use crate::ring::tables::{AttachmentEntry, Handle, HandleOwn, MAX_HANDLES};
 use crate::ring::wake::{SLEEPERS_PER_WORD, Sleepers};
@@ -59,6 +61,7 @@ pub(crate) const KIND_MPMC: u64 = 2;
 pub(crate) const KIND_MPSC: u64 = 3;
 pub(crate) const KIND_SPMC: u64 = 4;
 pub(crate) const KIND_PACKED: u64 = 5;
+pub(crate) const KIND_BROADCAST: u64 = 6;
 
 /// Bits of the header's memory word: what each attachment asks for its own mapping.
 pub(crate) const MEMORY_PREFAULT: u64 = 1;
@@ -77,6 +80,10 @@ pub(crate) const LAYOUT_HASH: u64 = {
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, messages),
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, eof_epoch),
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, peeked),
+        offset_of!(Control, consumer) + offset_of!(ConsumerLine, gates) + offset_of!(Gates, bits),
+        offset_of!(Control, consumer)
+            + offset_of!(ConsumerLine, gates)
+            + offset_of!(Gates, evictions),
         offset_of!(Control, receivers) + offset_of!(Sleepers, words),
         offset_of!(Control, senders) + offset_of!(Sleepers, words),
         offset_of!(Control, roles) + offset_of!(Roles, flags),
@@ -96,10 +103,17 @@ pub(crate) const LAYOUT_HASH: u64 = {
         size_of::<Handle>(),
         offset_of!(Handle, own) + offset_of!(HandleOwn, intent),
         offset_of!(Handle, own) + offset_of!(HandleOwn, cursor),
+        offset_of!(Handle, own) + offset_of!(HandleOwn, messages),
+        offset_of!(Handle, own) + offset_of!(HandleOwn, missed),
+        offset_of!(Handle, own) + offset_of!(HandleOwn, subscription),
+        offset_of!(Handle, own) + offset_of!(HandleOwn, full_since),
         offset_of!(Handle, park),
         offset_of!(Handle, state),
         offset_of!(Handle, need),
         SLEEPERS_PER_WORD,
+        size_of::<Marks>(),
+        offset_of!(Mark, position),
+        offset_of!(Mark, messages),
     ];
     let mut hash = FNV_OFFSET;
     let mut i = 0;

@@ -165,8 +165,14 @@ fn a_shape_says_what_it_is() {
     assert_eq!((shape.kind(), shape.slots(), shape.slot_bytes()), (Kind::Spsc, None, None));
     assert_eq!((shape.capacity_bytes(), shape.element()), (1 << 20, None));
     let shared = Kind::ALL.map(|kind| (many(kind).producers, many(kind).consumers));
-    let expected = [(false, false), (true, true), (true, false), (false, true), (false, false)];
+    let expected =
+        [(false, false), (true, true), (true, false), (false, true), (false, false), (false, true)];
     assert_eq!(shared, expected);
+    let shape = Shape::Broadcast { capacity_bytes: 4096, align_bytes: 8, element: Some(TICK) };
+    assert_eq!((shape.kind(), shape.slots(), shape.slot_bytes()), (Kind::Broadcast, None, None));
+    assert_eq!((shape.capacity_bytes(), shape.element()), (4096, Some(TICK)));
+    // A sixteenth stays kept, and each value takes a word more.
+    assert_eq!(shape.most_elements(), (4096 - 256) / 32);
 }
 
 /// Catches a word of the header that moved, or that is not read back, for each kind.
@@ -184,6 +190,12 @@ fn a_header_of_slots_reads_as_it_was_written() {
     // An id may be anything, zero included.
     let nameless = ElementType { type_id: 0, ..TICK };
     check_words(packed(2, nameless), 5, 48, 16_384 + 4096, [2, 24, 24, 8, 0]);
+    for (element, words) in [(None, [0; 3]), (Some(TICK), [24, 8, 0x7469_636B])] {
+        let shape = Shape::Broadcast { capacity_bytes: 4096, align_bytes: 8, element };
+        // The marks take a page of their own.
+        let words = [0, 0, words[0], words[1], words[2]];
+        check_words(one(3, 5, shape), 6, 4096, 16_384 + 8192, words);
+    }
 }
 
 fn check_words(geometry: Geometry, kind: u64, capacity: u64, total: u64, last: [u64; 5]) {
@@ -313,6 +325,10 @@ fn shape() -> impl Strategy<Value = Shape> {
             capacity_bytes: 1 << shift,
             align_bytes: 1 << align,
         }),
+        (11_u32..34, 2_u32..14, typed.clone()).prop_map(|(shift, align, element)| {
+            let (capacity_bytes, align_bytes) = (1 << shift, 1 << align);
+            Shape::Broadcast { capacity_bytes, align_bytes, element }
+        }),
         (proptest::sample::select(SLOT_KINDS.to_vec()), count.clone(), slot_bytes, 3_u32..6, typed)
             .prop_map(|(kind, slots, slot_bytes, align, element)| {
                 let align_bytes = 1 << align;
@@ -346,13 +362,16 @@ proptest! {
         for (shape, offsets) in geometry.rings.iter().zip(&map.rings) {
             prop_assert_eq!(offsets.control, control);
             control += 640;
+            let marks_bytes = if let Shape::Broadcast { .. } = shape { 256 } else { 0 };
             let data_bytes = shape.capacity_bytes();
             prop_assert!((1..=1 << 33).contains(&data_bytes));
             prop_assert!(end <= offsets.data && offsets.data < end + 8192, "more than is needed");
-            end = offsets.data + data_bytes;
+            end = offsets.data + data_bytes + marks_bytes;
             let first_payload = match shape {
                 Shape::Elements { .. } => offsets.data,
-                Shape::Records { .. } | Shape::Slots { .. } => offsets.data + 8,
+                Shape::Records { .. } | Shape::Slots { .. } | Shape::Broadcast { .. } => {
+                    offsets.data + 8
+                }
             };
             prop_assert_eq!(first_payload % shape.align_bytes(), 0);
             if let Some(slots) = shape.slots() {
@@ -369,7 +388,7 @@ proptest! {
     #[test]
     fn a_forged_header_of_any_shape_is_refused_or_sound(
         shape in shape(),
-        kind in 0_u64..8,
+        kind in 0_u64..9,
         fields in proptest::collection::vec((prop_oneof![3_usize..12, ENTRY..ENTRY + 12], prop_oneof![any::<u64>(), 0_u64..300]), 0..4),
     ) {
         let geometry = one(2, 2, shape);
@@ -380,7 +399,7 @@ proptest! {
         for (index, value) in fields {
             set_word(&mut page, index, value);
         }
-        if kind < 6 {
+        if kind < 7 {
             set_word(&mut page, ENTRY, kind);
         }
         sign(&mut page);

@@ -230,7 +230,8 @@ impl<'a> Peek<'a> {
         Self { message: Message::new(releaser.registration, place, redelivered), releaser }
     }
 
-    /// Releases the message: its space goes back to the producer.
+    /// Releases the message: its space goes back to the producer. Of a subscriber that was
+    /// [evicted](crate::Segment::evict) it stays, and the next verb says so.
     #[inline]
     pub fn release(self) {
         if !self.releaser.registration.is_forked() {
@@ -290,10 +291,10 @@ impl<'a> Lookahead<'a> {
         if !self.endpoint.registration.is_clear() {
             return;
         }
-        let peeked = self.endpoint.registration.mapped.control().consumer.peeked();
+        let peeked = self.endpoint.registration.peeked().get();
         let left = max.saturating_sub(self.messages());
         let (end, count) = self.endpoint.look_through(self.end, left, |registration, place| {
-            let redelivered = registration.mapped.control().consumer.mark_peeked(place.end, peeked);
+            let redelivered = registration.peeked().set(place.end, peeked);
             visit(&Message::new(registration, place, redelivered));
         });
         self.end = end;
@@ -316,26 +317,30 @@ impl<'a> Lookahead<'a> {
         self.messages as usize
     }
 
-    /// Releases all messages that were read, at once, and returns their number.
+    /// Releases all messages that were read, at once, and returns their number: 0 if this
+    /// subscriber was [evicted](crate::Segment::evict), and what it read may have changed.
     pub fn release(self) -> usize {
-        if self.messages == 0 || self.endpoint.registration.is_forked() {
-            return 0;
-        }
-        self.endpoint.take(self.end, self.messages);
-        self.messages as usize
+        let is_released = self.messages > 0
+            && !self.endpoint.registration.is_forked()
+            && self.endpoint.take(self.end, self.messages);
+        if is_released { self.messages as usize } else { 0 }
     }
 
-    /// As [`release`](Self::release).
+    /// As [`release`](Self::release), and says why nothing was released.
     ///
     /// # Errors
-    /// [`Fault::Forked`] in a fork child.
+    /// [`Fault::Forked`] in a fork child, [`Evicted`](TryRecvError::Evicted) of a subscriber that
+    /// was.
     #[inline]
-    pub(crate) fn release_or_forked(self) -> Result<usize, TryRecvError> {
+    pub(crate) fn try_release(self) -> Result<usize, TryRecvError> {
         if self.endpoint.registration.is_forked() {
-            Err(Fault::Forked.into())
-        } else {
-            Ok(self.release())
+            return Err(Fault::Forked.into());
         }
+        if self.messages > 0 && !self.endpoint.take(self.end, self.messages) {
+            // The next look says why.
+            return Err(self.endpoint.next().err().unwrap_or(TryRecvError::WouldBlock));
+        }
+        Ok(self.messages as usize)
     }
 
     /// Releases the first `count` of the messages that were read, and leaves the others.

@@ -12,8 +12,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-pub use participant::{Holder, Participant, PidNamespace, Process, ProcessState};
-pub use status::{Front, RingStatus, Stall, Status};
+pub use participant::{
+    Holder, Participant, PidNamespace, Process, ProcessState, Subscription, SubscriptionMode,
+};
+pub use status::{Delay, Front, HeldUp, RingStatus, Stall, Status};
 pub use type_name::TypeName;
 
 use crate::ring::membership::Role;
@@ -34,18 +36,28 @@ pub enum Kind {
     Spmc,
     /// A packed ring: one producer, one consumer, elements of one type.
     Packed,
+    /// A broadcast ring: one producer, and subscribers that each receive every message, of any
+    /// length.
+    Broadcast,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 5] = [Self::Spsc, Self::Mpmc, Self::Mpsc, Self::Spmc, Self::Packed];
+    pub const ALL: [Self; 6] =
+        [Self::Spsc, Self::Mpmc, Self::Mpsc, Self::Spmc, Self::Packed, Self::Broadcast];
 
     /// Returns `true` if several handles can have the role at the same time.
     pub fn shares(self, role: Role) -> bool {
         match role {
             Role::Producer => matches!(self, Self::Mpmc | Self::Mpsc),
-            Role::Consumer => matches!(self, Self::Mpmc | Self::Spmc),
+            Role::Consumer => matches!(self, Self::Mpmc | Self::Spmc | Self::Broadcast),
         }
+    }
+
+    /// Returns `true` if several handles can have the role at the same time, and what one of them
+    /// takes the others do not get: messages, or room.
+    pub fn competes(self, role: Role) -> bool {
+        self.shares(role) && self != Self::Broadcast
     }
 
     /// Returns the name, in lower case.
@@ -56,6 +68,7 @@ impl Kind {
             Self::Mpsc => "mpsc",
             Self::Spmc => "spmc",
             Self::Packed => "packed",
+            Self::Broadcast => "broadcast",
         }
     }
 }
@@ -72,7 +85,9 @@ impl FromStr for Kind {
     fn from_str(name: &str) -> Result<Self, String> {
         let kind = Self::ALL.into_iter().find(|kind| kind.name() == name);
         kind.ok_or_else(|| {
-            format!("there is no kind {name:?}; there are spsc, mpmc, mpsc, spmc and packed")
+            format!(
+                "there is no kind {name:?}; there are spsc, mpmc, mpsc, spmc, packed and broadcast"
+            )
         })
     }
 }
@@ -120,7 +135,7 @@ pub struct RingInfo {
     pub kind: Kind,
     /// Size of the data in bytes.
     pub capacity_bytes: u64,
-    /// Number of slots; `None` for a record ring.
+    /// Number of slots; `None` for a record ring or a broadcast ring.
     pub slots: Option<u64>,
     /// Size of a slot in bytes, in a slot ring including the 8-byte stamp; `None` for a record
     /// ring.

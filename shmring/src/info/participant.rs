@@ -70,6 +70,55 @@ pub struct Holder {
     /// The tickets that it announced last, where producers compete. It may have published them
     /// since, or lost the claim to another producer.
     pub announced: Option<Range<u64>>,
+    /// Of a subscriber of a broadcast ring: how it subscribed, and how far it has come.
+    pub subscription: Option<Subscription>,
+    /// The state of the entry in the handle table, which no other use of the entry has.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) state: u64,
+}
+
+/// A subscriber of a broadcast ring, as its handle shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Subscription {
+    /// What happens when the producer is faster.
+    pub mode: SubscriptionMode,
+    /// The position of its next message.
+    pub position: u64,
+    /// Messages from there to tail, overwritten ones included.
+    pub lag_messages: u64,
+    /// Bytes from there to tail.
+    pub lag_bytes: u64,
+    /// Messages that it did not receive since it joined: overwritten, or skipped.
+    pub missed: u64,
+}
+
+/// What happens to a subscriber when the producer is faster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum SubscriptionMode {
+    /// The producer waits for it.
+    Gating,
+    /// It misses messages.
+    Lossy,
+    /// It receives the newest message each time.
+    Latest,
+    /// It was gating, and was [evicted](crate::Segment::evict): it misses messages.
+    Evicted,
+}
+
+impl fmt::Display for SubscriptionMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Gating => "gating",
+            Self::Lossy => "lossy",
+            Self::Latest => "latest",
+            Self::Evicted => "evicted",
+        })
+    }
 }
 
 /// A process as `/proc` shows it.

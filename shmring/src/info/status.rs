@@ -1,8 +1,10 @@
 //! The state of segments and rings.
 
+use std::fmt;
 use std::ops::Range;
+use std::time::Duration;
 
-use crate::info::{Holder, Participant};
+use crate::info::{Holder, Participant, ProcessState, SubscriptionMode};
 use crate::ring::Corrupt;
 use crate::ring::membership::Role;
 
@@ -33,7 +35,8 @@ impl Status {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct RingStatus {
-    /// The next position to consume, in bytes of a record ring, else in slots.
+    /// The next position to consume, in bytes of a record ring, else in slots. Of a broadcast ring,
+    /// the position of the slowest gating subscriber, or tail if there is none.
     pub head: u64,
     /// The next position to claim. Positions from head to tail are published or claimed.
     pub tail: u64,
@@ -42,12 +45,17 @@ pub struct RingStatus {
     /// Whether the ring has no room. A record ring counts as full if a producer sleeps until there
     /// is room, or if not even an empty message fits.
     pub full: bool,
-    /// Bytes of the ring in use.
+    /// Bytes of the ring in use: from head to tail.
     pub used_bytes: u64,
     /// Slots of the ring in use; `None` for a record ring.
     pub used_slots: Option<u64>,
-    /// Messages consumed since the segment was created.
+    /// Messages consumed since the segment was created; of a broadcast ring, those before head.
     pub messages_received: u64,
+    /// For how long the producer of a broadcast ring has found no room; `None` if it has some, or if
+    /// it is another ring.
+    pub full_for: Option<Duration>,
+    /// Gating subscribers of a broadcast ring that were evicted since the segment was created.
+    pub evictions: u64,
     /// Tombstones that consumers of a slot ring passed: positions whose producers aborted, or died.
     pub tombstones: u64,
     /// Positions of a slot ring that consumers closed for dead producers.
@@ -66,6 +74,44 @@ pub struct RingStatus {
     pub consumers_so_far: u64,
     /// Handles that sleep, or slept when their processes died.
     pub sleepers: u64,
+}
+
+/// What keeps the producer of a broadcast ring from sending.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct HeldUp {
+    /// The slowest gating subscriber.
+    pub holder: Holder,
+    /// For how long the producer has found no room.
+    pub since: Duration,
+    /// Why the subscriber does not make room.
+    pub why: Delay,
+}
+
+/// Why a subscriber does not make room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[non_exhaustive]
+pub enum Delay {
+    /// Its process runs, and receives slower than the producer sends.
+    Slow,
+    /// Its process is stopped, traced, frozen or dumping core, as far as `/proc` shows it.
+    Stopped,
+    /// Its process has died and was not reaped yet: the next look of the producer or of a monitor
+    /// does that.
+    Dead,
+}
+
+impl fmt::Display for Delay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Slow => "slow",
+            Self::Stopped => "stopped",
+            Self::Dead => "dead",
+        })
+    }
 }
 
 /// What is at head.
@@ -145,6 +191,31 @@ impl RingStatus {
             position.wrapping_sub(tickets.start) < tickets.end.wrapping_sub(tickets.start)
         };
         self.holders.iter().filter(move |holder| holder.announced.as_ref().is_some_and(has))
+    }
+
+    /// Returns the gating subscriber that keeps the producer of a broadcast ring from sending, if
+    /// the producer has found no room: the slowest one.
+    pub fn held_up_by(&self) -> Option<HeldUp> {
+        let since = self.full_for?;
+        let lag = |holder: &&Holder| {
+            let subscription = holder.subscription?;
+            (subscription.mode == SubscriptionMode::Gating).then_some(subscription.lag_bytes)
+        };
+        let holder = self.holders.iter().filter(|holder| lag(holder).is_some()).max_by_key(lag)?;
+        let why = if holder.participant.alive {
+            match holder.participant.process().map(|process| process.state) {
+                Some(
+                    ProcessState::Stopped
+                    | ProcessState::Traced
+                    | ProcessState::Frozen
+                    | ProcessState::DumpingCore,
+                ) => Delay::Stopped,
+                _ => Delay::Slow,
+            }
+        } else {
+            Delay::Dead
+        };
+        Some(HeldUp { holder: holder.clone(), since, why })
     }
 
     /// Returns the handles that have `role`.

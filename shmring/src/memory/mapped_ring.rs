@@ -15,7 +15,7 @@ use crate::ring::membership::Role;
 use crate::ring::slot::{self, Many, Slots};
 use crate::ring::tables::Handle;
 use crate::ring::wake::Sleepers;
-use crate::ring::{Control, Place, WORD_BYTES, Words, packed, record};
+use crate::ring::{Control, Place, WORD_BYTES, Words, broadcast, packed, record};
 use crate::sync::{AtomicU32, AtomicU64};
 
 /// One ring of an attachment, with the addresses that the hot path needs. Keeps the attachment
@@ -138,6 +138,19 @@ impl MappedRing {
     pub(crate) fn slot(&self) -> slot::Ring<'_> {
         let slots = Slots::new(self.words(), self.slots, self.slot_words);
         slot::Ring::new(self.control(), slots, self.many)
+    }
+
+    /// Returns the broadcast ring's algorithm on the shared words.
+    #[inline(always)]
+    pub(crate) fn broadcast(&self) -> broadcast::Ring<'_> {
+        // SAFETY: as for `control`; where a ring has no marks, they are a static.
+        let marks = unsafe { self.parts.marks.as_ref() };
+        broadcast::Ring::new(self.control(), Words::new(self.words()), self.align, marks)
+    }
+
+    /// Returns `true` if this is a broadcast ring.
+    pub(crate) fn has_subscribers(&self) -> bool {
+        matches!(self.shape, Shape::Broadcast { .. })
     }
 
     /// Returns the packed ring's algorithm on the shared words.

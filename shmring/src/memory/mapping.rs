@@ -18,6 +18,7 @@ use crate::format::{Geometry, MEMORY_HUGE_PAGES, MEMORY_LOCK, MEMORY_PREFAULT, P
 use crate::info::Obtained;
 use crate::memory::sentinel::Sentinel;
 use crate::memory::sigbus::Guard;
+use crate::ring::broadcast::{MARKS, Mark, Marks};
 use crate::ring::tables::{AttachmentEntry, Handle};
 use crate::ring::{Control, WORD_BYTES};
 use crate::sync::{AtomicU32, AtomicU64};
@@ -40,7 +41,13 @@ struct Parts {
 pub(crate) struct RingParts {
     pub(crate) control: NonNull<Control>,
     pub(crate) words: NonNull<[AtomicU64]>,
+    /// Those of a broadcast ring.
+    pub(crate) marks: NonNull<Marks>,
 }
+
+/// Stand for the marks of rings that have none.
+static NO_MARKS: Marks =
+    [const { Mark { position: AtomicU64::new(0), messages: AtomicU64::new(0) } }; MARKS];
 
 /// A segment mapped into this process.
 #[derive(Debug)]
@@ -99,7 +106,11 @@ impl Mapping {
         let mut rings = geometry.rings.iter().zip(&map.rings).map(|(shape, offsets)| {
             let (words, len) = slice(offsets.data, shape.capacity_bytes().div_ceil(WORD_BYTES));
             let words = NonNull::slice_from_raw_parts(words.cast(), len);
-            RingParts { control: part(offsets.control).cast(), words }
+            let marks = match shape.marks_bytes() {
+                0 => NonNull::from(&NO_MARKS),
+                _ => part(offsets.data.wrapping_add(shape.capacity_bytes())).cast(),
+            };
+            RingParts { control: part(offsets.control).cast(), words, marks }
         });
         // A geometry that was checked has a ring.
         let first = rings.next().ok_or_else(too_large)?;
@@ -249,6 +260,12 @@ impl Mapping {
     pub(crate) fn words(&self, ring: usize) -> Option<&[AtomicU64]> {
         // SAFETY: as above; the data is filled up to a page.
         self.ring_parts(ring).map(|parts| unsafe { parts.words.as_ref() })
+    }
+
+    /// Returns the marks of the ring of index `ring`, if it is a broadcast ring; otherwise others.
+    pub(crate) fn marks(&self, ring: usize) -> Option<&Marks> {
+        // SAFETY: as above, or a static.
+        self.ring_parts(ring).map(|parts| unsafe { parts.marks.as_ref() })
     }
 }
 

@@ -9,8 +9,7 @@ use crate::format::Geometry;
 use crate::memory::mapping::Mapping;
 use crate::observe::Observer;
 use crate::observe::shadow::Shadow;
-use crate::ring::slot::Look;
-use crate::ring::{Corrupt, Place, WORD_BYTES, at_or_past};
+use crate::ring::{Corrupt, Look, Place, WORD_BYTES, at_or_past};
 
 /// Copies that consumers may overtake before a peek gives up.
 const MAX_MISSES: u32 = 1000;
@@ -70,6 +69,9 @@ impl Observer {
     /// Copies up to `max_messages` pending messages, and the first `max_bytes` bytes of each; in a
     /// packed ring, a message is an element. Consumers can receive them meanwhile.
     ///
+    /// Of a broadcast ring, these are the messages that are kept, from the oldest one that a mark
+    /// leads to, whoever has received them.
+    ///
     /// Each returned message is one that was sent, unchanged: a copy is kept only if no consumer
     /// had passed the message when the copy was complete. Consumers may have received it by the
     /// time this returns.
@@ -126,7 +128,8 @@ impl Observer {
     }
 }
 
-/// Returns `true` if a segment without attached processes holds a message.
+/// Returns `true` if a segment without attached processes holds a message that somebody is to
+/// receive. Those of a broadcast ring were for the subscribers of their time.
 ///
 /// # Errors
 /// `Corrupt` where a consumer would find that.
@@ -156,7 +159,9 @@ fn is_unread(shadow: &Shadow<'_>) -> Result<bool, Corrupt> {
                 }
                 shadow.put_head(next);
             }
-            Look::Message(_) | Look::Outrun => return Ok(true),
+            Look::Message(_) | Look::Outrun | Look::Lagged { .. } | Look::Evicted => {
+                return Ok(true);
+            }
         }
     }
     Ok(true)
@@ -175,6 +180,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn new(shadow: Shadow<'a>) -> Self {
+        shadow.renew_for_peek();
         let (position, received) = (shadow.head(), shadow.received());
         Self { shadow, position, received, since: 0, found: Vec::new(), missed: 0 }
     }
@@ -208,7 +214,7 @@ impl<'a> Walk<'a> {
     /// Copies the message at the position.
     fn step(&self, copier: &Copier<'_>) -> Result<Step, PeekError> {
         let Self { shadow, position, .. } = self;
-        shadow.renew();
+        shadow.renew_for_peek();
         shadow.put_head(*position);
         let (step, position) = match shadow.look() {
             Ok(Look::Message(place)) => (Step::Found(copier.copy(place)?), place.start),
@@ -216,7 +222,10 @@ impl<'a> Walk<'a> {
             Ok(Look::InFlight { position }) => {
                 (Step::End(PeekEnd::InFlight { position }), position)
             }
-            Ok(Look::Outrun) => (Step::End(PeekEnd::Outrun), *position),
+            // Only a subscriber finds the other two.
+            Ok(Look::Outrun | Look::Lagged { .. } | Look::Evicted) => {
+                (Step::End(PeekEnd::Outrun), *position)
+            }
             Err(corrupt) => (Step::End(PeekEnd::Corrupt(corrupt)), *position),
         };
         Ok(if shadow.is_intact(position) { step } else { Step::Missed })
@@ -224,7 +233,7 @@ impl<'a> Walk<'a> {
 
     /// Restarts at the current head.
     fn start_over(&mut self) {
-        self.shadow.renew();
+        self.shadow.renew_for_peek();
         self.position = self.shadow.head();
         let received = self.shadow.received();
         let passed = received.wrapping_sub(self.received).saturating_sub(self.since);

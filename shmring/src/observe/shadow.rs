@@ -3,10 +3,12 @@
 use crate::format::{Geometry, Shape, many};
 use crate::memory::mapping::Mapping;
 use crate::ring::membership::Roles;
-use crate::ring::slot::{self, Look, Slots};
+use crate::ring::slot::{self, Slots};
+use crate::ring::tables::Handle;
 use crate::ring::wake::Sleepers;
 use crate::ring::{
-    ConsumerLine, Control, Corrupt, ProducerLine, WORD_BYTES, Words, at_or_past, packed, record,
+    ConsumerLine, Control, Corrupt, Look, PeekedMark, ProducerLine, WORD_BYTES, Words, at_or_past,
+    broadcast, packed, record,
 };
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -22,6 +24,8 @@ pub(crate) struct Shadow<'a> {
     words: &'a [AtomicU64],
     shape: Shape,
     copy: Control,
+    /// Of a broadcast ring the real one, and its subscribers. Its head is the gate.
+    broadcast: Option<(broadcast::Ring<'a>, &'a [Handle])>,
 }
 
 impl<'a> Shadow<'a> {
@@ -29,9 +33,22 @@ impl<'a> Shadow<'a> {
     pub(crate) fn new(mapping: &'a Mapping, geometry: &Geometry, ring: usize) -> Option<Self> {
         let shape = *geometry.rings.get(ring)?;
         let (real, words) = (mapping.control(ring)?, mapping.words(ring)?);
-        let shadow = Self { real, words, shape, copy: blank() };
+        let broadcast = match shape {
+            Shape::Broadcast { align_bytes, .. } => {
+                let (words, marks) = (Words::new(words), mapping.marks(ring)?);
+                let ring = broadcast::Ring::new(real, words, align_bytes, marks);
+                Some((ring, mapping.handles()))
+            }
+            _ => None,
+        };
+        let shadow = Self { real, words, shape, copy: blank(), broadcast };
         shadow.renew();
         Some(shadow)
+    }
+
+    /// Returns the real ring, if it is a broadcast ring.
+    pub(crate) fn broadcast(&self) -> Option<broadcast::Ring<'a>> {
+        self.broadcast.map(|(ring, _)| ring)
     }
 
     /// Returns the shape of the ring.
@@ -41,6 +58,10 @@ impl<'a> Shadow<'a> {
 
     /// Copies the control block again.
     pub(crate) fn renew(&self) {
+        if let Some((ring, handles)) = self.broadcast {
+            self.put_point(ring.gate_point(handles));
+            return;
+        }
         self.put_head(self.real_head());
         // ORDERING: Acquire, with the Release of the producer that moves tail: everything published
         // before is visible. Loaded after head, so it is not behind it.
@@ -52,8 +73,23 @@ impl<'a> Shadow<'a> {
         self.copy.roles.tombstones.store(tombstones, Ordering::Relaxed);
     }
 
+    /// Copies the control block again, and sets the copy's head to where the oldest message is that
+    /// can be read.
+    pub(crate) fn renew_for_peek(&self) {
+        match self.broadcast {
+            Some((ring, _)) => self.put_point(ring.oldest_point()),
+            None => self.renew(),
+        }
+    }
+
+    fn put_point(&self, point: broadcast::Point) {
+        self.put_head(point.position);
+        self.copy.producer.tail.store(point.position, Ordering::Relaxed);
+        self.copy.consumer.messages.store(point.messages, Ordering::Relaxed);
+    }
+
     /// Returns the ring's head.
-    pub(crate) fn real_head(&self) -> u64 {
+    fn real_head(&self) -> u64 {
         // ORDERING: Acquire, with the Release with which consumers move head: tail is seen
         // at least this far.
         self.real.consumer.head.load(Ordering::Acquire)
@@ -69,9 +105,12 @@ impl<'a> Shadow<'a> {
         self.copy.consumer.head.store(head, Ordering::Relaxed);
     }
 
-    /// Returns `true` if no consumer has passed `position`, so that nothing read before at
+    /// Returns `true` if no consumer, or no producer of a broadcast ring, has passed `position`, so that nothing read before at
     /// `position` or behind it can have been overwritten.
     pub(crate) fn is_intact(&self, position: u64) -> bool {
+        if let Some((ring, _)) = self.broadcast {
+            return ring.is_kept(position);
+        }
         // ORDERING: Acquire, before the load, with reuse_fence: a producer that overwrites a
         // position sees a head past it first and fences. A reader that read the new bytes and then
         // fences sees that head as well.
@@ -92,7 +131,9 @@ impl<'a> Shadow<'a> {
     /// Returns the messages consumed so far, without computing the used part.
     pub(crate) fn received(&self) -> u64 {
         match self.shape {
-            Shape::Records { .. } => self.copy.consumer.messages.load(Ordering::Relaxed),
+            Shape::Records { .. } | Shape::Broadcast { .. } => {
+                self.copy.consumer.messages.load(Ordering::Relaxed)
+            }
             Shape::Slots { .. } => self.head().wrapping_sub(self.copy.roles.tombstones()),
             Shape::Elements { .. } => self.head(),
         }
@@ -100,7 +141,7 @@ impl<'a> Shadow<'a> {
 
     fn ring(&self) -> Ring<'_> {
         match self.shape {
-            Shape::Records { align_bytes, .. } => {
+            Shape::Records { align_bytes, .. } | Shape::Broadcast { align_bytes, .. } => {
                 let words = Words::new(self.words);
                 Ring::Records(record::Ring::new(&self.copy, words, align_bytes))
             }
@@ -173,7 +214,7 @@ fn blank() -> Control {
             head: Default::default(),
             messages: Default::default(),
             eof_epoch: Default::default(),
-            peeked: Default::default(),
+            peeked: PeekedMark::new(0),
             gates: Default::default(),
         },
         receivers: sleepers(),

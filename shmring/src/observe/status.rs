@@ -1,18 +1,21 @@
 //! The state of a segment, read from its memory.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::error::{Fault, Role};
 use crate::format::{Geometry, Shape};
-use crate::info::{Front, Holder, Participant, RingStatus, Status};
+use crate::info::{Front, Holder, Participant, RingStatus, Status, Subscription, SubscriptionMode};
 use crate::lifecycle::attachment::refused;
 use crate::memory::mapping::Mapping;
 use crate::observe::participants::Participants;
 use crate::observe::shadow::Shadow;
-use crate::ring::slot::{self, Look};
+use crate::ring::broadcast::{self, SubscriberState};
+use crate::ring::slot;
 use crate::ring::tables::Handle;
-use crate::ring::{Control, WORD_BYTES, at_or_past};
+use crate::ring::{Control, Look, WORD_BYTES, at_or_past};
 use crate::sync::Ordering;
+use crate::sys::clock;
 use crate::sys::token::Probe;
 
 /// Tries to read head and the position there before consumers move head.
@@ -35,7 +38,8 @@ pub(crate) fn status(
     let everyone = Participants::new(mapping, probe, geometry).all().map_err(refused)?;
     let rings = looks.iter().enumerate().map(|(index, (positions, shadow))| {
         let tail = positions.head.wrapping_add(positions.used);
-        let ring = Ring { index, control: shadow.real, tail };
+        let broadcast = shadow.broadcast().map(|ring| (ring, ring.tail_point()));
+        let ring = Ring { index, control: shadow.real, tail, broadcast };
         ring_status(mapping, &ring, positions, shadow.shape(), &everyone)
     });
     let status = Status {
@@ -72,6 +76,8 @@ fn ring_status(
         used_bytes: used.saturating_mul(shape.slot_bytes().unwrap_or(1)),
         used_slots: shape.slots().map(|_| used),
         messages_received,
+        full_for: full_for(mapping, &holders),
+        evictions: ring.broadcast.map_or(0, |(ring, _)| ring.evictions()),
         tombstones: roles.tombstones(),
         resolved: roles.resolved(),
         closed: roles.is_closed(),
@@ -115,7 +121,7 @@ fn front(shadow: &Shadow<'_>) -> Front {
         Ok(Look::Message(_)) => Front::Message,
         Ok(Look::Empty) => Front::Empty,
         Ok(Look::InFlight { position }) => Front::InFlight { position },
-        Ok(Look::Outrun) => Front::Moving,
+        Ok(Look::Outrun | Look::Lagged { .. } | Look::Evicted) => Front::Moving,
         Err(corrupt) => Front::Corrupt(corrupt),
     }
 }
@@ -125,6 +131,31 @@ struct Ring<'a> {
     index: usize,
     control: &'a Control,
     tail: u64,
+    /// Of a broadcast ring, and its tail.
+    broadcast: Option<(broadcast::Ring<'a>, broadcast::Point)>,
+}
+
+impl Ring<'_> {
+    /// Returns what the handle of that index says of itself, if it is a subscriber.
+    fn subscription(&self, mapping: &Mapping, index: usize) -> Option<Subscription> {
+        let (ring, tail) = self.broadcast?;
+        let found = ring.subscription(mapping.handles(), index)?;
+        let (lag_bytes, lag_messages) = found.lag(tail);
+        Some(Subscription {
+            mode: match found.state {
+                SubscriberState::Gating => SubscriptionMode::Gating,
+                SubscriberState::Lossy => SubscriptionMode::Lossy,
+                SubscriberState::Latest => SubscriptionMode::Latest,
+                SubscriberState::Evicted | SubscriberState::LossyEvicted => {
+                    SubscriptionMode::Evicted
+                }
+            },
+            position: found.cursor,
+            lag_messages,
+            lag_bytes,
+            missed: found.missed,
+        })
+    }
 }
 
 /// Returns the handle of that index, if it is in use.
@@ -149,6 +180,8 @@ fn holder(
         participant,
         sleeps_until: sleepers.is_armed(index).then(|| handle.need.load(Ordering::Relaxed)),
         announced: announced(handle, ring.tail),
+        state: handle.state.load(Ordering::Relaxed),
+        subscription: (role == Role::Consumer).then(|| ring.subscription(mapping, index)).flatten(),
     })
 }
 
@@ -159,6 +192,14 @@ fn announced(handle: &Handle, tail: u64) -> Option<Range<u64>> {
     let intent = handle.own.intent.load(Ordering::Acquire);
     let tickets = slot::intent::announced(intent, tail);
     (tickets.start != tickets.end).then_some(tickets)
+}
+
+/// Returns for how long the producer of a broadcast ring has found no room.
+fn full_for(mapping: &Mapping, holders: &[Holder]) -> Option<Duration> {
+    let producer = holders.iter().find(|holder| holder.role == Role::Producer)?;
+    let own = &mapping.handles().get(producer.handle)?.own;
+    let since_ns = own.full_since.load(Ordering::Relaxed);
+    (since_ns != 0).then(|| Duration::from_nanos(clock::now_ns().saturating_sub(since_ns)))
 }
 
 /// Returns `true` if the ring has no room; see [`RingStatus::full`].

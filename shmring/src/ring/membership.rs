@@ -303,7 +303,8 @@ fn reap_handle(control: &Control, handle: &Handle, index: usize) -> bool {
     control.senders.disarm(index);
     let sent = control.roles.vacate(Role::Producer, index);
     let received = control.roles.vacate(Role::Consumer, index);
-    broadcast::open_gate(&control.consumer.gates, index);
+    control.consumer.gates.open(index);
+    broadcast::withdraw(&handle.own);
     slot::intent::withdraw(&handle.own.intent);
     sent || received
 }

@@ -31,11 +31,9 @@
 
 #![forbid(unsafe_code)]
 
-#[allow(dead_code, unused_imports, reason = "no endpoint uses it yet")]
 pub(crate) mod broadcast;
 pub(crate) mod membership;
 pub(crate) mod packed;
-#[cfg_attr(not(test), allow(dead_code, reason = "the broadcast ring uses the rest"))]
 pub(crate) mod record;
 pub(crate) mod slot;
 pub(crate) mod tables;
@@ -74,10 +72,9 @@ pub(crate) struct ConsumerLine {
     pub(crate) eof_epoch: AtomicU64,
     /// The position up to which a sole consumer, or its predecessor, has peeked at messages.
     /// Consumers store and load it.
-    pub(crate) peeked: AtomicU64,
-    /// The gating subscribers of a [broadcast ring](broadcast). Each sets its own bit; the producer
-    /// loads the bits.
-    pub(crate) gates: tables::HandleBits,
+    pub(crate) peeked: PeekedMark,
+    /// The gating subscribers of a [broadcast ring](broadcast).
+    pub(crate) gates: broadcast::Gates,
 }
 
 impl ConsumerLine {
@@ -89,28 +86,38 @@ impl ConsumerLine {
         self.eof_epoch.load(Ordering::Relaxed)
     }
 
-    /// Returns the position up to which a sole consumer, or its predecessor, has peeked.
-    #[inline]
-    pub(crate) fn peeked(&self) -> u64 {
-        // ORDERING: Relaxed. A sole role's claim orders this after the predecessor.
-        self.peeked.load(Ordering::Relaxed)
-    }
-
-    /// Stores that a sole consumer peeks at what lies before `end`. Returns `true`, and stores
-    /// nothing, if `peeked` already reaches that far.
-    #[inline]
-    pub(crate) fn mark_peeked(&self, end: u64, peeked: u64) -> bool {
-        let before = at_or_past(peeked, end);
-        if !before {
-            self.peeked.store(end, Ordering::Relaxed);
-        }
-        before
-    }
-
     /// Stores that a consumer has reported the end of the stream of `producers`.
     pub(crate) fn advance_eof_epoch(&self, producers: u64) {
         // Competing consumers may report different ends, in any order.
         self.eof_epoch.fetch_max(producers, Ordering::Relaxed);
+    }
+}
+
+/// The position up to which a consumer that reads in place, or its predecessor, has peeked.
+#[derive(Debug)]
+#[repr(transparent)]
+pub(crate) struct PeekedMark(AtomicU64);
+
+impl PeekedMark {
+    pub(crate) fn new(position: u64) -> Self {
+        Self(AtomicU64::new(position))
+    }
+
+    #[inline]
+    pub(crate) fn get(&self) -> u64 {
+        // ORDERING: Relaxed. A sole role's claim orders this after the predecessor.
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Stores that the consumer peeks at what lies before `end`. Returns `true`, and stores
+    /// nothing, if `peeked` already reaches that far.
+    #[inline]
+    pub(crate) fn set(&self, end: u64, peeked: u64) -> bool {
+        let before = at_or_past(peeked, end);
+        if !before {
+            self.0.store(end, Ordering::Relaxed);
+        }
+        before
     }
 }
 
@@ -192,6 +199,24 @@ impl Place {
     pub(crate) fn len(self) -> u64 {
         self.len
     }
+}
+
+/// What a consumer finds where it looks for a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Nothing: no message is committed, and no position is claimed.
+    Empty,
+    /// The next message. In a slot or broadcast ring it counts only once it was copied and taken.
+    Message(Place),
+    /// The position is claimed and not published yet. Slot rings only.
+    InFlight { position: u64 },
+    /// Other consumers won every attempt, or there were too many tombstones. Slot rings only.
+    Outrun,
+    /// So many messages were overwritten before they were received, and the cursor is past them.
+    /// Broadcast rings only.
+    Lagged { missed: u64 },
+    /// The gating subscriber was turned into a lossy one. Broadcast rings only.
+    Evicted,
 }
 
 /// Why a ring granted no space.

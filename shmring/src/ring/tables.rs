@@ -70,6 +70,13 @@ pub(crate) struct HandleOwn {
     pub(crate) messages: AtomicU64,
     /// How many of those it did not receive.
     pub(crate) missed: AtomicU64,
+    /// What the handle is in a broadcast ring, for observers: 0 no subscriber, 1 a gating one, 2 a
+    /// lossy one, 3 one that receives the newest message, 4 a lossy one since it was evicted. An
+    /// owner that has joined stores it, and whoever releases or reaps the handle stores 0.
+    pub(crate) subscription: AtomicU64,
+    /// Since when the producer of a broadcast ring has found no room, in nanoseconds of the
+    /// monotonic clock, for observers; 0 if it has some.
+    pub(crate) full_since: AtomicU64,
 }
 
 /// One producer or consumer of one ring. Only the owner writes `own`; the rest is shared.

@@ -4,7 +4,8 @@
 //!   [`Armed::is_ready`] checks once more, [`Armed::park`] sleeps on the handle's own park
 //!   word, and dropping [`Armed`] takes the bit back.
 //! - A waker publishes, orders, and loads the words: one load when nobody sleeps. Of those
-//!   whose wait is over it wakes one: clears the bit, moves the park word, wakes.
+//!   whose wait is over it wakes one, or [each](notify_each): clears the bit, moves the park word,
+//!   wakes.
 //!
 //! Bits, not counts: a sleeper that is killed leaves a bit that costs one wasted
 //! wake, where a count would stay too high for ever. Every sleep is bounded by
@@ -331,9 +332,45 @@ pub(crate) fn notify(
     fences: &PublishFences,
 ) {
     // One call, as two would cost the verbs registers.
-    if fences.always || is_marked_unfenced(sleepers, handles) {
+    if is_due(sleepers, handles, fences) {
         notify_fenced(sleepers, handles, reached, fences);
     }
+}
+
+/// As [`notify`], but wakes every sleeper that waits for `reached` or less: for a message that all of
+/// them receive.
+#[inline(always)]
+pub(crate) fn notify_each(
+    sleepers: &Sleepers,
+    handles: &[Handle],
+    reached: u64,
+    fences: &PublishFences,
+) {
+    if is_due(sleepers, handles, fences) {
+        notify_each_fenced(sleepers, handles, reached, fences);
+    }
+}
+
+/// As [`notify`], where several parties store positions and the least of them counts: `reached`
+/// computes it, only if somebody sleeps, and after the fence. So of parties that publish at the
+/// same time one computes with the positions of all. `None` holds nobody up.
+#[inline(always)]
+pub(crate) fn notify_at(
+    sleepers: &Sleepers,
+    handles: &[Handle],
+    reached: impl FnOnce() -> Option<u64>,
+    fences: &PublishFences,
+) {
+    if is_due(sleepers, handles, fences) {
+        notify_at_fenced(sleepers, handles, reached, fences);
+    }
+}
+
+/// Returns `true` if one who has published has to call [`notify`] or one like it: for callers that
+/// choose among them.
+#[inline(always)]
+pub(crate) fn is_due(sleepers: &Sleepers, handles: &[Handle], fences: &PublishFences) -> bool {
+    fences.always || is_marked_unfenced(sleepers, handles)
 }
 
 #[inline(always)]
@@ -345,10 +382,42 @@ fn is_marked_unfenced(sleepers: &Sleepers, handles: &[Handle]) -> bool {
 #[cold]
 #[inline(never)]
 fn notify_fenced(sleepers: &Sleepers, handles: &[Handle], reached: u64, fences: &PublishFences) {
+    fenced(sleepers, handles, fences, || wake_one(sleepers, handles, Some(reached)));
+}
+
+#[cold]
+#[inline(never)]
+fn notify_each_fenced(
+    sleepers: &Sleepers,
+    handles: &[Handle],
+    reached: u64,
+    fences: &PublishFences,
+) {
+    fenced(sleepers, handles, fences, || wake_each(sleepers, handles, reached));
+}
+
+#[cold]
+#[inline(never)]
+fn notify_at_fenced(
+    sleepers: &Sleepers,
+    handles: &[Handle],
+    reached: impl FnOnce() -> Option<u64>,
+    fences: &PublishFences,
+) {
+    fenced(sleepers, handles, fences, || wake_one(sleepers, handles, reached()));
+}
+
+/// Fences, and then lets `wake` look for sleepers. It returns `true` if anyone sleeps.
+#[inline(always)]
+fn fenced(
+    sleepers: &Sleepers,
+    handles: &[Handle],
+    fences: &PublishFences,
+    wake: impl FnOnce() -> bool,
+) {
     // ORDERING: SeqCst, with the fence in arm (I5): what was loaded before says nothing.
     fence(Ordering::SeqCst);
-    let met = wake_one(sleepers, handles, reached);
-    if fences.is_enough(met) {
+    if fences.is_enough(wake()) {
         sleepers.relax(handles);
     }
 }
@@ -369,17 +438,33 @@ pub(crate) fn hand_off(
         return;
     };
     if sleepers.is_marked(handles) {
-        wake_one(sleepers, handles, reached);
+        wake_one(sleepers, handles, Some(reached));
     }
 }
 
-/// Wakes one sleeper that waits for `reached` or less. Returns `true` if anyone sleeps.
+/// Wakes one sleeper that waits for `reached` or less, or for anything. Returns `true` if anyone
+/// sleeps.
 #[cold]
 #[inline(never)]
-fn wake_one(sleepers: &Sleepers, handles: &[Handle], reached: u64) -> bool {
+fn wake_one(sleepers: &Sleepers, handles: &[Handle], reached: Option<u64>) -> bool {
     each_armed(sleepers, handles, |handle, take| {
-        at_or_past(reached, handle.need.load(Ordering::Relaxed)) && take() && wake(handle)
+        reached.is_none_or(|reached| is_met(handle, reached)) && take() && wake(handle)
     })
+}
+
+/// Wakes every sleeper that waits for `reached` or less. Returns `true` if anyone sleeps.
+fn wake_each(sleepers: &Sleepers, handles: &[Handle], reached: u64) -> bool {
+    each_armed(sleepers, handles, |handle, take| {
+        if is_met(handle, reached) && take() {
+            wake(handle);
+        }
+        false
+    })
+}
+
+/// Returns `true` if a sleeper waits for `reached` or less.
+fn is_met(handle: &Handle, reached: u64) -> bool {
+    at_or_past(reached, handle.need.load(Ordering::Relaxed))
 }
 
 /// Wakes every sleeper, whatever it waits for. To be called after a change that

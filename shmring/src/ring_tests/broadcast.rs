@@ -1,6 +1,7 @@
 //! The broadcast ring.
 
 mod bench;
+mod evicting;
 mod hostile;
 mod joins;
 mod model;

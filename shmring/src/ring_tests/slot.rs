@@ -15,9 +15,9 @@ mod windows;
 use std::mem::ManuallyDrop;
 
 use super::{RELAXED, control, handles, read, write};
-use crate::ring::slot::{Consumer, Look, Many, Producer, Resolved, Ring, Slots, resolve};
+use crate::ring::slot::{Consumer, Many, Producer, Resolved, Ring, Slots, resolve};
 use crate::ring::tables::Handle;
-use crate::ring::{Control, Corrupt, Place, Refused};
+use crate::ring::{Control, Corrupt, Look, Place, Refused};
 use crate::sync::AtomicU64;
 
 const MPMC: Many = Many { producers: true, consumers: true };

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{RELAXED, before_wrap, control, handles};
 use crate::ring::tables::{Handle, MAX_HANDLES};
 use crate::ring::wake::{
-    PublishFences, SLEEPERS_PER_WORD, Sleepers, hand_off, notify, notify_all, sleep,
+    PublishFences, SLEEPERS_PER_WORD, Sleepers, hand_off, notify, notify_all, notify_at,
+    notify_each, sleep,
 };
 use crate::sync::Deadline;
 
@@ -76,6 +77,49 @@ fn everyone_is_woken_whatever_they_wait_for() {
     assert_eq!((armed(&control.senders), moved(&handles)), (vec![], sleepers.to_vec()));
 }
 
+/// Catches a message for all that wakes one of them, or one who waits for more.
+#[test]
+fn each_sleeper_is_woken_whose_position_is_reached() {
+    for from in [0, before_wrap(1)] {
+        let (handles, control) = (handles(200), control());
+        let endpoint = &control.receivers;
+        for (handle, need) in [(0, 8_u64), (1, 16), (62, 24), (63, 8), (130, 25), (199, 0)] {
+            arm(endpoint, &handles, handle, need.wrapping_add(from));
+        }
+        let fences = fences();
+        notify_each(endpoint, &handles, from.wrapping_add(24), &fences);
+        assert_eq!((armed(endpoint), moved(&handles)), (vec![130], vec![0, 1, 62, 63, 199]));
+        notify_each(endpoint, &handles, from.wrapping_add(25), &fences);
+        assert!(armed(endpoint).is_empty() && handles[130].park.load(RELAXED) == 1);
+    }
+}
+
+/// Catches a position that is computed although nobody sleeps, a sleeper that is woken too early,
+/// and one that sleeps on although nothing holds it up.
+#[test]
+fn a_position_is_computed_for_a_sleeper() {
+    let (handles, control) = (handles(70), control());
+    let endpoint = &control.senders;
+    notify_at(endpoint, &handles, || panic!("nobody sleeps"), &fences());
+    for (reached, is_woken) in [(Some(95), false), (Some(96), true), (None, true)] {
+        arm(endpoint, &handles, 65, 96);
+        let mut computed = 0;
+        let reached = || {
+            computed += 1;
+            reached
+        };
+        notify_at(endpoint, &handles, reached, &fences());
+        assert_eq!((endpoint.is_armed(65), computed), (!is_woken, 1));
+        endpoint.disarm(65);
+    }
+    assert_eq!(handles[65].park.load(RELAXED), 2);
+    // A process that barriers do not reach computes it each time.
+    let mut computed = 0;
+    let fences = PublishFences::new(false);
+    notify_at(endpoint, &handles, || (computed += 1, None).1, &fences);
+    assert_eq!(computed, 1);
+}
+
 /// Catches bits that a hostile peer set beyond the table: used as an index, or
 /// circled over for ever.
 #[test]
@@ -87,6 +131,8 @@ fn bits_beyond_the_table_are_ignored() {
             word.store(u64::MAX, RELAXED);
         }
         notify(endpoint, &handles, 0, &fences());
+        notify_each(endpoint, &handles, 0, &fences());
+        notify_at(endpoint, &handles, || None, &fences());
         notify_all(endpoint, &handles);
         let beyond: Vec<usize> = (count..MAX_HANDLES).collect();
         assert_eq!(armed(endpoint), beyond);
@@ -246,6 +292,18 @@ fn a_word_is_relaxed_after_long_without_sleepers() {
     assert_eq!(modes(endpoint), ALL_HEAVY);
     publish(1);
     assert!(endpoint.words.iter().all(|word| word.load(RELAXED) == 0));
+    // As those do that wake otherwise.
+    for each in [true, false] {
+        endpoint.start_heavy();
+        for _ in 0..RELAX_AFTER {
+            assert_eq!(modes(endpoint), ALL_HEAVY);
+            match each {
+                true => notify_each(endpoint, &handles, 0, &fences),
+                false => notify_at(endpoint, &handles, || Some(0), &fences),
+            }
+        }
+        assert!(endpoint.words.iter().all(|word| word.load(RELAXED) == 0));
+    }
 }
 
 /// Catches a publisher of a process that barriers do not reach which takes the mode from others

@@ -1,5 +1,6 @@
 //! `Segment`: creating, attaching to, observing and closing segments.
 
+mod evict;
 mod names;
 mod sealed;
 
@@ -9,7 +10,7 @@ use std::time::Duration;
 use crate::attach_options::AttachOptions;
 use crate::config::Config;
 use crate::error::{AttachError, CreateError, Fault, JoinError, MonitorError, WrongType};
-use crate::info::{ElementType, Obtained, SegmentInfo, Status};
+use crate::info::{ElementType, Kind, Obtained, SegmentInfo, Status};
 use crate::lifecycle::attachment::Attachment;
 use crate::lifecycle::create;
 use crate::lifecycle::monitor::Monitor;
@@ -189,6 +190,15 @@ impl Segment {
             return Ok(mapped);
         }
         Err(JoinError::WrongType(Box::new(WrongType { found, wanted })))
+    }
+
+    /// # Errors
+    /// [`JoinError::WrongKind`] if the first ring is not a broadcast ring.
+    pub(crate) fn check_broadcast(&self) -> Result<(), JoinError> {
+        match self.info().ring().kind {
+            Kind::Broadcast => Ok(()),
+            kind => Err(JoinError::WrongKind { kind, wanted: "a broadcast ring" }),
+        }
     }
 
     /// Returns the first ring for a handle, whatever its element type.

@@ -139,7 +139,8 @@ impl AsyncConsumer {
     inner_access!(Consumer);
 }
 
-/// Copies of the messages up to the end of the stream. An error other than the end is the last item.
+/// Copies of the messages up to the end of the stream. An error is the last
+/// item, but for the end, `Lagged` and `Evicted`.
 /// After the end, the stream goes on if another producer joins.
 impl Stream for AsyncConsumer {
     type Item = Result<Vec<u8>, RecvError>;

@@ -192,7 +192,8 @@ impl Timed for TrySendError {
     }
 }
 
-/// Returns the next item of a stream over what `poll_recv` returns. An error is the last one.
+/// Returns the next item of a stream over what `poll_recv` returns. An error is the last one,
+/// unless it is [passing](RecvError::is_passing).
 fn next_item<T>(
     has_failed: &mut bool,
     poll_recv: impl FnOnce() -> Poll<Result<T, RecvError>>,
@@ -203,7 +204,7 @@ fn next_item<T>(
     Poll::Ready(match ready!(poll_recv()) {
         Err(RecvError::Eof) => None,
         item => {
-            *has_failed = item.is_err();
+            *has_failed = item.as_ref().is_err_and(|error| !error.is_passing());
             Some(item)
         }
     })

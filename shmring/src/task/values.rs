@@ -95,8 +95,8 @@ impl<T: Element> AsyncConsumer<T> {
     inner_access!(Consumer<T>);
 }
 
-/// The values up to the end of the stream. An error other than the end is the last item. After the
-/// end, the stream goes on if another producer joins.
+/// The values up to the end of the stream. An error is the last item, but for the end, `Lagged` and
+/// `Evicted`. After the end, the stream goes on if another producer joins.
 impl<T: Element> Stream for AsyncConsumer<T> {
     type Item = Result<T, RecvError>;
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Iter;
 use crate::element::{Element, Unchecked};
+use crate::endpoint::subscribe::Subscribe;
 use crate::endpoint::{CopyElement, RecvEndpoint, check_len};
 use crate::error::{Corrupt, JoinError, RecvError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Values, load_value as load_one, load_values};
@@ -41,7 +42,18 @@ impl Segment {
     /// [`JoinError::WrongType`] if the ring is for another type, or for bytes;
     /// [`JoinError::RoleTaken`] names the living holder of a sole role.
     pub fn value_consumer<T: Element>(&self) -> Result<Consumer<T>, JoinError> {
-        Consumer::new(RecvEndpoint::join_any(self.mapped_ring_of(Some(T::TYPE))?))
+        let mapped = self.mapped_ring_of(Some(T::TYPE))?;
+        Consumer::new(RecvEndpoint::join_any(mapped, Subscribe::gating()))
+    }
+
+    /// Joins a broadcast ring of values as a subscriber.
+    ///
+    /// # Errors
+    /// As for [`subscribe`](Self::subscribe) and [`value_consumer`](Self::value_consumer).
+    pub fn subscribe_values<T: Element>(&self, how: Subscribe) -> Result<Consumer<T>, JoinError> {
+        self.check_broadcast()?;
+        let mapped = self.mapped_ring_of(Some(T::TYPE))?;
+        Consumer::new(RecvEndpoint::join_any(mapped, how))
     }
 }
 
@@ -50,12 +62,13 @@ impl<T: Element> Consumer<T> {
         Ok(Self { endpoint: endpoint?, value: PhantomData, not_sync: PhantomData })
     }
 
-    /// Joins the same ring once more, if it can have several consumers.
+    /// Joins the same ring once more, if it can have several consumers; as a subscriber like this
+    /// one, from the next value on.
     ///
     /// # Errors
     /// As for [`Segment::value_consumer`].
     pub fn try_clone(&self) -> Result<Self, JoinError> {
-        Self::new(RecvEndpoint::join_any(self.endpoint.registration.mapped.another()))
+        Self::new(self.endpoint.another())
     }
 
     /// Receives the next value, if one is there.
@@ -112,7 +125,8 @@ impl<T: Element> Consumer<T> {
     }
 
     /// Returns an iterator over all values up to the end of the stream. Each step is a
-    /// [`recv`](Self::recv). An error other than the end is the last item. `for value in &mut
+    /// [`recv`](Self::recv). An error is the last item, but for the
+    /// end, `Lagged` and `Evicted`. `for value in &mut
     /// consumer` does the same.
     pub fn iter(&mut self) -> Iter<'_, T> {
         Iter::new(self)
@@ -202,7 +216,7 @@ impl<T: Element> Consumer<T> {
 
     /// Returns how many values the ring holds.
     pub fn capacity(&self) -> usize {
-        self.endpoint.registration.mapped.shape().slots().unwrap_or(0) as usize
+        self.endpoint.registration.mapped.shape().most_elements() as usize
     }
 
     consumer_settings!();

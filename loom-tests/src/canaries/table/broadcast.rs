@@ -19,12 +19,12 @@ pub(super) const CANARIES: &[Canary] = &[
     canary(("broadcast/producer.rs", "if rule(by > chunk) {", 1), RuleOff, broadcast::JOIN_OLDEST),
     // Nor does a raise take the cursor of a handle's last owner.
     canary(
-        ("broadcast/join.rs", "gates.fetch_or(bit, Ordering::Release);", 1),
+        ("broadcast/gates.rs", "word.fetch_or(bit, Ordering::Release);", 1),
         Relaxed,
         broadcast::JOIN_OLDEST,
     ),
     canary(
-        ("broadcast/mod.rs", "handles_of(index, word.load(Ordering::Acquire))", 1),
+        ("broadcast/gates.rs", "handles_of(index, word.load(Ordering::Acquire))", 1),
         Relaxed,
         broadcast::JOIN_OLDEST,
     ),
@@ -35,13 +35,13 @@ pub(super) const CANARIES: &[Canary] = &[
         broadcast::GATING,
     ),
     canary(
-        ("broadcast/mod.rs", "word.fetch_and(!bit, Ordering::Release);", 1),
+        ("broadcast/gates.rs", "word.fetch_and(!bit, Ordering::Release);", 1),
         Relaxed,
         broadcast::LEAVE,
     ),
     // The dead keep no gate.
     canary(
-        ("broadcast/mod.rs", "if rule(word.load(Ordering::Relaxed) & bit != 0) {", 1),
+        ("broadcast/gates.rs", "if rule(word.load(Ordering::Relaxed) & bit != 0) {", 1),
         RuleOff,
         broadcast_dies::SUBSCRIBING,
     ),

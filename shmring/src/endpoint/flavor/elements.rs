@@ -28,6 +28,8 @@ enum Layout {
     Slots,
     /// With nothing between them.
     Packed,
+    /// Each in a record of its own, one in a run.
+    Records,
 }
 
 impl<'a> Elements<'a> {
@@ -48,6 +50,10 @@ impl<'a> Elements<'a> {
                 ElementPlace::Message(self.mapped.payload(place))
             }
             Layout::Packed => self.mapped.element(position, size),
+            Layout::Records => {
+                let place = self.mapped.broadcast().place(position, size as u64);
+                ElementPlace::Message(self.mapped.payload(place))
+            }
         }
     }
 
@@ -199,6 +205,15 @@ impl SendFlavor {
                 ring.published()
             }
             Self::Record(ring) => ring.tail(),
+            Self::Broadcast(ring) => {
+                let records = mapped.broadcast();
+                // That of the element, which was reserved.
+                if let Some(place) = ring.reserve_fast(records, size as u64) {
+                    ring.stage(records, place, size as u64);
+                    ring.publish(records);
+                }
+                ring.tail()
+            }
         }
     }
 
@@ -213,6 +228,7 @@ impl SendFlavor {
             Self::Record(_) => Layout::Nowhere,
             Self::Slot(_) => Layout::Slots,
             Self::Packed(_) => Layout::Packed,
+            Self::Broadcast(_) => Layout::Records,
         };
         Elements { mapped, layout, run }
     }
@@ -323,7 +339,12 @@ impl RecvFlavor {
         count: usize,
     ) -> Option<u64> {
         let Self::Packed(ring) = self else {
-            let end = run.start.wrapping_add(count as u64);
+            let end = match self {
+                Self::Broadcast(_) if count > 0 => {
+                    mapped.broadcast().place(run.start, mapped.shape().element_bytes()).end
+                }
+                _ => run.start.wrapping_add(count as u64),
+            };
             return self.take(mapped, end, count as u64).then_some(end);
         };
         ring.release(mapped.packed(), count as u64);
@@ -341,6 +362,7 @@ impl RecvFlavor {
             Self::Record(_) => Layout::Nowhere,
             Self::Slot(_) => Layout::Slots,
             Self::Packed(_) => Layout::Packed,
+            Self::Broadcast(_) => Layout::Records,
         };
         Elements { mapped, layout, run }
     }

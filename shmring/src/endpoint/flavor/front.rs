@@ -3,12 +3,14 @@
 use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
 
-/// Returns `true` if a message is at head.
-pub(in crate::endpoint) fn has_message(mapped: &MappedRing) -> bool {
+/// Returns `true` if a message is at head; for a subscriber with that handle, if it would find
+/// something.
+pub(in crate::endpoint) fn has_message(mapped: &MappedRing, handle: usize) -> bool {
     match mapped.shape() {
         Shape::Records { .. } => mapped.record().has_message(),
         Shape::Slots { .. } => mapped.slot().front().0,
         Shape::Elements { .. } => mapped.packed().has_elements(),
+        Shape::Broadcast { .. } => mapped.broadcast().has_message(mapped.handles(), handle),
     }
 }
 
@@ -16,7 +18,7 @@ pub(in crate::endpoint) fn has_message(mapped: &MappedRing) -> bool {
 pub(in crate::endpoint) fn unfinished(mapped: &MappedRing) -> Option<u64> {
     match mapped.shape() {
         Shape::Slots { .. } => mapped.slot().front().1,
-        Shape::Records { .. } | Shape::Elements { .. } => None,
+        Shape::Records { .. } | Shape::Elements { .. } | Shape::Broadcast { .. } => None,
     }
 }
 
@@ -26,5 +28,6 @@ pub(in crate::endpoint) fn has_room(mapped: &MappedRing, need: u64) -> bool {
         Shape::Records { .. } => mapped.record().has_room(need),
         Shape::Slots { .. } => mapped.slot().has_room(need),
         Shape::Elements { .. } => mapped.packed().has_room(need),
+        Shape::Broadcast { .. } => mapped.broadcast().has_room(mapped.handles(), need),
     }
 }

@@ -1,6 +1,7 @@
 //! The kinds of rings, behind one arm for each verb. No other file of the endpoints knows them:
 //! a new kind is an algorithm in `ring` and an arm in each verb here.
 
+mod broadcast;
 mod elements;
 pub(super) mod front;
 mod recv;

@@ -1,30 +1,40 @@
 //! What a consumer does, for each kind of ring of messages.
 
+use super::broadcast::Subscription;
 use crate::endpoint::backoff::{self, Progress};
 use crate::endpoint::recv::CopyOut;
 use crate::endpoint::registration::Registration;
-use crate::error::{Fault, JoinError};
+use crate::endpoint::subscribe::{Start, Subscribe};
+use crate::error::{Fault, JoinError, Role};
 use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
-use crate::ring::slot::Look;
-use crate::ring::{Corrupt, Place, packed, record, slot};
+use crate::ring::broadcast::Mode;
+use crate::ring::{Corrupt, Look, Place, packed, record, slot};
 use crate::sync::{Ordering, fence};
 
 /// What a consumer keeps of its ring.
+///
+/// A tag of its own: one in a niche of a variant takes several instructions to read.
 #[derive(Debug)]
+#[repr(u8)]
 pub(in crate::endpoint) enum RecvFlavor {
     Record(record::Consumer),
     Slot(slot::Consumer),
     /// Only for handles of elements.
     Packed(packed::Consumer),
+    Broadcast(Subscription),
 }
 
 /// No more than this part of a packed ring is left to the producer to get ahead.
 const STRETCH_PARTS: u64 = 16;
 
 impl RecvFlavor {
-    /// Goes on where the last holder of a sole role left it.
-    pub(in crate::endpoint) fn take_over(mapped: &MappedRing) -> Result<Self, JoinError> {
+    /// Goes on where the last holder of a sole role left it, or subscribes as `how` says.
+    pub(in crate::endpoint) fn take_over(
+        registration: &Registration,
+        how: Subscribe,
+    ) -> Result<Self, JoinError> {
+        let mapped = &registration.mapped;
         match mapped.shape() {
             Shape::Records { .. } => record::Consumer::take_over(mapped.record())
                 .map(Self::Record)
@@ -32,6 +42,9 @@ impl RecvFlavor {
             Shape::Slots { .. } => Ok(Self::Slot(slot::Consumer::take_over(mapped.slot()))),
             Shape::Elements { .. } => {
                 Ok(Self::Packed(packed::Consumer::take_over(mapped.packed())))
+            }
+            Shape::Broadcast { .. } => {
+                Subscription::join(mapped, registration.handle(), how).map(Self::Broadcast)
             }
         }
     }
@@ -43,6 +56,35 @@ impl RecvFlavor {
             Self::Record(ring) => ring.head(),
             Self::Slot(ring) => ring.head(),
             Self::Packed(ring) => ring.head(),
+            Self::Broadcast(ring) => ring.position(),
+        }
+    }
+
+    /// Returns `true` if messages can be read in place: nobody else takes them, and they are not
+    /// overwritten meanwhile.
+    #[inline]
+    pub(in crate::endpoint) fn is_exclusive(&self, mapped: &MappedRing) -> bool {
+        match self {
+            Self::Record(_) | Self::Packed(_) => true,
+            Self::Slot(_) => !mapped.shape().kind().shares(Role::Consumer),
+            Self::Broadcast(ring) => ring.mode() == Mode::Gating,
+        }
+    }
+
+    /// Returns how another handle joins the same ring.
+    pub(in crate::endpoint) fn another(&self) -> Subscribe {
+        let mode = match self {
+            Self::Record(_) | Self::Slot(_) | Self::Packed(_) => Mode::Gating,
+            Self::Broadcast(ring) => ring.mode(),
+        };
+        Subscribe { mode, start: Start::Next }
+    }
+
+    /// Returns how many messages were lost or skipped since this subscriber joined.
+    pub(in crate::endpoint) fn missed(&self) -> u64 {
+        match self {
+            Self::Record(_) | Self::Slot(_) | Self::Packed(_) => 0,
+            Self::Broadcast(ring) => ring.missed(),
         }
     }
 
@@ -80,6 +122,15 @@ impl RecvFlavor {
                 }
             }
             Self::Packed(_) => None,
+            Self::Broadcast(ring) => match ring.look_fast(mapped) {
+                Some(place)
+                    if copy.copy_out(place, mapped.payload(place))
+                        && ring.take(mapped, place.end, 1) =>
+                {
+                    Some(place.end)
+                }
+                _ => None,
+            },
         }
     }
 
@@ -87,7 +138,7 @@ impl RecvFlavor {
     #[inline]
     pub(in crate::endpoint) fn hand_off(&self, registration: &Registration) {
         match self {
-            Self::Record(_) | Self::Packed(_) => {}
+            Self::Record(_) | Self::Packed(_) | Self::Broadcast(_) => {}
             Self::Slot(ring) => registration.hand_off(|mapped| {
                 let (message, reached) = ring.has_message(mapped.slot());
                 message.then_some(reached)
@@ -107,6 +158,7 @@ impl RecvFlavor {
                 fence(Ordering::Acquire);
                 ring.is_current(mapped.slot())
             }
+            Self::Broadcast(ring) => ring.is_whole(mapped),
         }
     }
 
@@ -129,6 +181,7 @@ impl RecvFlavor {
                 ring.release(mapped.packed(), messages);
                 true
             }
+            Self::Broadcast(ring) => ring.take(mapped, to, messages),
         }
     }
 
@@ -143,6 +196,7 @@ impl RecvFlavor {
             Self::Record(ring) => ring.peek_fast(mapped.record(), from),
             Self::Slot(ring) => ring.look_ahead_fast(mapped.slot(), from),
             Self::Packed(_) => None,
+            Self::Broadcast(ring) => ring.look_ahead_fast(mapped, from),
         }
     }
 
@@ -164,6 +218,7 @@ impl RecvFlavor {
                 let is_there = ring.filled(elements, wanted)?.count >= wanted;
                 Ok(is_there.then(|| elements.place(from, mapped.shape().max_message_bytes())))
             }
+            Self::Broadcast(ring) => ring.look_ahead(mapped, from),
         }
     }
 
@@ -194,6 +249,11 @@ impl RecvFlavor {
                 }
             }
             Self::Packed(_) => {}
+            Self::Broadcast(ring) => {
+                while let Some(from) = next {
+                    next = visit(ring.look_ahead_fast(mapped, from));
+                }
+            }
         }
     }
 
@@ -207,6 +267,7 @@ impl RecvFlavor {
                 let span = ring.filled_fast(1)?;
                 Some(mapped.packed().place(span.start, mapped.shape().max_message_bytes()))
             }
+            Self::Broadcast(ring) => ring.look_fast(mapped),
         }
     }
 
@@ -234,6 +295,7 @@ impl RecvFlavor {
                 let place = elements.place(filled.start, mapped.shape().max_message_bytes());
                 Ok(if filled.count > 0 { Look::Message(place) } else { Look::Empty })
             }
+            Self::Broadcast(ring) => ring.look(mapped),
         }
     }
 
@@ -244,6 +306,7 @@ impl RecvFlavor {
             Self::Record(_) => mapped.record().count(),
             Self::Slot(_) => mapped.slot().observe().0,
             Self::Packed(_) => mapped.packed().observe().0,
+            Self::Broadcast(ring) => ring.pending(mapped),
         }
     }
 
@@ -253,6 +316,9 @@ impl RecvFlavor {
             Self::Record(ring) => (ring.messages(), ring.head(), mapped.shape().capacity_bytes()),
             Self::Slot(ring) => (ring.head(), ring.head(), mapped.slot().slots()),
             Self::Packed(ring) => (ring.head(), ring.head(), mapped.packed().slots()),
+            Self::Broadcast(ring) => {
+                (ring.messages(), ring.position(), mapped.shape().capacity_bytes())
+            }
         };
         Progress { messages, position, capacity }
     }
@@ -264,6 +330,7 @@ impl RecvFlavor {
             Self::Record(ring) => ring.has_message(mapped.record()),
             Self::Slot(ring) => ring.has_message(mapped.slot()).0,
             Self::Packed(ring) => ring.has_elements(mapped.packed()),
+            Self::Broadcast(ring) => ring.has_message(mapped),
         }
     }
 

@@ -12,15 +12,22 @@ use crate::format::Shape;
 use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::sentinel::is_whole;
-use crate::ring::{Place, Refused, packed, record, slot};
+use crate::ring::record::Staging;
+use crate::ring::{Place, Refused, broadcast, packed, record, slot};
+use crate::sync::Ordering;
+use crate::sys::clock;
 
 /// What a producer keeps of its ring.
+///
+/// A tag of its own: one in a niche of a variant takes several instructions to read.
 #[derive(Debug)]
+#[repr(u8)]
 pub(in crate::endpoint) enum SendFlavor {
     Record(record::Producer),
     Slot(slot::Producer),
     /// Only for handles of elements.
     Packed(packed::Producer),
+    Broadcast(broadcast::Producer),
 }
 
 /// How a batch is sent.
@@ -40,6 +47,9 @@ impl SendFlavor {
             Shape::Elements { .. } => {
                 packed::Producer::take_over(mapped.packed()).map(Self::Packed)
             }
+            Shape::Broadcast { .. } => {
+                broadcast::Producer::take_over(mapped.broadcast()).map(Self::Broadcast)
+            }
         };
         flavor.map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt)))
     }
@@ -51,6 +61,7 @@ impl SendFlavor {
             Self::Record(_) => mapped.record().max_len() as usize,
             Self::Slot(_) => mapped.slot().max_len() as usize,
             Self::Packed(_) => mapped.shape().max_message_bytes() as usize,
+            Self::Broadcast(_) => mapped.broadcast().max_len() as usize,
         }
     }
 
@@ -62,6 +73,7 @@ impl SendFlavor {
             Self::Slot(ring) if ring.has_open() => abandon_tickets(ring, registration),
             // Space that is reserved in a packed ring takes nothing.
             Self::Slot(_) | Self::Packed(_) => {}
+            Self::Broadcast(ring) => ring.abort(),
         }
     }
 
@@ -94,6 +106,13 @@ impl SendFlavor {
                 Some(ring.published())
             }
             Self::Packed(_) => None,
+            Self::Broadcast(ring) => {
+                let records = mapped.broadcast();
+                let place = ring.begin(records, len)?;
+                copy::store(mapped.payload(place), message);
+                ring.finish(records, place);
+                Some(ring.tail())
+            }
         }
     }
 
@@ -117,6 +136,7 @@ impl SendFlavor {
                 Some(ring.place(slots, len as u64))
             }
             Self::Packed(_) => None,
+            Self::Broadcast(ring) => ring.reserve_fast(mapped.broadcast(), len as u64),
         }
     }
 
@@ -144,6 +164,11 @@ impl SendFlavor {
                 let span = ring.reserve(elements, count as u64)?;
                 Ok(elements.place(span.start, len as u64))
             }
+            Self::Broadcast(ring) => {
+                let reserved = ring.reserve(mapped.broadcast(), mapped.handles(), len as u64);
+                note_full(registration, matches!(reserved, Err(Refused::Full { .. })));
+                reserved
+            }
         }
     }
 
@@ -153,6 +178,7 @@ impl SendFlavor {
             Self::Record(_) => mapped.record().has_room(need),
             Self::Slot(_) => mapped.slot().has_room(need),
             Self::Packed(_) => mapped.packed().has_room(need),
+            Self::Broadcast(_) => mapped.broadcast().has_room(mapped.handles(), need),
         }
     }
 
@@ -171,6 +197,9 @@ impl SendFlavor {
                 (false, head) => Err(Refused::Full { need: head.wrapping_add(1) }),
             },
             Self::Packed(ring) => ring.reserve(mapped.packed(), 1).map(|_| ()),
+            Self::Broadcast(ring) => {
+                ring.reserve(mapped.broadcast(), mapped.handles(), len as u64).map(|_| ())
+            }
         }
     }
 
@@ -180,27 +209,36 @@ impl SendFlavor {
             Self::Record(ring) => ring.tail(),
             Self::Slot(ring) => mapped.slot().end(ring.published()),
             Self::Packed(ring) => ring.tail(),
+            Self::Broadcast(ring) => ring.tail(),
         }
     }
 
-    /// How many messages are in the ring, with those that are claimed and not finished.
+    /// How many messages are in the ring; of a broadcast ring those that a gating subscriber has
+    /// not received. With those that are claimed and not finished.
     pub(in crate::endpoint) fn messages(&self, mapped: &MappedRing) -> u64 {
         match self {
             Self::Record(_) => mapped.record().count(),
             Self::Slot(_) => mapped.slot().observe().0,
             Self::Packed(_) => mapped.packed().observe().0,
+            Self::Broadcast(ring) => {
+                mapped.broadcast().unreceived(mapped.handles(), ring.messages())
+            }
         }
     }
 
     /// Whether batches are [`Staged`](Batch::Staged), so that a part of one can be published.
     pub(in crate::endpoint) fn is_staging(&self) -> bool {
-        matches!(self, Self::Record(_))
+        matches!(self, Self::Record(_) | Self::Broadcast(_))
+    }
+
+    fn is_broadcast(&self) -> bool {
+        matches!(self, Self::Broadcast(_))
     }
 
     /// What the ring holds, in the units of its positions.
     pub(in crate::endpoint) fn capacity(&self, mapped: &MappedRing) -> u64 {
         match self {
-            Self::Record(_) => mapped.shape().capacity_bytes(),
+            Self::Record(_) | Self::Broadcast(_) => mapped.shape().capacity_bytes(),
             Self::Slot(_) => mapped.slot().slots(),
             Self::Packed(_) => mapped.packed().slots(),
         }
@@ -210,7 +248,7 @@ impl SendFlavor {
     #[inline]
     pub(in crate::endpoint) fn hand_off(&self, registration: &Registration) {
         match self {
-            Self::Record(_) | Self::Packed(_) => {}
+            Self::Record(_) | Self::Packed(_) | Self::Broadcast(_) => {}
             Self::Slot(_) => registration.hand_off(|mapped| {
                 let (room, head) = mapped.slot().room();
                 room.then_some(head)
@@ -241,6 +279,11 @@ impl SendFlavor {
                 ring.publish(mapped.packed(), 1);
                 ring.tail()
             }
+            Self::Broadcast(ring) => {
+                ring.stage(mapped.broadcast(), place, len);
+                ring.publish(mapped.broadcast());
+                ring.tail()
+            }
         }
     }
 
@@ -255,9 +298,14 @@ impl SendFlavor {
         messages: impl Iterator<Item = &'m [u8]>,
     ) -> Result<Batch, TrySendError> {
         match self {
-            Self::Record(_) => {
+            Self::Record(_) | Self::Broadcast(_) => {
                 let max = self.max_message_bytes(mapped);
-                let len = mapped.record().batch_len(messages.map(|message| message.len() as u64));
+                let lens = messages.map(|message| message.len() as u64);
+                let len = if self.is_broadcast() {
+                    mapped.broadcast().batch_len(lens)
+                } else {
+                    mapped.record().batch_len(lens)
+                };
                 if len > max as u64 {
                     return Err(TrySendError::TooLong { len: len as usize, max });
                 }
@@ -285,38 +333,52 @@ impl SendFlavor {
         mapped: &MappedRing,
         messages: &mut impl Iterator<Item = &'m [u8]>,
     ) -> Option<&'m [u8]> {
-        let ring = match self {
-            Self::Record(ring) => ring,
-            Self::Slot(_) | Self::Packed(_) => return messages.next(),
-        };
-        let (records, sentinel) = (mapped.record(), mapped.sentinel());
         // The header of the first one is kept for the commit.
-        if !ring.has_staged() {
+        if !self.has_staged() {
             let message = messages.next()?;
-            let len = message.len() as u64;
-            // The caller's code returned the message, and may have forked.
-            if !is_whole(sentinel) {
+            if !self.stage_first(mapped, message) {
                 return Some(message);
             }
-            let Some(place) = ring.reserve_fast(records, len) else {
-                return Some(message);
-            };
-            copy::store(mapped.payload(place), message);
-            ring.stage(records, place, len);
         }
-        let mut staging = ring.staging(records);
-        for message in messages {
-            // As above.
-            if !is_whole(sentinel) {
-                return Some(message);
+        match self {
+            Self::Record(ring) => stage_rest(ring.staging(mapped.record()), mapped, messages).0,
+            Self::Broadcast(ring) => {
+                let (rest, count) = stage_rest(ring.staging(mapped.broadcast()), mapped, messages);
+                ring.count_staged(count);
+                rest
             }
-            let Some(place) = staging.reserve_fast(message.len() as u64) else {
-                return Some(message);
-            };
-            copy::store(mapped.payload(place), message);
-            staging.stage(place);
+            Self::Slot(_) | Self::Packed(_) => messages.next(),
         }
-        None
+    }
+
+    #[inline(always)]
+    fn has_staged(&self) -> bool {
+        match self {
+            Self::Record(ring) => ring.has_staged(),
+            Self::Broadcast(ring) => ring.has_staged(),
+            Self::Slot(_) | Self::Packed(_) => false,
+        }
+    }
+
+    /// Stages a message before any other. Returns `false` if the caller must take the slow path.
+    #[inline(always)]
+    fn stage_first(&mut self, mapped: &MappedRing, message: &[u8]) -> bool {
+        let len = message.len() as u64;
+        // The caller's code returned the message, and may have forked.
+        if !is_whole(mapped.sentinel()) {
+            return false;
+        }
+        let reserved = match self {
+            Self::Record(ring) => ring.reserve_fast(mapped.record(), len),
+            Self::Broadcast(ring) => ring.reserve_fast(mapped.broadcast(), len),
+            Self::Slot(_) | Self::Packed(_) => None,
+        };
+        let Some(place) = reserved else {
+            return false;
+        };
+        copy::store(mapped.payload(place), message);
+        self.stage(mapped, place, len);
+        true
     }
 
     /// Stages a message whose bytes are stored.
@@ -324,6 +386,7 @@ impl SendFlavor {
     pub(in crate::endpoint) fn stage(&mut self, mapped: &MappedRing, place: Place, len: u64) {
         match self {
             Self::Record(ring) => ring.stage(mapped.record(), place, len),
+            Self::Broadcast(ring) => ring.stage(mapped.broadcast(), place, len),
             // No batch of theirs is staged.
             Self::Slot(_) | Self::Packed(_) => {}
         }
@@ -339,6 +402,10 @@ impl SendFlavor {
             }
             Self::Slot(ring) => ring.published(),
             Self::Packed(ring) => ring.tail(),
+            Self::Broadcast(ring) => {
+                ring.publish(mapped.broadcast());
+                ring.tail()
+            }
         }
     }
 
@@ -355,7 +422,7 @@ impl SendFlavor {
         let ring = match self {
             Self::Slot(ring) => ring,
             // Batches of records are staged, and those of elements go in one copy.
-            Self::Record(_) | Self::Packed(_) => return,
+            Self::Record(_) | Self::Packed(_) | Self::Broadcast(_) => return,
         };
         let sentinel = mapped.sentinel();
         let mut publishing = ring.publishing(mapped.slot());
@@ -381,6 +448,7 @@ impl SendFlavor {
                 ring.published()
             }
             Self::Packed(ring) => ring.tail(),
+            Self::Broadcast(ring) => ring.tail(),
         }
     }
 
@@ -390,7 +458,40 @@ impl SendFlavor {
             Self::Record(ring) => ring.hint(mapped.record()),
             Self::Slot(ring) => ring.hint(mapped.slot()),
             Self::Packed(_) => {}
+            Self::Broadcast(ring) => ring.hint(mapped.broadcast()),
         }
+    }
+}
+
+/// Stages messages while there is room that is known. Returns the first one without, and how many
+/// were staged.
+#[inline(always)]
+fn stage_rest<'m>(
+    mut staging: Staging<'_, '_>,
+    mapped: &MappedRing,
+    messages: &mut impl Iterator<Item = &'m [u8]>,
+) -> (Option<&'m [u8]>, u64) {
+    let mut count = 0;
+    for message in messages {
+        // The caller's code returned the message, and may have forked.
+        if !is_whole(mapped.sentinel()) {
+            return (Some(message), count);
+        }
+        let Some(place) = staging.reserve_fast(message.len() as u64) else {
+            return (Some(message), count);
+        };
+        copy::store(mapped.payload(place), message);
+        staging.stage(place);
+        count += 1;
+    }
+    (None, count)
+}
+
+/// Notes for observers since when there is no room.
+fn note_full(registration: &Registration, is_full: bool) {
+    let since = &registration.own().full_since;
+    if is_full != (since.load(Ordering::Relaxed) != 0) {
+        since.store(if is_full { clock::now_ns() } else { 0 }, Ordering::Relaxed);
     }
 }
 

@@ -10,8 +10,8 @@ use crate::endpoint::registration::Registration;
 use crate::endpoint::watch::Watch;
 use crate::error::{Fault, TryRecvError};
 use crate::memory::mapped_ring::MappedRing;
-use crate::ring::slot::{self, Look, Resolved};
-use crate::ring::{Corrupt, Place, wake};
+use crate::ring::slot::{self, Resolved};
+use crate::ring::{Corrupt, Look, Place, wake};
 use crate::sync::Deadline;
 
 /// A consumer that is stuck behind a claimed ticket checks the ticket's owner after the first
@@ -115,6 +115,8 @@ impl RecvEndpoint {
                 Err(TryRecvError::Empty)
             }
             Ok(Look::Outrun) => Err(TryRecvError::WouldBlock),
+            Ok(Look::Lagged { missed }) => Err(TryRecvError::Lagged { missed }),
+            Ok(Look::Evicted) => Err(TryRecvError::Evicted),
             Err(corrupt) => Err(self.registration.poison(corrupt).into()),
         }
     }

@@ -17,7 +17,9 @@ use crate::endpoint::backoff::Backoff;
 use crate::endpoint::flavor::{self, RecvFlavor};
 use crate::endpoint::liveness::Producers;
 use crate::endpoint::registration::Registration;
+use crate::endpoint::subscribe::Subscribe;
 use crate::error::{Fault, JoinError, Role, TryRecvError};
+use crate::info::Kind;
 use crate::memory::copy::ElementPlace;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::payload::Payload;
@@ -63,23 +65,41 @@ pub(crate) struct RecvEndpoint {
 
 impl RecvEndpoint {
     /// Claims a consumer's role in a ring of messages; see [`join_any`](Self::join_any).
-    pub(crate) fn join(mapped: MappedRing) -> Result<Self, JoinError> {
+    pub(crate) fn join(mapped: MappedRing, how: Subscribe) -> Result<Self, JoinError> {
         flavor::check_messages(&mapped)?;
-        Self::join_any(mapped)
+        Self::join_any(mapped, how)
     }
 
-    /// Claims a consumer's role; a sole one continues where its last holder ended.
-    pub(crate) fn join_any(mapped: MappedRing) -> Result<Self, JoinError> {
-        let registration = Registration::take(mapped, Role::Consumer)?;
-        let flavor = RecvFlavor::take_over(&registration.mapped)?;
-        let producers = Producers::of(registration.mapped.control());
+    /// Claims a consumer's role; a sole one continues where its last holder ended, and a subscriber
+    /// starts as `how` says.
+    pub(crate) fn join_any(mapped: MappedRing, how: Subscribe) -> Result<Self, JoinError> {
+        let mut registration = Registration::take(mapped, Role::Consumer)?;
+        let control = registration.mapped.control();
+        // Before it looks for messages: what a producer sent that has gone by then is found.
+        let producers = match registration.mapped.shape().kind() {
+            Kind::Broadcast => Producers::of_subscriber(&control.roles, how.start),
+            _ => Producers::of(control),
+        };
+        let flavor = RecvFlavor::take_over(&registration, how)?;
+        registration.begin_at(flavor.head());
         Ok(Self { flavor, registration, producers, stuck: None, backoff: Backoff::START })
     }
 
-    /// Returns `true` if messages may be read in place: no other consumer takes them.
+    /// Joins the same ring once more, a broadcast ring at the next message.
+    pub(crate) fn another(&self) -> Result<Self, JoinError> {
+        Self::join_any(self.registration.mapped.another(), self.flavor.another())
+    }
+
+    /// Returns `true` if messages may be read in place: no other consumer takes them, and no
+    /// producer overwrites them.
     #[inline]
     pub(crate) fn is_exclusive(&self) -> bool {
-        !self.registration.is_shared()
+        self.flavor.is_exclusive(&self.registration.mapped)
+    }
+
+    /// Returns how many messages were lost or skipped since this subscriber joined.
+    pub(crate) fn missed(&self) -> u64 {
+        self.flavor.missed()
     }
 
     /// # Errors
@@ -92,8 +112,8 @@ impl RecvEndpoint {
     /// Notes that what lies before `end` is shown in place; whether all of it was before.
     #[inline]
     pub(crate) fn mark_peeked(&self, end: u64) -> bool {
-        let line = &self.registration.mapped.control().consumer;
-        line.mark_peeked(end, line.peeked())
+        let mark = self.registration.peeked();
+        mark.set(end, mark.get())
     }
 
     /// Returns the payload of a message.

@@ -1,19 +1,23 @@
 //! How a subscriber joins.
 
+use super::gates::Gate;
 use super::{MAX_TRIES, Point, Ring, marks};
 use crate::ring::Corrupt;
 use crate::ring::at_or_past;
-use crate::ring::tables::{HandleOwn, handle_bit};
+use crate::ring::tables::HandleOwn;
 use crate::sync::{Ordering, fence, rule};
 
-/// Where a subscriber starts.
+/// The message that a subscriber of a broadcast ring receives first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// At the next message that is sent.
+#[non_exhaustive]
+pub enum Start {
+    /// The next one that is sent.
     Next,
-    /// At the oldest message that a mark leads to.
+    /// The oldest one that is kept; up to a sixteenth of the ring may be kept before it.
     Oldest,
-    /// At that position: the end of a message.
+    /// The one after that position, at which a message ends: one that a
+    /// [message](crate::Message::end_position) or [`Consumer::position`](crate::Consumer::position)
+    /// returned, perhaps to a process before this one.
     Position(u64),
 }
 
@@ -87,16 +91,13 @@ impl Ring<'_> {
         handle: usize,
         start: Start,
     ) -> Result<Point, Refusal> {
-        let (gates, bit) = handle_bit(self.gates, handle);
         let mut from = self.join_from.load(Ordering::Relaxed);
         for _ in 0..MAX_TRIES {
             let mark = self.mark_for(start, from)?;
             if let Some(mark) = mark {
                 own.cursor.store(mark.position, Ordering::Relaxed);
                 // The bit stays over several tries, so that the producer gets no further ahead.
-                // ORDERING: Release, with the Acquire in gating: who sees the bit sees the
-                // cursor, and not that of the handle's last owner.
-                gates.fetch_or(bit, Ordering::Release);
+                self.gates.close(handle);
             }
             // Either the raise after next sees the cursor, or this sees the floor before.
             // ORDERING: SeqCst, with the fence in raise.
@@ -108,7 +109,11 @@ impl Ring<'_> {
             if rule(!at_or_past(mark.position, from)) {
                 continue;
             }
-            return self.walk_to(start, mark);
+            let found = self.walk_to(start, mark);
+            // Of one that is evicted meanwhile, what was overwritten proves nothing.
+            if self.gates.is_closed(Gate::of(handle)) {
+                return found;
+            }
         }
         Err(Refusal::Outrun)
     }

@@ -18,7 +18,8 @@ pub(crate) struct Mark {
     pub(crate) messages: AtomicU64,
 }
 
-/// The marks of a ring, one for each chunk. Only the producer writes them.
+/// The marks of a ring, one for each chunk. Only the producer writes them. All zeros are those of an
+/// empty ring, and any bytes are marks, so a segment can hold them.
 pub(crate) type Marks = [Mark; MARKS];
 
 /// Returns the mark of the chunk that `position` is in.

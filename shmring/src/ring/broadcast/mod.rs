@@ -16,6 +16,8 @@
 //! A subscriber is a record ring's consumer whose head is a *cursor* in its handle's own line.
 //!
 //! - The floor passes no cursor of a *gating* subscriber.
+//! - An operator can *evict* a gating subscriber: it is a lossy one then, and learns that before
+//!   anything else. The subscriber checks after each copy that it still gates.
 //! - The cursor of a *lossy* subscriber holds nobody up. The subscriber copies a message, and then
 //!   checks that the floor has not passed the message's position; if it has, the subscriber goes
 //!   on at the oldest mark that is kept, and knows how many messages it missed.
@@ -41,17 +43,25 @@
 //! A producer's death needs no repair, as in the record ring, and subscribers go on with its
 //! successor. Of a gating subscriber the bit stays until its attachment is reaped.
 
+mod gates;
 mod join;
 mod marks;
+mod observe;
 mod producer;
 mod subscriber;
+mod view;
 
-pub(crate) use join::{Refusal, Start};
+pub(crate) use gates::Gates;
+pub(crate) use join::Refusal;
+pub use join::Start;
 pub(crate) use marks::{MARKS, Mark, Marks};
+pub(super) use observe::withdraw;
+pub(crate) use observe::{Subscribed, SubscriberState};
 pub(crate) use producer::Producer;
-pub(crate) use subscriber::{Look, Mode, Subscriber};
+pub(crate) use subscriber::{Mode, Subscriber};
+pub(crate) use view::most_records;
 
-use super::tables::{Handle, HandleBits, HandleOwn, handle_bit, handles_of};
+use super::tables::{Handle, HandleOwn};
 use super::{Control, Corrupt, Words, at_or_past, record};
 use crate::sync::{AtomicU64, Ordering, copy_fence, rule};
 
@@ -82,7 +92,7 @@ pub(crate) struct Ring<'a> {
     hint: &'a AtomicU64,
     /// The floor and a chunk.
     join_from: &'a AtomicU64,
-    gates: &'a HandleBits,
+    gates: &'a Gates,
     marks: &'a Marks,
 }
 
@@ -196,10 +206,13 @@ impl<'a> Ring<'a> {
 
     /// Returns the position of the slowest gating subscriber; `None` if there is none. Loads the
     /// cursor of each.
+    ///
+    /// Of subscribers that release at the same time, and each fence before this, one finds the
+    /// gate of all.
     pub(crate) fn gate(self, handles: &[Handle]) -> Option<u64> {
         let floor = self.floor();
         // ORDERING: Relaxed. Only a hint; raise loads it again with Acquire.
-        let cursors = self.gating(handles).map(|own| own.cursor.load(Ordering::Relaxed));
+        let cursors = self.gates.closed(handles).map(|own| own.cursor.load(Ordering::Relaxed));
         cursors.min_by_key(|cursor| cursor.wrapping_sub(floor).cast_signed())
     }
 
@@ -208,44 +221,13 @@ impl<'a> Ring<'a> {
         self.gate(handles).is_none_or(|gate| at_or_past(gate, need))
     }
 
-    /// Returns the lines of the gating subscribers.
-    fn gating(self, handles: &[Handle]) -> impl Iterator<Item = &HandleOwn> {
-        let words = handles.len().div_ceil(u64::BITS as usize);
-        let bits = self.gates.iter().take(words).enumerate().flat_map(|(index, word)| {
-            // ORDERING: Acquire, with the Release in close_gate: who sees the bit sees the
-            // cursor of its owner. With the Release in open_gate (I4): who misses the bit
-            // overwrites nothing that its owner still reads.
-            handles_of(index, word.load(Ordering::Acquire))
-        });
-        bits.filter_map(|handle| handles.get(handle)).map(|handle| &handle.own)
-    }
-
-    /// Returns `true` if the handle of that index is a gating subscriber, for observers.
-    pub(crate) fn is_gating(self, handle: usize) -> bool {
-        let (word, bit) = handle_bit(self.gates, handle);
-        word.load(Ordering::Relaxed) & bit != 0
-    }
-
-    /// Returns the bytes from the floor to tail, and the messages before tail, for observers. Both
-    /// may be out of date when the caller reads them.
-    pub(crate) fn observe(self) -> (u64, u64) {
-        let floor = self.floor();
-        let newest = self.newest().unwrap_or(Point { position: floor, messages: 0 });
-        let tail = self.walk(newest, |_| false).unwrap_or(newest);
-        let used = tail.position.wrapping_sub(floor).min(self.records.capacity());
-        (used, tail.messages)
+    /// Turns a gating subscriber into a lossy one: it holds nobody up any more, and learns that
+    /// from its next look. Returns `true` if the handle of that index gated. The caller wakes the
+    /// producer, and the subscriber if it is to learn of it at once.
+    pub(crate) fn evict(self, handle: usize) -> bool {
+        self.gates.evict(handle)
     }
 }
 
 /// How often a reader of marks, or one that joins, tries again after the producer was faster.
 const MAX_TRIES: u32 = 100;
-
-/// Takes the gate of a handle away, if it has one: its owner left, or is dead, and its cursor holds
-/// nobody up any more.
-pub(super) fn open_gate(gates: &HandleBits, handle: usize) {
-    let (word, bit) = handle_bit(gates, handle);
-    if rule(word.load(Ordering::Relaxed) & bit != 0) {
-        // ORDERING: Release, with the Acquire in gating (I4).
-        word.fetch_and(!bit, Ordering::Release);
-    }
-}

@@ -107,7 +107,7 @@ impl Producer {
         if rule(by > chunk) {
             by = chunk;
         }
-        for own in ring.gating(handles) {
+        for own in ring.gates.closed(handles) {
             // ORDERING: Acquire, with the Release in record::Consumer::release (I4).
             let cursor = own.cursor.load(Ordering::Acquire);
             let tail = self.records.tail();

@@ -1,31 +1,21 @@
 //! A subscriber of a broadcast ring.
 
-use super::{MAX_TRIES, Point, Refusal, Ring, Start, marks};
+use super::gates::Gate;
+use super::{MAX_TRIES, Point, Refusal, Ring, Start, marks, observe};
 use crate::ring::record::Consumer;
 use crate::ring::tables::HandleOwn;
-use crate::ring::{Corrupt, Place, at_or_past};
+use crate::ring::{Corrupt, Look, Place, at_or_past};
 use crate::sync::Ordering;
 
 /// What a subscriber does when the producer is faster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// It holds the producer up.
+    /// It holds the producer up, unless it is evicted.
     Gating,
     /// It misses messages, and learns how many.
     Lossy,
     /// It receives only the newest message each time.
     Latest,
-}
-
-/// What a subscriber finds at its cursor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// Nothing.
-    Empty,
-    /// A message, whole if [`Subscriber::is_whole`] says so after it was copied.
-    Message(Place),
-    /// So many messages were overwritten before they were received. The cursor is past them.
-    Lagged { missed: u64 },
 }
 
 /// A message and the point before it.
@@ -34,7 +24,9 @@ type Found = Result<Option<(Point, Place)>, Corrupt>;
 /// The subscriber's private state.
 #[derive(Clone, Debug)]
 pub(crate) struct Subscriber {
+    /// Lossy once it has learned that it was evicted.
     mode: Mode,
+    gate: Gate,
     /// What it shares with the consumer of a record ring. Its messages are all before the cursor,
     /// received or not.
     records: Consumer,
@@ -54,13 +46,22 @@ impl Subscriber {
         mode: Mode,
         start: Start,
     ) -> Result<Self, Refusal> {
+        // Whatever the handle's last owner left.
+        observe::withdraw(own);
+        ring.gates.open(handle);
         let Point { position, messages } = match mode {
             Mode::Gating => ring.close_gate(own, handle, start)?,
             Mode::Lossy | Mode::Latest => ring.find(start)?,
         };
         let records = Consumer::at(ring.subscribed(own), position, messages);
-        let mut subscriber = Self { mode, records, missed: 0 };
+        let mut subscriber = Self { mode, gate: Gate::of(handle), records, missed: 0 };
         subscriber.go_on_at(ring, own, Point { position, messages });
+        let subscription = match mode {
+            Mode::Gating => observe::GATING,
+            Mode::Lossy => observe::LOSSY,
+            Mode::Latest => observe::LATEST,
+        };
+        own.subscription.store(subscription, Ordering::Relaxed);
         Ok(subscriber)
     }
 
@@ -99,7 +100,7 @@ impl Subscriber {
     }
 
     /// Fast path of [`look`](Self::look). Returns `None` if no message is committed at the cursor,
-    /// or if the caller must take the slow path, as it must if the message is not whole.
+    /// or if the caller must take the slow path, as it must if [`take`](Self::take) fails.
     #[inline(always)]
     pub(crate) fn look_fast(&mut self, ring: Ring<'_>, own: &HandleOwn) -> Option<Place> {
         if self.mode == Mode::Latest {
@@ -108,8 +109,7 @@ impl Subscriber {
         self.records.peek_first(ring.subscribed(own))
     }
 
-    /// Looks for the next message. The caller copies it, asks [`is_whole`](Self::is_whole), and
-    /// takes it.
+    /// Looks for the next message. The caller copies it, and [takes](Self::take) it.
     ///
     /// # Errors
     /// `Corrupt` if the word at the cursor is not a valid header, and was not overwritten.
@@ -123,6 +123,11 @@ impl Subscriber {
             if found.is_ok() || self.is_whole(ring) {
                 return Ok(found?.map_or(Look::Empty, Look::Message));
             }
+        }
+        if self.mode == Mode::Gating {
+            self.mode = Mode::Lossy;
+            own.subscription.store(observe::EVICTED, Ordering::Relaxed);
+            return Ok(Look::Evicted);
         }
         self.skip_lost(ring, own)
     }
@@ -155,20 +160,31 @@ impl Subscriber {
     }
 
     /// Returns `true` if nothing from the cursor on was overwritten before this was called: what
-    /// was copied from there on is whole. If not, the next look reports what was lost.
+    /// was copied from there on is whole. If not, the next look says why.
     #[inline(always)]
     pub(crate) fn is_whole(&self, ring: Ring<'_>) -> bool {
-        self.mode == Mode::Gating || ring.is_kept(self.position())
+        if self.mode == Mode::Gating {
+            return ring.gates.is_closed(self.gate);
+        }
+        ring.is_kept(self.position())
     }
 
-    /// Moves the cursor to `to`, the end of a message, past `messages` messages that were received.
-    /// Of a gating subscriber their space may be overwritten from now on.
+    /// Moves the cursor to `to`, the end of a message, past `messages` messages that were copied,
+    /// or read in place by a gating subscriber. Their space may be overwritten from now on.
+    ///
+    /// Returns `false`, and does nothing, if some of it was overwritten before, or may have been as
+    /// the subscriber was evicted. The caller discards what it has copied, and looks again.
     #[inline(always)]
-    pub(crate) fn take(&mut self, ring: Ring<'_>, own: &HandleOwn, to: u64, messages: u64) {
-        self.records.release(ring.subscribed(own), to, messages);
+    #[must_use = "what was copied may be torn"]
+    pub(crate) fn take(&mut self, ring: Ring<'_>, own: &HandleOwn, to: u64, messages: u64) -> bool {
+        let whole = self.is_whole(ring);
+        if whole {
+            self.records.release(ring.subscribed(own), to, messages);
+        }
+        whole
     }
 
-    /// Returns `true` if a look finds a message, a loss, or a corrupt word.
+    /// Returns `true` if a look finds a message, a loss, an eviction, or a corrupt word.
     #[inline]
     pub(crate) fn has_message(&self, ring: Ring<'_>, own: &HandleOwn) -> bool {
         self.records.has_message(ring.subscribed(own)) || !self.is_whole(ring)

@@ -34,7 +34,7 @@ mod producer;
 
 pub(crate) use consumer::Consumer;
 pub(crate) use producer::Producer;
-pub(super) use producer::Staging;
+pub(crate) use producer::Staging;
 
 use super::{Control, Corrupt, Place, WORD_BYTES, Words, at_or_past};
 use crate::sync::{AtomicU64, Ordering};

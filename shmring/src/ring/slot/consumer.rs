@@ -1,21 +1,8 @@
 //! The consumer of a slot ring.
 
 use super::{MAX_TRIES, Ring, Seen, stamp};
-use crate::ring::{Corrupt, Place, at_or_past};
+use crate::ring::{Corrupt, Look, Place, at_or_past};
 use crate::sync::Ordering;
-
-/// What a consumer finds at head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Look {
-    /// The next message.
-    Message(Place),
-    /// No position is claimed.
-    Empty,
-    /// The position at head is claimed and not published yet.
-    InFlight { position: u64 },
-    /// Other consumers won every attempt, or there were too many tombstones.
-    Outrun,
-}
 
 /// A consumer's private state.
 #[derive(Debug)]
@@ -62,7 +49,7 @@ impl Consumer {
         }
     }
 
-    /// What is at head. Moves head over the tombstones there.
+    /// Returns what is at head. Moves head over the tombstones there.
     ///
     /// # Errors
     /// `Corrupt` if the word is not a valid stamp, or tail lies behind head (I1, I6).

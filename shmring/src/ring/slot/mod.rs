@@ -41,7 +41,7 @@ mod producer;
 mod resolve;
 mod stamp;
 
-pub(crate) use consumer::{Consumer, Look};
+pub(crate) use consumer::Consumer;
 pub(crate) use producer::Producer;
 pub(crate) use resolve::{Resolved, resolve};
 pub(crate) use stamp::MAX_LEN;

@@ -5,7 +5,8 @@ use super::{
     HANDLES, Memory, Mode, Place, Producer, RELAXED, Refusal, Refused, Start, Subscriber,
     assert_inside, header,
 };
-use crate::ring::broadcast::{Look, max_len};
+use crate::ring::Look;
+use crate::ring::broadcast::max_len;
 
 /// A message that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,12 +248,14 @@ impl Bench {
                     let expected =
                         (subscriber.mode() != Mode::Latest && place.start == at).then_some(place);
                     assert_eq!(fast, expected);
-                    subscriber.take(ring, own, place.end, 1);
+                    assert!(subscriber.take(ring, own, place.end, 1));
                     (index + 1, missed + (index - past) as u64)
                 } else {
+                    assert!(!subscriber.take(ring, own, place.end, 1));
                     (past, missed)
                 }
             }
+            Look::InFlight { .. } | Look::Outrun | Look::Evicted => panic!("{look:?}"),
             Look::Lagged { missed: count } => {
                 assert!(!kept && subscriber.mode() != Mode::Gating);
                 let next = past + count as usize;
@@ -289,8 +292,7 @@ impl Bench {
                 (from, taken) = (place.end, taken + 1);
             }
             assert_eq!(taken, count.min(self.log.len() - past));
-            assert!(subscriber.is_whole(ring));
-            subscriber.take(ring, own, from, taken as u64);
+            assert!(subscriber.take(ring, own, from, taken as u64));
             self.seen[handle].0 += taken;
         }
         self.subscribers[handle] = Some(subscriber);

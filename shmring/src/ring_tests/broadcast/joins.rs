@@ -1,7 +1,7 @@
 //! Joining, leaving, and what a handle leaves behind.
 
 use super::{Memory, Mode, Producer, RELAXED, Refusal, Refused, Start};
-use crate::ring::broadcast::Look;
+use crate::ring::Look;
 
 const CAPACITY: u64 = 1024;
 
@@ -26,6 +26,27 @@ fn zeros_are_an_empty_ring() {
         let subscriber = memory.join(handle, mode, Start::Oldest).unwrap();
         assert_eq!((subscriber.position(), subscriber.messages()), (0, 0));
     }
+}
+
+/// Catches marks and a handle's line that are laid out otherwise than the segment's format says.
+#[test]
+fn marks_and_lines_are_where_they_always_were() {
+    use std::mem::{align_of, offset_of, size_of};
+
+    use crate::ring::ConsumerLine;
+    use crate::ring::broadcast::{Gates, Mark, Marks};
+    use crate::ring::tables::HandleOwn;
+    assert_eq!((size_of::<Mark>(), size_of::<Marks>(), align_of::<Marks>()), (16, 256, 8));
+    assert_eq!((offset_of!(Mark, position), offset_of!(Mark, messages)), (0, 8));
+    let gates = offset_of!(ConsumerLine, gates);
+    assert_eq!((gates, gates + offset_of!(Gates, evictions)), (32, 64));
+    let own = [
+        offset_of!(HandleOwn, cursor),
+        offset_of!(HandleOwn, messages),
+        offset_of!(HandleOwn, missed),
+        offset_of!(HandleOwn, subscription),
+    ];
+    assert_eq!(own, [8, 16, 24, 32]);
 }
 
 /// Catches a producer that waits for nobody, and a subscriber that leaves and still gates.
@@ -124,8 +145,7 @@ fn a_loss_is_reported_once() {
     let mut received = 0;
     while let Look::Message(place) = lossy.look(memory.ring(), own).unwrap() {
         assert_eq!(memory.read(place), [2; 8]);
-        assert!(lossy.is_whole(memory.ring()));
-        lossy.take(memory.ring(), own, place.end, 1);
+        assert!(lossy.take(memory.ring(), own, place.end, 1));
         received += 1;
     }
     assert_eq!(missed + received, 1005);

@@ -36,7 +36,7 @@ fn ask(memory: &Memory, word: u64) -> Says {
             assert!(!memory.many.producers);
             Says::Other
         }
-        Ok(Look::Outrun) => panic!("{word:#x} is passed for ever"),
+        Ok(other) => panic!("{word:#x} is {other:?}"),
         Err(corrupt) => {
             assert_eq!(corrupt, Corrupt { what: "a stamp", position: head, found: word });
             Says::Corrupt
