@@ -167,6 +167,11 @@ fn record() -> Config {
     Config::spsc().capacity_bytes(SLOTS * 2 * WORD_BYTES as u64)
 }
 
+fn broadcast() -> Config {
+    // As a record ring, of which a sixteenth stays kept.
+    Config::broadcast().capacity_bytes(SLOTS * 4 * WORD_BYTES as u64)
+}
+
 fn slots(config: Config) -> Config {
     config.slots(SLOTS).slot_bytes(SLOT_BYTES)
 }
@@ -181,6 +186,7 @@ rings! {
     Mpmc: "mpmc ring", Bytes, slots(Config::mpmc());
     Mpsc: "mpsc ring", Bytes, slots(Config::mpsc());
     Spmc: "spmc ring", Bytes, slots(Config::spmc());
+    Broadcast: "broadcast ring", Bytes, broadcast();
 }
 
 /// Something to do with words, the next of which is `next`.
@@ -311,9 +317,9 @@ fn common<R: Ring>() -> Vec<Operation> {
 
 pub(super) fn all() -> Vec<Operation> {
     let mut all = [common::<Record>(), common::<Packed>(), common::<Mpmc>()].concat();
-    all.extend([common::<Mpsc>(), common::<Spmc>()].concat());
+    all.extend([common::<Mpsc>(), common::<Spmc>(), common::<Broadcast>()].concat());
     // Where consumers compete, nothing can be read in place.
     all.extend([operation::<Record, Peek>(), operation::<Packed, Peek>()]);
-    all.push(operation::<Mpsc, Peek>());
+    all.extend([operation::<Mpsc, Peek>(), operation::<Broadcast, Peek>()]);
     all
 }
