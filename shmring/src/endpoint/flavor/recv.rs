@@ -196,7 +196,9 @@ impl RecvFlavor {
             Self::Record(ring) => ring.peek_fast(mapped.record(), from),
             Self::Slot(ring) => ring.look_ahead_fast(mapped.slot(), from),
             Self::Packed(_) => None,
-            Self::Broadcast(ring) => ring.look_ahead_fast(mapped, from),
+            // Without a check, a subscriber that was evicted would look ahead for ever.
+            Self::Broadcast(ring) if ring.is_whole(mapped) => ring.look_ahead_fast(mapped, from),
+            Self::Broadcast(_) => None,
         }
     }
 
@@ -249,6 +251,7 @@ impl RecvFlavor {
                 }
             }
             Self::Packed(_) => {}
+            Self::Broadcast(ring) if !ring.is_whole(mapped) => {}
             Self::Broadcast(ring) => {
                 while let Some(from) = next {
                     next = visit(ring.look_ahead_fast(mapped, from));

@@ -103,7 +103,8 @@ impl Subscriber {
     /// or if the caller must take the slow path, as it must if [`take`](Self::take) fails.
     #[inline(always)]
     pub(crate) fn look_fast(&mut self, ring: Ring<'_>, own: &HandleOwn) -> Option<Place> {
-        if self.mode == Mode::Latest {
+        // What the floor has passed, or an eviction has freed, may still look like a message.
+        if self.mode == Mode::Latest || !self.is_whole(ring) {
             return None;
         }
         self.records.peek_first(ring.subscribed(own))
@@ -156,7 +157,7 @@ impl Subscriber {
         from: u64,
     ) -> Result<Option<Place>, Corrupt> {
         let found = self.records.peek(ring.subscribed(own), from);
-        if found.is_err() && !self.is_whole(ring) { Ok(None) } else { found }
+        if self.is_whole(ring) { found } else { Ok(None) }
     }
 
     /// Returns `true` if nothing from the cursor on was overwritten before this was called: what
