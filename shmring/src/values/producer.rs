@@ -206,7 +206,7 @@ impl<T: Element> Producer<T> {
 
     /// Returns how many values the ring holds.
     pub fn capacity(&self) -> usize {
-        self.endpoint.registration.mapped.shape().slots().unwrap_or(0) as usize
+        self.endpoint.registration.mapped.shape().most_elements() as usize
     }
 
     producer_settings!();
