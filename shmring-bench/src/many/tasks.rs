@@ -76,24 +76,35 @@ pub(super) fn with_tasks(
     consumers: Vec<Consumer>,
     on_message: &mut OnMessage<'_>,
 ) -> Result<u64, BoxError> {
-    with_consumers(consumers, Duration::ZERO, on_message)
+    with_consumers(consumers, Duration::ZERO, false, on_message)
 }
 
 pub(super) fn with_spinning_tasks(
     consumers: Vec<Consumer>,
     on_message: &mut OnMessage<'_>,
 ) -> Result<u64, BoxError> {
-    with_consumers(consumers, SPIN, on_message)
+    with_consumers(consumers, SPIN, false, on_message)
+}
+
+pub(super) fn with_driven_tasks(
+    consumers: Vec<Consumer>,
+    on_message: &mut OnMessage<'_>,
+) -> Result<u64, BoxError> {
+    with_consumers(consumers, Duration::ZERO, true, on_message)
 }
 
 fn with_consumers(
     consumers: Vec<Consumer>,
     spin: Duration,
+    is_driven: bool,
     on_message: &mut OnMessage<'_>,
 ) -> Result<u64, BoxError> {
     let serve = |consumer: Consumer| async move {
         let mut consumer = consumer.into_async()?;
         consumer.set_spin(spin);
+        if is_driven {
+            consumer.use_io_driver()?;
+        }
         let (mut message, mut late_ns) = ([0; MESSAGE_BYTES], Vec::new());
         loop {
             match consumer.recv_into(&mut message).await {

@@ -50,6 +50,8 @@ pub(super) const WAYS: &[Way] = &[
     #[cfg(feature = "tokio")]
     rings_way("tokio", SOCKETS, |count| rings(count, super::tasks::with_tasks)),
     #[cfg(feature = "tokio")]
+    rings_way("tokio, I/O driver", SOCKETS, |count| rings(count, super::tasks::with_driven_tasks)),
+    #[cfg(feature = "tokio")]
     rings_way("tokio, spinning", SOCKETS, |count| rings(count, super::tasks::with_spinning_tasks)),
 ];
 

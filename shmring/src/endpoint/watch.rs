@@ -22,6 +22,8 @@ use crate::sync::{AtomicU32, AtomicU64, Ordering, WaitWord};
 
 const NO: u32 = 0;
 const YES: u32 = 1;
+const OWES: u32 = 1;
+const LENT: u32 = 2;
 /// No [`Keeper`].
 const NOBODY: u64 = 0;
 
@@ -78,7 +80,8 @@ pub(crate) struct Watch {
     need: AtomicU64,
     /// Whether the handle has closed the ring and waits until head reaches `need`.
     drains: AtomicU32,
-    /// Whether a wake was spent on the handle, and it has not looked for more since.
+    /// Whether a wake was spent on the handle, and it has not looked for more since ([`OWES`]), and
+    /// whether it is armed, so that a waker that takes its bit spends a wake ([`LENT`]).
     owes: AtomicU32,
 }
 
@@ -104,7 +107,7 @@ impl Watch {
             is_full: AtomicU32::new(NO),
             need: AtomicU64::new(0),
             drains: AtomicU32::new(NO),
-            owes: AtomicU32::new(NO),
+            owes: AtomicU32::new(0),
         })
     }
 
@@ -140,6 +143,7 @@ impl Watch {
     /// Notes that the handle is dropped. Then its bit may be another one's.
     pub(super) fn retire(&self) {
         let _bit = self.lock_bit();
+        self.settle_loan(self.has_bit());
         self.is_retired.store(YES, Ordering::Relaxed);
         self.forget_keeper();
     }
@@ -272,6 +276,9 @@ impl Watch {
         let mut armed = [self.set_bit(None)?];
         wake::order(&mut armed);
         let [armed] = armed;
+        if self.competes {
+            self.owes.fetch_or(LENT, Ordering::Relaxed);
+        }
         let is_ordered = armed.is_ordered();
         Some((armed.keep(), is_ordered))
     }
@@ -282,8 +289,14 @@ impl Watch {
         if self.is_retired() {
             return;
         }
-        let was_taken = !self.mapped.sleepers(self.role).disarm(self.handle);
-        if was_taken && self.competes {
+        let had_bit = self.mapped.sleepers(self.role).disarm(self.handle);
+        self.settle_loan(had_bit);
+    }
+
+    /// Notes the debt of a handle that was armed if a waker has taken its bit, unless it is paid.
+    fn settle_loan(&self, had_bit: bool) {
+        let was_lent = self.owes.fetch_and(!LENT, Ordering::Relaxed) & LENT != 0;
+        if was_lent && !had_bit {
             self.owe();
         }
     }
@@ -298,17 +311,26 @@ impl Watch {
     }
 
     pub(super) fn owe(&self) {
-        self.owes.store(YES, Ordering::Relaxed);
+        self.owes.fetch_or(OWES, Ordering::Relaxed);
     }
 
     /// Returns `true` if a wake was spent on the handle.
     pub(super) fn is_owing(&self) -> bool {
-        self.owes.load(Ordering::Relaxed) != NO
+        match self.owes.load(Ordering::Relaxed) {
+            0 => false,
+            LENT => !self.has_bit(),
+            _ => true,
+        }
     }
 
     /// Takes the debt, so that it is paid once.
     pub(super) fn take_debt(&self) -> bool {
-        self.is_owing() && self.owes.swap(NO, Ordering::Relaxed) != NO
+        if !self.is_owing() {
+            return false;
+        }
+        let lent = if self.has_bit() { 0 } else { LENT };
+        let owed = OWES | lent;
+        self.owes.fetch_and(!owed, Ordering::Relaxed) & owed != 0
     }
 
     /// Wakes another one who waits for what this handle was woken for, if the handle has not

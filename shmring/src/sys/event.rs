@@ -15,6 +15,8 @@ use crate::sys::OsError;
 #[derive(Debug)]
 pub(crate) struct Event {
     descriptor: Descriptor,
+    /// Whether nobody clears it.
+    is_for_edges: bool,
 }
 
 impl Event {
@@ -23,7 +25,14 @@ impl Event {
         let event = EventFd::from_flags(flags)
             .map_err(|errno| OsError::new("eventfd", "an event loop", errno))?;
         let descriptor = Descriptor::new(File::from(OwnedFd::from(event)))?;
-        Ok(Self { descriptor })
+        Ok(Self { descriptor, is_for_edges: false })
+    }
+
+    /// As [`new`](Self::new), for a loop that sees each signal, but not whether the descriptor is
+    /// readable (edge-triggered): `clear` does nothing.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn for_edges() -> Result<Self, OsError> {
+        Ok(Self { is_for_edges: true, ..Self::new()? })
     }
 
     pub(crate) fn signal(&self) {
@@ -31,6 +40,9 @@ impl Event {
     }
 
     pub(crate) fn clear(&self) {
+        if self.is_for_edges {
+            return;
+        }
         let _ = self.descriptor.intact().map(|mut file| file.read(&mut [0; size_of::<u64>()]));
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod cgroup;
 pub(crate) mod clock;
 pub(crate) mod descriptor;
 pub(crate) mod event;
+pub(crate) mod event_wait;
 pub(crate) mod fork;
 pub(crate) mod futex;
 pub(crate) mod inspect;
@@ -25,6 +26,7 @@ pub(crate) mod socket;
 pub(crate) mod standing;
 pub(crate) mod thread;
 pub(crate) mod token;
+mod uring;
 pub(crate) mod watch;
 
 pub use os_error::OsError;

@@ -3,16 +3,12 @@
 //! `futex_waitv` adds the thread to the queue of each word and removes it again, in every call. A
 //! standing wait is added once, and again only after it has ended.
 
-#![allow(unsafe_code)]
-
-use std::process;
-use std::thread::{self, ThreadId};
-
-use io_uring::{EnterFlags, IoUring, opcode, types};
+use io_uring::{EnterFlags, opcode, types};
 use nix::errno::Errno;
 
 use super::clock::Deadline;
-use super::futex::{FUTEX2_SIZE_U32, WaitAny, WaitWord};
+use super::futex::{WaitAny, WaitWord};
+use super::uring::Uring;
 
 /// Waits that are handed to the kernel in one call.
 const QUEUE_ENTRIES: u32 = 64;
@@ -24,48 +20,29 @@ const CANCELLATION: u64 = u64::MAX;
 /// A wait is ended by whoever wakes its word, also while the thread does something else. So it
 /// must not use up the wake of a sleeper: [`WaitWord::wake`] wakes all sleepers of a word.
 pub(crate) struct Standing {
-    ring: IoUring,
-    /// The kernel ends the waits of a thread with the thread.
-    thread: ThreadId,
-    process: u32,
+    ring: Uring,
 }
 
 impl Standing {
-    /// Returns `None` if the kernel has no `io_uring`, or forbids it. Does not try in a process
-    /// with a system call filter, which may kill for it.
+    /// Returns `None` if the kernel refuses. They are this thread's.
     pub(crate) fn new() -> Option<Self> {
-        // SAFETY: returns a number.
-        if unsafe { libc::prctl(libc::PR_GET_SECCOMP) } != 0 {
-            return None;
-        }
-        // A wait that ends must not interrupt what else this thread does, such as a system call
-        // that sleeps: the kernel notes it in the next call for this ring.
-        let mut builder = IoUring::builder();
-        builder.setup_single_issuer().setup_defer_taskrun().setup_taskrun_flag();
-        let ring = builder.build(QUEUE_ENTRIES).ok()?;
-        Some(Self { ring, thread: thread::current().id(), process: process::id() })
+        Some(Self { ring: Uring::new(QUEUE_ENTRIES)? })
     }
 
     /// Returns `true` if this is the thread whose waits these are.
     pub(crate) fn is_of_this_thread(&self) -> bool {
-        self.thread == thread::current().id()
+        self.ring.is_of_this_thread()
     }
 
     /// Returns `true` in a fork child, which shares the waits with its parent and must not use them.
     pub(crate) fn is_forked(&self) -> bool {
-        self.process != process::id()
+        self.ring.is_forked()
     }
 
     /// Begins a wait on a word, unless it is not `seen`: then, and when somebody wakes the word,
     /// the next [`sleep`](Self::sleep) ends. Returns `false` if the kernel takes no more.
     pub(crate) fn begin(&mut self, key: u64, word: &WaitWord, seen: u32) -> bool {
-        let wait = opcode::FutexWait::new(
-            word.as_ptr(),
-            u64::from(seen),
-            u64::from(u32::MAX),
-            FUTEX2_SIZE_U32,
-        );
-        self.push(&wait.build().user_data(key))
+        self.ring.push_wait(key, word, seen)
     }
 
     /// Ends a wait, which is not slept on any more.
@@ -75,30 +52,19 @@ impl Standing {
             return;
         }
         // If the kernel takes no more, the wait stays, which harms nobody.
-        let _ = self.push(&opcode::AsyncCancel::new(key).build().user_data(CANCELLATION));
+        let _ = self.ring.push(&opcode::AsyncCancel::new(key).build().user_data(CANCELLATION));
     }
 
     /// Takes this process for a fork child.
     #[cfg(test)]
     pub(crate) fn set_forked(&mut self) {
-        self.process = 0;
+        self.ring.set_forked();
     }
 
     /// How many entries the kernel has not taken.
     #[cfg(test)]
     pub(crate) fn queued(&mut self) -> usize {
         self.ring.submission().len()
-    }
-
-    fn push(&mut self, entry: &io_uring::squeue::Entry) -> bool {
-        // SAFETY: the kernel only reads the word that an entry names, as it would for the futex
-        // call: where nothing is mapped, the wait ends with an error.
-        while unsafe { self.ring.submission().push(entry) }.is_err() {
-            if self.ring.submit().is_err() {
-                return false;
-            }
-        }
-        true
     }
 
     /// Sleeps until a wait ends, `until` passes or a signal arrives. Says which waits have ended,

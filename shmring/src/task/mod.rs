@@ -11,6 +11,7 @@
 //! other tasks of its thread from running.
 
 mod consumer;
+mod driver;
 mod producer;
 pub(crate) mod values;
 
@@ -28,6 +29,8 @@ use crate::error::{
     TryRecvError, TrySendError,
 };
 use crate::sync::Deadline;
+use crate::sys::event::Event;
+use driver::Driver;
 
 pub use consumer::AsyncConsumer;
 pub use producer::AsyncProducer;
@@ -41,6 +44,8 @@ const MAX_ATTEMPTS: u32 = 4;
 struct Waits<H> {
     /// Dropped before the handle, whose bit it takes back.
     registered: Registered,
+    /// What wakes the task, if it is not the reactor.
+    driver: Option<Driver>,
     /// Whether an attempt found nothing, and the handle was not disarmed since.
     is_waiting: bool,
     /// How long a wait tries again in every turn of the task, before it arms.
@@ -53,7 +58,18 @@ struct Waits<H> {
 impl<H> Waits<H> {
     fn new(handle: H, watched: fn(&H) -> &Arc<Watch>) -> Result<Self, ReadinessError> {
         let registered = Registered::new(watched(&handle), None)?;
-        Ok(Self { registered, is_waiting: false, spin: Duration::ZERO, spins_until: None, handle })
+        let (spin, spins_until) = (Duration::ZERO, None);
+        Ok(Self { registered, driver: None, is_waiting: false, spin, spins_until, handle })
+    }
+
+    #[track_caller]
+    fn use_io_driver(&mut self, watched: fn(&H) -> &Arc<Watch>) -> Result<(), ReadinessError> {
+        self.disarm();
+        let event = Arc::new(Event::for_edges().map_err(ReadinessError::Os)?);
+        let driver = Driver::new(&event)?;
+        self.registered = Registered::new(watched(&self.handle), Some(event))?;
+        self.driver = Some(driver);
+        Ok(())
     }
 
     /// Takes an arm back, and hands off a wake that was not used.
@@ -107,12 +123,21 @@ impl<H> Waits<H> {
     }
 
     /// Returns `false` if the handle is ready, and not armed.
-    fn arm(&mut self, cx: &Context<'_>) -> Result<bool, Fault> {
-        // An arm of an earlier poll stands: what it waits for has not come since.
-        if self.is_waiting && self.registered.set_waker(cx.waker()) {
+    fn arm(&mut self, cx: &mut Context<'_>) -> Result<bool, Fault> {
+        // An arm of an earlier poll stands, unless what it waits for has come.
+        let mut stands = self.is_waiting;
+        self.is_waiting = true;
+        let driven = self.driver.as_ref().map(|driver| driver.watch(cx));
+        if driven == Some(None) {
+            self.driver = None;
+            stands = false;
+        }
+        if let Some(Some(had_signal)) = driven {
+            return Ok(stands && !had_signal || !self.registered.arm(None)?);
+        }
+        if stands && self.registered.set_waker(cx.waker()) {
             return Ok(true);
         }
-        self.is_waiting = true;
         Ok(!self.registered.arm(Some(cx.waker()))?)
     }
 
@@ -157,6 +182,22 @@ macro_rules! inner_access {
         /// does not sleep.
         pub fn set_spin(&mut self, time: std::time::Duration) {
             self.waits.spin = time;
+        }
+
+        /// Lets the I/O driver of the current tokio runtime wake the task, from now on. Saves the wake
+        /// of a thread for each wait: see [waiting](crate::AsyncConsumer#waiting).
+        ///
+        /// Use the handle in this runtime only as long as it runs. Later, and in other executors, the
+        /// futures work too. In a fork child it is of no use.
+        ///
+        /// # Errors
+        /// See [`ReadinessError`](crate::ReadinessError). All is as before then.
+        ///
+        /// # Panics
+        /// Outside of a tokio runtime with I/O enabled.
+        #[track_caller]
+        pub fn use_io_driver(&mut self) -> Result<(), crate::ReadinessError> {
+            self.waits.use_io_driver(<$handle>::watched)
         }
 
         /// Converts back into the handle.

@@ -7,6 +7,7 @@ use std::ptr;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
+use super::kernel::KernelWait;
 use super::{POLL, lock};
 use crate::endpoint::watch::Watch;
 use crate::error::Fault;
@@ -26,6 +27,9 @@ pub(super) struct Entry {
 #[derive(Debug)]
 struct State {
     is_armed: bool,
+    /// Whether it is armed, and the kernel waits in the thread's place.
+    is_kernels: bool,
+    kernel: KernelWait,
     /// What wakes the task whose wait it is, while armed. It is called and dropped without the lock:
     /// both may end the task, and the handle with it.
     waker: Option<Waker>,
@@ -49,6 +53,8 @@ enum Waits {
     At(u32),
     /// It visits the entry within [`POLL`].
     Polls,
+    /// It only looks every [`LOOK`](super::LOOK): the kernel waits when the entry is armed.
+    Looks,
 }
 
 /// What an arm found.
@@ -67,14 +73,16 @@ pub(super) struct Visit {
     pub(super) was_armed: bool,
     pub(super) is_armed: bool,
     pub(super) settled: Deadline,
-    /// The value at which the thread is to wait.
-    pub(super) seen: u32,
+    /// The value at which the thread is to wait, unless the kernel does.
+    pub(super) seen: Option<u32>,
 }
 
 impl Entry {
     pub(super) fn new(watch: &Arc<Watch>, event: Option<Arc<Event>>) -> Self {
         let state = State {
             is_armed: false,
+            is_kernels: false,
+            kernel: KernelWait::new(),
             waker: None,
             seen: 0,
             settled: Deadline::NEVER,
@@ -127,12 +135,32 @@ impl Entry {
         state.waker = waker.cloned();
         state.seen = seen;
         state.settled = if is_ordered { Deadline::NEVER } else { Deadline::after(POLL) };
+        // Nobody would call a waker.
+        if is_ordered && waker.is_none() && self.begin_in(&mut state, seen) {
+            if state.kernel.has_ended() {
+                self.disarm_in(&mut state, &mut old);
+                self.clear_in(&mut state);
+                return Ok(Outcome::Ready);
+            }
+            let is_seen = state.waits != Waits::Not;
+            return Ok(if is_seen { Outcome::Armed } else { Outcome::ArmedUnseen });
+        }
         let is_seen = match state.waits {
-            Waits::Not => false,
+            Waits::Not | Waits::Looks => false,
             Waits::At(value) => value == seen && is_ordered,
             Waits::Polls => true,
         };
         Ok(if is_seen { Outcome::Armed } else { Outcome::ArmedUnseen })
+    }
+
+    /// Lets the kernel wait, if it does.
+    fn begin_in(&self, state: &mut State, seen: u32) -> bool {
+        if let Some(event) = &self.event
+            && let Some(word) = self.park_word()
+        {
+            state.is_kernels = state.kernel.begin(event, word, seen);
+        }
+        state.is_kernels
     }
 
     /// Lets the end of the wait that the entry is armed for wake the task of `waker`. Returns
@@ -159,12 +187,23 @@ impl Entry {
     }
 
     pub(super) fn clear(&self) {
-        self.clear_in(&mut lock(&self.state));
+        // Dropped after the lock.
+        let mut old = None;
+        let mut state = lock(&self.state);
+        if state.is_kernels && state.kernel.has_ended() {
+            self.disarm_in(&mut state, &mut old);
+        }
+        self.clear_in(&mut state);
     }
 
     /// Leaves the waker to the caller, who drops it without the lock.
     fn disarm_in(&self, state: &mut State, waker: &mut Option<Waker>) {
         if state.is_armed {
+            if state.is_kernels {
+                state.is_kernels = false;
+                state.kernel.mute();
+                state.is_signaled |= state.kernel.has_ended();
+            }
             self.watch.disarm_kept();
             state.is_armed = false;
             *waker = state.waker.take();
@@ -183,8 +222,10 @@ impl Entry {
     /// Disarms, and makes the descriptor readable: once for each arm. Leaves the waker of
     /// the task to the caller, who calls it without the lock.
     fn fire(&self, state: &mut State, waker: &mut Option<Waker>) {
+        // The kernel has signaled it, or is about to, as it is not muted yet.
+        let is_told = state.is_kernels && state.kernel.has_ended();
         self.disarm_in(state, waker);
-        if let Some(event) = &self.event {
+        if let Some(event) = self.event.as_ref().filter(|_| !is_told) {
             state.is_signaled = true;
             event.signal();
         }
@@ -205,20 +246,34 @@ impl Entry {
                 state.settled = Deadline::NEVER;
             }
             let looks = looks || is_settled;
-            if self.watch.is_retired() || !self.watch.has_bit() || looks && self.watch.is_ready() {
+            // The kernel ends its wait itself, if it is woken.
+            let is_woken = self.watch.is_retired() || !self.watch.has_bit();
+            if is_woken && (looks || !state.is_kernels) || looks && self.watch.is_ready() {
                 self.fire(&mut state, &mut waker);
             }
         } else if matches!(state.waits, Waits::At(seen) if seen != now()) {
             // It may have been for a verb that sleeps on the same word.
             self.park_word().map(WaitWord::wake);
         }
+        let waits_itself = state.is_kernels || !state.is_armed && state.waits == Waits::Looks;
         let seen = if state.is_armed { state.seen } else { now() };
-        state.waits = if polls { Waits::Polls } else { Waits::At(seen) };
+        state.waits = match (waits_itself, polls) {
+            (true, _) => Waits::Looks,
+            (false, true) => Waits::Polls,
+            (false, false) => Waits::At(seen),
+        };
+        let seen = (!waits_itself).then_some(seen);
         let settled = if state.is_armed { state.settled } else { Deadline::NEVER };
         let visit = Visit { was_armed, is_armed: state.is_armed, settled, seen };
         drop(state);
         wake(waker);
         visit
+    }
+
+    /// Returns `true` if the thread has to wait for the entry, as far as is known.
+    pub(super) fn is_waited_for(&self) -> bool {
+        let state = lock(&self.state);
+        !(state.is_kernels || !state.is_armed && state.waits == Waits::Looks)
     }
 
     /// Notes that the thread does not wait for the entry. Returns `false` if it has to, as the

@@ -48,6 +48,7 @@
 //! visit of an entry that is not armed and whose word was moved passes that wake on.
 
 mod entry;
+mod kernel;
 mod run;
 
 use std::mem;

@@ -62,7 +62,8 @@ impl Thread<'_> {
         if is_look_due && self.entries.iter().any(|entry| entry.is_armed()) {
             self.look_for_the_dead();
         }
-        let polls = !self.waits_for_many || self.entries.len() >= WaitWord::MOST_WORDS;
+        let waited_for = self.entries.iter().filter(|entry| entry.is_waited_for()).count();
+        let polls = !self.waits_for_many || waited_for >= WaitWord::MOST_WORDS;
         let mut words = vec![(&self.shared.word, own)];
         let (mut is_armed, mut until) = (false, Deadline::NEVER);
         for entry in &self.entries {
@@ -70,7 +71,7 @@ impl Thread<'_> {
             is_armed |= visit.is_armed;
             self.was_active |= visit.was_armed;
             until = until.min(visit.settled);
-            words.extend(entry.park_word().map(|word| (word, visit.seen)));
+            words.extend(entry.park_word().zip(visit.seen));
         }
         let is_idle = !is_armed && (polls || is_look_due && !self.was_active);
         if is_look_due {

@@ -1,0 +1,126 @@
+//! A sleep on a futex word that the kernel does, and whose end it writes to an eventfd (`io_uring`,
+//! Linux 6.7).
+//!
+//! The thread that wakes the word writes the eventfd in its own system call. No thread of the waiting
+//! process has to run for it.
+
+use std::fmt;
+use std::os::fd::{AsFd, AsRawFd};
+
+use io_uring::opcode;
+use nix::errno::Errno;
+
+use super::event::Event;
+use super::futex::WaitWord;
+use super::uring::Uring;
+
+/// A wait, and its cancellation.
+const QUEUE_ENTRIES: u32 = 2;
+const WAIT: u64 = 1;
+const CANCELLATION: u64 = 2;
+/// Calls until the kernel has ended a wait that was cancelled. It needs two.
+const MAX_CALLS: u32 = 8;
+
+/// One wait at a time on a futex word, which signals an [`Event`] when it ends, unless it is muted
+/// by then.
+///
+/// It is muted while it has no wait, and while its thread takes ends from the kernel, which would
+/// signal them once more.
+pub(crate) struct EventWait {
+    ring: Uring,
+    /// Whether a wait was begun whose end was not taken.
+    stands: bool,
+}
+
+impl EventWait {
+    /// Returns `None` if the kernel refuses. It is this thread's.
+    pub(crate) fn new(event: &Event) -> Option<Self> {
+        let ring = Uring::new(QUEUE_ENTRIES)?;
+        ring.submitter().register_eventfd(event.as_fd().as_raw_fd()).ok()?;
+        let mut wait = Self { ring, stands: false };
+        wait.mute();
+        Some(wait)
+    }
+
+    /// Returns `true` if this is the thread that may begin a wait.
+    pub(crate) fn is_of_this_thread(&self) -> bool {
+        self.ring.is_of_this_thread()
+    }
+
+    /// Begins a wait on a word, after [`mute`](Self::mute); the wait before has ended then. If the word is
+    /// not `seen`, the wait ends at once. Returns `false` if the kernel refuses.
+    pub(crate) fn begin(&mut self, word: &WaitWord, seen: u32) -> bool {
+        if !self.is_of_this_thread() || !self.ring.is_intact() || !self.take_end() {
+            return false;
+        }
+        // From here on no end is missed: none is left to take, and each one is signaled.
+        self.ring.completion().enable_eventfd();
+        self.stands = self.ring.push_wait(WAIT, word, seen);
+        self.stands && self.submit(0)
+    }
+
+    /// Returns `true` if the wait has ended. Then the event was signaled, or is about to be, unless
+    /// it was muted before.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        // ORDERING: Acquire in both, with the kernel, which notes an end before it signals it. So
+        // a signal that was read belongs to an end that is seen here.
+        self.ring.submission().taskrun() || !self.ring.completion().is_empty()
+    }
+
+    /// Lets the wait end without a signal from now on.
+    pub(crate) fn mute(&mut self) {
+        self.ring.completion().disable_eventfd();
+    }
+
+    /// Takes the end of the wait from the kernel; cancels the wait if it has none. Returns `false`
+    /// if the kernel refused the wait.
+    fn take_end(&mut self) -> bool {
+        for _ in 0..MAX_CALLS {
+            if !self.stands {
+                return true;
+            }
+            let cancels = !self.has_ended();
+            if cancels {
+                let cancel = opcode::AsyncCancel::new(WAIT).build().user_data(CANCELLATION);
+                if !self.ring.push(&cancel) {
+                    return false;
+                }
+            }
+            if !self.submit(usize::from(cancels)) {
+                return false;
+            }
+            for completion in self.ring.completion() {
+                if completion.user_data() == WAIT {
+                    self.stands = false;
+                    if !is_end(completion.result()) {
+                        return false;
+                    }
+                }
+            }
+        }
+        false
+    }
+
+    /// Hands entries to the kernel, and lets it note what has ended, after at least `count` ends.
+    fn submit(&mut self, count: usize) -> bool {
+        loop {
+            match self.ring.submit_and_wait(count) {
+                Ok(_) => return true,
+                Err(error) if error.raw_os_error() == Some(Errno::EINTR as i32) => {}
+                Err(_) => return false,
+            }
+        }
+    }
+}
+
+/// Returns `true` if a wait was begun, and ended with this result.
+fn is_end(result: i32) -> bool {
+    let ends = [Errno::EAGAIN, Errno::ECANCELED, Errno::EFAULT, Errno::EINTR];
+    result >= 0 || ends.iter().any(|&errno| errno as i32 == -result)
+}
+
+impl fmt::Debug for EventWait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventWait").field("stands", &self.stands).finish_non_exhaustive()
+    }
+}
