@@ -64,6 +64,9 @@ struct ManyArgs {
     /// Number of rounds
     #[arg(long, value_name = "N", default_value_t = 5)]
     rounds: usize,
+    /// Only ways whose names contain this, and those that they are compared with
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    only: String,
     /// Print the results as JSON
     #[arg(long)]
     json: bool,
@@ -72,7 +75,8 @@ struct ManyArgs {
 impl ManyArgs {
     fn plan(&self) -> many::Plan {
         let Self { channels, rate, rounds, .. } = *self;
-        many::Plan { channels, rate, time: Duration::from_secs(self.seconds), rounds }
+        let (time, only) = (Duration::from_secs(self.seconds), self.only.clone());
+        many::Plan { channels, rate, time, rounds, only }
     }
 }
 
@@ -85,7 +89,7 @@ fn main() -> ExitCode {
         Some(Command::Instructions(args)) => instructions::instructions(&args.only)
             .map_err(Problem::from)
             .and_then(|counts| cli::print_result(&counts, args.json, instructions::text)),
-        Some(Command::Many(args)) => many::measure(args.plan())
+        Some(Command::Many(args)) => many::measure(&args.plan())
             .map_err(Problem::from)
             .and_then(|figures| cli::print_result(&figures, args.json, many::text)),
         Some(Command::SendToMany { args }) => many::send(args).map_err(Problem::from),

@@ -30,7 +30,7 @@ pub const SENDER: &str = "send-to-many";
 const MESSAGE_BYTES: usize = 8;
 
 /// How to measure.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
     /// How many channels.
     pub channels: usize,
@@ -40,6 +40,16 @@ pub struct Plan {
     pub time: Duration,
     /// How often each way is measured.
     pub rounds: usize,
+    /// Only ways whose names contain this are measured, and those that they are compared with.
+    pub only: String,
+}
+
+impl Plan {
+    fn ways(&self) -> Vec<&'static Way> {
+        let is_chosen = |name: &str| name.contains(&self.only);
+        let is_compared = |name| WAYS.iter().any(|way| way.against == name && is_chosen(way.name));
+        WAYS.iter().filter(|way| is_chosen(way.name) || is_compared(way.name)).collect()
+    }
 }
 
 /// What was measured.
@@ -83,16 +93,19 @@ struct Round {
 ///
 /// # Errors
 /// If a way fails, or loses a message.
-pub fn measure(plan: Plan) -> Result<Many, BoxError> {
-    let mut rounds: Vec<Vec<Round>> = WAYS.iter().map(|_| Vec::new()).collect();
+pub fn measure(plan: &Plan) -> Result<Many, BoxError> {
+    let ways = plan.ways();
+    let mut rounds: Vec<Vec<Round>> = ways.iter().map(|_| Vec::new()).collect();
     for _ in 0..plan.rounds {
-        for (way, rounds) in WAYS.iter().zip(&mut rounds) {
+        for (way, rounds) in ways.iter().zip(&mut rounds) {
             let round = round(way, plan).map_err(|error| format!("{}: {error}", way.name))?;
             rounds.push(round);
         }
     }
-    let figures = |(way, of): (&Way, &Vec<Round>)| {
-        let reference = WAYS.iter().position(|other| other.name == way.against).unwrap_or(0);
+    let figures = |(way, of): (&&Way, &Vec<Round>)| {
+        let find = |name| ways.iter().position(|other| other.name == name);
+        // A way that is measured only as a reference may lack its own.
+        let reference = find(way.against).or_else(|| find(way.name)).unwrap_or(0);
         let spread = |figure: fn(&Round) -> f64| Spread::of(of.iter().map(figure));
         let ratio = |figure: fn(&Round) -> f64| {
             let base = rounds[reference].iter().map(figure);
@@ -100,7 +113,7 @@ pub fn measure(plan: Plan) -> Result<Many, BoxError> {
         };
         Some(Figures {
             way: way.name.to_owned(),
-            against: way.against.to_owned(),
+            against: ways.get(reference)?.name.to_owned(),
             receiver_us: spread(|round| round.receiver_us)?,
             sender_us: spread(|round| round.sender_us)?,
             latency_us: spread(|round| round.latency_us)?,
@@ -108,12 +121,12 @@ pub fn measure(plan: Plan) -> Result<Many, BoxError> {
             latency_ratio: ratio(|round| round.latency_us)?,
         })
     };
-    let ways = WAYS.iter().zip(&rounds).map(figures).collect::<Option<_>>();
-    let ways = ways.ok_or("no rounds")?;
+    let figures = ways.iter().zip(&rounds).map(figures).collect::<Option<_>>();
+    let ways = figures.ok_or("no rounds")?;
     Ok(Many { channels: plan.channels, rate: plan.rate, ways })
 }
 
-fn round(way: &Way, plan: Plan) -> Result<Round, BoxError> {
+fn round(way: &Way, plan: &Plan) -> Result<Round, BoxError> {
     let messages = (f64::from(plan.rate) * plan.time.as_secs_f64()) as u64;
     let mut latencies = Histogram::<u64>::new(3)?;
     let channels = (way.open)(plan.channels)?;

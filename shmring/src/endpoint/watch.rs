@@ -318,9 +318,15 @@ impl Watch {
     pub(super) fn is_owing(&self) -> bool {
         match self.owes.load(Ordering::Relaxed) {
             0 => false,
-            LENT => !self.has_bit(),
+            LENT => self.is_taken(),
             _ => true,
         }
+    }
+
+    /// Returns `true` if a waker has taken the bit, or the handle was not armed. In a fork child, in
+    /// which the bit cannot be read, it is the parent's.
+    fn is_taken(&self) -> bool {
+        !self.is_forked() && !self.has_bit()
     }
 
     /// Takes the debt, so that it is paid once.
@@ -328,8 +334,7 @@ impl Watch {
         if !self.is_owing() {
             return false;
         }
-        let lent = if self.has_bit() { 0 } else { LENT };
-        let owed = OWES | lent;
+        let owed = if self.is_taken() { OWES | LENT } else { OWES };
         self.owes.fetch_and(!owed, Ordering::Relaxed) & owed != 0
     }
 

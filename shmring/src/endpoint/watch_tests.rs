@@ -125,3 +125,38 @@ fn who_is_alone_owes_nothing() {
     wake_of_set(&rx.watch().clone(), || send(&mut tx));
     assert!(!rx.registration.has_waited());
 }
+
+/// Catches a handle armed for an event loop whose bit was taken, and whose next verb leaves the
+/// wake unused; a debt that is paid twice; and one that is paid before there is a wake.
+#[test]
+fn the_next_verb_pays_for_an_arm() {
+    let segment = slots();
+    let (mut tx, other, mut rx) = (sender(&segment), receiver(&segment), receiver(&segment));
+    let watch = rx.watch().clone();
+    watch.pay();
+    let armed = watch.arm().unwrap();
+    assert!(armed.1, "ordered, or nothing is to be seen here");
+    assert!(!rx.registration.has_waited() && !watch.take_debt(), "the bit is set");
+    send(&mut tx);
+    send(&mut tx);
+    other.registration.arm(1);
+    assert!(rx.registration.has_waited());
+    assert!(rx.try_take(1, |_, _, _| Ok(())).is_ok());
+    assert!(!other.registration.is_armed(), "there is one more message");
+    other.registration.arm(1);
+    watch.disarm_kept();
+    watch.pay();
+    assert!(other.registration.is_armed(), "it is paid");
+}
+
+/// Catches a handle that is dropped while it is armed, and takes the wake with it.
+#[test]
+fn a_handle_that_is_dropped_while_armed_pays() {
+    let segment = slots();
+    let (mut tx, other, rx) = (sender(&segment), receiver(&segment), receiver(&segment));
+    assert!(rx.watch().arm().is_some());
+    send(&mut tx);
+    other.registration.arm(1);
+    drop(rx);
+    assert!(!other.registration.is_armed());
+}

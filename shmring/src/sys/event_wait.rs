@@ -124,3 +124,7 @@ impl fmt::Debug for EventWait {
         f.debug_struct("EventWait").field("stands", &self.stands).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+#[path = "event_wait_tests.rs"]
+mod tests;

@@ -34,6 +34,7 @@ fn child_entry() {
             "no-sleep" => refusals::no_sleep(&args),
             "no-probe" => probes::no_probe(&args),
             "no-calls" => refusals::no_calls(&args),
+            "no-uring" => polling::no_uring(&args),
             "no-waitv" => polling::no_waitv(&args),
             "one-call" => refusals::one_call(&args),
             "no-call" => refusals::no_call(&args),

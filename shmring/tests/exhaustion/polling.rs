@@ -1,12 +1,14 @@
 //! Waits for several rings where the calls that they sleep by are refused.
 
-use std::os::fd::AsFd;
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd};
 use std::thread;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use shmring::readiness::Arm;
-use shmring::{Config, Consumer, Kind, Producer, Segment, WaitMode, WaitSet};
+use shmring::{Config, Consumer, Kind, Producer, Readiness, Segment, WaitMode, WaitSet};
 
 use crate::common::child::{self, say};
 use crate::common::{HANG, Name, SHORT, slots, watchdog};
@@ -104,6 +106,55 @@ fn wait_without(calls: &str) {
         }
         let args = [&names[0], &names[1], calls, &errno.to_string()];
         assert_eq!(child::start("no-waitv", &args).finish(), ["waited"], "{calls}: {errno}");
+    }
+}
+
+/// Waits of a descriptor, in a child.
+fn rounds(readiness: &Readiness, tx: &mut Producer, rx: &mut Consumer) {
+    for number in 0..ROUNDS {
+        assert_eq!(readiness.arm(), Ok(Arm::Armed));
+        sending(tx, number, || {
+            let mut fds = [PollFd::new(readiness.as_fd(), PollFlags::POLLIN)];
+            assert_eq!(poll(&mut fds, PollTimeout::try_from(HANG).unwrap()), Ok(1));
+        });
+        assert_eq!(rx.try_recv().unwrap(), number.to_ne_bytes());
+    }
+}
+
+/// In a child: waits by descriptors whose waits the kernel takes no more.
+pub(crate) fn no_uring(args: &[String]) {
+    let segment = Segment::attach(&args[0]).unwrap();
+    let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    let readiness = rx.readiness().unwrap();
+    if args[1] == "descriptors" {
+        // Its waits would take another one.
+        let next = fs::File::open("/dev/null").unwrap().as_raw_fd() as u64;
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        setrlimit(Resource::RLIMIT_NOFILE, next, most).unwrap();
+        rounds(&readiness, &mut tx, &mut rx);
+    } else {
+        rounds(&readiness, &mut tx, &mut rx);
+        refuse(libc::SYS_io_uring_enter, libc::EPERM);
+        rounds(&readiness, &mut tx, &mut rx);
+        assert_eq!(readiness.arm(), Ok(Arm::Armed));
+        drop(readiness);
+        rounds(&rx.readiness().unwrap(), &mut tx, &mut rx);
+    }
+    say("waited");
+}
+
+/// Catches an event that is lost where the kernel refuses what it allowed before, or has no
+/// descriptor left.
+#[test]
+fn without_io_uring_the_reactor_waits() {
+    let _watchdog = watchdog("without_io_uring_the_reactor_waits");
+    for how in ["descriptors", "calls"] {
+        if how == "calls" && !has_filters() {
+            continue;
+        }
+        let name = Name::new();
+        drop(name.create(&slots(Kind::Mpmc, 8, 64)));
+        assert_eq!(child::start("no-uring", &[&name, how]).finish(), ["waited"], "{how}");
     }
 }
 

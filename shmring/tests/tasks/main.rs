@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod driven;
 mod dropped;
 mod fair;
 mod hand_off;

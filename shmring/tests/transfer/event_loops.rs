@@ -7,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use shmring::readiness::Arm;
 use shmring::{Config, Consumer, Eof, Producer, Readiness, Segment, TryRecvError, TrySendError};
 
@@ -257,5 +258,148 @@ fn a_verb_that_blocks_beside_the_reactor_is_woken() {
                 assert!(start.elapsed() < Duration::from_millis(115), "{:?}", start.elapsed());
             });
         }
+    }
+}
+
+/// Catches two events for one arm, or an event without one, in a loop that sees each signal.
+#[test]
+fn a_loop_that_sees_each_signal_sees_one_for_each_arm() {
+    let _alone = alone();
+    for mut ring in rings() {
+        let readiness = ring.rx.readiness().unwrap();
+        let epoll = Epoll::new(EpollCreateFlags::empty()).unwrap();
+        epoll.add(&readiness, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 7)).unwrap();
+        let events = |timeout: Duration| {
+            let mut events = [EpollEvent::empty(); 4];
+            epoll.wait(&mut events, EpollTimeout::try_from(timeout).unwrap()).unwrap()
+        };
+        for round in 0..40 {
+            assert_eq!(readiness.arm(), Ok(Arm::Armed));
+            assert_eq!(events(Duration::ZERO), 0, "armed");
+            ring.tx.send(b"one").unwrap();
+            assert_eq!(events(HANG), 1);
+            if round % 3 == 0 {
+                readiness.clear();
+            }
+            ring.tx.send(b"two").unwrap();
+            assert_eq!(ring.rx.try_recv().unwrap(), b"one");
+            assert_eq!(readiness.arm(), Ok(Arm::Ready));
+            assert_eq!(ring.rx.try_recv().unwrap(), b"two");
+            assert_eq!(events(Duration::ZERO), 0, "not armed");
+            if round % 4 == 0 {
+                assert_eq!(readiness.arm(), Ok(Arm::Armed));
+                readiness.disarm();
+            }
+        }
+    }
+}
+
+/// Arms, and lets `send` make an event within far less time than until a look, most often. Returns
+/// how long it took.
+fn time_of_event(readiness: &Readiness, send: impl FnOnce()) -> Duration {
+    assert_eq!(readiness.arm(), Ok(Arm::Armed));
+    // The reactor sleeps by then, if it waits.
+    thread::sleep(Duration::from_millis(1));
+    let start = Instant::now();
+    send();
+    assert!(is_readable(readiness, HANG));
+    start.elapsed()
+}
+
+/// Catches an event that is lost, or late, after another thread has armed than before: in turn, and
+/// for good.
+#[test]
+fn any_thread_may_arm() {
+    let _alone = alone();
+    for mut ring in rings() {
+        let readiness = ring.rx.readiness().unwrap();
+        let mut times = Vec::new();
+        for turn in [1, 1, 1, 30, 30, 2] {
+            let (tx, rx, readiness) = (&mut ring.tx, &mut ring.rx, &readiness);
+            let mut here = || {
+                for _ in 0..turn {
+                    times.push(time_of_event(readiness, || tx.send(b"here").unwrap()));
+                    assert_eq!(rx.try_recv().unwrap(), b"here");
+                }
+            };
+            here();
+            thread::scope(|scope| scope.spawn(here).join().unwrap());
+        }
+        times.sort();
+        // A look comes up to 100 ms later.
+        assert!(times[times.len() * 9 / 10] < Duration::from_millis(40), "{times:?}");
+    }
+}
+
+/// Catches an arm that ends with its thread.
+#[test]
+fn an_arm_outlives_its_thread() {
+    let _alone = alone();
+    for mut ring in rings() {
+        let readiness = ring.rx.readiness().unwrap();
+        for _ in 0..5 {
+            thread::scope(|scope| {
+                let arm = || assert_eq!(readiness.arm(), Ok(Arm::Armed));
+                scope.spawn(arm).join().unwrap();
+            });
+            ring.tx.send(b"after").unwrap();
+            assert!(is_readable(&readiness, HANG));
+            readiness.clear();
+            assert_eq!(ring.rx.try_recv().unwrap(), b"after");
+        }
+    }
+}
+
+/// Catches a readiness that is dropped while it is armed, and leaves something behind.
+#[test]
+fn a_readiness_may_be_dropped_while_it_is_armed() {
+    let _alone = alone();
+    for mut ring in rings() {
+        let readiness = ring.rx.readiness().unwrap();
+        assert_eq!(readiness.arm(), Ok(Arm::Armed));
+        drop(readiness);
+        ring.tx.send(b"one").unwrap();
+        let readiness = ring.rx.readiness().unwrap();
+        assert!(!is_readable(&readiness, SHORT));
+        assert_eq!(readiness.arm(), Ok(Arm::Ready));
+        assert_eq!(ring.rx.try_recv().unwrap(), b"one");
+        assert_eq!(readiness.arm(), Ok(Arm::Armed));
+        drop((ring.rx, readiness));
+        assert_eq!(ring.tx.try_send(b"two"), Err(TrySendError::BrokenPipe));
+    }
+    assert_eq!(reactors(), 0);
+}
+
+/// Catches a wake that a loop takes from a verb that blocks, or the other way round, when they wait
+/// for the same handle in turn.
+#[test]
+fn loops_and_verbs_that_block_take_turns() {
+    let _alone = alone();
+    for mut ring in rings() {
+        let readiness = ring.rx.readiness().unwrap();
+        ring.rx.set_wait_mode(shmring::WaitMode::Block);
+        let (mut by_loop, mut by_verb) = (HANG, HANG);
+        for _ in 0..20 {
+            let tx = &mut ring.tx;
+            by_loop = by_loop.min(time_of_event(&readiness, || tx.send(b"loop").unwrap()));
+            assert_eq!(ring.rx.try_recv().unwrap(), b"loop");
+            readiness.clear();
+            assert_eq!(readiness.arm(), Ok(Arm::Armed));
+            readiness.disarm();
+            by_verb = by_verb.min(thread::scope(|scope| {
+                let sender = scope.spawn(|| {
+                    thread::sleep(Duration::from_millis(2));
+                    let sent = Instant::now();
+                    ring.tx.send(b"verb").unwrap();
+                    sent
+                });
+                assert_eq!(ring.rx.recv().unwrap(), b"verb");
+                let received = Instant::now();
+                received.duration_since(sender.join().unwrap())
+            }));
+            assert!(!is_readable(&readiness, Duration::ZERO), "not armed");
+        }
+        // Looks come after 16 ms at the soonest.
+        assert!(by_loop.max(by_verb) < Duration::from_millis(10), "{by_loop:?}, {by_verb:?}");
     }
 }

@@ -255,7 +255,7 @@ impl Entry {
             // It may have been for a verb that sleeps on the same word.
             self.park_word().map(WaitWord::wake);
         }
-        let waits_itself = state.is_kernels || !state.is_armed && state.waits == Waits::Looks;
+        let waits_itself = self.waits_itself(&state);
         let seen = if state.is_armed { state.seen } else { now() };
         state.waits = match (waits_itself, polls) {
             (true, _) => Waits::Looks,
@@ -272,8 +272,18 @@ impl Entry {
 
     /// Returns `true` if the thread has to wait for the entry, as far as is known.
     pub(super) fn is_waited_for(&self) -> bool {
-        let state = lock(&self.state);
-        !(state.is_kernels || !state.is_armed && state.waits == Waits::Looks)
+        !self.waits_itself(&lock(&self.state))
+    }
+
+    /// Returns `true` if the kernel waits, or probably will when the entry is armed.
+    fn waits_itself(&self, state: &State) -> bool {
+        state.is_kernels
+            || !state.is_armed
+                && match state.waits {
+                    Waits::Not => self.event.is_some() && !state.kernel.is_refused(),
+                    Waits::Looks => true,
+                    Waits::At(_) | Waits::Polls => false,
+                }
     }
 
     /// Notes that the thread does not wait for the entry. Returns `false` if it has to, as the

@@ -40,6 +40,10 @@ impl KernelWait {
         begins
     }
 
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused
+    }
+
     /// Returns `true` if this thread can begin a wait.
     fn is_here(&mut self) -> bool {
         if self.wait.as_ref().is_none_or(EventWait::is_of_this_thread) {
