@@ -2,7 +2,9 @@
 
 #![allow(unsafe_code)]
 
+use std::mem;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::process;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -26,7 +28,9 @@ impl AsRawFd for Source {
 /// The driver of one runtime, which watches for the event of one handle.
 #[derive(Debug)]
 pub(super) struct Driver {
-    source: AsyncFd<Source>,
+    /// `None` while it is dropped.
+    source: Option<AsyncFd<Source>>,
+    process: u32,
 }
 
 impl Driver {
@@ -44,18 +48,28 @@ impl Driver {
             let (_, cause) = error.into_parts();
             ReadinessError::Os(OsError::new("epoll_ctl", "an event loop", cause))
         })?;
-        Ok(Self { source })
+        Ok(Self { source: Some(source), process: process::id() })
     }
 
     /// Lets the next signal of the event wake the task of `cx`. Returns `true` if there was one
     /// since the last call; `None` if the runtime is shut down.
     pub(super) fn watch(&self, cx: &mut Context<'_>) -> Option<bool> {
+        let source = self.source.as_ref()?;
         let mut had_signal = false;
-        while let Poll::Ready(ready) = self.source.poll_read_ready(cx) {
+        while let Poll::Ready(ready) = source.poll_read_ready(cx) {
             // The driver sees each signal, also if nobody reads the event.
             ready.ok()?.clear_ready();
             had_signal = true;
         }
         Some(had_signal)
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        // A fork child shares the driver's epoll with its parent, whose events would end.
+        if self.process != process::id() {
+            mem::forget(self.source.take());
+        }
     }
 }

@@ -5,10 +5,11 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use shmring::{Config, RecvError, Segment};
+use shmring::{Config, Fault, RecvError, Segment};
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::timeout;
 
+use crate::common::child;
 use crate::common::{LONG, SHORT, eventually, watchdog};
 use crate::stage::{Rx, Tx, Wakes, configs, mpmc, poll, ring, rx};
 
@@ -210,4 +211,49 @@ fn what_is_dropped_in_a_wait_is_gone() {
         drop(runtime);
         assert!(segment.consumer().is_ok(), "the only one may be dropped");
     }
+}
+
+/// In the child: forks while a handle is armed, and drops it in the fork child.
+pub(crate) fn fork() {
+    for runtime in runtimes() {
+        let (_segment, mut tx, mut rx) = ring(&mpmc());
+        runtime.block_on(async { drive(&mut tx, &mut rx) });
+        let (wakes, waker) = Wakes::new();
+        let mut armed = Box::pin(async move { rx.recv().await });
+        assert!(poll(armed.as_mut(), &waker).is_pending());
+        // SAFETY: the child uses nothing that the other threads could have locked.
+        let pid = unsafe { libc::fork() };
+        if pid == 0 {
+            let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let received = Err(RecvError::Failed(Fault::Forked));
+                assert_eq!(poll(armed.as_mut(), &waker), Poll::Ready(received));
+                drop((armed, tx));
+            }));
+            // SAFETY: ends the child without running what belongs to the parent.
+            unsafe { libc::_exit(if result.is_ok() { 0 } else { 1 }) }
+        }
+        let mut status = -1;
+        // SAFETY: waits for the child just made, into a valid place.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        assert_eq!(status, 0);
+        tx.try_send(1).unwrap();
+        runtime.block_on(async {
+            let woken = async {
+                while wakes.count() == 0 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(LONG, woken).await.unwrap();
+            assert_eq!(poll(armed.as_mut(), &waker), Poll::Ready(Ok(1)));
+            let mut next = pin!(tx.send(2));
+            assert!(poll(next.as_mut(), &waker).is_ready());
+        });
+    }
+}
+
+/// Catches a fork child that takes its parent's handles out of the driver.
+#[test]
+fn a_fork_child_leaves_the_driver_alone() {
+    let _watchdog = watchdog("a_fork_child_leaves_the_driver_alone");
+    child::start("fork-driven", &[]).finish();
 }

@@ -25,6 +25,7 @@ fn child_entry() {
         None => {}
         Some((part, args)) => match part.as_str() {
             "hold" => processes::hold(&args),
+            "fork-driven" => driven::fork(),
             "fork" => processes::fork(),
             _ => panic!("no part {part}"),
         },

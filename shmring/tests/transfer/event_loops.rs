@@ -268,7 +268,9 @@ fn a_loop_that_sees_each_signal_sees_one_for_each_arm() {
     for mut ring in rings() {
         let readiness = ring.rx.readiness().unwrap();
         let epoll = Epoll::new(EpollCreateFlags::empty()).unwrap();
-        epoll.add(&readiness, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 7)).unwrap();
+        epoll
+            .add(&readiness, EpollEvent::new(EpollFlags::EPOLLIN | EpollFlags::EPOLLET, 7))
+            .unwrap();
         let events = |timeout: Duration| {
             let mut events = [EpollEvent::empty(); 4];
             epoll.wait(&mut events, EpollTimeout::try_from(timeout).unwrap()).unwrap()

@@ -51,7 +51,8 @@ impl KernelWait {
             return true;
         }
         let here = thread::current().id();
-        let before = self.stranger.map_or(0, |(thread, arms)| if thread == here { arms } else { 0 });
+        let before =
+            self.stranger.map_or(0, |(thread, arms)| if thread == here { arms } else { 0 });
         let arms = before.saturating_add(1);
         self.stranger = Some((here, arms));
         if arms < MOVE_AFTER {
