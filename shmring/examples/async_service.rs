@@ -44,6 +44,7 @@ async fn serve(listener: TcpListener, consumers: Vec<AsyncConsumer>) -> Result<(
     for mut consumer in consumers {
         let samples = samples.clone();
         rings.spawn(async move {
+            consumer.use_io_driver()?;
             while let Some(sample) = consumer.next().await {
                 let _number_of_clients = samples.send(sample?);
             }

@@ -54,12 +54,21 @@ use crate::sys::event::Event;
 /// # }
 /// ```
 ///
+/// # Waiting
+/// The kernel waits for an armed handle (`io_uring`, Linux 6.7): who sends makes the descriptor
+/// readable in the system call that wakes a sleeper, and no other thread has to run first. This
+/// takes one more descriptor for each `Readiness`, and two pages of memory. Such a wait belongs to
+/// the thread that called `arm`. If another thread calls it, the reactor waits, until that thread
+/// has made eight arms in a row; from then on the waits are that thread's. An arm whose thread ends
+/// makes an event.
+///
 /// # The reactor
 /// The first `Readiness` of a process starts one thread, the *reactor*, and the last one that is
-/// dropped ends it. The thread handles no signals. It sleeps until the kernel wakes it for one of
-/// up to 127 handles (`futex_waitv`, Linux 5.16). With more, and where this call is missing or
-/// refused, it looks at all handles every millisecond while one of them is armed. While one is
-/// armed it also looks for dead peers every 100 ms, which the `try_` verbs do not.
+/// dropped ends it. The thread handles no signals. While a handle is armed, it looks for dead peers
+/// every 100 ms, which the `try_` verbs do not. Where the kernel has no `io_uring` or forbids it, has
+/// no descriptor left, or a system call filter is installed, it waits for messages too: for up to
+/// 127 handles until the kernel wakes it (`futex_waitv`, Linux 5.16). With more, and where this call
+/// is missing or refused, it looks at all of them every millisecond while one is armed.
 ///
 /// # Handles
 /// The handle stays the caller's, and the `Readiness` may be in another thread. It keeps the
@@ -107,7 +116,8 @@ impl Readiness {
         Ok(if self.registered.arm(None)? { Arm::Ready } else { Arm::Armed })
     }
 
-    /// Takes an arm back: the descriptor does not become readable. If the handle was woken for a
+    /// Takes an arm back: the descriptor does not become readable, unless a message comes at the same
+    /// time. If the handle was woken for a
     /// message that it has not taken, another consumer is woken for it.
     pub fn disarm(&self) {
         self.registered.disarm();

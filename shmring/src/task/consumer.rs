@@ -52,6 +52,11 @@ use crate::guards::Message;
 /// A wait is the [reactor](crate::Readiness#the-reactor)'s, which wakes the task: no thread blocks,
 /// and the [wait mode](crate::WaitMode) has no effect. The reactor looks for dead producers while a
 /// future waits. The futures work in every executor, in any thread, and need no driver of a runtime.
+///
+/// In a tokio runtime with I/O enabled, [`use_io_driver`](Self::use_io_driver) makes a wake about
+/// as fast as that of a socket: the kernel wakes the thread of the runtime, and the reactor sleeps
+/// (as for a [`Readiness`](crate::Readiness#waiting), with the same needs and exceptions).
+///
 /// In tokio a verb that returns counts against the budget of its task, so that a busy ring does not
 /// keep other tasks from running. An [`Interrupter`](crate::Interrupter) does not end a future; to
 /// end its wait, drop it.

@@ -6,6 +6,9 @@
 //! sends, it takes or sends in the poll that returns it, so a future that is dropped has done
 //! nothing.
 //!
+//! A handle that uses the I/O driver of a runtime has an eventfd, which the driver watches in the
+//! reactor's place.
+//!
 //! The waker may be that of any executor. Only the budget is tokio's: a verb that returns uses up one
 //! unit of what a task may do before it yields, so that a ring that is never empty does not keep the
 //! other tasks of its thread from running.
@@ -184,11 +187,11 @@ macro_rules! inner_access {
             self.waits.spin = time;
         }
 
-        /// Lets the I/O driver of the current tokio runtime wake the task, from now on. Saves the wake
-        /// of a thread for each wait: see [waiting](crate::AsyncConsumer#waiting).
+        /// Lets the I/O driver of the current tokio runtime wake the task, from now on: see
+        /// [waiting](crate::AsyncConsumer#waiting). Takes two descriptors.
         ///
-        /// Use the handle in this runtime only as long as it runs. Later, and in other executors, the
-        /// futures work too. In a fork child it is of no use.
+        /// The futures work in other executors too, as long as the runtime runs. Once it is shut
+        /// down, the reactor wakes the task again, from the next poll on.
         ///
         /// # Errors
         /// See [`ReadinessError`](crate::ReadinessError). All is as before then.

@@ -1,9 +1,11 @@
 //! The reactor: one thread of a process that waits for all handles of its event loops.
 //!
 //! An event loop waits for descriptors, and a ring has none: its wakers move a word in the segment
-//! and wake who sleeps on it. So a thread sleeps on the park words of all handles that have a
+//! and wake who sleeps on it. Where it can, the kernel sleeps on that word in the place of a thread,
+//! and writes the eventfd of the handle when the word is woken (see [below](self#waits-of-the-kernel)).
+//! Otherwise the reactor's thread sleeps on the park words of all handles that have a
 //! [`Readiness`](crate::Readiness), with `futex_waitv`, and writes to the eventfd of a handle whose
-//! wait is over. It starts with the first of them and ends with the last.
+//! wait is over. The thread starts with the first of them and ends with the last.
 //!
 //! # How an arm reaches the reactor without waking it
 //! To arm, the caller's thread sets the handle's bit, orders and looks at the ring once more, as a
@@ -41,6 +43,29 @@
 //! When nothing was armed for as long as [`LOOK`], the reactor says in all entries that it waits
 //! for none, under their locks, and sleeps on its own word alone: the next arm pokes it.
 //!
+//! # Waits of the kernel
+//! An entry with an eventfd has an `io_uring` of its own, in which the arm begins a wait for the park
+//! word. Whoever wakes the word ends it, and writes the eventfd in the same system call. The thread
+//! that armed notices nothing until it takes the end, at its next arm (`IORING_SETUP_DEFER_TASKRUN`).
+//!
+//! ```text
+//! arm      mute; set the bit; order; the ring is ready -> disarm, Ready
+//!          take the end of the wait before, or cancel it; unmute; begin a wait at s = park word
+//!          the wait has ended -> mute, clear the eventfd, disarm, Ready
+//! visit    armed: look at the ring every LOOK only; ready, or the bit was taken, and the wait has
+//!          not ended -> mute, disarm, write the eventfd
+//! ```
+//!
+//! No wake is lost (I5): the waker moves the word after it took the bit, then wakes. Either the kernel
+//! finds the word moved as it begins the wait, and the wait ends at once, or the waker finds the wait.
+//! No end is left over when a wait begins, so each end that is signaled is that of the arm. A wait is
+//! muted while nothing is armed: the word is also that of blocking verbs of the handle. The reactor
+//! does not wait for such an entry, and an arm need not wake it, unless it waits for nothing at all.
+//!
+//! The rings of the kernel belong to one thread each. An arm in another thread is the reactor's; see
+//! [`KernelWait`](kernel::KernelWait).
+//!
+//! # Tasks
 //! A wait can also be that of a task, whose waker the arm leaves in the entry. The reactor calls it
 //! where it would write an eventfd.
 //!
