@@ -18,7 +18,7 @@ use super::uring::Uring;
 const QUEUE_ENTRIES: u32 = 2;
 const WAIT: u64 = 1;
 const CANCELLATION: u64 = 2;
-/// Calls until the kernel has ended a wait that was cancelled. It needs two.
+/// Calls until the kernel has ended a wait. It needs three if the wait is cancelled.
 const MAX_CALLS: u32 = 8;
 
 /// One wait at a time on a futex word, which signals an [`Event`] when it ends, unless it is muted
@@ -28,8 +28,8 @@ const MAX_CALLS: u32 = 8;
 /// signal them once more.
 pub(crate) struct EventWait {
     ring: Uring,
-    /// Whether a wait was begun whose end was not taken.
-    stands: bool,
+    /// Waits and cancellations whose ends were not taken.
+    pending: u32,
 }
 
 impl EventWait {
@@ -37,7 +37,7 @@ impl EventWait {
     pub(crate) fn new(event: &Event) -> Option<Self> {
         let ring = Uring::new(QUEUE_ENTRIES)?;
         ring.submitter().register_eventfd(event.as_fd().as_raw_fd()).ok()?;
-        let mut wait = Self { ring, stands: false };
+        let mut wait = Self { ring, pending: 0 };
         wait.mute();
         Some(wait)
     }
@@ -47,7 +47,7 @@ impl EventWait {
         self.ring.is_of_this_thread()
     }
 
-    /// Begins a wait on a word, after [`mute`](Self::mute); the wait before has ended then. If the word is
+    /// Begins a wait on a word, after [`mute`](Self::mute), and ends the wait before. If the word is
     /// not `seen`, the wait ends at once. Returns `false` if the kernel refuses.
     pub(crate) fn begin(&mut self, word: &WaitWord, seen: u32) -> bool {
         if !self.is_of_this_thread() || !self.ring.is_intact() || !self.take_end() {
@@ -55,12 +55,13 @@ impl EventWait {
         }
         // From here on no end is missed: none is left to take, and each one is signaled.
         self.ring.completion().enable_eventfd();
-        self.stands = self.ring.push_wait(WAIT, word, seen);
-        self.stands && self.submit(0)
+        let is_queued = self.ring.push_wait(WAIT, word, seen);
+        self.pending = u32::from(is_queued);
+        is_queued && self.submit(0)
     }
 
     /// Returns `true` if the wait has ended. Then the event was signaled, or is about to be, unless
-    /// it was muted before.
+    /// it was muted before. May return `true` for the wait before.
     pub(crate) fn has_ended(&mut self) -> bool {
         // ORDERING: Acquire in both, with the kernel, which notes an end before it signals it. So
         // a signal that was read belongs to an end that is seen here.
@@ -75,26 +76,29 @@ impl EventWait {
     /// Takes the end of the wait from the kernel; cancels the wait if it has none. Returns `false`
     /// if the kernel refused the wait.
     fn take_end(&mut self) -> bool {
+        let (mut may_have_ended, mut is_cancelled) = (self.has_ended(), false);
         for _ in 0..MAX_CALLS {
-            if !self.stands {
+            if self.pending == 0 {
                 return true;
             }
-            let cancels = !self.has_ended();
-            if cancels {
+            // A thread that ends a wait notes it a moment after it is an end to take, so the note may
+            // be that of an end which was taken.
+            if !may_have_ended && !is_cancelled {
                 let cancel = opcode::AsyncCancel::new(WAIT).build().user_data(CANCELLATION);
                 if !self.ring.push(&cancel) {
                     return false;
                 }
+                is_cancelled = true;
+                self.pending += 1;
             }
-            if !self.submit(usize::from(cancels)) {
+            if !self.submit(usize::from(is_cancelled)) {
                 return false;
             }
+            may_have_ended = false;
             for completion in self.ring.completion() {
-                if completion.user_data() == WAIT {
-                    self.stands = false;
-                    if !is_end(completion.result()) {
-                        return false;
-                    }
+                self.pending -= 1;
+                if completion.user_data() == WAIT && !is_end(completion.result()) {
+                    return false;
                 }
             }
         }
@@ -121,7 +125,7 @@ fn is_end(result: i32) -> bool {
 
 impl fmt::Debug for EventWait {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventWait").field("stands", &self.stands).finish_non_exhaustive()
+        f.debug_struct("EventWait").field("pending", &self.pending).finish_non_exhaustive()
     }
 }
 
