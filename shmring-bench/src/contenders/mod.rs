@@ -4,7 +4,7 @@ mod byte_ring;
 pub mod kernel;
 mod packed_ring;
 #[cfg(feature = "peers")]
-mod peers;
+pub(crate) mod peers;
 mod rings;
 pub mod variants;
 pub mod watched;

@@ -6,6 +6,8 @@
 //! for a second or two each, in several rounds.
 
 mod sender;
+#[cfg(feature = "peers")]
+mod services;
 #[cfg(feature = "tokio")]
 mod tasks;
 mod ways;
@@ -72,7 +74,7 @@ pub struct Figures {
     pub against: String,
     /// CPU time of the receiving process for each message, in microseconds.
     pub receiver_us: Spread,
-    /// The same of the sending process.
+    /// The same of the sending process, from when all channels are open.
     pub sender_us: Spread,
     /// From the send to the receipt, in microseconds: the median of each round.
     pub latency_us: Spread,
@@ -131,14 +133,13 @@ fn round(way: &Way, plan: &Plan) -> Result<Round, BoxError> {
     let mut latencies = Histogram::<u64>::new(3)?;
     let channels = (way.open)(plan.channels)?;
     let child = sender::start(way.transport, channels.addresses(), plan.rate, messages)?;
-    let (own, others) = (cpu_us(UsageWho::RUSAGE_SELF)?, cpu_us(UsageWho::RUSAGE_CHILDREN)?);
+    let own = cpu_us()?;
     let received = channels.receive(&mut |sent_ns| {
         // As long as a histogram that grows can hold.
         let _ = latencies.record(sender::now_ns().saturating_sub(sent_ns));
     })?;
-    let own = cpu_us(UsageWho::RUSAGE_SELF)? - own;
-    child.finish()?;
-    let others = cpu_us(UsageWho::RUSAGE_CHILDREN)? - others;
+    let own = cpu_us()? - own;
+    let others = child.finish()?;
     if received != messages {
         return Err(format!("{received} of {messages} messages came").into());
     }
@@ -150,9 +151,9 @@ fn round(way: &Way, plan: &Plan) -> Result<Round, BoxError> {
     })
 }
 
-/// CPU time so far, in microseconds.
-fn cpu_us(who: UsageWho) -> Result<f64, BoxError> {
-    let usage = getrusage(who)?;
+/// CPU time of this process so far, in microseconds.
+fn cpu_us() -> Result<f64, BoxError> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
     let spent = usage.user_time() + usage.system_time();
     Ok(spent.num_microseconds() as f64)
 }
@@ -161,7 +162,7 @@ fn cpu_us(who: UsageWho) -> Result<f64, BoxError> {
 pub fn text(many: &Many) -> String {
     let mut text = format!(
         "{} channels, {} messages/s in all; us, the middle half of the rounds, and multiples of \
-         another way.\n{:<20}{:>21}{:>21}{:>21}{:>19}{:>19}  {}\n",
+         another way.\n{:<24}{:>21}{:>21}{:>21}{:>19}{:>19}  {}\n",
         many.channels,
         many.rate,
         "",
@@ -179,7 +180,7 @@ pub fn text(many: &Many) -> String {
         // Writing to a string does not fail.
         let _ = writeln!(
             text,
-            "{:<20}{:>21}{:>21}{:>21}{:>19}{:>19}  {}",
+            "{:<24}{:>21}{:>21}{:>21}{:>19}{:>19}  {}",
             figures.way,
             us(figures.receiver_us),
             us(figures.sender_us),

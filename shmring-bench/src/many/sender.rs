@@ -1,7 +1,7 @@
 //! The process that sends to many channels at a steady rate.
 
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -10,7 +10,7 @@ use nix::sys::time::TimeSpec;
 use nix::time::{ClockId, ClockNanosleepFlags, clock_gettime, clock_nanosleep};
 use shmring::{Producer, Segment, WaitMode};
 
-use super::SENDER;
+use super::{SENDER, cpu_us};
 use crate::contender::BoxError;
 
 /// What carries the messages.
@@ -20,6 +20,9 @@ pub(super) enum Transport {
     Rings,
     /// Named pipes, by their paths.
     Fifos,
+    /// Services of iceoryx2, by the name of their world and a number.
+    #[cfg(feature = "peers")]
+    Services,
     /// Unix stream sockets, by the paths of their listeners.
     #[cfg(feature = "tokio")]
     Sockets,
@@ -30,6 +33,8 @@ impl Transport {
         match self {
             Self::Rings => "rings",
             Self::Fifos => "fifos",
+            #[cfg(feature = "peers")]
+            Self::Services => "services",
             #[cfg(feature = "tokio")]
             Self::Sockets => "sockets",
         }
@@ -40,10 +45,17 @@ impl Transport {
 pub(super) struct Started(Child);
 
 impl Started {
-    /// Waits for its end.
-    pub(super) fn finish(mut self) -> Result<(), BoxError> {
+    /// Waits for its end; returns the CPU time that sending took, in microseconds.
+    pub(super) fn finish(mut self) -> Result<f64, BoxError> {
+        let mut told = String::new();
+        if let Some(mut stdout) = self.0.stdout.take() {
+            stdout.read_to_string(&mut told)?;
+        }
         let status = self.0.wait()?;
-        if status.success() { Ok(()) } else { Err(format!("the sender: {status}").into()) }
+        if !status.success() {
+            return Err(format!("the sender: {status}").into());
+        }
+        Ok(told.trim().parse()?)
     }
 }
 
@@ -67,6 +79,7 @@ pub(super) fn start(
         .args([transport.name().to_owned(), rate.to_string(), messages.to_string()])
         .args(addresses)
         .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .spawn()?;
     Ok(Started(child))
 }
@@ -79,6 +92,8 @@ pub(super) fn now_ns() -> u64 {
 
 enum Channel {
     Ring(Box<Producer>),
+    #[cfg(feature = "peers")]
+    Service(Box<super::services::Service>),
     Stream(Box<dyn Write>),
 }
 
@@ -96,10 +111,21 @@ impl Channel {
         }))
     }
 
-    fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
+    fn send(&mut self, now_ns: u64) -> Result<(), BoxError> {
         match self {
-            Self::Ring(producer) => Ok(producer.send(message)?),
-            Self::Stream(stream) => Ok(stream.write_all(message)?),
+            Self::Ring(producer) => Ok(producer.send(&now_ns.to_ne_bytes())?),
+            #[cfg(feature = "peers")]
+            Self::Service(service) => service.send(now_ns),
+            Self::Stream(stream) => Ok(stream.write_all(&now_ns.to_ne_bytes())?),
+        }
+    }
+
+    /// Ends the channel, of those that do not end with their sender.
+    fn finish(self) -> Result<(), BoxError> {
+        match self {
+            #[cfg(feature = "peers")]
+            Self::Service(service) => service.finish(),
+            Self::Ring(_) | Self::Stream(_) => Ok(()),
         }
     }
 }
@@ -113,18 +139,30 @@ pub fn send(args: &[String]) -> Result<(), BoxError> {
         return Err("wants a transport, a rate, a number of messages and addresses".into());
     };
     let (rate, messages): (u64, u64) = (rate.parse()?, messages.parse()?);
+    #[cfg(feature = "peers")]
+    if transport == Transport::Services.name() {
+        let (services, _node) = super::services::publishers(addresses)?;
+        let channels = services.into_iter().map(|service| Channel::Service(Box::new(service)));
+        return send_to(channels.collect(), rate, messages);
+    }
     let channels = addresses.iter().map(|address| Channel::open(transport, address));
-    let mut channels = channels.collect::<Result<Vec<_>, _>>()?;
+    send_to(channels.collect::<Result<_, _>>()?, rate, messages)
+}
+
+/// Sends to one channel after the other, and reports on stdout what CPU time that took.
+fn send_to(mut channels: Vec<Channel>, rate: u64, messages: u64) -> Result<(), BoxError> {
     let interval_ns = 1_000_000_000 / rate.max(1);
+    let before_us = cpu_us()?;
     let mut due_ns = now_ns();
     let count = channels.len().max(1);
     for number in 0..messages {
         due_ns += interval_ns;
         sleep_until(due_ns)?;
         let channel = channels.get_mut(number as usize % count).ok_or("no channels")?;
-        channel.send(&now_ns().to_ne_bytes())?;
+        channel.send(now_ns())?;
     }
-    Ok(())
+    println!("{}", cpu_us()? - before_us);
+    channels.into_iter().try_for_each(Channel::finish)
 }
 
 fn sleep_until(at_ns: u64) -> Result<(), BoxError> {

@@ -40,6 +40,13 @@ pub(super) const WAYS: &[Way] = &[
     rings_way(THREADS, FIFOS, |count| rings(count, with_threads)),
     rings_way("1 ms at each ring", FIFOS, |count| rings(count, in_turn)),
     rings_way("descriptors, epoll", THREADS, |count| rings(count, with_descriptors)),
+    #[cfg(feature = "peers")]
+    Way {
+        name: "iceoryx2, wait set",
+        transport: Transport::Services,
+        against: FIFOS,
+        open: super::services::services,
+    },
     #[cfg(feature = "tokio")]
     Way {
         name: SOCKETS,
@@ -86,6 +93,8 @@ pub(super) struct Channels {
 pub(super) enum Ends {
     /// With how long to wait in each look.
     Fifos(Vec<Fifo>, EpollTimeout),
+    #[cfg(feature = "peers")]
+    Services(super::services::Services),
     #[cfg(feature = "tokio")]
     Sockets(Vec<super::tasks::Socket>),
     Rings(Vec<Named>, Vec<Consumer>, Receive),
@@ -100,6 +109,8 @@ impl Channels {
     pub(super) fn receive(self, on_message: &mut OnMessage<'_>) -> Result<u64, BoxError> {
         match self.ends {
             Ends::Fifos(fifos, timeout) => with_epoll(fifos, timeout, on_message),
+            #[cfg(feature = "peers")]
+            Ends::Services(services) => super::services::with_wait_set(services, on_message),
             #[cfg(feature = "tokio")]
             Ends::Sockets(sockets) => super::tasks::with_sockets(sockets, on_message),
             Ends::Rings(_names, consumers, receive) => receive(consumers, on_message),

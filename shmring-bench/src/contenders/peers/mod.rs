@@ -6,7 +6,7 @@
 
 mod channels;
 mod disruptor;
-mod iceoryx2;
+pub(crate) mod iceoryx2;
 mod ipc_channel;
 mod ringfire;
 mod shmem_ipc;

@@ -2,8 +2,8 @@
 //! Safe overflow is off, so that a publisher waits for its subscriber. A sleeper waits for an
 //! event, which the publisher raises after each sample, as the library's examples do.
 
-use std::fs;
-use std::path::PathBuf;
+mod world;
+
 use std::time::{Duration, Instant};
 
 use iceoryx2::port::listener::Listener;
@@ -11,10 +11,7 @@ use iceoryx2::port::notifier::Notifier;
 use iceoryx2::port::publisher::Publisher;
 use iceoryx2::port::subscriber::Subscriber;
 use iceoryx2::port::update_connections::UpdateConnections;
-use iceoryx2::prelude::{
-    Alignment, BackpressureStrategy, Config, FileName, LogLevel, Node, NodeBuilder, Path,
-    PortFactory, SemanticString, ServiceName, ipc, set_log_level,
-};
+use iceoryx2::prelude::{Alignment, BackpressureStrategy, Node, PortFactory, ipc};
 use iceoryx2::service::port_factory::publish_subscribe;
 
 use super::values;
@@ -22,7 +19,7 @@ use super::waiting::Patience;
 use crate::contender::{
     BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Wait,
 };
-use crate::name::unused;
+pub(crate) use world::{World, enter, service_name};
 
 /// How long a subscriber waits for its publishers.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -34,35 +31,6 @@ pub(super) struct Iceoryx2;
 
 type Factory = publish_subscribe::PortFactory<ipc::Service, [u8], ()>;
 
-/// A world of its own for one run: files in a directory, and shared memory whose names begin alike.
-/// Its ends remove what they made as they close; this removes what killed ones left.
-struct World(String);
-
-impl World {
-    /// Where its files are, sockets among them, whose paths must be short.
-    fn root(name: &str) -> PathBuf {
-        std::env::temp_dir().join(name)
-    }
-
-    /// How all its names begin: by the part of the run's name that no other has.
-    fn prefix(name: &str) -> String {
-        format!("shmring-{}_", name.rsplit('-').next().unwrap_or(name))
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        // What is not there need not be removed.
-        let _ = fs::remove_dir_all(World::root(&self.0));
-        let prefix = World::prefix(&self.0);
-        for entry in fs::read_dir("/dev/shm").into_iter().flatten().flatten() {
-            if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                let _ = fs::remove_file(entry.path());
-            }
-        }
-    }
-}
-
 impl Contender for Iceoryx2 {
     const NAME: &'static str = "iceoryx2";
     const ABOUT: &'static str = "iceoryx2: publish-subscribe without overflow, loaned samples";
@@ -72,83 +40,88 @@ impl Contender for Iceoryx2 {
     type Receiver = SampleReceiver;
 
     fn prepare(setting: &Setting) -> Result<Prepared, BoxError> {
-        let name = unused(&setting.name_prefix);
+        let world = World::new(&setting.name_prefix);
         let capacity_bytes = setting.room_messages() * setting.message_bytes as u64;
         Ok(Prepared {
-            address: name.clone(),
+            address: world.name().to_owned(),
             // Ends that close look for their files: they must be there until then.
-            kept: Box::new(World(name)),
+            kept: Box::new(world),
             ..Prepared::of_fds(Vec::new(), Vec::new(), capacity_bytes)
         })
     }
 
     fn open_sender(place: Place) -> Result<SampleSender, BoxError> {
-        let (node, service) = enter(&place)?;
-        let publisher = service
-            .publisher_builder()
-            .initial_max_slice_len(place.setting.message_bytes)
-            .backpressure_strategy(BackpressureStrategy::RetryUntilDelivered)
-            .create()?;
-        let notifier = match place.setting.wait {
-            Wait::Spin => None,
-            Wait::Adaptive | Wait::Block => {
-                let event = node.service_builder(&service_name()?).event().open_or_create()?;
-                Some(event.notifier_builder().create()?)
-            }
-        };
-        Ok(SampleSender { publisher, notifier, _node: node })
+        publisher(&place, false, BackpressureStrategy::RetryUntilDelivered)
     }
 
     fn open_receiver(place: Place) -> Result<SampleReceiver, BoxError> {
-        let (node, service) = enter(&place)?;
-        let subscriber = service.subscriber_builder().create()?;
-        let listener = match place.setting.wait {
-            Wait::Spin => None,
-            Wait::Adaptive | Wait::Block => {
-                let event = node.service_builder(&service_name()?).event().open_or_create()?;
-                Some(event.listener_builder().create()?)
-            }
-        };
-        // What is sent before both sides know of each other may be lost.
-        let publishers = place.setting.producers as usize;
-        let start = Instant::now();
-        while service.dynamic_config().number_of_publishers() < publishers {
-            if start.elapsed() > PATIENCE {
-                return Err("a publisher did not come".into());
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        subscriber.update_connections()?;
-        let wait = place.setting.wait;
-        Ok(SampleReceiver { subscriber, listener, wait, publishers, _node: node })
+        subscriber(&place, false)
     }
 }
 
-fn service_name() -> Result<ServiceName, BoxError> {
-    Ok(ServiceName::new("run")?)
+/// Opens a publisher, of a service with or without overflow.
+pub(super) fn publisher(
+    place: &Place,
+    overflow: bool,
+    strategy: BackpressureStrategy,
+) -> Result<SampleSender, BoxError> {
+    let (node, service) = open(place, overflow)?;
+    let publisher = service
+        .publisher_builder()
+        .initial_max_slice_len(place.setting.message_bytes)
+        .backpressure_strategy(strategy)
+        .create()?;
+    let notifier = match place.setting.wait {
+        Wait::Spin => None,
+        Wait::Adaptive | Wait::Block => {
+            let event = node.service_builder(&service_name(0)?).event().open_or_create()?;
+            Some(event.notifier_builder().create()?)
+        }
+    };
+    Ok(SampleSender { publisher, notifier, _node: node })
 }
 
-/// Comes into the run's world and finds or makes its service.
-fn enter(place: &Place) -> Result<(Node<ipc::Service>, Factory), BoxError> {
-    set_log_level(LogLevel::Fatal);
-    let mut config = Config::default();
-    config.global.prefix = FileName::new(World::prefix(&place.address).as_bytes())?;
-    let root = World::root(&place.address);
-    config.global.set_root_path(&Path::new(root.as_os_str().as_encoded_bytes())?);
-    let node = NodeBuilder::new().config(&config).create::<ipc::Service>()?;
-    let Setting { producers, .. } = place.setting;
-    let producers = producers as usize;
+/// Opens a subscriber.
+pub(super) fn subscriber(place: &Place, overflow: bool) -> Result<SampleReceiver, BoxError> {
+    let (node, service) = open(place, overflow)?;
+    let subscriber = service.subscriber_builder().create()?;
+    let listener = match place.setting.wait {
+        Wait::Spin => None,
+        Wait::Adaptive | Wait::Block => {
+            let event = node.service_builder(&service_name(0)?).event().open_or_create()?;
+            Some(event.listener_builder().create()?)
+        }
+    };
+    // What is sent before both sides know of each other may be lost.
+    let publishers = place.setting.producers as usize;
+    let start = Instant::now();
+    while service.dynamic_config().number_of_publishers() < publishers {
+        if start.elapsed() > PATIENCE {
+            return Err("a publisher did not come".into());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    subscriber.update_connections()?;
+    let wait = place.setting.wait;
+    Ok(SampleReceiver { subscriber, listener, wait, publishers, _node: node })
+}
+
+/// Enters the run's world and finds or makes its service.
+fn open(place: &Place, overflow: bool) -> Result<(Node<ipc::Service>, Factory), BoxError> {
+    let node = enter(&place.address)?;
+    let Setting { producers, consumers, .. } = place.setting;
+    let (producers, consumers) = (producers as usize, consumers as usize);
     let service = node
-        .service_builder(&service_name()?)
+        .service_builder(&service_name(0)?)
         .publish_subscribe::<[u8]>()
         .payload_alignment(Alignment::new(ALIGNMENT).ok_or("no alignment")?)
-        .enable_safe_overflow(false)
+        .enable_safe_overflow(overflow)
         .history_size(0)
         .subscriber_max_buffer_size(usize::try_from(place.setting.room_messages())?)
         .subscriber_max_borrowed_samples(1)
         .max_publishers(producers)
-        .max_subscribers(1)
-        .max_nodes(producers + 1)
+        .max_subscribers(consumers)
+        .max_nodes(producers + consumers)
         .open_or_create()?;
     Ok((node, service))
 }
@@ -169,8 +142,9 @@ impl SampleSender {
     }
 }
 
+/// Which of several did not get it is found by what they count.
 fn delivered(subscribers: usize) -> Result<(), BoxError> {
-    if subscribers == 1 { Ok(()) } else { Err("the subscriber did not get it".into()) }
+    if subscribers > 0 { Ok(()) } else { Err("no subscriber got it".into()) }
 }
 
 impl Sender for SampleSender {
