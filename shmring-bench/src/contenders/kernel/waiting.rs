@@ -1,22 +1,25 @@
 //! Waiting for the kernel in a setting's way.
 //!
 //! To block is to make the plain call. To spin is to make the call without blocking, again and
-//! again. The adaptive way tries so for about as long as it takes to be put to sleep and woken.
+//! again, and to yield the CPU now and then, as the rings do. The adaptive way tries so for about
+//! as long as it takes to be put to sleep and woken.
 
 use std::hint::spin_loop;
 use std::io;
 use std::os::fd::AsFd;
+use std::thread;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::contender::{BoxError, Wait};
 
-/// Calls before an adaptive wait goes to sleep: some 25 us of calls that do not block.
+/// Calls before an adaptive wait goes to sleep, and before one that spins yields its CPU: some 25 us
+/// of calls that do not block.
 const TRIES: u32 = 60;
 
 /// Lets calls on a descriptor fail instead of block, if the way of waiting needs that.
-pub(super) fn prepare(fd: &impl AsFd, wait: Wait) -> Result<(), BoxError> {
+pub(crate) fn prepare(fd: &impl AsFd, wait: Wait) -> Result<(), BoxError> {
     if wait != Wait::Block {
         let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL)?);
         fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
@@ -25,7 +28,7 @@ pub(super) fn prepare(fd: &impl AsFd, wait: Wait) -> Result<(), BoxError> {
 }
 
 /// Makes a call until it neither would block nor was interrupted.
-pub(super) fn retry<T>(
+pub(crate) fn retry<T>(
     fd: &impl AsFd,
     wait: Wait,
     ready: PollFlags,
@@ -37,8 +40,11 @@ pub(super) fn retry<T>(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 tries += 1;
-                if wait == Wait::Spin || tries < TRIES {
+                if tries < TRIES {
                     spin_loop();
+                } else if wait == Wait::Spin {
+                    thread::yield_now();
+                    tries = 0;
                 } else {
                     let mut fds = [PollFd::new(fd.as_fd(), ready)];
                     match poll(&mut fds, PollTimeout::NONE) {

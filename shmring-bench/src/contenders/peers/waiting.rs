@@ -1,10 +1,12 @@
 //! Waiting with calls that do not wait, in a setting's way.
 
 use std::hint::spin_loop;
+use std::thread;
 
 use crate::contender::Wait;
 
-/// Pauses before an adaptive wait goes to sleep: some 25 us.
+/// Pauses before an adaptive wait goes to sleep, and before one that spins yields its CPU, as the
+/// rings do: some 25 us.
 pub(super) const PAUSES: u32 = 1000;
 /// The longest back-off, in pauses.
 const LONGEST: u32 = 64;
@@ -36,7 +38,11 @@ impl Patience {
     #[inline(always)]
     pub(super) fn more(&mut self) -> bool {
         match self.wait {
-            Wait::Spin => {}
+            Wait::Spin if self.paused >= PAUSES => {
+                self.paused = 0;
+                thread::yield_now();
+            }
+            Wait::Spin => self.paused += self.next,
             Wait::Adaptive if self.paused < PAUSES => self.paused += self.next,
             Wait::Adaptive | Wait::Block => return false,
         }
