@@ -8,6 +8,7 @@ use crate::contender::{BoxError, Place, Setting};
 use crate::contenders;
 use crate::contestant::Contestant;
 use crate::costs;
+use crate::fanout;
 use crate::probe::bounce;
 use crate::task::Task;
 use crate::worker::{self, Control};
@@ -57,6 +58,9 @@ fn work(
                 setting: setting.clone(),
             });
             (contender.part)(&order, places.collect(), control)
+        }
+        Task::FanOut { contender, order, setting, address } => {
+            fanout::work(&contender, &order, Place { address, fds, setting }, control)
         }
         Task::Costs { names, other } => costs::measure(&names, other, control),
         Task::ProbePing => bounce::ping(fds, control),

@@ -18,6 +18,7 @@
 //! | [`cli`] | the command line of sessions |
 //! | [`message`], [`mod@transfer`], [`mod@compare`] | mixed messages with checksums, for a demonstration |
 //! | [`many`] | one thread that serves many channels |
+//! | [`fanout`] | one producer and several subscribers, each of which receives each message |
 //! | [`operations`], [`instructions`] | single verbs in one process: what is timed and counted |
 //! | [`worker`], `task`, `intercept` | child processes: how they start, which tasks they get, report and end |
 //! | [`name`], [`random`] | segments for one run; a generator that is the same everywhere |
@@ -43,6 +44,7 @@ mod contestant;
 pub mod costs;
 mod cpu;
 mod error;
+pub mod fanout;
 pub mod goals;
 pub mod instructions;
 mod intercept;

@@ -1,11 +1,12 @@
 //! `shmring-bench`: measures mechanisms that move messages.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use shmring_bench::cli::{self, Ended, FileCommand, Problem, SessionArgs};
-use shmring_bench::{instructions, intercept, many};
+use shmring_bench::{fanout, instructions, intercept, many};
 
 /// Measures shmring's rings beside what the machine allows, the kernel's mechanisms and other
 /// projects' rings.
@@ -24,6 +25,8 @@ enum Command {
     Files(FileCommand),
     /// Count the instructions of each verb of each ring, under valgrind
     Instructions(InstructionsArgs),
+    /// Send each message to several subscribers: throughput, latency, cost, slow and killed ones
+    Fanout(FanoutArgs),
     /// Serve many channels in one thread, at a steady rate: CPU time and latency
     Many(ManyArgs),
     /// What `many` starts as the sender
@@ -80,6 +83,38 @@ impl ManyArgs {
     }
 }
 
+#[derive(Debug, clap::Args)]
+struct FanoutArgs {
+    /// How often each mechanism runs in each scenario
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Kills of each mechanism in each round
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    kills: u32,
+    /// Only scenarios whose titles contain this; repeated, all of these
+    #[arg(long, value_name = "TEXT")]
+    only: Vec<String>,
+    /// Only mechanisms whose names contain this, and those that they are compared with
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    contender: String,
+    /// Print the results as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl FanoutArgs {
+    fn plan(&self) -> fanout::Plan {
+        fanout::Plan {
+            rounds: self.rounds,
+            kills: self.kills,
+            scenarios: fanout::scenarios(&self.only),
+            contender: self.contender.clone(),
+            executable: PathBuf::from("/proc/self/exe"),
+            name_prefix: "shmring-bench".to_owned(),
+        }
+    }
+}
+
 fn main() -> ExitCode {
     intercept();
     let args = Args::parse();
@@ -92,6 +127,7 @@ fn main() -> ExitCode {
         Some(Command::Many(args)) => many::measure(&args.plan())
             .map_err(Problem::from)
             .and_then(|figures| cli::print_result(&figures, args.json, many::text)),
+        Some(Command::Fanout(args)) => fan_out(args),
         Some(Command::SendToMany { args }) => many::send(args).map_err(Problem::from),
         Some(Command::Counted { only }) => instructions::inner(only).map_err(Problem::from),
     };
@@ -102,5 +138,15 @@ fn session(args: &SessionArgs) -> Result<(), Problem> {
     match cli::session(args, "shmring-bench", &mut cli::until_signal()?)? {
         Ended::Done | Ended::Interrupted => Ok(()),
         Ended::Failed(rows) => Err(Problem::Failed(format!("{rows} contenders failed"))),
+    }
+}
+
+fn fan_out(args: &FanoutArgs) -> Result<(), Problem> {
+    let measured = fanout::measure(&args.plan(), &mut cli::until_signal()?)?;
+    cli::print_result(&measured, args.json, fanout::text)?;
+    let failures = measured.tables.iter().flat_map(|table| &table.absent);
+    match failures.filter(|absent| absent.failed).count() {
+        0 => Ok(()),
+        failures => Err(Problem::Failed(format!("{failures} mechanisms failed"))),
     }
 }

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::contender::Setting;
+use crate::fanout;
 use crate::measure::Order;
 use crate::message::Plan;
 
@@ -12,6 +13,7 @@ pub(crate) enum Task {
     Produce { contender: String, address: String, setting: Setting, plan: Plan },
     Consume { contender: String, address: String, setting: Setting, plan: Plan },
     Measure { contender: String, order: Order, setting: Setting, addresses: Vec<String> },
+    FanOut { contender: String, order: fanout::Order, setting: Setting, address: String },
     Costs { names: Vec<String>, other: Option<usize> },
     ProbePing,
     ProbeEcho,

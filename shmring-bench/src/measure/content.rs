@@ -7,31 +7,31 @@ use crate::random::mix;
 const SEQUENCE_BITS: u32 = 48;
 
 /// The word of a producer's first message; those of the others follow.
-pub(super) fn first_word(producer: u32) -> u64 {
+pub(crate) fn first_word(producer: u32) -> u64 {
     u64::from(producer) << SEQUENCE_BITS
 }
 
 /// The producer that a word names.
-pub(super) fn producer_of(word: u64) -> usize {
+pub(crate) fn producer_of(word: u64) -> usize {
     (word >> SEQUENCE_BITS) as usize
 }
 
 /// The word that a message starts with.
 #[inline(always)]
-pub(super) fn word_of(message: &[u8]) -> Option<u64> {
+pub(crate) fn word_of(message: &[u8]) -> Option<u64> {
     message.first_chunk().map(|word| u64::from_le_bytes(*word))
 }
 
 /// Writes the word.
 #[inline(always)]
-pub(super) fn stamp(message: &mut [u8], word: u64) {
+pub(crate) fn stamp(message: &mut [u8], word: u64) {
     if let Some(start) = message.first_chunk_mut() {
         *start = word.to_le_bytes();
     }
 }
 
 /// Writes the rest of a message so that each byte depends on the word.
-pub(super) fn fill(message: &mut [u8], word: u64) {
+pub(crate) fn fill(message: &mut [u8], word: u64) {
     let mut noise = word;
     for chunk in message.chunks_mut(8).skip(1) {
         noise = mix(noise.wrapping_add(1));
@@ -40,7 +40,7 @@ pub(super) fn fill(message: &mut [u8], word: u64) {
 }
 
 /// Checks what [`fill`] wrote.
-pub(super) fn check_fill(message: &[u8], word: u64) -> Result<(), BoxError> {
+pub(crate) fn check_fill(message: &[u8], word: u64) -> Result<(), BoxError> {
     let mut noise = word;
     for (index, chunk) in message.chunks(8).enumerate().skip(1) {
         noise = mix(noise.wrapping_add(1));
@@ -54,7 +54,7 @@ pub(super) fn check_fill(message: &[u8], word: u64) -> Result<(), BoxError> {
 
 /// Checks the length of what was received.
 #[inline(always)]
-pub(super) fn check_len(len: usize, wanted: usize) -> Result<(), BoxError> {
+pub(crate) fn check_len(len: usize, wanted: usize) -> Result<(), BoxError> {
     if len == wanted { Ok(()) } else { Err(wrong_len(len, wanted)) }
 }
 
@@ -64,7 +64,7 @@ fn wrong_len(len: usize, wanted: usize) -> BoxError {
 }
 
 /// A word in an error.
-pub(super) fn describe(word: u64) -> String {
+pub(crate) fn describe(word: u64) -> String {
     let sequence = word & ((1 << SEQUENCE_BITS) - 1);
     format!("message {sequence} of producer {}", producer_of(word))
 }
@@ -74,23 +74,23 @@ pub(super) fn describe(word: u64) -> String {
 /// A consumer that has all messages of its producers sees each word follow the one before. One that
 /// competes with others sees words of a producer grow; whether all together have all of them is
 /// told by their counts and sums.
-pub(super) struct Ledger {
+pub(crate) struct Ledger {
     /// By producer: the next word.
     next: Vec<u64>,
     alone: bool,
-    pub(super) messages: u64,
-    pub(super) sum: u64,
+    pub(crate) messages: u64,
+    pub(crate) sum: u64,
 }
 
 impl Ledger {
-    pub(super) fn new(producers: u32, consumers: u32) -> Ledger {
+    pub(crate) fn new(producers: u32, consumers: u32) -> Ledger {
         let next = (0..producers).map(first_word).collect();
         Ledger { next, alone: consumers == 1, messages: 0, sum: 0 }
     }
 
     /// Takes in a received word.
     #[inline(always)]
-    pub(super) fn take(&mut self, word: u64) -> Result<(), BoxError> {
+    pub(crate) fn take(&mut self, word: u64) -> Result<(), BoxError> {
         let producer = if self.next.len() == 1 { 0 } else { producer_of(word) };
         let Some(next) = self.next.get_mut(producer) else { return Err(unknown(word)) };
         if word == *next || (word > *next && !self.alone) {
@@ -104,7 +104,7 @@ impl Ledger {
 }
 
 /// The sum of the first `messages` words of a producer, as [`Ledger::take`] makes it.
-pub(super) fn sum_of(producer: u32, messages: u64) -> u64 {
+pub(crate) fn sum_of(producer: u32, messages: u64) -> u64 {
     let first = first_word(producer);
     (0..messages).fold(0, |sum: u64, sequence| sum.wrapping_add(mix_lightly(first + sequence)))
 }

@@ -15,17 +15,17 @@ const DIGITS: u8 = 3;
 /// What one part found.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Finding {
-    pub(super) span: Span,
+    pub(crate) span: Span,
     /// Which producer; none if it received.
-    pub(super) producer: Option<u32>,
+    pub(crate) producer: Option<u32>,
     /// Messages sent or received; round trips of a ping-pong, those that are not timed included.
-    pub(super) messages: u64,
+    pub(crate) messages: u64,
     /// Of the words received, see [`super::content::Ledger`].
-    pub(super) sum: u64,
+    pub(crate) sum: u64,
     /// Median of the mean one-way times of bursts, which no clock is read within.
-    pub(super) burst_ns: Option<f64>,
+    pub(crate) burst_ns: Option<f64>,
     /// One-way times of single messages.
-    pub(super) latencies: Option<Latencies>,
+    pub(crate) latencies: Option<Latencies>,
 }
 
 /// How often which time came, in ns.
@@ -37,11 +37,11 @@ pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
 
 impl Latencies {
     /// A histogram to record into, without allocation.
-    pub(super) fn histogram() -> Result<Histogram<u64>, BoxError> {
+    pub(crate) fn histogram() -> Result<Histogram<u64>, BoxError> {
         Ok(Histogram::new_with_bounds(1, MAX_NS, DIGITS)?)
     }
 
-    pub(super) fn of(histogram: &Histogram<u64>) -> Latencies {
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Latencies {
         let recorded = histogram.iter_recorded();
         Latencies(recorded.map(|step| (step.value_iterated_to(), step.count_at_value())).collect())
     }
@@ -101,7 +101,7 @@ pub struct Outcome {
 }
 
 /// Puts the findings of all parts together, and checks that all messages arrived.
-pub(super) fn outcome(
+pub(crate) fn outcome(
     scenario: &Scenario,
     capacity_bytes: u64,
     findings: &[Finding],

@@ -1,11 +1,11 @@
 //! Lengths of messages: known to the compiler, as in a program that sends one type, or not.
 
-pub(super) trait Length: Copy {
+pub(crate) trait Length: Copy {
     fn bytes(self) -> usize;
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Fixed<const BYTES: usize>;
+pub(crate) struct Fixed<const BYTES: usize>;
 
 impl<const BYTES: usize> Length for Fixed<BYTES> {
     #[inline(always)]
@@ -15,7 +15,7 @@ impl<const BYTES: usize> Length for Fixed<BYTES> {
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Runtime(pub(super) usize);
+pub(crate) struct Runtime(pub(crate) usize);
 
 impl Length for Runtime {
     #[inline(always)]

@@ -8,39 +8,39 @@ use super::content;
 #[repr(C, align(64))]
 struct Line([u8; 64]);
 
-pub(super) struct Aligned(Vec<Line>);
+pub(crate) struct Aligned(Vec<Line>);
 
 impl Aligned {
     /// At least so many bytes.
-    pub(super) fn new(bytes: usize) -> Aligned {
+    pub(crate) fn new(bytes: usize) -> Aligned {
         Aligned(vec![Line([0x5A; 64]); bytes.div_ceil(64).max(1)])
     }
 
-    pub(super) fn bytes(&mut self) -> &mut [u8] {
+    pub(crate) fn bytes(&mut self) -> &mut [u8] {
         bytemuck::cast_slice_mut(&mut self.0)
     }
 }
 
 /// Messages of one length, next to each other.
-pub(super) struct Batch<const LEN: usize> {
+pub(crate) struct Batch<const LEN: usize> {
     memory: Aligned,
     count: usize,
 }
 
 impl<const LEN: usize> Batch<LEN> {
-    pub(super) fn new(count: usize) -> Self {
+    pub(crate) fn new(count: usize) -> Self {
         Self { memory: Aligned::new(count * LEN), count }
     }
 
     #[inline(always)]
-    pub(super) fn messages(&mut self) -> &mut [[u8; LEN]] {
+    pub(crate) fn messages(&mut self) -> &mut [[u8; LEN]] {
         let (messages, _) = self.memory.bytes().as_chunks_mut();
         &mut messages[..self.count]
     }
 
     /// Names the messages, from `word` on.
     #[inline(always)]
-    pub(super) fn stamp(&mut self, word: u64, check: bool) {
+    pub(crate) fn stamp(&mut self, word: u64, check: bool) {
         for (message, word) in self.messages().iter_mut().zip(word..) {
             content::stamp(message, word);
             if check {

@@ -4,14 +4,14 @@
 //! ping-pong. The loops (`stream`, `ping_pong`, `one_way`) know nothing of processes; this
 //! module opens their ends, in a process for each part or in one process with a thread for each.
 
-mod content;
+pub(crate) mod content;
 mod finding;
-mod length;
-mod memory;
+pub(crate) mod length;
+pub(crate) mod memory;
 mod one_way;
 mod ping_pong;
 mod run;
-mod stream;
+pub(crate) mod stream;
 
 use std::sync::Barrier;
 
@@ -25,7 +25,7 @@ use crate::contender::{BoxError, Contender, InProcess, Place, Receiver, Sender};
 use crate::cpu;
 use crate::scenario::{Flow, Scenario};
 use crate::worker::Control;
-use finding::Finding;
+pub(crate) use finding::Finding;
 use length::{Fixed, Runtime};
 
 /// A worker's part in a run.
@@ -79,6 +79,7 @@ macro_rules! with_length {
         }
     };
 }
+pub(crate) use with_length;
 
 /// Does a part of a run between processes.
 pub(crate) fn part<C: Contender>(

@@ -79,7 +79,7 @@ fn sending(word: u64) -> impl FnOnce(BoxError) -> BoxError {
     move |error| format!("sending {}: {error}", content::describe(word)).into()
 }
 
-pub(super) fn send(
+pub(crate) fn send(
     scenario: &Scenario,
     len: impl Length,
     index: u32,

@@ -12,12 +12,13 @@ mod read_other;
 mod signals;
 mod socket;
 mod sysv_mq;
-mod waiting;
+pub(crate) mod waiting;
 
 pub use condvar::Condvar;
 pub use datagram::{Datagram, Seqpacket};
 pub use eventfd::EventFd;
 pub use fifo::Fifo;
+pub use frames::FrameReceiver;
 pub use pipe::Pipe;
 pub use posix_mq::PosixMq;
 pub use read_other::ReadOther;

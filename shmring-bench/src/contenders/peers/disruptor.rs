@@ -3,17 +3,17 @@
 //! last of them was read.
 #![allow(unsafe_code)]
 
-use std::hint::spin_loop;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 use disruptor::{
-    BusySpin, EventGuard, EventPoller, MultiProducer, MultiProducerBarrier, Polling, Producer,
-    SingleConsumerBarrier, SingleProducer, SingleProducerBarrier,
+    BusySpin, EventGuard, EventPoller, MultiConsumerBarrier, MultiProducer, MultiProducerBarrier,
+    Polling, Producer, SingleConsumerBarrier, SingleProducer, SingleProducerBarrier,
 };
 
 use super::values::{self, Value};
-use super::warmed;
+use super::waiting::Patience;
+use super::warmed_by;
 use crate::contender::{BoxError, Ends, Group, InProcess, Nature, Receiver, Sender, Setting, Wait};
 
 type Poller<K, V> = EventPoller<V, <K as Publishers>::Barrier>;
@@ -22,14 +22,16 @@ type Poller<K, V> = EventPoller<V, <K as Publishers>::Barrier>;
 pub(super) trait Publishers: Sized + 'static {
     const NAME: &'static str;
     const MANY: bool;
+    /// Whether each consumer gets each event.
+    const TO_ALL: bool = false;
     type Barrier: Send + Sync + 'static;
     type Producer<V: Value>: Producer<V> + Send;
 
     fn make<V: Value>(
         room: usize,
         blank: impl FnMut() -> V,
-        producers: usize,
-    ) -> (Vec<Self::Producer<V>>, Poller<Self, V>);
+        setting: &Setting,
+    ) -> (Vec<Self::Producer<V>>, Vec<Poller<Self, V>>);
     fn poll<V: Value>(
         poller: &mut Poller<Self, V>,
     ) -> Result<EventGuard<'_, V, Self::Barrier>, Polling>;
@@ -47,11 +49,11 @@ impl Publishers for One {
     fn make<V: Value>(
         room: usize,
         blank: impl FnMut() -> V,
-        _: usize,
-    ) -> (Vec<Self::Producer<V>>, Poller<Self, V>) {
+        _: &Setting,
+    ) -> (Vec<Self::Producer<V>>, Vec<Poller<Self, V>>) {
         let builder = disruptor::build_single_producer(room, blank, BusySpin);
         let (poller, builder) = builder.new_event_poller();
-        (vec![builder.build()], poller)
+        (vec![builder.build()], vec![poller])
     }
 
     #[inline(always)]
@@ -74,13 +76,47 @@ impl Publishers for Many {
     fn make<V: Value>(
         room: usize,
         blank: impl FnMut() -> V,
-        producers: usize,
-    ) -> (Vec<Self::Producer<V>>, Poller<Self, V>) {
+        setting: &Setting,
+    ) -> (Vec<Self::Producer<V>>, Vec<Poller<Self, V>>) {
         // It cannot be smaller, which is why it is not used for long messages: it would have more
         // room for them than others.
         let builder = disruptor::build_multi_producer(room.max(64), blank, BusySpin);
         let (poller, builder) = builder.new_event_poller();
-        (vec![builder.build(); producers], poller)
+        (vec![builder.build(); setting.producers as usize], vec![poller])
+    }
+
+    #[inline(always)]
+    fn poll<V: Value>(
+        poller: &mut Poller<Self, V>,
+    ) -> Result<EventGuard<'_, V, Self::Barrier>, Polling> {
+        poller.poll()
+    }
+}
+
+/// One producer, all of whose events each consumer gets.
+pub(super) struct ToAll;
+
+impl Publishers for ToAll {
+    const NAME: &'static str = "disruptor";
+    const MANY: bool = false;
+    const TO_ALL: bool = true;
+    type Barrier = SingleProducerBarrier;
+    type Producer<V: Value> = SingleProducer<V, MultiConsumerBarrier>;
+
+    fn make<V: Value>(
+        room: usize,
+        blank: impl FnMut() -> V,
+        setting: &Setting,
+    ) -> (Vec<Self::Producer<V>>, Vec<Poller<Self, V>>) {
+        let mut builder =
+            disruptor::build_single_producer(room, blank, BusySpin).with_multi_consumer();
+        let mut pollers = Vec::new();
+        for _ in 0..setting.consumers {
+            let (poller, next) = builder.new_event_poller();
+            pollers.push(poller);
+            builder = next;
+        }
+        (vec![builder.build()], pollers)
     }
 
     #[inline(always)]
@@ -111,10 +147,14 @@ impl<K: Publishers, V: Value> InProcess for Disruptor<K, V> {
     fn ends(setting: &Setting) -> Result<Ends<Self::Sender, Self::Receiver>, BoxError> {
         let room = usize::try_from(setting.room_messages())?.next_power_of_two();
         let blank = || V::blank(setting.message_bytes);
-        let (producers, poller) = K::make(room, blank, setting.producers as usize);
+        let (producers, pollers) = K::make(room, blank, setting);
         let senders = producers.into_iter().map(|producer| EventSender { producer, room });
-        let poller = NonNull::from(Box::leak(Box::new(poller)));
-        warmed(setting, (senders.collect(), vec![EventReceiver { events: None, poller }]))
+        let receivers = pollers.into_iter().map(|poller| EventReceiver {
+            events: None,
+            poller: NonNull::from(Box::leak(Box::new(poller))),
+        });
+        let readers = if K::TO_ALL { receivers.len() } else { 1 };
+        warmed_by(readers, setting, (senders.collect(), receivers.collect()))
     }
 }
 
@@ -188,6 +228,7 @@ impl<K: Publishers, V: Value> EventReceiver<K, V> {
     #[inline(always)]
     fn poll(&mut self) -> bool {
         self.events = None;
+        let mut patience = Patience::new(Wait::Spin);
         loop {
             // SAFETY: there are no events that have it, and the box is dropped after those that
             // there are now.
@@ -196,7 +237,7 @@ impl<K: Publishers, V: Value> EventReceiver<K, V> {
                     self.events = Some(events);
                     return true;
                 }
-                Err(Polling::NoEvents) => spin_loop(),
+                Err(Polling::NoEvents) => _ = patience.more(),
                 Err(Polling::Shutdown) => return false,
             }
         }

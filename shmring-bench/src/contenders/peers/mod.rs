@@ -6,6 +6,7 @@
 
 mod channels;
 mod disruptor;
+mod fan_out;
 pub(crate) mod iceoryx2;
 mod ipc_channel;
 mod ringfire;
@@ -19,6 +20,7 @@ use crate::contender::{BoxError, Ends, Receiver, Sender, Setting};
 use crate::contestant::Contestant;
 use channels::{ArrayQueue, Crossbeam, Kanal, Queued, Std};
 use disruptor::{Disruptor, Many, One};
+pub(crate) use fan_out::ALL as FAN_OUT;
 use ringfire::Ringfire;
 use shmem_ipc::ShmemIpc;
 use spsc::{Bytes, Ringbuf, Rtrb, Values};
@@ -95,17 +97,26 @@ pub(super) const ALL: &[Contestant] = &[
 /// starts.
 fn warmed<S: Sender, R: Receiver>(
     setting: &Setting,
+    ends: Ends<S, R>,
+) -> Result<Ends<S, R>, BoxError> {
+    warmed_by(1, setting, ends)
+}
+
+/// The same where so many receivers get each message.
+fn warmed_by<S: Sender, R: Receiver>(
+    readers: usize,
+    setting: &Setting,
     (mut senders, mut receivers): Ends<S, R>,
 ) -> Result<Ends<S, R>, BoxError> {
     let message = vec![0; setting.message_bytes];
-    let (Some(sender), Some(receiver)) = (senders.first_mut(), receivers.first_mut()) else {
-        return Err("there are no ends".into());
-    };
+    let sender = senders.first_mut().ok_or("there is no sender")?;
     for _ in 0..setting.room_messages() {
         sender.send(&message)?;
     }
-    for _ in 0..setting.room_messages() {
-        receiver.recv(|_| ())?;
+    for receiver in receivers.iter_mut().take(readers) {
+        for _ in 0..setting.room_messages() {
+            receiver.recv(|_| ())?;
+        }
     }
     Ok((senders, receivers))
 }

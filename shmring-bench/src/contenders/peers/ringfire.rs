@@ -2,15 +2,15 @@
 //! makes. Used in its lossless mode, where the producer waits for the slowest reader.
 
 use std::fs;
-use std::hint::spin_loop;
 use std::time::{Duration, Instant};
 
 use ringfire::{
-    BusySpin, CleanupMode, FlowControl, FutexWait, RingConsumer, RingProducer, RingProducerBuilder,
+    CleanupMode, FlowControl, FutexWait, RingConsumer, RingHeader, RingProducer,
+    RingProducerBuilder, WaitStrategy,
 };
 
 use super::values::{self, END, is_end};
-use super::waiting;
+use super::waiting::{self, Patience};
 use crate::contender::{
     BoxError, Contender, Group, Nature, Place, Prepared, Receiver, Sender, Setting, Sizes, Wait,
 };
@@ -52,12 +52,7 @@ impl<const LEN: usize> Contender for Ringfire<LEN> {
     }
 
     fn open_sender(place: Place) -> Result<Self::Sender, BoxError> {
-        let producer = RingProducerBuilder::new(slots(&place.setting))
-            .flow_control(FlowControl::LosslessBackpressure)
-            .max_readers(1)
-            .cleanup_mode(CleanupMode::Persistent)
-            .build(&place.address)?;
-        Ok(RingSender { producer, wait: place.setting.wait })
+        RingSender::create(&place, FlowControl::LosslessBackpressure)
     }
 
     fn open_receiver(place: Place) -> Result<Self::Receiver, BoxError> {
@@ -70,7 +65,7 @@ impl<const LEN: usize> Contender for Ringfire<LEN> {
             }
         };
         let wait = match place.setting.wait {
-            Wait::Spin => Strategy::Spin(BusySpin),
+            Wait::Spin => Strategy::Spin(YieldingSpin(Patience::new(Wait::Spin))),
             Wait::Adaptive => Strategy::Sleep(FutexWait::new(waiting::PAUSES, Some(LONGEST_SLEEP))),
             Wait::Block => Strategy::Sleep(FutexWait::new(0, Some(LONGEST_SLEEP))),
         };
@@ -88,14 +83,27 @@ pub(super) struct RingSender<const LEN: usize> {
     wait: Wait,
 }
 
+impl<const LEN: usize> RingSender<LEN> {
+    pub(super) fn create(place: &Place, control: FlowControl) -> Result<Self, BoxError> {
+        let Setting { wait, consumers, .. } = place.setting;
+        let producer = RingProducerBuilder::new(slots(&place.setting))
+            .flow_control(control)
+            .max_readers(consumers as usize)
+            .cleanup_mode(CleanupMode::Persistent)
+            .build(&place.address)?;
+        Ok(RingSender { producer, wait })
+    }
+}
+
 impl<const LEN: usize> Sender for RingSender<LEN> {
     #[inline(always)]
     fn send(&mut self, message: &[u8]) -> Result<(), BoxError> {
         let message = message.try_into()?;
         match self.wait {
             Wait::Spin => {
+                let mut patience = Patience::new(Wait::Spin);
                 while self.producer.try_push(message).is_err() {
-                    spin_loop();
+                    patience.more();
                 }
             }
             // Its own way of waiting for room, which is to yield and then to sleep for 10 us.
@@ -118,8 +126,23 @@ impl<const LEN: usize> Sender for RingSender<LEN> {
     }
 }
 
+/// Its `BusySpin`, with a yield now and then.
+struct YieldingSpin(Patience);
+
+impl WaitStrategy for YieldingSpin {
+    #[inline]
+    fn wait(&mut self, _: &RingHeader, _: u64) {
+        self.0.more();
+    }
+
+    #[inline]
+    fn reset(&mut self) {
+        self.0 = Patience::new(Wait::Spin);
+    }
+}
+
 enum Strategy {
-    Spin(BusySpin),
+    Spin(YieldingSpin),
     Sleep(FutexWait),
 }
 
