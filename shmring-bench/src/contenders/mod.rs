@@ -5,7 +5,7 @@ pub mod kernel;
 mod packed_ring;
 #[cfg(feature = "peers")]
 pub(crate) mod peers;
-mod rings;
+pub(crate) mod rings;
 pub mod variants;
 pub mod watched;
 

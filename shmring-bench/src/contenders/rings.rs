@@ -6,7 +6,7 @@ use crate::contender::{BoxError, Place, Prepared, Setting, Unavailable, Wait};
 use crate::name::Named;
 
 /// A segment for one run.
-pub(super) fn prepare(setting: &Setting, config: Config) -> Result<Prepared, BoxError> {
+pub(crate) fn prepare(setting: &Setting, config: Config) -> Result<Prepared, BoxError> {
     let named =
         Named::create(&setting.name_prefix, &config.prefault(true)).map_err(unless_lacking)?;
     let capacity_bytes = named.segment.info().ring().capacity_bytes;
@@ -27,11 +27,11 @@ fn unless_lacking(error: CreateError) -> BoxError {
     }
 }
 
-pub(super) fn attach(place: &Place) -> Result<Segment, BoxError> {
+pub(crate) fn attach(place: &Place) -> Result<Segment, BoxError> {
     Ok(Segment::attach(&place.address)?)
 }
 
-pub(super) fn mode(setting: &Setting) -> WaitMode {
+pub(crate) fn mode(setting: &Setting) -> WaitMode {
     match setting.wait {
         Wait::Spin => WaitMode::Spin,
         Wait::Adaptive => WaitMode::Adaptive,
@@ -41,7 +41,7 @@ pub(super) fn mode(setting: &Setting) -> WaitMode {
 
 /// `Ok(None)` for the end of the stream, which is none of the errors.
 #[inline(always)]
-pub(super) fn unless_ended<T>(
+pub(crate) fn unless_ended<T>(
     result: Result<T, shmring::RecvError>,
 ) -> Result<Option<T>, BoxError> {
     match result {
@@ -53,7 +53,7 @@ pub(super) fn unless_ended<T>(
 
 /// The same of a verb that receives into a buffer.
 #[inline(always)]
-pub(super) fn unless_ended_into(
+pub(crate) fn unless_ended_into(
     result: Result<usize, shmring::RecvIntoError>,
 ) -> Result<Option<usize>, BoxError> {
     match result {

@@ -91,6 +91,8 @@ pub(crate) struct Nature {
     pub(crate) lossy: Lossy,
     /// Whether these get [`Received::Missed`] for each message that they missed.
     pub(crate) says_missed: bool,
+    /// Whether it differs from another one only where a subscriber is killed.
+    pub(crate) only_kills: bool,
 }
 
 impl Nature {
@@ -99,7 +101,8 @@ impl Nature {
         let waits = crate::contender::ALL_WAITS;
         let subscribers = [1, u32::MAX];
         let (sizes, lossy) = (Sizes::Any, Lossy::None);
-        Nature { group, waits, sizes, subscribers, lossy, says_missed: false }
+        let (says_missed, only_kills) = (false, false);
+        Nature { group, waits, sizes, subscribers, lossy, says_missed, only_kills }
     }
 }
 

@@ -96,6 +96,7 @@ impl Scenario {
         (least..=most).contains(&self.subscribers)
             && nature.waits.contains(&self.wait)
             && nature.sizes.contain(self.message_bytes)
+            && (self.flow == Flow::Kill || !nature.only_kills)
             && (self.flow != Flow::Kill || (!entry.threads && nature.lossy == Lossy::None))
     }
 
