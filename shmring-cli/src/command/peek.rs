@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use shmring::observe::{PeekEnd, Pending};
-use shmring::{PeekError, Peeked};
+use shmring::{Kind, PeekError, Peeked};
 
 use crate::cli::PeekArgs;
 use crate::process::stop::{Exit, Stop, say};
@@ -14,7 +14,7 @@ use crate::transfer::attaching::observe;
 struct Peek {
     name: String,
     messages: Vec<MessageFacts>,
-    /// The number of messages that other processes received meanwhile.
+    /// The number of messages that other processes received meanwhile, or overwrote.
     missed: u64,
     ended: EndFacts,
 }
@@ -61,20 +61,16 @@ pub(crate) fn run(args: &PeekArgs) -> Result<(), Stop> {
         ended: EndFacts::of(end),
     };
     report::print(args.json, &facts, |facts| text(facts, args.hex))?;
-    conclude(args, name, facts.messages.len(), missed, end)
+    let is_broadcast = observer.info().ring().kind == Kind::Broadcast;
+    let left = if is_broadcast { "overwritten meanwhile" } else { "received meanwhile by others" };
+    if missed > 0 {
+        say(format_args!("{} {left}", report::count(missed, "message")));
+    }
+    conclude(args, name, facts.messages.len(), end)
 }
 
-/// Reports why the messages end, and how many were missed.
-fn conclude(
-    args: &PeekArgs,
-    name: &str,
-    shown: usize,
-    missed: u64,
-    end: PeekEnd,
-) -> Result<(), Stop> {
-    if missed > 0 {
-        say(format_args!("{} received meanwhile by others", report::count(missed, "message")));
-    }
+/// Reports why the messages end.
+fn conclude(args: &PeekArgs, name: &str, shown: usize, end: PeekEnd) -> Result<(), Stop> {
     match end {
         PeekEnd::Corrupt(corrupt) => {
             return Err(Stop::new(Exit::Corrupt, format!("{name:?}: {corrupt}")));
@@ -83,7 +79,7 @@ fn conclude(
             "position {position} is claimed and not published; `shmring stat {}` shows by whom",
             args.target.typed()
         )),
-        PeekEnd::Outrun => say("others receive faster than this; try again, or stop them"),
+        PeekEnd::Outrun => say("others are faster than this; try again, or stop them"),
         PeekEnd::Empty if shown == 0 => say("no messages"),
         _ => {}
     }

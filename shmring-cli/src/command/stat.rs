@@ -20,7 +20,8 @@ const MAX_COUNTED: usize = 100_000;
 struct Stat {
     #[serde(flatten)]
     sample: Sample,
-    /// Messages that a consumer could receive; absent if they move too fast to count them.
+    /// Messages that a consumer could receive, of a broadcast ring from the oldest one that is kept;
+    /// absent if they move too fast to count them.
     waiting: Option<Waiting>,
 }
 
@@ -39,10 +40,15 @@ impl Waiting {
         (missed == 0).then_some(Self { messages: count, or_more: end == PeekEnd::Limit })
     }
 
-    fn words(self) -> String {
+    /// Returns a row of text.
+    fn row(self, is_broadcast: bool) -> (&'static str, String) {
         let Self { messages, or_more } = self;
         let more = if or_more { " or more" } else { "" };
-        format!("{}{more} to be received", report::count(messages, "message"))
+        let messages = report::count(messages, "message");
+        match is_broadcast {
+            true => ("kept", format!("{messages}{more}, for `--from`")),
+            false => ("waiting", format!("{messages}{more} to be received")),
+        }
     }
 }
 
@@ -67,11 +73,12 @@ fn text(stat: &Stat) -> String {
     let Stat { sample, waiting } = stat;
     let mut rows = description::rows(sample);
     if let Some(waiting) = waiting {
-        rows.push(("waiting", waiting.words()));
+        rows.push(waiting.row(sample.facts.segment.is_broadcast()));
     }
     let participants = description::participants(sample);
-    let stall: Vec<_> =
-        sample.stall.iter().flat_map(description::stall).map(|line| line + "\n").collect();
-    let parts = [report::rows(&rows), participants, stall.concat()];
+    let lines = |lines: Vec<String>| lines.into_iter().map(|line| line + "\n").collect::<String>();
+    let stall = sample.stall.as_ref().map(description::stall).unwrap_or_default();
+    let held_up = description::held_up(sample);
+    let parts = [report::rows(&rows), participants, lines(stall), lines(held_up)];
     parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("\n")
 }

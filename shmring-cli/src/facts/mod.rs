@@ -1,6 +1,7 @@
 //! Facts about a segment, as data that serializes to the documented JSON.
 
 mod deleted;
+mod held_up;
 mod participant;
 mod rates;
 mod sample;
@@ -9,13 +10,16 @@ mod stall;
 use std::fmt::Display;
 
 use serde::Serialize;
-use shmring::{ElementType, Participant, SegmentInfo, Status};
+use shmring::info::{RingStatus, SubscriptionMode};
+use shmring::{ElementType, Kind, Participant, SegmentInfo, Status};
 
 use crate::report;
 use crate::report::hex;
 pub(crate) use deleted::open_deleted;
-pub(crate) use participant::{HolderFacts, ParticipantFacts, brief};
+pub(crate) use held_up::HeldUpFacts;
+pub(crate) use participant::{HolderFacts, ParticipantFacts, SubscriptionFacts, brief};
 pub(crate) use rates::Rates;
+use sample::millis;
 pub(crate) use sample::{Look, Past, Sample};
 use stall::Scene;
 pub(crate) use stall::{StallFacts, Subject, Unit};
@@ -105,6 +109,11 @@ impl SegmentFacts {
         }
     }
 
+    /// Returns `true` if each consumer receives all messages.
+    pub(crate) fn is_broadcast(&self) -> bool {
+        self.kind == Kind::Broadcast.name()
+    }
+
     /// One line for people.
     pub(crate) fn summary(&self) -> String {
         let size = match self.slots.zip(self.slot_bytes) {
@@ -177,7 +186,8 @@ impl ElementFacts {
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StatusFacts {
     pub(crate) state: State,
-    /// The next position to consume, in bytes of a record ring, else in slots.
+    /// The next position to consume, in bytes of a record ring, else in slots; of a broadcast ring,
+    /// that of the slowest gating subscriber, or tail if there is none.
     pub(crate) head: u64,
     /// The next position to claim.
     pub(crate) tail: u64,
@@ -188,7 +198,15 @@ pub(crate) struct StatusFacts {
     pub(crate) fill_percent: u64,
     /// `true` if no message fits.
     pub(crate) full: bool,
+    /// Of a broadcast ring, those before head.
     pub(crate) messages_received: u64,
+    /// Messages that were sent into a broadcast ring.
+    #[serde(skip)]
+    pub(crate) messages_sent: Option<u64>,
+    /// How long the producer of a broadcast ring has found no room; absent if it has some.
+    pub(crate) full_for_ms: Option<u64>,
+    /// Subscribers of a broadcast ring that were evicted.
+    pub(crate) evictions: u64,
     /// Slots that consumers passed without a message.
     pub(crate) tombstones: u64,
     /// Slots that consumers closed for producers that died in them.
@@ -255,6 +273,9 @@ impl StatusFacts {
             fill_percent: percent(status.ring().used_bytes, description.ring().capacity_bytes),
             full: status.ring().full,
             messages_received: status.ring().messages_received,
+            messages_sent: sent(description.ring().kind, status.ring()),
+            full_for_ms: status.ring().full_for.map(millis),
+            evictions: status.ring().evictions,
             tombstones: status.ring().tombstones,
             resolved: status.ring().resolved,
             repairs: status.repairs,
@@ -275,12 +296,16 @@ impl StatusFacts {
 
     /// Returns the counters as text.
     pub(crate) fn so_far(&self) -> String {
-        let mut words =
-            vec![format!("{} received", report::count(self.messages_received, "message"))];
+        let messages = match self.messages_sent {
+            Some(sent) => format!("{} sent", report::count(sent, "message")),
+            None => format!("{} received", report::count(self.messages_received, "message")),
+        };
+        let mut words = vec![messages];
         for (number, what) in [
             (self.tombstones, "slots passed without one"),
             (self.resolved, "slots closed for the dead"),
             (self.repairs, "dead reaped"),
+            (self.evictions, "evicted"),
         ] {
             if number > 0 {
                 words.push(format!("{number} {what}"));
@@ -298,6 +323,18 @@ impl StatusFacts {
             dead => format!("{} + {dead} dead", self.attached_alive),
         }
     }
+}
+
+/// Returns how many messages were sent into a broadcast ring: those before head, and those that the
+/// slowest gating subscriber has before it.
+fn sent(kind: Kind, ring: &RingStatus) -> Option<u64> {
+    if kind != Kind::Broadcast {
+        return None;
+    }
+    let subscriptions = ring.holders.iter().filter_map(|holder| holder.subscription);
+    let gating = subscriptions.filter(|one| one.mode == SubscriptionMode::Gating);
+    let lag_messages = gating.map(|one| one.lag_messages).max().unwrap_or(0);
+    Some(ring.messages_received.saturating_add(lag_messages))
 }
 
 /// Returns the content of a ring as text.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use shmring::info::{Holder, Process};
+use shmring::info::{Holder, Process, Subscription};
 use shmring::{Participant, PidNamespace, ProcessState};
 
 use crate::report;
@@ -105,6 +105,35 @@ pub(crate) struct HolderFacts {
     pub(crate) sleeps_until: Option<u64>,
     /// The tickets that it announced last. Absent if producers do not compete.
     pub(crate) announced: Option<Tickets>,
+    /// Absent if it is no consumer of a broadcast ring.
+    pub(crate) subscription: Option<SubscriptionFacts>,
+}
+
+/// How a consumer of a broadcast ring subscribed, and how far it has come.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SubscriptionFacts {
+    /// `gating`, `lossy`, `latest` or `evicted`.
+    pub(crate) mode: String,
+    /// The position of its next message.
+    pub(crate) position: u64,
+    /// What is between that position and tail.
+    pub(crate) lag_messages: u64,
+    pub(crate) lag_bytes: u64,
+    /// Messages that it did not receive since it joined.
+    pub(crate) missed: u64,
+}
+
+impl SubscriptionFacts {
+    fn of(subscription: &Subscription) -> Self {
+        let Subscription { mode, position, lag_messages, lag_bytes, missed, .. } = *subscription;
+        Self { mode: mode.to_string(), position, lag_messages, lag_bytes, missed }
+    }
+
+    /// Returns in words how far it is behind.
+    pub(crate) fn lag(&self) -> String {
+        let messages = report::count(self.lag_messages, "message");
+        format!("{messages} ({})", report::bytes(self.lag_bytes))
+    }
 }
 
 /// The positions from `first` to `end`, without `end`.
@@ -123,6 +152,7 @@ impl HolderFacts {
             participant: ParticipantFacts::of(&holder.participant),
             sleeps_until: holder.sleeps_until,
             announced: announced.map(|tickets| Tickets { first: tickets.start, end: tickets.end }),
+            subscription: holder.subscription.as_ref().map(SubscriptionFacts::of),
         }
     }
 }

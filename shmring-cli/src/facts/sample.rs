@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use shmring::{Fault, Observer, SegmentInfo, Status};
 
-use super::{Entry, Facts, HolderFacts, Rates, Scene, StallFacts, State, Subject, Unit};
+use super::{
+    Entry, Facts, HeldUpFacts, HolderFacts, Rates, Scene, StallFacts, State, Subject, Unit,
+};
 
 /// A status of a segment, and its time.
 #[derive(Clone, Debug)]
@@ -46,6 +48,8 @@ pub(crate) struct Sample {
     pub(crate) rates: Option<Rates>,
     /// Absent if a message was received in that time, or if it is 0.
     pub(crate) stall: Option<StallFacts>,
+    /// The subscriber for which the producer of a broadcast ring waits. Absent if it does not wait.
+    pub(crate) held_up_by: Option<HeldUpFacts>,
     #[serde(skip)]
     pub(crate) unit: Unit,
 }
@@ -60,10 +64,13 @@ impl Sample {
         let Look { status, .. } = now;
         let unit = Unit::of(description.ring().kind);
         let elapsed = past.map_or(Duration::ZERO, |past| now.since(past.last));
+        let kind = description.ring().kind;
+        let held_up_by = past.and_then(|_| status.ring().held_up_by());
+        let held_up_by = held_up_by.map(|held_up| HeldUpFacts::of(&held_up, subject));
         let explain = |past: Past<'_>| {
             let stall = status.ring().stall_since(past.still.status.ring())?;
-            let scene = Scene { status, subject, unit, at_least: now.since(past.still) };
-            Some(scene.explain(&stall))
+            let (at_least, held_up_by) = (now.since(past.still), held_up_by.as_ref());
+            Some(Scene { status, subject, kind, at_least, held_up_by }.explain(&stall))
         };
         Self {
             facts: Facts::of(description, status),
@@ -71,6 +78,7 @@ impl Sample {
             sample_ms: millis(elapsed),
             rates: past.and_then(|past| Rates::of(&past.last.status, status, elapsed)),
             stall: past.and_then(explain),
+            held_up_by,
             unit,
         }
     }

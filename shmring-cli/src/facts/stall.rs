@@ -7,7 +7,7 @@ use serde::Serialize;
 use shmring::{Kind, ProcessState, Role, Stall, Status};
 
 use super::sample::millis;
-use super::{HolderFacts, ParticipantFacts};
+use super::{HeldUpFacts, HolderFacts, ParticipantFacts};
 use crate::report;
 
 /// The unit of a ring's positions.
@@ -19,7 +19,10 @@ pub(crate) enum Unit {
 
 impl Unit {
     pub(crate) fn of(kind: Kind) -> Self {
-        if kind == Kind::Spsc { Self::Bytes } else { Self::Slots }
+        match kind {
+            Kind::Spsc | Kind::Broadcast => Self::Bytes,
+            _ => Self::Slots,
+        }
     }
 
     /// Returns an amount of that unit as text.
@@ -57,11 +60,11 @@ impl StallFacts {
         matches!(self.kind, "in_flight" | "full" | "corrupt")
     }
 
-    fn say(&mut self, sentence: impl Into<String>) {
+    pub(super) fn say(&mut self, sentence: impl Into<String>) {
         self.why.push(sentence.into());
     }
 
-    fn do_this(&mut self, sentence: impl Into<String>) {
+    pub(super) fn do_this(&mut self, sentence: impl Into<String>) {
         self.remedy.push(sentence.into());
     }
 }
@@ -79,14 +82,18 @@ pub(crate) struct Subject<'a> {
 pub(super) struct Scene<'a> {
     pub(super) status: &'a Status,
     pub(super) subject: Subject<'a>,
-    pub(super) unit: Unit,
+    pub(super) kind: Kind,
     /// The time for which it was seen to stall.
     pub(super) at_least: Duration,
+    /// The subscriber for which the producer of a broadcast ring waits.
+    pub(super) held_up_by: Option<&'a HeldUpFacts>,
 }
 
 impl Scene<'_> {
     pub(super) fn explain(&self, stall: &Stall) -> StallFacts {
-        let Self { status, subject: Subject { target, is_named }, unit, at_least } = *self;
+        let Self { status, subject: Subject { target, is_named }, kind, at_least, held_up_by } =
+            *self;
+        let unit = Unit::of(kind);
         let mut facts = StallFacts {
             kind: "empty",
             position: status.ring().head,
@@ -103,6 +110,14 @@ impl Scene<'_> {
                 self.in_flight(*position, &tickets, &mut facts);
                 facts.tickets = Some(tickets);
             }
+            Stall::Full if kind == Kind::Broadcast => {
+                facts.kind = "full";
+                facts.say("the ring is full, and the slowest gating receiver receives nothing");
+                match held_up_by {
+                    Some(held_up) => held_up.explain(&mut facts),
+                    None => self.no_receiver(&mut facts),
+                }
+            }
             Stall::Full => {
                 facts.kind = "full";
                 facts.say("the ring is full, and no process receives");
@@ -111,11 +126,22 @@ impl Scene<'_> {
             Stall::NotTaken => {
                 facts.kind = "not_taken";
                 let amount = unit.amount(status.ring().tail.wrapping_sub(status.ring().head));
-                facts.say(format!("{amount} wait to be received, and no process receives"));
+                let who = if kind == Kind::Broadcast {
+                    "the slowest gating receiver"
+                } else {
+                    "no process"
+                };
+                let what = if kind == Kind::Broadcast { "receives nothing" } else { "receives" };
+                facts.say(format!("{amount} wait to be received, and {who} {what}"));
                 self.no_receiver(&mut facts);
             }
             Stall::Empty => {
-                facts.say("the ring is empty, and no process sends");
+                facts.say(match kind {
+                    Kind::Broadcast => {
+                        "no gating receiver has messages to receive, and no process sends"
+                    }
+                    _ => "the ring is empty, and no process sends",
+                });
                 self.no_sender(&mut facts);
             }
             Stall::Corrupt(corrupt) => {
@@ -135,7 +161,7 @@ impl Scene<'_> {
         let behind = self.status.ring().tail.wrapping_sub(position).wrapping_sub(1);
         let behind = match behind {
             0 => String::new(),
-            _ => format!(", and {} behind it wait", self.unit.amount(behind)),
+            _ => format!(", and {} behind it wait", Unit::of(self.kind).amount(behind)),
         };
         facts.say(format!("position {position} is claimed and not published{behind}"));
         for HolderFacts { participant, .. } in tickets {
@@ -204,7 +230,12 @@ impl Scene<'_> {
 
     /// Reports the holders of a role, which could end the stall. Returns `false` if there are none.
     fn holders(&self, role: Role, what: &str, facts: &mut StallFacts) -> bool {
-        let holders: Vec<_> = self.status.ring().holders_of(role).map(HolderFacts::of).collect();
+        let holders = self.status.ring().holders_of(role).map(HolderFacts::of);
+        // Others of a broadcast ring take no part in what is used of it.
+        let takes_part = |holder: &HolderFacts| {
+            holder.subscription.as_ref().is_none_or(|subscription| subscription.mode == "gating")
+        };
+        let holders: Vec<_> = holders.filter(takes_part).collect();
         for HolderFacts { participant, .. } in &holders {
             let has = format!("has a {role}");
             if !participant.alive {
@@ -249,28 +280,43 @@ fn gone(status: &Status, so_far: u64, role: Role) -> String {
 
 /// Reports what holds a process up, and how to end that. Returns `false` if nothing does.
 fn hindered(participant: &ParticipantFacts, has: &str, facts: &mut StallFacts) -> bool {
-    let named = participant.named();
-    let pid = participant.number();
-    if participant.is_in(ProcessState::Stopped) {
-        facts.say(format!("{named} {has} and is stopped"));
-        facts.do_this(format!("`kill -CONT {pid}` resumes it"));
-    } else if participant.is_in(ProcessState::Traced) {
-        facts.say(format!("{named} {has} and is stopped by a debugger"));
-        facts.do_this(format!("the debugger of process {pid} resumes it"));
-    } else if participant.is_in(ProcessState::Frozen) {
-        facts.say(format!("{named} {has} and is frozen by its control group"));
-        let file = participant.frozen_by.as_deref().unwrap_or(Path::new("cgroup.freeze"));
-        facts.do_this(format!("`{}` resumes it", thaw(file)));
-    } else if participant.is_in(ProcessState::DumpingCore) {
-        facts.say(format!(
-            "{named} {has}, was killed and counts as alive until its core file is written"
-        ));
-        facts.do_this(format!("wait for that, or `kill -KILL {pid}` cuts the core file short"));
-    } else {
+    let Some(Hindrance { is, remedy }) = Hindrance::of(participant) else {
         return false;
-    }
+    };
+    facts.say(format!("{} {has}{is}", participant.named()));
+    facts.do_this(remedy);
     facts.is_hindered = true;
     true
+}
+
+/// Why a living process does not run.
+#[derive(Debug)]
+pub(super) struct Hindrance {
+    /// The end of a sentence.
+    pub(super) is: &'static str,
+    pub(super) remedy: String,
+}
+
+impl Hindrance {
+    pub(super) fn of(participant: &ParticipantFacts) -> Option<Self> {
+        let pid = participant.number();
+        let (is, remedy) = if participant.is_in(ProcessState::Stopped) {
+            (" and is stopped", format!("`kill -CONT {pid}` resumes it"))
+        } else if participant.is_in(ProcessState::Traced) {
+            (" and is stopped by a debugger", format!("the debugger of process {pid} resumes it"))
+        } else if participant.is_in(ProcessState::Frozen) {
+            let file = participant.frozen_by.as_deref().unwrap_or(Path::new("cgroup.freeze"));
+            (" and is frozen by its control group", format!("`{}` resumes it", thaw(file)))
+        } else if participant.is_in(ProcessState::DumpingCore) {
+            (
+                ", was killed and counts as alive until its core file is written",
+                format!("wait for that, or `kill -KILL {pid}` cuts the core file short"),
+            )
+        } else {
+            return None;
+        };
+        Some(Self { is, remedy })
+    }
 }
 
 /// Returns a command that thaws a frozen control group.

@@ -1,6 +1,6 @@
 //! Describes one segment in full, as text.
 
-use crate::facts::{Facts, HolderFacts, ParticipantFacts, Sample, StallFacts};
+use crate::facts::{Facts, HeldUpFacts, HolderFacts, ParticipantFacts, Sample, StallFacts};
 use crate::report;
 use crate::report::aligned;
 
@@ -38,17 +38,53 @@ pub(crate) fn participants(sample: &Sample) -> String {
     if attached.is_empty() {
         return String::new();
     }
+    if sample.facts.segment.is_broadcast() {
+        return subscribers(sample);
+    }
     let header = ["ROLE", "PID", "COMMAND", "UID", "IS", "DOES"];
     let holders = &sample.holders;
     let mut rows: Vec<_> = holders
         .iter()
         .map(|holder| row(&holder.role, &holder.participant, does(holder, sample)))
         .collect();
-    let has_handle =
-        |one: &ParticipantFacts| holders.iter().any(|holder| holder.participant.is(one));
-    let others = attached.iter().filter(|one| !has_handle(one));
-    rows.extend(others.map(|one| row("-", one, "-".to_owned())));
+    rows.extend(without_handle(sample).map(|one| row("-", one, "-".to_owned())));
     aligned::layout(header, [false, true, false, true, false, false], &rows)
+}
+
+/// Returns the attachments that have no handle.
+fn without_handle(sample: &Sample) -> impl Iterator<Item = &ParticipantFacts> {
+    let is_holder =
+        |one: &ParticipantFacts| sample.holders.iter().any(|holder| holder.participant.is(one));
+    sample.facts.status.attached.iter().filter(move |one| !is_holder(one))
+}
+
+/// As `participants`, of a broadcast ring: with how far each subscriber has come, and the handle by
+/// which it can be evicted.
+fn subscribers(sample: &Sample) -> String {
+    let header =
+        ["ROLE", "HANDLE", "PID", "COMMAND", "MODE", "LAG", "LAG BYTES", "MISSED", "IS", "DOES"];
+    let right = [false, true, true, false, false, true, true, true, false, false];
+    let none = || "-".to_owned();
+    let rows = sample.holders.iter().map(|holder| {
+        let [role, pid, command, _, is, does] =
+            row(&holder.role, &holder.participant, does(holder, sample));
+        let [mode, lag, lag_bytes, missed] = match &holder.subscription {
+            Some(one) => [
+                one.mode.clone(),
+                one.lag_messages.to_string(),
+                report::bytes(one.lag_bytes),
+                one.missed.to_string(),
+            ],
+            None => [(); 4].map(|()| none()),
+        };
+        let handle = holder.handle.to_string();
+        [role, handle, pid, command, mode, lag, lag_bytes, missed, is, does]
+    });
+    let others = without_handle(sample).map(|one| {
+        let [role, pid, command, _, is, does] = row("-", one, none());
+        [role, none(), pid, command, none(), none(), none(), none(), is, does]
+    });
+    aligned::layout(header, right, &rows.chain(others).collect::<Vec<_>>())
 }
 
 fn row(role: &str, participant: &ParticipantFacts, does: String) -> [String; 6] {
@@ -80,8 +116,24 @@ pub(crate) fn stall(stall: &StallFacts) -> Vec<String> {
     let StallFacts { why, remedy, at_least_ms, .. } = stall;
     let how = if stall.is_stuck() { "Stuck" } else { "At rest" };
     let span = report::span(*at_least_ms);
-    let mut lines = vec![format!("{how} for at least {span}, the time observed:")];
+    explanation(format!("{how} for at least {span}, the time observed:"), why, remedy)
+}
+
+/// Returns who holds the producer of a broadcast ring up, in lines of the same form. Empty if none
+/// does, or if the stall explains it.
+pub(crate) fn held_up(sample: &Sample) -> Vec<String> {
+    let is_explained = sample.stall.as_ref().is_some_and(|stall| stall.kind == "full");
+    match sample.held_up_by.as_ref().filter(|_| !is_explained) {
+        Some(held_up @ HeldUpFacts { remedy, .. }) => {
+            explanation("The sender waits for room:".to_owned(), &[held_up.sentence()], remedy)
+        }
+        None => Vec::new(),
+    }
+}
+
+fn explanation(heading: String, why: &[String], remedy: &[String]) -> Vec<String> {
     let sentences = |them: &[String]| them.iter().map(|one| format!("  {one}")).collect::<Vec<_>>();
+    let mut lines = vec![heading];
     lines.extend(sentences(why));
     if !remedy.is_empty() {
         lines.push("What ends it:".to_owned());

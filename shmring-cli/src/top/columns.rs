@@ -144,6 +144,18 @@ fn bytes(sample: &Sample, units: u64) -> u64 {
     }
 }
 
+/// A sender that waits for less than this is slowed down by a receiver, as is usual.
+const HELD_UP_MS: u64 = 1000;
+
+/// Returns `true` if the producer of a broadcast ring waits for a receiver that does not run, or has
+/// waited for long.
+fn is_held_up(sample: &Sample) -> bool {
+    sample
+        .held_up_by
+        .as_ref()
+        .is_some_and(|held_up| held_up.is_hindered || held_up.since_ms >= HELD_UP_MS)
+}
+
 /// The state of a segment: a word and its severity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Standing {
@@ -180,6 +192,7 @@ impl Standing {
             (state @ (State::Closed | State::Idle), _) => (state.name(), Tone::Unused),
             (State::Open, Some("in_flight")) => ("in flight", Tone::Stuck),
             (State::Open, Some("full")) => ("full", Tone::Stuck),
+            (State::Open, _) if is_held_up(sample) => ("held up", Tone::Stuck),
             (State::Open, Some("not_taken")) => ("not taken", Tone::Resting),
             (State::Open, Some(other)) => (other, Tone::Resting),
             (State::Open, None) if sample.rates.is_some() => ("moving", Tone::Good),
@@ -191,7 +204,7 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use super::super::fixture::{broken, moving, sample, still};
+    use super::super::fixture::{broken, held_up, moving, sample, still};
     use super::*;
 
     fn word(entry: &Entry<Sample>) -> &'static str {
@@ -217,6 +230,15 @@ mod tests {
         assert_eq!(word(&still("a", "full", State::Idle)), "idle");
         assert_eq!(word(&still("a", "corrupt", State::Idle)), "corrupt");
         assert_eq!(word(&still("a", "empty", State::Closed)), "closed");
+    }
+
+    // Catches the usual pace of a slow receiver taken for trouble, and trouble that a ring which
+    // moves now and then hides.
+    #[test]
+    fn a_sender_that_waits() {
+        assert_eq!(word(&held_up("a", 3, false)), "moving");
+        assert_eq!(word(&held_up("a", 3, true)), "held up");
+        assert_eq!(word(&held_up("a", 60_000, false)), "held up");
     }
 
     // Catches two columns that one key sorts by.

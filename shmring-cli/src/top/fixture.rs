@@ -1,8 +1,8 @@
 //! Segments for tests.
 
 use crate::facts::{
-    Entry, Facts, HolderFacts, ParticipantFacts, Rates, Sample, SegmentFacts, StallFacts, State,
-    StatusFacts, Unit,
+    Entry, Facts, HeldUpFacts, HolderFacts, ParticipantFacts, Rates, Sample, SegmentFacts,
+    StallFacts, State, StatusFacts, Unit,
 };
 
 pub(crate) const SLOTS: u64 = 16;
@@ -51,6 +51,9 @@ fn sample_of(name: &str) -> Sample {
                 fill_percent: 25,
                 full: false,
                 messages_received: 100,
+                messages_sent: None,
+                full_for_ms: None,
+                evictions: 0,
                 tombstones: 0,
                 resolved: 0,
                 repairs: 0,
@@ -72,11 +75,13 @@ fn sample_of(name: &str) -> Sample {
                 participant: participant(pid, true),
                 sleeps_until: None,
                 announced: None,
+                subscription: None,
             })
             .collect(),
         sample_ms: 0,
         rates: None,
         stall: None,
+        held_up_by: None,
         unit: Unit::Slots,
     }
 }
@@ -110,6 +115,22 @@ pub(crate) fn still(name: &str, kind: &'static str, state: State) -> Entry<Sampl
     let rates = Some(Rates { sent_per_s: 0, received_per_s: 0, messages_received_per_s: 0 });
     let mut sample = Sample { rates, stall: Some(stall), ..sample_of(name) };
     sample.facts.status.state = state;
+    Entry::Sound(Box::new(sample))
+}
+
+/// A segment whose sender waits for a subscriber.
+pub(crate) fn held_up(name: &str, since_ms: u64, is_hindered: bool) -> Entry<Sample> {
+    let mut sample = sample_of(name);
+    let holder = sample.holders[1].clone();
+    sample.rates = Some(Rates { sent_per_s: 1, received_per_s: 1, messages_received_per_s: 1 });
+    sample.held_up_by = Some(HeldUpFacts {
+        holder,
+        since_ms,
+        why: "slow".to_owned(),
+        remedy: vec!["`shmring evict ticks 1` lets the sender go on".into()],
+        is: " and is stopped",
+        is_hindered,
+    });
     Entry::Sound(Box::new(sample))
 }
 

@@ -57,10 +57,11 @@ fn lines(
         let row = format!("{label:<9} {value}");
         lines.extend(text::wrap(&row, width).into_iter().map(Line::raw));
     }
-    if let Some(stall) = &sample.stall {
+    let stall = sample.stall.as_ref().map(description::stall).unwrap_or_default();
+    for part in [stall, description::held_up(sample)].into_iter().filter(|part| !part.is_empty()) {
         let tone = theme.tone(entry.map_or(Tone::Resting, |entry| Standing::of(entry).tone));
         lines.push(Line::default());
-        for line in description::stall(stall) {
+        for line in part {
             let style = if line.starts_with(' ') { Style::new() } else { tone };
             lines.extend(text::wrap(&line, width).into_iter().map(|l| Line::styled(l, style)));
         }

@@ -58,9 +58,14 @@ struct Columns(Vec<(Column, usize)>);
 
 impl Columns {
     fn fitting(state: &State, width: usize) -> Self {
-        let longest = state.rows().map(|entry| Column::Name.cell(entry).width()).max().unwrap_or(0);
+        let longest = |column: Column| {
+            state.rows().map(|entry| column.cell(entry).width()).max().unwrap_or(0)
+        };
         let (least, most) = NAME_WIDTHS;
-        let mut columns = Column::ALL.map(|column| (column, column_width(column)));
+        let mut columns = Column::ALL.map(|column| match column {
+            Column::Kind => (column, column_width(column).max(longest(column))),
+            _ => (column, column_width(column)),
+        });
         let needed = |columns: &[(Column, usize)]| {
             let widths = columns.iter().filter(|(_, width)| *width > 0);
             widths.map(|(_, width)| width + GAP.len()).sum::<usize>() - GAP.len()
@@ -72,7 +77,7 @@ impl Columns {
             }
         }
         let spare = width.saturating_sub(needed(&columns));
-        columns[0].1 = (least + spare).min(longest.clamp(least, most));
+        columns[0].1 = (least + spare).min(longest(Column::Name).clamp(least, most));
         Self(columns.into_iter().filter(|(_, width)| *width > 0).collect())
     }
 
