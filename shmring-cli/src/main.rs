@@ -57,11 +57,13 @@ fn dispatch(verb: Verb) -> Result<(), Stop> {
         Verb::Attach(args) => command::attach::run(&args),
         Verb::Send(args) => command::send::run(&args),
         Verb::Recv(args) => command::recv::run(&args),
+        Verb::Tap(args) => command::tap::run(&args),
         Verb::Unlink(args) => command::unlink::run(&args),
         Verb::Ls(args) => command::ls::run(&args),
         Verb::Stat(args) => command::stat::run(&args),
         Verb::Top(args) => command::top::run(&args),
         Verb::Peek(args) => command::peek::run(&args),
+        Verb::Evict(args) => command::evict::run(&args),
         Verb::Gc(args) => command::gc::run(&args),
         Verb::Doctor(args) => command::doctor::run(&args),
         #[cfg(feature = "bench")]

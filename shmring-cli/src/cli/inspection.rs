@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::Target;
+use super::{Attaching, Target};
 use crate::cli::parse;
 
 #[derive(Debug, Args)]
@@ -40,6 +40,12 @@ Takes two samples, one interval apart, and does not attach. Rates are the
 difference. If nothing was received in between, it reports why, and which
 process can change that and how: for a stopped process, the `kill -CONT` that
 continues it. How long the ring had stalled before the first sample is unknown.
+
+Of a broadcast ring, it shows the mode of each receiver, how many messages and
+bytes it is behind, and how many it missed, and names the receiver that holds
+the sender up: for how long, why, and what to do. Such a ring is used from its
+slowest gating receiver on, and is empty if it has none; the messages that it
+keeps for `--from` are counted apart.
 
 Only the kernel decides that a process is dead: one that dumps core is alive
 until the core file is written. Commands and process states are read from
@@ -98,7 +104,8 @@ Examples:
 Shows unread messages, oldest first, and leaves them in the ring. Each is shown
 whole; it may be received by the time you read it. Messages that others receive
 meanwhile are skipped and counted on stderr. `peek` ends at a position that is
-claimed and not published.
+claimed and not published. Of a broadcast ring, it shows the messages that are
+kept, whoever has received them.
 
 The columns are position, length, and text with control characters escaped.
 `...` follows a message that was shortened.")]
@@ -120,6 +127,34 @@ pub(crate) struct PeekArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(allow_missing_positional = true)]
+#[command(override_usage = "\
+shmring evict [OPTIONS] <NAME> <HANDLE>
+       shmring evict [OPTIONS] --socket <PATH> <HANDLE>")]
+#[command(after_help = "\
+Examples:
+  shmring evict ticks 0
+  shmring evict ticks 0 --json
+
+For a broadcast ring whose sender waits for a receiver that is stopped or too
+slow: `shmring stat` names it, and its handle. From then on it is lossy: it
+stays attached, its next receive reports that it was evicted, and it may miss
+messages. A receiver that died needs no eviction: the sender goes on without it.
+
+If no receiver has the handle, or if the sender does not wait for it, the exit
+code is 1, and 6 if the ring is of another kind.")]
+pub(crate) struct EvictArgs {
+    #[command(flatten)]
+    pub(crate) attaching: Attaching,
+    /// Handle of the receiver, as `shmring stat` shows it
+    #[arg(value_name = "HANDLE")]
+    pub(crate) handle: usize,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   shmring gc --dry-run
@@ -132,7 +167,8 @@ removes abandoned segments: those that no process is attached to and that a
 process died in since the last one attached.
 
 A segment with unread messages is kept and listed, unless `--unread` is given:
-then the messages are lost.
+then the messages are lost. Those of a broadcast ring do not count: they were
+for the receivers of their time.
 
 A segment that waits for its first user is not abandoned, nor is one that all
 users left by detaching: users may still come. `--unattached` removes those

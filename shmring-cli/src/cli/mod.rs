@@ -5,6 +5,7 @@ mod inspection;
 mod measurement;
 mod messages;
 pub(crate) mod parse;
+mod receiving;
 mod segments;
 
 use std::path::PathBuf;
@@ -13,10 +14,11 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 
 use crate::report;
-pub(crate) use inspection::{DoctorArgs, GcArgs, LsArgs, PeekArgs, StatArgs, TopArgs};
+pub(crate) use inspection::{DoctorArgs, EvictArgs, GcArgs, LsArgs, PeekArgs, StatArgs, TopArgs};
 #[cfg(feature = "bench")]
 pub(crate) use measurement::{BenchArgs, DemoArgs};
-pub(crate) use messages::{AttachArgs, RecvArgs, SendArgs};
+pub(crate) use messages::{AttachArgs, SendArgs};
+pub(crate) use receiving::{Receiving, RecvArgs, TapArgs};
 pub(crate) use segments::{CreateArgs, RingArgs, ServeArgs, UnlinkArgs};
 
 const EXIT_CODES: &str = "\
@@ -67,6 +69,8 @@ pub(crate) enum Verb {
     Send(SendArgs),
     /// Receive messages of one or several rings to stdout, until the streams end
     Recv(RecvArgs),
+    /// Show the messages of a broadcast ring that is in use
+    Tap(TapArgs),
     /// Remove names; attached processes are not disturbed
     Unlink(UnlinkArgs),
     /// List segments without attaching to them
@@ -77,6 +81,8 @@ pub(crate) enum Verb {
     Top(TopArgs),
     /// Show unread messages, and leave them in the ring
     Peek(PeekArgs),
+    /// Let the sender of a broadcast ring no longer wait for a receiver
+    Evict(EvictArgs),
     /// Reap dead processes, and remove abandoned segments
     Gc(GcArgs),
     /// Check the machine, and a segment, and advise

@@ -1,8 +1,8 @@
-//! Parsers of argument values: sizes, kinds, durations, modes.
+//! Parsers of argument values: sizes, kinds, positions, durations, modes.
 
 use std::time::Duration;
 
-use shmring::Kind;
+use shmring::{Kind, Start};
 
 const UNITS: [(&str, u64); 14] = [
     ("", 1),
@@ -51,9 +51,21 @@ pub(crate) fn chunk_size(text: &str) -> Result<usize, String> {
 pub(crate) fn kind(text: &str) -> Result<Kind, String> {
     match text.parse()? {
         Kind::Packed => Err("a packed ring holds elements of one type, which takes a program to \
-            name; spsc, mpmc, mpsc and spmc hold bytes"
+            name; spsc, mpmc, mpsc, spmc and broadcast hold bytes"
             .to_owned()),
         kind => Ok(kind),
+    }
+}
+
+/// Parses where a receiver of a broadcast ring begins: `next`, `oldest` or a position.
+pub(crate) fn start(text: &str) -> Result<Start, String> {
+    match text {
+        "next" => Ok(Start::Next),
+        "oldest" => Ok(Start::Oldest),
+        position => position.parse().map(Start::Position).map_err(|_| {
+            "expected next, oldest, or a position, which `shmring peek` and `recv --stats` show"
+                .to_owned()
+        }),
     }
 }
 
@@ -129,6 +141,17 @@ mod tests {
             }
         }
         assert!(kind("MPMC").is_err());
+    }
+
+    // Catches a position that is taken for a size, or for a word.
+    #[test]
+    fn starts() {
+        assert_eq!(start("next"), Ok(Start::Next));
+        assert_eq!(start("oldest"), Ok(Start::Oldest));
+        assert_eq!(start("18446744073709551615"), Ok(Start::Position(u64::MAX)));
+        for text in ["", "Next", "newest", "-1", "4K", "1.5", "18446744073709551616"] {
+            assert!(start(text).is_err(), "{text}");
+        }
     }
 
     // Catches a mode read as decimal, or with bits beyond the permissions.

@@ -12,11 +12,13 @@ use crate::cli::parse;
 Examples:
   shmring create prices --capacity 16M
   shmring create jobs --kind mpmc --slots 4096 --slot-bytes 1K
+  shmring create ticks --kind broadcast --capacity 8M
   shmring create prices --mode 0660 --exist-ok --json
 
-An spsc ring holds messages of any length up to almost half of its capacity.
-The others have slots: each holds one message of at most the slot size less 8
-bytes. If several processes receive, each message goes to one of them.
+An spsc ring holds messages of any length up to almost half of its capacity, a
+broadcast ring up to 7/16 of it. The others have slots: each holds one message
+of at most the slot size less 8 bytes. If several processes receive from these,
+each message goes to one of them; of a broadcast ring, each receives all.
 
 If several processes create the same name at once, exactly one succeeds. No
 process ever sees an incomplete segment.")]
@@ -43,10 +45,11 @@ pub(crate) struct CreateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RingArgs {
     /// Kind of the ring: spsc, mpsc, spmc or mpmc (single or multiple producers,
-    /// single or multiple consumers)
+    /// single or multiple consumers), or broadcast (one producer, and receivers that
+    /// each receive every message)
     #[arg(long, default_value = "spsc", value_parser = parse::kind)]
     pub(crate) kind: Kind,
-    /// Size of an spsc ring, rounded up to a power of two [default: 1M]
+    /// Size of an spsc or a broadcast ring, rounded up to a power of two [default: 1M]
     #[arg(long, value_name = "BYTES", value_parser = parse::size)]
     pub(crate) capacity: Option<u64>,
     /// Number of slots of any other ring, rounded up to a power of two [default: 1024]

@@ -39,6 +39,7 @@ fn join(args: &AttachArgs, signals: &Signals) -> Result<(), Stop> {
         timeout: None,
         stats: false,
         is_named,
+        subscription: None,
     };
     recv::pump(&segment, &plan, signals)
 }

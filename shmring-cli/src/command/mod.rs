@@ -9,6 +9,7 @@ pub(crate) mod create;
 #[cfg(feature = "bench")]
 pub(crate) mod demo;
 pub(crate) mod doctor;
+pub(crate) mod evict;
 pub(crate) mod gc;
 pub(crate) mod ls;
 pub(crate) mod man;
@@ -17,5 +18,6 @@ pub(crate) mod recv;
 pub(crate) mod send;
 pub(crate) mod serve;
 pub(crate) mod stat;
+pub(crate) mod tap;
 pub(crate) mod top;
 pub(crate) mod unlink;

@@ -6,9 +6,10 @@ use std::time::Duration;
 use shmring::{Producer, Segment, SegmentInfo, SendTimeoutError, TrySendError};
 
 use crate::cli::SendArgs;
+use crate::facts::{HeldUpFacts, Subject};
 use crate::process::signals::Signals;
 use crate::process::stop::{Exit, Stop};
-use crate::report::count;
+use crate::report::{count, quoted};
 use crate::transfer::attaching::{Patience, attach};
 use crate::transfer::framing::{Incoming, Splitter, Unfit};
 use crate::transfer::input::Input;
@@ -213,6 +214,13 @@ impl Sender<'_> {
         }
     }
 
+    /// Returns who keeps this sender from sending, if the ring has subscribers.
+    fn held_up(&self) -> Option<String> {
+        let status = self.segment.status().ok()?;
+        let subject = Subject { target: &quoted(&self.segment.info().name), is_named: true };
+        Some(HeldUpFacts::of(&status.ring().held_up_by()?, subject).sentence())
+    }
+
     fn failed(&self, error: SendTimeoutError) -> Stop {
         let name = &self.segment.info().name;
         let exit = match error {
@@ -222,10 +230,13 @@ impl Sender<'_> {
             _ => Exit::Failed,
         };
         let has_timed_out = matches!(error, SendTimeoutError::TimedOut);
-        let why = if has_timed_out && lacks_peer(self.segment, Way::In) {
-            "; it has no receiver"
-        } else {
-            ""
+        let held_up = has_timed_out.then(|| self.held_up()).flatten();
+        let why = match held_up {
+            Some(held_up) => format!("; {held_up}"),
+            None if has_timed_out && lacks_peer(self.segment, Way::In) => {
+                "; it has no receiver".to_owned()
+            }
+            None => String::new(),
         };
         let sent = self.sent.messages;
         Stop::new(exit, format!("{name:?}: {error}{why}; {sent} messages were sent"))

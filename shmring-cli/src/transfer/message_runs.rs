@@ -1,13 +1,19 @@
 //! Runs of messages: copied together and written together. An exclusive consumer releases them
-//! only then, so that messages that were not written stay in the ring.
+//! only then, so that messages that were not written stay in the ring. A subscriber of a broadcast
+//! ring does so before: if it is evicted meanwhile, its copies may be torn, and are not written.
 
 use std::time::Instant;
 
-use shmring::{Consumer, Fault, Interrupter, Message, RecvTimeoutError, Segment};
+use shmring::{
+    Consumer, Eof, Fault, Interrupter, Kind, Lookahead, Message, RecvTimeoutError, Segment,
+    Subscribe,
+};
 
 use crate::process::stop::{Exit, Stop};
+use crate::report;
 use crate::transfer::attaching::Patience;
 use crate::transfer::framing::Outgoing;
+use crate::transfer::losses::{Loss, Missed};
 use crate::transfer::meter::Moved;
 use crate::transfer::output::Output;
 use crate::transfer::watcher::Watcher;
@@ -27,13 +33,33 @@ pub(crate) struct Runs {
     prefix: Vec<u8>,
     /// The most messages that a competing consumer takes at once.
     max_at_risk: u64,
-    /// The end of each message of the run in the output.
-    ends: Vec<usize>,
+    /// The end of each message of the run.
+    ends: Vec<End>,
+    is_subscriber: bool,
+    /// Of a subscriber: the position after the last message that was written whole.
+    written: u64,
     /// When the first message was seen.
     began: Option<Instant>,
     moved: Moved,
     /// Messages that left the ring and were not written whole.
     lost: u64,
+}
+
+/// How to receive from broadcast rings.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Subscription {
+    pub(crate) how: Subscribe,
+    /// What the end of the stream means.
+    pub(crate) eof: Eof,
+}
+
+/// The end of a message.
+#[derive(Clone, Copy, Debug)]
+struct End {
+    /// In the output.
+    bytes: usize,
+    /// In the ring.
+    position: u64,
 }
 
 /// The result of an attempt to move a run.
@@ -43,6 +69,8 @@ pub(crate) enum Run {
     Moved,
     /// No message came in time.
     TimedOut,
+    /// Messages were missed; others follow.
+    Missed(Missed),
     /// The watcher ended the wait for one.
     Interrupted,
     /// The stream has ended.
@@ -59,21 +87,38 @@ pub(crate) enum Wait {
 }
 
 impl Runs {
-    /// Joins the ring as a consumer. `is_prefixed`: its name precedes each message.
+    /// Joins the ring as a consumer. `is_prefixed`: its name precedes each message. Without a
+    /// `subscription`, as any consumer.
     pub(crate) fn new(
         segment: &Segment,
         framing: Outgoing,
         is_prefixed: bool,
+        subscription: Option<Subscription>,
     ) -> Result<Self, Stop> {
         let ring = segment.info();
+        let consumer = match subscription {
+            None => segment.consumer(),
+            Some(Subscription { how, eof }) => segment.subscribe(how).map(|mut consumer| {
+                consumer.set_eof(eof);
+                consumer
+            }),
+        };
+        let consumer = consumer.map_err(|error| Stop::join(&ring.name, &error))?;
+        let is_subscriber = ring.ring().kind == Kind::Broadcast;
         Ok(Self {
             name: ring.name.clone(),
-            consumer: segment.consumer().map_err(|error| Stop::join(&ring.name, &error))?,
+            written: consumer.position(),
+            consumer,
             framing,
             prefix: if is_prefixed { framing.prefix(&ring.name) } else { Vec::new() },
-            max_at_risk: (AT_RISK_BYTES / ring.ring().max_message_bytes.max(1))
-                .clamp(1, AT_RISK_MESSAGES),
+            max_at_risk: match is_subscriber {
+                // Those that it did not write are in the ring for others.
+                true => AT_RISK_MESSAGES,
+                false => (AT_RISK_BYTES / ring.ring().max_message_bytes.max(1))
+                    .clamp(1, AT_RISK_MESSAGES),
+            },
             ends: Vec::new(),
+            is_subscriber,
             began: None,
             moved: Moved::default(),
             lost: 0,
@@ -103,16 +148,32 @@ impl Runs {
         self.moved
     }
 
-    /// Returns how many messages left the ring and were not written whole.
-    pub(crate) fn lost(&self) -> u64 {
-        self.lost
+    /// Returns which messages were received and not written whole.
+    pub(crate) fn loss(&self) -> Option<Loss> {
+        let from = self.is_subscriber.then_some(self.written);
+        (self.lost > 0).then_some(Loss { messages: self.lost, from })
     }
 
-    fn count(&mut self, messages: u64, written_bytes: usize) {
-        self.moved.messages += messages;
+    /// Returns what there is to say of a subscription at its end.
+    pub(crate) fn totals(&self) -> Option<String> {
+        let missed = report::count(self.consumer.missed(), "message");
+        self.is_subscriber
+            .then(|| format!("missed {missed}, the next one is at position {}", self.written))
+    }
+
+    /// Counts the messages of the run of which `written` bytes were written. Returns how many were
+    /// written whole.
+    fn count(&mut self, written: usize) -> usize {
+        let whole = whole(&self.ends, written);
+        let Some(End { bytes, position }) = self.ends[..whole].last().copied() else {
+            return 0;
+        };
+        self.written = position;
+        self.moved.messages += whole as u64;
         let each = self.framing.overhead_bytes() + self.prefix.len() as u64;
-        let overhead_bytes = messages * each;
-        self.moved.bytes += (written_bytes as u64).saturating_sub(overhead_bytes);
+        let overhead_bytes = whole as u64 * each;
+        self.moved.bytes += (bytes as u64).saturating_sub(overhead_bytes);
+        whole
     }
 
     /// Waits for a message, and writes what is in the ring, up to `max` messages.
@@ -123,10 +184,10 @@ impl Runs {
         watcher: &Watcher<'_>,
         output: &mut Output,
     ) -> Result<Run, Stop> {
-        let moved = if self.consumer.is_exclusive() {
-            self.write_and_release(max, wait, watcher, output)
-        } else {
-            self.take_and_write(max, wait, watcher, output)
+        let moved = match (self.consumer.is_exclusive(), self.is_subscriber) {
+            (true, false) => self.write_and_release(max, wait, watcher, output),
+            (true, true) => self.release_and_write(max, wait, watcher, output),
+            (false, _) => self.take_and_write(max, wait, watcher, output),
         };
         let error = match moved {
             Ok(()) => return Ok(Run::Moved),
@@ -137,10 +198,17 @@ impl Runs {
             RecvTimeoutError::TimedOut => Ok(Run::TimedOut),
             RecvTimeoutError::Interrupted => Ok(Run::Interrupted),
             RecvTimeoutError::Eof => Ok(Run::Ended),
+            RecvTimeoutError::Lagged { missed } => Ok(self.missed(Missed::Messages(missed))),
+            RecvTimeoutError::Evicted => Ok(self.missed(Missed::Evicted)),
             RecvTimeoutError::Failed(fault) => Ok(Run::Failed(fault)),
             // Only exclusive consumers peek, so this is not `NotExclusive`.
             _ => Err(Stop::new(Exit::Failed, format!("{:?}: {error}", self.name))),
         }
+    }
+
+    fn missed(&mut self, missed: Missed) -> Run {
+        self.written = self.consumer.position();
+        Run::Missed(missed)
     }
 
     /// Writes about as many bytes as the output's buffer holds, and releases the messages that
@@ -152,7 +220,40 @@ impl Runs {
         watcher: &Watcher<'_>,
         output: &mut Output,
     ) -> Result<(), Halt> {
-        let Self { consumer, framing, prefix, ends, began, .. } = self;
+        self.await_message(wait, watcher)?;
+        let Self { consumer, framing, prefix, ends, .. } = self;
+        let mut ahead = consumer.lookahead().map_err(RecvTimeoutError::from)?;
+        copy_ahead(&mut ahead, max, (*framing, prefix), ends, output);
+        let (written, result) = match output.flush(watcher.signals()) {
+            Ok(written) => (written, Ok(())),
+            Err((written, stop)) => (written, Err(stop.into())),
+        };
+        ahead.release_first(whole(ends, written));
+        self.count(written);
+        result
+    }
+
+    /// Releases messages of about as many bytes as the output's buffer holds, and writes them.
+    fn release_and_write(
+        &mut self,
+        max: u64,
+        wait: Wait,
+        watcher: &Watcher<'_>,
+        output: &mut Output,
+    ) -> Result<(), Halt> {
+        self.await_message(wait, watcher)?;
+        let Self { consumer, framing, prefix, ends, .. } = self;
+        let mut ahead = consumer.lookahead().map_err(RecvTimeoutError::from)?;
+        copy_ahead(&mut ahead, max, (*framing, prefix), ends, output);
+        if ahead.release() < ends.len() {
+            // It was evicted meanwhile, which its next verb returns.
+            return Err(RecvTimeoutError::Interrupted.into());
+        }
+        self.write_taken(watcher, output)
+    }
+
+    fn await_message(&mut self, wait: Wait, watcher: &Watcher<'_>) -> Result<(), Halt> {
+        let Self { consumer, began, .. } = self;
         match wait {
             Wait::Not => drop(consumer.try_peek().map_err(RecvTimeoutError::from)?),
             Wait::AtMost(patience) => {
@@ -160,24 +261,7 @@ impl Runs {
             }
         }
         began.get_or_insert_with(Instant::now);
-        ends.clear();
-        output.clear();
-        let mut ahead = consumer.lookahead().map_err(RecvTimeoutError::from)?;
-        while !output.is_full()
-            && (ends.len() as u64) < max
-            && let Some(message) = ahead.next()
-        {
-            copy(&message, *framing, prefix, output);
-            ends.push(output.filled());
-        }
-        let (written, result) = match output.flush(watcher.signals()) {
-            Ok(written) => (written, Ok(())),
-            Err((written, stop)) => (written, Err(stop.into())),
-        };
-        let (whole, written) = whole_messages(ends, written);
-        ahead.release_first(whole);
-        self.count(whole as u64, written);
-        result
+        Ok(())
     }
 
     /// Takes messages when stdout has room, and writes all of them: while the reader of stdout
@@ -196,8 +280,7 @@ impl Runs {
         let max = usize::try_from(max.min(*max_at_risk)).unwrap_or(usize::MAX);
         let visit = |message: &Message<'_>| {
             began.get_or_insert_with(Instant::now);
-            copy(message, *framing, prefix, output);
-            ends.push(output.filled());
+            ends.push(copy(message, *framing, prefix, output));
         };
         match wait {
             Wait::Not => consumer.try_recv_batch(max, visit).map_err(RecvTimeoutError::from)?,
@@ -205,22 +288,25 @@ impl Runs {
                 watcher.waiting(|| consumer.recv_batch_timeout(max, patience.remaining(), visit))?
             }
         };
+        self.write_taken(watcher, output)
+    }
+
+    /// Writes messages that left the ring, or at least this subscriber's part of it.
+    fn write_taken(&mut self, watcher: &Watcher<'_>, output: &mut Output) -> Result<(), Halt> {
         let (written, result) = match output.flush(watcher.signals()) {
             Ok(written) => (written, Ok(())),
             Err((written, stop @ Stop::Signal(_))) => (output.finish(written), Err(stop.into())),
             Err((written, stop)) => (written, Err(stop.into())),
         };
-        let (whole, written) = whole_messages(ends, written);
-        self.lost += (ends.len() - whole) as u64;
-        self.count(whole as u64, written);
+        let whole = self.count(written);
+        self.lost += (self.ends.len() - whole) as u64;
         result
     }
 }
 
-/// Returns how many messages end within the first `written` bytes, and where the last one ends.
-fn whole_messages(ends: &[usize], written: usize) -> (usize, usize) {
-    let whole = ends.partition_point(|end| *end <= written);
-    (whole, ends[..whole].last().copied().unwrap_or(0))
+/// Returns how many messages end within the first `written` bytes.
+fn whole(ends: &[End], written: usize) -> usize {
+    ends.partition_point(|end| end.bytes <= written)
 }
 
 /// Why a run was not moved.
@@ -243,7 +329,25 @@ impl From<Stop> for Halt {
     }
 }
 
-fn copy(message: &Message<'_>, framing: Outgoing, prefix: &[u8], output: &mut Output) {
+/// Copies up to `max` messages, and no more once the output's buffer is full.
+fn copy_ahead(
+    ahead: &mut Lookahead<'_>,
+    max: u64,
+    (framing, prefix): (Outgoing, &[u8]),
+    ends: &mut Vec<End>,
+    output: &mut Output,
+) {
+    ends.clear();
+    output.clear();
+    while !output.is_full()
+        && (ends.len() as u64) < max
+        && let Some(message) = ahead.next()
+    {
+        ends.push(copy(&message, framing, prefix, output));
+    }
+}
+
+fn copy(message: &Message<'_>, framing: Outgoing, prefix: &[u8], output: &mut Output) -> End {
     if !prefix.is_empty() {
         output.extend(prefix.len()).copy_from_slice(prefix);
     }
@@ -255,4 +359,5 @@ fn copy(message: &Message<'_>, framing: Outgoing, prefix: &[u8], output: &mut Ou
     if let Some(after) = after {
         output.extend(1).fill(after);
     }
+    End { bytes: output.filled(), position: message.end_position() }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod attaching;
 pub(crate) mod framing;
 pub(crate) mod input;
+pub(crate) mod losses;
 pub(crate) mod message_runs;
 pub(crate) mod meter;
 pub(crate) mod output;

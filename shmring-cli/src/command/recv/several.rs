@@ -7,11 +7,12 @@ use std::time::Instant;
 use shmring::wait_set::Key;
 use shmring::{Fault, Monitor, MonitorError, RecvTimeoutError, Segment, WaitError, WaitSet};
 
-use super::{Plan, loss};
+use super::{Plan, report_missed};
 use crate::process::signals::Signals;
 use crate::process::stop::{Exit, Stop, fault_exit, say};
 use crate::report;
 use crate::transfer::attaching::Patience;
+use crate::transfer::losses::Loss;
 use crate::transfer::message_runs::{Run, Runs, Wait};
 use crate::transfer::meter::{Meter, Moved, Reporter, Way};
 use crate::transfer::output::Output;
@@ -46,7 +47,7 @@ fn join(segments: Vec<Arc<Segment>>, plan: &Plan, set: &mut WaitSet) -> Result<V
     order.sort_by_key(|(_, segment)| !may_refuse(segment));
     let mut joined = Vec::new();
     for (index, segment) in order {
-        let runs = Runs::new(&segment, plan.framing, plan.is_prefixed)?;
+        let runs = Runs::new(&segment, plan.framing, plan.is_prefixed, plan.subscription)?;
         joined.push((index, segment, runs));
     }
     joined.sort_by_key(|(index, ..)| *index);
@@ -93,7 +94,9 @@ struct Left {
     key: Key,
     name: String,
     moved: Moved,
-    lost: u64,
+    loss: Option<Loss>,
+    /// What there is to say of a subscription.
+    totals: Option<String>,
     began: Option<Instant>,
 }
 
@@ -154,6 +157,11 @@ impl Receiver<'_> {
                     let moved = self.moved();
                     self.meter.update(moved);
                 }
+                // Messages come after those that were missed.
+                Run::Missed(missed) => {
+                    has_moved = true;
+                    report_missed(&self.reporter, self.rings[index].runs.name(), missed);
+                }
                 // Another consumer took the messages.
                 Run::TimedOut | Run::Interrupted => {}
                 Run::Ended => self.leave(index),
@@ -186,7 +194,8 @@ impl Receiver<'_> {
             key: ring.key,
             name: ring.runs.name().to_owned(),
             moved: ring.runs.moved(),
-            lost: ring.runs.lost(),
+            loss: ring.runs.loss(),
+            totals: ring.runs.totals(),
             began: ring.runs.began(),
         });
     }
@@ -226,13 +235,16 @@ impl Receiver<'_> {
         self.meter.finish(self.plan.stats);
         // In the order of the command line.
         self.left.sort_by_key(|left| left.key);
-        for Left { name, moved, lost, .. } in &self.left {
+        for Left { name, moved, loss, totals, .. } in &self.left {
             if self.plan.stats {
                 let messages = report::count(moved.messages, "message");
-                say(format_args!("{name:?}: {messages}, {}", report::bytes(moved.bytes)));
+                let totals = totals.iter().map(|totals| format!(", {totals}")).collect::<String>();
+                say(format_args!("{name:?}: {messages}, {}{totals}", report::bytes(moved.bytes)));
             }
-            if *lost > 0 {
-                say(format_args!("{name:?}: {}", loss(*lost)));
+            let concerns =
+                |loss: &&Loss| result.as_ref().err().is_some_and(|stop| loss.concerns(stop));
+            if let Some(loss) = loss.as_ref().filter(concerns) {
+                say(format_args!("{name:?}: {loss}"));
             }
         }
         match (result, self.failed) {
