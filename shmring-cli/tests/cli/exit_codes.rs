@@ -27,6 +27,10 @@ fn usage() {
         &["recv", "x", "--raw", "--lines"],
         &["recv", "x", "--timeout", "5"],
         &["recv", "x", "--count", "many"],
+        &["recv", "x", "--lossy", "--latest"],
+        &["recv", "x", "--from", "newest"],
+        &["tap", "x", "--latest"],
+        &["evict", "x", "first"],
         &["attach", "x", "--send", "--recv"],
         &["attach", "x", "--recv", "--json"],
         &["stat"],
@@ -52,6 +56,8 @@ fn names() {
         for verb in ["create", "attach", "send", "recv", "unlink", "stat", "peek", "gc"] {
             run(&[verb, name]).expect_code(2);
         }
+        run(&["tap", name]).expect_code(2);
+        run(&["evict", name, "0"]).expect_code(2);
     }
 }
 
@@ -190,7 +196,9 @@ fn whom_to_trust() {
 // Catches a help text that is an error, or talk instead of data.
 #[test]
 fn help_and_version() {
-    for verb in ["create", "attach", "send", "recv", "unlink", "ls", "stat", "peek", "gc", "man"] {
+    for verb in
+        ["create", "attach", "send", "recv", "unlink", "ls", "stat", "peek", "gc", "tap", "evict"]
+    {
         let help = run(&[verb, "--help"]).expect_code(0);
         assert!(help.text().contains("Example"), "{verb}");
     }
@@ -202,7 +210,7 @@ fn help_and_version() {
 #[test]
 fn a_closed_ring_of_nobody() {
     let missing = Name::new();
-    for verb in ["attach", "send", "recv", "unlink", "stat", "peek", "gc"] {
+    for verb in ["attach", "send", "recv", "tap", "unlink", "stat", "peek", "gc"] {
         let ended = Running::spawn(&mut shmring(&[verb, &missing.0])).end().expect_code(3);
         ended.expect_stderr(&missing.0);
     }

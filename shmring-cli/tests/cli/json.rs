@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::holder::hold;
-use crate::support::{Name, Running, run, run_with, start};
+use crate::support::{Name, Running, run, run_with, seq, start, start_with};
 
 /// The name that the examples use.
 const EXAMPLE: &str = "prices";
@@ -159,6 +159,17 @@ impl Scene {
         server.end().expect_code(0).json()
     }
 
+    /// Lets a sender wait for a receiver that is stopped.
+    fn held_up(&self) -> (Running, Running) {
+        self.create(&["--kind", "broadcast", "--capacity", "4K"]);
+        let recv = start(&["recv", &self.name.0]);
+        self.name.await_role("consumers", recv.pid());
+        recv.stop();
+        let send = start_with(&["send", &self.name.0], seq(1, 9999));
+        self.name.await_listed("a full ring", |segment| segment["full"] == true);
+        (recv, send)
+    }
+
     /// Stops a process between claim and commit, with messages behind it.
     fn stall(&self) -> Running {
         self.create(&["--kind", "mpmc", "--slots", "16", "--slot-bytes", "64"]);
@@ -209,6 +220,14 @@ fn play(example: &Example) -> Value {
             let _holder = scene.stall();
             scene.print()
         }
+        "stat: a broadcast ring" => {
+            let (_recv, _send) = scene.held_up();
+            scene.print()
+        }
+        "evict" => {
+            let (_recv, _send) = scene.held_up();
+            scene.print()
+        }
         "peek" => {
             scene.create(&["--capacity", "64K"]);
             scene.send(b"EURUSD 1.0842\n\xff\xfe\n");
@@ -234,9 +253,9 @@ fn the_examples_are_what_is_printed() {
     let examples = examples(&document);
     let headings: Vec<_> = examples.iter().map(|example| &*example.heading).collect();
     let ls = ["ls", "ls: a damaged segment"];
-    let scenes =
-        [&["create", "serve", "attach"], &ls[..], &["stat", "top", "peek", "gc", "doctor"]];
-    let scenes = scenes.concat();
+    let stat = ["stat", "stat: a broadcast ring"];
+    let others = ["top", "peek", "evict", "gc", "doctor"];
+    let scenes = [&["create", "serve", "attach"], &ls[..], &stat, &others].concat();
     assert_eq!(headings, scenes);
     for example in examples {
         let printed = play(&example);

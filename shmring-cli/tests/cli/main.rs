@@ -2,6 +2,7 @@
 
 #[cfg(feature = "bench")]
 mod bench;
+mod broadcast;
 mod competing;
 mod competing_ends;
 #[cfg(feature = "bench")]
@@ -28,6 +29,7 @@ mod several_ends;
 mod signals;
 mod stat;
 mod stats;
+mod subscribers;
 mod support;
 mod top;
 mod transfer;

@@ -4,9 +4,10 @@ use crate::sandbox::{self, Script};
 use crate::support::{run, verbs};
 
 /// Examples that are too much for a test, and what is run instead.
-const SHORTENED: [(&str, &str); 3] = [
+const SHORTENED: [(&str, &str); 4] = [
     ("shmring demo --bytes 4GiB", "shmring demo --rounds 1 --bytes 4M"),
     ("shmring bench quick", "shmring bench quick --rounds 1 --only \"bare futex\""),
+    ("tap ticks --stats", "tap ticks --stats --from oldest --count 9"),
     ("--only \"ping-pong, 8 B, blocking\"", "--rounds 1 --only \"bare futex\""),
 ];
 
@@ -16,21 +17,28 @@ const BELONG_TOGETHER: [&str; 3] = ["serve", "bench", "man"];
 const RINGS: &str = "\
 for name in prices orders blob log; do shmring create $name; done
 shmring create jobs --kind mpmc
+shmring create ticks --kind broadcast
 shmring serve prices --socket prices.socket &";
 /// A ring does not hold all that is sent to it.
 const RECEIVERS: &str = "\
 for name in prices blob log; do shmring recv $name & done";
 /// Who receives waits for somebody to have sent something.
 const MESSAGES: &str = "\
-for name in prices blob jobs; do seq 1 9 | shmring send $name; done
+for name in prices blob jobs ticks; do seq 1 9 | shmring send $name; done
 seq 1 9 | shmring send --socket prices.socket --wait 10s";
+
+/// The sender's own handle is free: there is no sender.
+const SUBSCRIBER: &str = "\
+shmring recv ticks &
+until shmring stat ticks --interval 0s | grep gating; do sleep 0.05; done";
 
 /// What a verb's examples find.
 fn setup(verb: &str) -> String {
     match verb {
         "create" | "serve" | "demo" | "bench" | "completions" | "man" => String::new(),
         "send" => format!("{RINGS}\n{RECEIVERS}"),
-        "recv" => format!("{RINGS}\n{MESSAGES}"),
+        "evict" => format!("{RINGS}\n{SUBSCRIBER}"),
+        "recv" | "tap" => format!("{RINGS}\n{MESSAGES}"),
         _ => RINGS.to_owned(),
     }
 }
