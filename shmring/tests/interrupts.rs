@@ -10,25 +10,27 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{LONG, MODES, Name, SHORT, watchdog};
+use common::{LONG, MODES, Name, SHORT, broadcast, watchdog};
 use shmring::{
     Config, Consumer, DrainError, Interrupter, Producer, RecvError, RecvTimeoutError, Segment,
     SendError, SendTimeoutError, TryRecvError, TrySendError, WaitError, WaitMode, WaitSet,
 };
 
 /// Every kind of ring of messages, small enough to be filled.
-fn configs() -> [Config; 4] {
+fn configs() -> [Config; 5] {
     [
         Config::spsc().capacity_bytes(4096),
         Config::mpmc().slots(2),
         Config::mpsc().slots(2),
         Config::spmc().slots(2),
+        broadcast(),
     ]
 }
 
 fn ring(config: &Config) -> (Segment, Producer, Consumer) {
     let segment = Segment::create_sealed("interrupts", config).unwrap();
-    let (tx, rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    let (mut tx, rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    tx.set_require_consumer(true);
     (segment, tx, rx)
 }
 

@@ -135,7 +135,7 @@ fn variants_are_in_snake_case() {
     let corrupt_fields = json!({ "what": "tail", "position": 8, "found": u64::MAX });
     let stall = Stall::InFlight { position: 7, tickets: Vec::<Holder>::new() };
     for (value, expected) in [
-        (to_value(Kind::ALL), json!(["spsc", "mpmc", "mpsc", "spmc", "packed"])),
+        (to_value(Kind::ALL), json!(["spsc", "mpmc", "mpsc", "spmc", "packed", "broadcast"])),
         (to_value([Role::Producer, Role::Consumer]), json!(["producer", "consumer"])),
         (to_value(PidNamespace::Unknown), json!("unknown")),
         (to_value(ProcessState::DumpingCore), json!("dumping_core")),

@@ -63,10 +63,12 @@ impl Name {
         self.pair_of(&Config::spsc().capacity_bytes(capacity_bytes))
     }
 
-    /// A segment of that configuration, with one producer and one consumer.
+    /// A segment of that configuration, with one producer, whose pipe breaks with its last
+    /// consumer, and one consumer.
     pub fn pair_of(&self, config: &Config) -> (Segment, Producer, Consumer) {
         let segment = self.create(config);
-        let (producer, consumer) = (segment.producer().unwrap(), segment.consumer().unwrap());
+        let (mut producer, consumer) = (segment.producer().unwrap(), segment.consumer().unwrap());
+        producer.set_require_consumer(true);
         (segment, producer, consumer)
     }
 }
@@ -89,6 +91,12 @@ impl Drop for Name {
 /// A slot ring of that kind, with so many slots of so many bytes.
 pub fn slots(kind: Kind, slots: u64, slot_bytes: u64) -> Config {
     Config::new(kind).slots(slots).slot_bytes(slot_bytes)
+}
+
+/// The smallest broadcast ring. What holds for a sole consumer holds for its only subscriber, as
+/// long as that one gates.
+pub fn broadcast() -> Config {
+    Config::broadcast().capacity_bytes(4096)
 }
 
 /// Ends the test run with a message if it is not dropped in time.

@@ -7,7 +7,7 @@ use shmring::{
 };
 
 use crate::common::child::{self, say};
-use crate::common::{LONG, MODES, Name, slots, watchdog};
+use crate::common::{LONG, MODES, Name, broadcast, slots, watchdog};
 use crate::refusals::{has_filters, refuse};
 
 /// Long enough for a look at the peers.
@@ -63,7 +63,7 @@ fn a_waiter_that_may_not_check_on_peers_gets_an_error() {
     if !has_filters() {
         return;
     }
-    for config in [Config::spsc().capacity_bytes(4096), slots(Kind::Mpmc, 8, 64)] {
+    for config in [Config::spsc().capacity_bytes(4096), slots(Kind::Mpmc, 8, 64), broadcast()] {
         for call in ["fcntl", "fstat", "lseek"] {
             let name = Name::new();
             drop(name.create(&config));

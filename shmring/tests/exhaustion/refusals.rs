@@ -10,7 +10,7 @@ use shmring::{
 };
 
 use crate::common::child::{self, pause, say};
-use crate::common::{LONG, Name, eventually, slots, watchdog};
+use crate::common::{LONG, Name, broadcast, eventually, slots, watchdog};
 
 /// What a program of the filter does: load, compare, return (`linux/bpf_common.h`).
 const LOAD_NUMBER: libc::sock_filter = libc::sock_filter { code: 0x20, jt: 0, jf: 0, k: 0 };
@@ -124,6 +124,7 @@ fn a_waiter_that_may_not_sleep_gets_an_error() {
         Config::spsc().capacity_bytes(4096),
         slots(Kind::Mpmc, 8, 64),
         Config::packed::<u64>().slots(8),
+        broadcast(),
     ];
     for config in configs {
         let name = Name::new();
@@ -274,6 +275,7 @@ fn verbs_that_need_not_wait_make_no_system_call() {
         slots(Kind::Mpsc, 8, 64),
         slots(Kind::Spmc, 8, 64),
         Config::packed::<u64>().slots(8),
+        broadcast(),
     ];
     for config in configs {
         let name = Name::new();

@@ -3,9 +3,9 @@
 use std::fmt::{self, Write};
 use std::time::UNIX_EPOCH;
 
-use shmring::info::Holder;
+use shmring::info::{Holder, Subscription};
 use shmring::observe::PeekEnd;
-use shmring::{ElementType, Observer, Participant, Peeked, RingInfo, RingStatus, Role};
+use shmring::{ElementType, Kind, Observer, Participant, Peeked, RingInfo, RingStatus, Role};
 
 pub(crate) fn listing(name: &str) -> String {
     let mut text = String::new();
@@ -23,6 +23,11 @@ fn write_holder(text: &mut String, holder: &Holder) -> fmt::Result {
     write!(text, "{role} handle {handle} {}", participant(&holder.participant))?;
     if let Some(need) = holder.sleeps_until {
         write!(text, " sleeps until {need}")?;
+    }
+    if let Some(subscription) = holder.subscription {
+        let Subscription { mode, position, lag_messages, lag_bytes, missed, .. } = subscription;
+        write!(text, " {mode} at {position} lags {lag_messages} messages {lag_bytes} bytes")?;
+        write!(text, " missed {missed}")?;
     }
     if let Some(tickets) = &holder.announced {
         write!(text, " announced {} to {}", tickets.start, tickets.end)?;
@@ -74,6 +79,9 @@ fn write_ring(
     writeln!(text, "resolved {}", status.resolved)?;
     let (producers, consumers) = (status.producers_so_far, status.consumers_so_far);
     writeln!(text, "producers so far {producers} consumers so far {consumers}")?;
+    if is.kind == Kind::Broadcast {
+        writeln!(text, "evictions {}", status.evictions)?;
+    }
     writeln!(text, "closed {}", u8::from(status.closed))?;
     for role in [Role::Producer, Role::Consumer] {
         status.holders_of(role).try_for_each(|holder| write_holder(text, holder))?;

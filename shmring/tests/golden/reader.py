@@ -29,6 +29,8 @@ SLEEPERS = 63
 PAGE = 4096
 ENTRY = 128
 MAX_RINGS = 64
+MARKS = 16
+MODES = {1: "gating", 2: "lossy", 3: "latest", 4: "evicted"}
 MAX_METADATA = 1024
 MAX_RESTARTS = 1000
 
@@ -118,7 +120,7 @@ class Segment:
             check(ring.control == control, "a control block")
             control += 640
             check(ring.data == up(end) + ring.shift, "the data")
-            end = ring.data + ring.capacity
+            end = ring.data + ring.capacity + ring.marks_bytes()
             self.rings.append(ring)
         check(not any(directory[16 * header[4] :]), "a word that is not used")
         check(header[3] == up(end) == length, "the length")
@@ -166,10 +168,16 @@ class Ring:
             check(self.align == element_align, "the alignment")
         else:
             check(is_power_of_two(self.align) and 8 <= self.align <= PAGE, "the alignment")
-        if self.kind == "spsc":
+        if self.has_records():
             check(is_power_of_two(self.capacity) and 2**12 <= self.capacity <= 2**33, "capacity")
             check(self.align * 16 <= self.capacity, "the alignment")
-            check(not any(entry[3:5] + entry[6:9] + entry[12:16]), "a word that is not used")
+            check(not any(entry[3:5]), "a word that is not used")
+            if not self.element or self.kind == "spsc":
+                check(not any(entry[6:9] + entry[12:16]), "a word that is not used")
+                return
+            fits = is_power_of_two(element_align) and self.element % element_align == 0
+            check(fits and element_align <= self.align, "the element")
+            check(1 <= self.element <= min(self.max_length(), 2**20), "the element")
             return
         check(is_power_of_two(self.slots) and self.slots <= 2**24, "slots")
         check(self.capacity == self.slots * self.slot_bytes <= 2**33, "capacity")
@@ -188,6 +196,12 @@ class Ring:
     def load(self, offset):
         return self.segment.load(offset)
 
+    def has_records(self):
+        return self.kind in ("spsc", "broadcast")
+
+    def marks_bytes(self):
+        return 16 * MARKS if self.kind == "broadcast" else 0
+
     def record_bytes(self, length):
         return (8 + length + self.align - 1) // self.align * self.align
 
@@ -195,10 +209,11 @@ class Ring:
         return self.kind in ("mpmc", "mpsc")
 
     def max_length(self):
-        return self.capacity // 2 - self.align - 8
+        free = self.capacity - (2 * self.chunk() if self.kind == "broadcast" else 0)
+        return free // 2 - self.align - 8
 
     def max_message(self):
-        if self.kind == "spsc":
+        if self.has_records():
             return self.max_length()
         return self.slot_bytes if self.kind == "packed" else self.slot_bytes - 8
 
@@ -207,6 +222,71 @@ class Ring:
 
     def tail(self):
         return self.load(self.control)
+
+    # A broadcast ring: points are pairs of a position and the messages before it.
+
+    def chunk(self):
+        return self.capacity // MARKS
+
+    def floor(self):
+        return wrapped(self.head() - self.chunk())
+
+    def is_kept(self, position):
+        return at_or_past(position, self.floor())
+
+    def mark(self, position):
+        """The mark of the chunk that the position is in, if it is of the same lap."""
+        chunk = position // self.chunk()
+        offset = self.data + self.capacity + 16 * (chunk % MARKS)
+        while True:
+            found, messages = self.load(offset), self.load(offset + 8)
+            if self.load(offset) == found:
+                break
+        if found % self.align or found // self.chunk() != chunk:
+            return None
+        return found, messages
+
+    def tail_point(self):
+        while True:
+            hint = self.tail()
+            found = self.mark(hint)
+            if found and at_or_past(found[0], hint):
+                break
+        position, messages = found
+        for _ in range(self.capacity // 8):
+            found = self.look_at_record(position, position)
+            if found[0] != "message":
+                break
+            position, messages = found[2], messages + 1
+        return position, messages
+
+    def gate_point(self):
+        tail = self.tail_point()
+        entries = [self.segment.handle_table + 256 * handle for handle in self.bits(160)]
+        gates = [(self.load(entry + 8), self.load(entry + 16)) for entry in entries]
+        gates = [gate for gate in gates if at_or_past(tail[0], gate[0])]
+        return max(gates, key=lambda gate: wrapped(tail[0] - gate[0]), default=tail)
+
+    def oldest(self):
+        """Where the oldest message is that a mark leads to."""
+        floor = self.floor()
+        for index in range(MARKS + 1):
+            found = self.mark(wrapped(floor + index * self.chunk()))
+            if found and at_or_past(found[0], floor):
+                return found[0]
+        return self.tail_point()[0]
+
+    def subscription(self, handle, tail):
+        """What a subscriber is, and how far it has come."""
+        entry = self.segment.handle_table + 256 * handle
+        mode = MODES.get(self.load(entry + 32))
+        if mode is None:
+            return ""
+        if mode == "gating" and handle not in self.bits(160):
+            mode = "evicted"
+        cursor, messages, missed = (self.load(entry + offset) for offset in (8, 16, 24))
+        behind = max(tail[1] - messages, 0), max(tail[0] - cursor, 0)
+        return f" {mode} at {cursor} lags {behind[0]} messages {behind[1]} bytes missed {missed}"
 
     def bits(self, offset):
         """The handles whose bits are set in the map at that offset of the control block."""
@@ -223,6 +303,8 @@ class Ring:
     # or why there is nothing.
 
     def look(self, position, head, tail):
+        if self.kind == "broadcast":
+            return self.look_at_record(position, position)
         if self.kind == "spsc":
             return self.look_at_record(position, head)
         if self.kind == "packed":
@@ -290,7 +372,9 @@ class Ring:
     def pending(self):
         """All messages that wait, and why there are no more."""
         most = self.slots or self.capacity // 8
-        head, tail = self.head(), self.tail()
+        is_broadcast = self.kind == "broadcast"
+        start = self.oldest if is_broadcast else self.head
+        head, tail = start(), self.tail()
         position, messages, restarts = head, [], 0
         while len(messages) <= most:
             copy = b""
@@ -300,12 +384,12 @@ class Ring:
                     copy = bytes(self.segment.bytes[found[3] : found[3] + found[4]])
             except Corrupt as corrupt:
                 found = ("corrupt",)
-            now = self.head()
+            now = self.floor() if is_broadcast else self.head()
             if not at_or_past(position, now):
                 restarts += 1
                 if restarts > MAX_RESTARTS:
                     return messages, "outrun", position
-                head, tail = now, self.tail()
+                head, tail = start(), self.tail()
                 position = head
             elif found[0] == "message":
                 messages.append((found[1], found[2], copy))
@@ -334,6 +418,8 @@ class Ring:
             text = f"handle {handle} {self.segment.participant(attach)}"
             if handle in asleep:
                 text += f" sleeps until {self.load(entry + 144)}"
+            if self.kind == "broadcast" and role == 528:
+                text += self.subscription(handle, self.tail_point())
             intent = self.load(entry)
             count = intent % 2**25
             if count:
@@ -378,17 +464,22 @@ def list_ring(ring):
         yield f"element {ring.element} type {ring.type_id:#x} {ring.type_name}"
     yield f"payloads at multiples of {ring.align}"
     yield f"max message {ring.max_message()}"
-    head, control = ring.head(), ring.control
+    control = ring.control
+    gate = ring.gate_point() if ring.kind == "broadcast" else None
+    head = gate[0] if gate else ring.head()
     messages, end, position = ring.pending()
     # What lies behind a ticket in flight is claimed as well.
     tail = ring.tail() if ring.many_producers() else position
     yield f"head {head} tail {tail}"
     tombstones = ring.load(control + 552)
     received = ring.load(control + 136) if ring.kind == "spsc" else head - tombstones
+    received = gate[1] if gate else received
     yield f"received {received} tombstones {tombstones}"
     yield f"resolved {ring.load(control + 544)}"
     producers, consumers = ring.load(control + 520) >> 16, ring.load(control + 528) >> 16
     yield f"producers so far {producers} consumers so far {consumers}"
+    if gate:
+        yield f"evictions {ring.load(control + 192)}"
     yield f"closed {ring.load(control + 512) & 1}"
     for holder in ring.holders(520, 560, 384, tail):
         yield f"producer {holder}"

@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use shmring::{Config, Kind, Segment};
+use shmring::{Config, Kind, Role, Segment, Subscribe};
 
-use crate::common::{Name, SLOT_KINDS, payload, slots, watchdog};
+use crate::common::{Name, SLOT_KINDS, broadcast, payload, slots, watchdog};
 use crate::image::path;
 use crate::listing::listing;
 use crate::scenes::{names, point};
@@ -92,11 +92,43 @@ fn living_segments_are_read_by_the_document_alone() {
             expect_same(&name);
         }
     }
+    broadcasts_are_read_by_the_document_alone();
     let name = Name::new();
     let segment = name.create(&Config::packed::<[u32; 3]>().slots(64));
     let mut tx = segment.value_producer::<[u32; 3]>().unwrap();
     (0..40).for_each(|number| tx.send(&point(number).0).unwrap());
     expect_same(&name);
+}
+
+fn broadcasts_are_read_by_the_document_alone() {
+    let configs = [broadcast(), broadcast().payload_align(64), broadcast().values::<[u32; 3]>()];
+    for config in configs {
+        let name = Name::new();
+        let segment = name.create(&config);
+        expect_same(&name);
+        let mut values = segment.value_producer::<[u32; 3]>().ok();
+        let mut bytes = segment.producer().ok();
+        let mut gating = segment.subscribe(Subscribe::gating()).unwrap();
+        let _lossy = segment.subscribe(Subscribe::lossy()).unwrap();
+        let mut latest = segment.subscribe(Subscribe::latest()).unwrap();
+        for number in 0..900 {
+            bytes
+                .iter_mut()
+                .for_each(|tx| tx.send(&payload(number, number as usize % 99)).unwrap());
+            values.iter_mut().for_each(|tx| tx.send(&point(number as u32).0).unwrap());
+            if number >= 10 {
+                gating.recv().unwrap();
+            }
+            if number % 150 == 7 {
+                latest.recv().unwrap();
+                expect_same(&name);
+            }
+        }
+        let subscribers = segment.status().unwrap();
+        let holder = subscribers.ring().holders_of(Role::Consumer).next().unwrap();
+        segment.evict(holder).unwrap();
+        expect_same(&name);
+    }
 }
 
 /// Catches a way of looking that shows what was never sent, while others send and receive.
@@ -106,9 +138,12 @@ fn living_segments_are_read_by_the_document_alone() {
 #[test]
 fn a_ring_in_use_shows_nothing_that_was_not_sent() {
     let _watchdog = watchdog("a_ring_in_use_shows_nothing_that_was_not_sent");
-    for config in
-        [Config::spsc().capacity_bytes(4096), slots(Kind::Mpmc, 16, 128), slots(Kind::Spmc, 16, 64)]
-    {
+    for config in [
+        Config::spsc().capacity_bytes(4096),
+        slots(Kind::Mpmc, 16, 128),
+        slots(Kind::Spmc, 16, 64),
+        broadcast(),
+    ] {
         let name = Name::new();
         let segment = name.create(&config);
         let stop = AtomicBool::new(false);

@@ -3,7 +3,9 @@
 use std::fs;
 
 use shmring::info::Front;
-use shmring::{Observer, RecvError, RecvTimeoutError, Role, Segment, TryRecvError};
+use shmring::{
+    Observer, RecvError, RecvTimeoutError, Role, Segment, Start, Subscribe, TryRecvError,
+};
 
 use crate::common::{LONG, Name, watchdog};
 use crate::image::{golden, path, place};
@@ -120,4 +122,33 @@ fn elements_are_received_around_the_end() {
     let mut tx = segment.value_producer::<Point>().unwrap();
     tx.send(&point(11)).unwrap();
     assert_eq!(rx.recv().unwrap(), point(11));
+}
+
+/// Catches a producer that does not go on where the dead one stopped, or that its dead subscribers
+/// hold up; and messages that a new subscriber does not find.
+#[test]
+fn records_are_broadcast_to_subscribers_that_come_later() {
+    let _watchdog = watchdog("records_are_broadcast_to_subscribers_that_come_later");
+    let (name, segment) = placed("broadcast");
+    let status = segment.status().unwrap();
+    assert_eq!((status.repairs, status.ring().evictions), (2, 1));
+    assert!(status.ring().holders.is_empty());
+    let mut rx = segment.subscribe(Subscribe::gating().from(Start::Oldest)).unwrap();
+    let mut tx = segment.producer().unwrap();
+    tx.send(b"more").unwrap();
+    let peeked = Observer::open(&name).unwrap().peek(usize::MAX, usize::MAX).unwrap();
+    let ends: Vec<_> = peeked.messages.iter().map(|message| message.end).collect();
+    let first = rx.recv().unwrap();
+    let number = first[0];
+    assert_eq!(first, [number; 211]);
+    (number + 1..24).for_each(|number| assert_eq!(rx.recv().unwrap(), [number; 211]));
+    assert!(ends.contains(&rx.position()));
+    for expected in [&b""[..], b"last", b"more"] {
+        assert_eq!(rx.recv().unwrap(), expected);
+    }
+    assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
+    (0..100).for_each(|_| {
+        tx.try_send(&[7; 300]).unwrap();
+        rx.recv().unwrap();
+    });
 }

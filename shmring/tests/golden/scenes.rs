@@ -3,7 +3,7 @@
 use std::fs;
 use std::ops::Range;
 
-use shmring::{Config, Element, Kind, RecvError, Segment};
+use shmring::{Config, Element, Kind, RecvError, Role, Segment, Subscribe};
 
 use crate::common::Name;
 
@@ -37,7 +37,7 @@ const fn data(start: usize, end: usize) -> Range<usize> {
     DATA + start..DATA + end
 }
 
-pub(crate) const ALL: [Scene; 5] = [
+pub(crate) const ALL: [Scene; 6] = [
     Scene {
         name: "spsc",
         make: spsc,
@@ -78,7 +78,16 @@ pub(crate) const ALL: [Scene; 5] = [
         // Free space, up to the end of the page behind the ring.
         open: &[data(36, 72), data(96, 4096)],
     },
+    Scene {
+        name: "broadcast",
+        make: broadcast,
+        // Free space: from the word behind tail to the floor.
+        open: &[data(BROADCAST_FREE.start, BROADCAST_FREE.end)],
+    },
 ];
+
+/// Of the scene `broadcast`: what no message is in any more.
+pub(crate) const BROADCAST_FREE: Range<usize> = 1376..1536;
 
 /// The names of all golden files.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
@@ -193,5 +202,34 @@ fn packed(name: &Name) -> Vec<u8> {
     tx.send_slice(&[6, 7, 8, 9, 10].map(point)).unwrap();
     assert_eq!(rx.peek(2).unwrap().len(), 2);
     drop((tx, rx, here));
+    bytes(name)
+}
+
+/// The second lap of records, with a producer and subscribers of each kind that were killed: one
+/// that holds the producer up, one that was evicted, and one that missed some.
+fn broadcast(name: &Name) -> Vec<u8> {
+    let config = config(Kind::Broadcast).capacity_bytes(4096).max_handles(5);
+    let here = Segment::create(name, &config).unwrap();
+    let there = Segment::attach(name).unwrap();
+    let mut tx = here.producer().unwrap();
+    let mut evicted = there.subscribe(Subscribe::gating()).unwrap();
+    let subscribers = here.status().unwrap();
+    let holder = subscribers.ring().holders_of(Role::Consumer).next().unwrap();
+    here.evict(holder).unwrap();
+    assert_eq!(evicted.recv(), Err(RecvError::Evicted));
+    let mut gating = here.subscribe(Subscribe::gating()).unwrap();
+    let mut lossy = there.subscribe(Subscribe::lossy()).unwrap();
+    let mut latest = there.subscribe(Subscribe::latest()).unwrap();
+    for number in 0..24 {
+        tx.send(&[number; 211]).unwrap();
+        if number < 20 {
+            assert_eq!(gating.recv().unwrap(), [number; 211]);
+        }
+    }
+    tx.send(b"").unwrap();
+    tx.send(b"last").unwrap();
+    assert!(matches!(lossy.recv(), Err(RecvError::Lagged { .. })));
+    lossy.recv().unwrap();
+    assert_eq!(latest.recv().unwrap(), b"last");
     bytes(name)
 }

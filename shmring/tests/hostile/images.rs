@@ -2,9 +2,9 @@
 
 use std::fs;
 
-use shmring::{Config, Kind, Segment};
+use shmring::{Config, Kind, Segment, Subscribe};
 
-use crate::common::{Name, slots};
+use crate::common::{Name, broadcast, slots};
 
 /// Small, so that a changed word is likely to matter.
 pub(crate) fn configs() -> Vec<Config> {
@@ -17,6 +17,8 @@ pub(crate) fn configs() -> Vec<Config> {
         slots(Kind::Mpsc, 16, 64).values::<[bool; 3]>(),
         slots(Kind::Spmc, 16, 64).values::<u64>(),
         slots(Kind::Mpmc, 1, 16),
+        broadcast(),
+        broadcast().values::<u64>(),
     ];
     for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {
         configs.push(slots(kind, 16, 64));
@@ -57,6 +59,7 @@ pub(crate) fn image(config: &Config) -> Vec<u64> {
     let segment = name.create(config);
     fill(&segment);
     let _held = (segment.producer(), segment.consumer());
+    let _lossy = segment.subscribe(Subscribe::lossy());
     let bytes = fs::read(name.path()).unwrap();
     bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap())).collect()
 }

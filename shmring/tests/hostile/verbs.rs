@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use shmring::{Collector, Consumer, Element, Observer, Producer, Segment, WaitMode, WaitSet};
+use shmring::{
+    Collector, Consumer, Element, JoinError, Observer, Producer, Segment, Start, Subscribe,
+    WaitMode, WaitSet,
+};
 
 use crate::random::Random;
 
@@ -21,7 +24,7 @@ pub(crate) fn all(name: &str, random: &mut Random, verbs: usize) {
         return;
     };
     let _ = segment.status();
-    let (mut producer, mut consumer) = (segment.producer(), segment.consumer());
+    let (mut producer, mut consumer) = (segment.producer(), join(&segment, random));
     let mode = MODES[random.below(3)];
     if let Ok(producer) = &mut producer {
         producer.set_wait_mode(mode);
@@ -41,6 +44,9 @@ pub(crate) fn all(name: &str, random: &mut Random, verbs: usize) {
         if let Ok(consumer) = &mut consumer {
             receive(consumer, random);
         }
+        if random.below(16) == 0 {
+            evict(&segment);
+        }
     }
     if random.below(4) == 0
         && let Ok(producer) = producer
@@ -57,12 +63,36 @@ pub(crate) fn all(name: &str, random: &mut Random, verbs: usize) {
     }
 }
 
+/// Joins as a consumer: of a broadcast ring in any way.
+fn join(segment: &Segment, random: &mut Random) -> Result<Consumer, JoinError> {
+    let joined = segment.subscribe(how(random));
+    if let Err(JoinError::WrongKind { .. }) = joined { segment.consumer() } else { joined }
+}
+
+fn how(random: &mut Random) -> Subscribe {
+    let all = [Subscribe::gating(), Subscribe::lossy(), Subscribe::latest()];
+    let how = all[random.below(all.len())];
+    match random.below(3) {
+        0 => how,
+        1 => how.from(Start::Oldest),
+        _ => how.from(Start::Position(random.next() >> random.below(64))),
+    }
+}
+
+/// Evicts whatever looks like a subscriber.
+fn evict(segment: &Segment) {
+    for holder in segment.status().into_iter().flat_map(|status| status.ring().holders.clone()) {
+        let _ = segment.evict(&holder);
+    }
+}
+
 fn look(observer: &Observer, random: &mut Random) {
     let before = observer.status();
     let peeked = observer.peek(random.below(200), random.below(100));
     assert!(peeked.is_ok_and(|peeked| peeked.messages.len() < 200));
     if let (Ok(before), Ok(after)) = (before, observer.status()) {
         let _ = after.ring().stall_since(before.ring());
+        let _ = after.ring().held_up_by();
         for participant in after.attached {
             let _ = participant.process();
         }
@@ -115,7 +145,7 @@ fn send(producer: &mut Producer, random: &mut Random) {
 fn receive(consumer: &mut Consumer, random: &mut Random) {
     let mut buffer = [0; 24];
     match random.below(7) {
-        0 => drop(consumer.try_recv()),
+        0 => drop((consumer.try_recv(), consumer.missed(), consumer.position())),
         1 => drop(consumer.recv_timeout(WAIT)),
         2 => drop(consumer.try_recv_into(&mut buffer)),
         3 => {

@@ -96,10 +96,16 @@ impl Case {
     pub(crate) fn config(self) -> Config {
         let config = match self.kind {
             Kind::Spsc => Config::spsc().capacity_bytes(4096),
+            Kind::Broadcast => crate::common::broadcast(),
             Kind::Packed => Config::packed::<u64>().slots(SLOTS),
             kind => slots(kind, SLOTS, 64),
         };
         config.max_attachments(self.attaches() as u64).max_handles(self.handles() as u64)
+    }
+
+    /// The messages that the victim takes from others: none where each gets all.
+    pub(crate) fn takes(self) -> usize {
+        if self.kind == Kind::Broadcast { 0 } else { self.op.takes() }
     }
 
     /// Attaches at once: the survivors, the victim, and the process that died before it. An entry
@@ -133,7 +139,7 @@ impl Case {
         let sends = self.op.role() == Some(Role::Producer);
         match (self.scene, self.kind) {
             // Room for half a record of the message, or for one and a half of the batch.
-            (Scene::Wrap, Kind::Spsc) => {
+            (Scene::Wrap, Kind::Spsc | Kind::Broadcast) => {
                 let room = if self.op.sends().max(self.op.takes()) > 1 { 64 } else { 24 };
                 4096 - room - if sends { 48 } else { 0 }
             }
@@ -154,10 +160,14 @@ impl Case {
         match (self.scene, self.kind) {
             // A record is 8 bytes longer than its message, and 8 bytes stay free.
             (_, Kind::Spsc) if full => vec![2000, 1000, 1024],
+            (_, Kind::Broadcast) if full => vec![1016, 1016, 1016, 1008],
             (_, _) if full => vec![item; SLOTS as usize],
             (Scene::Asleep | Scene::Beside | Scene::Sleeper, _) => Vec::new(),
             (Scene::Tight, Kind::Spsc) if self.op == Op::SendBatch => vec![2000, 1000, 920],
             (Scene::Tight, Kind::Spsc) => vec![2000, 1000, 1016],
+            (Scene::Tight, Kind::Broadcast) => {
+                vec![1016, 1016, 1016, 1008 - self.op.sends() * (item + 8)]
+            }
             (Scene::Tight, _) => vec![item; SLOTS as usize - self.op.sends()],
             (Scene::Ticket, _) if sends => vec![item; SLOTS as usize - 1 - self.op.sends()],
             (Scene::Ticket, _) => vec![item; 2],
@@ -187,9 +197,9 @@ impl Case {
     /// Whether a kill may leave `count` of the messages that the victim sends or takes
     /// done, and the others not.
     pub(crate) fn may_do(self, count: usize) -> bool {
-        let all = self.op.sends() + self.op.takes();
-        let one_by_one =
-            self.op == Op::SendBatch && !matches!(self.kind, Kind::Spsc | Kind::Packed);
+        let all = self.op.sends() + self.takes();
+        let at_once = matches!(self.kind, Kind::Spsc | Kind::Packed | Kind::Broadcast);
+        let one_by_one = self.op == Op::SendBatch && !at_once;
         count == 0 || count == all || (one_by_one && count < all)
     }
 }

@@ -4,7 +4,7 @@ use shmring::{Kind, Role};
 
 use crate::case::{Case, Op, Scene};
 
-const EXCLUSIVE: [Kind; 3] = [Kind::Spsc, Kind::Mpsc, Kind::Packed];
+const EXCLUSIVE: [Kind; 4] = [Kind::Spsc, Kind::Mpsc, Kind::Packed, Kind::Broadcast];
 const WITH_TICKETS: [Kind; 2] = [Kind::Mpmc, Kind::Mpsc];
 const COMPETING: [Kind; 2] = [Kind::Mpmc, Kind::Spmc];
 const ROOMS: [Scene; 3] = [Scene::Plain, Scene::Wrap, Scene::Tight];

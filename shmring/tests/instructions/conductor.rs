@@ -79,7 +79,7 @@ fn kill_everywhere(case: Case, depth: Depth) -> String {
     let _place = Place;
     guard::enter(case);
     let (walk, complete) = record(case, depth);
-    let all = case.op.sends() + case.op.takes();
+    let all = case.op.sends() + case.takes();
     assert!(complete.is_none_or(|done| done == all), "a complete operation");
     let points = walk.points(depth, OTHERS);
     let (mut missed, mut last) = (0, 0);

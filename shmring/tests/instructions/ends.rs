@@ -5,7 +5,7 @@ use std::time::Duration;
 use shmring::wait_set::Key;
 use shmring::{
     Consumer, JoinError, Kind, Producer, Readiness, RecvError, RecvIntoError, RecvTimeoutError,
-    Segment, SendError, TryRecvError, TrySendError, WaitMode, WaitSet, values,
+    Segment, SendError, Start, Subscribe, TryRecvError, TrySendError, WaitMode, WaitSet, values,
 };
 
 use crate::common::payload;
@@ -56,10 +56,11 @@ pub(crate) enum Tx {
 impl Tx {
     pub(crate) fn join(segment: &Segment) -> Result<Self, JoinError> {
         if segment.info().ring().kind == Kind::Packed {
-            segment.value_producer().map(Self::Numbers)
-        } else {
-            segment.producer().map(Self::Messages)
+            return segment.value_producer().map(Self::Numbers);
         }
+        let mut tx = segment.producer()?;
+        tx.set_require_consumer(true);
+        Ok(Self::Messages(tx))
     }
 
     /// Sleeps at once where it has to wait.
@@ -144,6 +145,15 @@ impl Rx {
         } else {
             segment.consumer().map(Self::Messages)
         }
+    }
+
+    /// Joins where the messages are that others have sent: a subscriber among what is kept.
+    pub(crate) fn join_at_messages(segment: &Segment) -> Result<Self, JoinError> {
+        if segment.info().ring().kind == Kind::Broadcast {
+            let oldest = Subscribe::gating().from(Start::Oldest);
+            return segment.subscribe(oldest).map(Self::Messages);
+        }
+        Self::join(segment)
     }
 
     /// Sleeps at once where it has to wait.

@@ -36,15 +36,17 @@ pub(crate) fn play(case: Case, name: &str) {
             mark.around(|| drop(tx));
         }
         Op::Leave(Role::Consumer) => {
-            let mut rx = Rx::join(&segment).unwrap();
+            let mut rx = Rx::join_at_messages(&segment).unwrap();
             drop(segment);
             rx.recv_into(&mut [0; BUFFER_BYTES]).unwrap();
             mark.around(|| drop(rx));
         }
-        Op::Select => select(&mark, Rx::join(&segment).unwrap(), case.kind == Kind::Mpmc),
-        Op::Arm => poll(&mark, Rx::join(&segment).unwrap()),
+        Op::Select => {
+            select(&mark, Rx::join_at_messages(&segment).unwrap(), case.kind == Kind::Mpmc)
+        }
+        Op::Arm => poll(&mark, Rx::join_at_messages(&segment).unwrap()),
         op if op.role() == Some(Role::Producer) => send(op, &mark, Tx::join(&segment).unwrap()),
-        op => receive(op, &mark, Rx::join(&segment).unwrap()),
+        op => receive(op, &mark, Rx::join_at_messages(&segment).unwrap()),
     }
 }
 

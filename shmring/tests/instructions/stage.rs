@@ -10,7 +10,8 @@ use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use shmring::{
-    AttachError, JoinError, RecvTimeoutError, Role, Segment, SendError, TryRecvError, TrySendError,
+    AttachError, JoinError, Kind, RecvTimeoutError, Role, Segment, SendError, TryRecvError,
+    TrySendError,
 };
 
 use crate::case::{Case, Op, Scene};
@@ -109,7 +110,7 @@ impl Stage {
         let mut rx = rx.filter(|_| case.survivor_has(Role::Consumer));
         match case.op {
             Op::Leave(Role::Producer) => before.push(VICTIMS_OWN),
-            Op::Leave(Role::Consumer) => drop(before.remove(0)),
+            Op::Leave(Role::Consumer) if case.kind != Kind::Broadcast => drop(before.remove(0)),
             _ => {}
         }
         rx.as_mut().into_iter().for_each(Rx::block);
@@ -238,7 +239,7 @@ impl Stage {
     }
 
     fn settle_ledger(&mut self) -> usize {
-        let (sends, takes) = (self.case.op.sends(), self.case.op.takes());
+        let (sends, takes) = (self.case.op.sends(), self.case.takes());
         let expected = |done: usize| {
             let (sent, taken) = (done.min(sends) as u64, done.min(takes));
             let mut all = self.before.clone();
@@ -250,7 +251,7 @@ impl Stage {
             }
             all.drain(first..first + taken);
             all.extend(DOUBT..DOUBT + sent);
-            if self.case.scene == Scene::Sleeper && takes > 0 {
+            if self.case.scene == Scene::Sleeper && self.case.op.takes() > 0 {
                 all.push(SLEEPERS);
             }
             all.extend(AFTER);
@@ -312,10 +313,13 @@ impl Stage {
 /// Moves the ring to where the scene begins.
 fn advance(case: Case, tx: &mut Tx, rx: &mut Rx) {
     let mut lens = vec![crate::ends::ITEM_BYTES; case.advance()];
-    if case.kind == shmring::Kind::Spsc && case.advance() > 0 {
+    if case.kind == Kind::Spsc && case.advance() > 0 {
         // Two records, each with a header of 8 bytes.
         let first = case.advance() / 16 * 8;
         lens = vec![first - 8, case.advance() - first - 8];
+    }
+    if case.kind == Kind::Broadcast && case.advance() > 0 {
+        lens = vec![1016, 1016, 1016, case.advance() - 3 * 1024 - 8];
     }
     for len in lens {
         tx.send(&Item::of_len(0, len)).unwrap();

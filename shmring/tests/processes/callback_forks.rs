@@ -12,7 +12,7 @@ use shmring::{
 };
 
 use crate::common::child::{self, say};
-use crate::common::{Name, SLOT_KINDS, slots, watchdog};
+use crate::common::{Name, SLOT_KINDS, broadcast, slots, watchdog};
 
 /// What a verb that unwound comes to.
 type Outcome<R> = std::thread::Result<R>;
@@ -74,7 +74,7 @@ fn batch<'a>(calls: &'a Cell<u32>, fork: &'a dyn Fn(), panics: bool) -> Vec<Fork
 
 fn kinds() -> Vec<Config> {
     let slots = SLOT_KINDS.map(|kind| slots(kind, 8, 64));
-    slots.into_iter().chain([Config::spsc().capacity_bytes(4096)]).collect()
+    slots.into_iter().chain([Config::spsc().capacity_bytes(4096), broadcast()]).collect()
 }
 
 /// In the child, which has one test thread: forks where messages are asked for their bytes.

@@ -8,19 +8,20 @@ use std::time::{Duration, Instant};
 use shmring::{Config, Kind, RecvTimeoutError, Segment, SendTimeoutError, WaitMode};
 
 use crate::common::child::{self, Part, pause, say};
-use crate::common::{LONG, MODES, Name, slots, watchdog};
+use crate::common::{LONG, MODES, Name, broadcast, slots, watchdog};
 
 /// Looks for the dead come after 2, 6, 14, 30, 62, 126 and 226 ms of waiting.
 const ASLEEP: Duration = Duration::from_millis(136);
 /// Without a look, nothing else ends these waits.
 const GIVE_UP: Duration = Duration::from_secs(20);
 
-const RINGS: [&str; 3] = ["records", "slots", "packed"];
+const RINGS: [&str; 4] = ["records", "slots", "packed", "broadcast"];
 
 fn config(ring: &str) -> Config {
     match ring {
         "records" => Config::spsc().capacity_bytes(4096),
         "slots" => slots(Kind::Mpmc, 4, 64),
+        "broadcast" => broadcast(),
         _ => Config::packed::<u64>().slots(4),
     }
 }
@@ -55,6 +56,7 @@ fn wait_for_end(segment: &Segment, ring: &str, dead: &str, mode: WaitMode) -> bo
         ("packed", _) => {
             let mut tx = segment.value_producer::<u64>().unwrap();
             tx.set_wait_mode(mode);
+            tx.set_require_consumer(true);
             while tx.try_send(&1).is_ok() {}
             tx.send_timeout(&1, GIVE_UP) == Err(SendTimeoutError::BrokenPipe)
         }
@@ -66,6 +68,7 @@ fn wait_for_end(segment: &Segment, ring: &str, dead: &str, mode: WaitMode) -> bo
         _ => {
             let mut tx = segment.producer().unwrap();
             tx.set_wait_mode(mode);
+            tx.set_require_consumer(true);
             while tx.try_send(&[1; 32]).is_ok() {}
             tx.send_timeout(&[1; 32], GIVE_UP) == Err(SendTimeoutError::BrokenPipe)
         }

@@ -10,7 +10,7 @@ use shmring::info::Front;
 use shmring::observe::PeekEnd;
 use shmring::{Config, Consumer, Element, Kind, Observer, Peeked, Producer, Role, Segment, values};
 
-use crate::common::{Name, SLOT_KINDS, payload, slots, watchdog};
+use crate::common::{Name, SLOT_KINDS, broadcast, payload, slots, watchdog};
 
 /// Where the words lie in the file, with the default tables.
 const DATA: u64 = 32_768;
@@ -22,6 +22,7 @@ fn peek(name: &Name) -> Peeked {
 fn configs() -> Vec<Config> {
     let mut configs: Vec<_> = SLOT_KINDS.map(|kind| slots(kind, 16, 128)).into();
     configs.push(Config::spsc().capacity_bytes(4096));
+    configs.push(broadcast());
     configs
 }
 

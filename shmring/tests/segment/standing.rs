@@ -5,7 +5,7 @@ use std::thread;
 use shmring::info::Front;
 use shmring::{Config, Kind, Observer, PidNamespace, Role, Segment, Stall, Status, values};
 
-use crate::common::{LONG, Name, SLOT_KINDS, eventually, payload, slots, watchdog};
+use crate::common::{LONG, Name, SLOT_KINDS, broadcast, eventually, payload, slots, watchdog};
 
 /// Where the words lie in the file, with the default tables.
 const TAIL: u64 = 28_416;
@@ -30,7 +30,7 @@ fn stall(name: &Name, segment: &Segment) -> Stall {
 #[test]
 fn positions_counters_and_roles() {
     let configs = SLOT_KINDS.map(|kind| slots(kind, 16, 64));
-    for config in configs.into_iter().chain([Config::spsc().capacity_bytes(4096)]) {
+    for config in configs.into_iter().chain([Config::spsc().capacity_bytes(4096), broadcast()]) {
         let name = Name::new();
         let (segment, mut tx, mut rx) = name.pair_of(&config);
         let unit = if segment.info().ring().slots.is_some() { 1 } else { 32 };
@@ -221,6 +221,7 @@ fn a_batch_is_announced_as_a_whole() {
 fn damage_at_head_is_reported() {
     for (config, what) in [
         (Config::spsc().capacity_bytes(4096), "a record header"),
+        (broadcast(), "a record header"),
         (slots(Kind::Mpmc, 16, 64), "a stamp"),
         (slots(Kind::Spmc, 16, 64), "a stamp"),
     ] {

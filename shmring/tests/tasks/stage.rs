@@ -14,7 +14,7 @@ use shmring::{
 };
 use tokio::runtime::{Builder, Runtime};
 
-use crate::common::payload;
+use crate::common::{broadcast, payload};
 
 /// Bytes of the longest message.
 const MAX_BYTES: u64 = 48;
@@ -37,6 +37,8 @@ pub(crate) fn configs() -> Vec<Config> {
         slots(Kind::Mpmc),
         Config::mpmc().slots(4).values::<u64>(),
         Config::packed::<u64>().slots(4),
+        broadcast(),
+        broadcast().values::<u64>(),
     ]
 }
 

@@ -11,7 +11,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use shmring::readiness::Arm;
 use shmring::{Config, Consumer, Eof, Producer, Readiness, Segment, TryRecvError, TrySendError};
 
-use crate::common::{HANG, Name, SHORT, eventually};
+use crate::common::{HANG, Name, SHORT, broadcast, eventually};
 
 /// All tests of a process share the reactor, and one of them counts threads.
 fn alone() -> MutexGuard<'static, ()> {
@@ -23,7 +23,7 @@ fn alone() -> MutexGuard<'static, ()> {
 fn configs() -> Vec<Config> {
     let slots = [Config::mpmc(), Config::mpsc(), Config::spmc()];
     let slots = slots.map(|config| config.slots(4).slot_bytes(64));
-    slots.into_iter().chain([Config::spsc().capacity_bytes(4096)]).collect()
+    slots.into_iter().chain([Config::spsc().capacity_bytes(4096), broadcast()]).collect()
 }
 
 struct Ring {

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 
 use shmring::{Config, Kind, Reservation};
 
-use crate::common::{Name, SLOT_KINDS, slots};
+use crate::common::{Name, SLOT_KINDS, broadcast, slots};
 use crate::packed::ring;
 use crate::ways;
 
@@ -18,6 +18,7 @@ fn configs() -> Vec<(String, Config)> {
     for align in [8, 64] {
         let config = Config::spsc().capacity_bytes(4096).payload_align(align);
         configs.push((format!("records at {align}"), config));
+        configs.push((format!("broadcast at {align}"), broadcast().payload_align(align)));
     }
     configs
 }

@@ -7,8 +7,8 @@ use shmring::{Config, Eof, RecvError, RecvTimeoutError, TryRecvError};
 
 use crate::common::{LONG, MODES, Name, SHORT, eventually, watchdog};
 
-fn configs() -> [Config; 3] {
-    [Config::spsc(), Config::mpmc(), Config::spmc()]
+fn configs() -> [Config; 4] {
+    [Config::spsc(), Config::mpmc(), Config::spmc(), Config::broadcast()]
 }
 
 /// Catches an end of stream that a consumer gets though it waits for the next producer: from

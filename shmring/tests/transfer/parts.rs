@@ -11,14 +11,15 @@ use shmring::{
     TryRecvError, TrySendError,
 };
 
-use crate::common::{LONG, MODES, Name, SHORT, payload, slots, watchdog};
+use crate::common::{LONG, MODES, Name, SHORT, broadcast, payload, slots, watchdog};
 
-fn configs() -> [Config; 4] {
+fn configs() -> [Config; 5] {
     [
         Config::spsc().capacity_bytes(4096),
         slots(Kind::Mpmc, 4, 1024),
         slots(Kind::Mpsc, 4, 1024),
         slots(Kind::Spmc, 4, 1024),
+        broadcast(),
     ]
 }
 

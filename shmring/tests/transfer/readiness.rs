@@ -7,14 +7,15 @@ use shmring::{
     Config, Kind, RecvTimeoutError, SendTimeoutError, TryRecvError, TrySendError, WaitMode,
 };
 
-use crate::common::{LONG, MODES, Name, SHORT, slots, watchdog};
+use crate::common::{LONG, MODES, Name, SHORT, broadcast, slots, watchdog};
 
-fn configs() -> [Config; 4] {
+fn configs() -> [Config; 5] {
     [
         Config::spsc().capacity_bytes(4096),
         slots(Kind::Mpmc, 4, 64),
         slots(Kind::Mpsc, 4, 64),
         slots(Kind::Spmc, 4, 64),
+        broadcast(),
     ]
 }
 

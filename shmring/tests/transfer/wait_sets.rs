@@ -9,13 +9,13 @@ use shmring::{
     WaitSet,
 };
 
-use crate::common::{HANG, Name, SHORT};
+use crate::common::{HANG, Name, SHORT, broadcast};
 
 /// One ring of each kind of messages, small.
 fn configs() -> Vec<Config> {
     let slots = [Config::mpmc(), Config::mpsc(), Config::spmc()];
     let slots = slots.map(|config| config.slots(4).slot_bytes(64));
-    slots.into_iter().chain([Config::spsc().capacity_bytes(4096)]).collect()
+    slots.into_iter().chain([Config::spsc().capacity_bytes(4096), broadcast()]).collect()
 }
 
 struct Ring {
@@ -28,8 +28,7 @@ struct Ring {
 fn rings() -> Vec<Ring> {
     let ring = |config| {
         let name = Name::new();
-        let segment = name.create(&config);
-        let (tx, rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+        let (segment, tx, rx) = name.pair_of(&config);
         Ring { _name: name, segment, tx, rx }
     };
     configs().into_iter().map(ring).collect()

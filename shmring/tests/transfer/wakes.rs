@@ -10,7 +10,7 @@ use shmring::{
     TryRecvError, WaitMode,
 };
 
-use crate::common::{LONG, Name, SLOT_KINDS, slots, watchdog};
+use crate::common::{LONG, Name, SLOT_KINDS, broadcast, slots, watchdog};
 
 /// The looks of a sleeper come after 2, 6, 14, 30, 62, 126 and 226 ms.
 const ASLEEP: Duration = Duration::from_millis(136);
@@ -74,7 +74,12 @@ fn producers(segment: &Segment, count: usize) -> Vec<Producer> {
 fn kinds() -> Vec<(Kind, Config)> {
     let slots = SLOT_KINDS.map(|kind| (kind, slots(kind, 4, 64)));
     let records = (Kind::Spsc, Config::spsc().capacity_bytes(4096));
-    slots.into_iter().chain([records]).collect()
+    slots.into_iter().chain([records, (Kind::Broadcast, broadcast())]).collect()
+}
+
+/// Those whose producers wait where no consumer is there yet.
+fn pipes() -> impl Iterator<Item = (Kind, Config)> {
+    kinds().into_iter().filter(|&(kind, _)| kind != Kind::Broadcast)
 }
 
 /// Catches messages that wake no waiter, one or a batch.
@@ -131,7 +136,7 @@ fn a_batch_wakes_two_receivers() {
 #[test]
 fn room_wakes_at_once() {
     let _watchdog = watchdog("room_wakes_at_once");
-    for (kind, config) in kinds() {
+    for (kind, config) in pipes() {
         for senders in if kind.shares(Role::Producer) { 1..=2 } else { 1..=1 } {
             soon(
                 &format!("{config:?}, {senders} senders"),
@@ -183,6 +188,9 @@ fn an_end_wakes_at_once() {
         let all = |segment: &Segment| consumers(segment, receivers);
         soon("going", &config, all, end, |here| drop(here.producer().unwrap()));
         soon("closing", &config, all, end, Segment::close);
+        if kind == Kind::Broadcast {
+            continue;
+        }
         let senders = if kind.shares(Role::Producer) { 2 } else { 1 };
         let all = |segment: &Segment| producers(segment, senders);
         let end = |expected| {

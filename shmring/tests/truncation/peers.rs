@@ -86,11 +86,12 @@ fn start_pair(name: &Name, guard: &str, mode: WaitMode) -> [Part; 2] {
     parts
 }
 
-fn configs() -> [Config; 3] {
+fn configs() -> [Config; 4] {
     [
         Config::spsc().capacity_bytes(1 << 16),
         Config::mpmc().slots(256).slot_bytes(256),
         Config::packed::<u64>().slots(1 << 13),
+        Config::broadcast().capacity_bytes(1 << 16),
     ]
 }
 
