@@ -134,7 +134,7 @@ fn each_header_field_is_checked() {
         (10, 1 << 32, true, Box::new(corrupt("creator pid"))),
         (11, 1025, true, Box::new(corrupt("length of the metadata"))),
         (300, 1, true, Box::new(corrupt("a word that has no meaning here"))),
-        (ENTRY, 6, true, Box::new(incompatible("kind", 6, 5))),
+        (ENTRY, 7, true, Box::new(incompatible("kind", 7, 6))),
         (ENTRY, 2, true, Box::new(corrupt("geometry"))),
         (ENTRY + 2, 4095, true, Box::new(corrupt("geometry"))),
         (ENTRY + 2, 1 << 33, true, Box::new(corrupt("total length"))),
