@@ -265,7 +265,7 @@ fn receive(
             late_ns.resize((word / burst) as usize, MISSED);
             late_ns.push(now_ns()?.saturating_sub(due_ns));
         }
-        if slow && ledger.received % SLOW_STRIDE == 0 {
+        if slow && ledger.received.is_multiple_of(SLOW_STRIDE) {
             thread::sleep(SLOW_SLEEP);
         }
     }

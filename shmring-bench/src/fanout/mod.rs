@@ -18,9 +18,9 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use contender::{
-    Entry, FanOut, FanOutInProcess, Lossy, Nature, Received, Shared, Subscriber,
-};
+#[cfg(feature = "peers")]
+pub(crate) use contender::FanOutInProcess;
+pub(crate) use contender::{Entry, FanOut, Lossy, Nature, Received, Shared, Subscriber};
 pub(crate) use loops::Order;
 pub use report::text;
 pub use scenarios::{Flow, Scenario};

@@ -241,8 +241,9 @@ mod tests {
             late_ns: Vec::new(),
             stall_ns: None,
         };
-        let subscriber =
-            |(index, [messages, missed])| found(Part::Subscriber(index), messages, missed);
+        let subscriber = |(index, [messages, missed]): (u32, [u64; 2])| {
+            found(Part::Subscriber(index), messages, missed)
+        };
         let mut all: Vec<Found> = (0..).zip(got).map(subscriber).collect();
         all.push(found(Part::Producer, 10, 0));
         outcome(&entry, &scenario, &all, None)
