@@ -17,6 +17,8 @@ use super::warmed_by;
 use crate::contender::{BoxError, Ends, Group, InProcess, Nature, Receiver, Sender, Setting, Wait};
 
 type Poller<K, V> = EventPoller<V, <K as Publishers>::Barrier>;
+/// All producers and all consumers.
+type Made<K, V> = (Vec<<K as Publishers>::Producer<V>>, Vec<Poller<K, V>>);
 
 /// The kind of producer.
 pub(super) trait Publishers: Sized + 'static {
@@ -27,11 +29,7 @@ pub(super) trait Publishers: Sized + 'static {
     type Barrier: Send + Sync + 'static;
     type Producer<V: Value>: Producer<V> + Send;
 
-    fn make<V: Value>(
-        room: usize,
-        blank: impl FnMut() -> V,
-        setting: &Setting,
-    ) -> (Vec<Self::Producer<V>>, Vec<Poller<Self, V>>);
+    fn make<V: Value>(room: usize, blank: impl FnMut() -> V, setting: &Setting) -> Made<Self, V>;
     fn poll<V: Value>(
         poller: &mut Poller<Self, V>,
     ) -> Result<EventGuard<'_, V, Self::Barrier>, Polling>;
@@ -46,11 +44,7 @@ impl Publishers for One {
     type Barrier = SingleProducerBarrier;
     type Producer<V: Value> = SingleProducer<V, SingleConsumerBarrier>;
 
-    fn make<V: Value>(
-        room: usize,
-        blank: impl FnMut() -> V,
-        _: &Setting,
-    ) -> (Vec<Self::Producer<V>>, Vec<Poller<Self, V>>) {
+    fn make<V: Value>(room: usize, blank: impl FnMut() -> V, _: &Setting) -> Made<Self, V> {
         let builder = disruptor::build_single_producer(room, blank, BusySpin);
         let (poller, builder) = builder.new_event_poller();
         (vec![builder.build()], vec![poller])
@@ -73,11 +67,7 @@ impl Publishers for Many {
     type Barrier = MultiProducerBarrier;
     type Producer<V: Value> = MultiProducer<V, SingleConsumerBarrier>;
 
-    fn make<V: Value>(
-        room: usize,
-        blank: impl FnMut() -> V,
-        setting: &Setting,
-    ) -> (Vec<Self::Producer<V>>, Vec<Poller<Self, V>>) {
+    fn make<V: Value>(room: usize, blank: impl FnMut() -> V, setting: &Setting) -> Made<Self, V> {
         // It cannot be smaller, which is why it is not used for long messages: it would have more
         // room for them than others.
         let builder = disruptor::build_multi_producer(room.max(64), blank, BusySpin);
@@ -103,11 +93,7 @@ impl Publishers for ToAll {
     type Barrier = SingleProducerBarrier;
     type Producer<V: Value> = SingleProducer<V, MultiConsumerBarrier>;
 
-    fn make<V: Value>(
-        room: usize,
-        blank: impl FnMut() -> V,
-        setting: &Setting,
-    ) -> (Vec<Self::Producer<V>>, Vec<Poller<Self, V>>) {
+    fn make<V: Value>(room: usize, blank: impl FnMut() -> V, setting: &Setting) -> Made<Self, V> {
         let mut builder =
             disruptor::build_single_producer(room, blank, BusySpin).with_multi_consumer();
         let mut pollers = Vec::new();
