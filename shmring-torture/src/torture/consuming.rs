@@ -2,11 +2,13 @@
 
 use std::thread::yield_now;
 
-use shmring::{Consumer, Message, RecvIntoError, RecvTimeoutError, Segment, TryRecvError, values};
+use shmring::{
+    Consumer, Kind, Message, RecvIntoError, RecvTimeoutError, Segment, TryRecvError, values,
+};
 
 use super::ledger::{MAX_ENTRIES, Told, Wish};
 use super::party::{Next, Party};
-use super::setup::Element;
+use super::setup::{Element, Mode};
 use shmring_bench::contender::BoxError;
 
 /// A buffer that takes every message.
@@ -36,19 +38,32 @@ fn told(redelivered: bool) -> Told {
 
 /// Receives messages until told to stop and there are none.
 pub(super) fn messages(party: &mut Party<'_>, segment: &Segment) -> Result<(), BoxError> {
-    let Some(mut rx) = party.join(|| segment.consumer())? else { return Ok(()) };
+    let is_broadcast = segment.info().ring().kind == Kind::Broadcast;
+    let how = party.part.mode.subscribe(party.part.seed);
+    let join = || if is_broadcast { segment.subscribe(how) } else { segment.consumer() };
+    let Some(mut rx) = party.join(join)? else { return Ok(()) };
     rx.set_wait_mode(party.part.waits.mode());
+    let mut missed = 0;
+    let is_latest = is_broadcast && party.part.mode == Mode::Latest;
     let mut buffer = vec![0; BUFFER_BYTES];
     while party.ledger.wish() != Wish::Leave {
         let last = party.ledger.wish() == Wish::Drain;
-        let verbs = if rx.is_exclusive() { 8 } else { 5 };
+        // What is skipped before a message is known after a verb for one.
+        let verbs = if is_latest {
+            3
+        } else if rx.is_exclusive() {
+            8
+        } else {
+            5
+        };
         let verb = if last { 0 } else { party.random.below(verbs) };
         let got = match verb {
-            0..=2 => receive(party, &mut rx, verb, &mut buffer)?,
+            0..=2 => receive(party, &mut rx, verb, &mut buffer, &mut missed)?,
             3 | 4 => batch(party, &mut rx)?,
             5 | 6 => peek(party, &mut rx, verb == 6)?,
             _ => look_ahead(party, &mut rx)?,
         };
+        note_missed(party, &rx, &mut missed);
         party.ledger.close();
         if settle(party, &got, last)? == Next::Leave {
             break;
@@ -72,8 +87,18 @@ fn settle(party: &mut Party<'_>, got: &Got, last: bool) -> Result<Next, BoxError
             party.lonely();
             Ok(Next::GoOn)
         }
-        Got::TooSmall | Got::None(RecvTimeoutError::TimedOut) => Ok(Next::GoOn),
+        Got::TooSmall | Got::None(RecvTimeoutError::TimedOut | RecvTimeoutError::Lagged { .. }) => {
+            Ok(Next::GoOn)
+        }
         Got::None(error) => Err((*error).into()),
+    }
+}
+
+/// Enters what a subscriber has missed since it was entered last.
+fn note_missed(party: &Party<'_>, rx: &Consumer, noted: &mut u64) {
+    if rx.missed() > *noted {
+        party.miss(rx.missed() - *noted);
+        *noted = rx.missed();
     }
 }
 
@@ -83,6 +108,7 @@ fn receive(
     rx: &mut Consumer,
     verb: usize,
     buffer: &mut [u8],
+    missed: &mut u64,
 ) -> Result<Got, BoxError> {
     let patience = party.patience();
     party.ledger.open(1, false);
@@ -99,6 +125,7 @@ fn receive(
     match received {
         Ok(len) => {
             party.linger();
+            note_missed(party, rx, missed);
             party.enter(&buffer[..len], Told::Nothing)?;
         }
         Err(RecvIntoError::Recv(error)) => return Ok(Got::None(error)),

@@ -21,7 +21,7 @@ const HEAD_WORDS: usize = 128;
 const FAULT_WORDS: usize = 100;
 const WORDS: usize = HEAD_WORDS + MAX_ENTRIES;
 const SEQUENCE_BITS: u32 = 40;
-const INCARNATION_BITS: u32 = 22;
+const INCARNATION_BITS: u32 = 21;
 
 /// How far a worker has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,6 +74,8 @@ pub(super) enum Told {
     Redelivered,
     /// Nothing: this verb does not.
     Nothing,
+    /// That so many messages were missed before the next one: the message's number counts them.
+    Missed,
     /// Its contents are not what any producer sent; the message's number means nothing.
     Corrupt,
 }
@@ -95,6 +97,7 @@ impl Entry {
             0 => Told::New,
             1 => Told::Redelivered,
             2 => Told::Nothing,
+            3 => Told::Missed,
             _ => Told::Corrupt,
         };
         Self { message: MessageId::decode(word), told }
@@ -296,6 +299,7 @@ mod tests {
             Entry { message: message(0), told: Told::New },
             Entry { message: message((1 << SEQUENCE_BITS) - 1), told: Told::Redelivered },
             Entry { message: message(2), told: Told::Nothing },
+            Entry { message: MessageId { incarnation: 0, sequence: 9 }, told: Told::Missed },
             Entry { message: MessageId { incarnation: 0, sequence: 0 }, told: Told::Corrupt },
         ];
         workers.enter_state(State::Joined);
@@ -306,7 +310,7 @@ mod tests {
         parents.ask(Wish::Drain);
         assert_eq!(parents.state(), State::Joined);
         assert_eq!(parents.entries(), entries);
-        assert_eq!(parents.received(), 4);
+        assert_eq!(parents.received(), 5);
         assert_eq!(parents.bracket(), Some(Bracket { start: 1, most: 3, in_place: true }));
         assert_eq!(parents.fault().unwrap(), "nine words of it, and an umlaut: \u{fc}");
         assert_eq!(workers.wish(), Wish::Drain);

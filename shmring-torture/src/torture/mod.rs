@@ -20,6 +20,7 @@ mod report;
 mod round;
 mod setup;
 mod stage;
+mod subscribers;
 mod verify;
 
 use std::collections::BTreeSet;
@@ -105,6 +106,12 @@ pub struct Tally {
     pub in_doubt_unsent: u64,
     /// Messages that came again after a sole consumer was killed that had looked at them.
     pub redelivered: u64,
+    /// Messages that were sent to the subscribers of broadcast rings, and are in none of the above.
+    pub broadcast: u64,
+    /// How often a subscriber received one of them.
+    pub delivered: u64,
+    /// How often a subscriber missed one, and said so.
+    pub missed: u64,
     /// Messages that came to nobody, and of which no kill tells why: always 0, else there is an
     /// error instead of this.
     pub lost: u64,
@@ -125,6 +132,9 @@ impl Tally {
         self.in_doubt_received += account.in_doubt_received;
         self.in_doubt_unsent += account.in_doubt_unsent;
         self.redelivered += account.redelivered;
+        self.broadcast += account.broadcast;
+        self.delivered += account.delivered;
+        self.missed += account.missed;
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use shmring::{JoinError, Kind, Segment};
 
 use super::ledger::{Entry, Ledger, MessageId, State, Told, Wish};
-use super::setup::Waits;
+use super::setup::{Mode, Waits};
 use super::{consuming, producing};
 use shmring_bench::contender::BoxError;
 use shmring_bench::message;
@@ -34,6 +34,8 @@ pub(crate) struct Part {
     pub(super) monitor: bool,
     pub(super) most_in_batch: usize,
     pub(super) require_consumer: bool,
+    /// Of a consumer of a broadcast ring.
+    pub(super) mode: Mode,
 }
 
 /// Whether a worker goes on.
@@ -126,6 +128,12 @@ impl Party<'_> {
 
     pub(super) fn id(&self, sequence: u64) -> u64 {
         MessageId { incarnation: self.part.incarnation, sequence }.encode()
+    }
+
+    /// Enters that messages were missed.
+    pub(super) fn miss(&self, messages: u64) {
+        let message = MessageId { incarnation: 0, sequence: messages };
+        self.ledger.enter(Entry { message, told: Told::Missed });
     }
 
     /// Enters a message that was received; its number.

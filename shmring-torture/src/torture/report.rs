@@ -28,6 +28,9 @@ pub fn text(torture: &Torture) -> String {
         row("messages in doubt at a producer's death that came", tally.in_doubt_received),
         row("messages in doubt at a producer's death that did not", tally.in_doubt_unsent),
         row("messages redelivered after a consumer's death", tally.redelivered),
+        row("messages sent to subscribers", tally.broadcast),
+        row("  received, by all of them", tally.delivered),
+        row("  missed, and counted", tally.missed),
         ["longest time without progress, ms".to_owned(), format!("{:.1}", tally.worst_pause_ms)],
         row("times without progress of more than a second", tally.long_pauses),
     ];

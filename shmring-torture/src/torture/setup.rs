@@ -4,15 +4,12 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shmring::{Config, Kind, Role, WaitMode};
+use shmring::{Config, Kind, Role, Start, Subscribe, WaitMode};
 
 use shmring_bench::random::{Random, mix};
 
 /// The element of a packed ring: a sealed message.
 pub(super) type Element = [u64; 4];
-
-/// The kinds of rings whose messages go to one consumer each. The account is of such messages.
-const KINDS: [Kind; 5] = [Kind::Spsc, Kind::Mpmc, Kind::Mpsc, Kind::Spmc, Kind::Packed];
 
 /// How workers wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +26,31 @@ impl Waits {
             Waits::Adaptive => WaitMode::Adaptive,
             Waits::Spinning => WaitMode::Spin,
         }
+    }
+}
+
+/// How a subscriber of a broadcast ring subscribes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Mode {
+    Gating,
+    Lossy,
+    Latest,
+}
+
+impl Mode {
+    /// That of the worker with this seed.
+    pub(super) fn of(seed: u64) -> Self {
+        [Mode::Gating, Mode::Gating, Mode::Lossy, Mode::Latest][seed as usize % 4]
+    }
+
+    /// As a subscriber at the next message, or at the oldest that is kept.
+    pub(super) fn subscribe(self, seed: u64) -> Subscribe {
+        let how = match self {
+            Mode::Gating => Subscribe::gating(),
+            Mode::Lossy => Subscribe::lossy(),
+            Mode::Latest => Subscribe::latest(),
+        };
+        if seed & 4 == 0 { how } else { how.from(Start::Oldest) }
     }
 }
 
@@ -73,7 +95,7 @@ impl Setup {
         let count = 1 + random.below(3);
         Setup {
             // One after the other, so that a short run covers all of them.
-            kind: KINDS[round as usize % KINDS.len()],
+            kind: Kind::ALL[round as usize % Kind::ALL.len()],
             capacity_bytes: choose(&mut random, &[1 << 12, 1 << 12, 1 << 14, 1 << 17, 1 << 20]),
             slots: choose(&mut random, &[1, 2, 4, 4, 16, 16, 64, 1024]),
             slot_bytes: choose(&mut random, &[24, 48, 64, 128, 256, 1024]),
@@ -93,6 +115,7 @@ impl Setup {
         let workers = (self.producers + self.consumers) as u64;
         let config = match self.kind {
             Kind::Spsc => Config::spsc().capacity_bytes(self.capacity_bytes),
+            Kind::Broadcast => Config::broadcast().capacity_bytes(self.capacity_bytes),
             Kind::Packed => Config::packed::<Element>().slots(self.slots),
             kind => Config::new(kind).slots(self.slots).slot_bytes(self.slot_bytes),
         };
@@ -116,7 +139,11 @@ impl Setup {
 
     /// The most messages that a batch has.
     pub(super) fn most_in_batch(&self) -> usize {
-        if self.kind == Kind::Spsc { 8 } else { self.slots.min(8) as usize }
+        if matches!(self.kind, Kind::Spsc | Kind::Broadcast) {
+            8
+        } else {
+            self.slots.min(8) as usize
+        }
     }
 }
 
@@ -124,7 +151,7 @@ impl fmt::Display for Setup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Setup { kind, capacity_bytes, slots, slot_bytes, producers, consumers, .. } = self;
         match kind {
-            Kind::Spsc => write!(f, "spsc ring of {capacity_bytes} bytes")?,
+            Kind::Spsc | Kind::Broadcast => write!(f, "{kind} ring of {capacity_bytes} bytes")?,
             Kind::Packed => write!(f, "packed ring of {slots} elements")?,
             _ => write!(f, "{kind} ring of {slots} slots of {slot_bytes} bytes")?,
         }
@@ -152,7 +179,7 @@ mod tests {
         let texts = |seed| (0..300).map(move |round| Setup::of(seed, round).to_string());
         let all: Vec<String> = texts(1).collect();
         assert!(texts(1).eq(all.iter().cloned()) && !texts(2).eq(all.iter().cloned()));
-        let kinds = ["spsc", "mpmc", "mpsc", "spmc", "packed"];
+        let kinds = ["spsc", "mpmc", "mpsc", "spmc", "packed", "broadcast"];
         let waits = ["sleeping,", "adaptive,", "spinning,"];
         for kind in kinds {
             for wait in waits {

@@ -8,7 +8,7 @@ use shmring::{Kind, Role};
 
 use super::ledger::{Ledger, State, Wish};
 use super::party::Part;
-use super::setup::Setup;
+use super::setup::{Mode, Setup};
 use super::verify::{Books, Receiver, Sender};
 use super::{Tally, Trouble};
 use crate::intercept::Task;
@@ -67,7 +67,8 @@ impl<'a> Stage<'a> {
         let books = Books {
             many_senders: setup.kind.shares(Role::Producer),
             many_receivers: setup.kind.shares(Role::Consumer),
-            whole_batches: matches!(setup.kind, Kind::Spsc | Kind::Packed),
+            whole_batches: matches!(setup.kind, Kind::Spsc | Kind::Packed | Kind::Broadcast),
+            is_broadcast: setup.kind == Kind::Broadcast,
             ..Books::default()
         };
         let seats = (0..setup.producers + setup.consumers).map(|_| None).collect();
@@ -104,6 +105,7 @@ impl<'a> Stage<'a> {
             monitor: self.setup.has_monitor(incarnation),
             most_in_batch: self.setup.most_in_batch(),
             require_consumer: self.require_consumer,
+            mode: Mode::of(mix(self.seed ^ u64::from(incarnation))),
         };
         let mut crew = Crew::new();
         let title = if part.produces { "producer" } else { "consumer" };
@@ -158,7 +160,18 @@ impl<'a> Stage<'a> {
                 self.received += ledger.received();
                 let bracket = ledger.bracket();
                 let begun = if killed { self.begun() } else { HashMap::new() };
-                let receiver = Receiver { incarnation, joined_ns, entries, bracket, killed, begun };
+                let mode = Mode::of(mix(self.seed ^ u64::from(incarnation)));
+                let is_drained = !killed && ledger.wish() == Wish::Drain;
+                let receiver = Receiver {
+                    incarnation,
+                    joined_ns,
+                    entries,
+                    bracket,
+                    killed,
+                    begun,
+                    mode,
+                    is_drained,
+                };
                 self.books.receivers.push(receiver);
             }
         }

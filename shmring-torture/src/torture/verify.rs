@@ -12,6 +12,8 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 
 use super::ledger::{Bracket, Entry, MessageId, Told};
+use super::setup::Mode;
+use super::subscribers;
 
 /// A producer that has ended.
 #[derive(Clone, Debug)]
@@ -35,6 +37,10 @@ pub(super) struct Receiver {
     pub(super) killed: bool,
     /// Messages that each producer had begun to send when this one was dead.
     pub(super) begun: HashMap<u32, u64>,
+    /// Of a subscriber of a broadcast ring.
+    pub(super) mode: Mode,
+    /// Whether it left after it had received what was left, and all producers had gone before.
+    pub(super) is_drained: bool,
 }
 
 /// All workers of a segment, in any order.
@@ -47,6 +53,8 @@ pub(super) struct Books {
     pub(super) many_receivers: bool,
     /// Whether a batch appears at once.
     pub(super) whole_batches: bool,
+    /// Whether each consumer receives every message.
+    pub(super) is_broadcast: bool,
 }
 
 /// The number of messages by outcome.
@@ -62,6 +70,10 @@ pub(super) struct Account {
     pub(super) in_hand: u64,
     /// Redelivered after a sole consumer was killed.
     pub(super) redelivered: u64,
+    /// Of a broadcast ring: sent, received by all subscribers together, and missed by them.
+    pub(super) broadcast: u64,
+    pub(super) delivered: u64,
+    pub(super) missed: u64,
 }
 
 /// A defect.
@@ -77,6 +89,8 @@ pub(super) enum Defect {
     ToldInVain { message: MessageId, by: u32 },
     /// Received after a later one of its producer, or of a later sole producer.
     Disordered { message: MessageId, after: MessageId, by: u32 },
+    /// Between two messages, or at the end, a subscriber counted others than were sent.
+    Miscounted { by: u32, missed: u64, least: u64, most: u64, before: Option<MessageId> },
     /// Contents that no producer sent.
     Corrupt { by: u32, entry: usize },
     /// A message that no producer began to send.
@@ -108,6 +122,16 @@ impl fmt::Display for Defect {
             Self::Disordered { message, after, by } => {
                 write!(f, "{message} came after {after}, to consumer {by}")
             }
+            Self::Miscounted { by, missed, least, most, before } => {
+                write!(
+                    f,
+                    "subscriber {by} counted {missed} messages as missed, not {least} to {most}, "
+                )?;
+                match before {
+                    Some(message) => write!(f, "before {message}"),
+                    None => f.write_str("at the end"),
+                }
+            }
             Self::Corrupt { by, entry } => {
                 write!(f, "receipt {entry} of consumer {by} is of contents that nobody sent")
             }
@@ -123,6 +147,9 @@ impl fmt::Display for Defect {
 
 /// Accounts for every message.
 pub(super) fn verify(books: &Books) -> Result<Account, Defect> {
+    if books.is_broadcast {
+        return subscribers::verify(books);
+    }
     let mut verifier = Verifier::new(books)?;
     let mut receivers: Vec<&Receiver> = books.receivers.iter().collect();
     receivers.sort_by_key(|receiver| receiver.joined_ns);

@@ -21,7 +21,16 @@ fn sender(incarnation: u32, sent: u64) -> Sender {
 fn receiver(incarnation: u32, entries: Vec<Entry>) -> Receiver {
     let joined_ns = u64::from(incarnation);
     let begun = HashMap::from([(SENDER, 10), (KILLED_SENDER, 10)]);
-    Receiver { incarnation, joined_ns, entries, bracket: None, killed: false, begun }
+    Receiver {
+        incarnation,
+        joined_ns,
+        entries,
+        bracket: None,
+        killed: false,
+        begun,
+        mode: Mode::Gating,
+        is_drained: false,
+    }
 }
 
 fn killed(mut receiver: Receiver, most: u64, in_place: bool, start: usize) -> Receiver {
@@ -39,6 +48,7 @@ fn shared() -> Books {
         many_senders: true,
         many_receivers: true,
         whole_batches: false,
+        is_broadcast: false,
     }
 }
 
