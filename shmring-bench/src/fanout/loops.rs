@@ -27,8 +27,8 @@ const LEAD_NS: u64 = 1_000_000;
 const WARM_UP_PART: usize = 10;
 /// A producer that waits longer than this waits for the subscriber that receives nothing.
 const STALL_NS: u64 = 10_000_000;
-/// Messages after that wait, which the survivor must receive.
-const AFTER_STALL: u64 = 2000;
+/// Messages after such a wait, more than there is room for: without another wait, nobody holds it up.
+const AFTER_STALL: u32 = 50_000;
 /// Time within which the room must be used up.
 const STALL_LIMIT: Duration = Duration::from_secs(5);
 /// The latency of a message that was missed.
@@ -69,8 +69,8 @@ pub(super) struct Found {
     pub(super) send_ns: Option<f64>,
     /// Of a subscriber of bursts: how long after it was due the last message of each came.
     pub(super) late_ns: Vec<u64>,
-    /// Of a producer that a subscriber holds up: from when to when.
-    pub(super) stall_ns: Option<[u64; 2]>,
+    /// Of a producer that a subscriber holds up: from when to when its long waits were.
+    pub(super) stalls_ns: Vec<[u64; 2]>,
 }
 
 /// Does a part of a run between processes.
@@ -183,35 +183,32 @@ fn send_bursts(
     Ok(Found { send_ns, ..Found::sent(meter.stop()?, word) })
 }
 
-/// Sends until a send takes long, and some more then.
+/// Sends until a send took long and none after it does. A wait for the CPU may be a long one too.
 fn send_until_held_up(len: impl Length, mut sender: impl Sender) -> Result<Found, BoxError> {
     let mut message = Aligned::new(len.bytes());
     let message = &mut message.bytes()[..len.bytes()];
-    let mut word = 0;
-    let mut send = |word| {
-        content::stamp(message, word);
-        sender.send(message)
-    };
+    let mut stalls_ns = Vec::new();
+    let [mut word, mut since] = [0, 0];
     let meter = Meter::start()?;
     let start = Instant::now();
-    let stall_ns = loop {
+    loop {
+        content::stamp(message, word);
         let before_ns = now_ns()?;
-        send(word)?;
+        sender.send(message)?;
         let after_ns = now_ns()?;
         word += 1;
+        since += 1;
         if after_ns - before_ns > STALL_NS {
-            break Some([before_ns, after_ns]);
+            stalls_ns.push([before_ns, after_ns]);
+            since = 0;
         }
-        if start.elapsed() > STALL_LIMIT {
-            break None;
+        let is_over = !stalls_ns.is_empty() && since > u64::from(AFTER_STALL);
+        if is_over || start.elapsed() > STALL_LIMIT {
+            break;
         }
-    };
-    for _ in 0..AFTER_STALL {
-        send(word)?;
-        word += 1;
     }
     sender.finish()?;
-    Ok(Found { stall_ns, ..Found::sent(meter.stop()?, word) })
+    Ok(Found { stalls_ns, ..Found::sent(meter.stop()?, word) })
 }
 
 fn subscribe(
@@ -276,9 +273,9 @@ fn receive(
 
 impl Found {
     fn sent(span: Span, messages: u64) -> Found {
-        let late_ns = Vec::new();
+        let (late_ns, stalls_ns) = (Vec::new(), Vec::new());
         let part = Part::Producer;
-        Found { part, span, messages, missed: 0, send_ns: None, late_ns, stall_ns: None }
+        Found { part, span, messages, missed: 0, send_ns: None, late_ns, stalls_ns }
     }
 }
 

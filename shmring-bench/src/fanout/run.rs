@@ -196,15 +196,17 @@ fn outcome(
     // A producer that spins until a burst is due has only its sends counted.
     let sends_ns = if is_timed { send_ns * sent as f64 } else { producer.span.cpu_ns as f64 };
     let receives_ns: u64 = subscribers.clone().map(|(_, found)| found.span.cpu_ns).sum();
-    let held_up = killed_ns.zip(producer.stall_ns);
-    let held_up = held_up.filter(|(killed, [from, to])| (from..to).contains(&killed));
+    let held_up = killed_ns.and_then(|killed| {
+        let stall = producer.stalls_ns.iter().find(|[from, to]| (from..to).contains(&&killed));
+        stall.map(|[_, to]| to - killed)
+    });
     Ok(Outcome {
         per_second: sent as f64 / stop_ns.saturating_sub(start_ns).max(1) as f64 * 1e9,
         late_ns: last_ns(subscribers.map(|(_, found)| &found.late_ns[..])),
         send_ns,
         cpu_ns: (sends_ns + receives_ns as f64) / received.max(1) as f64,
         missed: (missable > 0).then(|| missed as f64 / missable as f64),
-        held_up_ns: held_up.map(|(killed, [_, to])| (to - killed) as f64),
+        held_up_ns: held_up.map(|ns| ns as f64),
     })
 }
 
@@ -239,7 +241,7 @@ mod tests {
             missed,
             send_ns: None,
             late_ns: Vec::new(),
-            stall_ns: None,
+            stalls_ns: Vec::new(),
         };
         let subscriber = |(index, [messages, missed]): (u32, [u64; 2])| {
             found(Part::Subscriber(index), messages, missed)
