@@ -50,7 +50,7 @@ fn every_verb_reports_a_loss() {
     type Verb = fn(&mut Consumer) -> Result<u64, RecvError>;
     let verbs: [Verb; 9] = [
         |rx| rx.recv().map(|message| number_of(&message)),
-        |rx| Ok(rx.try_recv().map(|message| number_of(&message)).map_err(of_try)?),
+        |rx| rx.try_recv().map(|message| number_of(&message)).map_err(of_try),
         |rx| rx.recv_timeout(LONG).map(|message| number_of(&message)).map_err(of_timeout),
         |rx| {
             let mut buffer = [0; 400];

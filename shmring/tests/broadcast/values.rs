@@ -25,7 +25,7 @@ enum Side {
 
 fn tick(number: u64) -> Tick {
     let low = number as u32;
-    let side = if number % 2 == 0 { Side::Buy } else { Side::Sell };
+    let side = if number.is_multiple_of(2) { Side::Buy } else { Side::Sell };
     Tick { number, check: [low, !low, low.wrapping_mul(0x9E37_79B1)], side }
 }
 

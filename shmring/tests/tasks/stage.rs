@@ -74,8 +74,16 @@ fn number(bytes: &[u8]) -> u64 {
 
 pub(crate) fn tx(segment: &Segment) -> Tx {
     match segment.info().ring().element {
-        Some(_) => Tx::Values(segment.value_producer().unwrap().into_async().unwrap()),
-        None => Tx::Bytes(segment.producer().unwrap().into_async().unwrap()),
+        Some(_) => {
+            let mut tx = segment.value_producer().unwrap();
+            tx.set_require_consumer(true);
+            Tx::Values(tx.into_async().unwrap())
+        }
+        None => {
+            let mut tx = segment.producer().unwrap();
+            tx.set_require_consumer(true);
+            Tx::Bytes(tx.into_async().unwrap())
+        }
     }
 }
 
