@@ -38,7 +38,7 @@ impl Gates {
     pub(super) fn close(&self, handle: usize) {
         let (word, bit) = handle_bit(&self.bits, handle);
         // ORDERING: Release, with the Acquire in closed: who sees the bit sees the cursor, and not
-        // that of the handle's last owner.
+        // that of the handle's last owner, which may be a position of another ring.
         word.fetch_or(bit, Ordering::Release);
     }
 
@@ -59,9 +59,9 @@ impl Gates {
             return false;
         }
         let (word, bit) = handle_bit(&self.bits, handle);
-        // ORDERING: Release, with the Acquire in closed, and the copy_fence in is_closed after it: a
-        // subscriber that has copied what was overwritten thereupon sees its bit cleared.
-        let evicted = word.fetch_and(!bit, Ordering::Release) & bit != 0;
+        // ORDERING: Relaxed. The subscriber reads on, and this is not ordered after anything that
+        // it read. That a raise missed the bit is what its owner learns, by the fences between.
+        let evicted = word.fetch_and(!bit, Ordering::Relaxed) & bit != 0;
         if evicted {
             self.evictions.fetch_add(1, Ordering::Relaxed);
         }
@@ -73,8 +73,9 @@ impl Gates {
     #[inline(always)]
     #[expect(clippy::indexing_slicing, reason = "masked by the count of words, a power of two")]
     pub(super) fn is_closed(&self, gate: Gate) -> bool {
-        // ORDERING: Acquire, with the fence in Producer::raise: an owner that has loaded what was
-        // stored after a raise that missed the bit misses it as well.
+        // ORDERING: Acquire, with the fence in Producer::raise, or that of its successor: the load
+        // of a raise that missed the bit comes before what was stored thereupon. An owner that has
+        // loaded that misses the bit as well, as later loads of a word see no older value.
         copy_fence();
         let bits = self.bits[gate.word & (HANDLE_WORDS - 1)].load(Ordering::Relaxed);
         !rule(bits & gate.bit == 0)

@@ -192,8 +192,7 @@ impl<'a> Ring<'a> {
     /// in one piece.
     fn newest(self) -> Option<Point> {
         for _ in 0..MAX_TRIES {
-            // ORDERING: Acquire, with the Release in Producer::mark: the word there is a header
-            // of this lap, or zero.
+            // ORDERING: Acquire, with the Release in Producer::mark: who sees the hint sees its mark.
             let hint = self.hint.load(Ordering::Acquire);
             let mark = marks::read(self, hint);
             // Of a later lap, it is newer than the hint.
@@ -211,7 +210,7 @@ impl<'a> Ring<'a> {
     /// gate of all.
     pub(crate) fn gate(self, handles: &[Handle]) -> Option<u64> {
         let floor = self.floor();
-        // ORDERING: Relaxed. Only a hint; raise loads it again with Acquire.
+        // ORDERING: Relaxed. Only a hint; raise loads it again, and fences.
         let cursors = self.gates.closed(handles).map(|own| own.cursor.load(Ordering::Relaxed));
         cursors.min_by_key(|cursor| cursor.wrapping_sub(floor).cast_signed())
     }

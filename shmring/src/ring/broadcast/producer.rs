@@ -108,8 +108,9 @@ impl Producer {
             by = chunk;
         }
         for own in ring.gates.closed(handles) {
-            // ORDERING: Acquire, with the Release in record::Consumer::release (I4).
-            let cursor = own.cursor.load(Ordering::Acquire);
+            // ORDERING: Relaxed. With the fence below it is an Acquire, with the Release in
+            // record::Consumer::release (I4).
+            let cursor = own.cursor.load(Ordering::Relaxed);
             let tail = self.records.tail();
             if !at_or_past(tail, cursor) {
                 return Err(Corrupt { what: "a cursor", position: tail, found: cursor });
@@ -126,8 +127,9 @@ impl Producer {
         ring.join_from.store(raised.wrapping_add(chunk), Ordering::Relaxed);
         // A raise that missed the bit of a subscriber which missed this floor is the last one
         // that did.
-        // ORDERING: SeqCst, with the fence in join. Release, with the fence in is_kept: what is
-        // stored from now on to the space before the floor.
+        // ORDERING: SeqCst, with the fence in join. Release, with the copy_fence in is_kept and in
+        // is_closed: what is stored from now on to the space before the floor. Acquire, with the
+        // Release of whoever moved its cursor (I4).
         fence(Ordering::SeqCst);
         self.records.set_free_before(raised);
         Ok(true)

@@ -6,7 +6,7 @@ use super::{
     assert_inside, header,
 };
 use crate::ring::Look;
-use crate::ring::broadcast::max_len;
+use crate::ring::broadcast::{Point, Subscribed, SubscriberState, max_len};
 
 /// A message that was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,6 +24,9 @@ pub(super) struct Bench {
     pub(super) subscribers: [Option<Subscriber>; HANDLES],
     /// How many messages each is past, and how many of them it missed.
     seen: [(usize, u64); HANDLES],
+    /// Which were evicted, and whether they have learned it.
+    evicted: [Option<bool>; HANDLES],
+    evictions: u64,
     /// Every message that was sent.
     pub(super) log: Vec<Record>,
     staged: Vec<Record>,
@@ -35,8 +38,9 @@ impl Bench {
         let memory = Memory::new(capacity, start, align);
         let producer = Producer::take_over(memory.ring()).unwrap();
         let (log, staged) = (Vec::new(), Vec::new());
-        let (subscribers, seen) = Default::default();
-        Self { memory, producer, subscribers, seen, log, staged, start }
+        let (subscribers, seen, evicted) = Default::default();
+        let evictions = 0;
+        Self { memory, producer, subscribers, seen, evicted, evictions, log, staged, start }
     }
 
     pub(super) fn tail(&self) -> u64 {
@@ -60,8 +64,20 @@ impl Bench {
     /// The cursor of the slowest gating subscriber.
     fn gate(&self) -> Option<u64> {
         let tail = self.tail();
-        let gating = self.subscribers.iter().flatten().filter(|s| s.mode() == Mode::Gating);
-        gating.map(Subscriber::position).max_by_key(|&cursor| tail.wrapping_sub(cursor))
+        let gating = (0..HANDLES).filter(|&handle| self.is_gating(handle));
+        let cursors = gating.filter_map(|handle| self.subscribers[handle].as_ref());
+        cursors.map(Subscriber::position).max_by_key(|&cursor| tail.wrapping_sub(cursor))
+    }
+
+    /// Whether a subscriber holds the producer up.
+    fn is_gating(&self, handle: usize) -> bool {
+        let is_gating = |subscriber: &Subscriber| subscriber.mode() == Mode::Gating;
+        self.subscribers[handle].as_ref().is_some_and(is_gating) && self.evicted[handle].is_none()
+    }
+
+    /// Whether anybody holds the producer up.
+    pub(super) fn is_gated(&self) -> bool {
+        (0..HANDLES).any(|handle| self.is_gating(handle))
     }
 
     /// Where a message goes, and which position the floor must have reached before.
@@ -189,8 +205,34 @@ impl Bench {
         self.subscribers[handle] = Some(joined);
     }
 
+    /// Evicts whoever has the handle, if it gates.
+    pub(super) fn evict(&mut self, handle: usize) {
+        let is_gating = self.is_gating(handle);
+        assert_eq!(self.memory.ring().evict(handle), is_gating);
+        if is_gating {
+            self.evicted[handle] = Some(false);
+            self.evictions += 1;
+        }
+    }
+
+    /// A look of a subscriber that was evicted, and is to learn it.
+    fn learn(&mut self, handle: usize, mut subscriber: Subscriber) {
+        let (ring, own) = (self.memory.ring(), &self.memory.handles[handle].own);
+        let before = (subscriber.position(), subscriber.messages(), subscriber.missed());
+        assert!(subscriber.has_message(ring, own) && !subscriber.is_whole(ring));
+        if let Some(place) = subscriber.look_fast(ring, own) {
+            assert!(!subscriber.take(ring, own, place.end, 1), "it may be torn");
+        }
+        assert_eq!(subscriber.look(ring, own), Ok(Look::Evicted));
+        let after = (subscriber.position(), subscriber.messages(), subscriber.missed());
+        assert_eq!((before, subscriber.mode()), (after, Mode::Lossy));
+        self.evicted[handle] = Some(true);
+        self.subscribers[handle] = Some(subscriber);
+    }
+
     pub(super) fn leave(&mut self, handle: usize) {
         self.subscribers[handle] = None;
+        self.evicted[handle] = None;
         self.memory.leave(handle);
         assert!(!self.memory.is_gating(handle));
     }
@@ -208,6 +250,10 @@ impl Bench {
         let Some(mut subscriber) = self.subscribers[handle].take() else {
             return false;
         };
+        if self.evicted[handle] == Some(false) {
+            self.learn(handle, subscriber);
+            return true;
+        }
         let (ring, own) = (self.memory.ring(), &self.memory.handles[handle].own);
         let at = subscriber.position();
         let (past, missed) = self.seen[handle];
@@ -280,7 +326,13 @@ impl Bench {
         };
         let (ring, own) = (self.memory.ring(), &self.memory.handles[handle].own);
         let past = self.seen[handle].0;
-        if subscriber.mode() != Mode::Latest && subscriber.is_whole(ring) {
+        if self.evicted[handle] == Some(false) {
+            let ahead = subscriber.look_ahead(ring, own, subscriber.position());
+            if let Some(place) = ahead.expect("lost, not corrupt") {
+                assert_inside(place, self.memory.capacity());
+                assert!(!subscriber.take(ring, own, place.end, 1), "it may be torn");
+            }
+        } else if subscriber.mode() != Mode::Latest && subscriber.is_whole(ring) {
             let (mut from, mut taken) = (subscriber.position(), 0);
             while taken < count
                 && let Some(place) = subscriber.look_ahead(ring, own, from).unwrap()
@@ -319,6 +371,33 @@ impl Bench {
         assert_eq!(at_hint.count(), 1, "no mark at the hint");
         let used = tail.wrapping_sub(memory.floor());
         assert_eq!(memory.ring().observe(), (used, self.log.len() as u64));
+        assert_eq!(memory.ring().evictions(), self.evictions);
+        (0..HANDLES).for_each(|handle| self.check_observed(handle));
+    }
+
+    /// What observers see of a subscriber.
+    fn check_observed(&self, handle: usize) {
+        let (ring, handles) = (self.memory.ring(), &self.memory.handles);
+        let found = ring.subscription(handles, handle);
+        let Some(subscriber) = &self.subscribers[handle] else {
+            assert_eq!(found, None);
+            return;
+        };
+        let state = match (subscriber.mode(), self.evicted[handle]) {
+            (Mode::Gating, None) => SubscriberState::Gating,
+            (Mode::Gating, Some(_)) => SubscriberState::Evicted,
+            (Mode::Lossy, None) => SubscriberState::Lossy,
+            (Mode::Lossy, Some(_)) => SubscriberState::LossyEvicted,
+            (Mode::Latest, _) => SubscriberState::Latest,
+        };
+        let (past, missed) = self.seen[handle];
+        let (cursor, messages) = (subscriber.position(), past as u64);
+        assert_eq!(found, Some(Subscribed { state, cursor, messages, missed }));
+        let (tail, sent) = (self.tail(), self.log.len() as u64);
+        let point = ring.tail_point();
+        assert_eq!(point, Point { position: tail, messages: sent });
+        let lag = found.map(|subscribed| subscribed.lag(point));
+        assert_eq!(lag, Some((tail.wrapping_sub(cursor), sent - messages)));
     }
 }
 

@@ -163,6 +163,20 @@ fn hostile() -> impl Strategy<Value = (Memory, u64)> {
     })
 }
 
+/// What observers compute.
+fn observe(memory: &Memory) {
+    let (used, _) = memory.ring().observe();
+    assert!(used <= CAPACITY);
+    let tail = memory.ring().tail_point();
+    for handle in [0, 1, HANDLES, usize::MAX] {
+        if let Some(found) = memory.ring().subscription(&memory.handles, handle) {
+            let (bytes, messages) = found.lag(tail);
+            assert!(bytes < 1 << 63 && messages < 1 << 63);
+        }
+    }
+    let _ = memory.ring().gate(&memory.handles);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..Default::default() })]
 
@@ -180,43 +194,50 @@ proptest! {
             words => Start::Position(from.wrapping_add(8 * words)),
         };
         for mode in [Mode::Gating, Mode::Lossy, Mode::Latest] {
-            let _ = memory.ring().observe();
+            observe(&memory);
             let Ok(mut subscriber) = memory.join(1, mode, start) else {
                 continue;
             };
             let own = &memory.handles[1].own;
+            let mut evictions = 0;
             for &(at, value, what) in &changes {
                 let near = from.wrapping_add(8 * (value % 64));
-                match what % 5 {
+                match what % 8 {
                     0 => memory.at(at).store(value, RELAXED),
                     1 => memory.set_join_from(near),
                     2 => memory.set_hint(near),
                     3 => memory.set_mark(near, near, value),
+                    4 => memory.control.consumer.gates.bits[0].store(value, RELAXED),
+                    5 => own.cursor.store(at, RELAXED),
+                    6 => own.subscription.store(value % 8, RELAXED),
                     _ => memory.at(near).store(header(near, 1, value % 40), RELAXED),
                 }
+                observe(&memory);
                 match subscriber.look(memory.ring(), own) {
                     Ok(Look::Message(place)) => {
                         assert_inside(place, CAPACITY);
-                        let _ = subscriber.is_whole(memory.ring());
                         if let Ok(Some(next)) = subscriber.look_ahead(memory.ring(), own, place.end) {
                             assert_inside(next, CAPACITY);
                         }
                         let _ = subscriber.take(memory.ring(), own, place.end, 1);
                     }
+                    Ok(Look::Evicted) => evictions += 1,
                     Ok(_) => {}
                     Err(_) => break,
                 }
             }
+            assert!(evictions <= u64::from(mode == Mode::Gating));
             memory.leave(1);
+            assert_eq!(memory.ring().subscription(&memory.handles, 1), None);
         }
     }
 
-    /// Catches a grant outside the ring, a panic, or a loop that does not end, also where cursors
-    /// jump while the producer is at work.
+    /// Catches a grant outside the ring, a panic, or a loop that does not end, also where cursors,
+    /// gates, the floor and the hint jump while the producer is at work.
     #[test]
     fn a_producer_survives_any_ring(
         (memory, from) in hostile(),
-        work in proptest::collection::vec((0_u64..150, any::<u64>(), any::<bool>()), 0..30),
+        work in proptest::collection::vec((0_u64..150, any::<u64>(), any::<u8>()), 0..30),
     ) {
         let ring = memory.ring();
         let Ok(mut producer) = Producer::take_over(ring) else {
@@ -224,7 +245,7 @@ proptest! {
         };
         let own = &memory.handles[3].own;
         let _ = memory.join(3, Mode::Gating, Start::Next);
-        for (len, jump, far) in work {
+        for (len, jump, what) in work {
             match producer.reserve(ring, &memory.handles, len) {
                 Ok(place) => {
                     assert_inside(place, CAPACITY);
@@ -236,8 +257,17 @@ proptest! {
                 Err(Refused::Outrun) => prop_assert!(false, "there is nobody else"),
                 Err(Refused::Full { .. } | Refused::Corrupt(_)) => {}
             }
-            let cursor = if far { jump } else { from.wrapping_add((jump & !7) % CAPACITY) };
-            own.cursor.store(cursor, RELAXED);
+            match what % 8 {
+                0 => own.cursor.store(jump, RELAXED),
+                1 => memory.control.consumer.gates.bits[0].store(jump, RELAXED),
+                2 => memory.set_join_from(from.wrapping_add((jump & !7) % CAPACITY)),
+                3 => memory.set_hint(from.wrapping_add((jump & !7) % CAPACITY)),
+                4 => {
+                    ring.evict(jump as usize % 8);
+                }
+                _ => own.cursor.store(from.wrapping_add((jump & !7) % CAPACITY), RELAXED),
+            }
+            observe(&memory);
         }
     }
 }

@@ -24,6 +24,7 @@ enum Step {
         start: u64,
     },
     Leave(usize),
+    Evict(usize),
     Receive(usize),
     ReceiveBatch(usize, usize),
     /// Send until a gate is closed, or for about three laps.
@@ -51,8 +52,7 @@ impl Bench {
             }
             place.is_some()
         });
-        let gated = self.subscribers.iter().flatten().any(|s| s.mode() == Mode::Gating);
-        assert!(granted || !fits || gated, "no room although nobody gates");
+        assert!(granted || !fits || self.is_gated(), "no room although nobody gates");
         if granted { self.publish() } else { self.abort() }
     }
 
@@ -82,6 +82,7 @@ impl Bench {
                 }
             }
             Step::Leave(handle) => self.leave(handle),
+            Step::Evict(handle) => self.evict(handle),
             Step::Receive(handle) => {
                 self.receive(handle);
             }
@@ -115,6 +116,7 @@ fn steps(longest: u64) -> impl Strategy<Value = Vec<Step>> {
         3 => (handle(), mode, start)
             .prop_map(|(handle, mode, start)| Step::Join { handle, mode, start }),
         1 => handle().prop_map(Step::Leave),
+        2 => handle().prop_map(Step::Evict),
         12 => handle().prop_map(Step::Receive),
         3 => (handle(), 0_usize..6).prop_map(|(handle, count)| Step::ReceiveBatch(handle, count)),
         1 => (0..=longest).prop_map(Step::Fill),
