@@ -3,6 +3,8 @@
 
 pub(crate) mod broadcast;
 pub(crate) mod broadcast_dies;
+pub(crate) mod broadcast_evict;
+pub(crate) mod broadcast_wake;
 pub(crate) mod cleaner;
 pub(crate) mod consumer_dies;
 pub(crate) mod end;
@@ -29,6 +31,8 @@ use crate::frame::Model;
 pub(crate) const FAMILIES: &[&[Model]] = &[
     broadcast::MODELS,
     broadcast_dies::MODELS,
+    broadcast_evict::MODELS,
+    broadcast_wake::MODELS,
     cleaner::MODELS,
     consumer_dies::MODELS,
     end::MODELS,
@@ -51,5 +55,5 @@ pub(crate) const FAMILIES: &[&[Model]] = &[
 
 /// Models that must fail, as a party in them leaves out what the callers of the ring, or its
 /// implementations in other programs, have to do.
-pub(crate) const OMISSIONS: [&[Model]; 3] =
-    [&slot_wake::WITHOUT_BATON, &modes::FAULTS, &sets::FAULTS];
+pub(crate) const OMISSIONS: [&[Model]; 4] =
+    [&slot_wake::WITHOUT_BATON, &modes::FAULTS, &sets::FAULTS, &broadcast_wake::FAULTS];

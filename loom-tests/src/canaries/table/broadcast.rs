@@ -1,7 +1,7 @@
 //! The broadcast ring.
 
 use super::{Allowed, Canary, canary};
-use crate::models::{broadcast, broadcast_dies};
+use crate::models::{broadcast, broadcast_dies, broadcast_evict};
 use crate::sync::canary::Weakening::{NoFence, Relaxed, RuleOff, Skipped};
 
 const FENCE: &str = "fence(Ordering::SeqCst);";
@@ -10,7 +10,7 @@ pub(super) const CANARIES: &[Canary] = &[
     // A subscriber that joins and a raise do not miss one another, but for one raise of a chunk.
     canary(("broadcast/join.rs", FENCE, 1), NoFence, broadcast::JOIN_OLDEST),
     canary(("broadcast/producer.rs", FENCE, 2), NoFence, broadcast::JOIN_OLDEST),
-    canary(("broadcast/producer.rs", FENCE, 1), NoFence, broadcast_dies::SENDING_TO_A_GATING),
+    canary(("broadcast/producer.rs", FENCE, 1), NoFence, broadcast_evict::LOSSY_AFTER_A_DEATH),
     canary(
         ("broadcast/join.rs", "if rule(!at_or_past(mark.position, from)) {", 1),
         RuleOff,
@@ -29,11 +29,6 @@ pub(super) const CANARIES: &[Canary] = &[
         broadcast::JOIN_OLDEST,
     ),
     // I4: space is overwritten after it was read.
-    canary(
-        ("broadcast/producer.rs", "let cursor = own.cursor.load(Ordering::Acquire);", 1),
-        Relaxed,
-        broadcast::GATING,
-    ),
     canary(
         ("broadcast/gates.rs", "word.fetch_and(!bit, Ordering::Release);", 1),
         Relaxed,
@@ -56,33 +51,55 @@ pub(super) const CANARIES: &[Canary] = &[
         RuleOff,
         broadcast::LOSSY,
     ),
+    // Nor does what one copied that was evicted, which learns it.
+    canary(("broadcast/gates.rs", "copy_fence();", 1), NoFence, broadcast_evict::RECEIVE),
+    canary(
+        ("broadcast/gates.rs", "!rule(bits & gate.bit == 0)", 1),
+        RuleOff,
+        broadcast_evict::RECEIVE,
+    ),
+    // Who sees the floor sees a mark past it.
+    canary(
+        (
+            "broadcast/producer.rs",
+            "ring.join_from.store(raised.wrapping_add(chunk), Ordering::Release);",
+            1,
+        ),
+        Relaxed,
+        broadcast::LAID_MARK,
+    ),
+    canary(
+        ("broadcast/mod.rs", "self.join_from.load(Ordering::Acquire)", 1),
+        Relaxed,
+        broadcast::LAID_MARK,
+    ),
     // A mark has its own count.
     canary(
         ("broadcast/marks.rs", "mark.messages.store(point.messages, Ordering::Release);", 1),
         Relaxed,
-        broadcast::JUMP,
+        broadcast::RELAID_MARK,
     ),
     canary(
         ("broadcast/marks.rs", "mark.position.store(point.position, Ordering::Release);", 1),
         Relaxed,
-        broadcast::JUMP,
+        broadcast::OVERTAKEN,
     ),
     canary(
         ("broadcast/marks.rs", "let position = mark.position.load(Ordering::Acquire);", 1),
         Relaxed,
-        broadcast::JUMP,
+        broadcast::OVERTAKEN,
     ),
     canary(
         ("broadcast/marks.rs", "let messages = mark.messages.load(Ordering::Acquire);", 1),
         Relaxed,
-        broadcast::JUMP,
+        broadcast::RELAID_MARK,
     ),
     canary(
         ("broadcast/marks.rs", "mark.position.store(NONE, Ordering::Relaxed);", 1),
         Skipped,
-        broadcast::JUMP,
+        broadcast::RELAID_MARK,
     ),
-    // The word at the hint is a header, or zero.
+    // Who sees the hint sees its mark.
     canary(
         ("broadcast/producer.rs", "ring.hint.store(position, Ordering::Release);", 1),
         Relaxed,

@@ -91,7 +91,7 @@ impl Ring<'_> {
         handle: usize,
         start: Start,
     ) -> Result<Point, Refusal> {
-        let mut from = self.join_from.load(Ordering::Relaxed);
+        let mut from = self.join_from();
         for _ in 0..MAX_TRIES {
             let mark = self.mark_for(start, from)?;
             if let Some(mark) = mark {
@@ -102,7 +102,7 @@ impl Ring<'_> {
             // Either the raise after next sees the cursor, or this sees the floor before.
             // ORDERING: SeqCst, with the fence in raise.
             fence(Ordering::SeqCst);
-            from = self.join_from.load(Ordering::Relaxed);
+            from = self.join_from();
             let Some(mark) = mark else {
                 continue;
             };

@@ -141,8 +141,14 @@ impl<'a> Ring<'a> {
 
     /// Loads the floor.
     fn floor(self) -> u64 {
-        // ORDERING: Relaxed. What is found there is checked again.
-        self.join_from.load(Ordering::Relaxed).wrapping_sub(self.chunk())
+        self.join_from().wrapping_sub(self.chunk())
+    }
+
+    /// Loads the position from which a subscriber can join.
+    fn join_from(self) -> u64 {
+        // ORDERING: Acquire, with the Release in Producer::raise: who sees the floor sees a mark
+        // past it, unless the producer has laid another one over it.
+        self.join_from.load(Ordering::Acquire)
     }
 
     /// Returns `true` if nothing from `position` on had been overwritten when this was called: what

@@ -124,7 +124,8 @@ impl Producer {
             return Ok(false);
         }
         let raised = floor.wrapping_add(by);
-        ring.join_from.store(raised.wrapping_add(chunk), Ordering::Relaxed);
+        // ORDERING: Release, with the Acquire in Ring::join_from.
+        ring.join_from.store(raised.wrapping_add(chunk), Ordering::Release);
         // A raise that missed the bit of a subscriber which missed this floor is the last one
         // that did.
         // ORDERING: SeqCst, with the fence in join. Release, with the copy_fence in is_kept and in

@@ -1,0 +1,223 @@
+//! The broadcast ring: an operator evicts gating subscribers, which may be overrun from then on.
+//! And a subscriber that may be overrun anyway, where a single raise of a producer that dies makes
+//! room for its successor.
+
+use std::rc::Rc;
+
+use loom::thread::{self, JoinHandle};
+
+use crate::fixture::broadcast::{Sender, World};
+use crate::frame::models;
+use crate::ring::broadcast::{Mode, Refusal, Start};
+use crate::ring::{Refused, WORD_BYTES};
+use crate::sync::crash::killed_at;
+
+const PRODUCER: usize = 0;
+/// The attachment of the subscriber, and its handle.
+const SUBSCRIBER: usize = 1;
+const OTHER: usize = 2;
+/// Messages in a full ring.
+const FULL: u64 = 4;
+
+/// An empty ring whose first message is overwritten after a single raise, and its producer.
+fn empty() -> (Rc<World>, Sender) {
+    let world = World::with_chunks_of_two(2);
+    let sender = world.sender(PRODUCER);
+    (world, sender)
+}
+
+/// Sends as many messages as the ring holds.
+fn fill(sender: &mut Sender) {
+    for words in [1, 12, 12, 1] {
+        sender.try_send_of(words).expect("nobody holds the producer up yet");
+    }
+}
+
+/// Sends a message over the first one, if nobody holds the producer up. Returns how many.
+fn overwrite(sender: &mut Sender) -> u64 {
+    match sender.try_send_of(2) {
+        Ok(()) => 1,
+        Err(Refused::Full { .. }) => 0,
+        Err(refused) => panic!("{refused:?}"),
+    }
+}
+
+/// A gating subscriber receives from a full ring while it is evicted, and the producer goes on.
+///
+/// Accepted: each message whole, or counted as missed, and the eviction told once, before a loss.
+/// Would catch a torn copy that is taken, and an eviction that is told never, late or twice.
+fn receive() {
+    let (world, mut sender) = empty();
+    let mut receiver = world.subscribe(SUBSCRIBER, Mode::Gating, Start::Next);
+    fill(&mut sender);
+    let operator = thread::spawn({
+        let world = world.clone();
+        move || assert!(world.evict(SUBSCRIBER))
+    });
+    let producer = thread::spawn(move || overwrite(&mut sender));
+    receiver.look();
+    receiver.look();
+    operator.join().expect("the operator ends");
+    let sent = producer.join().expect("the producer ends");
+    receiver.account(FULL + sent);
+    assert_eq!((receiver.evictions, receiver.endpoint.mode()), (1, Mode::Lossy));
+    assert_eq!(world.ring().evictions(), 1);
+}
+
+/// A gating subscriber joins at a position that headers lead to, while it is evicted, and the
+/// producer overwrites them.
+///
+/// Accepted: it joins there and gates, or learns the eviction; or the position is gone. Would catch
+/// a walk over what was overwritten, and a subscriber that was evicted and does not learn it.
+fn join() {
+    let world = World::with_chunks_of_two(0);
+    let mut sender = world.sender(PRODUCER);
+    for words in [0, 0, 12, 12, 0] {
+        sender.try_send_of(words).expect("nobody holds the producer up");
+    }
+    let operator = thread::spawn({
+        let world = world.clone();
+        move || world.evict(SUBSCRIBER)
+    });
+    let producer = thread::spawn(move || {
+        // The second one is where the headers began.
+        let sent = overwrite(&mut sender);
+        if sent == 0 { 0 } else { 1 + u64::from(sender.try_send_of(0).is_ok()) }
+    });
+    let joined = world.try_subscribe(SUBSCRIBER, Mode::Gating, Start::Position(WORD_BYTES));
+    let was_evicted = operator.join().expect("the operator ends");
+    let sent = producer.join().expect("the producer ends");
+    match joined {
+        Ok(mut receiver) => {
+            receiver.account(5 + sent);
+            let is_gating = world.is_gating(SUBSCRIBER);
+            assert_eq!(is_gating, receiver.evictions == 0);
+            assert!(is_gating || was_evicted);
+        }
+        Err(refusal) => assert_eq!(refusal, Refusal::Gone),
+    }
+}
+
+/// A gating subscriber reads a message and leaves, and the next owner of its handle joins, while
+/// an operator evicts one of them and the producer goes on.
+///
+/// Accepted: whoever was evicted learns it, unless it leaves first. Would catch an eviction that
+/// the next owner suffers and does not learn, and one that is counted and hits nobody.
+fn leave() {
+    let (world, mut sender) = empty();
+    let mut receiver = world.subscribe(SUBSCRIBER, Mode::Gating, Start::Next);
+    fill(&mut sender);
+    let operator = thread::spawn({
+        let world = world.clone();
+        move || world.evict(SUBSCRIBER)
+    });
+    let producer = thread::spawn(move || overwrite(&mut sender));
+    receiver.look();
+    let told = receiver.evictions;
+    receiver.leave();
+    let mut next = world.subscribe(OTHER, Mode::Gating, Start::Oldest);
+    assert_eq!(next.handle, SUBSCRIBER);
+    let was_evicted = operator.join().expect("the operator ends");
+    let sent = producer.join().expect("the producer ends");
+    next.account(FULL + sent);
+    assert!(told + next.evictions <= u64::from(was_evicted));
+    assert_eq!(world.is_gating(SUBSCRIBER), next.evictions == 0);
+    assert_eq!(world.ring().evictions(), u64::from(was_evicted));
+}
+
+/// The victim sends over the first message and leaves, or is reaped; a successor does the same if
+/// the victim has not. It runs beside whoever reaps. Returns how many did.
+fn die_and_succeed(world: &Rc<World>, mut sender: Sender, kill_at: u64) -> JoinHandle<u64> {
+    let victim = thread::spawn({
+        let world = world.clone();
+        move || {
+            killed_at(kill_at, || {
+                overwrite(&mut sender);
+                sender.leave();
+            });
+            world.mark_dead(PRODUCER);
+            world.clean(PRODUCER);
+        }
+    });
+    let world = world.clone();
+    thread::spawn(move || {
+        world.await_vacancy();
+        let mut successor = world.sender(OTHER);
+        let sent = match successor.endpoint.messages() - FULL {
+            0 => overwrite(&mut successor),
+            sent => sent,
+        };
+        victim.join().expect("the victim ends");
+        sent
+    })
+}
+
+/// A lossy subscriber receives while the producer dies, and its successor goes on.
+///
+/// Accepted: each message whole, or counted as missed. Would catch a successor that overwrites
+/// what the victim has freed, without its fence.
+fn lossy_after_a_death(kill_at: u64) {
+    let (world, mut sender) = empty();
+    let mut receiver = world.subscribe(SUBSCRIBER, Mode::Lossy, Start::Next);
+    fill(&mut sender);
+    let successor = die_and_succeed(&world, sender, kill_at);
+    receiver.look();
+    let sent = successor.join().expect("the successor ends");
+    receiver.account(FULL + sent);
+}
+
+/// A gating subscriber is evicted and receives while the producer dies, and its successor goes on.
+///
+/// Accepted: as above, and the eviction told once. Would catch a subscriber that learns only
+/// what its own producer has seen.
+fn evicted_before_a_death(kill_at: u64) {
+    let (world, mut sender) = empty();
+    let mut receiver = world.subscribe(SUBSCRIBER, Mode::Gating, Start::Next);
+    fill(&mut sender);
+    let successor = die_and_succeed(&world, sender, kill_at);
+    let operator = thread::spawn(move || world.evict(SUBSCRIBER));
+    receiver.look();
+    operator.join().expect("the operator ends");
+    let sent = successor.join().expect("the successor ends");
+    receiver.account(FULL + sent);
+    assert_eq!(receiver.evictions, 1);
+}
+
+/// A gating subscriber is evicted while it joins, receives or leaves, and is killed.
+///
+/// Accepted: nobody is held up when it was reaped, and the next owner of the handle is no
+/// subscriber. Would catch a gate that is closed after the eviction and stays.
+fn evicted_and_killed(kill_at: u64) {
+    let (world, mut sender) = empty();
+    fill(&mut sender);
+    let victim = thread::spawn({
+        let world = world.clone();
+        move || {
+            killed_at(kill_at, || {
+                let mut receiver = world.subscribe(SUBSCRIBER, Mode::Gating, Start::Oldest);
+                receiver.look();
+                receiver.leave();
+            });
+            world.mark_dead(SUBSCRIBER);
+        }
+    });
+    let was_evicted = world.evict(SUBSCRIBER);
+    victim.join().expect("the victim ends");
+    world.clean(SUBSCRIBER);
+    assert!((0..world.handles.len()).all(|handle| !world.is_gating(handle)));
+    let subscription = world.ring().subscription(&world.handles, SUBSCRIBER);
+    assert_eq!((subscription, overwrite(&mut sender)), (None, 1));
+    assert_eq!(world.ring().evictions(), u64::from(was_evicted));
+}
+
+models! {
+    RECEIVE: receive_bound_2, bound 2, at least 1, runs receive;
+    JOIN: join_bound_1, bound 1, at least 1, runs join;
+    LEAVE: leave_bound_1, bound 1, at least 1, runs leave;
+    LOSSY_AFTER_A_DEATH: lossy_after_a_death_bound_1, bound 1, at least 1,
+        kills lossy_after_a_death;
+    EVICTED_BEFORE_A_DEATH: evicted_before_a_death_bound_1, bound 1, at least 1,
+        kills evicted_before_a_death;
+    EVICTED_AND_KILLED: evicted_and_killed_bound_2, bound 2, at least 1,
+        kills evicted_and_killed;
+}
