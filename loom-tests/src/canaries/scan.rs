@@ -14,7 +14,7 @@ macro_rules! file {
 }
 
 /// Every file of `ring`.
-const FILES: [(&str, &str); 21] = [
+const FILES: [(&str, &str); 22] = [
     file!("broadcast/gates.rs"),
     file!("broadcast/join.rs"),
     file!("broadcast/marks.rs"),
@@ -22,6 +22,7 @@ const FILES: [(&str, &str); 21] = [
     file!("broadcast/observe.rs"),
     file!("broadcast/producer.rs"),
     file!("broadcast/subscriber.rs"),
+    file!("broadcast/view.rs"),
     file!("mod.rs"),
     file!("packed.rs"),
     file!("record/consumer.rs"),

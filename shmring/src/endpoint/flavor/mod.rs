@@ -1,6 +1,7 @@
 //! The kinds of rings, behind one arm for each verb. No other file of the endpoints knows them:
 //! a new kind is an algorithm in `ring` and an arm in each verb here.
 
+mod batch;
 mod broadcast;
 mod elements;
 pub(super) mod front;
@@ -11,9 +12,10 @@ use crate::error::JoinError;
 use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
 
+pub(super) use batch::Batch;
 pub(crate) use elements::{Elements, check_len};
 pub(super) use recv::RecvFlavor;
-pub(super) use send::{Batch, SendFlavor};
+pub(super) use send::SendFlavor;
 
 /// # Errors
 /// [`JoinError::WrongKind`] if the ring is packed: only handles of elements use such a ring.
