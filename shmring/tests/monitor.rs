@@ -154,6 +154,45 @@ fn dead_processes_are_reaped() {
     one_dies(&name);
 }
 
+/// Waits until the monitor sleeps, kills an attached process, and waits until it is reaped.
+/// Nothing else reaps: `status` does not.
+fn is_reaped(segment: &Segment, mut child: Part) {
+    std::thread::sleep(Duration::from_millis(100));
+    let repairs = segment.status().unwrap().repairs;
+    child.kill();
+    eventually("the dead is cleaned up", || {
+        (segment.status().unwrap().repairs > repairs).then_some(())
+    });
+}
+
+/// Catches a monitor that ends when the creator of an unlinked segment detaches: the kernel then
+/// removes the watches of the file.
+#[test]
+fn a_monitor_of_an_unlinked_segment_outlasts_its_creator() {
+    let _watchdog = watchdog("a_monitor_of_an_unlinked_segment_outlasts_its_creator");
+    let (name, creator) = created();
+    let segment = Segment::attach(&name).unwrap();
+    let children = [(); 2].map(|()| start("attached", &name, "attached"));
+    let _monitor = segment.monitor().unwrap();
+    Segment::unlink(&name).unwrap();
+    drop(creator);
+    for child in children {
+        is_reaped(&segment, child);
+    }
+}
+
+/// Catches a monitor that ends, and reaps nobody, when the last of those dies who attached by a
+/// name that is gone.
+#[test]
+fn a_monitor_of_an_unlinked_segment_reaps_the_last_other_process() {
+    let _watchdog = watchdog("a_monitor_of_an_unlinked_segment_reaps_the_last_other_process");
+    let (name, segment) = created();
+    let child = start("attached", &name, "attached");
+    let _monitor = segment.monitor().unwrap();
+    Segment::unlink(&name).unwrap();
+    is_reaped(&segment, child);
+}
+
 /// Catches sleepers whom the monitor does not wake, of either side.
 #[test]
 fn a_monitor_wakes_sleepers() {

@@ -15,7 +15,7 @@ use memmap2::MmapOptions;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, ppoll};
-use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent};
 use nix::sys::time::TimeSpec;
 use nix::unistd::{close, pipe2};
 
@@ -39,7 +39,7 @@ impl Stop {
 /// Why a wait of a watch ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// A description of the file ended.
+    /// A description of the file ended, perhaps while it was not watched.
     Ended,
     /// The time passed.
     Elapsed,
@@ -47,10 +47,11 @@ pub(crate) enum Event {
     Stopped,
 }
 
-/// Reports after which the kernel removes a watch.
-const ENDS_WATCH: AddWatchFlags = AddWatchFlags::IN_IGNORED.union(AddWatchFlags::IN_UNMOUNT);
-
 /// A watch on one file.
+///
+/// The kernel removes the watch of a file without a name as soon as one of the file's dentries is no
+/// longer in use: that of its name, through which others opened it, or that from before it had one,
+/// through which its creator did. The file then may still be mapped, so it is watched anew.
 #[derive(Debug)]
 pub(crate) struct Watch {
     inotify: Inotify,
@@ -70,7 +71,15 @@ fn reports_ends(inotify: &Inotify, file: &File) -> Result<bool, OsError> {
     drop(own);
     while inotify.read_events().is_ok() {}
     drop(mapped);
-    Ok(inotify.read_events().is_ok())
+    let is_end = |event: &InotifyEvent| event.mask.contains(AddWatchFlags::IN_CLOSE_WRITE);
+    Ok(inotify.read_events().is_ok_and(|events| events.iter().any(is_end)))
+}
+
+/// Starts to watch `file`. Changes nothing if it is watched already.
+fn watch(inotify: &Inotify, file: &File) -> Result<(), OsError> {
+    let path = shm::proc_path(file);
+    let added = inotify.add_watch(path.as_str(), AddWatchFlags::IN_CLOSE_WRITE);
+    added.map(|_| ()).map_err(failed("inotify_add_watch"))
 }
 
 fn failed(call: &'static str) -> impl FnOnce(Errno) -> OsError {
@@ -82,12 +91,12 @@ impl Watch {
     pub(crate) fn new(file: File) -> Result<(Self, Stop), OsError> {
         let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)
             .map_err(failed("inotify_init1"))?;
-        inotify
-            .add_watch(shm::proc_path(&file).as_str(), AddWatchFlags::IN_CLOSE_WRITE)
-            .map_err(failed("inotify_add_watch"))?;
+        watch(&inotify, &file)?;
         let (stop, pipe) = pipe2(OFlag::O_CLOEXEC).map_err(failed("pipe2"))?;
         let pipe = Descriptor::new(File::from(pipe))?;
         let reports_ends = reports_ends(&inotify, &file).unwrap_or(false);
+        // The trial discards reports, perhaps also that of a watch's end.
+        watch(&inotify, &file)?;
         Ok((Self { inotify, stop, file, reports_ends }, Stop { pipe }))
     }
 
@@ -125,14 +134,16 @@ impl Watch {
         if self.forget() { Event::Ended } else { Event::Stopped }
     }
 
-    /// Discards pending reports. Returns `false` if the kernel can report no more.
+    /// Discards pending reports, and watches the file anew if the kernel removed the watch. Returns
+    /// `false` if the kernel can report no more.
     fn forget(&self) -> bool {
+        let is_removed = |event: &InotifyEvent| event.mask.contains(AddWatchFlags::IN_IGNORED);
         loop {
             match self.inotify.read_events() {
-                Ok(events) if events.iter().any(|event| event.mask.intersects(ENDS_WATCH)) => {
-                    return false;
-                }
-                Ok(_) | Err(Errno::EINTR) => {}
+                Ok(events) if !events.iter().any(is_removed) => {}
+                Ok(_) if watch(&self.inotify, &self.file).is_ok() => {}
+                Ok(_) => return false,
+                Err(Errno::EINTR) => {}
                 Err(errno) => return errno == Errno::EAGAIN,
             }
         }
