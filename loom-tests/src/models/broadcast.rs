@@ -49,6 +49,17 @@ fn join_next() {
     receiver.account(FILL + sent);
 }
 
+/// The producer lays a mark, not over the last one, while somebody looks for the newest.
+///
+/// Accepted: either. Would catch a hint that is seen before its mark.
+fn hint() {
+    let (world, mut sender) = after(FILL);
+    let producer = thread::spawn(move || sender.hint());
+    let newest = world.ring().try_newest().expect("no mark is laid over the newest");
+    assert!((FILL - 1..=FILL).contains(&newest.messages));
+    producer.join().expect("the producer ends");
+}
+
 /// A gating subscriber receives from a full ring, and releases, while the producer sends on.
 ///
 /// Accepted: all messages, in order. Would catch space that is reused before it was read (I4), and
@@ -217,14 +228,15 @@ fn two_subscribers() {
 }
 
 models! {
-    JOIN_OLDEST: join_oldest_bound_2, bound 2, at least 1, runs join_oldest;
-    JOIN_NEXT: join_next_bound_2, bound 2, at least 1, runs join_next;
-    GATING: gating_bound_2, bound 2, at least 1, runs gating;
-    LEAVE: leave_bound_2, bound 2, at least 1, runs leave;
-    LOSSY: lossy_bound_2, bound 2, at least 1, runs lossy;
-    RELAID_MARK: relaid_mark_bound_2, bound 2, at least 1, runs relaid_mark;
-    OVERTAKEN: overtaken_by_a_lap_bound_2, bound 2, at least 1, runs overtaken_by_a_lap;
-    LAID_MARK: laid_mark_bound_1, bound 1, at least 1, runs laid_mark;
-    LATEST: latest_bound_2, bound 2, at least 1, runs latest;
-    TWO_SUBSCRIBERS: two_subscribers_bound_1, bound 1, at least 1, runs two_subscribers;
+    JOIN_OLDEST: join_oldest_bound_2, bound 2, at least 4000, runs join_oldest;
+    HINT: hint_bound_2, bound 2, at least 12, runs hint;
+    JOIN_NEXT: join_next_bound_2, bound 2, at least 3100, runs join_next;
+    GATING: gating_bound_2, bound 2, at least 400, runs gating;
+    LEAVE: leave_bound_2, bound 2, at least 22, runs leave;
+    LOSSY: lossy_bound_2, bound 2, at least 8000, runs lossy;
+    RELAID_MARK: relaid_mark_bound_2, bound 2, at least 2200, runs relaid_mark;
+    OVERTAKEN: overtaken_by_a_lap_bound_2, bound 2, at least 12000, runs overtaken_by_a_lap;
+    LAID_MARK: laid_mark_bound_1, bound 1, at least 3000, runs laid_mark;
+    LATEST: latest_bound_2, bound 2, at least 480, runs latest;
+    TWO_SUBSCRIBERS: two_subscribers_bound_1, bound 1, at least 600, runs two_subscribers;
 }

@@ -98,5 +98,5 @@ models! {
         kills sending_to_a_gating;
     SENDING_TO_A_LOSSY: sending_to_a_lossy_bound_1, bound 1, at least 4700,
         kills sending_to_a_lossy;
-    SUBSCRIBING: subscribing_bound_1, bound 1, at least 16000, kills subscribing;
+    SUBSCRIBING: subscribing_bound_1, bound 1, at least 13000, kills subscribing;
 }

@@ -4,9 +4,9 @@
 
 use std::rc::Rc;
 
-use loom::thread::{self, JoinHandle};
+use loom::thread;
 
-use crate::fixture::broadcast::{Sender, World};
+use crate::fixture::broadcast::{Receiver, Sender, World};
 use crate::frame::models;
 use crate::ring::broadcast::{Mode, Refusal, Start};
 use crate::ring::{Refused, WORD_BYTES};
@@ -125,62 +125,80 @@ fn leave() {
     assert_eq!(world.ring().evictions(), u64::from(was_evicted));
 }
 
-/// The victim sends over the first message and leaves, or is reaped; a successor does the same if
-/// the victim has not. It runs beside whoever reaps. Returns how many did.
-fn die_and_succeed(world: &Rc<World>, mut sender: Sender, kill_at: u64) -> JoinHandle<u64> {
-    let victim = thread::spawn({
+/// A lossy subscriber receives from a full ring, while the producer goes on.
+///
+/// Accepted: each message whole, or counted as missed. Would catch a torn copy that is taken.
+fn overrun() {
+    let (world, mut sender) = empty();
+    let mut receiver = world.subscribe(SUBSCRIBER, Mode::Lossy, Start::Next);
+    fill(&mut sender);
+    let producer = thread::spawn(move || overwrite(&mut sender));
+    receiver.look();
+    let sent = producer.join().expect("the producer ends");
+    receiver.account(FULL + sent);
+}
+
+/// A subscriber receives while the producer sends over the first message and leaves, or is killed
+/// and reaped; a successor sends if the victim has not. Whoever reaps is not the successor, whose
+/// first fence is its own.
+fn receive_beside_a_death(
+    world: &Rc<World>,
+    mut sender: Sender,
+    mut receiver: Receiver,
+    kill_at: u64,
+) -> Receiver {
+    let receiving = thread::spawn(move || {
+        receiver.look();
+        receiver
+    });
+    killed_at(kill_at, || {
+        overwrite(&mut sender);
+        sender.leave();
+    });
+    world.mark_dead(PRODUCER);
+    world.clean(PRODUCER);
+    let successor = thread::spawn({
         let world = world.clone();
         move || {
-            killed_at(kill_at, || {
-                overwrite(&mut sender);
-                sender.leave();
-            });
-            world.mark_dead(PRODUCER);
-            world.clean(PRODUCER);
+            let mut successor = world.sender(OTHER);
+            match successor.endpoint.messages() - FULL {
+                0 => overwrite(&mut successor),
+                sent => sent,
+            }
         }
     });
-    let world = world.clone();
-    thread::spawn(move || {
-        world.await_vacancy();
-        let mut successor = world.sender(OTHER);
-        let sent = match successor.endpoint.messages() - FULL {
-            0 => overwrite(&mut successor),
-            sent => sent,
-        };
-        victim.join().expect("the victim ends");
-        sent
-    })
+    let sent = successor.join().expect("the successor ends");
+    let mut receiver = receiving.join().expect("the subscriber ends");
+    receiver.account(FULL + sent);
+    receiver
 }
 
 /// A lossy subscriber receives while the producer dies, and its successor goes on.
 ///
 /// Accepted: each message whole, or counted as missed. Would catch a successor that overwrites
-/// what the victim has freed, without its fence.
+/// what the victim has freed, without a fence.
 fn lossy_after_a_death(kill_at: u64) {
     let (world, mut sender) = empty();
-    let mut receiver = world.subscribe(SUBSCRIBER, Mode::Lossy, Start::Next);
+    let receiver = world.subscribe(SUBSCRIBER, Mode::Lossy, Start::Next);
     fill(&mut sender);
-    let successor = die_and_succeed(&world, sender, kill_at);
-    receiver.look();
-    let sent = successor.join().expect("the successor ends");
-    receiver.account(FULL + sent);
+    receive_beside_a_death(&world, sender, receiver, kill_at);
 }
 
-/// A gating subscriber is evicted and receives while the producer dies, and its successor goes on.
+/// A gating subscriber is evicted, and receives while the producer dies and its successor goes on.
 ///
-/// Accepted: as above, and the eviction told once. Would catch a subscriber that learns only
-/// what its own producer has seen.
+/// Accepted: as above, and the eviction told once. Would catch a subscriber that learns only what
+/// its first producer has done.
 fn evicted_before_a_death(kill_at: u64) {
     let (world, mut sender) = empty();
-    let mut receiver = world.subscribe(SUBSCRIBER, Mode::Gating, Start::Next);
+    let receiver = world.subscribe(SUBSCRIBER, Mode::Gating, Start::Next);
     fill(&mut sender);
-    let successor = die_and_succeed(&world, sender, kill_at);
-    let operator = thread::spawn(move || world.evict(SUBSCRIBER));
-    receiver.look();
-    operator.join().expect("the operator ends");
-    let sent = successor.join().expect("the successor ends");
-    receiver.account(FULL + sent);
-    assert_eq!(receiver.evictions, 1);
+    let operator = thread::spawn({
+        let world = world.clone();
+        move || world.ring().evict(SUBSCRIBER)
+    });
+    let receiver = receive_beside_a_death(&world, sender, receiver, kill_at);
+    assert!(operator.join().expect("the operator ends"));
+    assert!(receiver.evictions <= 1);
 }
 
 /// A gating subscriber is evicted while it joins, receives or leaves, and is killed.
@@ -211,13 +229,14 @@ fn evicted_and_killed(kill_at: u64) {
 }
 
 models! {
-    RECEIVE: receive_bound_2, bound 2, at least 1, runs receive;
-    JOIN: join_bound_1, bound 1, at least 1, runs join;
-    LEAVE: leave_bound_1, bound 1, at least 1, runs leave;
-    LOSSY_AFTER_A_DEATH: lossy_after_a_death_bound_1, bound 1, at least 1,
+    OVERRUN: overrun_bound_2, bound 2, at least 100, runs overrun;
+    RECEIVE: receive_bound_2, bound 2, at least 3700, runs receive;
+    JOIN: join_bound_1, bound 1, at least 400, runs join;
+    LEAVE: leave_bound_1, bound 1, at least 650, runs leave;
+    LOSSY_AFTER_A_DEATH: lossy_after_a_death_bound_2, bound 2, at least 4800,
         kills lossy_after_a_death;
     EVICTED_BEFORE_A_DEATH: evicted_before_a_death_bound_1, bound 1, at least 1,
         kills evicted_before_a_death;
-    EVICTED_AND_KILLED: evicted_and_killed_bound_2, bound 2, at least 1,
+    EVICTED_AND_KILLED: evicted_and_killed_bound_2, bound 2, at least 2600,
         kills evicted_and_killed;
 }

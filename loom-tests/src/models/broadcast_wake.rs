@@ -178,15 +178,15 @@ fn gate_of_two_light() {
 }
 
 models! {
-    EACH: each_gating_bound_1, bound 1, at least 1, runs each_gating;
-    EACH_MODE: each_mode_bound_1, bound 1, at least 1, runs each_mode;
-    GATE_OF_TWO: gate_of_two_bound_2, bound 2, at least 1, runs gate_of_two_heavy;
-    GATE_OF_TWO_LIGHT: gate_of_two_light_bound_1, bound 1, at least 1, runs gate_of_two_light;
-    OTHER_LEAVES: other_leaves_bound_1, bound 1, at least 1, runs other_leaves;
-    OTHER_IS_EVICTED: other_is_evicted_bound_1, bound 1, at least 1, runs other_is_evicted;
-    IS_EVICTED: is_evicted_bound_2, bound 2, at least 1, runs is_evicted;
-    OTHER_DIES: other_dies_bound_2, bound 2, at least 1, kills other_dies;
-    THERE_AND_BACK: there_and_back_bound_2, bound 2, at least 1, runs there_and_back;
+    EACH: each_gating_bound_1, bound 1, at least 340, runs each_gating;
+    EACH_MODE: each_mode_bound_1, bound 1, at least 350, runs each_mode;
+    GATE_OF_TWO: gate_of_two_bound_2, bound 2, at least 39000, runs gate_of_two_heavy;
+    GATE_OF_TWO_LIGHT: gate_of_two_light_bound_1, bound 1, at least 350, runs gate_of_two_light;
+    OTHER_LEAVES: other_leaves_bound_1, bound 1, at least 1800, runs other_leaves;
+    OTHER_IS_EVICTED: other_is_evicted_bound_1, bound 1, at least 1400, runs other_is_evicted;
+    IS_EVICTED: is_evicted_bound_2, bound 2, at least 14000, runs is_evicted;
+    OTHER_DIES: other_dies_bound_2, bound 2, at least 40000, kills other_dies;
+    THERE_AND_BACK: there_and_back_bound_2, bound 2, at least 6800, runs there_and_back;
 }
 
 /// The same with a notification that is wrong, so that somebody sleeps for ever.

@@ -41,7 +41,7 @@ pub(super) const CANARIES: &[Canary] = &[
         broadcast_dies::SUBSCRIBING,
     ),
     // What a lossy subscriber copied is whole, or it does not count.
-    canary(("broadcast/mod.rs", "copy_fence();", 1), NoFence, broadcast::LOSSY),
+    canary(("broadcast/mod.rs", "copy_fence();", 1), NoFence, broadcast_evict::OVERRUN),
     canary(
         (
             "broadcast/mod.rs",
@@ -49,7 +49,7 @@ pub(super) const CANARIES: &[Canary] = &[
             1,
         ),
         RuleOff,
-        broadcast::LOSSY,
+        broadcast_evict::OVERRUN,
     ),
     // Nor does what one copied that was evicted, which learns it.
     canary(("broadcast/gates.rs", "copy_fence();", 1), NoFence, broadcast_evict::RECEIVE),
@@ -59,15 +59,6 @@ pub(super) const CANARIES: &[Canary] = &[
         broadcast_evict::RECEIVE,
     ),
     // Who sees the floor sees a mark past it.
-    canary(
-        (
-            "broadcast/producer.rs",
-            "ring.join_from.store(raised.wrapping_add(chunk), Ordering::Release);",
-            1,
-        ),
-        Relaxed,
-        broadcast::LAID_MARK,
-    ),
     canary(
         ("broadcast/mod.rs", "self.join_from.load(Ordering::Acquire)", 1),
         Relaxed,
@@ -103,12 +94,12 @@ pub(super) const CANARIES: &[Canary] = &[
     canary(
         ("broadcast/producer.rs", "ring.hint.store(position, Ordering::Release);", 1),
         Relaxed,
-        broadcast::JOIN_NEXT,
+        broadcast::HINT,
     ),
     canary(
         ("broadcast/mod.rs", "let hint = self.hint.load(Ordering::Acquire);", 1),
         Relaxed,
-        broadcast::JOIN_NEXT,
+        broadcast::HINT,
     ),
     // And it has a mark, whenever the producer dies.
     canary(

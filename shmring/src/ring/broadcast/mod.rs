@@ -146,8 +146,8 @@ impl<'a> Ring<'a> {
 
     /// Loads the position from which a subscriber can join.
     fn join_from(self) -> u64 {
-        // ORDERING: Acquire, with the Release in Producer::raise: who sees the floor sees a mark
-        // past it, unless the producer has laid another one over it.
+        // ORDERING: Acquire, with the fence in Producer::raise: who sees the floor sees a mark past
+        // it, unless the producer has laid another one over it.
         self.join_from.load(Ordering::Acquire)
     }
 
@@ -197,16 +197,15 @@ impl<'a> Ring<'a> {
     /// Returns the newest mark. `None` if the producer laid so many meanwhile that none was read
     /// in one piece.
     fn newest(self) -> Option<Point> {
-        for _ in 0..MAX_TRIES {
-            // ORDERING: Acquire, with the Release in Producer::mark: who sees the hint sees its mark.
-            let hint = self.hint.load(Ordering::Acquire);
-            let mark = marks::read(self, hint);
-            // Of a later lap, it is newer than the hint.
-            if let Some(point) = mark.filter(|point| at_or_past(point.position, hint)) {
-                return Some(point);
-            }
-        }
-        None
+        (0..MAX_TRIES).find_map(|_| self.try_newest())
+    }
+
+    /// Returns the newest mark. `None` if the producer lays another one over it.
+    pub(crate) fn try_newest(self) -> Option<Point> {
+        // ORDERING: Acquire, with the Release in Producer::mark: who sees the hint sees its mark.
+        let hint = self.hint.load(Ordering::Acquire);
+        // Of a later lap, it is newer than the hint.
+        marks::read(self, hint).filter(|point| at_or_past(point.position, hint))
     }
 
     /// Returns the position of the slowest gating subscriber; `None` if there is none. Loads the

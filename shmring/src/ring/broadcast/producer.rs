@@ -124,8 +124,10 @@ impl Producer {
             return Ok(false);
         }
         let raised = floor.wrapping_add(by);
-        // ORDERING: Release, with the Acquire in Ring::join_from.
-        ring.join_from.store(raised.wrapping_add(chunk), Ordering::Release);
+        // ORDERING: Relaxed. A floor that passes a mark is at least the second one since the next mark
+        // was laid, as it was a chunk behind: the fence of the first is a Release, with the Acquire
+        // in Ring::join_from.
+        ring.join_from.store(raised.wrapping_add(chunk), Ordering::Relaxed);
         // A raise that missed the bit of a subscriber which missed this floor is the last one
         // that did.
         // ORDERING: SeqCst, with the fence in join. Release, with the copy_fence in is_kept and in
