@@ -30,7 +30,9 @@ const SETTLE_MAX: Duration = Duration::from_secs(5);
 ///
 /// A monitor is a thread that sleeps until the kernel reports that a process released the segment.
 /// The thread handles no signals and keeps the segment attached. A fork child does not inherit it.
-/// It ends early if the program closes its descriptors.
+/// It ends early if the program closes its descriptors, or if the process may not reopen the file
+/// (after `setuid`, or without `/proc`) when the creator of an unlinked segment detaches, or the last
+/// process that attached to it by its name.
 ///
 /// While it runs, sole producers and consumers that come from the same
 /// [`Segment`](crate::segment::Segment) sleep up to 5 s at a time, instead of 100 ms. When it ends,
