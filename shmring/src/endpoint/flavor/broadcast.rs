@@ -6,6 +6,11 @@ use crate::memory::mapped_ring::MappedRing;
 use crate::ring::broadcast::{Mode, Refusal, Subscriber};
 use crate::ring::tables::HandleOwn;
 use crate::ring::{Corrupt, Look, Place};
+use crate::sync::Ordering;
+
+/// How often a subscriber tries to join, each time as often as [`Subscriber::join`] does, before it
+/// takes the marks for damaged.
+const MAX_JOINS: u32 = 100;
 
 /// What a subscriber keeps of its ring.
 #[derive(Debug)]
@@ -28,7 +33,7 @@ impl Subscription {
         how: Subscribe,
     ) -> Result<Self, JoinError> {
         let ring = mapped.broadcast();
-        loop {
+        for _ in 0..MAX_JOINS {
             match Subscriber::join(ring, own(mapped, handle), handle, how.mode, how.start) {
                 Ok(subscriber) => return Ok(Self { subscriber, handle }),
                 // The producer passed the mark at each of many tries. Each is as likely to succeed.
@@ -39,6 +44,10 @@ impl Subscription {
                 }
             }
         }
+        // No producer is faster so often: the marks are not those of one.
+        let hint = mapped.control().producer.tail.load(Ordering::Relaxed);
+        let corrupt = Corrupt { what: "the marks", position: hint, found: hint };
+        Err(JoinError::Failed(Fault::Corrupt(corrupt)))
     }
 
     pub(super) fn mode(&self) -> Mode {
