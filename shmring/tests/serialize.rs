@@ -85,11 +85,11 @@ fn a_status_has_the_fields_of_the_types() {
         json!({
             "head": 0, "tail": 2, "front": "message", "full": false,
             "used_bytes": status.ring().used_bytes, "used_slots": 2, "messages_received": 0,
-            "tombstones": 0, "resolved": 0, "closed": false,
+            "full_for": null, "evictions": 0, "tombstones": 0, "resolved": 0, "closed": false,
             "producers": [participant], "consumers": [],
             "holders": [{
                 "handle": 0, "role": "producer", "participant": participant, "sleeps_until": null,
-                "announced": { "start": 1, "end": 2 },
+                "announced": { "start": 1, "end": 2 }, "subscription": null,
             }],
             "producers_so_far": 1, "consumers_so_far": 0, "sleepers": 0,
         })

@@ -115,7 +115,7 @@ fn broadcasts_are_read_by_the_document_alone() {
             bytes
                 .iter_mut()
                 .for_each(|tx| tx.send(&payload(number, number as usize % 99)).unwrap());
-            values.iter_mut().for_each(|tx| tx.send(&point(number as u32).0).unwrap());
+            values.iter_mut().for_each(|tx| tx.send(&point(number as u32 % 200).0).unwrap());
             if number >= 10 {
                 gating.recv().unwrap();
             }
