@@ -44,7 +44,7 @@ impl Gates {
 
     /// Takes the gate of a handle away, if it has one: its owner left, or is dead, and its cursor
     /// holds nobody up any more.
-    pub(in crate::ring) fn open(&self, handle: usize) {
+    pub(crate) fn open(&self, handle: usize) {
         let (word, bit) = handle_bit(&self.bits, handle);
         if rule(word.load(Ordering::Relaxed) & bit != 0) {
             // ORDERING: Release, with the Acquire in closed (I4).

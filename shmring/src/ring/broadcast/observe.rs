@@ -56,7 +56,7 @@ impl Subscribed {
 }
 
 /// Stores that a handle is no subscriber any more.
-pub(in crate::ring) fn withdraw(own: &HandleOwn) {
+pub(crate) fn withdraw(own: &HandleOwn) {
     own.subscription.store(NO_SUBSCRIBER, Ordering::Relaxed);
 }
 
