@@ -70,7 +70,7 @@ pub(crate) fn no_fence() {}
 /// that is not SeqCst would give the rest more than it has.
 pub(crate) fn reuse_fence() {}
 
-/// A fence for who has copied what may be torn. The touch strengthens it where a SeqCst fence of
+/// A fence after a copy of what may be torn. The touch strengthens it where a SeqCst fence of
 /// another thread comes before any access to what this thread has accessed: then the copy counts
 /// as torn although it may not be.
 #[track_caller]

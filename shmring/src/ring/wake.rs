@@ -366,8 +366,8 @@ pub(crate) fn notify_at(
     }
 }
 
-/// Returns `true` if one who has published has to call [`notify`] or one like it: for callers that
-/// choose among them.
+/// Returns `true` if a waker that has published must call [`notify`], [`notify_each`] or
+/// [`notify_at`]: for callers that choose among them.
 #[inline(always)]
 pub(crate) fn is_due(sleepers: &Sleepers, handles: &[Handle], fences: &PublishFences) -> bool {
     fences.always || is_marked_unfenced(sleepers, handles)

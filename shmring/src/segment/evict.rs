@@ -1,11 +1,12 @@
 //! Turning a gating subscriber into a lossy one by hand.
 
+use std::sync::Arc;
+
 use super::Segment;
 use crate::error::EvictError;
 use crate::info::Holder;
 use crate::memory::MappedRing;
 use crate::sync::Ordering;
-use std::sync::Arc;
 
 impl Segment {
     /// Lets the producer of a broadcast ring no longer wait for a gating subscriber, as

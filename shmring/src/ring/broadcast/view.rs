@@ -1,5 +1,5 @@
-//! What parties see of a ring that are neither its producer nor one of its subscribers: who waits in
-//! their place, and observers.
+//! What wait sets, the reactor and observers see of a ring: parties that are neither its producer
+//! nor one of its subscribers.
 
 use super::{Point, Ring, Subscribed, marks};
 use crate::ring::tables::Handle;
