@@ -61,7 +61,7 @@ fn show(name: &str) -> Result<(), Box<dyn Error>> {
         // SAFETY: the camera is this program too, which writes to no frame that it has
         // committed, until it is released; and this process does not fork meanwhile. Where the
         // peer is not trusted so far, `read_at` copies.
-        let pixels = unsafe { peek.as_slice() };
+        let pixels = unsafe { peek.as_slice() }.expect("a frame is in one piece");
         assert_eq!(pixels.len(), FRAME_BYTES);
         for (y, row) in pixels.chunks(ROW_BYTES).enumerate() {
             assert!(row == draw(frame, y), "row {y} of frame {frame}");

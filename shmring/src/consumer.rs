@@ -89,8 +89,8 @@ impl Consumer {
     #[inline]
     pub fn try_peek(&mut self) -> Result<Peek<'_>, TryRecvError> {
         self.endpoint.check_exclusive()?;
-        let place = self.endpoint.next()?;
-        Ok(Peek::new(&mut self.endpoint, place))
+        let extent = self.endpoint.next()?;
+        Ok(Peek::new(&mut self.endpoint, extent))
     }
 
     /// Peeks at the next message in place. Blocks while none is there.
@@ -123,8 +123,8 @@ impl Consumer {
         if !self.endpoint.is_exclusive() {
             return Err(RecvError::NotExclusive);
         }
-        let place = endless(|| self.endpoint.next_by(Deadline::NEVER))?;
-        Ok(Peek::new(&mut self.endpoint, place))
+        let extent = endless(|| self.endpoint.next_by(Deadline::NEVER))?;
+        Ok(Peek::new(&mut self.endpoint, extent))
     }
 
     /// Peeks at the next message in place. Blocks while none is there, for at most `timeout`.
@@ -133,8 +133,8 @@ impl Consumer {
     /// See [`RecvTimeoutError`] and [`try_peek`](Self::try_peek).
     pub fn peek_timeout(&mut self, timeout: Duration) -> Result<Peek<'_>, RecvTimeoutError> {
         self.endpoint.check_exclusive()?;
-        let place = self.endpoint.next_by(Deadline::after(timeout))?;
-        Ok(Peek::new(&mut self.endpoint, place))
+        let extent = self.endpoint.next_by(Deadline::after(timeout))?;
+        Ok(Peek::new(&mut self.endpoint, extent))
     }
 
     /// Returns the position of the next message; [`Start::Position`](crate::Start::Position) lets a

@@ -12,7 +12,7 @@ use crate::error::{Fault, JoinError, SendError, SendTimeoutError, TrySendError, 
 use crate::guards::Reservation;
 use crate::info::{HeldUp, RingStatus};
 use crate::memory::mapped_ring::MappedRing;
-use crate::ring::Place;
+use crate::ring::Extent;
 use crate::segment::Segment;
 use crate::sync::Deadline;
 
@@ -88,8 +88,8 @@ impl Producer {
     #[cold]
     #[inline(never)]
     fn try_send_slow(&mut self, message: &[u8]) -> Result<(), TrySendError> {
-        let place = self.try_reserve_place(message.len())?;
-        self.endpoint.fill(place, message);
+        let space = self.try_reserve_place(message.len())?;
+        self.endpoint.fill(space, message);
         Ok(())
     }
 
@@ -158,8 +158,8 @@ impl Producer {
     #[cold]
     #[inline(never)]
     fn send_slow_by(&mut self, message: &[u8], deadline: Deadline) -> Result<(), SendTimeoutError> {
-        let place = self.reserve_place_by(message.len(), deadline)?;
-        self.endpoint.fill(place, message);
+        let space = self.reserve_place_by(message.len(), deadline)?;
+        self.endpoint.fill(space, message);
         Ok(())
     }
 
@@ -182,8 +182,8 @@ impl Producer {
     /// See [`TrySendError`].
     #[inline]
     pub fn try_reserve(&mut self, len: usize) -> Result<Reservation<'_>, TrySendError> {
-        let place = self.try_reserve_place(len)?;
-        Ok(Reservation::new(&mut self.endpoint, place))
+        let space = self.try_reserve_place(len)?;
+        Ok(Reservation::new(&mut self.endpoint, space))
     }
 
     /// As [`try_reserve`](Self::try_reserve), but blocks while there is no room.
@@ -214,8 +214,8 @@ impl Producer {
     /// See [`SendError`].
     #[inline]
     pub fn reserve(&mut self, len: usize) -> Result<Reservation<'_>, SendError> {
-        let place = endless(|| self.reserve_place_by(len, Deadline::NEVER))?;
-        Ok(Reservation::new(&mut self.endpoint, place))
+        let space = endless(|| self.reserve_place_by(len, Deadline::NEVER))?;
+        Ok(Reservation::new(&mut self.endpoint, space))
     }
 
     /// As [`try_reserve`](Self::try_reserve), but blocks while there is no room, for at most
@@ -228,12 +228,12 @@ impl Producer {
         len: usize,
         timeout: Duration,
     ) -> Result<Reservation<'_>, SendTimeoutError> {
-        let place = self.reserve_place_by(len, Deadline::after(timeout))?;
-        Ok(Reservation::new(&mut self.endpoint, place))
+        let space = self.reserve_place_by(len, Deadline::after(timeout))?;
+        Ok(Reservation::new(&mut self.endpoint, space))
     }
 
     #[inline]
-    fn try_reserve_place(&mut self, len: usize) -> Result<Place, TrySendError> {
+    fn try_reserve_place(&mut self, len: usize) -> Result<Extent, TrySendError> {
         self.endpoint.abandon();
         Ok(self.endpoint.reserve_place(len, 1)?)
     }
@@ -243,7 +243,7 @@ impl Producer {
         &mut self,
         len: usize,
         deadline: Deadline,
-    ) -> Result<Place, SendTimeoutError> {
+    ) -> Result<Extent, SendTimeoutError> {
         self.endpoint.abandon();
         self.endpoint.reserve_place_by(len, 1, deadline)
     }

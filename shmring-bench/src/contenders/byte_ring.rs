@@ -56,7 +56,7 @@ impl Sender for RingSender {
     #[allow(unsafe_code)]
     fn send_in_place(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<(), BoxError> {
         let mut reservation = self.producer.reserve(len)?;
-        let start = reservation.as_mut_ptr();
+        let start = reservation.as_mut_ptr().ok_or("space in several slots")?;
         // SAFETY: the reservation's bytes are this handle's until it commits, and the only other
         // process with this segment is the consumer of this very run, which reads nothing but
         // what was committed.
@@ -85,7 +85,7 @@ impl Receiver for RingReceiver {
         let Some(peek) = rings::unless_ended(self.consumer.peek())? else { return Ok(None) };
         // SAFETY: the only other processes with this segment are those of this very run, which
         // write nowhere but through their handles, hence never into a committed message.
-        let seen = look(unsafe { peek.as_slice() });
+        let seen = look(unsafe { peek.as_slice() }.ok_or("a message in several slots")?);
         peek.release();
         Ok(Some(seen))
     }

@@ -6,8 +6,7 @@ use super::Consumer;
 use crate::endpoint::RecvEndpoint;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Lookahead, Message, Scratch};
-use crate::memory::payload::Payload;
-use crate::ring::Place;
+use crate::memory::parts::Parts;
 use crate::sync::Deadline;
 
 /// The most messages in a batch where consumers compete: they are copied before they
@@ -165,8 +164,8 @@ fn take_copies(
     max: usize,
     visit: &mut impl FnMut(&Message<'_>),
 ) -> Result<usize, TryRecvError> {
-    let copy = |index, place: Place, words: Payload<'_>| {
-        scratch.put(index, place.end, words);
+    let copy = |index, parts: Parts<'_>| {
+        scratch.put(index, parts.extent().end(), parts.len(), |to| parts.load(to));
         Ok(())
     };
     let count = endpoint.try_take(max.min(MAX_SHARED_BATCH), copy)?;

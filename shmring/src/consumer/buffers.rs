@@ -143,12 +143,12 @@ fn take_into_slow(
     buffer: &mut [u8],
 ) -> Result<usize, RecvIntoError<TryRecvError>> {
     let mut len = 0;
-    endpoint.try_take_or(1, |_, place, words| {
-        len = place.len() as usize;
+    endpoint.try_take_or(1, |_, parts| {
+        len = parts.len();
         let Some(buffer) = buffer.get_mut(..len) else {
             return Err(RecvIntoError::TooSmall { len });
         };
-        copy::load(words, buffer);
+        parts.load(buffer);
         Ok(())
     })?;
     Ok(len)

@@ -6,7 +6,6 @@ use super::Consumer;
 use crate::endpoint::RecvEndpoint;
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError, endless};
 use crate::iter::Iter;
-use crate::memory::copy;
 use crate::sync::Deadline;
 
 impl Consumer {
@@ -163,9 +162,9 @@ impl Consumer {
 }
 
 fn take_copy(endpoint: &mut RecvEndpoint, message: &mut Vec<u8>) -> Result<(), TryRecvError> {
-    endpoint.try_take(1, |_, place, words| {
-        message.resize(place.len() as usize, 0);
-        copy::load(words, message);
+    endpoint.try_take(1, |_, parts| {
+        message.resize(parts.len(), 0);
+        parts.load(message);
         Ok(())
     })?;
     Ok(())

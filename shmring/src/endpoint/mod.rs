@@ -20,6 +20,6 @@ pub(crate) mod watch;
 #[cfg(test)]
 mod watch_tests;
 
-pub(crate) use flavor::{Elements, check_len};
+pub(crate) use flavor::{Elements, check_len, wrong_len};
 pub(crate) use recv::{CopyElement, CopyOut, RecvEndpoint, Releaser};
 pub(crate) use send::SendEndpoint;

@@ -18,10 +18,9 @@ use crate::endpoint::registration::Registration;
 use crate::endpoint::watch::Watch;
 use crate::error::{JoinError, Role, SendTimeoutError, TrySendError};
 use crate::info::Kind;
-use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
-use crate::memory::payload::Payload;
-use crate::ring::{Place, Refused};
+use crate::memory::parts::Parts;
+use crate::ring::{Extent, Place, Refused};
 use crate::sync::Deadline;
 
 /// The producer's endpoint of a ring.
@@ -83,10 +82,10 @@ impl SendEndpoint {
         self.flavor.max_message_bytes(&self.registration.mapped)
     }
 
-    /// Returns the payload of a reserved message.
+    /// Returns the space of a reserved message.
     #[inline]
-    pub(crate) fn payload(&self, place: Place) -> Payload<'_> {
-        self.registration.mapped.payload(place)
+    pub(crate) fn parts(&self, space: Extent) -> Parts<'_> {
+        Parts::new(&self.registration.mapped, space)
     }
 
     /// Abandons what was reserved and not committed, now or by an earlier verb that unwound or
@@ -111,12 +110,12 @@ impl SendEndpoint {
         }
     }
 
-    /// Reserves space for a message of `len` bytes, the first of `count` whose space is claimed
-    /// at once if the ring has slots.
+    /// Reserves space for a message of `len` bytes, the first of several that take `count` slots
+    /// together, which are claimed at once if the ring has slots.
     #[inline]
-    pub(crate) fn reserve_place(&mut self, len: usize, count: usize) -> Result<Place, Stop> {
+    pub(crate) fn reserve_place(&mut self, len: usize, count: usize) -> Result<Extent, Stop> {
         match self.reserve_place_fast(len, count) {
-            Some(place) => Ok(place),
+            Some(place) => Ok(Extent::Whole(place)),
             None => self.reserve_place_slow(len, count),
         }
     }
@@ -144,7 +143,7 @@ impl SendEndpoint {
     }
 
     #[cold]
-    fn reserve_place_slow(&mut self, len: usize, count: usize) -> Result<Place, Stop> {
+    fn reserve_place_slow(&mut self, len: usize, count: usize) -> Result<Extent, Stop> {
         self.check().map_err(Stop::Error)?;
         let reserved = self.flavor.reserve(&self.registration, len, count);
         reserved.map_err(|refused| self.refuse(refused, len))
@@ -193,11 +192,11 @@ impl SendEndpoint {
         len: usize,
         count: usize,
         deadline: Deadline,
-    ) -> Result<Place, SendTimeoutError> {
+    ) -> Result<Extent, SendTimeoutError> {
         match self.reserve_place_fast(len, count) {
             Some(place) => {
                 self.hand_off();
-                Ok(place)
+                Ok(Extent::Whole(place))
             }
             None => self.reserve_place_waiting(len, count, deadline),
         }
@@ -209,7 +208,7 @@ impl SendEndpoint {
         len: usize,
         count: usize,
         deadline: Deadline,
-    ) -> Result<Place, SendTimeoutError> {
+    ) -> Result<Extent, SendTimeoutError> {
         self.retry_by(deadline, |endpoint| {
             let reserved = endpoint.reserve_place(len, count);
             endpoint.hand_off();
@@ -274,33 +273,33 @@ impl SendEndpoint {
 
     /// Stores a message in the space reserved for it, and publishes it.
     #[inline]
-    pub(crate) fn fill(&mut self, place: Place, message: &[u8]) {
-        copy::store(self.payload(place), message);
-        self.commit(place, message.len() as u64);
+    pub(crate) fn fill(&mut self, space: Extent, message: &[u8]) {
+        self.parts(space).store(message);
+        self.commit(space, message.len() as u64);
     }
 
     /// Publishes a reserved message, `len` bytes long.
     #[inline]
-    pub(crate) fn commit(&mut self, place: Place, len: u64) {
-        let reached = self.flavor.commit(&self.registration.mapped, place, len);
+    pub(crate) fn commit(&mut self, space: Extent, len: u64) {
+        let reached = self.flavor.commit(&self.registration.mapped, space, len);
         self.registration.notify_consumers(reached);
     }
 
     /// Sends all messages: in a record ring all at once, in a slot ring one after the
     /// other, but with nothing between them. `reserve_place` reserves the space of one message,
-    /// and of the given count of messages if the ring has slots.
+    /// and as many slots as given if the ring has slots.
     pub(crate) fn send_all<'m, E: From<TrySendError>>(
         &mut self,
         messages: impl Iterator<Item = &'m [u8]> + Clone,
-        reserve_place: impl Fn(&mut Self, usize, usize) -> Result<Place, E>,
+        reserve_place: impl Fn(&mut Self, usize, usize) -> Result<Extent, E>,
     ) -> Result<(), E> {
         self.check()?;
         self.abandon();
         match self.flavor.plan(&self.registration.mapped, messages.clone())? {
             Batch::Staged => self.send_staged(messages, reserve_place),
             Batch::Claimed { count: 0, .. } => Ok(()),
-            Batch::Claimed { longest, count } => {
-                reserve_place(self, longest, count)?;
+            Batch::Claimed { longest, count, slots } => {
+                reserve_place(self, longest, slots)?;
                 self.send_claimed(messages.take(count), longest).map_err(E::from)
             }
         }
@@ -309,18 +308,18 @@ impl SendEndpoint {
     fn send_staged<'m, E: From<TrySendError>>(
         &mut self,
         mut messages: impl Iterator<Item = &'m [u8]>,
-        reserve_place: impl Fn(&mut Self, usize, usize) -> Result<Place, E>,
+        reserve_place: impl Fn(&mut Self, usize, usize) -> Result<Extent, E>,
     ) -> Result<(), E> {
         while let Some(message) = self.stage_fast(&mut messages) {
-            let place = match reserve_place(self, message.len(), 1) {
-                Ok(place) => place,
+            let space = match reserve_place(self, message.len(), 1) {
+                Ok(space) => space,
                 Err(error) => {
                     self.abandon();
                     return Err(error);
                 }
             };
-            copy::store(self.payload(place), message);
-            self.flavor.stage(&self.registration.mapped, place, message.len() as u64);
+            self.parts(space).store(message);
+            self.flavor.stage(&self.registration.mapped, space, message.len() as u64);
         }
         let reached = self.flavor.publish_staged(&self.registration.mapped);
         self.registration.notify_consumers(reached);

@@ -13,7 +13,7 @@ use crate::error::{
     RecvIntoError, RecvTimeoutError, Role, SendTimeoutError, TryRecvError, TrySendError,
 };
 use crate::info::Kind;
-use crate::memory::copy::{self, ElementPlace};
+use crate::memory::copy::ElementPlace;
 use crate::memory::payload::Payload;
 use crate::ring::Place;
 use crate::ring::tables;
@@ -106,10 +106,8 @@ fn messages_wake_a_receiver() {
 /// Catches room that wakes nobody: of a message taken the shortest way or another.
 #[test]
 fn room_wakes_a_sender() {
-    let verbs: [fn(&mut RecvEndpoint); 2] = [
-        |rx| assert!(rx.take_fast(Taken)),
-        |rx| assert_eq!(rx.try_take(1, |_, _, _| Ok(())), Ok(1)),
-    ];
+    let verbs: [fn(&mut RecvEndpoint); 2] =
+        [|rx| assert!(rx.take_fast(Taken)), |rx| assert_eq!(rx.try_take(1, |_, _| Ok(())), Ok(1))];
     for config in [Config::spsc(), Config::spmc().slots(4), Config::mpmc().slots(4)] {
         for (index, verb) in verbs.into_iter().enumerate() {
             let segment = segment(&config);
@@ -220,9 +218,9 @@ fn receivers_hand_a_wake_off() {
         |rx| {
             let taken = rx.take_fast(Taken);
             assert!(!taken, "a fast receive forgot the hand-off");
-            rx.try_take(1, |_, _, _| Ok(())).unwrap();
+            rx.try_take(1, |_, _| Ok(())).unwrap();
         },
-        |rx| assert_eq!(rx.try_take(1, |_, _, _| Ok(())), Ok(1)),
+        |rx| assert_eq!(rx.try_take(1, |_, _| Ok(())), Ok(1)),
     ];
     for verb in verbs {
         let segment = slots();
@@ -305,7 +303,7 @@ fn senders_hand_a_wake_off_after_the_wait() {
         std::thread::scope(|scope| {
             let sending = scope.spawn(|| send(&mut tx, b"more"));
             std::thread::sleep(SHORT);
-            rx.try_take(2, |_, _, _| Ok(())).unwrap();
+            rx.try_take(2, |_, _| Ok(())).unwrap();
             sending.join().unwrap();
         });
         assert!(!other.registration.is_armed(), "kept the wake");
@@ -431,19 +429,18 @@ fn a_message_that_somebody_else_took_is_not_too_small() {
     let segment = slots();
     let (mut tx, mut rx, mut other) = (sender(&segment), receiver(&segment), receiver(&segment));
     send(&mut tx, b"long");
-    let taken = rx.try_take_or(1, |_, place, _| {
-        other.try_take(1, |_, _, _| Ok(())).unwrap();
-        Err(RecvIntoError::TooSmall { len: place.len() as usize })
+    let taken = rx.try_take_or(1, |_, message| {
+        other.try_take(1, |_, _| Ok(())).unwrap();
+        Err(RecvIntoError::TooSmall { len: message.len() })
     });
     assert_eq!(taken, Err(RecvIntoError::Recv(TryRecvError::Empty)));
     // One that is there still is.
     send(&mut tx, b"long");
-    let taken =
-        rx.try_take_or(1, |_, _, _| Err(RecvIntoError::<TryRecvError>::TooSmall { len: 4 }));
+    let taken = rx.try_take_or(1, |_, _| Err(RecvIntoError::<TryRecvError>::TooSmall { len: 4 }));
     assert_eq!(taken, Err(RecvIntoError::TooSmall { len: 4 }));
     let mut bytes = [0; 4];
-    rx.try_take(1, |_, _, words| {
-        copy::load(words, &mut bytes);
+    rx.try_take(1, |_, message| {
+        message.load(&mut bytes);
         Ok(())
     })
     .unwrap();

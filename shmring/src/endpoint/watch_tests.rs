@@ -39,7 +39,7 @@ fn wake_of_set(watch: &Watch, wake: impl FnOnce()) {
 fn a_wake_of_a_set_is_paid_for_by_whatever_comes_next() {
     type Pay = fn(&Segment, &mut RecvEndpoint, &mut Option<WaitSet>);
     let next: [(&str, Pay); 4] = [
-        ("a verb", |_, rx, _| assert!(rx.try_take(1, |_, _, _| Ok(())).is_ok())),
+        ("a verb", |_, rx, _| assert!(rx.try_take(1, |_, _| Ok(())).is_ok())),
         ("a wait without a message", |_, rx, _| {
             assert!(rx.wait_readable(crate::sync::Deadline::NEVER).is_ok());
         }),
@@ -111,7 +111,7 @@ fn nothing_is_owed_for_nothing() {
     // The message is gone.
     wake_of_set(&watch, || send(&mut tx));
     assert!(rx.registration.has_waited());
-    assert_eq!(rx.try_take(2, |_, _, _| Ok(())), Ok(2));
+    assert_eq!(rx.try_take(2, |_, _| Ok(())), Ok(2));
     other.registration.arm(3);
     assert!(!rx.registration.has_waited(), "paid by the verb");
     assert!(other.registration.is_armed());
@@ -141,7 +141,7 @@ fn the_next_verb_pays_for_an_arm() {
     send(&mut tx);
     other.registration.arm(1);
     assert!(rx.registration.has_waited());
-    assert!(rx.try_take(1, |_, _, _| Ok(())).is_ok());
+    assert!(rx.try_take(1, |_, _| Ok(())).is_ok());
     assert!(!other.registration.is_armed(), "there is one more message");
     other.registration.arm(1);
     watch.disarm_kept();

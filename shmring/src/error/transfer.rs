@@ -19,9 +19,10 @@ pub enum TrySendError {
         /// The longest possible message in bytes.
         max: usize,
     },
-    /// The batch has more messages than the ring has slots.
+    /// The batch takes more slots than the ring has.
     TooMany {
-        /// Messages in the batch.
+        /// Slots that the batch takes: one for each message or value, and more for a message that
+        /// is longer than a slot.
         count: usize,
         /// Slots in the ring.
         max: usize,
@@ -47,9 +48,10 @@ pub enum SendError {
         /// The longest possible message in bytes.
         max: usize,
     },
-    /// The batch has more messages than the ring has slots.
+    /// The batch takes more slots than the ring has.
     TooMany {
-        /// Messages in the batch.
+        /// Slots that the batch takes: one for each message or value, and more for a message that
+        /// is longer than a slot.
         count: usize,
         /// Slots in the ring.
         max: usize,
@@ -77,9 +79,10 @@ pub enum SendTimeoutError {
         /// The longest possible message in bytes.
         max: usize,
     },
-    /// The batch has more messages than the ring has slots.
+    /// The batch takes more slots than the ring has.
     TooMany {
-        /// Messages in the batch.
+        /// Slots that the batch takes: one for each message or value, and more for a message that
+        /// is longer than a slot.
         count: usize,
         /// Slots in the ring.
         max: usize,
@@ -320,7 +323,7 @@ fn too_long(f: &mut fmt::Formatter<'_>, len: usize, max: usize) -> fmt::Result {
 }
 
 fn too_many(f: &mut fmt::Formatter<'_>, count: usize, max: usize) -> fmt::Result {
-    write!(f, "{count} messages are too many at once for a ring of {max} slots")
+    write!(f, "a batch that takes {count} slots does not fit into a ring of {max}")
 }
 
 impl fmt::Display for TrySendError {

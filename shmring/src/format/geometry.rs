@@ -8,7 +8,7 @@ use crate::format::{
 };
 use crate::info::{ElementType, Kind};
 use crate::ring::broadcast::Marks;
-use crate::ring::slot::{self, Many};
+use crate::ring::slot::{self, Many, Sizes};
 use crate::ring::tables::{AttachmentEntry, Handle};
 use crate::ring::{Control, WORD_BYTES, broadcast, record};
 
@@ -130,6 +130,17 @@ impl Shape {
         }
     }
 
+    /// Returns the sizes of a slot ring; of other rings those of no slots.
+    pub(crate) fn slot_sizes(self) -> Sizes {
+        match self {
+            // A value is never longer than a slot.
+            Self::Slots { slots, slot_bytes, element, .. } => {
+                Sizes::new(slots, slot_bytes / WORD_BYTES, element.is_none())
+            }
+            _ => Sizes::new(0, 0, false),
+        }
+    }
+
     /// Bytes of the ring's data. The shape was checked, so nothing overflows.
     pub(crate) fn capacity_bytes(self) -> u64 {
         match self {
@@ -147,7 +158,7 @@ impl Shape {
             Self::Records { capacity_bytes, align_bytes } => {
                 record::max_len(capacity_bytes, align_bytes)
             }
-            Self::Slots { slot_bytes, .. } => slot_bytes - slot::STAMP_BYTES,
+            Self::Slots { .. } => self.slot_sizes().max_len(),
             Self::Elements { element, .. } => element.size_bytes,
             Self::Broadcast { capacity_bytes, align_bytes, .. } => {
                 broadcast::max_len(capacity_bytes, align_bytes)

@@ -34,8 +34,10 @@ use crate::endpoint::registration::Registration;
 use crate::endpoint::{RecvEndpoint, Releaser};
 use crate::error::{Fault, TryRecvError};
 use crate::memory::copy;
+use crate::memory::parts::Parts;
 use crate::memory::payload::Payload;
-use crate::ring::Place;
+use crate::ring::slot::Spanning;
+use crate::ring::{Extent, Place};
 
 /// A message: in the ring, not released yet, or a copy where consumers compete.
 ///
@@ -53,6 +55,11 @@ enum Content<'a> {
     Shared {
         registration: &'a Registration,
         offset: u64,
+    },
+    /// In the ring, in the slots from that position on.
+    Spanning {
+        registration: &'a Registration,
+        start: u64,
     },
     Private(&'a [u64]),
 }
@@ -74,6 +81,23 @@ fn read_shared(
     count
 }
 
+/// The same of a message in several slots.
+#[cold]
+#[inline(never)]
+fn read_parts(
+    parts: Parts<'_>,
+    registration: &Registration,
+    skip: usize,
+    buffer: &mut [u8],
+) -> usize {
+    let count = buffer.len().min(parts.len().saturating_sub(skip));
+    if count == 0 || registration.is_forked() {
+        return 0;
+    }
+    parts.extract(skip, &mut buffer[..count]);
+    count
+}
+
 /// The same of a copy.
 #[inline(never)]
 fn read_private(words: &[u64], len: usize, skip: usize, buffer: &mut [u8]) -> usize {
@@ -92,6 +116,18 @@ impl<'a> Message<'a> {
         Self { content, len: place.len() as usize, end_position: place.end, redelivered }
     }
 
+    /// Returns a message in one piece or in several slots.
+    #[inline]
+    fn of(registration: &'a Registration, extent: Extent, redelivered: bool) -> Self {
+        match extent {
+            Extent::Whole(place) => Self::new(registration, place, redelivered),
+            Extent::Spanning(Spanning { start, end, len }) => {
+                let content = Content::Spanning { registration, start };
+                Self { content, len: len as usize, end_position: end, redelivered }
+            }
+        }
+    }
+
     #[inline]
     fn copied(words: &'a [u64], len: usize, end_position: u64) -> Self {
         Self { content: Content::Private(words), len, end_position, redelivered: false }
@@ -104,6 +140,12 @@ impl<'a> Message<'a> {
     fn payload(&self, registration: &'a Registration, offset: u64) -> Payload<'a> {
         // SAFETY: `new` took offset and length from a place of this ring.
         unsafe { registration.mapped.payload_at(offset, self.len as u64) }
+    }
+
+    /// The parts of a message in the slots from `start` on.
+    fn parts(&self, registration: &'a Registration, start: u64) -> Parts<'a> {
+        let message = registration.mapped.slot().spanning(start, self.len as u64);
+        Parts::new(&registration.mapped, Extent::Spanning(message))
     }
 
     /// Returns the length of the message in bytes.
@@ -157,6 +199,9 @@ impl<'a> Message<'a> {
             Content::Shared { registration, offset: start } => {
                 read_shared(registration, self.payload(registration, start), offset, buffer)
             }
+            Content::Spanning { registration, start } => {
+                read_parts(self.parts(registration, start), registration, offset, buffer)
+            }
             Content::Private(words) => read_private(words, self.len, offset, buffer),
         }
     }
@@ -177,33 +222,63 @@ impl<'a> Message<'a> {
     }
 
     /// Returns the address of the first byte, valid for `len` bytes until the release, but not
-    /// in a fork child.
+    /// in a fork child. `None` if the message lies in several slots: see [`as_ptrs`](Self::as_ptrs).
     ///
     /// In the ring it is a multiple of [`Config::payload_align`](crate::Config::payload_align),
     /// or of 8 bytes unless that was set. The copies that [`Consumer::recv_batch`] shows where
     /// consumers compete are aligned to 8 bytes.
     ///
     /// [`Consumer::recv_batch`]: crate::Consumer::recv_batch
-    pub fn as_ptr(&self) -> *const u8 {
+    pub fn as_ptr(&self) -> Option<*const u8> {
         match self.content {
             Content::Shared { registration, .. } if registration.is_forked() => {
-                Payload::EMPTY.as_ptr()
+                Some(Payload::EMPTY.as_ptr())
             }
-            Content::Shared { registration, offset } => self.payload(registration, offset).as_ptr(),
-            Content::Private(words) => words.as_ptr().cast(),
+            Content::Shared { registration, offset } => {
+                Some(self.payload(registration, offset).as_ptr())
+            }
+            Content::Spanning { .. } => None,
+            Content::Private(words) => Some(words.as_ptr().cast()),
         }
     }
 
-    /// Returns the message in place.
+    /// Returns the addresses of the pieces of the message, in order, each with its bytes: one
+    /// piece, or one for each slot that the message spans. Valid as long as
+    /// [`as_ptr`](Self::as_ptr) says; in a fork child there is none of several.
+    pub fn as_ptrs(&self) -> impl Iterator<Item = (*const u8, usize)> {
+        let pieces = match self.content {
+            Content::Spanning { registration, start } if !registration.is_forked() => {
+                Some(self.parts(registration, start).pieces())
+            }
+            _ => None,
+        };
+        let whole = self.as_ptr().map(|first| (first, self.len));
+        let pieces = pieces.into_iter().flatten();
+        whole.into_iter().chain(pieces.map(|piece| (piece.as_ptr().cast_const(), piece.len())))
+    }
+
+    /// Returns the message in place; `None` if it lies in several slots: see
+    /// [`as_slices`](Self::as_slices).
     ///
     /// # Safety
     /// No process may write to the message while the slice exists: correct peers do not, a
     /// hostile one could. While the slice exists, this process must not be a fork child of the
     /// one that received the message.
-    pub unsafe fn as_slice(&self) -> &[u8] {
+    pub unsafe fn as_slice(&self) -> Option<&[u8]> {
         // SAFETY: the words hold at least `len` bytes and live as long as this message; that
         // nobody writes, and that they are mapped, is the caller's promise.
-        unsafe { std::slice::from_raw_parts(self.as_ptr(), self.len()) }
+        self.as_ptr().map(|first| unsafe { std::slice::from_raw_parts(first, self.len()) })
+    }
+
+    /// Returns the pieces of the message in place, in order: one, or one for each slot that the
+    /// message spans.
+    ///
+    /// # Safety
+    /// As for [`as_slice`](Self::as_slice).
+    pub unsafe fn as_slices(&self) -> impl Iterator<Item = &[u8]> {
+        // SAFETY: each piece lies inside the mapping, which lives as long as this message; that
+        // nobody writes, and that it is mapped, is the caller's promise.
+        self.as_ptrs().map(|(first, len)| unsafe { std::slice::from_raw_parts(first, len) })
     }
 }
 
@@ -224,10 +299,10 @@ pub struct Peek<'a> {
 
 impl<'a> Peek<'a> {
     #[inline]
-    pub(crate) fn new(endpoint: &'a mut RecvEndpoint, place: Place) -> Self {
-        let redelivered = endpoint.mark_peeked(place.end);
+    pub(crate) fn new(endpoint: &'a mut RecvEndpoint, extent: Extent) -> Self {
+        let redelivered = endpoint.mark_peeked(extent.end());
         let releaser = endpoint.releaser();
-        Self { message: Message::new(releaser.registration, place, redelivered), releaser }
+        Self { message: Message::of(releaser.registration, extent, redelivered), releaser }
     }
 
     /// Releases the message: its space goes back to the producer. Of a subscriber that was
@@ -277,11 +352,11 @@ impl<'a> Lookahead<'a> {
     #[expect(clippy::should_implement_trait, reason = "an iterator cannot lend its items")]
     #[inline(always)]
     pub fn next(&mut self) -> Option<Message<'_>> {
-        let place = self.endpoint.look_ahead(self.end).ok().flatten()?;
-        self.end = place.end;
+        let extent = self.endpoint.look_ahead(self.end).ok().flatten()?;
+        self.end = extent.end();
         self.messages += 1;
-        let redelivered = self.endpoint.mark_peeked(place.end);
-        Some(Message::new(&self.endpoint.registration, place, redelivered))
+        let redelivered = self.endpoint.mark_peeked(self.end);
+        Some(Message::of(&self.endpoint.registration, extent, redelivered))
     }
 
     /// Looks at messages and shows them to `visit` until `max` were looked at, as long as

@@ -7,8 +7,9 @@ use std::{fmt, io};
 use crate::endpoint::SendEndpoint;
 use crate::error::{Fault, SendError};
 use crate::memory::copy;
+use crate::memory::parts::Parts;
 use crate::memory::payload::Payload;
-use crate::ring::{Place, WORD_BYTES};
+use crate::ring::{Extent, WORD_BYTES};
 
 /// Space in the ring that only this process writes, until it is committed.
 ///
@@ -42,7 +43,7 @@ use crate::ring::{Place, WORD_BYTES};
 #[must_use = "a reservation that is dropped is aborted"]
 pub struct Reservation<'a> {
     endpoint: &'a mut SendEndpoint,
-    place: Place,
+    space: Extent,
     /// Bytes from the start on that hold no bytes of earlier messages.
     written: usize,
     #[cfg(feature = "bytes")]
@@ -51,10 +52,10 @@ pub struct Reservation<'a> {
 
 impl<'a> Reservation<'a> {
     #[inline]
-    pub(crate) fn new(endpoint: &'a mut SendEndpoint, place: Place) -> Self {
+    pub(crate) fn new(endpoint: &'a mut SendEndpoint, space: Extent) -> Self {
         Self {
             endpoint,
-            place,
+            space,
             written: 0,
             #[cfg(feature = "bytes")]
             staged: Vec::new(),
@@ -64,7 +65,7 @@ impl<'a> Reservation<'a> {
     /// Returns how many bytes were reserved.
     #[inline]
     pub fn capacity(&self) -> usize {
-        self.place.len() as usize
+        self.space.len() as usize
     }
 
     /// Returns how many bytes, from the start on, were written: what [`commit`](Self::commit)
@@ -74,8 +75,8 @@ impl<'a> Reservation<'a> {
         self.written
     }
 
-    fn payload(&self) -> Payload<'_> {
-        self.endpoint.payload(self.place)
+    fn parts(&self) -> Parts<'_> {
+        self.endpoint.parts(self.space)
     }
 
     /// Copies `bytes` to `offset` bytes from the start. A gap between what was written before
@@ -98,13 +99,14 @@ impl<'a> Reservation<'a> {
             return;
         }
         if offset > written {
-            copy::zero(self.payload(), written, offset - written);
+            self.parts().zero(written, offset - written);
         }
-        if end >= written && offset.is_multiple_of(WORD_BYTES as usize) {
+        match self.parts().whole() {
             // The rest of the last word was not written yet, and may become anything.
-            copy::store(self.payload().from(offset), bytes);
-        } else {
-            copy::patch(self.payload(), offset, bytes);
+            Some(payload) if end >= written && offset.is_multiple_of(WORD_BYTES as usize) => {
+                copy::store(payload.from(offset), bytes);
+            }
+            _ => self.parts().patch(offset, bytes),
         }
     }
 
@@ -115,13 +117,14 @@ impl<'a> Reservation<'a> {
     }
 
     /// Returns the address of the first byte, valid for writes of `capacity` bytes while the
-    /// reservation lives, but not in a fork child. It is a multiple of
-    /// [`Config::payload_align`](crate::Config::payload_align), or of 8 unless that was set.
+    /// reservation lives, but not in a fork child; `None` if the space lies in several slots. It
+    /// is a multiple of [`Config::payload_align`](crate::Config::payload_align), or of 8 unless
+    /// that was set.
     ///
     /// Make no reference of it where peers are not trusted. What is written through it counts
     /// once it was announced with [`assume_written`](Self::assume_written).
-    pub fn as_mut_ptr(&mut self) -> *mut u8 {
-        self.payload().as_ptr()
+    pub fn as_mut_ptr(&mut self) -> Option<*mut u8> {
+        self.parts().whole().map(Payload::as_ptr)
     }
 
     /// Counts the first `len` bytes as written; no effect if they are already.
@@ -144,7 +147,7 @@ impl<'a> Reservation<'a> {
     #[inline]
     pub fn commit(self) {
         if !self.endpoint.registration.is_forked() {
-            self.endpoint.commit(self.place, self.written as u64);
+            self.endpoint.commit(self.space, self.written as u64);
         }
     }
 }

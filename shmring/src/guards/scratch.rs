@@ -1,8 +1,6 @@
 //! Messages that were copied out of the ring before they were taken.
 
 use crate::guards::Message;
-use crate::memory::copy;
-use crate::memory::payload::Payload;
 
 /// Copies of the messages of one batch, in order. Keeps its memory between batches.
 #[derive(Debug, Default)]
@@ -27,11 +25,16 @@ impl Copied {
 }
 
 impl Scratch {
-    /// Copies the message that ends at `position`, the one of that index, behind that of the index
-    /// before.
+    /// Puts the message of that index, which ends at `position`, behind that of the index before:
+    /// `load` copies its `len` bytes.
     #[inline(always)]
-    pub(crate) fn put(&mut self, index: usize, position: u64, from: Payload<'_>) {
-        let len = from.len();
+    pub(crate) fn put(
+        &mut self,
+        index: usize,
+        position: u64,
+        len: usize,
+        load: impl FnOnce(&mut [u8]),
+    ) {
         let first_word = match index.checked_sub(1).and_then(|before| self.messages.get(before)) {
             Some(before) => before.end_word(),
             None => 0,
@@ -41,7 +44,7 @@ impl Scratch {
             self.grow(index, copied.end_word());
         }
         let to: &mut [u8] = bytemuck::cast_slice_mut(&mut self.words[first_word..]);
-        copy::load(from, &mut to[..len]);
+        load(&mut to[..len]);
         self.messages[index] = copied;
     }
 

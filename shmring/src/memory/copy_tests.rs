@@ -218,7 +218,7 @@ fn check_batch(scratch: &mut Scratch, seed: u8, lens: &[usize]) {
     for (index, &len) in lens.iter().enumerate() {
         let memory = words_of(&pattern(len.next_multiple_of(8), seed + index as u8));
         let end = u64::from(seed) * 100 + index as u64;
-        scratch.put(index, end, payload(&memory, len));
+        scratch.put(index, end, len, |to| load(payload(&memory, len), to));
         check_messages(scratch, seed, &lens[..=index]);
     }
 }
@@ -268,7 +268,7 @@ fn a_message_replaces_the_one_of_its_index_and_those_behind_it() {
         lens.push(29);
         let memory = words_of(&pattern(32, 1 + first as u8));
         let end = 100 + first as u64;
-        scratch.put(first, end, payload(&memory, 29));
+        scratch.put(first, end, 29, |to| load(payload(&memory, 29), to));
         check_messages(&scratch, 1, &lens);
     }
 }

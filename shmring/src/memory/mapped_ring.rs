@@ -12,10 +12,10 @@ use crate::memory::mapping::RingParts;
 use crate::memory::payload::Payload;
 use crate::memory::sentinel;
 use crate::ring::membership::Role;
-use crate::ring::slot::{self, Many, Slots};
+use crate::ring::slot::{self, Many, Sizes, Slots};
 use crate::ring::tables::Handle;
 use crate::ring::wake::Sleepers;
-use crate::ring::{Control, Place, WORD_BYTES, Words, broadcast, packed, record};
+use crate::ring::{Control, Place, Words, broadcast, packed, record};
 use crate::sync::{AtomicU32, AtomicU64};
 
 /// One ring of an attachment, with the addresses that the hot path needs. Keeps the attachment
@@ -29,10 +29,10 @@ pub(crate) struct MappedRing {
     /// The word of the mapping's sentinel, or after [`shut`](MappedRing::shut) one that never
     /// says "whole".
     sentinel: NonNull<AtomicU32>,
-    /// How many slots the ring has, and how many words each has; 0 if it has records, or elements
-    /// whose size is not a multiple of a word.
+    /// How many slots the ring has; 0 if it has records.
     slots: u64,
-    slot_words: u64,
+    /// The sizes of a slot ring; of other rings those of no slots.
+    sizes: Sizes,
     /// Bytes of an element of a packed ring; 0 of other rings.
     element_bytes: usize,
     many: Many,
@@ -61,7 +61,7 @@ impl MappedRing {
             parts,
             sentinel,
             slots: shape.slots().unwrap_or(0),
-            slot_words: shape.slot_bytes().unwrap_or(0) / WORD_BYTES,
+            sizes: shape.slot_sizes(),
             element_bytes: shape.packed_bytes(),
             many: many(shape.kind()),
             align: shape.align_bytes(),
@@ -136,8 +136,7 @@ impl MappedRing {
     /// Returns the slot ring's algorithm on the shared words.
     #[inline]
     pub(crate) fn slot(&self) -> slot::Ring<'_> {
-        let slots = Slots::new(self.words(), self.slots, self.slot_words);
-        slot::Ring::new(self.control(), slots, self.many)
+        slot::Ring::new(self.control(), Slots::new(self.words(), self.sizes), self.many)
     }
 
     /// Returns the broadcast ring's algorithm on the shared words.

@@ -5,6 +5,7 @@
 pub(crate) mod copy;
 pub(crate) mod mapped_ring;
 pub(crate) mod mapping;
+pub(crate) mod parts;
 pub(crate) mod payload;
 pub(crate) mod sentinel;
 pub(crate) mod sigbus;

@@ -9,7 +9,7 @@ use crate::format::Geometry;
 use crate::memory::mapping::Mapping;
 use crate::observe::Observer;
 use crate::observe::shadow::Shadow;
-use crate::ring::{Corrupt, Look, Place, WORD_BYTES, at_or_past};
+use crate::ring::{Corrupt, Extent, Look, Place, WORD_BYTES, at_or_past};
 
 /// Copies that consumers may overtake before a peek gives up.
 const MAX_MISSES: u32 = 1000;
@@ -159,7 +159,11 @@ fn is_unread(shadow: &Shadow<'_>) -> Result<bool, Corrupt> {
                 }
                 shadow.put_head(next);
             }
-            Look::Message(_) | Look::Outrun | Look::Lagged { .. } | Look::Evicted => {
+            Look::Message(_)
+            | Look::Spanning(_)
+            | Look::Outrun
+            | Look::Lagged { .. }
+            | Look::Evicted => {
                 return Ok(true);
             }
         }
@@ -217,7 +221,14 @@ impl<'a> Walk<'a> {
         shadow.renew_for_peek();
         shadow.put_head(*position);
         let (step, position) = match shadow.look() {
-            Ok(Look::Message(place)) => (Step::Found(copier.copy(place)?), place.start),
+            Ok(Look::Message(place)) => {
+                let extent = Extent::Whole(place);
+                (Step::Found(copier.copy(extent, std::iter::once(place))?), place.start)
+            }
+            Ok(Look::Spanning(message)) => {
+                let parts = shadow.parts(message);
+                (Step::Found(copier.copy(Extent::Spanning(message), parts)?), message.start)
+            }
             Ok(Look::Empty) => (Step::End(PeekEnd::Empty), *position),
             Ok(Look::InFlight { position }) => {
                 (Step::End(PeekEnd::InFlight { position }), position)
@@ -258,14 +269,23 @@ struct Copier<'a> {
 }
 
 impl Copier<'_> {
-    fn copy(&self, place: Place) -> Result<Pending, PeekError> {
-        let (offset, len) = (place.offset(), place.len());
+    fn copy(
+        &self,
+        message: Extent,
+        parts: impl Iterator<Item = Place>,
+    ) -> Result<Pending, PeekError> {
+        let len = message.len();
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(usize::MAX).min(self.max_bytes)];
-        let read = self.file.read_exact_at(&mut bytes, self.data.saturating_add(offset));
-        read.map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => PeekError::Failed(Fault::Truncated),
-            _ => PeekError::Os(OsError::new("pread", "the segment", error)),
-        })?;
-        Ok(Pending { start: place.start, end: place.end, len, bytes })
+        let mut left = &mut bytes[..];
+        for part in parts {
+            let (piece, next) = left.split_at_mut(left.len().min(part.len() as usize));
+            let read = self.file.read_exact_at(piece, self.data.saturating_add(part.offset()));
+            read.map_err(|error| match error.kind() {
+                ErrorKind::UnexpectedEof => PeekError::Failed(Fault::Truncated),
+                _ => PeekError::Os(OsError::new("pread", "the segment", error)),
+            })?;
+            left = next;
+        }
+        Ok(Pending { start: message.start(), end: message.end(), len, bytes })
     }
 }

@@ -7,7 +7,7 @@ use crate::ring::slot::{self, Slots};
 use crate::ring::tables::Handle;
 use crate::ring::wake::Sleepers;
 use crate::ring::{
-    ConsumerLine, Control, Corrupt, Look, PeekedMark, ProducerLine, WORD_BYTES, Words, at_or_past,
+    ConsumerLine, Control, Corrupt, Look, PeekedMark, Place, ProducerLine, Words, at_or_past,
     broadcast, packed, record,
 };
 use crate::sync::{AtomicU64, Ordering, fence};
@@ -69,6 +69,8 @@ impl<'a> Shadow<'a> {
         self.copy.producer.tail.store(tail, Ordering::Relaxed);
         let messages = self.real.consumer.messages.load(Ordering::Relaxed);
         self.copy.consumer.messages.store(messages, Ordering::Relaxed);
+        let parts = self.real.consumer.parts.load(Ordering::Relaxed);
+        self.copy.consumer.parts.store(parts, Ordering::Relaxed);
         let tombstones = self.real.roles.tombstones();
         self.copy.roles.tombstones.store(tombstones, Ordering::Relaxed);
     }
@@ -134,9 +136,21 @@ impl<'a> Shadow<'a> {
             Shape::Records { .. } | Shape::Broadcast { .. } => {
                 self.copy.consumer.messages.load(Ordering::Relaxed)
             }
-            Shape::Slots { .. } => self.head().wrapping_sub(self.copy.roles.tombstones()),
+            Shape::Slots { .. } => {
+                let parts = self.copy.consumer.parts.load(Ordering::Relaxed);
+                self.head().wrapping_sub(self.copy.roles.tombstones()).wrapping_sub(parts)
+            }
             Shape::Elements { .. } => self.head(),
         }
+    }
+
+    /// Returns the places of the parts of a message in several slots, in order.
+    pub(crate) fn parts(&self, message: slot::Spanning) -> impl Iterator<Item = Place> {
+        let slots = match self.ring() {
+            Ring::Slots(ring) => Some(ring.parts(message)),
+            Ring::Records(_) | Ring::Elements(..) => None,
+        };
+        slots.into_iter().flatten()
     }
 
     fn ring(&self) -> Ring<'_> {
@@ -145,8 +159,8 @@ impl<'a> Shadow<'a> {
                 let words = Words::new(self.words);
                 Ring::Records(record::Ring::new(&self.copy, words, align_bytes))
             }
-            Shape::Slots { kind, slots, slot_bytes, .. } => {
-                let slots = Slots::new(self.words, slots, slot_bytes / WORD_BYTES);
+            Shape::Slots { kind, .. } => {
+                let slots = Slots::new(self.words, self.shape.slot_sizes());
                 Ring::Slots(slot::Ring::new(&self.copy, slots, many(kind)))
             }
             Shape::Elements { slots, element } => {
@@ -213,6 +227,7 @@ fn blank() -> Control {
         consumer: ConsumerLine {
             head: Default::default(),
             messages: Default::default(),
+            parts: Default::default(),
             eof_epoch: Default::default(),
             peeked: PeekedMark::new(0),
             gates: Default::default(),

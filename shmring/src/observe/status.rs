@@ -118,7 +118,7 @@ fn positions(shadow: &Shadow<'_>) -> Positions {
 
 fn front(shadow: &Shadow<'_>) -> Front {
     match shadow.look() {
-        Ok(Look::Message(_)) => Front::Message,
+        Ok(Look::Message(_) | Look::Spanning(_)) => Front::Message,
         Ok(Look::Empty) => Front::Empty,
         Ok(Look::InFlight { position }) => Front::InFlight { position },
         Ok(Look::Outrun | Look::Lagged { .. } | Look::Evicted) => Front::Moving,

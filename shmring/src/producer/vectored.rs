@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use super::Producer;
 use crate::error::{SendError, SendTimeoutError, TrySendError, endless};
-use crate::memory::copy;
-use crate::ring::Place;
+use crate::ring::Extent;
 use crate::sync::Deadline;
 
 impl Producer {
@@ -18,8 +17,8 @@ impl Producer {
     /// # Errors
     /// See [`TrySendError`]; nothing of the message is visible then.
     pub fn try_send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<(), TrySendError> {
-        let place = self.try_reserve_place(total_len(parts))?;
-        self.fill_parts(place, parts);
+        let space = self.try_reserve_place(total_len(parts))?;
+        self.fill_parts(space, parts);
         Ok(())
     }
 
@@ -63,18 +62,18 @@ impl Producer {
         parts: &[IoSlice<'_>],
         deadline: Deadline,
     ) -> Result<(), SendTimeoutError> {
-        let place = self.reserve_place_by(total_len(parts), deadline)?;
-        self.fill_parts(place, parts);
+        let space = self.reserve_place_by(total_len(parts), deadline)?;
+        self.fill_parts(space, parts);
         Ok(())
     }
 
-    fn fill_parts(&mut self, place: Place, parts: &[IoSlice<'_>]) {
+    fn fill_parts(&mut self, space: Extent, parts: &[IoSlice<'_>]) {
         let mut offset = 0;
         for part in parts {
-            copy::patch(self.endpoint.payload(place), offset, part);
+            self.endpoint.parts(space).patch(offset, part);
             offset += part.len();
         }
-        self.endpoint.commit(place, offset as u64);
+        self.endpoint.commit(space, offset as u64);
     }
 }
 

@@ -75,6 +75,9 @@ pub(crate) struct ConsumerLine {
     pub(crate) peeked: PeekedMark,
     /// The gating subscribers of a [broadcast ring](broadcast).
     pub(crate) gates: broadcast::Gates,
+    /// Slots of a slot ring that consumers passed, and in which no message starts: parts of longer
+    /// ones. For observers.
+    pub(crate) parts: AtomicU64,
 }
 
 impl ConsumerLine {
@@ -201,6 +204,42 @@ impl Place {
     }
 }
 
+/// Where a message lies, or is to lie: in one piece, or in several slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    Whole(Place),
+    Spanning(slot::Spanning),
+}
+
+impl Extent {
+    /// Returns the position of the message.
+    #[inline(always)]
+    pub(crate) fn start(self) -> u64 {
+        match self {
+            Self::Whole(place) => place.start,
+            Self::Spanning(message) => message.start,
+        }
+    }
+
+    /// Returns the position after it.
+    #[inline(always)]
+    pub(crate) fn end(self) -> u64 {
+        match self {
+            Self::Whole(place) => place.end,
+            Self::Spanning(message) => message.end,
+        }
+    }
+
+    /// Returns the bytes of the message.
+    #[inline(always)]
+    pub(crate) fn len(self) -> u64 {
+        match self {
+            Self::Whole(place) => place.len,
+            Self::Spanning(message) => message.len,
+        }
+    }
+}
+
 /// What a consumer finds where it looks for a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Look {
@@ -208,6 +247,8 @@ pub(crate) enum Look {
     Empty,
     /// The next message. In a slot or broadcast ring it counts only once it was copied and taken.
     Message(Place),
+    /// The next message, in several slots. As above. Slot rings only.
+    Spanning(slot::Spanning),
     /// The position is claimed and not published yet. Slot rings only.
     InFlight { position: u64 },
     /// Other consumers won every attempt, or there were too many tombstones. Slot rings only.

@@ -15,9 +15,9 @@ mod windows;
 use std::mem::ManuallyDrop;
 
 use super::{RELAXED, control, handles, read, write};
-use crate::ring::slot::{Consumer, Many, Producer, Resolved, Ring, Slots, resolve};
+use crate::ring::slot::{Consumer, Many, Producer, Resolved, Ring, Sizes, Slots, resolve};
 use crate::ring::tables::Handle;
-use crate::ring::{Control, Corrupt, Look, Place, Refused};
+use crate::ring::{Control, Corrupt, Extent, Look, Place, Refused};
 use crate::sync::AtomicU64;
 
 const MPMC: Many = Many { producers: true, consumers: true };
@@ -70,7 +70,7 @@ impl Memory {
     }
 
     fn ring(&self) -> Ring<'_> {
-        let slots = Slots::new(&self.words, self.slots, self.slot_words());
+        let slots = Slots::new(&self.words, Sizes::new(self.slots, self.slot_words(), false));
         Ring::new(&self.control, slots, self.many)
     }
 
@@ -154,6 +154,12 @@ impl Memory {
         assert_eq!(place.end, place.start.wrapping_add(1), "{place:?}");
         assert!(place.len() <= slot_bytes - 8, "{place:?}");
     }
+}
+
+/// The place of a message that takes no more than a slot.
+fn in_one_slot(extent: Extent) -> Place {
+    let Extent::Whole(place) = extent else { panic!("{extent:?}") };
+    place
 }
 
 /// Words of zero that cost nothing before they are touched.

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use super::Iter;
 use crate::element::{Element, Unchecked};
 use crate::endpoint::subscribe::Subscribe;
-use crate::endpoint::{CopyElement, RecvEndpoint, check_len};
+use crate::endpoint::{CopyElement, RecvEndpoint, check_len, wrong_len};
 use crate::error::{Corrupt, JoinError, RecvError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Values, load_value as load_one, load_values};
 use crate::memory::copy::ElementPlace;
-use crate::ring::Place;
 use crate::ring::packed::Span;
+use crate::ring::{Extent, Place};
 use crate::segment::Segment;
 use crate::sync::Deadline;
 
@@ -300,9 +300,13 @@ fn take_each(
     max: usize,
     mut load: impl FnMut(usize, Place, ElementPlace<'_>) -> Result<(), Corrupt>,
 ) -> Result<usize, TryRecvError> {
-    let taken = endpoint.try_take_or(max, |index, message, payload| {
-        load(index, message, ElementPlace::Message(payload)).map_err(Refusal::Corrupt)
-    });
+    let taken =
+        endpoint.try_take_or(max, |index, message| match (message.extent(), message.whole()) {
+            (Extent::Whole(place), Some(payload)) => {
+                load(index, place, ElementPlace::Message(payload)).map_err(Refusal::Corrupt)
+            }
+            (extent, _) => Err(Refusal::Corrupt(wrong_len(extent.start(), extent.len()))),
+        });
     match taken {
         Ok(count) => Ok(count),
         Err(Refusal::Ring(error)) => Err(error),

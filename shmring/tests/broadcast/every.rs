@@ -204,7 +204,7 @@ fn messages_of_every_length_arrive() {
             tx.try_send(&bytes).unwrap();
             assert_eq!(copying.try_recv().unwrap(), bytes);
             let peek = peeking.try_peek().unwrap();
-            assert_eq!(peek.as_ptr() as u64 % align, 0);
+            assert_eq!(peek.as_ptr().unwrap() as u64 % align, 0);
             assert_eq!((peek.to_vec(), peek.is_redelivered()), (bytes, false));
             peek.release();
         }

@@ -95,11 +95,11 @@ fn pointers_lead_to_the_payload() {
     let (_segment, mut tx, mut rx) = name.pair(4096);
     for len in [0, 1, 8, 100, 2032] {
         let mut reservation = tx.reserve(len).unwrap();
-        assert_eq!(reservation.as_mut_ptr() as usize % 8, 0);
+        assert_eq!(reservation.as_mut_ptr().unwrap() as usize % 8, 0);
         reservation.write_at(0, &payload(3, len));
         reservation.commit();
         let peek = rx.peek().unwrap();
-        assert_eq!(peek.as_ptr() as usize % 8, 0);
+        assert_eq!(peek.as_ptr().unwrap() as usize % 8, 0);
         drop(peek);
         assert_eq!(rx.recv().unwrap(), payload(3, len));
     }

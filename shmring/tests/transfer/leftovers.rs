@@ -164,7 +164,7 @@ fn bytes_assumed_to_be_written_are_sent() {
         let name = Name::new();
         let (_segment, mut tx, mut rx) = name.pair_of(&config);
         let mut space = tx.reserve(MOST).unwrap();
-        let start = space.as_mut_ptr();
+        let start = space.as_mut_ptr().unwrap();
         // SAFETY: the reservation is valid for so many bytes, all of which are written.
         unsafe {
             start.write_bytes(0xA5, 100);

@@ -26,6 +26,7 @@ mod slot_ends;
 mod slot_grants;
 mod slot_waits;
 mod slots;
+mod spans;
 mod streams;
 mod typed;
 mod values;

@@ -254,7 +254,14 @@ fn a_message_that_changes_its_length_stays_in_its_slot() {
                     };
                     assert_eq!(rx.recv_batch(9, check), Ok(3));
                 }
-                Err(error) => assert!(matches!(error, TrySendError::TooLong { .. }), "{error}"),
+                Err(error) => {
+                    let refused = |error| match error {
+                        TrySendError::TooLong { .. } => first > 30,
+                        TrySendError::TooMany { .. } => first > 15,
+                        _ => false,
+                    };
+                    assert!(refused(error), "{error}");
+                }
             }
             assert_eq!(rx.try_recv(), Err(TryRecvError::Empty));
         }
@@ -325,7 +332,7 @@ fn copies_of_a_batch_are_whole() {
             assert_eq!(count, wanted.len().min(16));
             assert_eq!(part[..count], wanted[..count]);
             assert_eq!(message.read_at(usize::MAX, &mut part), 0);
-            assert_eq!(message.as_ptr() as usize % 8, 0);
+            assert_eq!(message.as_ptr().unwrap() as usize % 8, 0);
             index += 1;
         };
         assert_eq!(rx.recv_batch(99, visit), Ok(32));

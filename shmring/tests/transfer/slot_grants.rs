@@ -18,7 +18,7 @@ fn a_slot_is_written_in_pieces_and_in_part() {
         for piece in [1, 3, 7, 8, 9, 64, 299] {
             for keep in [0, 1, 8, 150, 299, 300] {
                 let mut reservation = tx.reserve(300).unwrap();
-                assert_eq!(reservation.as_mut_ptr() as usize % 8, 0);
+                assert_eq!(reservation.as_mut_ptr().unwrap() as usize % 8, 0);
                 // From the end, so that a piece that reaches too far is seen.
                 for start in (0..keep).step_by(piece).rev() {
                     reservation.write_at(start, &bytes[start..keep.min(start + piece)]);

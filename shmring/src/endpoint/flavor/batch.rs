@@ -10,16 +10,19 @@ use super::SendFlavor;
 use crate::error::TrySendError;
 use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
+use crate::memory::parts::Parts;
 use crate::memory::sentinel::is_whole;
-use crate::ring::Place;
+use crate::ring::Extent;
 use crate::ring::record::Staging;
+use crate::ring::slot::Publishing;
 
 /// How a batch is sent.
 pub(in crate::endpoint) enum Batch {
     /// Each message is reserved and staged; all are published at once.
     Staged,
-    /// All are claimed at once, `count` of up to `longest` bytes, and published one by one.
-    Claimed { longest: usize, count: usize },
+    /// All are claimed at once, `count` of up to `longest` bytes that take `slots` together, and
+    /// published one by one.
+    Claimed { longest: usize, count: usize, slots: usize },
 }
 
 impl SendFlavor {
@@ -56,17 +59,28 @@ impl SendFlavor {
                 }
                 Ok(Batch::Staged)
             }
-            Self::Slot(_) | Self::Packed(_) => {
-                let (mut count, mut longest) = (0, 0);
+            Self::Slot(_) => {
+                let (mut count, mut longest, mut more) = (0, 0, 0);
+                let (ring, slot_len) = (mapped.slot(), mapped.slot().slot_len() as usize);
                 for message in messages {
-                    (count, longest) = (count + 1, longest.max(message.len()));
+                    let len = message.len();
+                    (count, longest) = (count + 1, longest.max(len));
+                    if len > slot_len {
+                        more += ring.slots_of(len as u64) as usize - 1;
+                    }
                 }
-                let max = self.capacity(mapped) as usize;
-                if count > max {
-                    return Err(TrySendError::TooMany { count, max });
+                let max = ring.max_len() as usize;
+                if longest > max {
+                    return Err(TrySendError::TooLong { len: longest, max });
                 }
-                Ok(Batch::Claimed { longest, count })
+                let (slots, max) = (count + more, ring.slots() as usize);
+                if slots > max {
+                    return Err(TrySendError::TooMany { count: slots, max });
+                }
+                Ok(Batch::Claimed { longest, count, slots })
             }
+            // Batches of elements go in one copy.
+            Self::Packed(_) => Ok(Batch::Claimed { longest: 0, count: 0, slots: 0 }),
         }
     }
 
@@ -122,18 +136,20 @@ impl SendFlavor {
             return false;
         };
         copy::store(mapped.payload(place), message);
-        self.stage(mapped, place, len);
+        self.stage(mapped, Extent::Whole(place), len);
         true
     }
 
     /// Stages a message whose bytes are stored.
     #[inline]
-    pub(in crate::endpoint) fn stage(&mut self, mapped: &MappedRing, place: Place, len: u64) {
-        match self {
-            Self::Record(ring) => ring.stage(mapped.record(), place, len),
-            Self::Broadcast(ring) => ring.stage(mapped.broadcast(), place, len),
+    pub(in crate::endpoint) fn stage(&mut self, mapped: &MappedRing, space: Extent, len: u64) {
+        match (self, space) {
+            (Self::Record(ring), Extent::Whole(place)) => ring.stage(mapped.record(), place, len),
+            (Self::Broadcast(ring), Extent::Whole(place)) => {
+                ring.stage(mapped.broadcast(), place, len);
+            }
             // No batch of theirs is staged.
-            Self::Slot(_) | Self::Packed(_) => {}
+            (Self::Slot(_) | Self::Packed(_), _) | (_, Extent::Spanning(_)) => {}
         }
     }
 
@@ -170,7 +186,11 @@ impl SendFlavor {
             Self::Record(_) | Self::Packed(_) | Self::Broadcast(_) => return,
         };
         let sentinel = mapped.sentinel();
-        let mut publishing = ring.publishing(mapped.slot());
+        let slots = mapped.slot();
+        if longest as u64 > slots.slot_len() {
+            return publish_spans(ring.publishing(slots), mapped, messages);
+        }
+        let mut publishing = ring.publishing(slots);
         for message in messages {
             // The caller's code returned the message, and may have forked.
             if !is_whole(sentinel) {
@@ -220,4 +240,24 @@ fn stage_rest<'m>(
         count += 1;
     }
     (None, count)
+}
+
+/// As [`SendFlavor::publish_claimed`], of messages that may span several slots.
+#[cold]
+#[inline(never)]
+fn publish_spans<'m>(
+    mut publishing: Publishing<'_, '_>,
+    mapped: &MappedRing,
+    messages: impl Iterator<Item = &'m [u8]>,
+) {
+    for message in messages {
+        // As above; and a message can be longer than the one that was planned for.
+        if !is_whole(mapped.sentinel()) || !publishing.has_open() {
+            return;
+        }
+        let space = publishing.spanning(message.len() as u64);
+        let len = space.len as usize;
+        Parts::new(mapped, Extent::Spanning(space)).store(&message[..len]);
+        publishing.publish_parts(space, len as u64);
+    }
 }

@@ -8,7 +8,7 @@ use crate::memory::copy::ElementPlace;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::payload::Payload;
 use crate::ring::packed::Span;
-use crate::ring::{Corrupt, LINE_BYTES, Place, Refused, WORD_BYTES};
+use crate::ring::{Corrupt, Extent, LINE_BYTES, Place, Refused, WORD_BYTES};
 use crate::sync::Ordering;
 
 /// Elements of a run, where they lie.
@@ -106,7 +106,12 @@ impl<'a> Elements<'a> {
 /// Returns a run of one message.
 #[inline(always)]
 fn run_of(message: Place) -> Span {
-    Span { start: message.start, count: 1 }
+    run_at(message.start)
+}
+
+#[inline(always)]
+fn run_at(start: u64) -> Span {
+    Span { start, count: 1 }
 }
 
 /// # Errors
@@ -116,8 +121,13 @@ pub(crate) fn check_len(message: Place, size: usize) -> Result<(), Corrupt> {
     if message.len() == size as u64 {
         return Ok(());
     }
-    let what = "the length of an element";
-    Err(Corrupt { what, position: message.start, found: message.len() })
+    Err(wrong_len(message.start, message.len()))
+}
+
+/// Returns what a message at `position` is whose length `found` is not that of an element.
+#[cold]
+pub(crate) fn wrong_len(position: u64, found: u64) -> Corrupt {
+    Corrupt { what: "the length of an element", position, found }
 }
 
 impl SendFlavor {
@@ -174,7 +184,7 @@ impl SendFlavor {
         size: usize,
     ) -> Result<Span, Refused> {
         let Self::Packed(ring) = self else {
-            return self.reserve(registration, size, 1).map(run_of);
+            return self.reserve(registration, size, 1).map(|space| run_at(space.start()));
         };
         let elements = registration.mapped.packed();
         let room = ring.room(elements, max as u64).map_err(Refused::Corrupt)?;
@@ -315,11 +325,14 @@ impl RecvFlavor {
     pub(in crate::endpoint) fn elements_from(
         &mut self,
         mapped: &MappedRing,
-        first: Place,
+        first: Extent,
         max: usize,
         size: usize,
     ) -> Result<Span, Corrupt> {
         let Self::Packed(ring) = self else {
+            let Extent::Whole(first) = first else {
+                return Err(wrong_len(first.start(), first.len()));
+            };
             check_len(first, size)?;
             return Ok(run_of(first));
         };

@@ -13,7 +13,7 @@ use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
 
 pub(super) use batch::Batch;
-pub(crate) use elements::{Elements, check_len};
+pub(crate) use elements::{Elements, check_len, wrong_len};
 pub(super) use recv::RecvFlavor;
 pub(super) use send::SendFlavor;
 

@@ -9,8 +9,7 @@ use crate::error::{Fault, JoinError, Role};
 use crate::format::Shape;
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::broadcast::Mode;
-use crate::ring::{Corrupt, Look, Place, packed, record, slot};
-use crate::sync::{Ordering, fence};
+use crate::ring::{Corrupt, Extent, Look, Place, packed, record, slot};
 
 /// What a consumer keeps of its ring.
 ///
@@ -151,13 +150,7 @@ impl RecvFlavor {
     pub(in crate::endpoint) fn is_current(&self, mapped: &MappedRing) -> bool {
         match self {
             Self::Record(_) | Self::Packed(_) => true,
-            Self::Slot(ring) => {
-                // ORDERING: Acquire, before the load of head, with reuse_fence: a producer that
-                // overwrites a slot sees a head past it first and fences. A consumer that copied
-                // the new bytes and then fences sees that head as well.
-                fence(Ordering::Acquire);
-                ring.is_current(mapped.slot())
-            }
+            Self::Slot(ring) => ring.is_current_after_read(mapped.slot()),
             Self::Broadcast(ring) => ring.is_whole(mapped),
         }
     }
@@ -210,18 +203,19 @@ impl RecvFlavor {
         &mut self,
         mapped: &MappedRing,
         from: u64,
-    ) -> Result<Option<Place>, Corrupt> {
-        match self {
-            Self::Record(ring) => ring.peek(mapped.record(), from),
-            Self::Slot(ring) => ring.look_ahead(mapped.slot(), from),
+    ) -> Result<Option<Extent>, Corrupt> {
+        let place = match self {
+            Self::Record(ring) => ring.peek(mapped.record(), from)?,
+            Self::Slot(ring) => return ring.look_ahead(mapped.slot(), from),
             Self::Packed(ring) => {
                 let elements = mapped.packed();
                 let wanted = from.wrapping_sub(ring.head()).wrapping_add(1);
                 let is_there = ring.filled(elements, wanted)?.count >= wanted;
-                Ok(is_there.then(|| elements.place(from, mapped.shape().max_message_bytes())))
+                is_there.then(|| elements.place(from, mapped.shape().max_message_bytes()))
             }
-            Self::Broadcast(ring) => ring.look_ahead(mapped, from),
-        }
+            Self::Broadcast(ring) => ring.look_ahead(mapped, from)?,
+        };
+        Ok(place.map(Extent::Whole))
     }
 
     /// Passes messages from `next` on to `visit`, which returns where to go on, on the fast
@@ -307,7 +301,7 @@ impl RecvFlavor {
     pub(in crate::endpoint) fn messages(&self, mapped: &MappedRing) -> u64 {
         match self {
             Self::Record(_) => mapped.record().count(),
-            Self::Slot(_) => mapped.slot().observe().0,
+            Self::Slot(_) => mapped.slot().messages(),
             Self::Packed(_) => mapped.packed().observe().0,
             Self::Broadcast(ring) => ring.pending(mapped),
         }

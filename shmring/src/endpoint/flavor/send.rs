@@ -11,7 +11,8 @@ use crate::error::{Fault, JoinError};
 use crate::format::Shape;
 use crate::memory::copy;
 use crate::memory::mapped_ring::MappedRing;
-use crate::ring::{Place, Refused, broadcast, packed, record, slot};
+use crate::ring::slot::Spanning;
+use crate::ring::{Extent, Place, Refused, broadcast, packed, record, slot};
 use crate::sync::Ordering;
 use crate::sys::clock;
 
@@ -87,7 +88,8 @@ impl SendFlavor {
             }
             Self::Slot(ring) => {
                 let slots = mapped.slot();
-                let fits = len <= slots.max_len() && !ring.has_open() && !registration.has_waited();
+                let fits =
+                    len <= slots.slot_len() && !ring.has_open() && !registration.has_waited();
                 if !fits || ring.claim(slots, registration.intent(), 1).is_err() {
                     return None;
                 }
@@ -119,7 +121,7 @@ impl SendFlavor {
             Self::Record(ring) => ring.reserve_fast(mapped.record(), len as u64),
             Self::Slot(ring) => {
                 let slots = mapped.slot();
-                if len as u64 > slots.max_len() {
+                if len as u64 > slots.slot_len() {
                     return None;
                 }
                 ring.claim(slots, registration.intent(), count as u64).ok()?;
@@ -130,25 +132,18 @@ impl SendFlavor {
         }
     }
 
-    /// Reserves space for a message of `len` bytes, the first of `count` whose space is
-    /// claimed at once if the ring has slots.
+    /// Reserves space for a message of `len` bytes, the first of several that take `count` slots
+    /// together, which are claimed at once if the ring has slots.
     pub(in crate::endpoint) fn reserve(
         &mut self,
         registration: &Registration,
         len: usize,
         count: usize,
-    ) -> Result<Place, Refused> {
+    ) -> Result<Extent, Refused> {
         let mapped = &registration.mapped;
-        match self {
+        let place = match self {
             Self::Record(ring) => ring.reserve(mapped.record(), len as u64),
-            Self::Slot(ring) => {
-                let slots = mapped.slot();
-                if len as u64 > slots.max_len() {
-                    return Err(Refused::TooLong);
-                }
-                ring.claim(slots, registration.intent(), count as u64)?;
-                Ok(ring.place(slots, len as u64))
-            }
+            Self::Slot(ring) => return reserve_slots(ring, registration, len as u64, count as u64),
             Self::Packed(ring) => {
                 let elements = mapped.packed();
                 let span = ring.reserve(elements, count as u64)?;
@@ -159,7 +154,8 @@ impl SendFlavor {
                 note_full(registration, matches!(reserved, Err(Refused::Full { .. })));
                 reserved
             }
-        }
+        };
+        place.map(Extent::Whole)
     }
 
     /// Returns `true` if head has reached `need`.
@@ -182,10 +178,11 @@ impl SendFlavor {
             // Space that is reserved and not staged takes nothing.
             Self::Record(ring) => ring.reserve(mapped.record(), len as u64).map(|_| ()),
             Self::Slot(_) if len as u64 > mapped.slot().max_len() => Err(Refused::TooLong),
-            Self::Slot(ring) => match mapped.slot().room_from(ring.published()) {
-                (true, _) => Ok(()),
-                (false, head) => Err(Refused::Full { need: head.wrapping_add(1) }),
-            },
+            Self::Slot(ring) => {
+                let slots = mapped.slot();
+                let need = slots.need_for(ring.published(), slots.slots_of(len as u64));
+                need.map_or(Ok(()), |need| Err(Refused::Full { need }))
+            }
             Self::Packed(ring) => ring.reserve(mapped.packed(), 1).map(|_| ()),
             Self::Broadcast(ring) => {
                 ring.reserve(mapped.broadcast(), mapped.handles(), len as u64).map(|_| ())
@@ -193,13 +190,21 @@ impl SendFlavor {
         }
     }
 
+    /// Returns the position up to which this producer has published.
+    fn position(&self) -> u64 {
+        match self {
+            Self::Record(ring) => ring.tail(),
+            Self::Slot(ring) => ring.published(),
+            Self::Packed(ring) => ring.tail(),
+            Self::Broadcast(ring) => ring.tail(),
+        }
+    }
+
     /// Where the ring ends, once no other producer begins another message.
     pub(in crate::endpoint) fn end(&self, mapped: &MappedRing) -> u64 {
         match self {
-            Self::Record(ring) => ring.tail(),
             Self::Slot(ring) => mapped.slot().end(ring.published()),
-            Self::Packed(ring) => ring.tail(),
-            Self::Broadcast(ring) => ring.tail(),
+            Self::Record(_) | Self::Packed(_) | Self::Broadcast(_) => self.position(),
         }
     }
 
@@ -208,7 +213,7 @@ impl SendFlavor {
     pub(in crate::endpoint) fn messages(&self, mapped: &MappedRing) -> u64 {
         match self {
             Self::Record(_) => mapped.record().count(),
-            Self::Slot(_) => mapped.slot().observe().0,
+            Self::Slot(_) => mapped.slot().messages(),
             Self::Packed(_) => mapped.packed().observe().0,
             Self::Broadcast(ring) => {
                 mapped.broadcast().unreceived(mapped.handles(), ring.messages())
@@ -243,29 +248,40 @@ impl SendFlavor {
     pub(in crate::endpoint) fn commit(
         &mut self,
         mapped: &MappedRing,
-        place: Place,
+        space: Extent,
         len: u64,
     ) -> u64 {
-        match self {
-            Self::Record(ring) => {
+        match (self, space) {
+            (Self::Record(ring), Extent::Whole(place)) => {
                 ring.stage(mapped.record(), place, len);
                 ring.publish(mapped.record());
                 ring.tail()
             }
-            Self::Slot(ring) => {
+            (Self::Slot(ring), Extent::Whole(_)) => {
                 ring.publish(mapped.slot(), len);
                 ring.published()
             }
-            Self::Packed(ring) => {
+            (Self::Packed(ring), Extent::Whole(_)) => {
                 ring.publish(mapped.packed(), 1);
                 ring.tail()
             }
-            Self::Broadcast(ring) => {
+            (Self::Broadcast(ring), Extent::Whole(place)) => {
                 ring.stage(mapped.broadcast(), place, len);
                 ring.publish(mapped.broadcast());
                 ring.tail()
             }
+            (flavor, Extent::Spanning(space)) => flavor.commit_parts(mapped, space, len),
         }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn commit_parts(&mut self, mapped: &MappedRing, space: Spanning, len: u64) -> u64 {
+        if let Self::Slot(ring) = self {
+            ring.publish_parts(mapped.slot(), space, len);
+        }
+        // Others have no such space.
+        self.position()
     }
 
     /// Stores the tail hint for observers.
@@ -277,6 +293,27 @@ impl SendFlavor {
             Self::Broadcast(ring) => ring.hint(mapped.broadcast()),
         }
     }
+}
+
+#[cold]
+#[inline(never)]
+fn reserve_slots(
+    ring: &mut slot::Producer,
+    registration: &Registration,
+    len: u64,
+    count: u64,
+) -> Result<Extent, Refused> {
+    let slots = registration.mapped.slot();
+    if len > slots.max_len() {
+        return Err(Refused::TooLong);
+    }
+    let count = count.max(slots.slots_of(len));
+    ring.claim(slots, registration.intent(), count)?;
+    Ok(if len <= slots.slot_len() {
+        Extent::Whole(ring.place(slots, len))
+    } else {
+        Extent::Spanning(slots.spanning(ring.published(), len))
+    })
 }
 
 /// Notes for observers since when there is no room.

@@ -11,7 +11,7 @@ use crate::endpoint::watch::Watch;
 use crate::error::{Fault, TryRecvError};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::slot::{self, Resolved};
-use crate::ring::{Corrupt, Look, Place, wake};
+use crate::ring::{Corrupt, Extent, Look, Place, wake};
 use crate::sync::Deadline;
 
 /// A consumer that is stuck behind a claimed ticket checks the ticket's owner after the first
@@ -25,9 +25,9 @@ impl RecvEndpoint {
     /// # Errors
     /// What ends the use of this endpoint.
     #[inline(always)]
-    pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Option<Place>, Fault> {
+    pub(crate) fn look_ahead(&mut self, from: u64) -> Result<Option<Extent>, Fault> {
         match self.look_ahead_fast(from) {
-            Some(place) => Ok(Some(place)),
+            Some(place) => Ok(Some(Extent::Whole(place))),
             None => self.look_ahead_slow(from),
         }
     }
@@ -64,7 +64,7 @@ impl RecvEndpoint {
 
     #[cold]
     #[inline(never)]
-    fn look_ahead_slow(&mut self, from: u64) -> Result<Option<Place>, Fault> {
+    fn look_ahead_slow(&mut self, from: u64) -> Result<Option<Extent>, Fault> {
         self.registration.check()?;
         let place = self.flavor.look_ahead(&self.registration.mapped, from);
         place.map_err(|corrupt| self.registration.poison(corrupt))
@@ -75,9 +75,9 @@ impl RecvEndpoint {
     /// # Errors
     /// See [`TryRecvError`].
     #[inline]
-    pub(crate) fn next(&mut self) -> Result<Place, TryRecvError> {
+    pub(crate) fn next(&mut self) -> Result<Extent, TryRecvError> {
         match self.next_fast() {
-            Some(place) => Ok(place),
+            Some(place) => Ok(Extent::Whole(place)),
             None => self.next_slow(),
         }
     }
@@ -92,19 +92,23 @@ impl RecvEndpoint {
     }
 
     #[cold]
-    fn next_slow(&mut self) -> Result<Place, TryRecvError> {
+    fn next_slow(&mut self) -> Result<Extent, TryRecvError> {
         match self.look() {
             Err(TryRecvError::Empty) => self.look_for_end(),
             found => found,
         }
     }
 
-    fn look(&mut self) -> Result<Place, TryRecvError> {
+    fn look(&mut self) -> Result<Extent, TryRecvError> {
         self.registration.check()?;
         match self.flavor.look(&self.registration) {
             Ok(Look::Message(place)) => {
                 self.stuck = None;
-                Ok(place)
+                Ok(Extent::Whole(place))
+            }
+            Ok(Look::Spanning(message)) => {
+                self.stuck = None;
+                Ok(Extent::Spanning(message))
             }
             Ok(Look::InFlight { position }) => {
                 self.look_after(position)?;
@@ -147,7 +151,7 @@ impl RecvEndpoint {
     /// Distinguishes an empty ring from an ended one. Only a load of the ring's positions after
     /// that of the producers shows that nothing was sent in between.
     #[cold]
-    fn look_for_end(&mut self) -> Result<Place, TryRecvError> {
+    fn look_for_end(&mut self) -> Result<Extent, TryRecvError> {
         let Some(ended) = self.ended() else {
             return Err(TryRecvError::Empty);
         };

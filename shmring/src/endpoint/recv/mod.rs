@@ -22,8 +22,9 @@ use crate::error::{Fault, JoinError, Role, TryRecvError};
 use crate::info::Kind;
 use crate::memory::copy::ElementPlace;
 use crate::memory::mapped_ring::MappedRing;
+use crate::memory::parts::Parts;
 use crate::memory::payload::Payload;
-use crate::ring::{Corrupt, Place};
+use crate::ring::{Corrupt, Extent, Place};
 use crate::sync::Deadline;
 
 /// How often a receive starts over because another consumer took the message first, before it
@@ -116,10 +117,10 @@ impl RecvEndpoint {
         mark.set(end, mark.get())
     }
 
-    /// Returns the payload of a message.
+    /// Returns the bytes of a message.
     #[inline]
-    pub(crate) fn payload(&self, place: Place) -> Payload<'_> {
-        self.registration.mapped.payload(place)
+    pub(crate) fn parts(&self, extent: Extent) -> Parts<'_> {
+        Parts::new(&self.registration.mapped, extent)
     }
 
     /// The position of the oldest message that this consumer knows not to be taken.
@@ -145,8 +146,8 @@ impl RecvEndpoint {
     }
 
     /// Shows up to `max` messages, in order, to `copy`, and then takes all of them at
-    /// once; returns how many. `copy` gets the index of a message among them, its place
-    /// and its words. Where consumers compete, it may be called for messages that then
+    /// once; returns how many. `copy` gets the index of a message among them and its
+    /// bytes. Where consumers compete, it may be called for messages that then
     /// turn out to be someone else's; it starts over at index 0.
     ///
     /// # Errors
@@ -156,7 +157,7 @@ impl RecvEndpoint {
     pub(crate) fn try_take(
         &mut self,
         max: usize,
-        copy: impl FnMut(usize, Place, Payload<'_>) -> Result<(), TryRecvError>,
+        copy: impl FnMut(usize, Parts<'_>) -> Result<(), TryRecvError>,
     ) -> Result<usize, TryRecvError> {
         self.try_take_or(max, copy)
     }
@@ -166,7 +167,7 @@ impl RecvEndpoint {
     pub(crate) fn try_take_or<E: From<TryRecvError>>(
         &mut self,
         max: usize,
-        mut copy: impl FnMut(usize, Place, Payload<'_>) -> Result<(), E>,
+        mut copy: impl FnMut(usize, Parts<'_>) -> Result<(), E>,
     ) -> Result<usize, E> {
         let result = self.try_take_some(max, &mut copy);
         self.flavor.hand_off(&self.registration);
@@ -177,24 +178,24 @@ impl RecvEndpoint {
     fn try_take_some<E: From<TryRecvError>>(
         &mut self,
         max: usize,
-        copy: &mut impl FnMut(usize, Place, Payload<'_>) -> Result<(), E>,
+        copy: &mut impl FnMut(usize, Parts<'_>) -> Result<(), E>,
     ) -> Result<usize, E> {
         for _ in 0..MAX_TRIES {
-            let mut place = self.next()?;
-            let (mut end, mut count) = (place.start, 0);
+            let mut found = self.next()?;
+            let (mut end, mut count) = (found.start(), 0);
             loop {
-                if let Err(error) = copy(count, place, self.payload(place)) {
+                if let Err(error) = copy(count, self.parts(found)) {
                     if count == 0 && self.is_current() {
                         return Err(error);
                     }
                     break;
                 }
-                (end, count) = (place.end, count + 1);
+                (end, count) = (found.end(), count + 1);
                 if count == max {
                     break;
                 }
                 match self.look_ahead(end) {
-                    Ok(Some(next)) => place = next,
+                    Ok(Some(next)) => found = next,
                     _ => break,
                 }
             }

@@ -4,16 +4,16 @@ use crate::endpoint::backoff::Progress;
 use crate::endpoint::park::{self, WaitError};
 use crate::endpoint::recv::RecvEndpoint;
 use crate::error::{RecvTimeoutError, TryRecvError};
-use crate::ring::Place;
+use crate::ring::Extent;
 use crate::sync::Deadline;
 use crate::sys::clock;
 
 impl RecvEndpoint {
     /// As [`next`](Self::next), but waits for a message.
     #[inline]
-    pub(crate) fn next_by(&mut self, deadline: Deadline) -> Result<Place, RecvTimeoutError> {
+    pub(crate) fn next_by(&mut self, deadline: Deadline) -> Result<Extent, RecvTimeoutError> {
         match self.next_fast() {
-            Some(place) => Ok(place),
+            Some(place) => Ok(Extent::Whole(place)),
             None => self.retry_by(deadline, Self::next),
         }
     }

@@ -2,7 +2,6 @@
 
 use super::{SendEndpoint, Stop};
 use crate::error::{SendTimeoutError, TrySendError};
-use crate::memory::copy;
 use crate::sync::Deadline;
 
 impl SendEndpoint {
@@ -31,13 +30,13 @@ impl SendEndpoint {
         let mut sent = 0;
         for message in messages {
             // The caller's code returned the message, and may have forked: this checks.
-            let place = match self.reserve_place(message.len(), 1) {
-                Ok(place) => place,
+            let space = match self.reserve_place(message.len(), 1) {
+                Ok(space) => space,
                 Err(stop) if sent == 0 => return Err(stop.into()),
                 Err(_) => break,
             };
-            copy::store(self.payload(place), message);
-            self.flavor.stage(&self.registration.mapped, place, message.len() as u64);
+            self.parts(space).store(message);
+            self.flavor.stage(&self.registration.mapped, space, message.len() as u64);
             sent += 1;
         }
         // The caller's code ran once more, and nothing of the ring is there in a fork child.

@@ -1,8 +1,8 @@
 //! The consumer of a slot ring.
 
-use super::{MAX_TRIES, Ring, Seen, stamp};
-use crate::ring::{Corrupt, Look, Place, at_or_past};
-use crate::sync::Ordering;
+use super::{MAX_TRIES, Ring, Seen, Spanning};
+use crate::ring::{Corrupt, Extent, Look, Place, at_or_past};
+use crate::sync::{Ordering, fence};
 
 /// A consumer's private state.
 #[derive(Debug)]
@@ -43,10 +43,7 @@ impl Consumer {
     #[inline]
     pub(crate) fn look_fast(&mut self, ring: Ring<'_>) -> Option<Place> {
         self.refresh(ring);
-        match ring.read(self.head) {
-            Ok(Seen::Message(place)) => Some(place),
-            _ => None,
-        }
+        ring.read_fast(self.head)
     }
 
     /// Returns what is at head. Moves head over the tombstones there.
@@ -58,7 +55,13 @@ impl Consumer {
             self.refresh(ring);
             match ring.read(self.head)? {
                 Seen::Message(place) => return Ok(Look::Message(place)),
-                Seen::Tombstone => self.skip(ring),
+                Seen::Spanning(message) => match ring.check_parts(message) {
+                    Ok(()) => return Ok(Look::Spanning(message)),
+                    Err(corrupt) if self.is_current_after_read(ring) => return Err(corrupt),
+                    // Another consumer took it, and a producer wrote one of its slots since.
+                    Err(_) => {}
+                },
+                Seen::Vacant => self.skip(ring),
                 Seen::Nothing => {
                     if let Some(look) = self.look_for_ticket(ring)? {
                         return Ok(look);
@@ -99,10 +102,7 @@ impl Consumer {
         if from.wrapping_sub(self.head) >= ring.slots() {
             return None;
         }
-        match ring.read(from) {
-            Ok(Seen::Message(place)) => Some(place),
-            _ => None,
-        }
+        ring.read_fast(from)
     }
 
     /// Returns the message at `from`, the end of an earlier one, or the next one behind
@@ -111,7 +111,7 @@ impl Consumer {
     /// # Errors
     /// `Corrupt` if a word is not a valid stamp.
     #[inline]
-    pub(crate) fn look_ahead(&self, ring: Ring<'_>, from: u64) -> Result<Option<Place>, Corrupt> {
+    pub(crate) fn look_ahead(&self, ring: Ring<'_>, from: u64) -> Result<Option<Extent>, Corrupt> {
         for skipped in 0..u64::from(MAX_TRIES) {
             let position = from.wrapping_add(skipped);
             // As above.
@@ -119,20 +119,59 @@ impl Consumer {
                 return Ok(None);
             }
             match ring.read(position)? {
-                Seen::Message(place) => return Ok(Some(place)),
-                Seen::Tombstone => {}
+                Seen::Message(place) => return Ok(Some(Extent::Whole(place))),
+                Seen::Spanning(message) => return self.look_ahead_at_parts(ring, message),
+                Seen::Vacant => {}
                 Seen::Nothing => return Ok(None),
             }
         }
         Ok(None)
     }
 
+    #[cold]
+    fn look_ahead_at_parts(
+        &self,
+        ring: Ring<'_>,
+        message: Spanning,
+    ) -> Result<Option<Extent>, Corrupt> {
+        if message.end.wrapping_sub(self.head) > ring.slots() {
+            return Ok(None);
+        }
+        match ring.check_parts(message) {
+            Ok(()) => Ok(Some(Extent::Spanning(message))),
+            Err(corrupt) if self.is_current_after_read(ring) => Err(corrupt),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Takes everything from the last loaded head up to `to`: `messages` messages, and
-    /// tombstones for the rest. Returns `true` if no other consumer had taken any of it; only
+    /// parts of these and tombstones for the rest. Returns `true` if no other consumer had taken any of it; only
     /// then was what the caller read or copied a message.
     #[inline]
     pub(crate) fn take(&mut self, ring: Ring<'_>, to: u64, messages: u64) -> bool {
-        let tombstones = to.wrapping_sub(self.head).wrapping_sub(messages);
+        let beside = to.wrapping_sub(self.head).wrapping_sub(messages);
+        if beside != 0 {
+            return self.take_beside(ring, to, beside);
+        }
+        self.release(ring, to)
+    }
+
+    /// Takes what includes `beside` slots in which no message starts.
+    #[cold]
+    #[inline(never)]
+    fn take_beside(&mut self, ring: Ring<'_>, to: u64, beside: u64) -> bool {
+        // Before others write these slots again.
+        let parts = ring.parts_in(self.head, to).min(beside);
+        let taken = self.release(ring, to);
+        if taken {
+            ring.parts_passed.fetch_add(parts, Ordering::Relaxed);
+            ring.tombstones.fetch_add(beside.wrapping_sub(parts), Ordering::Relaxed);
+        }
+        taken
+    }
+
+    #[inline(always)]
+    fn release(&mut self, ring: Ring<'_>, to: u64) -> bool {
         if ring.many.consumers {
             // ORDERING: Release, with the Acquire in Producer::make_room (I4): the
             // payload was read before. What a failure loads is not used.
@@ -147,9 +186,6 @@ impl Consumer {
             ring.head.store(to, Ordering::Release);
         }
         self.head = to;
-        if tombstones != 0 {
-            ring.tombstones.fetch_add(tombstones, Ordering::Relaxed);
-        }
         true
     }
 
@@ -160,13 +196,24 @@ impl Consumer {
         ring.head.load(Ordering::Relaxed) == self.head
     }
 
+    /// As [`is_current`](Self::is_current), for what was read before: `true` says that no producer
+    /// wrote there since head was loaded.
+    #[cold]
+    pub(crate) fn is_current_after_read(&self, ring: Ring<'_>) -> bool {
+        // ORDERING: Acquire, before the load of head, with reuse_fence: a producer that
+        // overwrites a slot sees a head past it first and fences. A consumer that read
+        // the new bytes and then fences sees that head as well.
+        fence(Ordering::Acquire);
+        self.is_current(ring)
+    }
+
     /// Returns whether a message or a tombstone is at head, and the position after it.
     #[inline]
     pub(crate) fn has_message(&self, ring: Ring<'_>) -> (bool, u64) {
         let head = if ring.many.consumers { ring.head.load(Ordering::Relaxed) } else { self.head };
         // ORDERING: Relaxed. Only a hint; read loads the word again with Acquire.
         let word = ring.slots.stamp(head).load(Ordering::Relaxed);
-        (stamp::is_for(word, head), head.wrapping_add(1))
+        (ring.is_there(word, head), head.wrapping_add(1))
     }
 
     /// Returns `true` if head was moved over tombstones since the last call: producers may have

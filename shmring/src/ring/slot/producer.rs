@@ -1,7 +1,7 @@
 //! The producer of a slot ring.
 
 use super::intent::{announcement, withdraw};
-use super::{MAX_TRIES, Ring, stamp};
+use super::{MAX_TRIES, Ring, Spanning, stamp};
 use crate::ring::{Corrupt, Place, Refused, at_or_past, refresh_head};
 use crate::sync::{AtomicU64, Ordering, reuse_fence};
 
@@ -143,10 +143,22 @@ impl Producer {
     }
 
     /// Returns the place for the message of the oldest open ticket, with `len` bytes, or as
-    /// many as fit.
+    /// many as fit into a slot.
     #[inline]
     pub(crate) fn place(&self, ring: Ring<'_>, len: u64) -> Place {
         ring.slots.place_for(self.next, len)
+    }
+
+    /// Publishes the message for whose space the oldest open tickets are, `len` bytes long;
+    /// see [`Publishing::publish_parts`].
+    #[cold]
+    pub(crate) fn publish_parts(&mut self, ring: Ring<'_>, space: Spanning, len: u64) {
+        self.publishing(ring).publish_parts(space, len);
+        if !ring.many.producers {
+            // The rest of the tickets is this producer's still.
+            self.end = self.next;
+        }
+        self.hint_if_due(ring);
     }
 
     /// Publishes the message of the oldest open ticket, `len` bytes long.
@@ -172,7 +184,7 @@ impl Producer {
         }
         let open = self.has_open();
         while self.has_open() {
-            // ORDERING: Release, with the Acquire in Ring::read, as in publish.
+            // ORDERING: Release, with the Acquire in Ring::load, as in publish.
             ring.slots.stamp(self.next).store(stamp::tombstone(self.next), Ordering::Release);
             self.next = self.next.wrapping_add(1);
         }
@@ -228,11 +240,51 @@ impl Publishing<'_, '_> {
     /// See [`Producer::publish`].
     #[inline(always)]
     pub(crate) fn publish(&mut self, len: u64) {
-        debug_assert!(self.next != self.producer.end && len <= self.ring.max_len());
+        debug_assert!(self.next != self.producer.end && len <= self.ring.slot_len());
         let stamp = self.ring.slots.stamp(self.next);
-        // ORDERING: Release, with the Acquire in Ring::read (I3). The commit.
+        // ORDERING: Release, with the Acquire in Ring::load (I3). The commit.
         stamp.store(stamp::published(self.next, len), Ordering::Release);
         self.next = self.next.wrapping_add(1);
+    }
+
+    /// Returns `true` if a ticket is claimed and neither published nor abandoned.
+    pub(crate) fn has_open(&self) -> bool {
+        self.next != self.producer.end
+    }
+
+    /// Returns the space for a message of `len` bytes in the slots of the oldest open tickets, or
+    /// of as many as fit into those of all.
+    pub(crate) fn spanning(&self, len: u64) -> Spanning {
+        let open = self.producer.end.wrapping_sub(self.next).min(self.ring.slots());
+        self.ring.spanning(self.next, len.min(open.saturating_mul(self.ring.slot_len())))
+    }
+
+    /// Publishes the message for whose space the oldest open tickets are, `len` bytes long. Tickets
+    /// of the space that have no byte of it are abandoned where producers compete; a sole producer
+    /// keeps them.
+    pub(crate) fn publish_parts(&mut self, space: Spanning, len: u64) {
+        debug_assert!(space.start == self.next && len <= space.len);
+        let ring = self.ring;
+        let parts = ring.slots_of(len);
+        let tickets = space.end.wrapping_sub(space.start).min(ring.slots());
+        for ahead in (1..tickets).rev() {
+            let position = space.start.wrapping_add(ahead);
+            let word = if ahead < parts {
+                stamp::continuation(position)
+            } else if ring.many.producers {
+                stamp::tombstone(position)
+            } else {
+                continue;
+            };
+            // ORDERING: Release, with the Acquire in Ring::load, as in abandon: consumers skip
+            // it if this producer dies before the commit.
+            ring.slots.stamp(position).store(word, Ordering::Release);
+        }
+        // ORDERING: Release, with the Acquire in Ring::load (I3). The commit.
+        let first = ring.slots.stamp(space.start);
+        first.store(stamp::published(space.start, len), Ordering::Release);
+        let passed = if ring.many.producers { tickets } else { parts };
+        self.next = space.start.wrapping_add(passed);
     }
 }
 

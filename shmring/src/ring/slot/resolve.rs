@@ -68,7 +68,7 @@ pub(crate) fn resolve(
         return Err(Corrupt { what: "tail", position, found: tail });
     }
     let tombstone = stamp::tombstone(position);
-    // ORDERING: Release, with the Acquire in Ring::read: who passes the tombstone
+    // ORDERING: Release, with the Acquire in Ring::load: who passes the tombstone
     // knows that tail is past it. What a failure loads is not used.
     match slot.compare_exchange(seen, tombstone, Ordering::Release, Ordering::Relaxed) {
         Ok(_) => {

@@ -301,7 +301,9 @@ impl Bench {
                     (past, missed)
                 }
             }
-            Look::InFlight { .. } | Look::Outrun | Look::Evicted => panic!("{look:?}"),
+            Look::InFlight { .. } | Look::Spanning(_) | Look::Outrun | Look::Evicted => {
+                panic!("{look:?}")
+            }
             Look::Lagged { missed: count } => {
                 assert!(!kept && subscriber.mode() != Mode::Gating);
                 let next = past + count as usize;

@@ -2,7 +2,8 @@
 
 use super::oracle::{Found, Oracle, State};
 use super::{
-    Consumer, Look, Many, Memory, Producer, RELAXED, Resolved, announcement, payload, resolve,
+    Consumer, Look, Many, Memory, Producer, RELAXED, Resolved, announcement, in_one_slot, payload,
+    resolve,
 };
 use crate::ring::membership::release_handle;
 use crate::ring::tables::claim_handle;
@@ -194,7 +195,7 @@ impl Bench {
         }
         while receiver.seen.len() < count {
             let from = *receiver.seen.last().unwrap();
-            let place = receiver.consumer.look_ahead(ring, from).unwrap();
+            let place = receiver.consumer.look_ahead(ring, from).unwrap().map(in_one_slot);
             let found = place.map(|place| (place.start, self.memory.read(place)));
             assert_eq!(found, self.oracle.look_ahead(from), "from {from:#x}");
             let Some(place) = place else { break };

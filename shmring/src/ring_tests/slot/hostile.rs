@@ -4,8 +4,8 @@
 use proptest::prelude::*;
 
 use super::{
-    ALL, Consumer, Look, Memory, Producer, RELAXED, Refused, STARTS, announcement, published,
-    resolve, tombstone,
+    ALL, Consumer, Extent, Look, Memory, Producer, RELAXED, Refused, STARTS, announcement,
+    published, resolve, tombstone,
 };
 use crate::ring::membership::{free_handles, reap_attachment};
 
@@ -143,7 +143,7 @@ proptest! {
                 consumer.take(ring, place.end, 1);
             }
             for from in [far, consumer.head().wrapping_add(near)] {
-                if let Ok(Some(place)) = consumer.look_ahead(ring, from) {
+                if let Ok(Some(Extent::Whole(place))) = consumer.look_ahead(ring, from) {
                     memory.assert_in_slot(place);
                     let ahead = place.start.wrapping_sub(consumer.head());
                     prop_assert!(ahead < memory.slots, "around the ring");

@@ -1,7 +1,7 @@
 //! Who comes after whom, what observers see, and tombstones by the hundred.
 
 use super::{
-    ALL, Corrupt, Look, MPMC, MPSC, Memory, RELAXED, Refused, SOLE, SPMC, STARTS, payload,
+    ALL, Corrupt, Extent, Look, MPMC, MPSC, Memory, RELAXED, Refused, SOLE, SPMC, STARTS, payload,
     published, tombstone,
 };
 use crate::ring::slot::Producer;
@@ -112,8 +112,14 @@ fn a_consumer_goes_on_where_the_last_one_took() {
             let mut first = memory.consumer();
             assert_eq!(first.look(memory.ring()), Ok(Look::Message(places[0])));
             assert!(first.take(memory.ring(), places[0].end, 1));
-            assert_eq!(first.look_ahead(memory.ring(), first.head()), Ok(Some(places[1])));
-            assert_eq!(first.look_ahead(memory.ring(), places[1].end), Ok(Some(places[2])));
+            assert_eq!(
+                first.look_ahead(memory.ring(), first.head()),
+                Ok(Some(Extent::Whole(places[1])))
+            );
+            assert_eq!(
+                first.look_ahead(memory.ring(), places[1].end),
+                Ok(Some(Extent::Whole(places[2])))
+            );
             let mut second = memory.consumer();
             assert_eq!(second.head(), places[0].end);
             assert_eq!(second.look(memory.ring()), Ok(Look::Message(places[1])), "redelivered");
@@ -229,7 +235,7 @@ fn looking_ahead_passes_tombstones_and_ends_with_the_ring() {
             assert_eq!(consumer.look(memory.ring()), Ok(Look::Message(first)));
             let found = consumer.look_ahead(memory.ring(), first.end).unwrap();
             if count < 64 {
-                assert_eq!(found, Some(second), "behind {count}");
+                assert_eq!(found, Some(Extent::Whole(second)), "behind {count}");
             } else {
                 assert_eq!(found, None, "a batch ends before so many");
             }
