@@ -7,11 +7,11 @@ use crate::element::Element;
 use crate::error::ConfigError;
 use crate::format::{
     Geometry, MAX_CAPACITY_BYTES, MAX_METADATA_BYTES, MAX_SLOT_BYTES, MEMORY_HUGE_PAGES,
-    MEMORY_LOCK, MEMORY_PREFAULT, MIN_CAPACITY_ALIGNS, PAGE_BYTES, Shape,
+    MEMORY_LOCK, MEMORY_PREFAULT, MIN_CAPACITY_ALIGNS, PAGE_BYTES, Shape, header_bytes,
 };
 use crate::info::{ElementType, Kind};
 use crate::ring::WORD_BYTES;
-use crate::ring::slot::{MAX_SLOTS, STAMP_BYTES};
+use crate::ring::slot::MAX_SLOTS;
 use crate::ring::wake::SLEEPERS_PER_WORD;
 
 const DEFAULT_CAPACITY_BYTES: u64 = 1 << 20;
@@ -130,6 +130,12 @@ impl Config {
         Self::new(Kind::Broadcast)
     }
 
+    /// A job ring: many producers, and workers that acknowledge each job that they take. A job of
+    /// a worker that dies comes back. 1024 slots of 256 bytes.
+    pub fn jobs() -> Self {
+        Self::new(Kind::Jobs)
+    }
+
     /// The size of a record ring or a broadcast ring in bytes, rounded up to a power of two of at least
     /// 4096. A message can have almost half of it, in a broadcast ring almost 7/16; each takes its
     /// length plus 8 bytes, rounded up to a multiple of 8.
@@ -145,9 +151,10 @@ impl Config {
         self
     }
 
-    /// Bytes from one slot of a slot ring to the next, rounded up to a multiple of 8,
-    /// 16 to 2^20. A message can have 8 less. Slots that are no larger than that are fastest,
-    /// as several small ones share a cache line.
+    /// Bytes from one slot of a slot ring or a job ring to the next, rounded up to a multiple of 8,
+    /// 16 to 2^20. A message of 8 bytes less, in a job ring of 16 less, takes one slot; a longer one
+    /// takes several, up to half of the ring and to 1 MiB. Slots that are no larger than most
+    /// messages need are fastest, as several small ones share a cache line.
     pub fn slot_bytes(mut self, slot_bytes: u64) -> Self {
         self.slot_bytes = Some(slot_bytes);
         self
@@ -333,11 +340,12 @@ impl Config {
                 let capacity_bytes = self.capacity_of_records(align_bytes);
                 Shape::Broadcast { capacity_bytes, align_bytes, element: self.element }
             }
-            Kind::Mpmc | Kind::Mpsc | Kind::Spmc => {
+            Kind::Mpmc | Kind::Mpsc | Kind::Spmc | Kind::Jobs => {
+                let header = header_bytes(self.kind);
                 let for_element =
-                    self.element.map(|element| element.size_bytes.saturating_add(STAMP_BYTES));
+                    self.element.map(|element| element.size_bytes.saturating_add(header));
                 let asked = self.slot_bytes.or(for_element).unwrap_or(DEFAULT_SLOT_BYTES);
-                let rounds = (STAMP_BYTES + 1..=MAX_SLOT_BYTES).contains(&asked);
+                let rounds = (header + 1..=MAX_SLOT_BYTES).contains(&asked);
                 let unit = align_bytes.clamp(WORD_BYTES, PAGE_BYTES);
                 let slot_bytes = if rounds { asked.next_multiple_of(unit) } else { asked };
                 let element = self.element;
@@ -366,7 +374,7 @@ impl Config {
             (self.capacity_bytes.is_some(), "capacity in bytes", has_records),
             (self.slots.is_some(), "slots", !has_records),
             (self.slot_bytes.is_some(), "size of slots", !has_records && kind != Kind::Packed),
-            (self.element.is_some(), "element type", kind != Kind::Spsc),
+            (self.element.is_some(), "element type", !matches!(kind, Kind::Spsc | Kind::Jobs)),
             (self.payload_align.is_some(), "payload alignment", kind != Kind::Packed),
         ] {
             if given && !used {

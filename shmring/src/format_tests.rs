@@ -125,7 +125,7 @@ fn the_numbers_that_identify_a_segment_are_pinned() {
     assert_eq!((PAGE_BYTES, MAX_CAPACITY_BYTES), (4096, 8_589_934_592));
     assert_eq!((MAX_ATTACHMENTS, MAX_HANDLE_ENTRIES, SLEEPERS_PER_WORD), (256, 252, 63));
     assert_eq!((KIND_SPSC, KIND_MPMC, KIND_MPSC, KIND_SPMC, KIND_PACKED), (1, 2, 3, 4, 5));
-    assert_eq!(KIND_BROADCAST, 6);
+    assert_eq!((KIND_BROADCAST, KIND_JOBS), (6, 7));
     assert_eq!((MEMORY_PREFAULT, MEMORY_LOCK, MEMORY_HUGE_PAGES), (1, 2, 4));
 }
 

@@ -265,6 +265,7 @@ mod sys;
 mod task;
 pub mod values;
 pub mod wait_set;
+mod worker;
 
 pub use attach_options::AttachOptions;
 pub use config::Config;
@@ -303,6 +304,7 @@ pub use stream::{Reader, Writer};
 #[cfg(feature = "tokio")]
 pub use task::{AsyncConsumer, AsyncProducer};
 pub use wait_set::WaitSet;
+pub use worker::{Job, Worker};
 
 #[cfg(test)]
 mod ring_tests;

@@ -165,7 +165,7 @@ impl RecvEndpoint {
     #[inline(always)]
     pub(crate) fn next_elements(&mut self, max: usize, size: usize) -> Result<Span, TryRecvError> {
         if self.registration.is_clear()
-            && let Some(run) = self.flavor.elements_fast(&self.registration.mapped, max, size)
+            && let Some(run) = self.flavor.elements_fast(&self.registration, max, size)
         {
             return Ok(run);
         }
@@ -188,7 +188,7 @@ impl RecvEndpoint {
         deadline: Deadline,
     ) -> Result<Span, RecvTimeoutError> {
         if self.registration.is_clear()
-            && let Some(run) = self.flavor.elements_fast(&self.registration.mapped, max, size)
+            && let Some(run) = self.flavor.elements_fast(&self.registration, max, size)
         {
             return Ok(run);
         }

@@ -344,9 +344,23 @@ impl Registration {
         if self.is_broadcast {
             let gate = || self.mapped.broadcast().gate(handles);
             wake::notify_at(sleepers, handles, gate, &self.fences);
+        } else if self.mapped.has_jobs() {
+            let head = || Some(self.mapped.jobs().advance());
+            wake::notify_at(sleepers, handles, head, &self.fences);
         } else {
             wake::notify(sleepers, handles, reached, &self.fences);
         }
+    }
+
+    /// Wakes a worker that sleeps, whatever it waits for: a job came back. For a worker.
+    pub(crate) fn notify_workers(&self) {
+        let (sleepers, handles) = (&self.mapped.control().receivers, self.mapped.handles());
+        wake::notify_at(sleepers, handles, || None, &self.fences);
+    }
+
+    /// Wakes all workers. For the worker that acknowledged the last job of a stream that has ended.
+    pub(crate) fn notify_all_workers(&self) {
+        wake::notify_all(&self.mapped.control().receivers, self.mapped.handles());
     }
 
     /// Closes the ring for good and wakes everyone.
@@ -371,7 +385,7 @@ impl Drop for Registration {
             watch.pay();
         }
         let control = self.mapped.control();
-        if membership::release_handle(control, self.mapped.handles(), self.handle) {
+        if membership::release_handle(self.mapped.held(), self.mapped.handles(), self.handle) {
             control.wake_all(self.mapped.handles());
         }
     }

@@ -180,6 +180,7 @@ impl Watch {
         let (past, eof) = (self.past.load(Ordering::Relaxed), self.ends.load(Ordering::Relaxed));
         let eof = if eof == NO { Eof::NextProducer } else { Eof::Final };
         Producers::is_end(&self.mapped.control().roles, past, eof)
+            && front::is_finished(&self.mapped)
     }
 
     fn has_room(&self) -> bool {

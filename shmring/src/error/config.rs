@@ -74,7 +74,8 @@ pub enum ConfigError {
     SlotBytes {
         /// The configured size in bytes.
         slot_bytes: u64,
-        /// The smallest possible size in bytes: an 8-byte stamp and 8 bytes of payload.
+        /// The smallest possible size in bytes: an 8-byte stamp, in a job ring 16 bytes of header, and
+        /// 8 bytes of payload.
         min: u64,
         /// The largest possible size in bytes.
         max: u64,
@@ -172,7 +173,9 @@ impl fmt::Display for ConfigError {
             Self::NotForKind { what, kind } => {
                 let has = match kind {
                     Kind::Spsc | Kind::Broadcast => "a capacity in bytes",
-                    Kind::Mpmc | Kind::Mpsc | Kind::Spmc => "slots, and a size of them",
+                    Kind::Mpmc | Kind::Mpsc | Kind::Spmc | Kind::Jobs => {
+                        "slots, and a size of them"
+                    }
                     Kind::Packed => "slots, and a type of elements",
                 };
                 write!(f, "a ring of kind {kind} has no {what}; it has {has}")

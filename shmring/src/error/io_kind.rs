@@ -271,7 +271,7 @@ impl Sort for TryRecvError {
             Self::Empty | Self::WouldBlock => ErrorKind::WouldBlock,
             Self::Eof => ErrorKind::UnexpectedEof,
             Self::NotExclusive => ErrorKind::Unsupported,
-            Self::Lagged { .. } | Self::Evicted => ErrorKind::Other,
+            Self::Lagged { .. } | Self::Evicted | Self::HandsFull { .. } => ErrorKind::Other,
             Self::Failed(fault) => fault.kind(),
         }
     }
@@ -283,7 +283,7 @@ impl Sort for RecvError {
             Self::Interrupted => ErrorKind::Interrupted,
             Self::Eof => ErrorKind::UnexpectedEof,
             Self::NotExclusive => ErrorKind::Unsupported,
-            Self::Lagged { .. } | Self::Evicted => ErrorKind::Other,
+            Self::Lagged { .. } | Self::Evicted | Self::HandsFull { .. } => ErrorKind::Other,
             Self::Failed(fault) => fault.kind(),
         }
     }

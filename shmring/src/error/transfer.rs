@@ -118,6 +118,12 @@ pub enum TryRecvError {
     /// An operator made this gating subscriber of a broadcast ring [lossy](crate::Subscribe::lossy);
     /// see [`Segment::evict`](crate::Segment::evict). Returned once; the next verb goes on.
     Evicted,
+    /// The worker has as many jobs as it can have: acknowledge one, or give it back, first. Job
+    /// rings only.
+    HandsFull {
+        /// The most that a worker can have.
+        max: usize,
+    },
     /// The handle cannot continue.
     Failed(Fault),
 }
@@ -142,6 +148,12 @@ pub enum RecvError {
     /// An operator made this gating subscriber of a broadcast ring [lossy](crate::Subscribe::lossy);
     /// see [`Segment::evict`](crate::Segment::evict). Returned once; the next verb goes on.
     Evicted,
+    /// The worker has as many jobs as it can have: acknowledge one, or give it back, first. Job
+    /// rings only.
+    HandsFull {
+        /// The most that a worker can have.
+        max: usize,
+    },
     /// The handle cannot continue.
     Failed(Fault),
 }
@@ -175,6 +187,12 @@ pub enum RecvTimeoutError {
     /// An operator made this gating subscriber of a broadcast ring [lossy](crate::Subscribe::lossy);
     /// see [`Segment::evict`](crate::Segment::evict). Returned once; the next verb goes on.
     Evicted,
+    /// The worker has as many jobs as it can have: acknowledge one, or give it back, first. Job
+    /// rings only.
+    HandsFull {
+        /// The most that a worker can have.
+        max: usize,
+    },
     /// The handle cannot continue.
     Failed(Fault),
 }
@@ -227,6 +245,7 @@ impl From<TryRecvError> for RecvTimeoutError {
             TryRecvError::NotExclusive => Self::NotExclusive,
             TryRecvError::Lagged { missed } => Self::Lagged { missed },
             TryRecvError::Evicted => Self::Evicted,
+            TryRecvError::HandsFull { max } => Self::HandsFull { max },
             TryRecvError::Failed(fault) => Self::Failed(fault),
         }
     }
@@ -240,6 +259,7 @@ impl From<RecvError> for RecvTimeoutError {
             RecvError::NotExclusive => Self::NotExclusive,
             RecvError::Lagged { missed } => Self::Lagged { missed },
             RecvError::Evicted => Self::Evicted,
+            RecvError::HandsFull { max } => Self::HandsFull { max },
             RecvError::Failed(fault) => Self::Failed(fault),
         }
     }
@@ -281,6 +301,7 @@ impl Timed for RecvTimeoutError {
             Self::NotExclusive => RecvError::NotExclusive,
             Self::Lagged { missed } => RecvError::Lagged { missed },
             Self::Evicted => RecvError::Evicted,
+            Self::HandsFull { max } => RecvError::HandsFull { max },
             Self::Failed(fault) => RecvError::Failed(fault),
         })
     }
@@ -320,6 +341,10 @@ fn lagged(f: &mut fmt::Formatter<'_>, missed: u64) -> fmt::Result {
 
 fn too_long(f: &mut fmt::Formatter<'_>, len: usize, max: usize) -> fmt::Result {
     write!(f, "{len} bytes are too long: a message has at most {max}; create a larger ring")
+}
+
+fn hands_full(f: &mut fmt::Formatter<'_>, max: usize) -> fmt::Result {
+    write!(f, "the worker has {max} jobs, the most it can; acknowledge one or give it back first")
 }
 
 fn too_many(f: &mut fmt::Formatter<'_>, count: usize, max: usize) -> fmt::Result {
@@ -364,6 +389,7 @@ impl fmt::Display for TryRecvError {
             Self::NotExclusive => f.write_str(NOT_EXCLUSIVE),
             Self::Lagged { missed } => lagged(f, *missed),
             Self::Evicted => f.write_str(EVICTED),
+            Self::HandsFull { max } => hands_full(f, *max),
             Self::Failed(fault) => fault.fmt(f),
         }
     }
@@ -377,6 +403,7 @@ impl fmt::Display for RecvError {
             Self::NotExclusive => f.write_str(NOT_EXCLUSIVE),
             Self::Lagged { missed } => lagged(f, *missed),
             Self::Evicted => f.write_str(EVICTED),
+            Self::HandsFull { max } => hands_full(f, *max),
             Self::Failed(fault) => fault.fmt(f),
         }
     }

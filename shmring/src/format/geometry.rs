@@ -10,10 +10,8 @@ use crate::info::{ElementType, Kind};
 use crate::ring::broadcast::Marks;
 use crate::ring::slot::{self, Many, Sizes};
 use crate::ring::tables::{AttachmentEntry, Handle};
-use crate::ring::{Control, WORD_BYTES, broadcast, record};
+use crate::ring::{Control, WORD_BYTES, broadcast, jobs, record};
 
-/// The smallest slot: a stamp and a word of payload.
-pub(crate) const MIN_SLOT_BYTES: u64 = slot::STAMP_BYTES + WORD_BYTES;
 /// The largest slot: the length of its longest message still fits into a stamp.
 pub(crate) const MAX_SLOT_BYTES: u64 = 1 << 20;
 /// A record ring has at least as many units of alignment: room for a few messages.
@@ -38,6 +36,16 @@ pub(crate) enum Shape {
     Elements { slots: u64, element: ElementType },
     /// Records that every subscriber receives; of one element each, if there is a type.
     Broadcast { capacity_bytes: u64, align_bytes: u64, element: Option<ElementType> },
+}
+
+/// Returns the bytes of a slot of a ring of that kind before its payload.
+pub(crate) fn header_bytes(kind: Kind) -> u64 {
+    if kind == Kind::Jobs { jobs::HEADER_BYTES } else { slot::STAMP_BYTES }
+}
+
+/// Returns the bytes of the smallest slot of a ring of that kind: one word of payload.
+pub(crate) fn min_slot_bytes(kind: Kind) -> u64 {
+    header_bytes(kind) + WORD_BYTES
 }
 
 /// Which sides of a ring of that kind have many handles.
@@ -134,10 +142,10 @@ impl Shape {
     pub(crate) fn slot_sizes(self) -> Sizes {
         match self {
             // A value is never longer than a slot.
-            Self::Slots { slots, slot_bytes, element, .. } => {
-                Sizes::new(slots, slot_bytes / WORD_BYTES, element.is_none())
+            Self::Slots { kind, slots, slot_bytes, element, .. } => {
+                Sizes::new(slots, slot_bytes / WORD_BYTES, header_bytes(kind), element.is_none())
             }
-            _ => Sizes::new(0, 0, false),
+            _ => Sizes::new(0, 0, slot::STAMP_BYTES, false),
         }
     }
 
@@ -176,14 +184,15 @@ impl Shape {
         }
     }
 
-    /// Bytes between the start of a page and the start of the ring's data. A header or a
-    /// stamp is at each multiple of the alignment in the data, and the payload one word
-    /// behind it, so the data starts one word before a multiple.
+    /// Bytes between the start of a page and the start of the ring's data. A header is at each
+    /// multiple of the alignment in the data, and the payload right behind it, so the data starts
+    /// that much before a multiple.
     fn data_shift(self) -> u64 {
         match self {
-            Self::Records { align_bytes, .. }
-            | Self::Slots { align_bytes, .. }
-            | Self::Broadcast { align_bytes, .. } => align_bytes - WORD_BYTES,
+            Self::Records { align_bytes, .. } | Self::Broadcast { align_bytes, .. } => {
+                align_bytes - WORD_BYTES
+            }
+            Self::Slots { kind, align_bytes, .. } => align_bytes.saturating_sub(header_bytes(kind)),
             Self::Elements { .. } => 0,
         }
     }
@@ -206,19 +215,20 @@ impl Shape {
                 check_element(element, broadcast::max_len(capacity_bytes, align_bytes))?;
                 check_element_align(element, align_bytes)
             }
-            Self::Slots { slots, slot_bytes, align_bytes, element, .. } => {
+            Self::Slots { kind, slots, slot_bytes, align_bytes, element } => {
+                let min = min_slot_bytes(kind);
                 if let Some(element) = element {
                     // No type fits into a slot that is too small for any message.
-                    let fits_some = slot_bytes >= MIN_SLOT_BYTES;
+                    let fits_some = slot_bytes >= min;
                     let most = if fits_some { slot_bytes } else { MAX_SLOT_BYTES };
-                    check_element(element, most.min(MAX_SLOT_BYTES) - slot::STAMP_BYTES)?;
+                    check_element(element, most.min(MAX_SLOT_BYTES) - header_bytes(kind))?;
                     check_element_align(element, align_bytes.min(PAGE_BYTES))?;
                 }
                 check_align(align_bytes, PAGE_BYTES)?;
-                if !(MIN_SLOT_BYTES..=MAX_SLOT_BYTES).contains(&slot_bytes)
+                if !(min..=MAX_SLOT_BYTES).contains(&slot_bytes)
                     || !slot_bytes.is_multiple_of(align_bytes)
                 {
-                    let (min, max) = (MIN_SLOT_BYTES, MAX_SLOT_BYTES);
+                    let max = MAX_SLOT_BYTES;
                     return Err(ConfigError::SlotBytes { slot_bytes, min, max });
                 }
                 check_slots(slots, slot_bytes)

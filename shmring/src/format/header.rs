@@ -2,9 +2,9 @@
 
 use crate::format::geometry::{Geometry, Shape, directory_bytes};
 use crate::format::{
-    ENTRY_BYTES, FNV_OFFSET, KIND_BROADCAST, KIND_MPMC, KIND_MPSC, KIND_PACKED, KIND_SPMC,
-    KIND_SPSC, LAYOUT_HASH, MAGIC, MAX_METADATA_BYTES, MAX_RINGS, MEMORY_ALL, PAGE_BYTES, VERSION,
-    fnv_step,
+    ENTRY_BYTES, FNV_OFFSET, KIND_BROADCAST, KIND_JOBS, KIND_MPMC, KIND_MPSC, KIND_PACKED,
+    KIND_SPMC, KIND_SPSC, LAYOUT_HASH, MAGIC, MAX_METADATA_BYTES, MAX_RINGS, MEMORY_ALL,
+    PAGE_BYTES, VERSION, fnv_step,
 };
 use crate::info::{ElementType, Kind, TypeName};
 
@@ -204,6 +204,7 @@ fn kind_number(kind: Kind) -> u64 {
         Kind::Spmc => KIND_SPMC,
         Kind::Packed => KIND_PACKED,
         Kind::Broadcast => KIND_BROADCAST,
+        Kind::Jobs => KIND_JOBS,
     }
 }
 
@@ -242,14 +243,14 @@ fn decode_shape(entry: &[u64]) -> Result<Shape, BadHeader> {
             Ok(Shape::Records { capacity_bytes: entry[entry::CAPACITY_BYTES], align_bytes })
         }
         Some(Kind::Packed) => Ok(Shape::Elements { slots, element }),
-        Some(kind @ (Kind::Mpmc | Kind::Mpsc | Kind::Spmc)) => {
+        Some(kind @ (Kind::Mpmc | Kind::Mpsc | Kind::Spmc | Kind::Jobs)) => {
             Ok(Shape::Slots { kind, slots, slot_bytes, align_bytes, element: some(element) })
         }
         Some(Kind::Broadcast) => {
             let capacity_bytes = entry[entry::CAPACITY_BYTES];
             Ok(Shape::Broadcast { capacity_bytes, align_bytes, element: some(element) })
         }
-        None => Err(BadHeader::Incompatible { what: "kind", found, expected: KIND_BROADCAST }),
+        None => Err(BadHeader::Incompatible { what: "kind", found, expected: KIND_JOBS }),
     }
 }
 

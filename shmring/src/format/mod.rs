@@ -26,7 +26,9 @@ mod header;
 
 use std::mem::{offset_of, size_of};
 
-pub(crate) use geometry::{Geometry, MAX_SLOT_BYTES, MIN_CAPACITY_ALIGNS, Shape, many};
+pub(crate) use geometry::{
+    Geometry, MAX_SLOT_BYTES, MIN_CAPACITY_ALIGNS, Shape, header_bytes, many,
+};
 pub(crate) use header::{BadHeader, Header, MAX_PROLOGUE_BYTES};
 
 use crate::ring::broadcast::{Gates, Mark, Marks};
@@ -62,6 +64,7 @@ pub(crate) const KIND_MPSC: u64 = 3;
 pub(crate) const KIND_SPMC: u64 = 4;
 pub(crate) const KIND_PACKED: u64 = 5;
 pub(crate) const KIND_BROADCAST: u64 = 6;
+pub(crate) const KIND_JOBS: u64 = 7;
 
 /// Bits of the header's memory word: what each attachment asks for its own mapping.
 pub(crate) const MEMORY_PREFAULT: u64 = 1;

@@ -167,8 +167,15 @@ fn a_shape_says_what_it_is() {
     assert_eq!((shape.kind(), shape.slots(), shape.slot_bytes()), (Kind::Spsc, None, None));
     assert_eq!((shape.capacity_bytes(), shape.element()), (1 << 20, None));
     let shared = Kind::ALL.map(|kind| (many(kind).producers, many(kind).consumers));
-    let expected =
-        [(false, false), (true, true), (true, false), (false, true), (false, false), (false, true)];
+    let expected = [
+        (false, false),
+        (true, true),
+        (true, false),
+        (false, true),
+        (false, false),
+        (false, true),
+        (true, true),
+    ];
     assert_eq!(shared, expected);
     let shape = Shape::Broadcast { capacity_bytes: 4096, align_bytes: 8, element: Some(TICK) };
     assert_eq!((shape.kind(), shape.slots(), shape.slot_bytes()), (Kind::Broadcast, None, None));

@@ -39,18 +39,22 @@ pub enum Kind {
     /// A broadcast ring: one producer, and subscribers that each receive every message, of any
     /// length.
     Broadcast,
+    /// A job ring: many producers, many workers that acknowledge what they take.
+    Jobs,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Spsc, Self::Mpmc, Self::Mpsc, Self::Spmc, Self::Packed, Self::Broadcast];
+    pub const ALL: [Self; 7] =
+        [Self::Spsc, Self::Mpmc, Self::Mpsc, Self::Spmc, Self::Packed, Self::Broadcast, Self::Jobs];
 
     /// Returns `true` if several handles can have the role at the same time.
     pub fn shares(self, role: Role) -> bool {
         match role {
-            Role::Producer => matches!(self, Self::Mpmc | Self::Mpsc),
-            Role::Consumer => matches!(self, Self::Mpmc | Self::Spmc | Self::Broadcast),
+            Role::Producer => matches!(self, Self::Mpmc | Self::Mpsc | Self::Jobs),
+            Role::Consumer => {
+                matches!(self, Self::Mpmc | Self::Spmc | Self::Broadcast | Self::Jobs)
+            }
         }
     }
 
@@ -69,6 +73,7 @@ impl Kind {
             Self::Spmc => "spmc",
             Self::Packed => "packed",
             Self::Broadcast => "broadcast",
+            Self::Jobs => "jobs",
         }
     }
 }
@@ -86,7 +91,8 @@ impl FromStr for Kind {
         let kind = Self::ALL.into_iter().find(|kind| kind.name() == name);
         kind.ok_or_else(|| {
             format!(
-                "there is no kind {name:?}; there are spsc, mpmc, mpsc, spmc, packed and broadcast"
+                "there is no kind {name:?}; there are spsc, mpmc, mpsc, spmc, packed, broadcast \
+                 and jobs"
             )
         })
     }
@@ -137,8 +143,8 @@ pub struct RingInfo {
     pub capacity_bytes: u64,
     /// Number of slots; `None` for a record ring or a broadcast ring.
     pub slots: Option<u64>,
-    /// Size of a slot in bytes, in a slot ring including the 8-byte stamp; `None` for a record
-    /// ring.
+    /// Size of a slot in bytes, in a slot ring including the 8-byte stamp and in a job ring 16 bytes
+    /// of header; `None` for a record ring.
     pub slot_bytes: Option<u64>,
     /// Alignment of each payload in bytes.
     pub payload_align_bytes: u64,

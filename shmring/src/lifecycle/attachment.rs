@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::attach_options::AttachOptions;
 use crate::error::{AttachError, Fault, OsError};
-use crate::format::{Geometry, Shape};
-use crate::info::{Obtained, Participant, SegmentInfo, Status};
+use crate::format::{Geometry, Shape, many};
+use crate::info::{Kind, Obtained, Participant, SegmentInfo, Status};
 use crate::lifecycle::find::{Found, find, is_linked};
 use crate::lifecycle::lock::LifecycleLock;
 use crate::lifecycle::name::Name;
@@ -14,7 +14,9 @@ use crate::lifecycle::use_marks::UseMarks;
 use crate::memory::mapping::Mapping;
 use crate::observe;
 use crate::observe::Participants;
-use crate::ring::{membership, tables, wake};
+use crate::ring::membership::Held;
+use crate::ring::slot::{self, Slots};
+use crate::ring::{jobs, membership, tables, wake};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::sys::descriptor::Descriptor;
 use crate::sys::fork::ForksHeld;
@@ -410,7 +412,8 @@ impl<'a> Sweep<'a> {
         let clean = || {
             // Its owner may have detached in between.
             if entry.is_active() {
-                membership::reap_attachment(|ring| mapping.control(ring), handles, index);
+                let held = |ring| held_of(mapping, self.geometry, ring);
+                membership::reap_attachment(held, handles, index);
                 mapping.wake_all();
                 // The dead one may have taken a sleeper's bit and not woken it.
                 handles.iter().filter(|handle| handle.attach().is_some()).for_each(wake::poke);
@@ -424,6 +427,16 @@ impl<'a> Sweep<'a> {
         };
         self.look.reap(byte, clean, free)
     }
+}
+
+/// Returns what the handles of a ring are released from.
+fn held_of<'a>(mapping: &'a Mapping, geometry: &Geometry, ring: usize) -> Option<Held<'a>> {
+    let (control, shape) = (mapping.control(ring)?, geometry.rings.get(ring)?);
+    let jobs = (shape.kind() == Kind::Jobs).then(|| mapping.words(ring)).flatten().map(|words| {
+        let slots = Slots::new(words, shape.slot_sizes());
+        jobs::Ring::new(control, slot::Ring::new(control, slots, many(shape.kind())))
+    });
+    Some(Held::new(control, jobs))
 }
 
 /// Converts the error of a check whether a peer is alive.

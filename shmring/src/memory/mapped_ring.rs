@@ -6,16 +6,17 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::format::{Shape, many};
+use crate::info::Kind;
 use crate::lifecycle::attachment::Attachment;
 use crate::memory::copy::{ElementPlace, WORD};
 use crate::memory::mapping::RingParts;
 use crate::memory::payload::Payload;
 use crate::memory::sentinel;
-use crate::ring::membership::Role;
+use crate::ring::membership::{Held, Role};
 use crate::ring::slot::{self, Many, Sizes, Slots};
 use crate::ring::tables::Handle;
 use crate::ring::wake::Sleepers;
-use crate::ring::{Control, Place, Words, broadcast, packed, record};
+use crate::ring::{Control, Place, Words, broadcast, jobs, packed, record};
 use crate::sync::{AtomicU32, AtomicU64};
 
 /// One ring of an attachment, with the addresses that the hot path needs. Keeps the attachment
@@ -137,6 +138,22 @@ impl MappedRing {
     #[inline]
     pub(crate) fn slot(&self) -> slot::Ring<'_> {
         slot::Ring::new(self.control(), Slots::new(self.words(), self.sizes), self.many)
+    }
+
+    /// Returns the job ring's algorithm on the shared words.
+    #[inline]
+    pub(crate) fn jobs(&self) -> jobs::Ring<'_> {
+        jobs::Ring::new(self.control(), self.slot())
+    }
+
+    /// Returns `true` if this is a job ring.
+    pub(crate) fn has_jobs(&self) -> bool {
+        self.shape.kind() == Kind::Jobs
+    }
+
+    /// Returns what a handle of this ring is released from.
+    pub(crate) fn held(&self) -> Held<'_> {
+        Held::new(self.control(), self.has_jobs().then(|| self.jobs()))
     }
 
     /// Returns the broadcast ring's algorithm on the shared words.

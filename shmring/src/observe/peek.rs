@@ -163,7 +163,9 @@ fn is_unread(shadow: &Shadow<'_>) -> Result<bool, Corrupt> {
             | Look::Spanning(_)
             | Look::Outrun
             | Look::Lagged { .. }
-            | Look::Evicted => {
+            | Look::Evicted
+            | Look::Held
+            | Look::HandsFull => {
                 return Ok(true);
             }
         }
@@ -233,10 +235,10 @@ impl<'a> Walk<'a> {
             Ok(Look::InFlight { position }) => {
                 (Step::End(PeekEnd::InFlight { position }), position)
             }
-            // Only a subscriber finds the other two.
-            Ok(Look::Outrun | Look::Lagged { .. } | Look::Evicted) => {
-                (Step::End(PeekEnd::Outrun), *position)
-            }
+            // Only a subscriber or a worker finds the others.
+            Ok(
+                Look::Outrun | Look::Lagged { .. } | Look::Evicted | Look::Held | Look::HandsFull,
+            ) => (Step::End(PeekEnd::Outrun), *position),
             Err(corrupt) => (Step::End(PeekEnd::Corrupt(corrupt)), *position),
         };
         Ok(if shadow.is_intact(position) { step } else { Step::Missed })

@@ -227,6 +227,7 @@ fn blank() -> Control {
         consumer: ConsumerLine {
             head: Default::default(),
             messages: Default::default(),
+            next: Default::default(),
             parts: Default::default(),
             eof_epoch: Default::default(),
             peeked: PeekedMark::new(0),

@@ -121,7 +121,9 @@ fn front(shadow: &Shadow<'_>) -> Front {
         Ok(Look::Message(_) | Look::Spanning(_)) => Front::Message,
         Ok(Look::Empty) => Front::Empty,
         Ok(Look::InFlight { position }) => Front::InFlight { position },
-        Ok(Look::Outrun | Look::Lagged { .. } | Look::Evicted) => Front::Moving,
+        Ok(Look::Outrun | Look::Lagged { .. } | Look::Evicted | Look::Held | Look::HandsFull) => {
+            Front::Moving
+        }
         Err(corrupt) => Front::Corrupt(corrupt),
     }
 }

@@ -19,7 +19,7 @@
 //! one would free them under their next owner.
 
 use super::tables::{Handle, HandleBits, handle_bit, handles_of};
-use super::{Control, broadcast, slot};
+use super::{Control, broadcast, jobs, slot};
 use crate::sync::{AtomicU64, Ordering};
 
 /// What a handle does in the ring.
@@ -247,6 +247,15 @@ impl Roles {
         self.flags.load(Ordering::Relaxed) & CLOSED == 0 && held()
     }
 
+    /// Returns `true` if the ring is open and has a producer, as far as few loads show, where
+    /// producers share the role.
+    #[inline]
+    pub(crate) fn has_producers(&self) -> bool {
+        // ORDERING: Relaxed. Only a hint.
+        let held = || self.producers.iter().any(|word| word.load(Ordering::Relaxed) != 0);
+        self.flags.load(Ordering::Relaxed) & CLOSED == 0 && held()
+    }
+
     /// Returns the number of producers so far, if none of them can commit another message: the
     /// ring is closed, or the last has gone and was not among the first `ignored`. All that was
     /// sent is visible to a consumer that loads positions after this call: if the ring is empty
@@ -284,21 +293,49 @@ impl Roles {
     }
 }
 
+/// What a handle of a ring is released from.
+#[derive(Clone, Copy)]
+pub(crate) struct Held<'a> {
+    control: &'a Control,
+    /// The ring, if it is one of jobs.
+    jobs: Option<jobs::Ring<'a>>,
+}
+
+impl<'a> Held<'a> {
+    pub(crate) fn new(control: &'a Control, jobs: Option<jobs::Ring<'a>>) -> Self {
+        Self { control, jobs }
+    }
+}
+
+impl<'a> From<&'a Control> for Held<'a> {
+    fn from(control: &'a Control) -> Self {
+        Self::new(control, None)
+    }
+}
+
 /// Releases everything that a handle holds, in the order that keeps a held role on a held
 /// handle. Called by its owner. Returns `true` if it held a role: others may wait for that, and
 /// the caller wakes them.
-pub(crate) fn release_handle(control: &Control, handles: &[Handle], index: usize) -> bool {
+pub(crate) fn release_handle<'a>(
+    held: impl Into<Held<'a>>,
+    handles: &[Handle],
+    index: usize,
+) -> bool {
     let Some(handle) = handles.get(index) else {
         return false;
     };
-    let held = reap_handle(control, handle, index);
+    let held = reap_handle(held.into(), handle, index);
     handle.free();
     held
 }
 
 /// Releases what a handle holds that others may wait for. Every step is idempotent. Returns
 /// `true` if it held a role.
-fn reap_handle(control: &Control, handle: &Handle, index: usize) -> bool {
+fn reap_handle(Held { control, jobs }: Held<'_>, handle: &Handle, index: usize) -> bool {
+    if let Some(jobs) = jobs {
+        // Before the role: whoever finds the role vacant finds the jobs.
+        jobs.return_all(&handle.own, index);
+    }
     control.receivers.disarm(index);
     control.senders.disarm(index);
     let sent = control.roles.vacate(Role::Producer, index);
@@ -322,16 +359,16 @@ fn handles_of_attachment(
 
 /// Releases what a dead attachment holds that others may wait for. Several processes may do so
 /// at once, as long as none of them frees the handles: until then the handles and their bits
-/// belong to the dead one. `controls` finds the control block of a ring.
-pub(crate) fn reap_attachment<'a>(
-    controls: impl Fn(usize) -> Option<&'a Control>,
+/// belong to the dead one. `rings` finds a ring.
+pub(crate) fn reap_attachment<'a, H: Into<Held<'a>>>(
+    rings: impl Fn(usize) -> Option<H>,
     handles: &[Handle],
     attach: usize,
 ) {
     for (index, ring, handle) in handles_of_attachment(handles, attach) {
         // An index outside the directory names no ring (I6).
-        if let Some(control) = controls(ring) {
-            reap_handle(control, handle, index);
+        if let Some(held) = rings(ring) {
+            reap_handle(held.into(), handle, index);
         }
     }
 }

@@ -32,6 +32,7 @@
 #![forbid(unsafe_code)]
 
 pub(crate) mod broadcast;
+pub(crate) mod jobs;
 pub(crate) mod membership;
 pub(crate) mod packed;
 pub(crate) mod record;
@@ -75,6 +76,9 @@ pub(crate) struct ConsumerLine {
     pub(crate) peeked: PeekedMark,
     /// The gating subscribers of a [broadcast ring](broadcast).
     pub(crate) gates: broadcast::Gates,
+    /// Where workers of a [job ring](jobs) look for the next job, with a version. Workers store and
+    /// load it.
+    pub(crate) next: AtomicU64,
     /// Slots of a slot ring that consumers passed, and in which no message starts: parts of longer
     /// ones. For observers.
     pub(crate) parts: AtomicU64,
@@ -256,6 +260,10 @@ pub(crate) enum Look {
     /// So many messages were overwritten before they were received, and the cursor is past them.
     /// Broadcast rings only.
     Lagged { missed: u64 },
+    /// Nothing that this worker could take: other workers have all jobs. Job rings only.
+    Held,
+    /// The worker has as many jobs as it can have. Job rings only.
+    HandsFull,
     /// The gating subscriber was turned into a lossy one. Broadcast rings only.
     Evicted,
 }

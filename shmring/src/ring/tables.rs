@@ -77,6 +77,9 @@ pub(crate) struct HandleOwn {
     /// Since when the producer of a broadcast ring has found no room, in nanoseconds of the
     /// monotonic clock, for observers; 0 if it has some.
     pub(crate) full_since: AtomicU64,
+    /// The positions of the jobs that a worker of a [job ring](super::jobs) may have; their claims
+    /// say which it has.
+    pub(crate) jobs: [AtomicU64; super::jobs::HANDS],
 }
 
 /// One producer or consumer of one ring. Only the owner writes `own`; the rest is shared.

@@ -110,7 +110,7 @@ impl Memory {
     }
 
     fn leave(&self, handle: usize) {
-        membership::release_handle(&self.control, &self.handles, handle);
+        membership::release_handle(&*self.control, &self.handles, handle);
     }
 
     fn is_gating(&self, handle: usize) -> bool {

@@ -165,7 +165,7 @@ fn a_released_handle_leaves_nothing_of_a_shared_role() {
         word.fetch_or(bit, RELAXED);
     }
     for gone in [64, 199, 0, 127] {
-        release_handle(&control, &handles, gone);
+        release_handle(&*control, &handles, gone);
         let left = |list: Vec<usize>| !list.contains(&gone);
         assert!(left(holders(&control, Role::Producer)) && left(holders(&control, Role::Consumer)));
         assert_eq!((handles[gone].attach(), handles[gone].own.intent.load(RELAXED)), (None, 0));
@@ -194,7 +194,7 @@ fn cleaning_an_attach_gives_all_its_shared_roles_up() {
     }
     let odd: Vec<usize> = (0..130).filter(|handle| handle % 2 == 1).collect();
     for _ in 0..2 {
-        reap_attachment(|_| Some(&control), &handles, 0);
+        reap_attachment(|_| Some(&*control), &handles, 0);
         assert_eq!(holders(&control, Role::Producer), odd);
         assert!(odd.iter().all(|&handle| handles[handle].own.intent.load(RELAXED) != 0));
         assert!(odd.iter().all(|&handle| handles[handle - 1].own.intent.load(RELAXED) == 0));
@@ -209,9 +209,9 @@ fn cleaning_an_attach_gives_all_its_shared_roles_up() {
     // Someone took a freed handle before a cleaner of the next use of the entry came.
     assert_eq!(claim_handle(&handles, 1, 0), Some(0));
     control.roles.join(Role::Producer, 0);
-    reap_attachment(|_| Some(&control), &handles, 0);
+    reap_attachment(|_| Some(&*control), &handles, 0);
     assert_eq!(holders(&control, Role::Producer)[..2], [0, 1]);
-    reap_attachment(|_| Some(&control), &handles, 1);
+    reap_attachment(|_| Some(&*control), &handles, 1);
     free_handles(&control, &handles, 1);
     assert_eq!(control.roles.ended(0), Some(131));
     assert_eq!(control.roles.ownership(Role::Producer), Ownership::Vacant { claims: 131 });

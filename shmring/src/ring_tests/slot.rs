@@ -70,7 +70,7 @@ impl Memory {
     }
 
     fn ring(&self) -> Ring<'_> {
-        let slots = Slots::new(&self.words, Sizes::new(self.slots, self.slot_words(), false));
+        let slots = Slots::new(&self.words, Sizes::new(self.slots, self.slot_words(), 8, false));
         Ring::new(&self.control, slots, self.many)
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::element::Element;
 use crate::endpoint::watch::Watch;
-use crate::{Consumer, Producer, values};
+use crate::{Consumer, Producer, Worker, values};
 
 /// What a set shares with a handle.
 #[derive(Debug)]
@@ -35,6 +35,7 @@ macro_rules! watched {
 }
 
 watched!([] Consumer as Readable);
+watched!([] Worker as Readable);
 watched!([] Producer as Writable);
 watched!([T] values::Consumer<T> as Readable);
 watched!([T] values::Producer<T> as Writable);

@@ -14,6 +14,7 @@ mod errors;
 mod event_loops;
 mod grants;
 mod invalid;
+mod jobs;
 mod leftovers;
 mod next_producer;
 mod packed;

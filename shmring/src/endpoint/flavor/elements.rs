@@ -307,12 +307,12 @@ impl RecvFlavor {
     #[inline(always)]
     pub(in crate::endpoint) fn elements_fast(
         &mut self,
-        mapped: &MappedRing,
+        registration: &Registration,
         max: usize,
         size: usize,
     ) -> Option<Span> {
         let Self::Packed(ring) = self else {
-            let first = self.next_fast(mapped)?;
+            let first = self.next_fast(registration)?;
             return (first.len() == size as u64).then_some(run_of(first));
         };
         ring.filled_fast(max as u64)
@@ -372,7 +372,7 @@ impl RecvFlavor {
         run: Span,
     ) -> Elements<'a> {
         let layout = match self {
-            Self::Record(_) => Layout::Nowhere,
+            Self::Record(_) | Self::Jobs(_) => Layout::Nowhere,
             Self::Slot(_) => Layout::Slots,
             Self::Packed(_) => Layout::Packed,
             Self::Broadcast(_) => Layout::Records,

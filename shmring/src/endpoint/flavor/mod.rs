@@ -10,6 +10,7 @@ mod send;
 
 use crate::error::JoinError;
 use crate::format::Shape;
+use crate::info::Kind;
 use crate::memory::mapped_ring::MappedRing;
 
 pub(super) use batch::Batch;
@@ -18,10 +19,15 @@ pub(super) use recv::RecvFlavor;
 pub(super) use send::SendFlavor;
 
 /// # Errors
-/// [`JoinError::WrongKind`] if the ring is packed: only handles of elements use such a ring.
+/// [`JoinError::WrongKind`] if the ring is packed: only handles of elements use such a ring; or if
+/// its consumers are workers.
 pub(super) fn check_messages(mapped: &MappedRing) -> Result<(), JoinError> {
+    let kind = mapped.shape().kind();
     match mapped.shape() {
-        Shape::Elements { .. } => Err(JoinError::packed(mapped.shape().kind())),
+        Shape::Slots { kind: Kind::Jobs, .. } => {
+            Err(JoinError::WrongKind { kind, wanted: "a ring whose messages need no answer" })
+        }
+        Shape::Elements { .. } => Err(JoinError::packed(kind)),
         _ => Ok(()),
     }
 }

@@ -7,8 +7,10 @@ use crate::endpoint::registration::Registration;
 use crate::endpoint::subscribe::{Start, Subscribe};
 use crate::error::{Fault, JoinError, Role};
 use crate::format::Shape;
+use crate::info::Kind;
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::broadcast::Mode;
+use crate::ring::jobs::{self, Take, Taken};
 use crate::ring::{Corrupt, Extent, Look, Place, packed, record, slot};
 
 /// What a consumer keeps of its ring.
@@ -22,6 +24,7 @@ pub(in crate::endpoint) enum RecvFlavor {
     /// Only for handles of elements.
     Packed(packed::Consumer),
     Broadcast(Subscription),
+    Jobs(jobs::Worker),
 }
 
 /// No more than this part of a packed ring is left to the producer to get ahead.
@@ -38,6 +41,9 @@ impl RecvFlavor {
             Shape::Records { .. } => record::Consumer::take_over(mapped.record())
                 .map(Self::Record)
                 .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt))),
+            Shape::Slots { kind: Kind::Jobs, .. } => {
+                Ok(Self::Jobs(jobs::Worker::join(mapped.jobs(), registration.handle())))
+            }
             Shape::Slots { .. } => Ok(Self::Slot(slot::Consumer::take_over(mapped.slot()))),
             Shape::Elements { .. } => {
                 Ok(Self::Packed(packed::Consumer::take_over(mapped.packed())))
@@ -56,7 +62,24 @@ impl RecvFlavor {
             Self::Slot(ring) => ring.head(),
             Self::Packed(ring) => ring.head(),
             Self::Broadcast(ring) => ring.position(),
+            Self::Jobs(worker) => worker.position(),
         }
+    }
+
+    /// The position that a wait for a message needs the other side to pass.
+    #[inline]
+    pub(in crate::endpoint) fn need(&self) -> u64 {
+        match self {
+            // A job that comes back may lie anywhere, and each publish passes this.
+            Self::Jobs(worker) => worker.position(),
+            // Any commit moves the tail past head.
+            _ => self.head().wrapping_add(1),
+        }
+    }
+
+    /// Returns `true` if nothing that was taken can come back.
+    pub(in crate::endpoint) fn is_finished(&self, mapped: &MappedRing) -> bool {
+        !matches!(self, Self::Jobs(_)) || mapped.jobs().is_finished()
     }
 
     /// Returns `true` if messages can be read in place: nobody else takes them, and they are not
@@ -67,13 +90,14 @@ impl RecvFlavor {
             Self::Record(_) | Self::Packed(_) => true,
             Self::Slot(_) => !mapped.shape().kind().shares(Role::Consumer),
             Self::Broadcast(ring) => ring.mode() == Mode::Gating,
+            Self::Jobs(_) => false,
         }
     }
 
     /// Returns how another handle joins the same ring.
     pub(in crate::endpoint) fn another(&self) -> Subscribe {
         let mode = match self {
-            Self::Record(_) | Self::Slot(_) | Self::Packed(_) => Mode::Gating,
+            Self::Record(_) | Self::Slot(_) | Self::Packed(_) | Self::Jobs(_) => Mode::Gating,
             Self::Broadcast(ring) => ring.mode(),
         };
         Subscribe { mode, start: Start::Next }
@@ -82,7 +106,7 @@ impl RecvFlavor {
     /// Returns how many messages were lost or skipped since this subscriber joined.
     pub(in crate::endpoint) fn missed(&self) -> u64 {
         match self {
-            Self::Record(_) | Self::Slot(_) | Self::Packed(_) => 0,
+            Self::Record(_) | Self::Slot(_) | Self::Packed(_) | Self::Jobs(_) => 0,
             Self::Broadcast(ring) => ring.missed(),
         }
     }
@@ -120,7 +144,7 @@ impl RecvFlavor {
                     _ => None,
                 }
             }
-            Self::Packed(_) => None,
+            Self::Packed(_) | Self::Jobs(_) => None,
             Self::Broadcast(ring) => match ring.look_fast(mapped) {
                 Some(place)
                     if copy.copy_out(place, mapped.payload(place))
@@ -142,6 +166,13 @@ impl RecvFlavor {
                 let (message, reached) = ring.has_message(mapped.slot());
                 message.then_some(reached)
             }),
+            Self::Jobs(worker) => registration.hand_off(|mapped| {
+                mapped
+                    .jobs()
+                    .front()
+                    .0
+                    .then(|| worker.position().wrapping_add(mapped.slot().slots()))
+            }),
         }
     }
 
@@ -149,8 +180,8 @@ impl RecvFlavor {
     /// copied of it is not torn.
     pub(in crate::endpoint) fn is_current(&self, mapped: &MappedRing) -> bool {
         match self {
-            Self::Record(_) | Self::Packed(_) => true,
-            Self::Slot(ring) => ring.is_current_after_read(mapped.slot()),
+            Self::Record(_) | Self::Packed(_) | Self::Jobs(_) => true,
+            Self::Slot(ring) => ring.is_current(mapped.slot()),
             Self::Broadcast(ring) => ring.is_whole(mapped),
         }
     }
@@ -175,6 +206,8 @@ impl RecvFlavor {
                 true
             }
             Self::Broadcast(ring) => ring.take(mapped, to, messages),
+            // A job is taken when it is found.
+            Self::Jobs(_) => false,
         }
     }
 
@@ -188,7 +221,7 @@ impl RecvFlavor {
         match self {
             Self::Record(ring) => ring.peek_fast(mapped.record(), from),
             Self::Slot(ring) => ring.look_ahead_fast(mapped.slot(), from),
-            Self::Packed(_) => None,
+            Self::Packed(_) | Self::Jobs(_) => None,
             // Without a check, a subscriber that was evicted would look ahead for ever.
             Self::Broadcast(ring) if ring.is_whole(mapped) => ring.look_ahead_fast(mapped, from),
             Self::Broadcast(_) => None,
@@ -214,6 +247,7 @@ impl RecvFlavor {
                 is_there.then(|| elements.place(from, mapped.shape().max_message_bytes()))
             }
             Self::Broadcast(ring) => ring.look_ahead(mapped, from)?,
+            Self::Jobs(_) => None,
         };
         Ok(place.map(Extent::Whole))
     }
@@ -244,7 +278,7 @@ impl RecvFlavor {
                     next = visit(ring.look_ahead_fast(slots, from));
                 }
             }
-            Self::Packed(_) => {}
+            Self::Packed(_) | Self::Jobs(_) => {}
             Self::Broadcast(ring) if !ring.is_whole(mapped) => {}
             Self::Broadcast(ring) => {
                 while let Some(from) = next {
@@ -254,9 +288,10 @@ impl RecvFlavor {
         }
     }
 
-    /// The next message, on the fast path.
+    /// The next message, on the fast path. A job is taken by that.
     #[inline]
-    pub(in crate::endpoint) fn next_fast(&mut self, mapped: &MappedRing) -> Option<Place> {
+    pub(in crate::endpoint) fn next_fast(&mut self, registration: &Registration) -> Option<Place> {
+        let mapped = &registration.mapped;
         match self {
             Self::Record(ring) => ring.peek_first(mapped.record()),
             Self::Slot(ring) => ring.look_fast(mapped.slot()),
@@ -265,10 +300,12 @@ impl RecvFlavor {
                 Some(mapped.packed().place(span.start, mapped.shape().max_message_bytes()))
             }
             Self::Broadcast(ring) => ring.look_fast(mapped),
+            Self::Jobs(worker) => worker.take_fast(mapped.jobs(), registration.own()),
         }
     }
 
-    /// Looks for the next message. Wakes a producer if that released space.
+    /// Looks for the next message. A job is taken by that. Wakes a producer if that released
+    /// space.
     pub(in crate::endpoint) fn look(
         &mut self,
         registration: &Registration,
@@ -293,6 +330,15 @@ impl RecvFlavor {
                 Ok(if filled.count > 0 { Look::Message(place) } else { Look::Empty })
             }
             Self::Broadcast(ring) => ring.look(mapped),
+            Self::Jobs(worker) => Ok(match worker.take(mapped.jobs(), registration.own())? {
+                Take::Job(Extent::Whole(place)) => Look::Message(place),
+                Take::Job(Extent::Spanning(message)) => Look::Spanning(message),
+                Take::Empty => Look::Empty,
+                Take::Held => Look::Held,
+                Take::InFlight { position } => Look::InFlight { position },
+                Take::Outrun => Look::Outrun,
+                Take::HandsFull => Look::HandsFull,
+            }),
         }
     }
 
@@ -304,6 +350,7 @@ impl RecvFlavor {
             Self::Slot(_) => mapped.slot().messages(),
             Self::Packed(_) => mapped.packed().observe().0,
             Self::Broadcast(ring) => ring.pending(mapped),
+            Self::Jobs(_) => mapped.jobs().pending(),
         }
     }
 
@@ -316,6 +363,7 @@ impl RecvFlavor {
             Self::Broadcast(ring) => {
                 (ring.messages(), ring.position(), mapped.shape().capacity_bytes())
             }
+            Self::Jobs(worker) => (worker.position(), worker.position(), mapped.slot().slots()),
         };
         Progress { messages, position, capacity }
     }
@@ -328,6 +376,7 @@ impl RecvFlavor {
             Self::Slot(ring) => ring.has_message(mapped.slot()).0,
             Self::Packed(ring) => ring.has_elements(mapped.packed()),
             Self::Broadcast(ring) => ring.has_message(mapped),
+            Self::Jobs(_) => mapped.jobs().front().0,
         }
     }
 
@@ -344,5 +393,32 @@ impl RecvFlavor {
         let stretch =
             || backoff::stretch(element_bytes).min(mapped.packed().slots() / STRETCH_PARTS);
         there > 0 && (!stretches || there >= stretch())
+    }
+
+    /// Returns the job that the last look took, and how many this worker has.
+    pub(in crate::endpoint) fn taken(&self) -> Option<(Taken, u32)> {
+        match self {
+            Self::Jobs(worker) => Some((worker.taken(), worker.in_hand())),
+            _ => None,
+        }
+    }
+
+    /// Acknowledges a job in hand. Returns head if that moved.
+    pub(in crate::endpoint) fn acknowledge(
+        &mut self,
+        mapped: &MappedRing,
+        job: Taken,
+    ) -> Option<u64> {
+        match self {
+            Self::Jobs(worker) => worker.acknowledge(mapped.jobs(), job),
+            _ => None,
+        }
+    }
+
+    /// Gives a job in hand back.
+    pub(in crate::endpoint) fn give_back(&mut self, mapped: &MappedRing, job: Taken) {
+        if let Self::Jobs(worker) = self {
+            worker.give_back(mapped.jobs(), job);
+        }
     }
 }

@@ -162,7 +162,10 @@ impl SendFlavor {
     pub(in crate::endpoint) fn has_room(&self, mapped: &MappedRing, need: u64) -> bool {
         match self {
             Self::Record(_) => mapped.record().has_room(need),
-            Self::Slot(_) => mapped.slot().has_room(need),
+            Self::Slot(_) => {
+                advance_jobs(mapped);
+                mapped.slot().has_room(need)
+            }
             Self::Packed(_) => mapped.packed().has_room(need),
             Self::Broadcast(_) => mapped.broadcast().has_room(mapped.handles(), need),
         }
@@ -179,6 +182,7 @@ impl SendFlavor {
             Self::Record(ring) => ring.reserve(mapped.record(), len as u64).map(|_| ()),
             Self::Slot(_) if len as u64 > mapped.slot().max_len() => Err(Refused::TooLong),
             Self::Slot(ring) => {
+                advance_jobs(mapped);
                 let slots = mapped.slot();
                 let need = slots.need_for(ring.published(), slots.slots_of(len as u64));
                 need.map_or(Ok(()), |need| Err(Refused::Full { need }))
@@ -213,6 +217,7 @@ impl SendFlavor {
     pub(in crate::endpoint) fn messages(&self, mapped: &MappedRing) -> u64 {
         match self {
             Self::Record(_) => mapped.record().count(),
+            Self::Slot(_) if mapped.has_jobs() => mapped.jobs().pending(),
             Self::Slot(_) => mapped.slot().messages(),
             Self::Packed(_) => mapped.packed().observe().0,
             Self::Broadcast(ring) => {
@@ -308,12 +313,26 @@ fn reserve_slots(
         return Err(Refused::TooLong);
     }
     let count = count.max(slots.slots_of(len));
-    ring.claim(slots, registration.intent(), count)?;
+    let mut claimed = ring.claim(slots, registration.intent(), count);
+    if matches!(claimed, Err(Refused::Full { .. })) && advance_jobs(&registration.mapped) {
+        claimed = ring.claim(slots, registration.intent(), count);
+    }
+    claimed?;
     Ok(if len <= slots.slot_len() {
         Extent::Whole(ring.place(slots, len))
     } else {
         Extent::Spanning(slots.spanning(ring.published(), len))
     })
+}
+
+/// Moves head over the jobs of a job ring that are done, which nobody may have done yet. Returns
+/// `true` if this is such a ring.
+fn advance_jobs(mapped: &MappedRing) -> bool {
+    let has_jobs = mapped.has_jobs();
+    if has_jobs {
+        mapped.jobs().advance();
+    }
+    has_jobs
 }
 
 /// Notes for observers since when there is no room.

@@ -11,7 +11,7 @@ use crate::endpoint::watch::Watch;
 use crate::error::{Fault, TryRecvError};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::slot::{self, Resolved};
-use crate::ring::{Corrupt, Extent, Look, Place, wake};
+use crate::ring::{Corrupt, Extent, Look, Place, jobs, wake};
 use crate::sync::Deadline;
 
 /// A consumer that is stuck behind a claimed ticket checks the ticket's owner after the first
@@ -88,7 +88,7 @@ impl RecvEndpoint {
         if !self.registration.is_clear() {
             return None;
         }
-        self.flavor.next_fast(&self.registration.mapped)
+        self.flavor.next_fast(&self.registration)
     }
 
     #[cold]
@@ -118,7 +118,8 @@ impl RecvEndpoint {
                 self.stuck = None;
                 Err(TryRecvError::Empty)
             }
-            Ok(Look::Outrun) => Err(TryRecvError::WouldBlock),
+            Ok(Look::Outrun | Look::Held) => Err(TryRecvError::WouldBlock),
+            Ok(Look::HandsFull) => Err(TryRecvError::HandsFull { max: jobs::HANDS }),
             Ok(Look::Lagged { missed }) => Err(TryRecvError::Lagged { missed }),
             Ok(Look::Evicted) => Err(TryRecvError::Evicted),
             Err(corrupt) => Err(self.registration.poison(corrupt).into()),
@@ -190,7 +191,9 @@ impl RecvEndpoint {
 
     /// Returns how many producers have come and gone, if none of them can send any more.
     pub(crate) fn ended(&self) -> Option<u64> {
-        self.producers.ended(&self.registration.mapped.control().roles)
+        let ended = self.producers.ended(&self.registration.mapped.control().roles)?;
+        // A job that somebody has may come back.
+        self.flavor.is_finished(&self.registration.mapped).then_some(ended)
     }
 }
 

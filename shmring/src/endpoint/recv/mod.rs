@@ -5,6 +5,7 @@
     reason = "counts of messages of one call, and intervals with a limit"
 )]
 
+mod jobs;
 mod look;
 mod peers;
 mod wait;

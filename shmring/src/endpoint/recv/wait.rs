@@ -76,8 +76,7 @@ impl RecvEndpoint {
     #[cold]
     pub(crate) fn await_message(&mut self, deadline: Deadline) -> Result<(), RecvTimeoutError> {
         let has_message = || self.has_message();
-        // Any commit moves the tail past head.
-        let need = self.head().wrapping_add(1);
+        let need = self.flavor.need();
         let waited = match &self.stuck {
             // Even at the end of the stream, the owner of the ticket decides.
             Some(stuck) => {

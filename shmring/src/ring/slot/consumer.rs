@@ -2,7 +2,7 @@
 
 use super::{MAX_TRIES, Ring, Seen, Spanning};
 use crate::ring::{Corrupt, Extent, Look, Place, at_or_past};
-use crate::sync::{Ordering, fence};
+use crate::sync::Ordering;
 
 /// A consumer's private state.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl Consumer {
                 Seen::Message(place) => return Ok(Look::Message(place)),
                 Seen::Spanning(message) => match ring.check_parts(message) {
                     Ok(()) => return Ok(Look::Spanning(message)),
-                    Err(corrupt) if self.is_current_after_read(ring) => return Err(corrupt),
+                    Err(corrupt) if self.is_current(ring) => return Err(corrupt),
                     // Another consumer took it, and a producer wrote one of its slots since.
                     Err(_) => {}
                 },
@@ -139,7 +139,7 @@ impl Consumer {
         }
         match ring.check_parts(message) {
             Ok(()) => Ok(Some(Extent::Spanning(message))),
-            Err(corrupt) if self.is_current_after_read(ring) => Err(corrupt),
+            Err(corrupt) if self.is_current(ring) => Err(corrupt),
             Err(_) => Ok(None),
         }
     }
@@ -164,8 +164,7 @@ impl Consumer {
         let parts = ring.parts_in(self.head, to).min(beside);
         let taken = self.release(ring, to);
         if taken {
-            ring.parts_passed.fetch_add(parts, Ordering::Relaxed);
-            ring.tombstones.fetch_add(beside.wrapping_sub(parts), Ordering::Relaxed);
+            ring.count_passed(parts, beside.wrapping_sub(parts));
         }
         taken
     }
@@ -189,22 +188,11 @@ impl Consumer {
         true
     }
 
-    /// Returns `true` if head is still where it was last loaded, so that no other consumer has
-    /// taken what was found there.
-    #[inline]
-    pub(crate) fn is_current(&self, ring: Ring<'_>) -> bool {
-        ring.head.load(Ordering::Relaxed) == self.head
-    }
-
-    /// As [`is_current`](Self::is_current), for what was read before: `true` says that no producer
-    /// wrote there since head was loaded.
+    /// Returns `true` if no other consumer has taken what this one found at head, so that no producer
+    /// wrote to what was read there before.
     #[cold]
-    pub(crate) fn is_current_after_read(&self, ring: Ring<'_>) -> bool {
-        // ORDERING: Acquire, before the load of head, with reuse_fence: a producer that
-        // overwrites a slot sees a head past it first and fences. A consumer that read
-        // the new bytes and then fences sees that head as well.
-        fence(Ordering::Acquire);
-        self.is_current(ring)
+    pub(crate) fn is_current(&self, ring: Ring<'_>) -> bool {
+        !ring.is_passed_after_read(self.head)
     }
 
     /// Returns whether a message or a tombstone is at head, and the position after it.

@@ -57,7 +57,7 @@ pub(crate) use resolve::{Resolved, resolve};
 pub(crate) use stamp::MAX_LEN;
 
 use super::{Control, Corrupt, Place, WORD_BYTES, at_or_past};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, fence};
 use stamp::Stamp;
 
 /// Bytes of a slot before its payload.
@@ -73,6 +73,8 @@ const MAX_TRIES: u32 = 64;
 pub(crate) struct Sizes {
     count: u64,
     words_each: u64,
+    /// Bytes of a slot before its payload.
+    header_bytes: u64,
     /// Bytes of the longest message in one slot.
     slot_len: u64,
     /// Bytes of the longest message.
@@ -80,14 +82,15 @@ pub(crate) struct Sizes {
 }
 
 impl Sizes {
-    /// Returns the sizes of `count` slots, a power of two, of `words_each` words each. Messages
-    /// span up to half of the slots if `spans` says so.
-    pub(crate) fn new(count: u64, words_each: u64, spans: bool) -> Self {
+    /// Returns the sizes of `count` slots, a power of two, of `words_each` words each, which hold
+    /// their payload behind a header of so many bytes, a stamp at least. Messages span up to half
+    /// of the slots if `spans` says so.
+    pub(crate) fn new(count: u64, words_each: u64, header_bytes: u64, spans: bool) -> Self {
         let slot_bytes = words_each.wrapping_mul(WORD_BYTES);
-        let slot_len = slot_bytes.saturating_sub(STAMP_BYTES).min(MAX_LEN);
+        let slot_len = slot_bytes.saturating_sub(header_bytes).min(MAX_LEN);
         let spanning = || (count / 2).max(1).saturating_mul(slot_len).min(MAX_LEN);
         let message_len = if spans { spanning() } else { slot_len };
-        Self { count, words_each, slot_len, message_len }
+        Self { count, words_each, header_bytes, slot_len, message_len }
     }
 
     /// Returns the bytes of the longest message.
@@ -131,6 +134,13 @@ impl<'a> Slots<'a> {
         &self.words[self.first_word(position) as usize]
     }
 
+    /// Returns the word behind the stamp of the slot of `position`. No slot has only one word.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "as above, and each slot has two words at least")]
+    fn second_word(self, position: u64) -> &'a AtomicU64 {
+        &self.words[self.first_word(position).wrapping_add(1) as usize]
+    }
+
     /// Returns the place for a payload of `len` bytes, or of as many as fit, in the slot of
     /// `position`.
     #[inline]
@@ -142,7 +152,8 @@ impl<'a> Slots<'a> {
     /// `position`.
     #[inline]
     fn place(self, position: u64, len: u64) -> Place {
-        let offset = self.first_word(position).wrapping_mul(WORD_BYTES).wrapping_add(STAMP_BYTES);
+        let first_word = self.first_word(position).wrapping_mul(WORD_BYTES);
+        let offset = first_word.wrapping_add(self.sizes.header_bytes);
         Place { start: position, end: position.wrapping_add(1), offset, len }
     }
 }
@@ -227,6 +238,45 @@ impl<'a> Ring<'a> {
         }
     }
 
+    /// Returns the position after the last ticket that was claimed, where producers compete.
+    #[inline]
+    pub(crate) fn tail(self) -> &'a AtomicU64 {
+        self.tail
+    }
+
+    /// Returns the position before which producers may write.
+    #[inline]
+    pub(crate) fn head(self) -> &'a AtomicU64 {
+        self.head
+    }
+
+    /// Returns the word behind the stamp of the slot of `position`.
+    #[inline]
+    pub(crate) fn second_word(self, position: u64) -> &'a AtomicU64 {
+        self.slots.second_word(position)
+    }
+
+    /// Counts slots that consumers passed and in which no message starts, for observers.
+    pub(crate) fn count_passed(self, parts: u64, tombstones: u64) {
+        if parts != 0 {
+            self.parts_passed.fetch_add(parts, Ordering::Relaxed);
+        }
+        if tombstones != 0 {
+            self.tombstones.fetch_add(tombstones, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns `true` if head is past `position`, so that a producer may have written what was read
+    /// there before.
+    #[cold]
+    pub(crate) fn is_passed_after_read(self, position: u64) -> bool {
+        // ORDERING: Acquire, before the load of head, with reuse_fence: a producer that
+        // overwrites a slot sees a head past it first and fences. A consumer that read
+        // the new bytes and then fences sees that head as well.
+        fence(Ordering::Acquire);
+        at_or_past(self.head.load(Ordering::Relaxed), position.wrapping_add(1))
+    }
+
     /// Returns the bytes of the longest message in one slot.
     #[inline]
     pub(crate) fn slot_len(self) -> u64 {
@@ -251,7 +301,7 @@ impl<'a> Ring<'a> {
     }
 
     /// Loads the stamp of the slot of `position` and decodes it.
-    fn read(self, position: u64) -> Result<Seen, Corrupt> {
+    pub(crate) fn read(self, position: u64) -> Result<Seen, Corrupt> {
         let word = self.load(position);
         match stamp::read(word, position, self.slots.sizes) {
             Stamp::Published { len } => Ok(Seen::Message(self.slots.place(position, len))),
@@ -267,7 +317,7 @@ impl<'a> Ring<'a> {
 
     /// As [`read`](Self::read), but `None` unless it is a message in one slot.
     #[inline]
-    fn read_fast(self, position: u64) -> Option<Place> {
+    pub(crate) fn read_fast(self, position: u64) -> Option<Place> {
         let len = stamp::len_in_slot(self.load(position), position, self.slots.sizes)?;
         Some(self.slots.place(position, len))
     }
@@ -294,7 +344,7 @@ impl<'a> Ring<'a> {
     /// # Errors
     /// `Corrupt` if one is not that of a part of a message.
     #[cold]
-    fn check_parts(self, message: Spanning) -> Result<(), Corrupt> {
+    pub(crate) fn check_parts(self, message: Spanning) -> Result<(), Corrupt> {
         let mut position = message.start.wrapping_add(1);
         while position != message.end {
             // ORDERING: Relaxed. They were stored before the first, which was loaded with Acquire.
@@ -323,7 +373,7 @@ impl<'a> Ring<'a> {
 
     /// Returns how many of the positions `from..to` hold a part of a message that starts before.
     #[cold]
-    fn parts_in(self, from: u64, to: u64) -> u64 {
+    pub(crate) fn parts_in(self, from: u64, to: u64) -> u64 {
         let is_part = |&ahead: &u64| {
             let position = from.wrapping_add(ahead);
             // ORDERING: Relaxed. For observers.
@@ -392,7 +442,7 @@ impl<'a> Ring<'a> {
 }
 
 /// What the stamp of a slot says about a position.
-enum Seen {
+pub(crate) enum Seen {
     /// In one slot.
     Message(Place),
     /// In several slots, whose other stamps were not checked.

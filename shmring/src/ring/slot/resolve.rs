@@ -58,7 +58,7 @@ pub(crate) fn resolve(
     // ORDERING: Acquire, with the Release in Producer::publish: if this is a later
     // lap's stamp, head is seen past the position.
     let seen = slot.load(Ordering::Acquire);
-    if rule(ring.head.load(Ordering::Relaxed) != position) {
+    if rule(at_or_past(ring.head.load(Ordering::Relaxed), position.wrapping_add(1))) {
         return Ok(Resolved::Settled);
     }
     if rule(stamp::is_for(seen, position)) {

@@ -301,7 +301,12 @@ impl Bench {
                     (past, missed)
                 }
             }
-            Look::InFlight { .. } | Look::Spanning(_) | Look::Outrun | Look::Evicted => {
+            Look::InFlight { .. }
+            | Look::Spanning(_)
+            | Look::Held
+            | Look::HandsFull
+            | Look::Outrun
+            | Look::Evicted => {
                 panic!("{look:?}")
             }
             Look::Lagged { missed: count } => {

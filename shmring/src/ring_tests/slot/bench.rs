@@ -162,7 +162,7 @@ impl Bench {
         if self.senders[index].alive {
             return false;
         }
-        release_handle(&self.memory.control, &self.memory.handles, index);
+        release_handle(&*self.memory.control, &self.memory.handles, index);
         assert_eq!(claim_handle(&self.memory.handles, attach_of(index), 0), Some(index));
         self.oracle.orphan(index);
         let producer = self.memory.producer();

@@ -207,7 +207,7 @@ proptest! {
                 let lost = matches!(found, Ok(super::Resolved::Lost { .. }));
                 prop_assert!(!lost, "there is nobody else");
             }
-            reap_attachment(|_| Some(&memory.control), &memory.handles, far as usize);
+            reap_attachment(|_| Some(&*memory.control), &memory.handles, far as usize);
             free_handles(&memory.control, &memory.handles, far as usize);
             observe(&memory);
         }

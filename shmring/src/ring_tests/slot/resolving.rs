@@ -145,7 +145,7 @@ fn only_the_living_hold_a_ticket() {
     assert_eq!(ask(&memory, LIVE), Resolved::Announced { attach: LIVE });
     assert_eq!(ask(&memory, DEAD), Resolved::Announced { attach: DEAD });
     assert_eq!(ask(&memory, 0), Resolved::Closed, "attach 0 has no handle");
-    reap_attachment(|_| Some(&memory.control), &memory.handles, DEAD);
+    reap_attachment(|_| Some(&*memory.control), &memory.handles, DEAD);
     assert_eq!(
         [0, 1, 2].map(|handle| memory.intent(handle).load(RELAXED) == 0),
         [true, false, true]
@@ -153,7 +153,7 @@ fn only_the_living_hold_a_ticket() {
     assert_eq!(ask(&memory, DEAD), Resolved::Closed, "cleaned");
     assert_eq!(ask(&memory, LIVE), Resolved::Announced { attach: LIVE });
     free_handles(&memory.control, &memory.handles, DEAD);
-    release_handle(&memory.control, &memory.handles, 1);
+    release_handle(&*memory.control, &memory.handles, 1);
     assert_eq!(memory.intent(1).load(RELAXED), 0, "a released handle announces");
     // The next owner of a handle has nothing to do with the tickets of the last one.
     assert_eq!(claim_handle(&memory.handles, LIVE, 0), Some(0));
