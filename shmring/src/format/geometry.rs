@@ -218,6 +218,9 @@ impl Shape {
             Self::Slots { kind, slots, slot_bytes, align_bytes, element } => {
                 let min = min_slot_bytes(kind);
                 if let Some(element) = element {
+                    if kind == Kind::Jobs {
+                        return Err(ConfigError::NotForKind { what: "element type", kind });
+                    }
                     // No type fits into a slot that is too small for any message.
                     let fits_some = slot_bytes >= min;
                     let most = if fits_some { slot_bytes } else { MAX_SLOT_BYTES };

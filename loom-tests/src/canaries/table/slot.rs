@@ -38,8 +38,7 @@ const INTENT: Site =
 const ANNOUNCED_BY_THE_LIVING: Site =
     ("slot/resolve.rs", "if rule(announces(intent, position) && is_alive(attach)) {", 1);
 const SEEN: Site = ("slot/resolve.rs", "let seen = slot.load(Ordering::Acquire);", 1);
-const NOT_AT_HEAD: Site =
-    ("slot/resolve.rs", "if rule(ring.head.load(Ordering::Relaxed) != position) {", 1);
+const NOT_AT_HEAD: Site = ("slot/resolve.rs", "if rule(!is_stuck) {", 1);
 const ALREADY_STAMPED: Site = ("slot/resolve.rs", "if rule(stamp::is_for(seen, position)) {", 1);
 const CLOSE: Site = (
     "slot/resolve.rs",

@@ -256,6 +256,11 @@ impl<'a> Ring<'a> {
         self.slots.second_word(position)
     }
 
+    /// Returns `true` if the slots are those of a [job ring](super::jobs).
+    pub(crate) fn is_of_jobs(self) -> bool {
+        self.slots.sizes.header_bytes != STAMP_BYTES
+    }
+
     /// Counts slots that consumers passed and in which no message starts, for observers.
     pub(crate) fn count_passed(self, parts: u64, tombstones: u64) {
         if parts != 0 {

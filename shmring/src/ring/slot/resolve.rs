@@ -58,7 +58,14 @@ pub(crate) fn resolve(
     // ORDERING: Acquire, with the Release in Producer::publish: if this is a later
     // lap's stamp, head is seen past the position.
     let seen = slot.load(Ordering::Acquire);
-    if rule(at_or_past(ring.head.load(Ordering::Relaxed), position.wrapping_add(1))) {
+    let head = ring.head.load(Ordering::Relaxed);
+    // Workers are stuck at next, somewhere behind head.
+    let is_stuck = if ring.is_of_jobs() {
+        !at_or_past(head, position.wrapping_add(1))
+    } else {
+        head == position
+    };
+    if rule(!is_stuck) {
         return Ok(Resolved::Settled);
     }
     if rule(stamp::is_for(seen, position)) {
