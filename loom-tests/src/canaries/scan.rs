@@ -14,7 +14,7 @@ macro_rules! file {
 }
 
 /// Every file of `ring`.
-const FILES: [(&str, &str); 22] = [
+const FILES: [(&str, &str); 25] = [
     file!("broadcast/gates.rs"),
     file!("broadcast/join.rs"),
     file!("broadcast/marks.rs"),
@@ -36,7 +36,10 @@ const FILES: [(&str, &str); 22] = [
     file!("slot/resolve.rs"),
     file!("slot/stamp.rs"),
     file!("tables.rs"),
-    file!("wake.rs"),
+    file!("wake/fences.rs"),
+    file!("wake/mod.rs"),
+    file!("wake/sleep.rs"),
+    file!("wake/sleepers.rs"),
 ];
 
 const TOKEN: &str = "Ordering::";

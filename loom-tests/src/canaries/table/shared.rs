@@ -66,35 +66,41 @@ pub(super) const CANARIES: &[Canary] = &[
     ),
     // I5: no wake is lost; the fences, in the order of the text, of set_bit, of a publisher, of hand_off
     // and of notify_all.
-    canary(("wake.rs", FENCE, 1), NoFence, wake::DATA),
-    canary(("wake.rs", FENCE, 2), NoFence, wake::DATA),
-    canary(("wake.rs", FENCE, 3), NoFence, modes::FOREIGN_PUBLISHER),
-    canary(("wake.rs", FENCE, 4), NoFence, wake::CLOSE),
+    canary(("wake/sleep.rs", FENCE, 1), NoFence, wake::DATA),
+    canary(("wake/mod.rs", FENCE, 1), NoFence, wake::DATA),
+    canary(("wake/mod.rs", FENCE, 2), NoFence, modes::FOREIGN_PUBLISHER),
+    canary(("wake/mod.rs", FENCE, 3), NoFence, wake::CLOSE),
     canary(ORDER, NoFence, sets::TWO_RINGS_LIGHT),
     canary(SETTLE, NoFence, modes::ONE_SLEEPER_REFUSED),
-    canary(("wake.rs", "handle.park.add(1, Ordering::Release);", 1), Relaxed, fences::POKED_HEAVY),
+    canary(
+        ("wake/mod.rs", "handle.park.add(1, Ordering::Release);", 1),
+        Relaxed,
+        fences::POKED_HEAVY,
+    ),
     // HEAVY promises what is so: nobody found the word 0 since the barrier, or relaxes it under
     // a sleeper.
     canary(STILL_ARMED, RuleOff, modes::ONE_SLEEPER_LIGHT),
     canary(ASLEEP, RuleOff, modes::TWO_PUBLISHERS_RELAXING),
     // One snapshot: a waker comes to an end, whoever stays armed.
-    canary(("wake.rs", "if rule(true) {", 1), RuleOff, wake::DATA),
+    canary(("wake/mod.rs", "if rule(true) {", 1), RuleOff, wake::DATA),
 ];
 
 const FENCE: &str = "fence(Ordering::SeqCst);";
-const ORDER: Site = ("wake.rs", "if armed.iter().any(|armed| !armed.ordered) && barrier() {", 1);
-const SETTLE: Site = ("wake.rs", "} else if settle(&self.handle.park, self.seen, until) {", 1);
-const STILL_ARMED: Site = ("wake.rs", "if rule(found & bit == 0) || found & HEAVY != 0 {", 1);
-const ASLEEP: Site = ("wake.rs", "if rule(asleep(found)) || found == 0 {", 1);
+const ORDER: Site =
+    ("wake/sleep.rs", "if armed.iter().any(|armed| !armed.ordered) && barrier() {", 1);
+const SETTLE: Site =
+    ("wake/sleep.rs", "} else if settle(&self.handle.park, self.seen, until) {", 1);
+const STILL_ARMED: Site = ("wake/sleep.rs", "if rule(found & bit == 0) || found & HEAVY != 0 {", 1);
+const ASLEEP: Site = ("wake/sleepers.rs", "if rule(asleep(found)) || found == 0 {", 1);
 
-const ARM: Site = ("wake.rs", "let old = word.fetch_or(bit, Ordering::AcqRel);", 1);
+const ARM: Site = ("wake/sleep.rs", "let old = word.fetch_or(bit, Ordering::AcqRel);", 1);
 const RAISE: Site = (
-    "wake.rs",
+    "wake/sleep.rs",
     "let _ = word.compare_exchange(found, raised, Ordering::Release, Ordering::Relaxed);",
     1,
 );
 const DISARM: Site =
-    ("wake.rs", "let take = || word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;", 1);
+    ("wake/mod.rs", "let take = || word.fetch_and(!bit, Ordering::AcqRel) & bit != 0;", 1);
 
 pub(super) const ALLOWED: &[Allowed] = &[
     allowed(ARM, NoRelease, LOAD_BUFFERING),
