@@ -6,5 +6,6 @@ pub(crate) mod find;
 pub(crate) mod lock;
 pub(crate) mod monitor;
 pub(crate) mod name;
+pub(crate) mod reap;
 pub(crate) mod unlink;
 pub(crate) mod use_marks;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::error::{Fault, Role};
 use crate::format::{Geometry, Shape};
 use crate::info::{Front, Holder, Participant, RingStatus, Status, Subscription, SubscriptionMode};
-use crate::lifecycle::attachment::refused;
+use crate::lifecycle::reap::refused;
 use crate::memory::mapping::Mapping;
 use crate::observe::participants::Participants;
 use crate::observe::shadow::Shadow;
