@@ -1,6 +1,8 @@
 //! The format of a segment, pinned with numbers: any change here breaks every
 //! program that was built before, and needs a new VERSION.
 
+#[path = "format_tests/any_shape.rs"]
+mod any_shape;
 #[path = "format_tests/shapes.rs"]
 mod shapes;
 
