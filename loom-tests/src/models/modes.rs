@@ -202,7 +202,7 @@ fn dead_publisher(kill_at: u64, traffic: Traffic) {
 fn unreached() {
     let world = World::new(Light);
     let mut publisher = world.publisher();
-    publisher.fences = PublishFences::relaxing_after(1, false);
+    publisher.fences = PublishFences::relaxing_after(1, false, world.handles.len());
     let publishes = spawn(move || {
         stay_out();
         publisher.publish(FIRST);

@@ -77,7 +77,7 @@ fn need_is_respected() {
     let (word, bit) = sleepers.bit(0);
     word.fetch_or(bit, Ordering::Relaxed);
     let state = || (sleepers.is_armed(0), handle.park.load(Ordering::Relaxed));
-    let fences = PublishFences::new(true);
+    let fences = PublishFences::new(true, world.handles.len());
     notify(sleepers, &world.handles, 24, &fences);
     assert_eq!(state(), (true, 0));
     notify(sleepers, &world.handles, 48, &fences);

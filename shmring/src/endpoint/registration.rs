@@ -76,7 +76,7 @@ impl Registration {
             waited: Cell::new(false),
             patience: Cell::new(Patience::NONE),
             crowd: Cell::new(Crowd::UNKNOWN),
-            fences: PublishFences::new(attach.gets_barriers()),
+            fences: PublishFences::new(attach.gets_barriers(), handles.len()),
             interruption: OnceCell::new(),
             watch: OnceCell::new(),
             mapped,
@@ -310,8 +310,7 @@ impl Registration {
     #[inline(always)]
     pub(crate) fn notify_consumers(&self, reached: u64) {
         debug_assert_eq!(self.role, Role::Producer);
-        let (sleepers, handles) = (&self.mapped.control().receivers, self.mapped.handles());
-        if wake::is_due(sleepers, handles, &self.fences) {
+        if wake::is_due(&self.mapped.control().receivers, &self.fences) {
             self.wake_consumers(reached);
         }
     }
@@ -331,8 +330,7 @@ impl Registration {
     #[inline(always)]
     pub(crate) fn notify_producers(&self, reached: u64) {
         debug_assert_eq!(self.role, Role::Consumer);
-        let (sleepers, handles) = (&self.mapped.control().senders, self.mapped.handles());
-        if wake::is_due(sleepers, handles, &self.fences) {
+        if wake::is_due(&self.mapped.control().senders, &self.fences) {
             self.wake_producers(reached);
         }
     }

@@ -27,8 +27,8 @@ fn armed(endpoint: &Sleepers) -> Vec<usize> {
     (0..MAX_HANDLES).filter(|&handle| endpoint.is_armed(handle)).collect()
 }
 
-fn fences() -> PublishFences {
-    PublishFences::new(true)
+fn fences(handles: &[Handle]) -> PublishFences {
+    PublishFences::new(true, handles.len())
 }
 
 fn modes(endpoint: &Sleepers) -> Vec<u64> {
@@ -49,15 +49,15 @@ fn a_sleeper_is_woken_when_its_position_is_reached() {
         for handle in [3, 62, 63, 69] {
             arm(endpoint, &handles, handle, need);
             for short in [1, 8, 1 << 20] {
-                notify(endpoint, &handles, need.wrapping_sub(short), &fences());
+                notify(endpoint, &handles, need.wrapping_sub(short), &fences(&handles));
                 assert_eq!((armed(endpoint), moved(&handles).len()), (vec![handle], 0));
             }
             // Nobody is asleep on the word, so it is taken for a dead sleeper.
-            notify(endpoint, &handles, need, &fences());
+            notify(endpoint, &handles, need, &fences(&handles));
             assert_eq!((armed(endpoint), moved(&handles)), (vec![], vec![handle]));
             handles[handle].park.add(u32::MAX, RELAXED);
             arm(endpoint, &handles, handle, need);
-            notify(endpoint, &handles, need.wrapping_add(64), &fences());
+            notify(endpoint, &handles, need.wrapping_add(64), &fences(&handles));
             assert_eq!((armed(endpoint), moved(&handles)), (vec![], vec![handle]));
             handles[handle].park.add(u32::MAX, RELAXED);
         }
@@ -86,7 +86,7 @@ fn each_sleeper_is_woken_whose_position_is_reached() {
         for (handle, need) in [(0, 8_u64), (1, 16), (62, 24), (63, 8), (130, 25), (199, 0)] {
             arm(endpoint, &handles, handle, need.wrapping_add(from));
         }
-        let fences = fences();
+        let fences = fences(&handles);
         notify_each(endpoint, &handles, from.wrapping_add(24), &fences);
         assert_eq!((armed(endpoint), moved(&handles)), (vec![130], vec![0, 1, 62, 63, 199]));
         notify_each(endpoint, &handles, from.wrapping_add(25), &fences);
@@ -100,7 +100,7 @@ fn each_sleeper_is_woken_whose_position_is_reached() {
 fn a_position_is_computed_for_a_sleeper() {
     let (handles, control) = (handles(70), control());
     let endpoint = &control.senders;
-    notify_at(endpoint, &handles, || panic!("nobody sleeps"), &fences());
+    notify_at(endpoint, &handles, || panic!("nobody sleeps"), &fences(&handles));
     for (reached, is_woken) in [(Some(95), false), (Some(96), true), (None, true)] {
         arm(endpoint, &handles, 65, 96);
         let mut computed = 0;
@@ -108,14 +108,14 @@ fn a_position_is_computed_for_a_sleeper() {
             computed += 1;
             reached
         };
-        notify_at(endpoint, &handles, reached, &fences());
+        notify_at(endpoint, &handles, reached, &fences(&handles));
         assert_eq!((endpoint.is_armed(65), computed), (!is_woken, 1));
         endpoint.disarm(65);
     }
     assert_eq!(handles[65].park.load(RELAXED), 2);
     // A process that barriers do not reach computes it each time.
     let mut computed = 0;
-    let fences = PublishFences::new(false);
+    let fences = PublishFences::new(false, handles.len());
     notify_at(endpoint, &handles, || (computed += 1, None).1, &fences);
     assert_eq!(computed, 1);
 }
@@ -130,9 +130,9 @@ fn bits_beyond_the_table_are_ignored() {
         for word in &endpoint.words {
             word.store(u64::MAX, RELAXED);
         }
-        notify(endpoint, &handles, 0, &fences());
-        notify_each(endpoint, &handles, 0, &fences());
-        notify_at(endpoint, &handles, || None, &fences());
+        notify(endpoint, &handles, 0, &fences(&handles));
+        notify_each(endpoint, &handles, 0, &fences(&handles));
+        notify_at(endpoint, &handles, || None, &fences(&handles));
         notify_all(endpoint, &handles);
         let beyond: Vec<usize> = (count..MAX_HANDLES).collect();
         assert_eq!(armed(endpoint), beyond);
@@ -178,7 +178,7 @@ fn a_wake_before_the_sleep_is_not_lost() {
     let endpoint = &control.receivers;
     let until = Deadline::after(HANG);
     sleep(endpoint, &handles, 0, 8, until, || {
-        notify(endpoint, &handles, 8, &fences());
+        notify(endpoint, &handles, 8, &fences(&handles));
         false
     });
     assert!(!until.passed(), "slept through its wake");
@@ -200,7 +200,7 @@ fn a_dead_sleeper_does_not_use_up_the_wake() {
         while !armed(endpoint).contains(&1) {
             std::thread::yield_now();
         }
-        notify(endpoint, &handles, 8, &fences());
+        notify(endpoint, &handles, 8, &fences(&handles));
         sleeper.join().unwrap();
     });
     assert!(armed(endpoint).is_empty());
@@ -275,7 +275,7 @@ fn a_word_is_relaxed_after_long_without_sleepers() {
     let (handles, control) = (handles(200), control());
     let endpoint = &control.receivers;
     endpoint.start_heavy();
-    let fences = fences();
+    let fences = fences(&handles);
     let publish = |times: usize| {
         for _ in 0..times {
             notify(endpoint, &handles, 0, &fences);
@@ -313,7 +313,7 @@ fn who_is_not_reached_does_not_relax() {
     let (handles, control) = (handles(1), control());
     let endpoint = &control.receivers;
     endpoint.start_heavy();
-    let fences = PublishFences::new(false);
+    let fences = PublishFences::new(false, handles.len());
     (0..5000).for_each(|_| notify(endpoint, &handles, 0, &fences));
     assert_eq!(modes(endpoint), ALL_HEAVY);
 }
@@ -326,7 +326,7 @@ fn bits_of_nobody_are_relaxed() {
         let (handles, control) = (handles(1), control());
         let word = &control.receivers.words[0];
         word.store(garbage, RELAXED);
-        let fences = fences();
+        let fences = fences(&handles);
         (0..1024).for_each(|_| notify(&control.receivers, &handles, 0, &fences));
         assert_eq!(word.load(RELAXED), 0, "{garbage:#x}");
     }

@@ -55,7 +55,7 @@ pub(crate) fn notify(
     fences: &PublishFences,
 ) {
     // One call, as two would cost the verbs registers.
-    if is_due(sleepers, handles, fences) {
+    if is_due(sleepers, fences) {
         notify_fenced(sleepers, handles, reached, fences);
     }
 }
@@ -69,7 +69,7 @@ pub(crate) fn notify_each(
     reached: u64,
     fences: &PublishFences,
 ) {
-    if is_due(sleepers, handles, fences) {
+    if is_due(sleepers, fences) {
         notify_each_fenced(sleepers, handles, reached, fences);
     }
 }
@@ -84,22 +84,17 @@ pub(crate) fn notify_at(
     reached: impl FnOnce() -> Option<u64>,
     fences: &PublishFences,
 ) {
-    if is_due(sleepers, handles, fences) {
+    if is_due(sleepers, fences) {
         notify_at_fenced(sleepers, handles, reached, fences);
     }
 }
 
 /// Returns `true` if a waker that has published must call [`notify`], [`notify_each`] or
-/// [`notify_at`]: for callers that choose among them.
+/// [`notify_at`]: for callers that choose among them. `fences` are of the same table.
 #[inline(always)]
-pub(crate) fn is_due(sleepers: &Sleepers, handles: &[Handle], fences: &PublishFences) -> bool {
-    fences.always || is_marked_unfenced(sleepers, handles)
-}
-
-#[inline(always)]
-fn is_marked_unfenced(sleepers: &Sleepers, handles: &[Handle]) -> bool {
+pub(crate) fn is_due(sleepers: &Sleepers, fences: &PublishFences) -> bool {
     no_fence();
-    sleepers.is_marked(handles)
+    fences.looks_further || sleepers.is_first_marked()
 }
 
 #[cold]
@@ -138,6 +133,10 @@ fn fenced(
     fences: &PublishFences,
     wake: impl FnOnce() -> bool,
 ) {
+    // A first word that is 0 led here.
+    if fences.looks_further && !fences.always && !sleepers.is_marked(handles) {
+        return;
+    }
     // ORDERING: SeqCst, with the fence in arm (I5): what was loaded before says nothing.
     fence(Ordering::SeqCst);
     if fences.is_enough(wake()) {

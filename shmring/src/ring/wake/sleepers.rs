@@ -33,16 +33,15 @@ impl Sleepers {
     }
 
     /// Whether a publisher has to fence, and to look who sleeps.
-    #[inline]
     pub(super) fn is_marked(&self, handles: &[Handle]) -> bool {
-        let [first, ..] = &self.words;
-        first.load(Ordering::Relaxed) != 0
-            || handles.len() > SLEEPERS_PER_WORD && self.is_marked_beyond(handles)
+        self.words(handles).any(|word| word.load(Ordering::Relaxed) != 0)
     }
 
-    #[cold]
-    fn is_marked_beyond(&self, handles: &[Handle]) -> bool {
-        self.words(handles).skip(1).any(|word| word.load(Ordering::Relaxed) != 0)
+    /// As [`is_marked`](Self::is_marked), by the first word alone.
+    #[inline(always)]
+    pub(super) fn is_first_marked(&self) -> bool {
+        let [first, ..] = &self.words;
+        first.load(Ordering::Relaxed) != 0
     }
 
     /// Returns `true` if the bit of a handle is set, for observers.
