@@ -177,9 +177,8 @@ impl Registration {
 
     /// Returns the line that the owner of this handle writes.
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "a claimed index is one of the table's")]
     pub(crate) fn own(&self) -> &HandleOwn {
-        &self.mapped.handles()[self.handle].own
+        self.mapped.own(self.handle)
     }
 
     /// Returns where this handle announces tickets.

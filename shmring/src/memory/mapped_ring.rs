@@ -14,7 +14,7 @@ use crate::memory::payload::Payload;
 use crate::memory::sentinel;
 use crate::ring::membership::{Held, Role};
 use crate::ring::slot::{self, Many, Sizes, Slots};
-use crate::ring::tables::Handle;
+use crate::ring::tables::{Handle, HandleOwn};
 use crate::ring::wake::Sleepers;
 use crate::ring::{Control, Place, Words, broadcast, jobs, packed, record};
 use crate::sync::{AtomicU32, AtomicU64};
@@ -115,6 +115,13 @@ impl MappedRing {
     pub(crate) fn handles(&self) -> &[Handle] {
         // SAFETY: as above.
         unsafe { self.handles.as_ref() }
+    }
+
+    /// Returns the line that the owner of a handle writes. `handle` was claimed, so it is in the table.
+    #[inline(always)]
+    #[expect(clippy::indexing_slicing, reason = "a claimed index is one of the table's")]
+    pub(crate) fn own(&self, handle: usize) -> &HandleOwn {
+        &self.handles()[handle].own
     }
 
     #[inline]

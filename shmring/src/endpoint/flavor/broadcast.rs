@@ -4,7 +4,6 @@ use crate::endpoint::subscribe::Subscribe;
 use crate::error::{Fault, JoinError};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::broadcast::{Mode, Refusal, Subscriber};
-use crate::ring::tables::HandleOwn;
 use crate::ring::{Corrupt, Look, Place};
 use crate::sync::Ordering;
 
@@ -19,13 +18,6 @@ pub(in crate::endpoint) struct Subscription {
     handle: usize,
 }
 
-/// Returns the line that the owner of a handle writes. A claimed index is one of the table's.
-#[inline(always)]
-#[expect(clippy::indexing_slicing, reason = "a claimed index is one of the table's")]
-fn own(mapped: &MappedRing, handle: usize) -> &HandleOwn {
-    &mapped.handles()[handle].own
-}
-
 impl Subscription {
     pub(super) fn join(
         mapped: &MappedRing,
@@ -34,7 +26,7 @@ impl Subscription {
     ) -> Result<Self, JoinError> {
         let ring = mapped.broadcast();
         for _ in 0..MAX_JOINS {
-            match Subscriber::join(ring, own(mapped, handle), handle, how.mode, how.start) {
+            match Subscriber::join(ring, mapped.own(handle), handle, how.mode, how.start) {
                 Ok(subscriber) => return Ok(Self { subscriber, handle }),
                 // The producer passed the mark at each of many tries. Each is as likely to succeed.
                 Err(Refusal::Outrun) => {}
@@ -75,16 +67,16 @@ impl Subscription {
 
     #[inline(always)]
     pub(super) fn look_fast(&mut self, mapped: &MappedRing) -> Option<Place> {
-        self.subscriber.look_fast(mapped.broadcast(), own(mapped, self.handle))
+        self.subscriber.look_fast(mapped.broadcast(), mapped.own(self.handle))
     }
 
     pub(super) fn look(&mut self, mapped: &MappedRing) -> Result<Look, Corrupt> {
-        self.subscriber.look(mapped.broadcast(), own(mapped, self.handle))
+        self.subscriber.look(mapped.broadcast(), mapped.own(self.handle))
     }
 
     #[inline(always)]
     pub(super) fn look_ahead_fast(&mut self, mapped: &MappedRing, from: u64) -> Option<Place> {
-        self.subscriber.look_ahead_fast(mapped.broadcast(), own(mapped, self.handle), from)
+        self.subscriber.look_ahead_fast(mapped.broadcast(), mapped.own(self.handle), from)
     }
 
     pub(super) fn look_ahead(
@@ -92,12 +84,12 @@ impl Subscription {
         mapped: &MappedRing,
         from: u64,
     ) -> Result<Option<Place>, Corrupt> {
-        self.subscriber.look_ahead(mapped.broadcast(), own(mapped, self.handle), from)
+        self.subscriber.look_ahead(mapped.broadcast(), mapped.own(self.handle), from)
     }
 
     #[inline(always)]
     pub(super) fn take(&mut self, mapped: &MappedRing, to: u64, messages: u64) -> bool {
-        self.subscriber.take(mapped.broadcast(), own(mapped, self.handle), to, messages)
+        self.subscriber.take(mapped.broadcast(), mapped.own(self.handle), to, messages)
     }
 
     #[inline]
@@ -107,6 +99,6 @@ impl Subscription {
 
     #[inline]
     pub(super) fn has_message(&self, mapped: &MappedRing) -> bool {
-        self.subscriber.has_message(mapped.broadcast(), own(mapped, self.handle))
+        self.subscriber.has_message(mapped.broadcast(), mapped.own(self.handle))
     }
 }
