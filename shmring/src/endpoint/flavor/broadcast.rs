@@ -67,7 +67,14 @@ impl Subscription {
 
     #[inline(always)]
     pub(super) fn look_fast(&mut self, mapped: &MappedRing) -> Option<Place> {
-        self.subscriber.look_fast(mapped.broadcast(), mapped.own(self.handle))
+        self.subscriber.look_fast(mapped.broadcast())
+    }
+
+    /// As [`look_fast`](Self::look_fast), for a caller that takes the slow path if a
+    /// [take](Self::take) fails.
+    #[inline(always)]
+    pub(super) fn peek_fast(&mut self, mapped: &MappedRing) -> Option<Place> {
+        self.subscriber.peek_fast(mapped.broadcast())
     }
 
     pub(super) fn look(&mut self, mapped: &MappedRing) -> Result<Look, Corrupt> {
@@ -76,7 +83,7 @@ impl Subscription {
 
     #[inline(always)]
     pub(super) fn look_ahead_fast(&mut self, mapped: &MappedRing, from: u64) -> Option<Place> {
-        self.subscriber.look_ahead_fast(mapped.broadcast(), mapped.own(self.handle), from)
+        self.subscriber.look_ahead_fast(mapped.broadcast(), from)
     }
 
     pub(super) fn look_ahead(
@@ -84,7 +91,7 @@ impl Subscription {
         mapped: &MappedRing,
         from: u64,
     ) -> Result<Option<Place>, Corrupt> {
-        self.subscriber.look_ahead(mapped.broadcast(), mapped.own(self.handle), from)
+        self.subscriber.look_ahead(mapped.broadcast(), from)
     }
 
     #[inline(always)]
@@ -99,6 +106,6 @@ impl Subscription {
 
     #[inline]
     pub(super) fn has_message(&self, mapped: &MappedRing) -> bool {
-        self.subscriber.has_message(mapped.broadcast(), mapped.own(self.handle))
+        self.subscriber.has_message(mapped.broadcast())
     }
 }

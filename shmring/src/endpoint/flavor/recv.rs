@@ -145,7 +145,7 @@ impl RecvFlavor {
                 }
             }
             Self::Packed(_) | Self::Jobs(_) => None,
-            Self::Broadcast(ring) => match ring.look_fast(mapped) {
+            Self::Broadcast(ring) => match ring.peek_fast(mapped) {
                 Some(place)
                     if copy.copy_out(place, mapped.payload(place))
                         && ring.take(mapped, place.end, 1) =>

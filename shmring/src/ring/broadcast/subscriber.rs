@@ -53,7 +53,7 @@ impl Subscriber {
             Mode::Gating => ring.close_gate(own, handle, start)?,
             Mode::Lossy | Mode::Latest => ring.find(start)?,
         };
-        let records = Consumer::at(ring.subscribed(own), position, messages);
+        let records = Consumer::at(ring.records, position, messages);
         let mut subscriber = Self { mode, gate: Gate::of(handle), records, missed: 0 };
         subscriber.go_on_at(ring, own, Point { position, messages });
         let subscription = match mode {
@@ -100,14 +100,21 @@ impl Subscriber {
     }
 
     /// Fast path of [`look`](Self::look). Returns `None` if no message is committed at the cursor,
-    /// or if the caller must take the slow path, as it must if [`take`](Self::take) fails.
+    /// or if the caller must take the slow path.
     #[inline(always)]
-    pub(crate) fn look_fast(&mut self, ring: Ring<'_>, own: &HandleOwn) -> Option<Place> {
+    pub(crate) fn look_fast(&mut self, ring: Ring<'_>) -> Option<Place> {
         // What the floor has passed, or an eviction has freed, may still look like a message.
-        if self.mode == Mode::Latest || !self.is_whole(ring) {
+        if self.is_whole(ring) { self.peek_fast(ring) } else { None }
+    }
+
+    /// As [`look_fast`](Self::look_fast), for a caller that [takes](Self::take) what it has copied
+    /// and must take the slow path if that fails: what is found may be overwritten already.
+    #[inline(always)]
+    pub(crate) fn peek_fast(&mut self, ring: Ring<'_>) -> Option<Place> {
+        if self.mode == Mode::Latest {
             return None;
         }
-        self.records.peek_first(ring.subscribed(own))
+        self.records.peek_first(ring.records)
     }
 
     /// Looks for the next message. The caller copies it, and [takes](Self::take) it.
@@ -119,7 +126,7 @@ impl Subscriber {
             return self.look_newest(ring, own);
         }
         if self.is_whole(ring) {
-            let found = self.records.peek(ring.subscribed(own), self.position());
+            let found = self.records.peek(ring.records, self.position());
             // What was overwritten meanwhile is no header.
             if found.is_ok() || self.is_whole(ring) {
                 return Ok(found?.map_or(Look::Empty, Look::Message));
@@ -136,13 +143,8 @@ impl Subscriber {
     /// Returns the message at `from`, the end of one that was found before it and is whole, on the
     /// fast path.
     #[inline(always)]
-    pub(crate) fn look_ahead_fast(
-        &mut self,
-        ring: Ring<'_>,
-        own: &HandleOwn,
-        from: u64,
-    ) -> Option<Place> {
-        self.records.peek_fast(ring.subscribed(own), from)
+    pub(crate) fn look_ahead_fast(&mut self, ring: Ring<'_>, from: u64) -> Option<Place> {
+        self.records.peek_fast(ring.records, from)
     }
 
     /// Returns the message at `from`, the end of one that was found before it. `None` also if the
@@ -150,13 +152,8 @@ impl Subscriber {
     ///
     /// # Errors
     /// As for [`look`](Self::look).
-    pub(crate) fn look_ahead(
-        &self,
-        ring: Ring<'_>,
-        own: &HandleOwn,
-        from: u64,
-    ) -> Result<Option<Place>, Corrupt> {
-        let found = self.records.peek(ring.subscribed(own), from);
+    pub(crate) fn look_ahead(&self, ring: Ring<'_>, from: u64) -> Result<Option<Place>, Corrupt> {
+        let found = self.records.peek(ring.records, from);
         if self.is_whole(ring) { found } else { Ok(None) }
     }
 
@@ -187,8 +184,8 @@ impl Subscriber {
 
     /// Returns `true` if a look finds a message, a loss, an eviction, or a corrupt word.
     #[inline]
-    pub(crate) fn has_message(&self, ring: Ring<'_>, own: &HandleOwn) -> bool {
-        self.records.has_message(ring.subscribed(own)) || !self.is_whole(ring)
+    pub(crate) fn has_message(&self, ring: Ring<'_>) -> bool {
+        self.records.has_message(ring.records) || !self.is_whole(ring)
     }
 
     /// Goes on at the oldest mark that is kept.
@@ -223,7 +220,7 @@ impl Subscriber {
             let Some(newest) = ring.newest() else {
                 continue;
             };
-            let (start, last) = self.newest_from(ring, own, newest);
+            let (start, last) = self.newest_from(ring, newest);
             if !ring.is_kept(start.position) {
                 if start == self.cursor() {
                     self.skip_lost(ring, own)?;
@@ -242,11 +239,11 @@ impl Subscriber {
 
     /// Returns a point from which headers lead to the newest message, and that message with the
     /// point before it.
-    fn newest_from(&self, ring: Ring<'_>, own: &HandleOwn, newest: Point) -> (Point, Found) {
+    fn newest_from(&self, ring: Ring<'_>, newest: Point) -> (Point, Found) {
         let cursor = self.cursor();
         let is_ahead = |mark: Point| !at_or_past(cursor.position, mark.position);
         if is_ahead(newest) {
-            let last = self.last_message(ring, own, newest);
+            let last = last_message(ring, newest);
             if last != Ok(None) {
                 return (newest, last);
             }
@@ -255,18 +252,18 @@ impl Subscriber {
         let before = newest.position.wrapping_sub(1);
         let mark = marks::last_before(ring, ring.floor(), before);
         let start = mark.filter(|&mark| is_ahead(mark)).unwrap_or(cursor);
-        (start, self.last_message(ring, own, start))
+        (start, last_message(ring, start))
     }
+}
 
-    /// Returns the last message that is committed after `from`, and the point before it.
-    fn last_message(&self, ring: Ring<'_>, own: &HandleOwn, from: Point) -> Found {
-        let looking = Consumer::at(ring.subscribed(own), from.position, from.messages);
-        let (mut at, mut last) = (from, None);
-        // No message ends outside the window, so this also bounds the loop.
-        while let Some(place) = looking.peek(ring.subscribed(own), at.position)? {
-            last = Some((at, place));
-            at = Point { position: place.end, messages: at.messages.wrapping_add(1) };
-        }
-        Ok(last)
+/// Returns the last message that is committed after `from`, and the point before it.
+fn last_message(ring: Ring<'_>, from: Point) -> Found {
+    let looking = Consumer::at(ring.records, from.position, from.messages);
+    let (mut at, mut last) = (from, None);
+    // No message ends outside the window, so this also bounds the loop.
+    while let Some(place) = looking.peek(ring.records, at.position)? {
+        last = Some((at, place));
+        at = Point { position: place.end, messages: at.messages.wrapping_add(1) };
     }
+    Ok(last)
 }

@@ -216,7 +216,7 @@ proptest! {
                 match subscriber.look(memory.ring(), own) {
                     Ok(Look::Message(place)) => {
                         assert_inside(place, CAPACITY);
-                        if let Ok(Some(next)) = subscriber.look_ahead(memory.ring(), own, place.end) {
+                        if let Ok(Some(next)) = subscriber.look_ahead(memory.ring(), place.end) {
                             assert_inside(next, CAPACITY);
                         }
                         let _ = subscriber.take(memory.ring(), own, place.end, 1);
