@@ -60,7 +60,7 @@ impl Segment {
     ///
     /// # Errors
     /// [`JoinError::WrongKind`] of a ring of another kind; [`JoinError::Gone`] if it cannot start
-    /// at the position that `how` names.
+    /// at the position that `how` names; [`JoinError::Outrun`] if the producer is too fast.
     pub fn subscribe(&self, how: Subscribe) -> Result<Consumer, JoinError> {
         self.check_broadcast()?;
         Consumer::new(RecvEndpoint::join(self.view()?, how)?)

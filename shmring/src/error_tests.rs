@@ -96,6 +96,7 @@ fn errors_become_those_of_the_standard_library() {
     check(UnlinkError::Denied { name: name() }.into(), ErrorKind::PermissionDenied, "prices");
     check(CollectError::Failed(Fault::Truncated).into(), ErrorKind::InvalidData, "cut");
     check(JoinError::Closed.into(), ErrorKind::BrokenPipe, "closed");
+    check(JoinError::Outrun.into(), ErrorKind::ResourceBusy, "try again");
     check(MonitorError::Denied { name: name() }.into(), ErrorKind::PermissionDenied, "prices");
     check(PeekError::NoRing { ring: 1, rings: 1 }.into(), ErrorKind::InvalidInput, "index 1");
     check(NameError::Empty.into(), ErrorKind::InvalidInput, "empty");

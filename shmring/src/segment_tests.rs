@@ -266,3 +266,23 @@ fn dump(image: &mut [u8]) -> String {
     }
     text
 }
+
+/// Catches a subscriber that takes a producer which is faster at each try for damage, or keeps a
+/// handle after that.
+#[test]
+fn a_subscriber_that_is_outrun_may_try_again() {
+    let segment = sealed(&Config::broadcast().capacity_bytes(4096).max_handles(2));
+    let mut tx = producer(&segment, 0);
+    tx.send(b"x").unwrap();
+    let view = ring(&segment, 0);
+    let hint = &view.control().producer.tail;
+    // No mark is as new as this, as if the producer had laid another one over it each time.
+    hint.store(4096, Ordering::Relaxed);
+    for how in [Subscribe::gating(), Subscribe::lossy(), Subscribe::latest()] {
+        assert!(matches!(segment.subscribe(how), Err(JoinError::Outrun)), "{how:?}");
+    }
+    hint.store(0, Ordering::Relaxed);
+    let mut rx = segment.subscribe(Subscribe::lossy()).unwrap();
+    tx.send(b"y").unwrap();
+    assert_eq!(rx.recv().unwrap(), b"y");
+}

@@ -209,7 +209,9 @@ impl Sort for ReceiveError {
 impl Sort for JoinError {
     fn kind(&self) -> ErrorKind {
         match self {
-            Self::RoleTaken { .. } | Self::TableFull { .. } => ErrorKind::ResourceBusy,
+            Self::RoleTaken { .. } | Self::Outrun | Self::TableFull { .. } => {
+                ErrorKind::ResourceBusy
+            }
             Self::Closed => ErrorKind::BrokenPipe,
             Self::WrongKind { .. } | Self::WrongType(_) | Self::Gone => ErrorKind::InvalidInput,
             Self::Failed(fault) => fault.kind(),

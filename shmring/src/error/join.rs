@@ -30,6 +30,9 @@ pub enum JoinError {
     /// The position at which a subscriber was to start is not the end of a message, or what comes
     /// after it was overwritten.
     Gone,
+    /// A subscriber tried to join thousands of times, and each time the producer overwrote what
+    /// leads to the start. The same subscriber may join at the next try.
+    Outrun,
     /// The handle table has no free entry.
     TableFull {
         /// Entries of the handle table.
@@ -98,6 +101,10 @@ impl fmt::Display for JoinError {
             Self::WrongType(types) => types.fmt(f),
             Self::Gone => f.write_str(
                 "no message that is kept follows that position; start at the oldest or the next one",
+            ),
+            Self::Outrun => f.write_str(
+                "the producer overwrote what the subscriber was to start at, at each of thousands \
+                 of tries; try again, or create the ring with a larger capacity",
             ),
             Self::TableFull { handles } => {
                 write!(

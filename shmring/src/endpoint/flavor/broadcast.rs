@@ -5,10 +5,9 @@ use crate::error::{Fault, JoinError};
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::broadcast::{Mode, Refusal, Subscriber};
 use crate::ring::{Corrupt, Look, Place};
-use crate::sync::Ordering;
 
-/// How often a subscriber tries to join, each time as often as [`Subscriber::join`] does, before it
-/// takes the marks for damaged.
+/// How often a subscriber tries to join, each time as often as [`Subscriber::join`] does. Whoever keeps
+/// changing the marks holds it up no longer.
 const MAX_JOINS: u32 = 100;
 
 /// What a subscriber keeps of its ring.
@@ -36,10 +35,7 @@ impl Subscription {
                 }
             }
         }
-        // No producer is faster so often: the marks are not those of one.
-        let hint = mapped.control().producer.tail.load(Ordering::Relaxed);
-        let corrupt = Corrupt { what: "the marks", position: hint, found: hint };
-        Err(JoinError::Failed(Fault::Corrupt(corrupt)))
+        Err(JoinError::Outrun)
     }
 
     pub(super) fn mode(&self) -> Mode {

@@ -1,5 +1,7 @@
 //! Joining, leaving, and what a handle leaves behind.
 
+use std::sync::atomic::AtomicBool;
+
 use super::{Memory, Mode, Producer, RELAXED, Refusal, Refused, Start};
 use crate::ring::Look;
 
@@ -128,6 +130,68 @@ fn positions_are_ends_of_messages() {
         }
     }
     assert!(joined > 30, "{joined}");
+}
+
+/// Catches a subscriber that takes a producer which is faster at each try for damage, or that gates
+/// after that.
+#[test]
+fn a_producer_that_is_faster_each_time_is_no_damage() {
+    let (memory, mut producer) = after(100);
+    let (hint, marks) = (memory.hint(), memory.marks());
+    let starts = [Start::Next, Start::Oldest, Start::Position(producer.tail())];
+    let outrun = |what: &str| {
+        for mode in [Mode::Gating, Mode::Lossy, Mode::Latest] {
+            for start in starts {
+                let joined = memory.join(0, mode, start).map(|subscriber| subscriber.position());
+                assert_eq!(joined, Err(Refusal::Outrun), "{what}, {mode:?} at {start:?}");
+                memory.leave(0);
+            }
+        }
+    };
+    // It is laying them, or has laid one over the mark at the hint.
+    for (position, _) in marks {
+        memory.set_mark(position, u64::MAX, 0);
+    }
+    outrun("being laid");
+    for (position, messages) in marks {
+        memory.set_mark(position, position, messages);
+    }
+    memory.set_hint(hint + CAPACITY);
+    memory.set_join_from(hint + CAPACITY);
+    outrun("laid over");
+    memory.set_hint(hint);
+    memory.set_join_from(hint);
+    for start in starts {
+        assert!(memory.join(0, Mode::Lossy, start).is_ok(), "{start:?}");
+    }
+    memory.send(&mut producer, 8, 1).unwrap();
+}
+
+/// Catches a subscriber that tries as long as somebody changes the marks.
+#[test]
+fn joins_end_while_marks_change() {
+    let (memory, producer) = after(100);
+    let (over, marks) = (AtomicBool::new(false), memory.marks());
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for lap in (0..8).cycle() {
+                if over.load(RELAXED) {
+                    break;
+                }
+                marks
+                    .iter()
+                    .for_each(|&(at, count)| memory.set_mark(at, at + lap * CAPACITY, count));
+                memory.set_hint(producer.tail() + lap * CAPACITY);
+            }
+        });
+        for round in 0..300 {
+            let mode = [Mode::Gating, Mode::Lossy, Mode::Latest][round % 3];
+            let start =
+                [Start::Next, Start::Oldest, Start::Position(producer.tail())][round / 3 % 3];
+            let _ = memory.join(0, mode, start);
+        }
+        over.store(true, RELAXED);
+    });
 }
 
 /// Catches a subscriber that is told of an end as if it were a message, or a loss that is counted
