@@ -345,7 +345,7 @@ impl Config {
                 let for_element =
                     self.element.map(|element| element.size_bytes.saturating_add(header));
                 let asked = self.slot_bytes.or(for_element).unwrap_or(DEFAULT_SLOT_BYTES);
-                let rounds = (header + 1..=MAX_SLOT_BYTES).contains(&asked);
+                let rounds = header < asked && asked <= MAX_SLOT_BYTES;
                 let unit = align_bytes.clamp(WORD_BYTES, PAGE_BYTES);
                 let slot_bytes = if rounds { asked.next_multiple_of(unit) } else { asked };
                 let element = self.element;
