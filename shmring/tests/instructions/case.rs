@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use shmring::{Config, Kind, Role};
+use shmring::{Config, Kind, Role, Subscribe};
 
 use crate::common::slots;
+use crate::watchers::WATCHERS;
 
 /// Slots of the slot rings and of the packed ring.
 const SLOTS: u64 = 4;
@@ -45,6 +46,10 @@ pub(crate) enum Scene {
     Ticket,
     /// A process that died and has not been reaped.
     Dead,
+    /// Messages that were overwritten since the victim subscribed.
+    Overrun,
+    /// As above, and the victim was evicted before that.
+    Evicted,
     /// A survivor of the other role that sleeps until the victim is done.
     Sleeper,
     /// Nothing to receive or no room: the victim sleeps until a survivor does its part.
@@ -53,11 +58,30 @@ pub(crate) enum Scene {
     Beside,
 }
 
+/// How the victim subscribes to a broadcast ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    Gating,
+    Lossy,
+    Latest,
+}
+
+impl How {
+    pub(crate) fn subscribe(self) -> Subscribe {
+        match self {
+            Self::Gating => Subscribe::gating(),
+            Self::Lossy => Subscribe::lossy(),
+            Self::Latest => Subscribe::latest(),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) op: Op,
     pub(crate) kind: Kind,
     pub(crate) scene: Scene,
+    pub(crate) how: How,
 }
 
 impl Op {
@@ -116,7 +140,14 @@ impl Case {
 
     /// Handles that there can be at once; as above.
     pub(crate) fn handles(self) -> usize {
-        if self.shares(Role::Producer) || self.shares(Role::Consumer) { 6 } else { 2 }
+        let watchers = if self.kind == Kind::Broadcast { WATCHERS } else { 0 };
+        let shared = self.shares(Role::Producer) || self.shares(Role::Consumer);
+        watchers + if shared { 6 } else { 2 }
+    }
+
+    /// Whether the producer goes on after the victim's death as if nothing had happened.
+    pub(crate) fn holds_nobody_up(self) -> bool {
+        self.how != How::Gating || self.scene == Scene::Evicted
     }
 
     pub(crate) fn shares(self, role: Role) -> bool {
@@ -186,6 +217,8 @@ impl Case {
         match self.scene {
             Scene::Plain if waits_elsewhere => !is_mixed,
             Scene::Asleep if waits_elsewhere => self.kind == Kind::Mpmc,
+            // Tens of thousands of instructions in an unoptimised victim, a few for each sleep.
+            Scene::Asleep if self.how == How::Latest => false,
             // In an unoptimised victim, the survivor is always faster.
             Scene::Beside => !is_mixed && !waits_elsewhere,
             Scene::Wrap | Scene::Tight | Scene::Asleep => !is_mixed,
@@ -206,7 +239,8 @@ impl Case {
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { op, kind, scene } = self;
-        write!(f, "{op:?} {kind} {scene:?}")
+        let Self { op, kind, scene, how } = self;
+        write!(f, "{op:?} {kind} {scene:?}")?;
+        if *how == How::Gating { Ok(()) } else { write!(f, " {how:?}") }
     }
 }

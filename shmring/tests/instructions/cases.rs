@@ -2,12 +2,13 @@
 
 use shmring::{Kind, Role};
 
-use crate::case::{Case, Op, Scene};
+use crate::case::{Case, How, Op, Scene};
 
 const EXCLUSIVE: [Kind; 4] = [Kind::Spsc, Kind::Mpsc, Kind::Packed, Kind::Broadcast];
 const WITH_TICKETS: [Kind; 2] = [Kind::Mpmc, Kind::Mpsc];
 const COMPETING: [Kind; 2] = [Kind::Mpmc, Kind::Spmc];
 const ROOMS: [Scene; 3] = [Scene::Plain, Scene::Wrap, Scene::Tight];
+const NOT_GATING: [How; 2] = [How::Lossy, How::Latest];
 const ROLES: [Role; 2] = [Role::Producer, Role::Consumer];
 
 /// A name, and the cases.
@@ -26,7 +27,14 @@ pub(crate) const GROUPS: [Group; 7] = [
 
 fn product(ops: &[Op], kinds: &[Kind], scenes: &[Scene]) -> Vec<Case> {
     let pairs = ops.iter().flat_map(|&op| kinds.iter().map(move |&kind| (op, kind)));
-    pairs.flat_map(|(op, kind)| scenes.iter().map(move |&scene| Case { op, kind, scene })).collect()
+    let cases = pairs.flat_map(|(op, kind)| scenes.iter().map(move |&scene| (op, kind, scene)));
+    cases.map(|(op, kind, scene)| Case { op, kind, scene, how: How::Gating }).collect()
+}
+
+/// As [`product`], of subscribers of a broadcast ring.
+fn subscribed(hows: &[How], ops: &[Op], scenes: &[Scene]) -> Vec<Case> {
+    let cases = product(ops, &[Kind::Broadcast], scenes).into_iter();
+    cases.flat_map(|case| hows.iter().map(move |&how| Case { how, ..case })).collect()
 }
 
 fn sending() -> Vec<Case> {
@@ -40,6 +48,11 @@ fn receiving() -> Vec<Case> {
     let mut cases = product(&[Op::Recv, Op::RecvBatch], &Kind::ALL, &ROOMS);
     cases.extend(product(&[Op::Peek], &EXCLUSIVE, &ROOMS));
     cases.extend(product(&[Op::Recv, Op::RecvBatch], &WITH_TICKETS, &[Scene::Ticket]));
+    let overrun = ROOMS.into_iter().chain([Scene::Overrun]).collect::<Vec<_>>();
+    cases.extend(subscribed(&NOT_GATING, &[Op::Recv], &overrun));
+    cases.extend(subscribed(&[How::Lossy], &[Op::RecvBatch], &overrun));
+    let verbs = [Op::Recv, Op::RecvBatch, Op::Peek];
+    cases.extend(subscribed(&[How::Gating], &verbs, &[Scene::Evicted]));
     cases
 }
 
@@ -49,7 +62,10 @@ fn attaching() -> Vec<Case> {
 
 fn joining() -> Vec<Case> {
     let ops = ROLES.map(Op::Join).into_iter().chain(ROLES.map(Op::Leave)).collect::<Vec<_>>();
-    product(&ops, &Kind::ALL, &[Scene::Plain])
+    let mut cases = product(&ops, &Kind::ALL, &[Scene::Plain]);
+    let ops = [Op::Join(Role::Consumer), Op::Leave(Role::Consumer)];
+    cases.extend(subscribed(&NOT_GATING, &ops, &[Scene::Plain]));
+    cases
 }
 
 /// The victim takes what a dead process had: a sole role, the last handle, or, when it
@@ -69,6 +85,7 @@ fn waking() -> Vec<Case> {
     let ops = [Op::Send, Op::Recv];
     let mut cases = product(&ops, &Kind::ALL, &[Scene::Sleeper, Scene::Asleep]);
     cases.extend(product(&[Op::SendBatch, Op::RecvBatch], &[Kind::Mpmc], &[Scene::Sleeper]));
+    cases.extend(subscribed(&NOT_GATING, &[Op::Recv], &[Scene::Asleep]));
     cases
 }
 
@@ -79,5 +96,6 @@ fn selecting() -> Vec<Case> {
     // Not beside an armed handle: its process has a second thread, so each point is reached by
     // single steps, for longer than the other consumer sleeps. Random kills show that.
     cases.extend(product(&[Op::Recv, Op::Select], &COMPETING, &[Scene::Beside]));
+    cases.extend(subscribed(&[How::Lossy], &[Op::Select, Op::Arm], &[Scene::Asleep]));
     cases
 }

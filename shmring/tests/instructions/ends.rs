@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use shmring::wait_set::Key;
 use shmring::{
-    Consumer, JoinError, Kind, Producer, Readiness, RecvError, RecvIntoError, RecvTimeoutError,
-    Segment, SendError, Start, Subscribe, TryRecvError, TrySendError, WaitMode, WaitSet, values,
+    Consumer, JoinError, Kind, Message, Producer, Readiness, RecvError, RecvIntoError,
+    RecvTimeoutError, Segment, SendError, Start, Subscribe, TryRecvError, TrySendError, WaitMode,
+    WaitSet, values,
 };
 
+use crate::case::How;
 use crate::common::payload;
 
 /// Bytes in a message, unless a scene wants it otherwise.
@@ -40,7 +42,7 @@ impl AsRef<[u8]> for Item {
 }
 
 /// The number of a message, which must be whole.
-fn number_of(bytes: &[u8]) -> u64 {
+pub(crate) fn number_of(bytes: &[u8]) -> u64 {
     let number = u64::from_ne_bytes(bytes[..NUMBER_BYTES].try_into().unwrap());
     assert!(Item::of_len(number, bytes.len()).bytes == bytes, "half a message");
     number
@@ -147,13 +149,22 @@ impl Rx {
         }
     }
 
+    /// As [`join`](Self::join); `how` is that of a subscriber.
+    pub(crate) fn join_as(how: How, segment: &Segment) -> Result<Self, JoinError> {
+        Self::join_at(how.subscribe(), segment)
+    }
+
     /// Joins where the messages are that others have sent: a subscriber among what is kept.
-    pub(crate) fn join_at_messages(segment: &Segment) -> Result<Self, JoinError> {
+    pub(crate) fn join_at_messages(how: How, segment: &Segment) -> Result<Self, JoinError> {
+        Self::join_at(how.subscribe().from(Start::Oldest), segment)
+    }
+
+    fn join_at(how: Subscribe, segment: &Segment) -> Result<Self, JoinError> {
         if segment.info().ring().kind == Kind::Broadcast {
-            let oldest = Subscribe::gating().from(Start::Oldest);
-            return segment.subscribe(oldest).map(Self::Messages);
+            segment.subscribe(how).map(Self::Messages)
+        } else {
+            Self::join(segment)
         }
-        Self::join(segment)
     }
 
     /// Sleeps at once where it has to wait.
@@ -178,11 +189,16 @@ impl Rx {
         }
     }
 
-    /// Receives one message, and does not look at it.
+    /// Receives one message, whatever was missed before it, and does not look at it.
     #[inline]
     pub(crate) fn recv_into(&mut self, buffer: &mut [u8]) -> Result<(), RecvIntoError> {
         match self {
-            Self::Messages(rx) => rx.recv_into(buffer).map(drop),
+            Self::Messages(rx) => loop {
+                match rx.recv_into(buffer) {
+                    Err(RecvIntoError::Recv(RecvError::Lagged { .. } | RecvError::Evicted)) => {}
+                    received => return received.map(drop),
+                }
+            },
             Self::Numbers(rx) => rx.recv().map(|_| ()).map_err(RecvIntoError::Recv),
         }
     }
@@ -218,19 +234,28 @@ impl Rx {
         numbers: &mut [u64],
     ) -> Result<usize, RecvError> {
         match self {
-            Self::Messages(rx) => rx.recv_batch(numbers.len(), |message| {
-                message.copy_to(buffer);
-            }),
+            Self::Messages(rx) => loop {
+                let copy = |message: &Message<'_>| {
+                    message.copy_to(buffer);
+                };
+                match rx.recv_batch(numbers.len(), copy) {
+                    Err(RecvError::Lagged { .. } | RecvError::Evicted) => {}
+                    received => return received,
+                }
+            },
             Self::Numbers(rx) => rx.recv_slice(numbers),
         }
     }
 
-    /// Looks at one message in place and releases it.
+    /// Looks at one message in place and releases it; at none once evicted.
     #[inline]
     pub(crate) fn peek_and_release(&mut self, buffer: &mut [u8]) -> Result<(), RecvError> {
         match self {
             Self::Messages(rx) => {
-                let peek = rx.peek()?;
+                let peek = match rx.peek() {
+                    Err(RecvError::Evicted) => return Ok(()),
+                    peek => peek?,
+                };
                 peek.copy_to(buffer);
                 peek.release();
             }

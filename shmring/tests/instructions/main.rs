@@ -48,6 +48,7 @@ mod play;
 mod stage;
 mod victim;
 mod walk;
+mod watchers;
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 

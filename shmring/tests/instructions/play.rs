@@ -27,7 +27,7 @@ pub(crate) fn play(case: Case, name: &str) {
             let _tx = black_box(mark.around(|| Tx::join(&segment).unwrap()));
         }
         Op::Join(Role::Consumer) => {
-            let _rx = black_box(mark.around(|| Rx::join(&segment).unwrap()));
+            let _rx = black_box(mark.around(|| Rx::join_as(case.how, &segment).unwrap()));
         }
         Op::Leave(Role::Producer) => {
             let mut tx = Tx::join(&segment).unwrap();
@@ -36,17 +36,19 @@ pub(crate) fn play(case: Case, name: &str) {
             mark.around(|| drop(tx));
         }
         Op::Leave(Role::Consumer) => {
-            let mut rx = Rx::join_at_messages(&segment).unwrap();
+            let mut rx = Rx::join_at_messages(case.how, &segment).unwrap();
             drop(segment);
             rx.recv_into(&mut [0; BUFFER_BYTES]).unwrap();
             mark.around(|| drop(rx));
         }
-        Op::Select => {
-            select(&mark, Rx::join_at_messages(&segment).unwrap(), case.kind == Kind::Mpmc)
-        }
-        Op::Arm => poll(&mark, Rx::join_at_messages(&segment).unwrap()),
+        Op::Select => select(
+            &mark,
+            Rx::join_at_messages(case.how, &segment).unwrap(),
+            case.kind == Kind::Mpmc,
+        ),
+        Op::Arm => poll(&mark, Rx::join_at_messages(case.how, &segment).unwrap()),
         op if op.role() == Some(Role::Producer) => send(op, &mark, Tx::join(&segment).unwrap()),
-        op => receive(op, &mark, Rx::join_at_messages(&segment).unwrap()),
+        op => receive(op, &mark, Rx::join_at_messages(case.how, &segment).unwrap()),
     }
 }
 

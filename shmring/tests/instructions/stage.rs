@@ -19,6 +19,7 @@ use crate::common::{LONG, Name, SHORT};
 use crate::ends::{Item, Rx, Tx};
 use crate::play::play_dead;
 use crate::victim::{fork_part, kill_and_reap, sleeps};
+use crate::watchers::Watchers;
 
 /// Messages by number: the first that the victim sends or has to take, the one that it
 /// sent before, the one of a sender that sleeps, and those sent after its death.
@@ -26,6 +27,14 @@ pub(crate) const DOUBT: u64 = 100;
 pub(crate) const VICTIMS_OWN: u64 = 200;
 const SLEEPERS: u64 = 300;
 const AFTER: [u64; 3] = [400, 401, 402];
+/// Messages that lead to where the scene begins; those that overwrite the ring before the
+/// victim's operation, and after its death.
+const ADVANCE: u64 = 500;
+const OVERRUN: u64 = 600;
+const GO_ON: u64 = 700;
+/// Of a broadcast ring: more than it holds.
+const LAP: u64 = 6;
+const LAP_BYTES: usize = 1000;
 /// Longer than it takes the kernel to tell of a death on the slowest machine.
 const SETTLE: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_micros(200);
@@ -59,6 +68,9 @@ pub(crate) struct Stage {
     before: Vec<u64>,
     /// What the survivors received.
     received: Vec<u64>,
+    /// What was sent before the scene began.
+    advance: Vec<u64>,
+    watchers: Watchers,
     segment: Segment,
     pub(crate) name: Name,
 }
@@ -92,7 +104,8 @@ impl Stage {
         let name = Name::new();
         let segment = name.create(&case.config());
         let (mut tx, mut rx) = (Tx::join(&segment).unwrap(), Rx::join(&segment).unwrap());
-        advance(case, &mut tx, &mut rx);
+        let watchers = Watchers::join(&segment);
+        let advance = advance(case, &mut tx, &mut rx);
         // A process that dies before the victim takes the sole roles first; else the victim takes
         // them.
         let at_once = case.scene == Scene::Dead;
@@ -115,7 +128,7 @@ impl Stage {
         }
         rx.as_mut().into_iter().for_each(Rx::block);
         let (sleeper, received) = (None, Vec::new());
-        Self { case, tx, rx, doomed, sleeper, before, received, segment, name }
+        Self { case, tx, rx, doomed, sleeper, before, received, advance, watchers, segment, name }
     }
 
     /// When the victim is about to start: others die, or go to sleep.
@@ -128,8 +141,14 @@ impl Stage {
                 told.then_some(()).ok_or_else(|| format!("{attached:?}"))
             });
         }
+        self.watchers.follow_before();
         match self.case.scene {
             Scene::Sleeper => {}
+            Scene::Overrun => return self.overrun(),
+            Scene::Evicted => {
+                self.evict_victim();
+                return self.overrun();
+            }
             // A waker tries handles in the order in which they joined. This survivor comes after
             // the victim, which gets the wake, then.
             Scene::Beside => {
@@ -170,6 +189,33 @@ impl Stage {
         });
     }
 
+    /// Overwrites what the victim finds.
+    fn overrun(&mut self) {
+        let rx = self.rx.as_mut().unwrap();
+        self.received.extend(std::iter::from_fn(|| rx.try_recv().ok()));
+        let passed = self.pass(OVERRUN);
+        self.before.extend(passed.clone());
+        self.received.extend(passed);
+    }
+
+    /// Sends a lap of messages, for none of which there must be anything to wait.
+    fn pass(&mut self, first: u64) -> std::ops::Range<u64> {
+        let (tx, rx) = (self.tx.as_mut().unwrap(), self.rx.as_mut().unwrap());
+        let numbers = first..first + LAP;
+        for number in numbers.clone() {
+            assert_eq!(tx.try_send(&Item::of_len(number, LAP_BYTES)), Ok(()), "message {number}");
+            assert_eq!(rx.try_recv(), Ok(number));
+        }
+        numbers
+    }
+
+    fn evict_victim(&self) {
+        let status = self.segment.status().unwrap();
+        let mut holders = status.ring().holders_of(Role::Consumer);
+        let victim = holders.find(|holder| holder.participant.pid != std::process::id());
+        self.segment.evict(victim.expect("a victim that subscribes")).unwrap();
+    }
+
     /// When the victim sleeps: does what it waits for, if that is not just time.
     pub(crate) fn wake_victim(&mut self) {
         if !matches!(self.case.scene, Scene::Asleep | Scene::Beside) {
@@ -188,8 +234,15 @@ impl Stage {
     /// After the victim's death: goes on, and returns how many of the messages that were
     /// in its hands it had sent, or taken.
     pub(crate) fn survive(mut self) -> usize {
+        self.watchers.follow();
         self.exchange();
         let done = self.settle_ledger();
+        if self.case.holds_nobody_up() {
+            let passed = self.pass(GO_ON);
+            self.received.extend(passed);
+        }
+        let sent: Vec<_> = self.advance.iter().chain(&self.received).copied().collect();
+        std::mem::take(&mut self.watchers).check(&sent);
         self.check_tables();
         self.check_ends();
         done
@@ -228,8 +281,11 @@ impl Stage {
                 assert_eq!(error, TrySendError::Full);
                 match rx.recv_timeout(SHORT) {
                     Ok(number) => received.push(number),
-                    // Nothing but tickets of the dead.
-                    Err(error) => assert_eq!(error, RecvTimeoutError::TimedOut),
+                    // Nothing but tickets of the dead, or the place of a dead subscriber.
+                    Err(error) => {
+                        assert!(!self.case.holds_nobody_up(), "the dead hold the producer up");
+                        assert_eq!(error, RecvTimeoutError::TimedOut);
+                    }
                 }
             }
         }
@@ -310,8 +366,8 @@ impl Stage {
     }
 }
 
-/// Moves the ring to where the scene begins.
-fn advance(case: Case, tx: &mut Tx, rx: &mut Rx) {
+/// Moves the ring to where the scene begins. Returns the messages that were sent for that.
+fn advance(case: Case, tx: &mut Tx, rx: &mut Rx) -> Vec<u64> {
     let mut lens = vec![crate::ends::ITEM_BYTES; case.advance()];
     if case.kind == Kind::Spsc && case.advance() > 0 {
         // Two records, each with a header of 8 bytes.
@@ -321,10 +377,12 @@ fn advance(case: Case, tx: &mut Tx, rx: &mut Rx) {
     if case.kind == Kind::Broadcast && case.advance() > 0 {
         lens = vec![1016, 1016, 1016, case.advance() - 3 * 1024 - 8];
     }
-    for len in lens {
-        tx.send(&Item::of_len(0, len)).unwrap();
-        rx.recv_timeout(LONG).unwrap();
-    }
+    let send = |(number, len)| {
+        tx.send(&Item::of_len(number, len)).unwrap();
+        assert_eq!(rx.recv_timeout(LONG), Ok(number));
+        number
+    };
+    (ADVANCE..).zip(lens).map(send).collect()
 }
 
 impl Doomed {
