@@ -79,7 +79,7 @@ impl SendEndpoint {
     fn fill_elements(&mut self, run: Span, elements: &[u8], size: usize) {
         if !elements.is_empty() {
             self.elements(run).store(0, elements, size);
-            self.commit_elements(run.count, size);
+            self.commit_elements(run, size);
         }
     }
 
@@ -135,10 +135,10 @@ impl SendEndpoint {
         self.flavor.elements(&self.registration.mapped, run)
     }
 
-    /// Publishes the first `count` reserved elements, at least one.
+    /// Publishes reserved elements, at least one, from the first on.
     #[inline(always)]
-    pub(crate) fn commit_elements(&mut self, count: u64, size: usize) {
-        let reached = self.flavor.commit_elements(&self.registration.mapped, count, size);
+    pub(crate) fn commit_elements(&mut self, run: Span, size: usize) {
+        let reached = self.flavor.commit_elements(&self.registration.mapped, run, size);
         self.registration.notify_consumers(reached);
     }
 }

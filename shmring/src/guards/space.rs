@@ -129,7 +129,8 @@ impl<'a, T: Element> Space<'a, T> {
     #[inline]
     pub fn commit(self) {
         if self.written > 0 && !self.endpoint.registration.is_forked() {
-            self.endpoint.commit_elements(self.written as u64, size_of::<T>());
+            let run = Span { count: self.written as u64, ..self.run };
+            self.endpoint.commit_elements(run, size_of::<T>());
             // Nothing is left to give up.
             mem::forget(self);
         }

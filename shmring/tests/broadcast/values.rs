@@ -165,6 +165,23 @@ fn the_longest_slice_always_fits() {
     }
 }
 
+/// Catches a value that was written in place and is not sent: its record does not fit before the
+/// end of the ring, and goes to the start.
+#[test]
+fn values_written_in_place_are_sent_across_the_end_of_the_ring() {
+    type Words = [u64; 4];
+    let name = Name::new();
+    let segment = name.create(&Config::broadcast().capacity_bytes(4096).values::<Words>());
+    let mut tx = segment.value_producer::<Words>().unwrap();
+    let mut rx = segment.value_consumer::<Words>().unwrap();
+    for number in 0..1000 {
+        let mut space = tx.try_reserve(3).unwrap();
+        space.push([number; 4]);
+        space.commit();
+        assert_eq!(rx.try_recv(), Ok([number; 4]));
+    }
+}
+
 /// Catches a slice of a lossy subscriber of which some values are torn, or that hides a loss.
 #[test]
 fn slices_of_values_are_whole_under_load() {

@@ -196,18 +196,18 @@ impl SendFlavor {
         Ok(span)
     }
 
-    /// Publishes the first `count` elements that were reserved, at least one. Returns the position that
+    /// Publishes reserved elements, at least one, from the first on. Returns the position that
     /// consumers may wait for.
     #[inline]
     pub(in crate::endpoint) fn commit_elements(
         &mut self,
         mapped: &MappedRing,
-        count: u64,
+        run: Span,
         size: usize,
     ) -> u64 {
         match self {
             Self::Packed(ring) => {
-                ring.publish(mapped.packed(), count);
+                ring.publish(mapped.packed(), run.count);
                 ring.tail()
             }
             Self::Slot(ring) => {
@@ -217,11 +217,9 @@ impl SendFlavor {
             Self::Record(ring) => ring.tail(),
             Self::Broadcast(ring) => {
                 let records = mapped.broadcast();
-                // That of the element, which was reserved.
-                if let Some(place) = ring.reserve_fast(records, size as u64) {
-                    ring.stage(records, place, size as u64);
-                    ring.publish(records);
-                }
+                let place = records.place(run.start, size as u64);
+                ring.stage(records, place, size as u64);
+                ring.publish(records);
                 ring.tail()
             }
         }

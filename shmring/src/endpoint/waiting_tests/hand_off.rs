@@ -66,8 +66,8 @@ fn handles_of_values_hand_a_wake_off() {
     let sending: [fn(&mut SendEndpoint, Deadline); 3] = [
         |tx, never| tx.send_elements_by(&[1; 8], 8, never).unwrap(),
         |tx, never| {
-            assert!(tx.reserve_elements_by(1, 1, 8, never).is_ok());
-            tx.commit_elements(1, 8);
+            let run = tx.reserve_elements_by(1, 1, 8, never).unwrap();
+            tx.commit_elements(run, 8);
         },
         |tx, never| tx.wait_writable(8, never).unwrap(),
     ];

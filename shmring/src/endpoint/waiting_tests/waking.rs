@@ -72,8 +72,8 @@ fn elements_wake_a_receiver() {
         |tx| tx.try_send_elements(&[1; 8], 8).unwrap(),
         |tx| assert_eq!(tx.send_some_elements(&[1; 8], 8), Ok(1)),
         |tx| {
-            assert!(tx.reserve_elements(1, 1, 8).is_ok());
-            tx.commit_elements(1, 8);
+            let run = tx.reserve_elements(1, 1, 8).ok().unwrap();
+            tx.commit_elements(run, 8);
         },
     ];
     for (config, segment) in values() {
