@@ -1,14 +1,15 @@
 //! Workers that receive, with every verb there is.
 
+use std::process;
 use std::thread::yield_now;
 
 use shmring::{
-    Consumer, Kind, Message, RecvIntoError, RecvTimeoutError, Segment, TryRecvError, values,
+    Consumer, Message, RecvIntoError, RecvTimeoutError, Role, Segment, TryRecvError, values,
 };
 
 use super::ledger::{MAX_ENTRIES, Told, Wish};
 use super::party::{Next, Party};
-use super::setup::{Element, Mode};
+use super::setup::Element;
 use shmring_bench::contender::BoxError;
 
 /// A buffer that takes every message.
@@ -16,13 +17,17 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// One that takes none.
 const SMALL_BYTES: usize = 8;
 /// The most that a consumer asks for at once.
-const MOST: usize = 12;
+pub(super) const MOST: usize = 12;
 
 /// How a receive ended, if nothing is wrong.
 enum Got {
     Some,
     /// The next message does not fit into the buffer.
     TooSmall,
+    /// Nothing was taken of what was read in place: the subscriber was evicted meanwhile.
+    Untaken,
+    /// Nothing was there to be read in place.
+    Nothing,
     None(RecvTimeoutError),
 }
 
@@ -38,18 +43,16 @@ fn told(redelivered: bool) -> Told {
 
 /// Receives messages until told to stop and there are none.
 pub(super) fn messages(party: &mut Party<'_>, segment: &Segment) -> Result<(), BoxError> {
-    let is_broadcast = segment.info().ring().kind == Kind::Broadcast;
     let how = party.part.mode.subscribe(party.part.seed);
-    let join = || if is_broadcast { segment.subscribe(how) } else { segment.consumer() };
+    let join = || if party.is_broadcast { segment.subscribe(how) } else { segment.consumer() };
     let Some(mut rx) = party.join(join)? else { return Ok(()) };
     rx.set_wait_mode(party.part.waits.mode());
     let mut missed = 0;
-    let is_latest = is_broadcast && party.part.mode == Mode::Latest;
     let mut buffer = vec![0; BUFFER_BYTES];
     while party.ledger.wish() != Wish::Leave {
         let last = party.ledger.wish() == Wish::Drain;
         // What is skipped before a message is known after a verb for one.
-        let verbs = if is_latest {
+        let verbs = if party.is_latest() {
             3
         } else if rx.is_exclusive() {
             8
@@ -63,8 +66,7 @@ pub(super) fn messages(party: &mut Party<'_>, segment: &Segment) -> Result<(), B
             5 | 6 => peek(party, &mut rx, verb == 6)?,
             _ => look_ahead(party, &mut rx)?,
         };
-        note_missed(party, &rx, &mut missed);
-        party.ledger.close();
+        note_missed(party, rx.missed(), &mut missed);
         if settle(party, &got, last)? == Next::Leave {
             break;
         }
@@ -72,8 +74,17 @@ pub(super) fn messages(party: &mut Party<'_>, segment: &Segment) -> Result<(), B
     Ok(())
 }
 
-/// Whether to go on. A consumer leaves by itself when its ledger is full.
+/// Closes the bracket. Whether to go on: a consumer leaves by itself when its ledger is full.
 fn settle(party: &mut Party<'_>, got: &Got, last: bool) -> Result<Next, BoxError> {
+    let is_evicted = matches!(got, Got::None(RecvTimeoutError::Evicted));
+    if is_evicted {
+        party.enter_eviction();
+    }
+    party.ledger.close();
+    if party.untaken && !is_evicted && !matches!(got, Got::Nothing) {
+        return Err("what was read in place was not taken, and nothing says why".into());
+    }
+    party.untaken = matches!(got, Got::Untaken) || (party.untaken && !is_evicted);
     match got {
         Got::Some if party.ledger.received() as usize + MOST >= MAX_ENTRIES => Ok(Next::Leave),
         Got::Some => {
@@ -87,18 +98,21 @@ fn settle(party: &mut Party<'_>, got: &Got, last: bool) -> Result<Next, BoxError
             party.lonely();
             Ok(Next::GoOn)
         }
-        Got::TooSmall | Got::None(RecvTimeoutError::TimedOut | RecvTimeoutError::Lagged { .. }) => {
-            Ok(Next::GoOn)
-        }
+        Got::None(
+            RecvTimeoutError::TimedOut
+            | RecvTimeoutError::Lagged { .. }
+            | RecvTimeoutError::Evicted,
+        ) => Ok(Next::GoOn),
+        Got::TooSmall | Got::Untaken | Got::Nothing => Ok(Next::GoOn),
         Got::None(error) => Err((*error).into()),
     }
 }
 
 /// Enters what a subscriber has missed since it was entered last.
-fn note_missed(party: &Party<'_>, rx: &Consumer, noted: &mut u64) {
-    if rx.missed() > *noted {
-        party.miss(rx.missed() - *noted);
-        *noted = rx.missed();
+fn note_missed(party: &Party<'_>, missed: u64, noted: &mut u64) {
+    if missed > *noted {
+        party.miss(missed - *noted);
+        *noted = missed;
     }
 }
 
@@ -125,7 +139,7 @@ fn receive(
     match received {
         Ok(len) => {
             party.linger();
-            note_missed(party, rx, missed);
+            note_missed(party, rx.missed(), missed);
             party.enter(&buffer[..len], Told::Nothing)?;
         }
         Err(RecvIntoError::Recv(error)) => return Ok(Got::None(error)),
@@ -155,27 +169,64 @@ fn try_receive(
     }
 }
 
+/// Messages that were read in place. A sole consumer enters them before it releases them, so that
+/// they are known if it is killed. A subscriber enters them when its release has taken them: one
+/// that is evicted meanwhile takes nothing, and what it read may be torn.
+struct Read {
+    later: Option<Vec<(Vec<u8>, Told)>>,
+}
+
+impl Read {
+    fn new(party: &Party<'_>) -> Self {
+        Self { later: party.is_broadcast.then(Vec::new) }
+    }
+
+    fn add(&mut self, party: &Party<'_>, bytes: Vec<u8>, told: Told) -> Result<(), BoxError> {
+        match &mut self.later {
+            Some(later) => {
+                later.push((bytes, told));
+                Ok(())
+            }
+            None => party.enter(&bytes, told),
+        }
+    }
+
+    /// After the release; `taken` says what it did.
+    fn released(self, party: &Party<'_>, taken: bool) -> Result<Got, BoxError> {
+        let Some(later) = self.later else { return Ok(Got::Some) };
+        if later.is_empty() {
+            return Ok(Got::Nothing);
+        }
+        if !taken {
+            return Ok(Got::Untaken);
+        }
+        later.iter().try_for_each(|(bytes, told)| party.enter(bytes, *told))?;
+        Ok(Got::Some)
+    }
+}
+
 /// Several messages. A sole consumer enters them before it consumes them, others after that.
 fn batch(party: &mut Party<'_>, rx: &mut Consumer) -> Result<Got, BoxError> {
     let (most, patience) = (1 + party.random.below(MOST), party.patience());
     party.ledger.open(most, rx.is_exclusive());
-    let (mut bytes, mut result) = (Vec::new(), Ok(()));
+    let (mut read, mut result) = (Read::new(party), Ok(()));
     let entering = &*party;
     let enter = |message: &Message<'_>| {
-        bytes.clear();
-        message.append_to(&mut bytes);
         if result.is_ok() {
-            result = entering.enter(&bytes, told(message.is_redelivered()));
+            result = read.add(entering, message.to_vec(), told(message.is_redelivered()));
         }
     };
     let got = rx.recv_batch_timeout(most, patience, enter);
     result?;
-    Ok(Got::from(got))
+    match got {
+        Ok(_) => read.released(party, true),
+        Err(error) => Ok(Got::None(error)),
+    }
 }
 
 /// One message, entered before it is released. Perhaps it is let go of once, and looked at again.
 fn peek(party: &mut Party<'_>, rx: &mut Consumer, twice: bool) -> Result<Got, BoxError> {
-    let patience = party.patience();
+    let (patience, at, mut read) = (party.patience(), rx.position(), Read::new(party));
     party.ledger.open(1, true);
     let mut before = None;
     if twice {
@@ -188,50 +239,65 @@ fn peek(party: &mut Party<'_>, rx: &mut Consumer, twice: bool) -> Result<Got, Bo
     }
     let peek = match rx.peek_timeout(patience) {
         Ok(peek) => peek,
-        Err(error) if !twice => return Ok(Got::None(error)),
+        Err(error) if !twice || error == RecvTimeoutError::Evicted => return Ok(Got::None(error)),
         Err(error) => return Err(format!("a message that was let go of is gone: {error}").into()),
     };
     let (bytes, again) = (peek.to_vec(), peek.is_redelivered());
-    let first = match before {
-        Some((same, first)) if same == bytes && again => first,
-        Some(_) => return Err("a message that was let go of is another, or not told so".into()),
-        None => again,
+    let (first, is_same) = match before {
+        Some((before, first)) => (first, before == bytes && again),
+        None => (again, true),
     };
     party.linger();
-    party.enter(&bytes, told(first))?;
+    read.add(party, bytes, told(first))?;
     party.linger();
     peek.release();
-    Ok(Got::Some)
+    let got = read.released(party, rx.position() != at)?;
+    // What was not taken may have changed.
+    if is_same || matches!(got, Got::Untaken) {
+        return Ok(got);
+    }
+    Err("a message that was let go of is another, or not told so".into())
 }
 
 /// As many messages as there are, entered before they are released.
 fn look_ahead(party: &mut Party<'_>, rx: &mut Consumer) -> Result<Got, BoxError> {
-    let most = 1 + party.random.below(MOST);
+    let (most, at, mut read) = (1 + party.random.below(MOST), rx.position(), Read::new(party));
     party.ledger.open(most, true);
-    let mut batch = rx.lookahead().map_err(RecvTimeoutError::from)?;
+    let mut batch = match rx.lookahead() {
+        Ok(batch) => batch,
+        Err(error) => return Ok(Got::None(error.into())),
+    };
     for _ in 0..most {
         let Some(message) = batch.next() else { break };
-        party.enter(&message.to_vec(), told(message.is_redelivered()))?;
+        read.add(party, message.to_vec(), told(message.is_redelivered()))?;
     }
     party.linger();
     batch.release();
-    Ok(Got::Some)
+    read.released(party, rx.position() != at)
 }
 
-/// As [`messages`], out of a packed ring.
+/// As [`messages`], out of a ring of values.
 pub(super) fn elements(party: &mut Party<'_>, segment: &Segment) -> Result<(), BoxError> {
-    let Some(mut rx) = party.join(|| segment.value_consumer::<Element>())? else {
-        return Ok(());
+    let how = party.part.mode.subscribe(party.part.seed);
+    let join = || {
+        if party.is_broadcast {
+            segment.subscribe_values::<Element>(how)
+        } else {
+            segment.value_consumer()
+        }
     };
+    let Some(mut rx) = party.join(join)? else { return Ok(()) };
     rx.set_wait_mode(party.part.waits.mode());
+    let mut missed = 0;
     while party.ledger.wish() != Wish::Leave {
         let last = party.ledger.wish() == Wish::Drain;
-        let verb = if last { 0 } else { party.random.below(5) };
+        let verbs = if rx.is_exclusive() { 5 } else { 3 };
+        let verb = if last { 0 } else { party.random.below(verbs) };
         let got = match verb {
-            3 | 4 => peek_elements(party, &mut rx)?,
-            _ => receive_elements(party, &mut rx, verb)?,
+            3 | 4 => peek_elements(party, segment, &mut rx)?,
+            _ => receive_elements(party, &mut rx, verb, &mut missed)?,
         };
-        party.ledger.close();
+        note_missed(party, rx.missed(), &mut missed);
         if settle(party, &got, last)? == Next::Leave {
             break;
         }
@@ -243,15 +309,22 @@ fn receive_elements(
     party: &mut Party<'_>,
     rx: &mut values::Consumer<Element>,
     verb: usize,
+    missed: &mut u64,
 ) -> Result<Got, BoxError> {
     let (most, patience) = (1 + party.random.below(MOST), party.patience());
-    let most = if verb == 1 { 1 } else { most };
+    // What is skipped before a message is known after a verb for one.
+    let most = if verb == 1 || party.is_latest() { 1 } else { most };
     let mut elements = [Element::default(); MOST];
     party.ledger.open(most, false);
     let received = match verb {
         0 => rx.try_recv_slice(&mut elements[..most]).map_err(|error| match error {
             TryRecvError::Empty => RecvTimeoutError::Eof,
-            error => error.into(),
+            error => {
+                if error == TryRecvError::WouldBlock {
+                    yield_now();
+                }
+                error.into()
+            }
         }),
         1 => rx.recv_timeout(patience).map(|element| {
             elements[0] = element;
@@ -262,6 +335,7 @@ fn receive_elements(
     match received {
         Ok(count) => {
             party.linger();
+            note_missed(party, rx.missed(), missed);
             for element in &elements[..count] {
                 party.enter(bytemuck::bytes_of(element), Told::Nothing)?;
             }
@@ -273,9 +347,12 @@ fn receive_elements(
 
 fn peek_elements(
     party: &mut Party<'_>,
+    segment: &Segment,
     rx: &mut values::Consumer<Element>,
 ) -> Result<Got, BoxError> {
     let (most, patience) = (1 + party.random.below(MOST), party.patience());
+    let reached = |party: &Party<'_>| if party.is_broadcast { reached(segment) } else { Ok(0) };
+    let (at, mut read) = (reached(party)?, Read::new(party));
     party.ledger.open(most, true);
     let elements = match rx.peek_timeout(most, patience) {
         Ok(elements) => elements,
@@ -284,9 +361,18 @@ fn peek_elements(
     let again = elements.redelivered();
     // As many as were asked for at most: what is shown has been bounded.
     for (index, element) in elements.to_vec()?.iter().enumerate() {
-        party.enter(bytemuck::bytes_of(element), told(index < again))?;
+        read.add(party, bytemuck::bytes_of(element).to_vec(), told(index < again))?;
     }
     party.linger();
     elements.release();
-    Ok(Got::Some)
+    read.released(party, reached(party)? != at)
+}
+
+/// The position of this process's subscriber, as an observer sees it.
+fn reached(segment: &Segment) -> Result<u64, BoxError> {
+    let status = segment.status()?;
+    let mut holders = status.ring().holders_of(Role::Consumer);
+    let mine = holders.find(|holder| holder.participant.pid == process::id());
+    let subscription = mine.and_then(|holder| holder.subscription.clone());
+    Ok(subscription.ok_or("no observer sees this subscriber")?.position)
 }

@@ -76,6 +76,8 @@ pub(super) enum Told {
     Nothing,
     /// That so many messages were missed before the next one: the message's number counts them.
     Missed,
+    /// That this subscriber was evicted; the message's number means nothing.
+    Evicted,
     /// Its contents are not what any producer sent; the message's number means nothing.
     Corrupt,
 }
@@ -98,6 +100,7 @@ impl Entry {
             1 => Told::Redelivered,
             2 => Told::Nothing,
             3 => Told::Missed,
+            4 => Told::Evicted,
             _ => Told::Corrupt,
         };
         Self { message: MessageId::decode(word), told }
@@ -129,6 +132,7 @@ enum Word {
     BracketMost,
     BracketStart,
     JoinedNs,
+    Pid,
     Received,
     FaultBytes,
     Fault,
@@ -194,6 +198,15 @@ impl Ledger {
 
     pub(super) fn set_joined_ns(&self, now_ns: u64) {
         self.set(Word::JoinedNs, now_ns);
+    }
+
+    /// The worker's process; 0 if it has not told it.
+    pub(super) fn pid(&self) -> u32 {
+        self.get(Word::Pid) as u32
+    }
+
+    pub(super) fn set_pid(&self, pid: u32) {
+        self.set(Word::Pid, pid.into());
     }
 
     /// What the worker is asked to do.
@@ -300,6 +313,7 @@ mod tests {
             Entry { message: message((1 << SEQUENCE_BITS) - 1), told: Told::Redelivered },
             Entry { message: message(2), told: Told::Nothing },
             Entry { message: MessageId { incarnation: 0, sequence: 9 }, told: Told::Missed },
+            Entry { message: MessageId { incarnation: 0, sequence: 0 }, told: Told::Evicted },
             Entry { message: MessageId { incarnation: 0, sequence: 0 }, told: Told::Corrupt },
         ];
         workers.enter_state(State::Joined);
@@ -310,7 +324,9 @@ mod tests {
         parents.ask(Wish::Drain);
         assert_eq!(parents.state(), State::Joined);
         assert_eq!(parents.entries(), entries);
-        assert_eq!(parents.received(), 5);
+        assert_eq!(parents.received(), entries.len() as u64);
+        workers.set_pid(77);
+        assert_eq!(parents.pid(), 77);
         assert_eq!(parents.bracket(), Some(Bracket { start: 1, most: 3, in_place: true }));
         assert_eq!(parents.fault().unwrap(), "nine words of it, and an umlaut: \u{fc}");
         assert_eq!(workers.wish(), Wish::Drain);

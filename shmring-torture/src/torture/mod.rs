@@ -112,6 +112,10 @@ pub struct Tally {
     pub delivered: u64,
     /// How often a subscriber missed one, and said so.
     pub missed: u64,
+    /// How often a gating subscriber was evicted.
+    pub evictions: u64,
+    /// How often one was told so: not if it was killed before, or left.
+    pub evictions_told: u64,
     /// Messages that came to nobody, and of which no kill tells why: always 0, else there is an
     /// error instead of this.
     pub lost: u64,
@@ -135,6 +139,7 @@ impl Tally {
         self.broadcast += account.broadcast;
         self.delivered += account.delivered;
         self.missed += account.missed;
+        self.evictions_told += account.evictions_told;
     }
 }
 

@@ -1,6 +1,7 @@
 //! The workers: producers and consumers that go on until they are told to stop, or killed.
 
 use std::os::fd::OwnedFd;
+use std::process;
 use std::thread::{sleep, yield_now};
 use std::time::Duration;
 
@@ -50,6 +51,11 @@ pub(super) struct Party<'a> {
     pub(super) part: &'a Part,
     pub(super) ledger: &'a Ledger,
     pub(super) random: Random,
+    /// Whether each consumer receives every message.
+    pub(super) is_broadcast: bool,
+    /// Whether the last release took nothing: the next verb then says that the subscriber was
+    /// evicted.
+    pub(super) untaken: bool,
 }
 
 /// Does the part, and tells in the ledger how it went.
@@ -64,11 +70,14 @@ pub(crate) fn run(part: &Part, fds: Vec<OwnedFd>) -> Result<Value, BoxError> {
 
 fn play(part: &Part, ledger: &Ledger) -> Result<(), BoxError> {
     let segment = Segment::attach(&part.segment)?;
+    ledger.set_pid(process::id());
     ledger.enter_state(State::Attached);
     let _monitor = part.monitor.then(|| segment.monitor()).transpose()?;
-    let mut party = Party { part, ledger, random: Random(part.seed) };
-    let packed = segment.info().ring().kind == Kind::Packed;
-    match (part.produces, packed) {
+    let ring = segment.info().ring();
+    let (is_broadcast, of_values) = (ring.kind == Kind::Broadcast, ring.element.is_some());
+    let random = Random(part.seed);
+    let mut party = Party { part, ledger, random, is_broadcast, untaken: false };
+    match (part.produces, of_values) {
         (true, false) => producing::messages(&mut party, &segment),
         (true, true) => producing::elements(&mut party, &segment),
         (false, false) => consuming::messages(&mut party, &segment),
@@ -98,6 +107,11 @@ impl Party<'_> {
             }
         }
         Ok(None)
+    }
+
+    /// Whether this is a subscriber that receives only the newest message each time.
+    pub(super) fn is_latest(&self) -> bool {
+        self.is_broadcast && self.part.mode == Mode::Latest
     }
 
     /// Now and then, a wait.
@@ -134,6 +148,12 @@ impl Party<'_> {
     pub(super) fn miss(&self, messages: u64) {
         let message = MessageId { incarnation: 0, sequence: messages };
         self.ledger.enter(Entry { message, told: Told::Missed });
+    }
+
+    /// Enters that the subscriber was told of its eviction.
+    pub(super) fn enter_eviction(&self) {
+        let message = MessageId { incarnation: 0, sequence: 0 };
+        self.ledger.enter(Entry { message, told: Told::Evicted });
     }
 
     /// Enters a message that was received; its number.

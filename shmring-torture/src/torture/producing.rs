@@ -140,7 +140,7 @@ fn settle(party: &Party<'_>, done: Sent) -> Result<Next, BoxError> {
     Ok(Next::GoOn)
 }
 
-/// As [`messages`], into a packed ring.
+/// As [`messages`], into a ring of values.
 pub(super) fn elements(party: &mut Party<'_>, segment: &Segment) -> Result<(), BoxError> {
     let Some(mut tx) = party.join(|| segment.value_producer::<Element>())? else {
         return Ok(());

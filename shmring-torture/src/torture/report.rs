@@ -31,6 +31,8 @@ pub fn text(torture: &Torture) -> String {
         row("messages sent to subscribers", tally.broadcast),
         row("  received, by all of them", tally.delivered),
         row("  missed, and counted", tally.missed),
+        row("gating subscribers evicted", tally.evictions),
+        row("  and told so", tally.evictions_told),
         ["longest time without progress, ms".to_owned(), format!("{:.1}", tally.worst_pause_ms)],
         row("times without progress of more than a second", tally.long_pauses),
     ];

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use shmring::{AttachError, CreateError, Kind, RecvTimeoutError, Role, Segment, Status};
+use shmring::{AttachError, CreateError, RecvTimeoutError, Role, Segment, Status};
 
 use super::ledger::{State, Wish};
 use super::setup::{Element, Setup};
@@ -97,6 +97,7 @@ fn lead(
     let seed = random.next();
     let mut life = Life {
         stage: Stage::new(place.setup, place.options, place.name, seed, tally),
+        segment: place.segment,
         random: Random(seed),
         until: Instant::now() + life,
         pulse: Pulse { received: 0, since: None },
@@ -107,6 +108,7 @@ fn lead(
     life.work()?;
     let next = life.end(ending, place)?;
     let last = |error: &dyn std::fmt::Display| Trouble::Defect(format!("at the end: {error}"));
+    let evictions = life.stage.evictions;
     let books = life.stage.into_books();
     // Attaching reaps the last dead workers.
     let attached = if next.is_none() { Some(Segment::attach(place.name)) } else { None };
@@ -117,6 +119,10 @@ fn lead(
     let here = if attached.is_some() { 2 } else { 1 };
     let status = place.segment.status().map_err(|fault| last(&fault))?;
     nothing_is_left(&status, here)?;
+    if status.ring().evictions != evictions {
+        let what = format!("{} evictions are counted, not {evictions}", status.ring().evictions);
+        return Err(Trouble::Defect(what));
+    }
     drop(attached);
     tally.add(&verify(&books).map_err(|defect| Trouble::Defect(defect.to_string()))?);
     tally.takeovers += takeovers(&books);
@@ -134,12 +140,11 @@ fn clean_up(place: &Place<'_>) -> Result<(), Trouble> {
             return Ok(());
         }
         // A consumer that got the end is followed by one that waits for another producer.
-        let received = match place.setup.kind {
-            Kind::Packed => place
-                .segment
-                .value_consumer::<Element>()
-                .map(|mut rx| rx.recv_timeout(WAIT).map(drop)),
-            _ => place.segment.consumer().map(|mut rx| rx.recv_timeout(WAIT).map(drop)),
+        let received = if place.setup.of_values {
+            let rx = place.segment.value_consumer::<Element>();
+            rx.map(|mut rx| rx.recv_timeout(WAIT).map(drop))
+        } else {
+            place.segment.consumer().map(|mut rx| rx.recv_timeout(WAIT).map(drop))
         };
         match received.map_err(|error| last(&error))? {
             Err(RecvTimeoutError::TimedOut | RecvTimeoutError::Eof) => {}
@@ -183,6 +188,7 @@ struct Pulse {
 
 struct Life<'a, 'g> {
     stage: Stage<'a>,
+    segment: &'a Segment,
     random: Random,
     until: Instant,
     pulse: Pulse,
@@ -226,6 +232,7 @@ impl Life<'_, '_> {
             }
             11 | 12 => self.stage.stop(seat, pause),
             13 => self.stage.ask(seat, Wish::Leave),
+            14 | 15 => self.stage.evict(seat, self.segment)?,
             _ => {}
         }
         Ok(())

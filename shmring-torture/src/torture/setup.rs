@@ -8,7 +8,7 @@ use shmring::{Config, Kind, Role, Start, Subscribe, WaitMode};
 
 use shmring_bench::random::{Random, mix};
 
-/// The element of a packed ring: a sealed message.
+/// The element of a ring of values: a sealed message.
 pub(super) type Element = [u64; 4];
 
 /// How workers wait.
@@ -80,6 +80,8 @@ pub(super) struct Setup {
     pub(super) lives: Vec<Duration>,
     /// For all that is decided in the round.
     pub(super) seed: u64,
+    /// Whether the messages are elements, for handles of values.
+    pub(super) of_values: bool,
 }
 
 fn choose<T: Copy>(random: &mut Random, from: &[T]) -> T {
@@ -93,9 +95,10 @@ impl Setup {
         // A spinning worker takes a CPU from the others.
         let most = if waits == Waits::Spinning { 2 } else { 4 };
         let count = 1 + random.below(3);
+        // One after the other, so that a short run covers all of them.
+        let kind = Kind::ALL[round as usize % Kind::ALL.len()];
         Setup {
-            // One after the other, so that a short run covers all of them.
-            kind: Kind::ALL[round as usize % Kind::ALL.len()],
+            kind,
             capacity_bytes: choose(&mut random, &[1 << 12, 1 << 12, 1 << 14, 1 << 17, 1 << 20]),
             slots: choose(&mut random, &[1, 2, 4, 4, 16, 16, 64, 1024]),
             slot_bytes: choose(&mut random, &[24, 48, 64, 128, 256, 1024]),
@@ -107,6 +110,12 @@ impl Setup {
                 .map(|_| Duration::from_millis(200 + random.below(500) as u64))
                 .collect(),
             seed: random.next(),
+            of_values: match kind {
+                Kind::Spsc => false,
+                Kind::Packed => true,
+                Kind::Broadcast => random.below(2) == 0,
+                _ => random.below(4) == 0,
+            },
         }
     }
 
@@ -116,9 +125,10 @@ impl Setup {
         let config = match self.kind {
             Kind::Spsc => Config::spsc().capacity_bytes(self.capacity_bytes),
             Kind::Broadcast => Config::broadcast().capacity_bytes(self.capacity_bytes),
-            Kind::Packed => Config::packed::<Element>().slots(self.slots),
+            kind if self.of_values => Config::new(kind).slots(self.slots),
             kind => Config::new(kind).slots(self.slots).slot_bytes(self.slot_bytes),
         };
+        let config = if self.of_values { config.values::<Element>() } else { config };
         config.max_handles(workers + 1).max_attachments(workers + 2)
     }
 
@@ -153,8 +163,10 @@ impl fmt::Display for Setup {
         match kind {
             Kind::Spsc | Kind::Broadcast => write!(f, "{kind} ring of {capacity_bytes} bytes")?,
             Kind::Packed => write!(f, "packed ring of {slots} elements")?,
+            _ if self.of_values => write!(f, "{kind} ring of {slots} slots")?,
             _ => write!(f, "{kind} ring of {slots} slots of {slot_bytes} bytes")?,
         }
+        f.write_str(if self.of_values { ", of values" } else { "" })?;
         write!(f, ", {producers} producers, {consumers} consumers")?;
         f.write_str(match self.waits {
             Waits::Sleeping => ", sleeping",
@@ -186,6 +198,11 @@ mod tests {
                 let chosen = |text: &String| text.starts_with(kind) && text.contains(wait);
                 assert!(all.iter().any(chosen), "{kind}, {wait}");
             }
+        }
+        for kind in ["mpmc", "mpsc", "spmc", "broadcast"] {
+            let of_values = |text: &&String| text.starts_with(kind) && text.contains("of values");
+            let count = all.iter().filter(|text| text.starts_with(kind)).count();
+            assert!((1..count).contains(&all.iter().filter(of_values).count()), "{kind}");
         }
         assert!((0..300).all(|round| Setup::of(1, round).config().rounded_slots().is_ok()));
     }

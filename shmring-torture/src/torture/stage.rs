@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use shmring::{Kind, Role};
+use shmring::info::{Holder, SubscriptionMode};
+use shmring::{EvictError, Kind, Role, Segment};
 
 use super::ledger::{Ledger, State, Wish};
 use super::party::Part;
@@ -24,6 +25,8 @@ pub(super) struct Worker {
     crew: Crew,
     pub(super) stopped_until: Option<Instant>,
     pub(super) asked_to_leave: bool,
+    /// What it had received when it had been evicted.
+    evicted: Option<u64>,
 }
 
 impl Worker {
@@ -53,6 +56,8 @@ pub(super) struct Stage<'a> {
     incarnations: u32,
     seed: u64,
     require_consumer: bool,
+    /// Subscribers that were evicted.
+    pub(super) evictions: u64,
     pub(super) tally: &'a mut Tally,
 }
 
@@ -82,6 +87,7 @@ impl<'a> Stage<'a> {
             incarnations: 0,
             seed,
             require_consumer: !seed.is_multiple_of(4),
+            evictions: 0,
             tally,
         }
     }
@@ -118,6 +124,7 @@ impl<'a> Stage<'a> {
             crew,
             stopped_until: None,
             asked_to_leave: wish != Wish::Stay,
+            evicted: None,
         });
         Ok(())
     }
@@ -133,22 +140,23 @@ impl<'a> Stage<'a> {
 
     /// Kills the worker in a seat, and enters it in the books.
     pub(super) fn kill(&mut self, seat: usize) -> Result<bool, Trouble> {
-        let Some(worker) = self.seats[seat].take() else { return Ok(false) };
+        let Some(mut worker) = self.seats[seat].take() else { return Ok(false) };
         let name = worker.name();
-        let Worker { role, incarnation, ledger, crew, .. } = worker;
-        let before = crew.kill_all();
+        let Worker { crew, ledger, .. } = &mut worker;
+        let before = std::mem::replace(crew, Crew::new()).kill_all();
         if let Some(fault) = ledger.fault().or(before) {
             return Err(Trouble::Defect(format!("{name}: {fault}")));
         }
         // It may have left just before.
         let killed = ledger.state() != State::Left;
-        self.bury(role, incarnation, &ledger, killed);
+        self.bury(&worker, killed);
         self.tally.kills += u64::from(killed);
         self.tally.clean_exits += u64::from(!killed);
         Ok(killed)
     }
 
-    fn bury(&mut self, role: Role, incarnation: u32, ledger: &Ledger, killed: bool) {
+    fn bury(&mut self, worker: &Worker, killed: bool) {
+        let &Worker { role, incarnation, ref ledger, evicted, .. } = worker;
         let joined_ns = ledger.joined_ns();
         match role {
             Role::Producer => {
@@ -170,6 +178,7 @@ impl<'a> Stage<'a> {
                     killed,
                     begun,
                     mode,
+                    evicted,
                     is_drained,
                 };
                 self.books.receivers.push(receiver);
@@ -193,6 +202,38 @@ impl<'a> Stage<'a> {
             worker.crew.signal(Signal::SIGSTOP);
             worker.stopped_until = Some(Instant::now() + pause);
             self.tally.stops += 1;
+        }
+    }
+
+    /// Evicts the first subscriber that gates, from a seat on.
+    pub(super) fn evict(&mut self, seat: usize, segment: &Segment) -> Result<(), Trouble> {
+        if self.setup.kind != Kind::Broadcast {
+            return Ok(());
+        }
+        let failed = |error: &dyn std::fmt::Display| Trouble::Defect(format!("evicting: {error}"));
+        let status = segment.status().map_err(|fault| failed(&fault))?;
+        let holder_of = |worker: &Worker| {
+            let mut holders = status.ring().holders_of(Role::Consumer);
+            let mode = |holder: &Holder| holder.subscription.as_ref().map(|one| one.mode);
+            holders.find(|holder| {
+                holder.participant.pid == worker.ledger.pid()
+                    && mode(holder) == Some(SubscriptionMode::Gating)
+            })
+        };
+        let (before, from) = self.seats.split_at_mut(seat);
+        let mut workers = from.iter_mut().chain(before).flatten();
+        let found = workers.find_map(|worker| Some((holder_of(worker)?, worker)));
+        let Some((subscriber, worker)) = found else { return Ok(()) };
+        match segment.evict(subscriber) {
+            Ok(()) => {
+                worker.evicted = Some(worker.ledger.received());
+                self.evictions += 1;
+                self.tally.evictions += 1;
+                Ok(())
+            }
+            // It has left meanwhile.
+            Err(EvictError::Gone { .. } | EvictError::NotGating { .. }) => Ok(()),
+            Err(error) => Err(failed(&error)),
         }
     }
 

@@ -1,11 +1,13 @@
 //! Accounts for every message of a broadcast ring: each subscriber for itself.
 //!
 //! From its first message on, a subscriber must have received each message, in order, or have counted
-//! it as missed, which a gating one never does. What a killed producer was sending is in the ring or
+//! it as missed, which a gating one never does until it is told that it was evicted. It is told so
+//! once, before it takes anything more. What a killed producer was sending is in the ring or
 //! not, as a whole: it is if a subscriber received some of it; else both counts are right.
 
 use std::collections::{BTreeSet, HashMap};
 
+use super::consuming::MOST;
 use super::ledger::{Entry, MessageId, Told};
 use super::setup::Mode;
 use super::verify::{Account, Books, Defect, Receiver, Sender};
@@ -93,9 +95,11 @@ fn check(parts: &[Part], receiver: &Receiver, account: &mut Account) -> Result<(
     let by = receiver.incarnation;
     let mut last: Option<(usize, u64)> = None;
     let mut missed = 0;
+    let told_at = check_eviction(receiver)?;
+    account.evictions_told += u64::from(told_at.is_some());
     let settle = |last, to, missed, before| {
         let count = between(parts, last, to);
-        if count.can_be(missed) && (missed == 0 || receiver.mode != Mode::Gating) {
+        if count.can_be(missed) {
             return Ok(());
         }
         let most = count.certain + count.in_doubt.iter().sum::<u64>();
@@ -107,8 +111,13 @@ fn check(parts: &[Part], receiver: &Receiver, account: &mut Account) -> Result<(
             Told::Redelivered => return Err(Defect::ToldInVain { message, by }),
             Told::Missed => {
                 missed += message.sequence;
+                if receiver.mode == Mode::Gating && told_at.is_none_or(|told_at| entry < told_at) {
+                    let before = None;
+                    return Err(Defect::Miscounted { by, missed, least: 0, most: 0, before });
+                }
                 continue;
             }
+            Told::Evicted => continue,
             Told::New | Told::Nothing => {}
         }
         let rank = parts.iter().position(|part| part.incarnation == message.incarnation);
@@ -132,6 +141,26 @@ fn check(parts: &[Part], receiver: &Receiver, account: &mut Account) -> Result<(
         Some(last) if receiver.is_drained => settle(last, None, missed, None),
         _ => Ok(()),
     }
+}
+
+/// Returns which entry tells of an eviction.
+fn check_eviction(receiver: &Receiver) -> Result<Option<usize>, Defect> {
+    let by = receiver.incarnation;
+    let entries = receiver.entries.iter().enumerate();
+    let mut told = entries.filter(|(_, entry)| entry.told == Told::Evicted).map(|(at, _)| at);
+    let (first, second) = (told.next(), told.next());
+    let Some(evicted) = receiver.evicted else {
+        return first.map_or(Ok(None), |entry| Err(Defect::EvictedInVain { by, entry }));
+    };
+    if let Some(entry) = second {
+        return Err(Defect::EvictedInVain { by, entry });
+    }
+    // The verb that was under way may have taken as many as it asked for.
+    let taken = first.unwrap_or(receiver.entries.len()) as u64;
+    if taken > evicted + MOST as u64 || (first.is_none() && receiver.is_drained) {
+        return Err(Defect::EvictionUntold { by });
+    }
+    Ok(first)
 }
 
 #[cfg(test)]
@@ -159,6 +188,7 @@ mod tests {
             killed: false,
             begun: HashMap::new(),
             mode,
+            evicted: None,
             is_drained: true,
         };
         Books {
@@ -191,6 +221,60 @@ mod tests {
             let account = verify(&books(mode, entries.clone()));
             assert!(account.is_ok(), "{entries:?}: {account:?}");
         }
+    }
+
+    fn evicted() -> Vec<Entry> {
+        vec![entry(0, 0, Told::Evicted)]
+    }
+
+    // Catches a verifier that takes an eviction for a defect, or the losses after it.
+    #[test]
+    fn evictions_are_told() {
+        let good = [
+            [new(1, 0..4), evicted(), new(2, 0..2), new(3, 0..3)].concat(),
+            [new(1, 0..1), evicted(), miss(5), new(3, 0..3)].concat(),
+            [evicted(), new(1, 0..1), miss(5), new(3, 0..3)].concat(),
+        ];
+        for entries in good {
+            let mut books = books(Mode::Gating, entries.clone());
+            books.receivers[0].evicted = Some(1);
+            let told = verify(&books).map(|account| account.evictions_told);
+            assert_eq!(told, Ok(1), "{entries:?}");
+        }
+    }
+
+    // Catches a verifier that overlooks an eviction that is told in vain, twice, too late, or not
+    // at all, or a loss before it.
+    #[test]
+    fn evictions_are_told_once_and_at_once() {
+        let all = [new(1, 0..4), new(2, 0..2), new(3, 0..3)].concat();
+        let told_at = |at: usize| [&all[..at], &evicted(), &all[at..]].concat();
+        let twice = [told_at(2), evicted()].concat();
+        let vain = |entry| Err(Defect::EvictedInVain { by: 9, entry });
+        let untold = Err(Defect::EvictionUntold { by: 9 });
+        let wrong = [
+            (None, told_at(2), vain(2)),
+            (Some(2), twice, vain(10)),
+            (Some(9), all.clone(), untold.clone()),
+        ];
+        for (at, entries, defect) in wrong {
+            let mut books = books(Mode::Gating, entries);
+            books.receivers[0].evicted = at;
+            assert_eq!(verify(&books), defect);
+        }
+
+        let many = |before: u64| [new(1, 0..before), evicted()].concat();
+        for (before, told) in [(3 + MOST as u64, Ok(1)), (4 + MOST as u64, untold.map(|_| 0))] {
+            let mut books = books(Mode::Gating, many(before));
+            (books.senders[2].started, books.senders[2].sent) = (100, 100);
+            (books.receivers[0].evicted, books.receivers[0].is_drained) = (Some(3), false);
+            assert_eq!(verify(&books).map(|account| account.evictions_told), told);
+        }
+
+        let early = [new(1, 0..1), miss(5), evicted(), new(3, 0..3)].concat();
+        let mut books = books(Mode::Gating, early);
+        books.receivers[0].evicted = Some(1);
+        assert!(matches!(verify(&books), Err(Defect::Miscounted { missed: 5, .. })));
     }
 
     // Catches a verifier that overlooks a defect of one of these kinds.

@@ -39,6 +39,8 @@ pub(super) struct Receiver {
     pub(super) begun: HashMap<u32, u64>,
     /// Of a subscriber of a broadcast ring.
     pub(super) mode: Mode,
+    /// What such a one had entered when it had been evicted.
+    pub(super) evicted: Option<u64>,
     /// Whether it left after it had received what was left, and all producers had gone before.
     pub(super) is_drained: bool,
 }
@@ -74,6 +76,8 @@ pub(super) struct Account {
     pub(super) broadcast: u64,
     pub(super) delivered: u64,
     pub(super) missed: u64,
+    /// How often a subscriber was told that it was evicted.
+    pub(super) evictions_told: u64,
 }
 
 /// A defect.
@@ -91,6 +95,10 @@ pub(super) enum Defect {
     Disordered { message: MessageId, after: MessageId, by: u32 },
     /// Between two messages, or at the end, a subscriber counted others than were sent.
     Miscounted { by: u32, missed: u64, least: u64, most: u64, before: Option<MessageId> },
+    /// A subscriber was told of an eviction that there was not, or once more.
+    EvictedInVain { by: u32, entry: usize },
+    /// A subscriber went on after its eviction, and was not told of it before.
+    EvictionUntold { by: u32 },
     /// Contents that no producer sent.
     Corrupt { by: u32, entry: usize },
     /// A message that no producer began to send.
@@ -131,6 +139,14 @@ impl fmt::Display for Defect {
                     Some(message) => write!(f, "before {message}"),
                     None => f.write_str("at the end"),
                 }
+            }
+            Self::EvictedInVain { by, entry } => write!(
+                f,
+                "receipt {entry} of subscriber {by} is of an eviction, and there was none, or that \
+                 one was told before"
+            ),
+            Self::EvictionUntold { by } => {
+                write!(f, "subscriber {by} was evicted, and went on without being told")
             }
             Self::Corrupt { by, entry } => {
                 write!(f, "receipt {entry} of consumer {by} is of contents that nobody sent")

@@ -29,6 +29,7 @@ fn receiver(incarnation: u32, entries: Vec<Entry>) -> Receiver {
         killed: false,
         begun,
         mode: Mode::Gating,
+        evicted: None,
         is_drained: false,
     }
 }
