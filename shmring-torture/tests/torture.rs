@@ -45,6 +45,17 @@ fn a_few_rounds_are_survived() {
     assert_eq!(left_in_shared_memory(&options.segment_prefix), [] as [&str; 0]);
 }
 
+// Catches an eviction that a subscriber is not told of, and a run in which there is none.
+#[test]
+fn evictions_are_survived() {
+    let options = options("evict");
+    let done = torture(&rounds("broadcast", TIME), &options, &mut || ControlFlow::Continue(()));
+    let Torture { tally, .. } = done.unwrap_or_else(|error| panic!("{error}"));
+    assert!(tally.broadcast > 0 && tally.evictions_told > 0, "{tally:?}");
+    assert!(tally.evictions_told <= tally.evictions, "{tally:?}");
+    assert_eq!(left_in_shared_memory(&options.segment_prefix), [] as [&str; 0]);
+}
+
 // Catches a run that cannot be stopped, or then leaves its segment behind.
 #[test]
 fn it_can_be_stopped_in_the_middle() {
