@@ -9,10 +9,10 @@ use std::fs;
 use std::time::Duration;
 
 use common::child::{self, say};
-use common::{LONG, Name, eventually, watchdog};
+use common::{LONG, Name, SLOT_KINDS, broadcast, eventually, watchdog};
 use shmring::{Config, Consumer, Kind, Producer, Segment, WaitMode};
 
-const KINDS: [Kind; 4] = [Kind::Spsc, Kind::Mpmc, Kind::Mpsc, Kind::Spmc];
+const KINDS: [Kind; 5] = [Kind::Spsc, Kind::Mpmc, Kind::Mpsc, Kind::Spmc, Kind::Broadcast];
 /// Publishes in a row without a sleeper, after which fences end.
 const RELAX_AFTER: u32 = 1024;
 /// The mode bit of the words of sleepers, and where the first word of each side lies in the control
@@ -114,9 +114,10 @@ fn a_process_without_barriers_takes_part() {
 #[test]
 fn senders_are_woken() {
     let _watchdog = watchdog("senders_are_woken");
-    for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {
+    let slots = SLOT_KINDS.map(|kind| Config::new(kind).slots(2));
+    for config in slots.into_iter().chain([broadcast()]) {
         let name = Name::new();
-        let (_segment, mut tx, mut rx) = name.pair_of(&Config::new(kind).slots(2));
+        let (_segment, mut tx, mut rx) = name.pair_of(&config);
         tx.set_wait_mode(WaitMode::Block);
         rx.set_wait_mode(WaitMode::Block);
         std::thread::scope(|scope| {
@@ -137,8 +138,12 @@ fn senders_are_woken() {
 #[test]
 fn fences_follow_the_traffic() {
     let _watchdog = watchdog("fences_follow_the_traffic");
+    [Config::spsc(), Config::broadcast()].iter().for_each(fences_follow_the_traffic_in);
+}
+
+fn fences_follow_the_traffic_in(config: &Config) {
     let name = Name::new();
-    let (_segment, mut tx, mut rx) = name.pair_of(&Config::spsc());
+    let (_segment, mut tx, mut rx) = name.pair_of(config);
     rx.set_wait_mode(WaitMode::Block);
     assert_eq!((word(&name, RECEIVERS), word(&name, SENDERS)), (0, 0), "nobody has slept");
     for _ in 0..2 {

@@ -5,7 +5,7 @@ use std::os::fd::AsRawFd;
 
 use shmring::{CreateError, NameError, Segment, ShareError};
 
-use crate::common::Name;
+use crate::common::{Name, broadcast};
 use crate::support::{file_of, sealed, smallest};
 
 fn errno(result: libc::c_int) -> Option<i32> {
@@ -40,16 +40,18 @@ fn no_peer_changes_the_size_or_the_seals() {
 /// Catches a hole that a peer punches and that kills processes which access it.
 #[test]
 fn a_hole_kills_no_process() {
-    let segment = sealed();
-    let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
-    tx.send(b"before").unwrap();
-    let file = file_of(&segment);
-    let flags = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
-    let len = segment.info().total_bytes as i64;
-    // SAFETY: empties a file of this test's own, which is mapped as atomics only.
-    assert_eq!(unsafe { libc::fallocate(file.as_raw_fd(), flags, 0, len) }, 0);
-    // Any answer will do but a signal.
-    let _ = (rx.try_recv(), tx.try_send(b"after"), segment.status());
+    for config in [smallest(), broadcast()] {
+        let segment = Segment::create_sealed("sealed", &config).unwrap();
+        let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+        tx.send(b"before").unwrap();
+        let file = file_of(&segment);
+        let flags = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+        let len = segment.info().total_bytes as i64;
+        // SAFETY: empties a file of this test's own, which is mapped as atomics only.
+        assert_eq!(unsafe { libc::fallocate(file.as_raw_fd(), flags, 0, len) }, 0);
+        // Any answer will do but a signal.
+        let _ = (rx.try_recv(), tx.try_send(b"after"), segment.status());
+    }
 }
 
 /// Catches a segment that leaves a name behind, or goes under another one.

@@ -7,7 +7,7 @@ use std::os::fd::AsRawFd;
 use shmring::{Config, Kind, RecvTimeoutError, Segment};
 
 use crate::common::child::{self, Part, pause, say};
-use crate::common::{LONG, Name, eventually, slots, watchdog};
+use crate::common::{LONG, Name, broadcast, eventually, slots, watchdog};
 use crate::scene::{Orphans, descriptors, fork_sleeper};
 
 /// Where the attachment table begins, and how far its entries are apart; the first byte of each
@@ -122,8 +122,11 @@ impl Scene {
 #[test]
 fn a_stuck_reaper_keeps_no_role_and_no_end_from_others() {
     let _watchdog = watchdog("a_stuck_reaper_keeps_no_role_and_no_end_from_others");
-    for stopped in [true, false] {
-        let mut scene = Scene::new(&Config::spsc().capacity_bytes(4096), "hold", "another");
+    let spsc = Config::spsc().capacity_bytes(4096);
+    for (stopped, config) in
+        [(true, &spsc), (false, &spsc), (true, &broadcast()), (false, &broadcast())]
+    {
+        let mut scene = Scene::new(config, "hold", "another");
         let mut rx = scene.segment.consumer().unwrap();
         let orphan = scene.get_stuck(stopped);
         assert_eq!(rx.recv_timeout(LONG), Err(RecvTimeoutError::Eof));
@@ -159,8 +162,8 @@ fn a_stuck_reaper_keeps_no_position_from_others() {
 #[test]
 fn a_killed_reaper_leaves_no_lock_to_its_children() {
     let _watchdog = watchdog("a_killed_reaper_leaves_no_lock_to_its_children");
-    for how in ["shares", "alone"] {
-        let config = Config::spsc().capacity_bytes(4096);
+    let rings = [Config::spsc().capacity_bytes(4096), broadcast()];
+    for (how, config) in ["shares", "alone"].into_iter().zip(rings) {
         let mut scene = Scene::new(&config, "hold", how);
         let mut rx = scene.segment.consumer().unwrap();
         let orphan = scene.get_stuck(false);

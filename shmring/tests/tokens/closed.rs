@@ -8,7 +8,7 @@ use shmring::{
 };
 
 use crate::common::child::{self, pause, say};
-use crate::common::{MODES, Name, is_root, slots, watchdog};
+use crate::common::{MODES, Name, broadcast, is_root, slots, watchdog};
 use crate::strangers::become_nobody;
 
 const LOST: Fault = Fault::ProbeRefused { call: "fstat", errno: libc::EBADF };
@@ -86,12 +86,13 @@ fn replace(name: &Name) {
 #[test]
 fn a_receiver_that_closed_all_descriptors_sees_deaths() {
     let _watchdog = watchdog("a_receiver_that_closed_all_descriptors_sees_deaths");
-    let records = Config::spsc().capacity_bytes(4096);
     let user = if is_root() { "nobody" } else { "same" };
     for mode in ["0", "1", "2"] {
-        for monitor in ["none", "monitor"] {
-            let args = [user, mode, monitor, "hold"];
-            assert_eq!(end_of_wait(&records, args, keep), "0 Eof", "mode {mode}, {monitor}");
+        for records in [Config::spsc().capacity_bytes(4096), broadcast()] {
+            for monitor in ["none", "monitor"] {
+                let args = [user, mode, monitor, "hold"];
+                assert_eq!(end_of_wait(&records, args, keep), "0 Eof", "mode {mode}, {monitor}");
+            }
         }
         let args = [user, mode, "none", "reserve"];
         assert_eq!(end_of_wait(&slots(Kind::Mpsc, 8, 64), args, keep), "1 Eof", "mode {mode}");
@@ -124,6 +125,7 @@ fn a_waiter_that_cannot_reopen_the_segment_gets_an_error() {
 pub(crate) fn send_closed(args: &[String]) {
     let segment = Segment::attach(&args[0]).unwrap();
     let mut tx = segment.producer().unwrap();
+    tx.set_require_consumer(true);
     tx.set_wait_mode(WaitMode::Block);
     say("attached");
     pause();
@@ -148,7 +150,7 @@ pub(crate) fn hold_consumer(args: &[String]) {
 #[test]
 fn a_sender_that_closed_all_descriptors_sees_deaths() {
     let _watchdog = watchdog("a_sender_that_closed_all_descriptors_sees_deaths");
-    for config in [Config::spsc().capacity_bytes(4096), slots(Kind::Mpmc, 8, 64)] {
+    for config in [Config::spsc().capacity_bytes(4096), slots(Kind::Mpmc, 8, 64), broadcast()] {
         let name = Name::new();
         drop(name.create(&config));
         let mut holder = child::start("hold-consumer", &[&name]);
