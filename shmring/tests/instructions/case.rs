@@ -5,7 +5,6 @@ use std::fmt;
 use shmring::{Config, Kind, Role, Subscribe};
 
 use crate::common::slots;
-use crate::watchers::WATCHERS;
 
 /// Slots of the slot rings and of the packed ring.
 const SLOTS: u64 = 4;
@@ -28,6 +27,8 @@ pub(crate) enum Op {
     /// Arms a readiness, polls its descriptor, and receives.
     Arm,
     Attach,
+    /// Evicts a gating subscriber.
+    Evict,
     Join(Role),
     /// Gives up the handle, and with it the attach.
     Leave(Role),
@@ -92,7 +93,7 @@ impl Op {
             Self::Recv | Self::Peek | Self::RecvBatch | Self::Select | Self::Arm => {
                 Some(Role::Consumer)
             }
-            Self::Attach => None,
+            Self::Attach | Self::Evict => None,
             Self::Join(role) | Self::Leave(role) => Some(role),
         }
     }
@@ -140,9 +141,19 @@ impl Case {
 
     /// Handles that there can be at once; as above.
     pub(crate) fn handles(self) -> usize {
-        let watchers = if self.kind == Kind::Broadcast { WATCHERS } else { 0 };
+        let watchers = self.watchers().len();
         let shared = self.shares(Role::Producer) || self.shares(Role::Consumer);
         watchers + if shared { 6 } else { 2 }
+    }
+
+    /// The subscribers that survive the victim's death beside the consumer, and the order in which
+    /// they joined.
+    pub(crate) fn watchers(self) -> &'static [How] {
+        match (self.kind, self.op) {
+            (Kind::Broadcast, Op::Evict) => &[How::Lossy, How::Lossy, How::Latest, How::Gating],
+            (Kind::Broadcast, _) => &[How::Lossy, How::Lossy, How::Latest],
+            _ => &[],
+        }
     }
 
     /// Whether the producer goes on after the victim's death as if nothing had happened.

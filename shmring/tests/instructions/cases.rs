@@ -65,6 +65,7 @@ fn joining() -> Vec<Case> {
     let mut cases = product(&ops, &Kind::ALL, &[Scene::Plain]);
     let ops = [Op::Join(Role::Consumer), Op::Leave(Role::Consumer)];
     cases.extend(subscribed(&NOT_GATING, &ops, &[Scene::Plain]));
+    cases.extend(product(&[Op::Evict], &[Kind::Broadcast], &[Scene::Plain]));
     cases
 }
 

@@ -47,6 +47,7 @@ mod machine;
 mod play;
 mod stage;
 mod victim;
+mod waits;
 mod walk;
 mod watchers;
 

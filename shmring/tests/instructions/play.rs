@@ -3,6 +3,7 @@
 use std::hint::black_box;
 use std::os::fd::AsRawFd;
 
+use shmring::info::{Holder, SubscriptionMode};
 use shmring::readiness::Arm;
 use shmring::{Config, Kind, Readiness, Role, Segment, WaitSet};
 
@@ -23,6 +24,15 @@ pub(crate) fn play(case: Case, name: &str) {
     }
     let segment = Segment::attach(name).unwrap();
     match case.op {
+        Op::Evict => {
+            let status = segment.status().unwrap();
+            let mode = |holder: &Holder| holder.subscription.as_ref().map(|one| one.mode);
+            let holders = status.ring().holders_of(Role::Consumer);
+            let gating = holders.filter(|holder| mode(holder) == Some(SubscriptionMode::Gating));
+            // Survivors have joined: the consumer first, and the one that is to be evicted last.
+            let last = gating.last().unwrap();
+            mark.around(|| segment.evict(last).unwrap());
+        }
         Op::Join(Role::Producer) => {
             let _tx = black_box(mark.around(|| Tx::join(&segment).unwrap()));
         }

@@ -4,29 +4,26 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
-use shmring::{
-    AttachError, JoinError, Kind, RecvTimeoutError, Role, Segment, SendError, TryRecvError,
-    TrySendError,
-};
+use shmring::{AttachError, Kind, RecvTimeoutError, Role, Segment, TryRecvError, TrySendError};
 
 use crate::case::{Case, Op, Scene};
 use crate::common::{LONG, Name, SHORT};
 use crate::ends::{Item, Rx, Tx};
 use crate::play::play_dead;
 use crate::victim::{fork_part, kill_and_reap, sleeps};
+use crate::waits::{join, receive_all, send_one, settle};
 use crate::watchers::Watchers;
 
 /// Messages by number: the first that the victim sends or has to take, the one that it
 /// sent before, the one of a sender that sleeps, and those sent after its death.
 pub(crate) const DOUBT: u64 = 100;
 pub(crate) const VICTIMS_OWN: u64 = 200;
-const SLEEPERS: u64 = 300;
-const AFTER: [u64; 3] = [400, 401, 402];
+pub(crate) const SLEEPERS: u64 = 300;
+pub(crate) const AFTER: [u64; 3] = [400, 401, 402];
 /// Messages that lead to where the scene begins; those that overwrite the ring before the
 /// victim's operation, and after its death.
 const ADVANCE: u64 = 500;
@@ -35,9 +32,6 @@ const GO_ON: u64 = 700;
 /// Of a broadcast ring: more than it holds.
 const LAP: u64 = 6;
 const LAP_BYTES: usize = 1000;
-/// Longer than it takes the kernel to tell of a death on the slowest machine.
-const SETTLE: Duration = Duration::from_secs(20);
-const RETRY: Duration = Duration::from_micros(200);
 
 /// A survivor that sleeps until the victim's operation wakes it.
 #[derive(Debug)]
@@ -75,36 +69,13 @@ pub(crate) struct Stage {
     pub(crate) name: Name,
 }
 
-/// Tries until it succeeds; the last failure, if that takes too long.
-fn settle<T>(what: &str, mut attempt: impl FnMut() -> Result<T, String>) -> T {
-    let start = Instant::now();
-    loop {
-        match attempt() {
-            Ok(value) => return value,
-            Err(why) if start.elapsed() > SETTLE => panic!("{what}: {why}"),
-            Err(_) => thread::sleep(RETRY),
-        }
-    }
-}
-
-/// Joins as soon as the kernel has released the tokens of dead processes.
-fn join<T>(what: &str, attempt: impl Fn() -> Result<T, JoinError>) -> T {
-    settle(what, || match attempt() {
-        Ok(end) => Ok(end),
-        Err(error @ (JoinError::RoleTaken { .. } | JoinError::TableFull { .. })) => {
-            Err(error.to_string())
-        }
-        Err(error) => panic!("{what}: {error}"),
-    })
-}
-
 impl Stage {
     /// Sets the scene.
     pub(crate) fn set(case: Case) -> Self {
         let name = Name::new();
         let segment = name.create(&case.config());
         let (mut tx, mut rx) = (Tx::join(&segment).unwrap(), Rx::join(&segment).unwrap());
-        let watchers = Watchers::join(&segment);
+        let watchers = Watchers::join(case, &segment);
         let advance = advance(case, &mut tx, &mut rx);
         // A process that dies before the victim takes the sole roles first; else the victim takes
         // them.
@@ -242,7 +213,7 @@ impl Stage {
             self.received.extend(passed);
         }
         let sent: Vec<_> = self.advance.iter().chain(&self.received).copied().collect();
-        std::mem::take(&mut self.watchers).check(&sent);
+        self.watchers.check(&sent, &self.segment.status().unwrap());
         self.check_tables();
         self.check_ends();
         done
@@ -392,31 +363,5 @@ impl Doomed {
         let status = waitpid(doomed.0, Some(WaitPidFlag::WUNTRACED)).unwrap();
         assert!(matches!(status, WaitStatus::Stopped(_, Signal::SIGSTOP)), "{status:?}");
         doomed
-    }
-}
-
-/// Receives up to the last message. While a sole producer is dead, and its successor has
-/// not come, the stream has ended.
-fn receive_all(rx: &mut Rx, may_end: bool) -> Vec<u64> {
-    let mut received = Vec::new();
-    while received.last() != AFTER.last() {
-        match rx.recv_timeout(LONG) {
-            Ok(number) => received.push(number),
-            Err(RecvTimeoutError::Eof) if may_end => thread::sleep(RETRY),
-            Err(error) => panic!("{error}, after {received:?}"),
-        }
-    }
-    received
-}
-
-/// Sends the sleeper's message. While a sole consumer is dead, and its successor has not
-/// come, the pipe is broken.
-fn send_one(tx: &mut Tx, may_break: bool) {
-    loop {
-        match tx.send(&Item::new(SLEEPERS)) {
-            Ok(()) => return,
-            Err(SendError::BrokenPipe) if may_break => thread::sleep(RETRY),
-            Err(error) => panic!("{error}"),
-        }
     }
 }
