@@ -25,8 +25,8 @@ const CALM_US: usize = 12_000;
 const STOP_MS: usize = 150;
 /// How long the users of a segment continue after its name was removed.
 const NAMELESS: Duration = Duration::from_millis(60);
-/// Long enough for a waiter to check for dead peers.
-const WAIT: Duration = Duration::from_millis(10);
+/// Long enough for a waiter to check for dead peers, which it does after 16 ms at the soonest.
+const WAIT: Duration = Duration::from_millis(40);
 /// Time limit for survivors to make progress.
 const LONG: Duration = Duration::from_secs(1);
 
