@@ -373,6 +373,6 @@ fn reached(segment: &Segment) -> Result<u64, BoxError> {
     let status = segment.status()?;
     let mut holders = status.ring().holders_of(Role::Consumer);
     let mine = holders.find(|holder| holder.participant.pid == process::id());
-    let subscription = mine.and_then(|holder| holder.subscription.clone());
+    let subscription = mine.and_then(|holder| holder.subscription);
     Ok(subscription.ok_or("no observer sees this subscriber")?.position)
 }
