@@ -6,6 +6,8 @@ mod hostile;
 mod model;
 mod oracle;
 mod resolving;
+mod span_deaths;
+mod spans;
 mod stamps;
 mod takeover;
 mod tiny;
@@ -15,7 +17,9 @@ mod windows;
 use std::mem::ManuallyDrop;
 
 use super::{RELAXED, control, handles, read, write};
-use crate::ring::slot::{Consumer, Many, Producer, Resolved, Ring, Sizes, Slots, resolve};
+use crate::ring::slot::{
+    Consumer, Many, Producer, Resolved, Ring, Sizes, Slots, Spanning, resolve,
+};
 use crate::ring::tables::Handle;
 use crate::ring::{Control, Corrupt, Extent, Look, Place, Refused};
 use crate::sync::AtomicU64;
@@ -37,6 +41,8 @@ struct Memory {
     words: Vec<AtomicU64>,
     slots: u64,
     many: Many,
+    /// Whether messages may span slots.
+    spans: bool,
 }
 
 impl std::fmt::Debug for Memory {
@@ -54,10 +60,16 @@ impl Memory {
     /// An empty ring at position `start`, new: no slot was ever written.
     fn new(many: Many, slots: u64, payload_words: u64, start: u64) -> Self {
         let words = zeroed_words((slots * (1 + payload_words)) as usize);
-        let memory = Self { control: control(), handles: handles(4), words, slots, many };
+        let (control, handles) = (control(), handles(4));
+        let memory = Self { control, handles, words, slots, many, spans: false };
         memory.set_tail(start);
         memory.set_head(start);
         memory
+    }
+
+    /// The same, whose messages may span slots.
+    fn spanning(self) -> Self {
+        Self { spans: true, ..self }
     }
 
     /// The same after a lap: each slot holds the message before the next.
@@ -70,7 +82,8 @@ impl Memory {
     }
 
     fn ring(&self) -> Ring<'_> {
-        let slots = Slots::new(&self.words, Sizes::new(self.slots, self.slot_words(), 8, false));
+        let slots =
+            Slots::new(&self.words, Sizes::new(self.slots, self.slot_words(), 8, self.spans));
         Ring::new(&self.control, slots, self.many)
     }
 
@@ -78,8 +91,14 @@ impl Memory {
         self.words.len() as u64 / self.slots
     }
 
+    /// Bytes of the longest message in one slot.
     fn max_len(&self) -> u64 {
         self.slot_words() * 8 - 8
+    }
+
+    /// Slots of a message of `len` bytes.
+    fn slots_of(&self, len: u64) -> u64 {
+        len.div_ceil(self.max_len()).max(1)
     }
 
     fn stamp(&self, position: u64) -> &AtomicU64 {
@@ -137,6 +156,56 @@ impl Memory {
         place
     }
 
+    /// Sends a message of `len` bytes, in as many slots as it takes, through handle 0.
+    fn send_parts(&self, producer: &mut Producer, len: u64) -> Result<Extent, Refused> {
+        producer.claim(self.ring(), self.intent(0), self.slots_of(len))?;
+        Ok(self.fill_parts(producer, len))
+    }
+
+    /// As [`fill`](Self::fill), of a message that may take several tickets.
+    fn fill_parts(&self, producer: &mut Producer, len: u64) -> Extent {
+        let ring = self.ring();
+        let space = producer.publishing(ring).spanning(len);
+        assert_eq!((space.start, space.len), (producer.published(), len));
+        self.write_parts(space);
+        producer.publishing(ring).publish_parts(space, len);
+        producer.hint_if_due(ring);
+        if len <= self.max_len() {
+            return Extent::Whole(ring.place(space.start, len));
+        }
+        Extent::Spanning(space)
+    }
+
+    /// Writes the payload of a message that takes several slots.
+    fn write_parts(&self, message: Spanning) {
+        let bytes = payload(message.start, message.len);
+        let mut from = 0;
+        for place in self.ring().parts(message) {
+            self.assert_in_slot(place);
+            let to = from + place.len() as usize;
+            write(&self.words, place, &bytes[from..to]);
+            from = to;
+        }
+        assert_eq!(from, bytes.len());
+    }
+
+    /// The bytes of what a consumer found.
+    fn read_extent(&self, extent: Extent) -> Vec<u8> {
+        match extent {
+            Extent::Whole(place) => self.read(place),
+            Extent::Spanning(message) => {
+                assert!(message.len > self.max_len(), "it fits into a slot");
+                assert_eq!(message.end.wrapping_sub(message.start), self.slots_of(message.len));
+                self.ring().parts(message).flat_map(|place| self.read(place)).collect()
+            }
+        }
+    }
+
+    /// Slots that were passed: tombstones, and parts of messages.
+    fn passed(&self) -> (u64, u64) {
+        (self.control.roles.tombstones(), self.control.consumer.parts.load(RELAXED))
+    }
+
     /// What is at head for a consumer that comes now.
     fn look(&self) -> Result<Look, Corrupt> {
         self.consumer().look(self.ring())
@@ -154,12 +223,6 @@ impl Memory {
         assert_eq!(place.end, place.start.wrapping_add(1), "{place:?}");
         assert!(place.len() <= slot_bytes - 8, "{place:?}");
     }
-}
-
-/// The place of a message that takes no more than a slot.
-fn in_one_slot(extent: Extent) -> Place {
-    let Extent::Whole(place) = extent else { panic!("{extent:?}") };
-    place
 }
 
 /// Words of zero that cost nothing before they are touched.
@@ -182,6 +245,19 @@ fn published(position: u64, len: u64) -> u64 {
 
 fn tombstone(position: u64) -> u64 {
     (position.wrapping_add(1) % (1 << 40)) * 0x100_0000 + 0x20_0000
+}
+
+fn part(position: u64) -> u64 {
+    (position.wrapping_add(1) % (1 << 40)) * 0x100_0000 + 0x40_0000
+}
+
+/// What a consumer found, if it is a message.
+fn message(look: Look) -> Option<Extent> {
+    match look {
+        Look::Message(place) => Some(Extent::Whole(place)),
+        Look::Spanning(message) => Some(Extent::Spanning(message)),
+        _ => None,
+    }
 }
 
 /// An intent as the format describes it.

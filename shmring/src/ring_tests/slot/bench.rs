@@ -2,13 +2,13 @@
 
 use super::oracle::{Found, Oracle, State};
 use super::{
-    Consumer, Look, Many, Memory, Producer, RELAXED, Resolved, announcement, in_one_slot, payload,
-    resolve,
+    Consumer, Extent, Look, Many, Memory, Producer, RELAXED, Resolved, announcement, message, part,
+    payload, resolve,
 };
 use crate::ring::membership::release_handle;
 use crate::ring::tables::claim_handle;
 
-/// What is at the longest message's disposal.
+/// What a message in one slot can have.
 const PAYLOAD_WORDS: u64 = 2;
 pub(super) const MAX_LEN: u64 = 8 * PAYLOAD_WORDS;
 const SENDERS: usize = 3;
@@ -18,15 +18,48 @@ const RECEIVERS: usize = 2;
 /// the index modulo how many there are.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Step {
-    Claim { sender: usize, count: u64 },
-    Publish { sender: usize, len: u64 },
-    Abandon { sender: usize },
-    Die { sender: usize },
-    Replace { sender: usize },
-    Look { receiver: usize, count: usize },
-    Take { receiver: usize, count: usize },
-    Resolve { ahead: u64 },
-    NewReceiver { receiver: usize },
+    Claim {
+        sender: usize,
+        count: u64,
+    },
+    Publish {
+        sender: usize,
+        len: u64,
+    },
+    /// Publishes a message in space for all open tickets, or for the longest message.
+    PublishShorter {
+        sender: usize,
+        len: u64,
+    },
+    Abandon {
+        sender: usize,
+    },
+    Die {
+        sender: usize,
+    },
+    /// Dies in a message that takes all open tickets, or as many as the longest message, after it
+    /// stored so many stamps of parts.
+    DieInside {
+        sender: usize,
+        stores: u64,
+    },
+    Replace {
+        sender: usize,
+    },
+    Look {
+        receiver: usize,
+        count: usize,
+    },
+    Take {
+        receiver: usize,
+        count: usize,
+    },
+    Resolve {
+        ahead: u64,
+    },
+    NewReceiver {
+        receiver: usize,
+    },
 }
 
 struct Sender {
@@ -60,7 +93,7 @@ fn attach_of(sender: usize) -> usize {
 
 impl Bench {
     pub(super) fn new(many: Many, slots: u64, start: u64, aged: bool) -> Self {
-        let memory = Memory::new(many, slots, PAYLOAD_WORDS, start);
+        let memory = Memory::new(many, slots, PAYLOAD_WORDS, start).spanning();
         let memory = if aged { memory.aged() } else { memory };
         let count = |many, count| if many { count } else { 1 };
         let senders = (0..count(many.producers, SENDERS)).map(|sender| {
@@ -91,8 +124,10 @@ impl Bench {
         let done = match step {
             Step::Claim { sender, count } => self.claim(sender % senders, count),
             Step::Publish { sender, len } => self.publish(sender % senders, len),
+            Step::PublishShorter { sender, len } => self.publish_shorter(sender % senders, len),
             Step::Abandon { sender } => self.abandon(sender % senders),
             Step::Die { sender } => self.die(sender % senders),
+            Step::DieInside { sender, stores } => self.die_inside(sender % senders, stores),
             Step::Replace { sender } => self.replace(sender % senders),
             Step::Look { receiver, count } => self.look(receiver % receivers, count),
             Step::Take { receiver, count } => self.take(receiver % receivers, count),
@@ -130,10 +165,38 @@ impl Bench {
         if sender.next == sender.end || !sender.alive {
             return false;
         }
-        let place = self.memory.fill(&mut sender.producer, len);
-        assert_eq!(place.start, sender.next);
-        self.oracle.set(sender.next, State::Message(payload(sender.next, len)));
-        sender.next = place.end;
+        let room = sender.end.wrapping_sub(sender.next) * MAX_LEN;
+        let len = len.min(room).min(self.memory.ring().max_len());
+        let extent = if len <= MAX_LEN {
+            Extent::Whole(self.memory.fill(&mut sender.producer, len))
+        } else {
+            self.memory.fill_parts(&mut sender.producer, len)
+        };
+        assert_eq!(extent.start(), sender.next);
+        self.oracle.publish(extent.start(), extent.end(), payload(sender.next, len));
+        sender.next = extent.end();
+        true
+    }
+
+    fn publish_shorter(&mut self, index: usize, len: u64) -> bool {
+        let sender = &mut self.senders[index];
+        if sender.next == sender.end || !sender.alive {
+            return false;
+        }
+        let ring = self.memory.ring();
+        let space = ring.spanning(sender.next, sender.end.wrapping_sub(sender.next) * MAX_LEN);
+        let len = len.min(space.len);
+        let end = sender.next.wrapping_add(self.memory.slots_of(len));
+        self.memory.write_parts(ring.spanning(sender.next, len));
+        sender.producer.publish_parts(ring, space, len);
+        self.oracle.publish(sender.next, end, payload(sender.next, len));
+        if self.oracle.many.producers {
+            let unused = space.end.wrapping_sub(end);
+            (0..unused).for_each(|i| self.oracle.set(end.wrapping_add(i), State::Tombstone));
+            sender.next = space.end;
+        } else {
+            (sender.next, sender.end) = (end, end);
+        }
         true
     }
 
@@ -155,6 +218,26 @@ impl Bench {
 
     fn die(&mut self, index: usize) -> bool {
         std::mem::replace(&mut self.senders[index].alive, false)
+    }
+
+    fn die_inside(&mut self, index: usize, stores: u64) -> bool {
+        let sender = &mut self.senders[index];
+        if sender.next == sender.end || !sender.alive {
+            return false;
+        }
+        let ring = self.memory.ring();
+        let space = ring.spanning(sender.next, sender.end.wrapping_sub(sender.next) * MAX_LEN);
+        self.memory.write_parts(space);
+        let parts = space.end.wrapping_sub(space.start) - 1;
+        for stored in 1..=stores.min(parts) {
+            let position = space.end.wrapping_sub(stored);
+            self.memory.stamp(position).store(part(position), RELAXED);
+            if self.oracle.many.producers {
+                self.oracle.set(position, State::Part);
+            }
+        }
+        sender.alive = false;
+        true
     }
 
     /// Someone cleans up after a dead sender, and another one takes its place.
@@ -182,9 +265,10 @@ impl Bench {
         receiver.head = self.oracle.head;
         receiver.seen.clear();
         match (look, found) {
-            (Look::Message(place), Found::Message(position, bytes)) => {
-                assert_eq!((place.start, self.memory.read(place)), (position, bytes));
-                receiver.seen.push(place.end);
+            (Look::Message(_) | Look::Spanning(_), Found::Message(position, bytes)) => {
+                let found = message(look).unwrap();
+                assert_eq!((found.start(), self.memory.read_extent(found)), (position, bytes));
+                receiver.seen.push(found.end());
             }
             (Look::Empty, Found::Empty) => return true,
             (Look::InFlight { position }, Found::InFlight(expected)) => {
@@ -195,11 +279,11 @@ impl Bench {
         }
         while receiver.seen.len() < count {
             let from = *receiver.seen.last().unwrap();
-            let place = receiver.consumer.look_ahead(ring, from).unwrap().map(in_one_slot);
-            let found = place.map(|place| (place.start, self.memory.read(place)));
+            let next = receiver.consumer.look_ahead(ring, from).unwrap();
+            let found = next.map(|next| (next.start(), self.memory.read_extent(next)));
             assert_eq!(found, self.oracle.look_ahead(from), "from {from:#x}");
-            let Some(place) = place else { break };
-            receiver.seen.push(place.end);
+            let Some(next) = next else { break };
+            receiver.seen.push(next.end());
         }
         true
     }
@@ -256,8 +340,10 @@ impl Bench {
         assert_eq!((memory.head(), memory.tail()), (oracle.head, oracle.tail()));
         let roles = &memory.control.roles;
         assert_eq!(roles.resolved(), oracle.closed);
-        assert_eq!(roles.tombstones(), oracle.passed);
-        assert_eq!(ring.observe(), (used, oracle.head.wrapping_sub(oracle.passed)));
+        assert_eq!(memory.passed(), (oracle.passed, oracle.parts));
+        let passed = oracle.passed + oracle.parts;
+        assert_eq!(ring.observe(), (used, oracle.head.wrapping_sub(passed)));
+        assert_eq!(ring.messages(), oracle.messages());
         assert_eq!(ring.room(), (used < slots, oracle.head));
         assert!(ring.has_room(oracle.head) && !ring.has_room(oracle.head.wrapping_add(1)));
         for (index, sender) in self.senders.iter().enumerate() {
@@ -273,7 +359,7 @@ impl Bench {
         for receiver in &self.receivers {
             assert_eq!(receiver.consumer.head(), receiver.head);
             assert_eq!(receiver.consumer.is_current(ring), receiver.head == oracle.head);
-            let waits = matches!(oracle.queue.front(), Some(State::Message(_) | State::Tombstone));
+            let waits = oracle.queue.front().is_some_and(|state| !state.is_claimed());
             let next = oracle.head.wrapping_add(1);
             assert_eq!(receiver.consumer.has_message(ring), (waits, next));
         }

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::{
-    ALL, Consumer, Extent, Look, Memory, Producer, RELAXED, Refused, STARTS, announcement,
+    ALL, Consumer, Extent, Memory, Producer, RELAXED, Refused, STARTS, announcement, message, part,
     published, resolve, tombstone,
 };
 use crate::ring::membership::{free_handles, reap_attachment};
@@ -41,6 +41,8 @@ fn stamp(near: u64) -> impl Strategy<Value = u64> {
         2 => Just(0),
         4 => (position(near), 0_u64..20).prop_map(|(at, len)| published(at, len)),
         3 => position(near).prop_map(tombstone),
+        3 => position(near).prop_map(part),
+        2 => (position(near), 0_u64..80).prop_map(|(at, len)| published(at, len)),
         2 => (position(near), 0_u32..64).prop_map(|(at, bit)| published(at, 3) ^ 1 << bit),
         2 => any::<u64>(),
     ]
@@ -57,13 +59,15 @@ fn intent(near: u64) -> impl Strategy<Value = u64> {
 /// A ring with anything in it.
 fn hostile() -> impl Strategy<Value = Memory> {
     let head = prop_oneof![proptest::sample::select(STARTS.to_vec()), any::<u64>()];
-    (0_usize..4, 0_u32..4, 1_u64..3, head).prop_flat_map(|(many, shift, payload_words, head)| {
+    let shape = (0_usize..4, 0_u32..4, 1_u64..3, any::<bool>());
+    (shape, head).prop_flat_map(|((many, shift, payload_words, spans), head)| {
         let slots = 1 << shift;
         let handle = (intent(head), prop_oneof![0_u64..1024, any::<u64>()]);
         let stamps: Vec<_> = (0..slots).map(|i| stamp(head.wrapping_add(i))).collect();
         (stamps, position(head), proptest::collection::vec(handle, 4)).prop_map(
             move |(stamps, tail, handles)| {
                 let memory = Memory::new(ALL[many], slots, payload_words, head);
+                let memory = if spans { memory.spanning() } else { memory };
                 memory.set_tail(tail);
                 for (i, stamp) in (0..slots).zip(stamps) {
                     memory.stamp(head.wrapping_add(i)).store(stamp, RELAXED);
@@ -113,10 +117,20 @@ impl Harm {
     }
 }
 
+/// What I6 demands of everything that a consumer finds.
+fn assert_in_ring(memory: &Memory, found: Extent) {
+    let bytes = memory.read_extent(found);
+    assert!(bytes.len() as u64 <= memory.ring().max_len());
+    assert!(found.end().wrapping_sub(found.start()) <= (memory.slots / 2).max(1));
+    assert!(memory.spans || matches!(found, Extent::Whole(_)));
+}
+
 /// Looks at what an observer and a waiting handle would look at.
 fn observe(memory: &Memory) {
     let (used, _) = memory.ring().observe();
     assert!(used <= memory.slots);
+    assert!(memory.ring().messages() <= memory.slots);
+    memory.ring().front();
     memory.ring().room();
     memory.ring().has_room(memory.tail());
 }
@@ -136,17 +150,18 @@ proptest! {
             harm.apply(&memory);
             consumer.has_message(ring);
             consumer.take_skipped();
-            if let Ok(Look::Message(place)) = consumer.look(ring) {
-                memory.assert_in_slot(place);
-                prop_assert_eq!(place.start, consumer.head());
+            if let Some(found) = consumer.look(ring).ok().and_then(message) {
+                assert_in_ring(&memory, found);
+                prop_assert_eq!(found.start(), consumer.head());
                 harm.apply(&memory);
-                consumer.take(ring, place.end, 1);
+                consumer.take(ring, found.end(), 1);
             }
             for from in [far, consumer.head().wrapping_add(near)] {
-                if let Ok(Some(Extent::Whole(place))) = consumer.look_ahead(ring, from) {
-                    memory.assert_in_slot(place);
-                    let ahead = place.start.wrapping_sub(consumer.head());
-                    prop_assert!(ahead < memory.slots, "around the ring");
+                if let Ok(Some(found)) = consumer.look_ahead(ring, from) {
+                    assert_in_ring(&memory, found);
+                    let ahead = found.end().wrapping_sub(consumer.head());
+                    prop_assert!((1..=memory.slots).contains(&ahead), "around the ring");
+                    consumer.take(ring, found.end(), far);
                 }
             }
             consumer.is_current(ring);
@@ -159,7 +174,7 @@ proptest! {
     #[test]
     fn a_producer_survives_any_ring(
         memory in hostile(),
-        work in proptest::collection::vec((harm(), 1_u64..12, 0_u64..17), 1..20),
+        work in proptest::collection::vec((harm(), 1_u64..12, 0_u64..70), 1..20),
     ) {
         let ring = memory.ring();
         let Ok(mut producer) = Producer::take_over(ring) else {
@@ -175,9 +190,17 @@ proptest! {
                 Err(Refused::Full { .. } | Refused::Corrupt(_)) => {}
             }
             harm.apply(&memory);
-            let (mut published, len) = (0, len.min(memory.max_len()));
+            let (mut published, open) = (0, count.min(memory.slots));
             while producer.has_open() && published < count.div_ceil(2) {
-                memory.fill(&mut producer, len);
+                if len % 2 == 0 {
+                    memory.fill(&mut producer, len.min(memory.max_len()));
+                } else {
+                    let space = producer.publishing(ring).spanning(len);
+                    prop_assert!(space.end.wrapping_sub(space.start) <= open);
+                    memory.write_parts(space);
+                    harm.apply(&memory);
+                    producer.publish_parts(ring, space, space.len.saturating_sub(published));
+                }
                 published += 1;
             }
             producer.abandon(ring);

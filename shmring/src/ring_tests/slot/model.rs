@@ -7,13 +7,17 @@ use super::{ALL, MPMC, MPSC, Many, SOLE, SPMC, STARTS};
 
 fn step(slots: u64) -> impl Strategy<Value = Step> {
     let (sender, receiver) = (0_usize..3, 0_usize..2);
-    let len = prop_oneof![0..=MAX_LEN, Just(0), Just(MAX_LEN)];
+    let len = prop_oneof![0..=MAX_LEN, Just(0), Just(MAX_LEN), 0..=5 * MAX_LEN];
     let count = prop_oneof![4 => Just(1), 2 => 1..=slots, 1 => slots..slots + 2];
     prop_oneof![
         6 => (sender.clone(), count).prop_map(|(sender, count)| Step::Claim { sender, count }),
-        9 => (sender.clone(), len).prop_map(|(sender, len)| Step::Publish { sender, len }),
+        9 => (sender.clone(), len.clone()).prop_map(|(sender, len)| Step::Publish { sender, len }),
+        2 => (sender.clone(), len)
+            .prop_map(|(sender, len)| Step::PublishShorter { sender, len }),
         1 => sender.clone().prop_map(|sender| Step::Abandon { sender }),
         1 => sender.clone().prop_map(|sender| Step::Die { sender }),
+        1 => (sender.clone(), 0..slots)
+            .prop_map(|(sender, stores)| Step::DieInside { sender, stores }),
         3 => sender.prop_map(|sender| Step::Replace { sender }),
         6 => (receiver.clone(), 1_usize..5)
             .prop_map(|(receiver, count)| Step::Look { receiver, count }),

@@ -12,7 +12,15 @@ pub(super) enum State {
         by: Option<usize>,
     },
     Message(Vec<u8>),
+    /// Of the message before it; without one, of a sender that died.
+    Part,
     Tombstone,
+}
+
+impl State {
+    pub(super) fn is_claimed(&self) -> bool {
+        matches!(self, Self::Claimed { .. })
+    }
 }
 
 /// What a consumer must find.
@@ -32,6 +40,8 @@ pub(super) struct Oracle {
     pub(super) queue: VecDeque<State>,
     /// Tombstones that were passed, at head or between the messages of a batch.
     pub(super) passed: u64,
+    /// Parts that were passed, with their messages or without.
+    pub(super) parts: u64,
     /// Tickets of the dead that were closed.
     pub(super) closed: u64,
 }
@@ -39,7 +49,7 @@ pub(super) struct Oracle {
 impl Oracle {
     pub(super) fn new(many: Many, slots: u64, start: u64) -> Self {
         let queue = VecDeque::new();
-        Self { many, slots, head: start, queue, passed: 0, closed: 0 }
+        Self { many, slots, head: start, queue, passed: 0, parts: 0, closed: 0 }
     }
 
     pub(super) fn used(&self) -> u64 {
@@ -65,6 +75,12 @@ impl Oracle {
             assert!(matches!(self.queue[index], State::Claimed { .. }));
             self.queue[index] = state;
         }
+    }
+
+    /// Sets the positions from `start` to `end` to a message and its parts.
+    pub(super) fn publish(&mut self, start: u64, end: u64, message: Vec<u8>) {
+        self.set(start, State::Message(message));
+        (1..end.wrapping_sub(start)).for_each(|i| self.set(start.wrapping_add(i), State::Part));
     }
 
     /// The first of `count` tickets for that sender. A sole producer's are known to
@@ -93,14 +109,18 @@ impl Oracle {
         }
     }
 
-    /// Passes the tombstones at head; how many, and what comes then.
+    /// The messages between head and tail, with those that are claimed.
+    pub(super) fn messages(&self) -> u64 {
+        self.queue.iter().filter(|state| **state != State::Part).count() as u64
+    }
+
+    /// Passes the tombstones and parts at head; how many, and what comes then.
     pub(super) fn look(&mut self) -> (u64, Found) {
         let mut skipped = 0;
         loop {
             let found = match self.queue.front() {
-                Some(State::Tombstone) => {
+                Some(State::Tombstone | State::Part) => {
                     self.take_to(self.head.wrapping_add(1));
-                    self.passed += 1;
                     skipped += 1;
                     continue;
                 }
@@ -112,10 +132,10 @@ impl Oracle {
         }
     }
 
-    /// The next message from a position on, with nothing but tombstones before it.
+    /// The next message from a position on, with nothing but tombstones and parts before it.
     pub(super) fn look_ahead(&self, from: u64) -> Option<(u64, Vec<u8>)> {
         let mut position = from;
-        while let Some(State::Tombstone) = self.at(position) {
+        while let Some(State::Tombstone | State::Part) = self.at(position) {
             position = position.wrapping_add(1);
         }
         match self.at(position) {
@@ -126,12 +146,22 @@ impl Oracle {
 
     /// Takes so many messages, the last of which ends at `end`.
     pub(super) fn take_batch(&mut self, end: u64, messages: u64) {
-        self.passed += end.wrapping_sub(self.head) - messages;
-        self.take_to(end);
+        let taken = self.take_to(end);
+        assert_eq!(taken, messages);
     }
 
-    fn take_to(&mut self, end: u64) {
-        self.queue.drain(..end.wrapping_sub(self.head) as usize);
+    /// Passes everything up to `end`; how many messages.
+    fn take_to(&mut self, end: u64) -> u64 {
+        let mut messages = 0;
+        for state in self.queue.drain(..end.wrapping_sub(self.head) as usize) {
+            match state {
+                State::Message(_) => messages += 1,
+                State::Tombstone => self.passed += 1,
+                State::Part => self.parts += 1,
+                State::Claimed { .. } => panic!("a ticket is in flight there"),
+            }
+        }
         self.head = end;
+        messages
     }
 }

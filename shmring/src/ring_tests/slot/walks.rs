@@ -75,6 +75,28 @@ fn every_history_of_deaths_and_tombstones() {
     }
 }
 
+/// Catches a part of a message without its first slot that holds the ring up, that is received or
+/// counted twice; a message of which a slot is taken, or one that a successor damages.
+#[test]
+fn every_history_of_messages_in_several_slots() {
+    let steps = [
+        Step::Claim { sender: 0, count: 2 },
+        Step::Claim { sender: 1, count: 1 },
+        Step::Publish { sender: 0, len: MAX_LEN + 1 },
+        Step::Publish { sender: 1, len: 4 },
+        Step::PublishShorter { sender: 0, len: 1 },
+        Step::DieInside { sender: 0, stores: 1 },
+        Step::Replace { sender: 0 },
+        Step::Resolve { ahead: 1 },
+        Step::Look { receiver: 0, count: 2 },
+        Step::Take { receiver: 0, count: 1 },
+    ];
+    for many in ALL {
+        let walks = walk(many, 4, START, &steps, 6);
+        assert!(walks > 1_000, "{walks} walks");
+    }
+}
+
 /// Catches a sole producer whose successor starts too early, too late, or in the middle
 /// of what was given up.
 #[test]
