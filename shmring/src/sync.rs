@@ -42,7 +42,6 @@ pub(crate) fn reuse_fence() {
 
 /// Comes between a copy that may be torn and the load of the position that says whether it is: who
 /// has loaded what was stored after a fence sees what was stored before that fence.
-#[cfg_attr(not(test), allow(dead_code, reason = "no endpoint uses the broadcast ring yet"))]
 #[inline(always)]
 pub(crate) fn copy_fence() {
     fence(Ordering::Acquire);

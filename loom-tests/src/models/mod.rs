@@ -22,6 +22,8 @@ pub(crate) mod slot;
 pub(crate) mod slot_batch;
 pub(crate) mod slot_dies;
 pub(crate) mod slot_resolve;
+pub(crate) mod slot_span;
+pub(crate) mod slot_span_dies;
 pub(crate) mod slot_wake;
 pub(crate) mod wake;
 
@@ -49,6 +51,8 @@ pub(crate) const FAMILIES: &[&[Model]] = &[
     slot_batch::MODELS,
     slot_dies::MODELS,
     slot_resolve::MODELS,
+    slot_span::MODELS,
+    slot_span_dies::MODELS,
     slot_wake::MODELS,
     wake::MODELS,
 ];

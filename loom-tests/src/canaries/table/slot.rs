@@ -1,8 +1,8 @@
 //! The slot ring.
 
 use super::{Allowed, Canary, Site, canary};
-use crate::models::{slot, slot_batch, slot_resolve};
-use crate::sync::canary::Weakening::{Relaxed, RuleOff, Skipped};
+use crate::models::{slot, slot_batch, slot_resolve, slot_span, slot_span_dies};
+use crate::sync::canary::Weakening::{NoFence, Relaxed, RuleOff, Skipped};
 
 const LOOK_AT_HEAD: Site =
     ("slot/consumer.rs", "self.head = ring.head.load(Ordering::Acquire);", 1);
@@ -12,8 +12,7 @@ const TAKE: Site = (
     1,
 );
 const TAKE_ALONE: Site = ("slot/consumer.rs", "ring.head.store(to, Ordering::Release);", 1);
-const READ: Site =
-    ("slot/mod.rs", "let word = self.slots.stamp(position).load(Ordering::Acquire);", 1);
+const READ: Site = ("slot/mod.rs", "self.slots.stamp(position).load(Ordering::Acquire)", 1);
 const WITHDRAW: Site = ("slot/intent.rs", "intent.store(IDLE, Ordering::Release);", 1);
 const FIRST_HEAD: Site = ("slot/producer.rs", "let head = ring.head.load(Ordering::Acquire);", 1);
 const HEAD: Site = ("slot/producer.rs", "let head = ring.head.load(Ordering::Acquire);", 2);
@@ -46,6 +45,14 @@ const CLOSE: Site = (
     1,
 );
 
+const PART: Site =
+    ("slot/producer.rs", "ring.slots.stamp(position).store(word, Ordering::Release);", 1);
+const COMMIT: Site =
+    ("slot/producer.rs", "first.store(stamp::published(space.start, len), Ordering::Release);", 1);
+const COPY_FENCE: Site = ("slot/consumer.rs", "copy_fence();", 1);
+const PART_OF_THE_DEAD: Site =
+    ("slot/mod.rs", "Stamp::Continuation if rule(!self.many.producers) => Ok(Seen::Nothing),", 1);
+
 pub(super) const CANARIES: &[Canary] = &[
     // I3: a payload is read after it was written.
     canary(PUBLISH, Relaxed, slot::SPMC_ONE_SLOT),
@@ -75,6 +82,16 @@ pub(super) const CANARIES: &[Canary] = &[
     canary(NOT_AT_HEAD, RuleOff, slot_resolve::LATE),
     // And one is set: who lost a claim is not taken for its winner.
     canary(WITHDRAW, Skipped, slot_resolve::LOSER),
+    // A message in several slots is read after all of it was written, and after its other
+    // stamps.
+    canary(COMMIT, Relaxed, slot_span::PRODUCERS),
+    canary(COMMIT, Skipped, slot_span::AGAIN_SPSC),
+    canary(PART, Skipped, slot_span::AGAIN_SPSC),
+    // Who finds other stamps knows that they are a later lap's.
+    canary(PART, Relaxed, slot_span::BESIDE_SPMC),
+    canary(COPY_FENCE, NoFence, slot_span::BESIDE_SPMC),
+    // What a sole producer left is written again.
+    canary(PART_OF_THE_DEAD, RuleOff, slot_span_dies::SOLE_SPSC),
 ];
 
 pub(super) const ALLOWED: &[Allowed] = &[];

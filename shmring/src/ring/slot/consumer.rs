@@ -145,8 +145,8 @@ impl Consumer {
     }
 
     /// Takes everything from the last loaded head up to `to`: `messages` messages, and
-    /// parts of these and tombstones for the rest. Returns `true` if no other consumer had taken any of it; only
-    /// then was what the caller read or copied a message.
+    /// parts of these and tombstones for the rest. Returns `true` if no other consumer had taken
+    /// any of it; only then was what the caller read or copied a message.
     #[inline]
     pub(crate) fn take(&mut self, ring: Ring<'_>, to: u64, messages: u64) -> bool {
         let beside = to.wrapping_sub(self.head).wrapping_sub(messages);

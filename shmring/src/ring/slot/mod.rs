@@ -57,7 +57,7 @@ pub(crate) use resolve::{Resolved, resolve};
 pub(crate) use stamp::MAX_LEN;
 
 use super::{Control, Corrupt, Place, WORD_BYTES, at_or_past};
-use crate::sync::{AtomicU64, Ordering, fence};
+use crate::sync::{AtomicU64, Ordering, copy_fence, rule};
 use stamp::Stamp;
 
 /// Bytes of a slot before its payload.
@@ -275,10 +275,10 @@ impl<'a> Ring<'a> {
     /// there before.
     #[cold]
     pub(crate) fn is_passed_after_read(self, position: u64) -> bool {
-        // ORDERING: Acquire, before the load of head, with reuse_fence: a producer that
-        // overwrites a slot sees a head past it first and fences. A consumer that read
-        // the new bytes and then fences sees that head as well.
-        fence(Ordering::Acquire);
+        // ORDERING: before the load of head, with reuse_fence and the Release of a part's stamp:
+        // a producer that overwrites a slot sees a head past it first. A consumer that read what
+        // was stored then, and fences, sees that head as well.
+        copy_fence();
         at_or_past(self.head.load(Ordering::Relaxed), position.wrapping_add(1))
     }
 
@@ -314,8 +314,9 @@ impl<'a> Ring<'a> {
             Stamp::Tombstone => Ok(Seen::Vacant),
             // Where producers compete, the first slot has a tombstone: the producer of the message
             // died. A sole producer's successor writes this slot again.
-            Stamp::Continuation if self.many.producers => Ok(Seen::Vacant),
-            Stamp::Continuation | Stamp::Other => Ok(Seen::Nothing),
+            Stamp::Continuation if rule(!self.many.producers) => Ok(Seen::Nothing),
+            Stamp::Continuation => Ok(Seen::Vacant),
+            Stamp::Other => Ok(Seen::Nothing),
             Stamp::Corrupt => Err(Corrupt { what: "a stamp", position, found: word }),
         }
     }

@@ -276,8 +276,8 @@ impl Publishing<'_, '_> {
             } else {
                 continue;
             };
-            // ORDERING: Release, with the Acquire in Ring::load, as in abandon: consumers skip
-            // it if this producer dies before the commit.
+            // ORDERING: Release, with the copy_fence in Ring::is_passed_after_read: a head past
+            // the slot was seen before.
             ring.slots.stamp(position).store(word, Ordering::Release);
         }
         // ORDERING: Release, with the Acquire in Ring::load (I3). The commit.

@@ -111,7 +111,7 @@ fn a_successor_writes_the_same_slots_after_each_store() {
 fn successor(many: Many, start: u64, stores: u64, lens: [u64; 2]) {
     let memory = after(many, start, stores, 0);
     let ring = memory.ring();
-    release_handle(&memory.control, &memory.handles, 0);
+    release_handle(&*memory.control, &memory.handles, 0);
     let whole = u64::from(stores == PARTS);
     let mut consumer = memory.consumer();
     assert_eq!(consumer.has_message(ring).0, whole > 0);
@@ -155,7 +155,7 @@ fn nobody_takes_a_part_of_a_dead_sole_producer_for_a_message() {
         for start in STARTS {
             let memory = after(many, start, PARTS - 1, 0);
             let (ring, mut consumer) = (memory.ring(), memory.consumer());
-            release_handle(&memory.control, &memory.handles, 0);
+            release_handle(&*memory.control, &memory.handles, 0);
             let mut next = memory.producer();
             for sent in 1..=PARTS {
                 memory.send(&mut next, 3).unwrap();

@@ -60,8 +60,8 @@ fn the_longest_message_is_half_the_ring_or_what_a_stamp_can_say() {
         (2, 1 << 17, (1 << 20) - 8),
         (4, 1 << 17, MAX_LEN),
     ] {
-        assert_eq!(Sizes::new(slots, words, true).max_len(), longest);
-        let one = Sizes::new(slots, words, false).max_len();
+        assert_eq!(Sizes::new(slots, words, 8, true).max_len(), longest);
+        let one = Sizes::new(slots, words, 8, false).max_len();
         assert_eq!(one, words * 8 - 8, "in one slot");
     }
 }
