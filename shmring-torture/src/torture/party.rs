@@ -97,6 +97,8 @@ impl Party<'_> {
                 Err(JoinError::RoleTaken { .. }) if self.ledger.wish() == Wish::Stay => {
                     sleep(ROLE_POLL);
                 }
+                // The producer was faster.
+                Err(JoinError::Outrun) => {}
                 Err(JoinError::RoleTaken { .. } | JoinError::Closed) => return Ok(None),
                 joined => {
                     let joined = joined?;
