@@ -12,6 +12,7 @@ use crate::endpoint::RecvEndpoint;
 use crate::endpoint::subscribe::Subscribe;
 use crate::error::{JoinError, RecvError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Peek, Scratch};
+use crate::ring::Extent;
 use crate::segment::Segment;
 use crate::sync::Deadline;
 
@@ -123,6 +124,15 @@ impl Consumer {
         if !self.endpoint.is_exclusive() {
             return Err(RecvError::NotExclusive);
         }
+        if let Some(place) = self.endpoint.next_fast() {
+            return Ok(Peek::new(&mut self.endpoint, Extent::Whole(place)));
+        }
+        self.peek_slow()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn peek_slow(&mut self) -> Result<Peek<'_>, RecvError> {
         let extent = endless(|| self.endpoint.next_by(Deadline::NEVER))?;
         Ok(Peek::new(&mut self.endpoint, extent))
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Consumer;
-use crate::endpoint::RecvEndpoint;
+use crate::endpoint::{CopyParts, RecvEndpoint};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError, endless};
 use crate::guards::{Lookahead, Message, Scratch};
 use crate::memory::parts::Parts;
@@ -150,11 +150,18 @@ fn take_in_place(
     while batch.messages() < max
         && let Some(message) = batch.next()
     {
-        visit(&message);
+        show(visit, &message);
         batch.look_through(max, visit);
     }
     // The caller's code ran, and may have forked.
     batch.try_release()
+}
+
+/// Apart, as code at two places is inlined less.
+#[cold]
+#[inline(never)]
+fn show(visit: &mut impl FnMut(&Message<'_>), message: &Message<'_>) {
+    visit(message);
 }
 
 #[inline]
@@ -164,11 +171,18 @@ fn take_copies(
     max: usize,
     visit: &mut impl FnMut(&Message<'_>),
 ) -> Result<usize, TryRecvError> {
-    let copy = |index, parts: Parts<'_>| {
-        scratch.put(index, parts.extent().end(), parts.len(), |to| parts.load(to));
-        Ok(())
-    };
-    let count = endpoint.try_take(max.min(MAX_SHARED_BATCH), copy)?;
+    let count = endpoint.try_take_by(max.min(MAX_SHARED_BATCH), Put(scratch))?;
     scratch.messages(count).for_each(|message| visit(&message));
     Ok(count)
+}
+
+/// Copies the messages of a batch.
+struct Put<'s>(&'s mut Scratch);
+
+impl CopyParts<TryRecvError> for Put<'_> {
+    #[inline(always)]
+    fn copy_parts(&mut self, index: usize, parts: Parts<'_>) -> Result<(), TryRecvError> {
+        self.0.put(index, parts.extent().end(), parts.len(), |to| parts.load(to));
+        Ok(())
+    }
 }

@@ -21,5 +21,5 @@ pub(crate) mod watch;
 mod watch_tests;
 
 pub(crate) use flavor::{Elements, check_len, wrong_len};
-pub(crate) use recv::{CopyElement, CopyOut, RecvEndpoint, Releaser};
+pub(crate) use recv::{CopyElement, CopyOut, CopyParts, RecvEndpoint, Releaser};
 pub(crate) use send::SendEndpoint;

@@ -81,21 +81,28 @@ fn read_shared(
     count
 }
 
-/// The same of a message in several slots.
+/// The same of a message of `len` bytes in the slots from `start` on.
 #[cold]
 #[inline(never)]
 fn read_parts(
-    parts: Parts<'_>,
     registration: &Registration,
+    start: u64,
+    len: usize,
     skip: usize,
     buffer: &mut [u8],
 ) -> usize {
+    let parts = parts_of(registration, start, len);
     let count = buffer.len().min(parts.len().saturating_sub(skip));
     if count == 0 || registration.is_forked() {
         return 0;
     }
     parts.extract(skip, &mut buffer[..count]);
     count
+}
+
+fn parts_of(registration: &Registration, start: u64, len: usize) -> Parts<'_> {
+    let message = registration.mapped.slot().spanning(start, len as u64);
+    Parts::new(&registration.mapped, Extent::Spanning(message))
 }
 
 /// The same of a copy.
@@ -140,12 +147,6 @@ impl<'a> Message<'a> {
     fn payload(&self, registration: &'a Registration, offset: u64) -> Payload<'a> {
         // SAFETY: `new` took offset and length from a place of this ring.
         unsafe { registration.mapped.payload_at(offset, self.len as u64) }
-    }
-
-    /// The parts of a message in the slots from `start` on.
-    fn parts(&self, registration: &'a Registration, start: u64) -> Parts<'a> {
-        let message = registration.mapped.slot().spanning(start, self.len as u64);
-        Parts::new(&registration.mapped, Extent::Spanning(message))
     }
 
     /// Returns the length of the message in bytes.
@@ -200,7 +201,7 @@ impl<'a> Message<'a> {
                 read_shared(registration, self.payload(registration, start), offset, buffer)
             }
             Content::Spanning { registration, start } => {
-                read_parts(self.parts(registration, start), registration, offset, buffer)
+                read_parts(registration, start, self.len, offset, buffer)
             }
             Content::Private(words) => read_private(words, self.len, offset, buffer),
         }
@@ -248,7 +249,7 @@ impl<'a> Message<'a> {
     pub fn as_ptrs(&self) -> impl Iterator<Item = (*const u8, usize)> {
         let pieces = match self.content {
             Content::Spanning { registration, start } if !registration.is_forked() => {
-                Some(self.parts(registration, start).pieces())
+                Some(parts_of(registration, start, self.len).pieces())
             }
             _ => None,
         };

@@ -137,7 +137,7 @@ impl RecvFlavor {
                     Some(place)
                         if !registration.has_waited()
                             && copy.copy_out(place, mapped.payload(place))
-                            && ring.take(slots, place.end, 1) =>
+                            && ring.take_first(slots, place) =>
                     {
                         Some(place.end)
                     }

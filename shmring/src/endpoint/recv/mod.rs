@@ -25,6 +25,7 @@ use crate::memory::copy::ElementPlace;
 use crate::memory::mapped_ring::MappedRing;
 use crate::memory::parts::Parts;
 use crate::memory::payload::Payload;
+use crate::ring::slot::Spanning;
 use crate::ring::{Corrupt, Extent, Place};
 use crate::sync::Deadline;
 
@@ -47,6 +48,25 @@ struct Stuck {
 pub(crate) trait CopyOut {
     /// Returns `false` if the message is to stay.
     fn copy_out(self, place: Place, payload: Payload<'_>) -> bool;
+}
+
+/// What copies the messages of a batch, as [`CopyOut`] one.
+pub(crate) trait CopyParts<E> {
+    /// Copies the message of that index in its batch.
+    ///
+    /// # Errors
+    /// Why the message is to stay.
+    fn copy_parts(&mut self, index: usize, parts: Parts<'_>) -> Result<(), E>;
+}
+
+/// A closure, which is not inlined where it is called from several places.
+struct Calling<F>(F);
+
+impl<E, F: FnMut(usize, Parts<'_>) -> Result<(), E>> CopyParts<E> for Calling<F> {
+    #[inline]
+    fn copy_parts(&mut self, index: usize, parts: Parts<'_>) -> Result<(), E> {
+        self.0(index, parts)
+    }
 }
 
 /// What copies an element, as [`CopyOut`] a message.
@@ -168,7 +188,17 @@ impl RecvEndpoint {
     pub(crate) fn try_take_or<E: From<TryRecvError>>(
         &mut self,
         max: usize,
-        mut copy: impl FnMut(usize, Parts<'_>) -> Result<(), E>,
+        copy: impl FnMut(usize, Parts<'_>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        self.try_take_by(max, Calling(copy))
+    }
+
+    /// As [`try_take_or`](Self::try_take_or), with a method in place of a closure.
+    #[inline]
+    pub(crate) fn try_take_by<E: From<TryRecvError>>(
+        &mut self,
+        max: usize,
+        mut copy: impl CopyParts<E>,
     ) -> Result<usize, E> {
         let result = self.try_take_some(max, &mut copy);
         self.flavor.hand_off(&self.registration);
@@ -179,24 +209,31 @@ impl RecvEndpoint {
     fn try_take_some<E: From<TryRecvError>>(
         &mut self,
         max: usize,
-        copy: &mut impl FnMut(usize, Parts<'_>) -> Result<(), E>,
+        copy: &mut impl CopyParts<E>,
     ) -> Result<usize, E> {
         for _ in 0..MAX_TRIES {
-            let mut found = self.next()?;
-            let (mut end, mut count) = (found.start(), 0);
+            let mut place = match self.next()? {
+                Extent::Whole(place) => place,
+                Extent::Spanning(message) => match self.take_parts(message, copy)? {
+                    true => return Ok(1),
+                    false => continue,
+                },
+            };
+            let (mut end, mut count) = (place.start, 0);
             loop {
-                if let Err(error) = copy(count, self.parts(found)) {
+                if let Err(error) = copy.copy_parts(count, self.parts(Extent::Whole(place))) {
                     if count == 0 && self.is_current() {
                         return Err(error);
                     }
                     break;
                 }
-                (end, count) = (found.end(), count + 1);
+                (end, count) = (place.end, count + 1);
                 if count == max {
                     break;
                 }
+                // A message in several slots is the first of the next batch.
                 match self.look_ahead(end) {
-                    Ok(Some(next)) => found = next,
+                    Ok(Some(Extent::Whole(next))) => place = next,
                     _ => break,
                 }
             }
@@ -205,6 +242,22 @@ impl RecvEndpoint {
             }
         }
         Err(TryRecvError::WouldBlock.into())
+    }
+
+    /// Shows a message in several slots to `copy`, and takes it. Returns `false` if another consumer
+    /// did.
+    #[cold]
+    #[inline(never)]
+    fn take_parts<E>(
+        &mut self,
+        message: Spanning,
+        copy: &mut impl CopyParts<E>,
+    ) -> Result<bool, E> {
+        match copy.copy_parts(0, self.parts(Extent::Spanning(message))) {
+            Ok(()) => Ok(self.take(message.end, 1)),
+            Err(error) if self.is_current() => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     /// Whether the message at head is still there for this consumer.

@@ -156,6 +156,13 @@ impl Consumer {
         self.release(ring, to)
     }
 
+    /// As [`take`](Self::take), of the message in one slot that was found at head.
+    #[inline(always)]
+    pub(crate) fn take_first(&mut self, ring: Ring<'_>, message: Place) -> bool {
+        debug_assert!(message.start == self.head && message.end == self.head.wrapping_add(1));
+        self.release(ring, message.end)
+    }
+
     /// Takes what includes `beside` slots in which no message starts.
     #[cold]
     #[inline(never)]
