@@ -87,6 +87,7 @@ pub(crate) const LAYOUT_HASH: u64 = {
         offset_of!(Control, consumer)
             + offset_of!(ConsumerLine, gates)
             + offset_of!(Gates, evictions),
+        offset_of!(Control, consumer) + offset_of!(ConsumerLine, parts),
         offset_of!(Control, receivers) + offset_of!(Sleepers, words),
         offset_of!(Control, senders) + offset_of!(Sleepers, words),
         offset_of!(Control, roles) + offset_of!(Roles, flags),

@@ -107,8 +107,8 @@ impl<'a> Shadow<'a> {
         self.copy.consumer.head.store(head, Ordering::Relaxed);
     }
 
-    /// Returns `true` if no consumer, or no producer of a broadcast ring, has passed `position`, so that nothing read before at
-    /// `position` or behind it can have been overwritten.
+    /// Returns `true` if no consumer, or no producer of a broadcast ring, has passed `position`, so
+    /// that nothing read before at `position` or behind it can have been overwritten.
     pub(crate) fn is_intact(&self, position: u64) -> bool {
         if let Some((ring, _)) = self.broadcast {
             return ring.is_kept(position);
@@ -182,10 +182,12 @@ impl<'a> Shadow<'a> {
                 Ok(place.map_or(Look::Empty, Look::Message))
             }
             Ring::Slots(ring) => {
-                let tombstones = self.copy.roles.tombstones();
+                let (tombstones, parts) = (&self.copy.roles.tombstones, &self.copy.consumer.parts);
+                let passed = [tombstones, parts].map(|count| count.load(Ordering::Relaxed));
                 let look = look_at_slots(ring);
                 // No consumer passed them.
-                self.copy.roles.tombstones.store(tombstones, Ordering::Relaxed);
+                tombstones.store(passed[0], Ordering::Relaxed);
+                parts.store(passed[1], Ordering::Relaxed);
                 look
             }
             Ring::Elements(ring, len) => {

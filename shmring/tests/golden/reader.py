@@ -18,7 +18,7 @@ import sys
 MAGIC = 0x00676E69726D6873
 VERSION = 4
 LAYOUT = [
-    128, 640, 0, 128, 136, 144, 152, 160, 192, 256, 384, 512, 520, 528, 536, 544, 552, 560, 592,
+    128, 640, 0, 128, 136, 144, 152, 160, 192, 208, 256, 384, 512, 520, 528, 536, 544, 552, 560, 592,
     64, 0, 8, 12, 16, 24,
     256, 0, 8, 16, 24, 32, 40, 128, 136, 144,
     63,
@@ -215,7 +215,15 @@ class Ring:
     def max_message(self):
         if self.has_records():
             return self.max_length()
-        return self.slot_bytes if self.kind == "packed" else self.slot_bytes - 8
+        if self.kind == "packed":
+            return self.slot_bytes
+        if self.element:
+            return self.room()
+        return min(max(self.slots // 2, 1) * self.room(), 2**20 - 1)
+
+    def room(self):
+        """Bytes of payload in a slot."""
+        return self.slot_bytes - 8
 
     def head(self):
         return self.load(self.control + 128)
@@ -299,8 +307,8 @@ class Ring:
         handles = range(self.segment.handles)
         return [i for i in handles if words[i // SLEEPERS] >> i % SLEEPERS + 1 & 1]
 
-    # What is at a position: ("message", start, end, offset, length), ("tombstone", end),
-    # or why there is nothing.
+    # What is at a position: ("message", start, end, pairs of an offset and a length),
+    # ("tombstone", end), or why there is nothing.
 
     def look(self, position, head, tail):
         if self.kind == "broadcast":
@@ -340,17 +348,21 @@ class Ring:
         end = wrapped(start + self.record_bytes(found[1]))
         if wrapped(end - head) > self.capacity - 8:
             raise Corrupt(position)
-        return ("message", start, end, self.data + start % self.capacity + 8, found[1])
+        return ("message", start, end, [(self.data + start % self.capacity + 8, found[1])])
+
+    def slot(self, position):
+        return self.data + position % self.slots * self.slot_bytes
 
     def look_at_slot(self, position, tail):
-        offset = self.data + position % self.slots * self.slot_bytes
-        word = self.load(offset)
+        word = self.load(self.slot(position))
         sequence, flags, length = word >> 24, word >> 20 & 15, word & 0xFFFFF
         end = wrapped(position + 1)
         if sequence == end % 2**40 and flags:
-            if flags == 1 and length <= self.slot_bytes - 8 and self.element in (0, length):
-                return ("message", position, end, offset + 8, length)
-            if flags == 2 and length == 0:
+            if flags == 1 and length <= self.max_message() and self.element in (0, length):
+                return self.message(position, length)
+            if flags == 4 and length == 0 and not self.many_producers():
+                return ("empty",)
+            if flags in (2, 4) and length == 0:
                 return ("tombstone", end)
             raise Corrupt(position)
         if word != 0 and (flags == 0 or (sequence - end) % self.slots):
@@ -361,13 +373,24 @@ class Ring:
             raise Corrupt(position)
         return ("in flight",)
 
+    def message(self, position, length):
+        """The message that starts there, whose other slots are checked."""
+        count = max((length + self.room() - 1) // self.room(), 1)
+        slots = [wrapped(position + part) for part in range(count)]
+        for part in slots[1:]:
+            if self.load(self.slot(part)) != wrapped(part + 1) % 2**40 << 24 | 4 << 20:
+                raise Corrupt(part)
+        lengths = [min(self.room(), length - self.room() * part) for part in range(count)]
+        pieces = [(self.slot(part) + 8, length) for part, length in zip(slots, lengths)]
+        return ("message", position, wrapped(position + count), pieces)
+
     def look_at_element(self, position, head, tail):
         if wrapped(tail - head) > self.slots:
             raise Corrupt(position)
         if position == tail:
             return ("empty",)
         offset = self.data + position % self.slots * self.element
-        return ("message", position, wrapped(position + 1), offset, self.element)
+        return ("message", position, wrapped(position + 1), [(offset, self.element)])
 
     def pending(self):
         """All messages that wait, and why there are no more."""
@@ -381,9 +404,10 @@ class Ring:
             try:
                 found = self.look(position, head, tail)
                 if found[0] == "message":
-                    copy = bytes(self.segment.bytes[found[3] : found[3] + found[4]])
+                    memory = self.segment.bytes
+                    copy = b"".join(memory[at : at + length] for at, length in found[3])
             except Corrupt as corrupt:
-                found = ("corrupt",)
+                found = ("corrupt", corrupt.args[0])
             now = self.floor() if is_broadcast else self.head()
             if not at_or_past(position, now):
                 restarts += 1
@@ -396,6 +420,8 @@ class Ring:
                 position = found[2]
             elif found[0] == "tombstone":
                 position = found[1]
+            elif found[0] == "corrupt":
+                return messages, *found
             else:
                 return messages, found[0], position
         return messages, "outrun", position
@@ -472,7 +498,8 @@ def list_ring(ring):
     tail = ring.tail() if ring.many_producers() else position
     yield f"head {head} tail {tail}"
     tombstones = ring.load(control + 552)
-    received = ring.load(control + 136) if ring.kind == "spsc" else head - tombstones
+    parts = ring.load(control + 208) if ring.kind in ("mpmc", "mpsc", "spmc") else 0
+    received = ring.load(control + 136) if ring.kind == "spsc" else head - tombstones - parts
     received = gate[1] if gate else received
     yield f"received {received} tombstones {tombstones}"
     yield f"resolved {ring.load(control + 544)}"

@@ -47,17 +47,16 @@ pub(crate) const ALL: [Scene; 6] = [
     Scene {
         name: "mpmc",
         make: mpmc,
-        // Slots 3 to 5 are consumed, 6 holds three bytes, 7 none, 0 is full, 1 is in flight, and
-        // 2 holds six bytes.
+        // Slot 7 and six bytes of 0 hold a message, 1 holds none, 2 is full, 3 is in flight, 4
+        // holds six bytes, and 5 and 6 are consumed.
         open: &[
             intent(0),
+            data(14, 32),
             data(40, 64),
-            data(78, 96),
             data(104, 128),
-            data(136, 160),
+            data(142, 160),
             data(168, 192),
-            data(203, 224),
-            data(232, 256),
+            data(200, 224),
         ],
     },
     Scene {
@@ -69,8 +68,8 @@ pub(crate) const ALL: [Scene; 6] = [
     Scene {
         name: "spmc",
         make: spmc,
-        // Slots 1 and 2 are consumed, 3 and 0 hold one byte.
-        open: &[TAIL, data(9, 16), data(24, 32), data(40, 48), data(57, 64)],
+        // Slot 2 is consumed, 3 holds one byte, 0 and four bytes of 1 hold a message.
+        open: &[TAIL, data(28, 32), data(40, 48), data(57, 64)],
     },
     Scene {
         name: "packed",
@@ -129,11 +128,11 @@ fn mpmc(name: &Name) -> Vec<u8> {
     let there = Segment::attach(name).unwrap();
     let (mut tx, mut rx) = (here.producer().unwrap(), here.consumer().unwrap());
     let mut other = there.producer().unwrap();
-    for number in 0..6 {
-        tx.send(&[number; 7]).unwrap();
-        assert_eq!(rx.recv().unwrap(), [number; 7]);
+    for message in [&[0; 7][..], &[1; 7], &[2; 7], &[3; 7], &[4; 7], &[5; 40]] {
+        tx.send(message).unwrap();
+        assert_eq!(rx.recv().unwrap(), message);
     }
-    tx.send(b"six").unwrap();
+    tx.send(b"six goes on in another slot...").unwrap();
     drop(other.reserve(24).unwrap());
     tx.send(b"all of the 24 bytes fit.").unwrap();
     let mut open = other.reserve(5).unwrap();
@@ -184,7 +183,7 @@ fn spmc(name: &Name) -> Vec<u8> {
     drop(tx);
     assert_eq!(rx.recv(), Err(RecvError::Eof));
     let mut tx = here.producer().unwrap();
-    tx.send_batch(&["d", "e"]).unwrap();
+    tx.send_batch(&["d", "eight and 4."]).unwrap();
     drop((tx, other));
     let left = bytes(name);
     drop(rx);

@@ -204,7 +204,7 @@ fn another_process_sees_what_was_made() {
         .map(|(name, config)| facts(name.create(config).info()))
         .collect();
     let odd = format!("Some((12, 4, {}, \"Odd\"))", Odd::TYPE_ID);
-    assert_eq!(made[0], "mpmc Some(128) Some(104) None 13312 96 49152");
+    assert_eq!(made[0], "mpmc Some(128) Some(104) None 13312 6144 49152");
     assert_eq!(made[4], format!("mpsc Some(8) Some(24) {odd} 192 16 36864"));
     assert_eq!(made[9], format!("packed Some(1024) Some(12) {odd} 12288 12 45056"));
     assert_eq!(made[10], "spsc None None None 8192 4080 40960");
