@@ -8,6 +8,8 @@ use crate::common::slots;
 
 /// Slots of the slot rings and of the packed ring.
 const SLOTS: u64 = 4;
+/// Bytes in a message that spans two slots.
+const SPAN_BYTES: usize = 100;
 /// Messages that a batch sends, and messages that a batch receives.
 pub(crate) const SENT_AT_ONCE: usize = 3;
 pub(crate) const TAKEN_AT_ONCE: usize = 2;
@@ -41,6 +43,8 @@ pub(crate) enum Scene {
     Plain,
     /// The ring ends in the midst of what is sent or received.
     Wrap,
+    /// Messages that span slots, the first of which around the end of the ring.
+    Spans,
     /// Room for just the messages sent; a full ring for a receiver.
     Tight,
     /// A ticket of a dead producer before the messages.
@@ -185,8 +189,20 @@ impl Case {
                 let room = if self.op.sends().max(self.op.takes()) > 1 { 64 } else { 24 };
                 4096 - room - if sends { 48 } else { 0 }
             }
-            (Scene::Wrap, _) => SLOTS as usize - if sends { 2 } else { 1 },
+            // All four slots are the batch's.
+            (Scene::Spans, _) if self.op == Op::SendBatch => SLOTS as usize - 2,
+            (Scene::Wrap | Scene::Spans, _) => SLOTS as usize - if sends { 2 } else { 1 },
             _ => 0,
+        }
+    }
+
+    /// The lengths of the messages that the victim sends.
+    pub(crate) fn sent(self) -> [usize; SENT_AT_ONCE] {
+        let item = crate::ends::ITEM_BYTES;
+        match (self.scene, self.op) {
+            (Scene::Spans, Op::SendBatch) => [item, SPAN_BYTES, item],
+            (Scene::Spans, _) => [SPAN_BYTES; SENT_AT_ONCE],
+            _ => [item; SENT_AT_ONCE],
         }
     }
 
@@ -213,6 +229,8 @@ impl Case {
             (Scene::Tight, _) => vec![item; SLOTS as usize - self.op.sends()],
             (Scene::Ticket, _) if sends => vec![item; SLOTS as usize - 1 - self.op.sends()],
             (Scene::Ticket, _) => vec![item; 2],
+            (Scene::Spans, _) if self.op == Op::SendBatch => Vec::new(),
+            (Scene::Spans, _) if !sends => vec![SPAN_BYTES, item],
             _ if self.op.takes() > 0 => vec![item; 3],
             // A consumer that leaves has received one.
             _ if self.op == Op::Leave(Role::Consumer) => vec![item; 2],
@@ -234,6 +252,7 @@ impl Case {
             Scene::Beside => !is_mixed && !waits_elsewhere,
             Scene::Wrap | Scene::Tight | Scene::Asleep => !is_mixed,
             Scene::Sleeper => !is_batch,
+            Scene::Spans => self.kind != Kind::Mpsc || self.op == Op::Peek,
             _ => true,
         }
     }

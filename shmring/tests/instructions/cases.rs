@@ -9,6 +9,7 @@ const KINDS: [Kind; 6] =
     [Kind::Spsc, Kind::Mpmc, Kind::Mpsc, Kind::Spmc, Kind::Packed, Kind::Broadcast];
 const EXCLUSIVE: [Kind; 4] = [Kind::Spsc, Kind::Mpsc, Kind::Packed, Kind::Broadcast];
 const WITH_TICKETS: [Kind; 2] = [Kind::Mpmc, Kind::Mpsc];
+const SLOTTED: [Kind; 3] = [Kind::Mpmc, Kind::Mpsc, Kind::Spmc];
 const COMPETING: [Kind; 2] = [Kind::Mpmc, Kind::Spmc];
 const ROOMS: [Scene; 3] = [Scene::Plain, Scene::Wrap, Scene::Tight];
 const NOT_GATING: [How; 2] = [How::Lossy, How::Latest];
@@ -43,6 +44,8 @@ fn subscribed(hows: &[How], ops: &[Op], scenes: &[Scene]) -> Vec<Case> {
 fn sending() -> Vec<Case> {
     let mut cases = product(&[Op::Send, Op::Reserve, Op::SendBatch], &KINDS, &ROOMS);
     cases.extend(product(&[Op::Abort], &KINDS, &[Scene::Plain]));
+    let ops = [Op::Send, Op::Reserve, Op::SendBatch, Op::Abort];
+    cases.extend(product(&ops, &SLOTTED, &[Scene::Spans]));
     cases.extend(product(&[Op::Send, Op::SendBatch], &WITH_TICKETS, &[Scene::Ticket]));
     cases
 }
@@ -50,6 +53,8 @@ fn sending() -> Vec<Case> {
 fn receiving() -> Vec<Case> {
     let mut cases = product(&[Op::Recv, Op::RecvBatch], &KINDS, &ROOMS);
     cases.extend(product(&[Op::Peek], &EXCLUSIVE, &ROOMS));
+    cases.extend(product(&[Op::Recv, Op::RecvBatch], &SLOTTED, &[Scene::Spans]));
+    cases.extend(product(&[Op::Peek], &[Kind::Mpsc], &[Scene::Spans]));
     cases.extend(product(&[Op::Recv, Op::RecvBatch], &WITH_TICKETS, &[Scene::Ticket]));
     let overrun = ROOMS.into_iter().chain([Scene::Overrun]).collect::<Vec<_>>();
     cases.extend(subscribed(&NOT_GATING, &[Op::Recv], &overrun));

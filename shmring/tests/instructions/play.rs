@@ -7,7 +7,7 @@ use shmring::info::{Holder, SubscriptionMode};
 use shmring::readiness::Arm;
 use shmring::{Config, Kind, Readiness, Role, Segment, WaitSet};
 
-use crate::case::{Case, Op, SENT_AT_ONCE, TAKEN_AT_ONCE};
+use crate::case::{Case, Op, TAKEN_AT_ONCE};
 use crate::ends::{Item, Rx, Tx};
 use crate::stage::{DOUBT, VICTIMS_OWN};
 use crate::victim::Mark;
@@ -57,16 +57,19 @@ pub(crate) fn play(case: Case, name: &str) {
             case.kind == Kind::Mpmc,
         ),
         Op::Arm => poll(&mark, Rx::join_at_messages(case.how, &segment).unwrap()),
-        op if op.role() == Some(Role::Producer) => send(op, &mark, Tx::join(&segment).unwrap()),
+        op if op.role() == Some(Role::Producer) => {
+            send(case, &mark, Tx::join(&segment).unwrap());
+        }
         op => receive(op, &mark, Rx::join_at_messages(case.how, &segment).unwrap()),
     }
 }
 
-fn send(op: Op, mark: &Mark, mut tx: Tx) {
+fn send(case: Case, mark: &Mark, mut tx: Tx) {
     tx.block();
-    let numbers: Vec<_> = (DOUBT..).take(SENT_AT_ONCE).collect();
-    let items: Vec<_> = numbers.iter().map(|&number| Item::new(number)).collect();
-    match op {
+    let sent = (DOUBT..).zip(case.sent());
+    let items: Vec<_> = sent.map(|(number, len)| Item::of_len(number, len)).collect();
+    let numbers: Vec<_> = items.iter().map(|item| item.number).collect();
+    match case.op {
         Op::Send => mark.around(|| tx.send(&items[0]).unwrap()),
         Op::Reserve => mark.around(|| tx.reserve_and_commit(&items[0]).unwrap()),
         Op::Abort => mark.around(|| tx.reserve_and_abort(&items[0]).unwrap()),
