@@ -21,6 +21,12 @@ pub(super) enum Rule {
     AnnounceFirst,
     /// Consumers pass over tombstones.
     SkipTombstones,
+    /// Consumers pass over parts of messages without the first slot.
+    SkipParts,
+    /// The stamp of a message's first slot comes after those of its parts.
+    CommitLast,
+    /// Who misses a part of a message reports that only if head has not moved.
+    PartsOfALaterLap,
     /// A message is copied before it is taken.
     CopyFirst,
     /// A ticket that is given up gets a tombstone.
@@ -46,6 +52,8 @@ pub(super) struct Config {
     pub(super) has_cleaner: bool,
     /// Whether producers may give open tickets up.
     pub(super) abandons: bool,
+    /// Whether a batch is one message that takes so many slots.
+    pub(super) spans: bool,
     /// Producers and consumers that may die.
     pub(super) deaths: u8,
     without: Option<Rule>,
@@ -64,6 +72,7 @@ impl Config {
             handles: producers.len() as u8,
             has_cleaner: false,
             abandons: false,
+            spans: false,
             deaths: 0,
             without: None,
         }
@@ -82,6 +91,11 @@ impl Config {
     /// Producers may give open tickets up.
     pub(super) const fn abandons(self) -> Self {
         Self { abandons: true, ..self }
+    }
+
+    /// Each batch is one message, which takes as many slots.
+    pub(super) const fn spans(self) -> Self {
+        Self { spans: true, ..self }
     }
 
     /// There are that many handles for producers, and a cleaner who frees those of
@@ -131,6 +145,9 @@ impl fmt::Display for Config {
         }
         if self.abandons {
             write!(f, ", abandons")?;
+        }
+        if self.spans {
+            write!(f, ", spans")?;
         }
         match self.without {
             Some(rule) => write!(f, ", without {rule:?}"),

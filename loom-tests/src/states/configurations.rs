@@ -4,6 +4,7 @@
 use super::config::{Config, Rule};
 use super::moves::Violation;
 use super::search::Fault;
+use super::span::MISSED_PART;
 use super::{breaks, holds};
 
 /// Declares configurations: each as a constant and as a test.
@@ -52,6 +53,13 @@ configurations! {
     /// The same with a slot more, so that a ticket lies behind the one that is stuck.
     SHARED_HANDLES_TWO_SLOTS: shared_handles_two_slots, at least 750_000,
         Config::new(2, &[&[1], &[1], &[1]], 1).shared_handles(2).deaths(1);
+    /// A message in two slots, of which any part may be stamped when its producer dies.
+    SPANS: spans, at least 45_000, Config::new(2, &[&[2, 1], &[1]], 1).spans().deaths(1);
+    /// The same on both sides, and either may die.
+    SPANS_BOTH: spans_both, at least 35_000, Config::new(2, &[&[2], &[2]], 1).spans().deaths(2);
+    /// Consumers who look at a message whose slots another one frees.
+    SPANS_TWO_CONSUMERS: spans_two_consumers, at least 300_000,
+        Config::new(2, &[&[2], &[2]], 2).spans().deaths(1);
 }
 
 fn is_wedge(fault: &Fault) -> bool {
@@ -133,4 +141,22 @@ fn without_the_cleaners_withdrawal() {
 #[test]
 fn without_withdrawal_before_freeing() {
     breaks(ONE_SLOT, Rule::WithdrawBeforeFree, is(LIVING));
+}
+
+/// A part without its first slot stops everybody as a ticket did.
+#[test]
+fn without_skipping_parts() {
+    breaks(SPANS, Rule::SkipParts, is_wedge);
+}
+
+/// A message is there before its parts.
+#[test]
+fn without_committing_last() {
+    breaks(SPANS, Rule::CommitLast, is(MISSED_PART));
+}
+
+/// The stamps of another lap are taken for damage.
+#[test]
+fn without_parts_of_a_later_lap() {
+    breaks(SPANS_TWO_CONSUMERS, Rule::PartsOfALaterLap, is(MISSED_PART));
 }

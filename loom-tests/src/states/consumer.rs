@@ -5,6 +5,7 @@ use super::memory::{Message, Stamp};
 use super::moves::{Moves, Party, Violation};
 use super::parties::{Consumer, Copies, Resolver};
 use super::resolve;
+use super::span;
 use super::state::State;
 
 /// What consumer number `me` does next.
@@ -35,7 +36,13 @@ fn step(config: &Config, state: &mut State, at: Consumer) -> Result<Consumer, Vi
                     Consumer::Take { head, to: head + 1, copies }
                 }
             }
+            Stamp::Spanning(position, end) if position == head => {
+                Consumer::CheckPart { head, at: head + 1, end }
+            }
             Stamp::Tombstone(position) if position == head && config.has(Rule::SkipTombstones) => {
+                Consumer::Skip { head }
+            }
+            Stamp::Part(position) if position == head && config.has(Rule::SkipParts) => {
                 Consumer::Skip { head }
             }
             _ => Consumer::HasHeadMoved { head },
@@ -62,6 +69,12 @@ fn step(config: &Config, state: &mut State, at: Consumer) -> Result<Consumer, Vi
             }
             _ => Consumer::Take { head, to: head + copies.count(), copies },
         },
+        Consumer::CheckPart { head, at, end } => span::check(config, state, head, at, end)?,
+        Consumer::MissedPart { head } if state.head != head => Consumer::LoadHead,
+        Consumer::MissedPart { .. } => return Err(Violation(span::MISSED_PART)),
+        Consumer::CopyPart { head, at, end, copy } => {
+            span::copy(config, state, head, at, end, copy)
+        }
         Consumer::Take { head, .. } if state.head != head => Consumer::LoadHead,
         Consumer::Take { head, to, copies } => {
             state.head = to;

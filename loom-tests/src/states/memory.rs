@@ -20,19 +20,27 @@ impl Message {
 pub(super) enum Stamp {
     Never,
     Published(Position),
+    /// A message that goes on in the slots up to the second position.
+    Spanning(Position, Position),
+    Part(Position),
     Tombstone(Position),
 }
 
 impl Stamp {
     pub(super) fn is_for(self, position: Position) -> bool {
-        self == Self::Published(position) || self == Self::Tombstone(position)
+        self.position() == Some(position)
     }
 
     /// Whether the slot held `position`, or a later one.
     pub(super) fn has_reached(self, position: Position) -> bool {
+        self.position().is_some_and(|at| at >= position)
+    }
+
+    fn position(self) -> Option<Position> {
         match self {
-            Self::Never => false,
-            Self::Published(at) | Self::Tombstone(at) => at >= position,
+            Self::Never => None,
+            Self::Published(at) | Self::Spanning(at, _) => Some(at),
+            Self::Part(at) | Self::Tombstone(at) => Some(at),
         }
     }
 }

@@ -15,6 +15,7 @@
 //! moves      steps, and what none of them may do
 //! producer   join, announce, claim, write, publish or give up, leave
 //! consumer   look, copy, take, skip tombstones
+//! span       a message that takes several slots, at both ends
 //! resolve    the consumer that is stuck behind a ticket
 //! steps      all that can happen next, deaths and the cleaner included
 //! search     every state, breadth first, and the way back from the end
@@ -42,6 +43,7 @@ mod parties;
 mod producer;
 mod resolve;
 mod search;
+mod span;
 mod state;
 mod steps;
 

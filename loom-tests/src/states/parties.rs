@@ -46,6 +46,23 @@ pub(super) enum At {
         next: Position,
         end: Position,
     },
+    /// Writes a word of a message into the slot of `at`, one of several.
+    WritePart {
+        at: Position,
+        next: Position,
+        end: Position,
+    },
+    /// Stores the stamp of the part at `at`, which come from the last to the second.
+    StampPart {
+        at: Position,
+        next: Position,
+        end: Position,
+    },
+    /// Stores the stamp of the first slot.
+    Commit {
+        next: Position,
+        end: Position,
+    },
     /// Stores a tombstone on the oldest open ticket.
     Abandon {
         next: Position,
@@ -86,6 +103,9 @@ impl Producer {
             At::Write { next, end, .. } | At::Publish { next, end } | At::Abandon { next, end } => {
                 (next..end).contains(&position)
             }
+            At::WritePart { next, end, .. }
+            | At::StampPart { next, end, .. }
+            | At::Commit { next, end } => (next..end).contains(&position),
             _ => false,
         }
     }
@@ -115,6 +135,23 @@ pub(super) enum Consumer {
         head: Position,
         from: Position,
         copies: Copies,
+    },
+    /// Loads the stamp of the part at `at` of the message at head.
+    CheckPart {
+        head: Position,
+        at: Position,
+        end: Position,
+    },
+    /// That stamp was another: loads head again.
+    MissedPart {
+        head: Position,
+    },
+    /// Copies the word of the slot of `at`; what the others said.
+    CopyPart {
+        head: Position,
+        at: Position,
+        end: Position,
+        copy: Option<Message>,
     },
     /// Takes what was copied.
     Take {
@@ -150,6 +187,11 @@ pub(super) struct Copies {
 
 impl Copies {
     pub(super) const NONE: Self = Self { first: None, second: None };
+
+    /// A message in several slots, whose words said this.
+    pub(super) fn of_parts(copy: Message) -> Self {
+        Self { first: Some(copy), second: None }
+    }
 
     pub(super) fn and(self, words: [Message; 2]) -> Self {
         let copy = Some(if words[0] == words[1] { words[0] } else { Message::TORN });

@@ -4,6 +4,7 @@ use super::config::{Config, Rule};
 use super::memory::{Handle, Intent, Position, Stamp};
 use super::moves::{Moves, Party, Violation};
 use super::parties::{At, Producer};
+use super::span;
 use super::state::State;
 
 /// What producer number `me` can do next.
@@ -93,12 +94,16 @@ fn step(config: &Config, state: &mut State, me: usize) -> Result<At, Violation> 
         At::Announce { tail } => {
             shared_handle.intent = Intent { first: tail, count };
             let announced_first = config.has(Rule::AnnounceFirst);
-            if announced_first { At::Claim { tail } } else { write(tail, tail + count) }
+            if announced_first { At::Claim { tail } } else { write_all(config, tail, tail + count) }
         }
         At::Claim { tail } if shared_tail == tail => {
             state.tail = tail + count;
             let announced_first = config.has(Rule::AnnounceFirst);
-            if announced_first { write(tail, tail + count) } else { At::Announce { tail } }
+            if announced_first {
+                write_all(config, tail, tail + count)
+            } else {
+                At::Announce { tail }
+            }
         }
         At::Claim { .. } if config.has(Rule::Withdraw) => At::Withdraw,
         At::Claim { .. } => At::LoadTail,
@@ -123,6 +128,9 @@ fn step(config: &Config, state: &mut State, me: usize) -> Result<At, Violation> 
                 next => write(next, end),
             }
         }
+        At::WritePart { .. } | At::StampPart { .. } | At::Commit { .. } => {
+            return span::step(config, state, me);
+        }
         At::Abandon { next, end } => abandon(config, state, me, next, end)?,
         At::LeaveIntent => {
             shared_handle.intent = Intent::IDLE;
@@ -140,11 +148,20 @@ fn claim(config: &Config, tail: Position) -> At {
     if config.has(Rule::AnnounceFirst) { At::Announce { tail } } else { At::Claim { tail } }
 }
 
+/// The first access to the slots of the tickets that were claimed.
+fn write_all(config: &Config, next: Position, end: Position) -> At {
+    if config.spans && end - next > 1 {
+        At::WritePart { at: next, next, end }
+    } else {
+        write(next, end)
+    }
+}
+
 fn write(next: Position, end: Position) -> At {
     At::Write { word: 0, next, end }
 }
 
-fn next_batch(config: &Config, state: &mut State, me: usize) -> At {
+pub(super) fn next_batch(config: &Config, state: &mut State, me: usize) -> At {
     let producer = &mut state.producers[me];
     producer.batch += 1;
     match config.batch(me, producer.batch) {
@@ -171,7 +188,7 @@ fn abandon(
 }
 
 /// Ends a ticket of the living. The slot is theirs: nobody else has touched it.
-fn store_stamp(
+pub(super) fn store_stamp(
     config: &Config,
     state: &mut State,
     ticket: Position,
