@@ -249,7 +249,12 @@ impl<'a> Walk<'a> {
         self.shadow.renew_for_peek();
         self.position = self.shadow.head();
         let received = self.shadow.received();
-        let passed = received.wrapping_sub(self.received).saturating_sub(self.since);
+        // What a consumer passes it counts a moment later, so the number can go back.
+        let passed = if at_or_past(received, self.received) {
+            received.wrapping_sub(self.received).saturating_sub(self.since)
+        } else {
+            0
+        };
         self.missed = self.missed.saturating_add(passed);
         (self.received, self.since) = (received, 0);
     }

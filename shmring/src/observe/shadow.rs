@@ -62,6 +62,12 @@ impl<'a> Shadow<'a> {
             self.put_point(ring.gate_point(handles));
             return;
         }
+        // ORDERING: Acquire, before the load of head: consumers count what they passed after they
+        // moved head, so no more is counted than lies before it.
+        let parts = self.real.consumer.parts.load(Ordering::Acquire);
+        self.copy.consumer.parts.store(parts, Ordering::Relaxed);
+        let tombstones = self.real.roles.tombstones.load(Ordering::Acquire);
+        self.copy.roles.tombstones.store(tombstones, Ordering::Relaxed);
         self.put_head(self.real_head());
         // ORDERING: Acquire, with the Release of the producer that moves tail: everything published
         // before is visible. Loaded after head, so it is not behind it.
@@ -69,10 +75,6 @@ impl<'a> Shadow<'a> {
         self.copy.producer.tail.store(tail, Ordering::Relaxed);
         let messages = self.real.consumer.messages.load(Ordering::Relaxed);
         self.copy.consumer.messages.store(messages, Ordering::Relaxed);
-        let parts = self.real.consumer.parts.load(Ordering::Relaxed);
-        self.copy.consumer.parts.store(parts, Ordering::Relaxed);
-        let tombstones = self.real.roles.tombstones();
-        self.copy.roles.tombstones.store(tombstones, Ordering::Relaxed);
     }
 
     /// Copies the control block again, and sets the copy's head to where the oldest message is that

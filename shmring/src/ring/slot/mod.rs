@@ -391,13 +391,14 @@ impl<'a> Ring<'a> {
     /// Returns the slots in use and the messages taken so far, for observers. Both may be out of
     /// date when the caller reads them.
     pub(crate) fn observe(self) -> (u64, u64) {
+        // Before head: more is not counted than lies before it.
+        let passed = self.tombstones.load(Ordering::Relaxed);
+        let passed = passed.wrapping_add(self.parts_passed.load(Ordering::Relaxed));
         let head = self.head.load(Ordering::Relaxed);
         let tail = self.tail.load(Ordering::Relaxed);
         let from = if at_or_past(tail, head) { tail } else { head };
         let tail = if self.many.producers { from } else { self.scan(from).unwrap_or(from) };
         let used = tail.wrapping_sub(head).min(self.slots());
-        let passed = self.tombstones.load(Ordering::Relaxed);
-        let passed = passed.wrapping_add(self.parts_passed.load(Ordering::Relaxed));
         (used, head.wrapping_sub(passed))
     }
 
