@@ -21,7 +21,8 @@ pub(crate) fn configs() -> Vec<Config> {
         broadcast().values::<u64>(),
     ];
     for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {
-        configs.push(slots(kind, 16, 64));
+        // Longer messages span slots of this size.
+        configs.push(slots(kind, 16, 32));
     }
     configs.into_iter().map(|config| config.max_attachments(4).max_handles(8)).collect()
 }
@@ -40,6 +41,7 @@ pub(crate) fn fill(segment: &Segment) {
         for _ in 0..3 {
             let _ = rx.try_recv();
         }
+        tx.try_send(&[0xEE; 90]).unwrap_or(());
     }
     if let (Ok(mut tx), Ok(mut rx)) =
         (segment.value_producer::<u64>(), segment.value_consumer::<u64>())

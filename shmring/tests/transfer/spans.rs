@@ -1,10 +1,14 @@
 //! Messages that are longer than a slot.
 
-use std::io::{IoSlice, Write};
+use std::io::{IoSlice, Read, Write};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 
-use shmring::{Config, Consumer, Kind, Producer, Segment, TryRecvError, TrySendError};
+use shmring::{
+    Config, Consumer, Kind, Producer, Segment, SendTimeoutError, TryRecvError, TrySendError,
+};
 
-use crate::common::payload;
+use crate::common::{SHORT, payload};
 
 const SLOTS: u64 = 16;
 const SLOT_BYTES: u64 = 32;
@@ -174,5 +178,92 @@ fn a_message_that_is_longer_than_the_buffer_stays() {
         tx.send(&message).unwrap();
         assert!(rx.recv_into(&mut [0; MAX_LEN - 1]).is_err(), "{kind}");
         assert_eq!(rx.recv().unwrap(), message, "{kind}");
+    });
+}
+
+/// Catches an observer that counts parts which were passed after it looked at head: then fewer
+/// messages seem to have been received than were.
+#[test]
+fn observers_miss_no_message_that_was_received() {
+    with_each(|kind, segment, mut tx, mut rx| {
+        let (received, most) = (AtomicU64::new(0), 5000);
+        thread::scope(|scope| {
+            scope.spawn(|| (0..most).for_each(|_| tx.send(&[1; MAX_LEN]).unwrap()));
+            scope.spawn(|| {
+                let mut buffer = [0; MAX_LEN];
+                for count in 1..=most {
+                    rx.recv_into(&mut buffer).unwrap();
+                    received.store(count, Ordering::Release);
+                }
+            });
+            while received.load(Ordering::Acquire) < most {
+                let least = received.load(Ordering::Acquire);
+                let found = segment.status().unwrap().ring().messages_received;
+                // A part is counted after its message.
+                let slots = SLOTS / 2;
+                assert!((least..=most + slots).contains(&found), "{kind}: {found} for {least}");
+            }
+        });
+        assert_eq!(segment.status().unwrap().ring().messages_received, most, "{kind}");
+    });
+}
+
+/// Catches a look ahead into the middle of a message, and a release of half of one.
+#[test]
+fn a_look_ahead_goes_from_message_to_message() {
+    let config = Config::mpsc().slots(SLOTS).slot_bytes(SLOT_BYTES);
+    let segment = Segment::create_sealed("spans", &config).unwrap();
+    let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
+    for round in 0..100 {
+        let lens = [SLOT_LEN * 3, 1, SLOT_LEN * 2 + 1, SLOT_LEN + 1, 0];
+        let messages = lens.map(|len| payload(round, len));
+        tx.send_batch(&messages).unwrap();
+        for first in 0..2 {
+            let mut ahead = rx.lookahead().unwrap();
+            let mut found = Vec::new();
+            while let Some(message) = ahead.next() {
+                found.push(message.to_vec());
+            }
+            assert_eq!(found, messages[first * 2..]);
+            if first == 0 { ahead.release_first(2) } else { assert_eq!(ahead.release(), 3) }
+        }
+    }
+}
+
+/// Catches lengths that are counted as one slot each where as many are sent as fit, or where a
+/// producer waits for room.
+#[test]
+fn as_many_as_fit_are_sent() {
+    with_each(|kind, _segment, mut tx, mut rx| {
+        let messages = [MAX_LEN, SLOT_LEN + 1, MAX_LEN, 1].map(|len| payload(1, len));
+        for _ in 0..10 {
+            assert_eq!(tx.try_send_some(&messages), Ok(2), "{kind}");
+            assert_eq!(tx.wait_writable(SLOT_LEN * 6, SHORT), Ok(()), "{kind}");
+            let none = Err(SendTimeoutError::TimedOut);
+            assert_eq!(tx.wait_writable(SLOT_LEN * 6 + 1, SHORT), none, "{kind}");
+            assert_eq!(tx.try_send_some(&messages[2..]), Err(TrySendError::Full), "{kind}");
+            for message in &messages[..2] {
+                assert_eq!(&rx.recv().unwrap(), message, "{kind}");
+            }
+            assert_eq!(tx.try_send_some(&messages[2..]), Ok(2), "{kind}");
+            assert_eq!(rx.iter().take(2).collect::<Result<Vec<_>, _>>().unwrap(), messages[2..]);
+        }
+    });
+}
+
+/// Catches bytes that a stream loses where it stops inside a message of several slots.
+#[test]
+fn streams_read_long_messages_in_pieces() {
+    with_each(|kind, _segment, tx, rx| {
+        let bytes = payload(7, 50 * MAX_LEN + 1);
+        let (mut writer, mut reader) = (tx.into_writer(), rx.into_reader());
+        thread::scope(|scope| {
+            scope.spawn(|| writer.write_all(&bytes).unwrap());
+            for piece in bytes.chunks(MAX_LEN / 2 - 5) {
+                let mut found = vec![0; piece.len()];
+                reader.read_exact(&mut found).unwrap();
+                assert!(found == piece, "{kind}");
+            }
+        });
     });
 }
