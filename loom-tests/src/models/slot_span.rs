@@ -205,9 +205,9 @@ models! {
     ZERO_STAMPS: zero_stamps_bound_2, bound 2, at least 1100, runs two_producers_at_a_zero_stamp;
     AGAIN_MPSC: again_mpsc_bound_3, bound 3, at least 14, runs again_mpsc;
     AGAIN_SPSC: again_spsc_bound_3, bound 3, at least 14, runs again_spsc;
-    BESIDE_SPMC: beside_another_spmc_bound_3, bound 3, at least 9800, runs beside_another_spmc;
-    BESIDE_MPMC: beside_another_mpmc_bound_3, bound 3, at least 9800, runs beside_another_mpmc;
-    MIXED: mixed_batch_bound_2, bound 2, at least 8200, runs mixed_batch;
+    BESIDE_SPMC: beside_another_spmc_bound_3, bound 3, at least 7900, runs beside_another_spmc;
+    BESIDE_MPMC: beside_another_mpmc_bound_3, bound 3, at least 7900, runs beside_another_mpmc;
+    MIXED: mixed_batch_bound_2, bound 2, at least 6700, runs mixed_batch;
     SHORTER_MPSC: shorter_mpsc_bound_3, bound 3, at least 3300, runs shorter_mpsc;
     SHORTER_MPMC: shorter_mpmc_bound_3, bound 3, at least 3300, runs shorter_mpmc;
     SHORTER_ALONE: shorter_alone_bound_3, bound 3, at least 4200, runs shorter_alone;

@@ -172,5 +172,5 @@ models! {
         kills producer_of_a_shorter_one;
     SOLE_SPMC: sole_spmc_bound_3, bound 3, at least 15000, kills sole_spmc;
     SOLE_SPSC: sole_spsc_bound_3, bound 3, at least 6300, kills sole_spsc;
-    CONSUMER_DIES: consumer_bound_2, bound 2, at least 69000, kills consumer;
+    CONSUMER_DIES: consumer_bound_2, bound 2, at least 52000, kills consumer;
 }

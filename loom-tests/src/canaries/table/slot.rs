@@ -49,7 +49,7 @@ const PART: Site =
     ("slot/producer.rs", "ring.slots.stamp(position).store(word, Ordering::Release);", 1);
 const COMMIT: Site =
     ("slot/producer.rs", "first.store(stamp::published(space.start, len), Ordering::Release);", 1);
-const COPY_FENCE: Site = ("slot/consumer.rs", "copy_fence();", 1);
+const COPY_FENCE: Site = ("slot/mod.rs", "copy_fence();", 1);
 const PART_OF_THE_DEAD: Site =
     ("slot/mod.rs", "Stamp::Continuation if rule(!self.many.producers) => Ok(Seen::Nothing),", 1);
 
