@@ -284,7 +284,7 @@ pub use error::{
     ShareError, TryRecvError, TrySendError, UnlinkError, WaitError, WrongType,
 };
 pub use gc::Collector;
-pub use guards::{Lookahead, Message, Peek, Reservation};
+pub use guards::{Job, Lookahead, Message, Peek, Reservation};
 pub use info::{
     ElementType, Kind, Participant, PidNamespace, ProcessState, RingInfo, RingStatus, SegmentInfo,
     Stall, Status, TypeName,
@@ -304,7 +304,7 @@ pub use stream::{Reader, Writer};
 #[cfg(feature = "tokio")]
 pub use task::{AsyncConsumer, AsyncProducer};
 pub use wait_set::WaitSet;
-pub use worker::{Job, Worker};
+pub use worker::Worker;
 
 #[cfg(test)]
 mod ring_tests;

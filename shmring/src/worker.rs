@@ -1,18 +1,16 @@
 //! Workers, and the jobs that they take.
 
-mod job;
 mod settings;
 
 use std::cell::{OnceCell, RefCell};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-pub use job::Job;
-
 use crate::endpoint::RecvEndpoint;
 use crate::endpoint::subscribe::Subscribe;
 use crate::endpoint::watch::Watch;
 use crate::error::{JoinError, RecvError, RecvTimeoutError, TryRecvError, endless};
+use crate::guards::Job;
 use crate::info::Kind;
 use crate::memory::mapped_ring::MappedRing;
 use crate::ring::Extent;
@@ -143,6 +141,11 @@ impl Worker {
         let mut endpoint = self.endpoint.borrow_mut();
         let extent = endpoint.next_job_by(deadline)?;
         Ok(self.job(&endpoint, extent))
+    }
+
+    #[inline]
+    pub(crate) fn endpoint(&self) -> &RefCell<RecvEndpoint> {
+        &self.endpoint
     }
 
     #[inline]

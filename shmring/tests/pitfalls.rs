@@ -84,7 +84,7 @@
 //! |---|---|---|
 //! | 64 bytes apart, where lines are fetched in pairs | 128 bytes apart | `format_tests::every_field_lies_where_it_always_lay` |
 //! | the segment holds values whose size or validity depends on the build | fixed widths, any bytes valid, a hash of the layout | `format_tests::the_numbers_that_identify_a_segment_are_pinned`, `format_tests::a_forged_header_is_refused_or_sound` |
-//! | one address is accessed in two widths | the parts do not overlap, and each has words of one width | `shapes::parts_of_every_shape_never_overlap` |
+//! | one address is accessed in two widths | the parts do not overlap, and each has words of one width | `any_shape::parts_of_every_shape_never_overlap` |
 //! | an offset in the header is ignored | there are none: all follows from the geometry, which is checked | `format_tests::parts_lie_where_they_always_lay` |
 //!
 //! # Model checking

@@ -16,6 +16,7 @@
 
 #[cfg(feature = "bytes")]
 mod buf_mut;
+mod job;
 mod reservation;
 mod scratch;
 mod space;
@@ -24,6 +25,7 @@ mod values;
 use std::fmt;
 use std::ops::Deref;
 
+pub use job::Job;
 pub use reservation::Reservation;
 pub(crate) use scratch::Scratch;
 pub use space::Space;

@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-use super::Worker;
 use crate::memory::parts::Parts;
 use crate::ring::Extent;
 use crate::ring::jobs::Taken;
+use crate::worker::Worker;
 
 /// A job that a worker took. Dropping it gives it back.
 ///
@@ -23,7 +23,7 @@ pub struct Job<'a> {
 
 impl<'a> Job<'a> {
     #[inline]
-    pub(super) fn new(worker: &'a Worker, extent: Extent, taken: Taken) -> Self {
+    pub(crate) fn new(worker: &'a Worker, extent: Extent, taken: Taken) -> Self {
         Self { worker, extent, taken }
     }
 
@@ -55,7 +55,7 @@ impl<'a> Job<'a> {
     /// Calls `read` with the bytes in the ring, unless this is a fork child.
     #[inline]
     fn with_parts<R>(&self, read: impl FnOnce(Parts<'_>) -> R) -> Option<R> {
-        let endpoint = self.worker.endpoint.borrow();
+        let endpoint = self.worker.endpoint().borrow();
         let is_clear = endpoint.registration.is_clear();
         is_clear.then(|| read(endpoint.parts(self.extent)))
     }
@@ -113,7 +113,7 @@ impl<'a> Job<'a> {
     /// Returns `false`, and does nothing, in a fork child and where the segment's memory is gone.
     #[inline]
     pub fn acknowledge(self) -> bool {
-        let done = self.worker.endpoint.borrow_mut().acknowledge(self.taken);
+        let done = self.worker.endpoint().borrow_mut().acknowledge(self.taken);
         std::mem::forget(self);
         done
     }
@@ -125,7 +125,7 @@ impl<'a> Job<'a> {
 
 impl Drop for Job<'_> {
     fn drop(&mut self) {
-        self.worker.endpoint.borrow_mut().give_back(self.taken);
+        self.worker.endpoint().borrow_mut().give_back(self.taken);
     }
 }
 
