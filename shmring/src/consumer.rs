@@ -90,6 +90,15 @@ impl Consumer {
     #[inline]
     pub fn try_peek(&mut self) -> Result<Peek<'_>, TryRecvError> {
         self.endpoint.check_exclusive()?;
+        if let Some(place) = self.endpoint.next_fast() {
+            return Ok(Peek::new(&mut self.endpoint, Extent::Whole(place)));
+        }
+        self.try_peek_slow()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn try_peek_slow(&mut self) -> Result<Peek<'_>, TryRecvError> {
         let extent = self.endpoint.next()?;
         Ok(Peek::new(&mut self.endpoint, extent))
     }

@@ -66,56 +66,41 @@ enum Content<'a> {
     Private(&'a [u64]),
 }
 
-/// Copies what follows `skip` bytes of `payload` into `buffer`; how many bytes. Its arguments
-/// are scalars, so that a message that is only copied from need not be in memory.
-#[inline(never)]
-fn read_shared(
-    registration: &Registration,
-    payload: Payload<'_>,
-    skip: usize,
-    buffer: &mut [u8],
-) -> usize {
-    let count = buffer.len().min(payload.len().saturating_sub(skip));
-    if count == 0 || registration.is_forked() {
-        return 0;
+impl Content<'_> {
+    /// Copies what follows `skip` bytes of a message of `len` bytes into `buffer`; how many bytes.
+    /// Takes itself by value, so that a message that is only copied from need not be in memory.
+    #[inline(never)]
+    fn read(self, len: usize, skip: usize, buffer: &mut [u8]) -> usize {
+        let count = buffer.len().min(len.saturating_sub(skip));
+        let buffer = &mut buffer[..count];
+        match self {
+            _ if count == 0 => {}
+            Content::Shared { registration, .. } | Content::Spanning { registration, .. }
+                if registration.is_forked() =>
+            {
+                return 0;
+            }
+            Content::Shared { registration, offset } => {
+                // SAFETY: a message has the offset and the length of a place of its ring.
+                let payload = unsafe { registration.mapped.payload_at(offset, len as u64) };
+                copy::extract(payload, skip, buffer);
+            }
+            Content::Spanning { registration, start } => {
+                parts_of(registration, start, len).extract(skip, buffer);
+            }
+            Content::Private(words) => {
+                let bytes: &[u8] = bytemuck::cast_slice(words);
+                buffer.copy_from_slice(&bytes[skip..skip + count]);
+            }
+        }
+        count
     }
-    copy::extract(payload, skip, &mut buffer[..count]);
-    count
 }
 
-/// The same of a message of `len` bytes in the slots from `start` on.
-#[cold]
-#[inline(never)]
-fn read_parts(
-    registration: &Registration,
-    start: u64,
-    len: usize,
-    skip: usize,
-    buffer: &mut [u8],
-) -> usize {
-    let parts = parts_of(registration, start, len);
-    let count = buffer.len().min(parts.len().saturating_sub(skip));
-    if count == 0 || registration.is_forked() {
-        return 0;
-    }
-    parts.extract(skip, &mut buffer[..count]);
-    count
-}
-
+/// The parts of a message of `len` bytes in the slots from `start` on.
 fn parts_of(registration: &Registration, start: u64, len: usize) -> Parts<'_> {
     let message = registration.mapped.slot().spanning(start, len as u64);
     Parts::new(&registration.mapped, Extent::Spanning(message))
-}
-
-/// The same of a copy.
-#[inline(never)]
-fn read_private(words: &[u64], len: usize, skip: usize, buffer: &mut [u8]) -> usize {
-    let bytes: &[u8] = bytemuck::cast_slice(words);
-    let count = buffer.len().min(len.saturating_sub(skip));
-    if count > 0 {
-        buffer[..count].copy_from_slice(&bytes[skip..skip + count]);
-    }
-    count
 }
 
 impl<'a> Message<'a> {
@@ -190,7 +175,7 @@ impl<'a> Message<'a> {
                 buffer.copy_from_slice(&bytes[..self.len]);
                 self.len
             }
-            _ => self.read_at(0, buffer),
+            content => content.read(self.len, 0, buffer),
         }
     }
 
@@ -198,15 +183,7 @@ impl<'a> Message<'a> {
     /// fewer than `buffer` has where the message ends.
     #[inline]
     pub fn read_at(&self, offset: usize, buffer: &mut [u8]) -> usize {
-        match self.content {
-            Content::Shared { registration, offset: start } => {
-                read_shared(registration, self.payload(registration, start), offset, buffer)
-            }
-            Content::Spanning { registration, start } => {
-                read_parts(registration, start, self.len, offset, buffer)
-            }
-            Content::Private(words) => read_private(words, self.len, offset, buffer),
-        }
+        self.content.read(self.len, offset, buffer)
     }
 
     /// Appends the message to `buffer`.

@@ -112,6 +112,7 @@ impl<'a> Parts<'a> {
     ///
     /// # Panics
     /// If they pass the end of the message.
+    #[inline(never)]
     pub(crate) fn patch(self, offset: usize, bytes: &[u8]) {
         match self.whole() {
             Some(payload) => copy::patch(payload, offset, bytes),
