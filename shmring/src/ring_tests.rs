@@ -5,6 +5,7 @@
 
 mod broadcast;
 mod corrupt;
+mod jobs;
 mod model;
 mod oracle;
 mod packed;

@@ -9,6 +9,8 @@ pub(crate) mod cleaner;
 pub(crate) mod consumer_dies;
 pub(crate) mod end;
 pub(crate) mod fences;
+pub(crate) mod jobs;
+pub(crate) mod jobs_dies;
 mod meta;
 pub(crate) mod modes;
 pub(crate) mod packed;
@@ -39,6 +41,8 @@ pub(crate) const FAMILIES: &[&[Model]] = &[
     consumer_dies::MODELS,
     end::MODELS,
     fences::MODELS,
+    jobs::MODELS,
+    jobs_dies::MODELS,
     modes::MODELS,
     packed::MODELS,
     packed_dies::MODELS,
@@ -59,5 +63,10 @@ pub(crate) const FAMILIES: &[&[Model]] = &[
 
 /// Models that must fail, as a party in them leaves out what the callers of the ring, or its
 /// implementations in other programs, have to do.
-pub(crate) const OMISSIONS: [&[Model]; 4] =
-    [&slot_wake::WITHOUT_BATON, &modes::FAULTS, &sets::FAULTS, &broadcast_wake::FAULTS];
+pub(crate) const OMISSIONS: [&[Model]; 5] = [
+    &slot_wake::WITHOUT_BATON,
+    &modes::FAULTS,
+    &sets::FAULTS,
+    &broadcast_wake::FAULTS,
+    &jobs::FAULTS,
+];

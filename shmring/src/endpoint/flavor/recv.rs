@@ -330,15 +330,21 @@ impl RecvFlavor {
                 Ok(if filled.count > 0 { Look::Message(place) } else { Look::Empty })
             }
             Self::Broadcast(ring) => ring.look(mapped),
-            Self::Jobs(worker) => Ok(match worker.take(mapped.jobs(), registration.own())? {
-                Take::Job(Extent::Whole(place)) => Look::Message(place),
-                Take::Job(Extent::Spanning(message)) => Look::Spanning(message),
-                Take::Empty => Look::Empty,
-                Take::Held => Look::Held,
-                Take::InFlight { position } => Look::InFlight { position },
-                Take::Outrun => Look::Outrun,
-                Take::HandsFull => Look::HandsFull,
-            }),
+            Self::Jobs(worker) => {
+                let take = worker.take(mapped.jobs(), registration.own());
+                if worker.take_advanced() {
+                    registration.notify_producers(worker.position());
+                }
+                Ok(match take? {
+                    Take::Job(Extent::Whole(place)) => Look::Message(place),
+                    Take::Job(Extent::Spanning(message)) => Look::Spanning(message),
+                    Take::Empty => Look::Empty,
+                    Take::Held => Look::Held,
+                    Take::InFlight { position } => Look::InFlight { position },
+                    Take::Outrun => Look::Outrun,
+                    Take::HandsFull => Look::HandsFull,
+                })
+            }
         }
     }
 
@@ -403,15 +409,10 @@ impl RecvFlavor {
         }
     }
 
-    /// Acknowledges a job in hand. Returns head if that moved.
-    pub(in crate::endpoint) fn acknowledge(
-        &mut self,
-        mapped: &MappedRing,
-        job: Taken,
-    ) -> Option<u64> {
-        match self {
-            Self::Jobs(worker) => worker.acknowledge(mapped.jobs(), job),
-            _ => None,
+    /// Acknowledges a job in hand.
+    pub(in crate::endpoint) fn acknowledge(&mut self, mapped: &MappedRing, job: Taken) {
+        if let Self::Jobs(worker) = self {
+            worker.acknowledge(mapped.jobs(), job);
         }
     }
 

@@ -63,9 +63,11 @@ impl RecvEndpoint {
         if !self.registration.is_clear() {
             return false;
         }
-        if let Some(head) = self.flavor.acknowledge(&self.registration.mapped, job) {
-            self.registration.notify_producers(head);
-        }
+        self.flavor.acknowledge(&self.registration.mapped, job);
+        // Even if that did not move head: of two workers that acknowledge at the same time, only
+        // the one that comes last here moves it over both jobs. Head is loaded once somebody
+        // sleeps.
+        self.registration.notify_producers(job.position);
         if !self.registration.mapped.control().roles.has_producers() {
             self.look_for_last();
         }

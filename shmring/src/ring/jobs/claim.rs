@@ -11,6 +11,8 @@ const SEQUENCE_SHIFT: u32 = 26;
 const SEQUENCE_BITS: u32 = u64::BITS - SEQUENCE_SHIFT;
 const ATTEMPTS_SHIFT: u32 = 10;
 const ATTEMPTS_MASK: u64 = (1 << (SEQUENCE_SHIFT - ATTEMPTS_SHIFT)) - 1;
+/// The most attempts that are counted.
+pub(super) const MAX_ATTEMPTS: u64 = ATTEMPTS_MASK;
 const HANDLE_SHIFT: u32 = 2;
 const HANDLE_MASK: u64 = 0xFF;
 const STATE_MASK: u64 = 3;

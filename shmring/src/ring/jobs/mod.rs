@@ -89,7 +89,19 @@ impl<'a> Ring<'a> {
         // ORDERING: Acquire, with the Release of those who acknowledge (I4) and of those who
         // return: what the last worker did comes before.
         let word = self.claim(position).load(Ordering::Acquire);
-        (word, claim::read(word, position, self.slots.slots()))
+        match claim::read(word, position, self.slots.slots()) {
+            // Nothing has claimed the slot for so long that sequences repeat: parts of jobs lay
+            // there.
+            Claim::Passed if !self.has_passed(position) => (word, Claim::Fresh),
+            claim => (word, claim),
+        }
+    }
+
+    /// Returns `true` if head is past `position`, after a claim of a later position was loaded.
+    #[cold]
+    fn has_passed(self, position: u64) -> bool {
+        // ORDERING: Relaxed. Whoever stored that claim knew that head is past.
+        at_or_past(self.slots.head().load(Ordering::Relaxed), position.wrapping_add(1))
     }
 
     /// Moves head over the jobs there that are done, and returns it. To be called by those who wait
@@ -172,10 +184,19 @@ impl<'a> Ring<'a> {
         any
     }
 
+    /// Moves next on to `to`, after everything before was passed since `next` was loaded. Does
+    /// nothing if another worker moved it meanwhile, or a job came back.
+    #[inline]
+    fn move_on(self, next: u64, to: u64) {
+        let to = moved(next, to);
+        // ORDERING: Release, with the Acquire in Worker: tail is seen at least as far.
+        let _ = self.next.compare_exchange(next, to, Ordering::Release, Ordering::Relaxed);
+    }
+
     /// Moves next back to `position`, unless it is there already, and changes its version.
     fn move_back(self, position: u64) {
         for _ in 0..MAX_TRIES {
-            // ORDERING: Acquire, with the Release in Worker::claim: tail is seen at least as far.
+            // ORDERING: Acquire, with the Release in move_on: tail is seen at least as far.
             let next = self.next.load(Ordering::Acquire);
             let old = position_in(next, position);
             let new = if at_or_past(old, position) { position } else { old };
@@ -225,16 +246,16 @@ impl<'a> Ring<'a> {
 
     /// Returns how many jobs are not done, with those that are claimed and not finished.
     pub(crate) fn pending(self) -> u64 {
-        let (mut known, mut end) = (0_u64, self.slots.head().load(Ordering::Relaxed));
-        self.each_pending(|extent, _| (known, end) = (known.wrapping_add(1), extent.end()));
+        let mut known = 0_u64;
+        let end = self.each_pending(|_, _| known = known.wrapping_add(1));
         let tail = self.slots.tail().load(Ordering::Relaxed);
         let in_flight = if at_or_past(tail, end) { tail.wrapping_sub(end) } else { 0 };
         known.wrapping_add(in_flight.min(self.slots.slots()))
     }
 
-    /// Calls `visit` with each job from head on that is not done: its extent and its claim. For
-    /// observers.
-    pub(crate) fn each_pending(self, mut visit: impl FnMut(Extent, Claim)) {
+    /// Calls `visit` with each job from head on that is not done: its extent and its claim. Returns
+    /// the position behind all that was published. For observers.
+    pub(crate) fn each_pending(self, mut visit: impl FnMut(Extent, Claim)) -> u64 {
         // ORDERING: Acquire, with the Release in advance: what lies before head is done.
         let head = self.slots.head().load(Ordering::Acquire);
         let mut position = head;
@@ -246,7 +267,7 @@ impl<'a> Ring<'a> {
                     position = position.wrapping_add(1);
                     continue;
                 }
-                Ok(Seen::Nothing) | Err(_) => return,
+                Ok(Seen::Nothing) | Err(_) => return position,
             };
             let (_, claim) = self.read_claim(position);
             if claim != Claim::Done {
@@ -254,5 +275,6 @@ impl<'a> Ring<'a> {
             }
             position = extent.end();
         }
+        position
     }
 }

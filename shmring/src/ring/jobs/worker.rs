@@ -1,7 +1,7 @@
 //! A worker: a consumer of a job ring.
 
 use super::claim::{self, Claim};
-use super::{HANDS, MAX_TRIES, Ring, moved, position_in};
+use super::{HANDS, MAX_TRIES, Ring, position_in};
 use crate::ring::slot::Seen;
 use crate::ring::tables::HandleOwn;
 use crate::ring::{Corrupt, Extent, Place, at_or_past};
@@ -19,6 +19,9 @@ pub(crate) struct Worker {
     held: u64,
     /// The job that was taken last.
     taken: Taken,
+    /// Whether this worker moved head on while it looked for a job, since the last
+    /// [`take_advanced`](Self::take_advanced).
+    advanced: bool,
 }
 
 /// A job in hand.
@@ -53,7 +56,7 @@ impl Worker {
     /// Joins as a worker whose handle is of that index.
     pub(crate) fn join(ring: Ring<'_>, handle: usize) -> Self {
         let head = ring.slots.head().load(Ordering::Relaxed);
-        Self { handle, position: head, held: 0, taken: Taken::default() }
+        Self { handle, position: head, held: 0, taken: Taken::default(), advanced: false }
     }
 
     /// The position near which the next job is.
@@ -71,6 +74,12 @@ impl Worker {
     /// Returns how many jobs this worker has.
     pub(crate) fn in_hand(&self) -> u32 {
         self.held.count_ones()
+    }
+
+    /// Returns `true` if a look for a job moved head on since the last call: producers may have
+    /// room, and the caller wakes them.
+    pub(crate) fn take_advanced(&mut self) -> bool {
+        core::mem::take(&mut self.advanced)
     }
 
     /// Takes the job at next, if nobody ever has, and it lies in one slot.
@@ -96,7 +105,7 @@ impl Worker {
             return Ok(Take::HandsFull);
         }
         for _ in 0..MAX_TRIES {
-            // ORDERING: Acquire, with the Release in claim and in move_back: tail is seen at least
+            // ORDERING: Acquire, with the Release in move_on and in move_back: tail is seen at least
             // as far, and a returned job as returned.
             let next = ring.next.load(Ordering::Acquire);
             self.position = position_in(next, self.position);
@@ -127,7 +136,7 @@ impl Worker {
                     position = position.wrapping_add(1);
                     continue;
                 }
-                Ok(Seen::Nothing) => return self.take_at_head(ring, own, next, position),
+                Ok(Seen::Nothing) => return self.look_at_head(ring, next, start, position),
                 Err(corrupt) => return self.unless_passed(ring, position, corrupt),
             };
             let (found, claim) = ring.read_claim(position);
@@ -171,6 +180,7 @@ impl Worker {
         };
         // ORDERING: Relaxed. The CAS comes after it.
         noted.store(position, Ordering::Relaxed);
+        let attempts = attempts.min(claim::MAX_ATTEMPTS);
         let taken = claim::taken(position, self.handle, attempts);
         // ORDERING: Release: whoever sees the claim sees where it was noted. Acquire, with the
         // Release of those who return. What a failure loads is not used.
@@ -185,23 +195,23 @@ impl Worker {
         }
         self.held |= 1 << hand;
         self.taken = Taken { position, attempts, hand };
-        // ORDERING: Release, with the Acquire in take. If it fails, another worker moved next, or a
-        // job came back.
-        let to = moved(next, end);
-        let _ = ring.next.compare_exchange(next, to, Ordering::Release, Ordering::Relaxed);
+        ring.move_on(next, end);
         true
     }
 
-    /// After nothing was found from next on: takes the job at head, if nobody has it.
+    /// After nothing was found from `start`, the position of next, up to `position`: why that is.
+    /// `None` if another look may find something.
     #[cold]
-    fn take_at_head(
+    fn look_at_head(
         &mut self,
         ring: Ring<'_>,
-        own: &HandleOwn,
         next: u64,
+        start: u64,
         position: u64,
     ) -> Result<Option<Take>, Corrupt> {
+        let before = ring.slots.head().load(Ordering::Relaxed);
         let head = ring.advance();
+        self.advanced |= head != before;
         if at_or_past(head, position.wrapping_add(1)) {
             return self.restart_at_head(ring, next);
         }
@@ -210,10 +220,14 @@ impl Worker {
         if !at_or_past(tail, position) {
             return Err(Corrupt { what: "tail", position, found: tail });
         }
-        if head != position && ring.can_take(head) {
+        if head != position && self.is_left(ring, head)? {
             // The hint was lost.
             ring.move_back(head);
-            return self.take_from_head(ring, own, head);
+            return Ok(None);
+        }
+        if position != start {
+            // So that nobody passes all that again.
+            ring.move_on(next, position);
         }
         if tail != position {
             return Ok(Some(Take::InFlight { position }));
@@ -221,27 +235,18 @@ impl Worker {
         Ok(Some(if head == position { Take::Empty } else { Take::Held }))
     }
 
-    /// Takes the job at head, whatever next says.
-    fn take_from_head(
-        &mut self,
-        ring: Ring<'_>,
-        own: &HandleOwn,
-        head: u64,
-    ) -> Result<Option<Take>, Corrupt> {
-        let extent = match ring.slots.read(head)? {
-            Seen::Message(place) => Extent::Whole(place),
-            Seen::Spanning(message) => Extent::Spanning(message),
-            Seen::Vacant | Seen::Nothing => return Ok(None),
+    /// Returns `true` if nobody has the job at head, although next is past it.
+    fn is_left(&mut self, ring: Ring<'_>, head: u64) -> Result<bool, Corrupt> {
+        let corrupt = match ring.slots.read(head) {
+            Ok(Seen::Message(_) | Seen::Spanning(_)) => match ring.read_claim(head) {
+                (_, Claim::Fresh | Claim::Returned { .. }) => return Ok(true),
+                (found, Claim::Corrupt) => Corrupt { what: "a claim", position: head, found },
+                _ => return Ok(false),
+            },
+            Ok(Seen::Vacant | Seen::Nothing) => return Ok(false),
+            Err(corrupt) => corrupt,
         };
-        let (found, claim) = ring.read_claim(head);
-        let attempts = match claim {
-            Claim::Fresh => 1,
-            Claim::Returned { attempts } => attempts.wrapping_add(1),
-            _ => return Ok(None),
-        };
-        let next = ring.next.load(Ordering::Relaxed);
-        let is_claimed = self.claim(ring, own, next, found, (head, extent.end()), attempts);
-        Ok(is_claimed.then_some(Take::Job(extent)))
+        self.unless_passed(ring, head, corrupt).map(|_| false)
     }
 
     /// Next is behind head, as nobody could move it on: moves it there.
@@ -249,9 +254,7 @@ impl Worker {
     fn restart_at_head(&mut self, ring: Ring<'_>, next: u64) -> Result<Option<Take>, Corrupt> {
         // ORDERING: Acquire, with the Release in advance: what is before head is done.
         let head = ring.slots.head().load(Ordering::Acquire);
-        let to = moved(next, head);
-        // ORDERING: Release, as in claim.
-        let _ = ring.next.compare_exchange(next, to, Ordering::Release, Ordering::Relaxed);
+        ring.move_on(next, head);
         self.position = head;
         Ok(None)
     }
@@ -268,13 +271,14 @@ impl Worker {
         if ring.slots.is_passed_after_read(position) { Ok(None) } else { Err(corrupt) }
     }
 
-    /// Acknowledges a job in hand: it is done. Returns head if that moved.
-    pub(crate) fn acknowledge(&mut self, ring: Ring<'_>, job: Taken) -> Option<u64> {
+    /// Acknowledges a job in hand: it is done. Moves head on if the job is at head.
+    pub(crate) fn acknowledge(&mut self, ring: Ring<'_>, job: Taken) {
         // ORDERING: Release, with the Acquire in read_claim (I4): the payload was read before.
         ring.claim(job.position).store(claim::done(job.position), Ordering::Release);
         self.held &= !(1 << job.hand);
-        let is_first = ring.slots.head().load(Ordering::Relaxed) == job.position;
-        is_first.then(|| ring.advance())
+        if ring.slots.head().load(Ordering::Relaxed) == job.position {
+            ring.advance();
+        }
     }
 
     /// Gives a job in hand back: the next worker that looks takes it.
