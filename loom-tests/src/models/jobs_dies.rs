@@ -172,7 +172,7 @@ models! {
     WORKER_DIES: worker_bound_1, bound 1, at least 1, kills worker;
     REAPED_BESIDE: worker_reaped_beside_bound_1, bound 1, at least 1, kills worker_reaped_beside;
     REAPERS: reapers_bound_1, bound 1, at least 1, kills reapers;
-    REAPED_SLEEPER: reaped_beside_a_sleeper_bound_3, bound 3, at least 1,
+    REAPED_SLEEPER: reaped_beside_a_sleeper_bound_1, bound 1, at least 1,
         runs reaped_beside_a_sleeper;
     AGAIN: handle_of_the_dead_again_bound_1, bound 1, at least 1, runs handle_of_the_dead_again;
 }

@@ -10,6 +10,7 @@ mod collecting;
 mod death;
 mod forks;
 mod interrupted;
+mod jobs;
 mod load;
 mod long_stop;
 mod one_cpu;
@@ -63,6 +64,8 @@ fn child_entry() {
             "fork-sending" => callback_forks::sending(&args),
             "fork-receiving" => callback_forks::receiving(&args),
             "fork-others" => callback_forks::others(&args),
+            "job-hold" => jobs::hold(&args),
+            "job-work" => jobs::work(&args),
             "interrupted-hold" => interrupted::hold(&args),
             "one-cpu" => one_cpu::measure(&args),
             "one-cpu-first" => one_cpu::measure_first(&args),

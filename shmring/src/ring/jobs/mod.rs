@@ -37,7 +37,7 @@ pub(crate) use worker::{Take, Taken, Worker};
 use super::slot::{self, Seen};
 use super::tables::HandleOwn;
 use super::{Control, Extent, WORD_BYTES, at_or_past};
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, rule};
 
 /// Bytes of a slot before its payload.
 pub(crate) const HEADER_BYTES: u64 = slot::STAMP_BYTES + WORD_BYTES;
@@ -163,7 +163,7 @@ impl<'a> Ring<'a> {
             let position = hand.load(Ordering::Relaxed);
             let (word, claim) = self.read_claim(position);
             match claim {
-                Claim::Taken { handle: owner, attempts } if owner == handle => {
+                Claim::Taken { handle: owner, attempts } if rule(owner == handle) => {
                     let returned = claim::returned(position, attempts);
                     // ORDERING: Release, with the Acquire in read_claim. A failure means that
                     // another process returned it.
@@ -199,7 +199,7 @@ impl<'a> Ring<'a> {
             // ORDERING: Acquire, with the Release in move_on: tail is seen at least as far.
             let next = self.next.load(Ordering::Acquire);
             let old = position_in(next, position);
-            let new = if at_or_past(old, position) { position } else { old };
+            let new = if rule(at_or_past(old, position)) { position } else { old };
             let moved = moved(next, new).wrapping_add(VERSION);
             // ORDERING: Release, with the Acquire in Worker: the claim is seen returned.
             let result =

@@ -5,7 +5,7 @@ use super::{HANDS, MAX_TRIES, Ring, position_in};
 use crate::ring::slot::Seen;
 use crate::ring::tables::HandleOwn;
 use crate::ring::{Corrupt, Extent, Place, at_or_past};
-use crate::sync::Ordering;
+use crate::sync::{Ordering, rule};
 
 /// A worker's private state.
 #[derive(Debug)]
@@ -220,7 +220,7 @@ impl Worker {
         if !at_or_past(tail, position) {
             return Err(Corrupt { what: "tail", position, found: tail });
         }
-        if head != position && self.is_left(ring, head)? {
+        if head != position && rule(self.is_left(ring, head)?) {
             // The hint was lost.
             ring.move_back(head);
             return Ok(None);
