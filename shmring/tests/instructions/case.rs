@@ -24,6 +24,12 @@ pub(crate) enum Op {
     Recv,
     Peek,
     RecvBatch,
+    /// Takes a job.
+    Take,
+    /// Acknowledges the job that it has.
+    Acknowledge,
+    /// Gives the job back that it has.
+    GiveBack,
     /// Waits for two rings by a set, and receives.
     Select,
     /// Arms a readiness, polls its descriptor, and receives.
@@ -97,6 +103,7 @@ impl Op {
             Self::Recv | Self::Peek | Self::RecvBatch | Self::Select | Self::Arm => {
                 Some(Role::Consumer)
             }
+            Self::Take | Self::Acknowledge | Self::GiveBack => Some(Role::Consumer),
             Self::Attach | Self::Evict => None,
             Self::Join(role) | Self::Leave(role) => Some(role),
         }
@@ -114,7 +121,7 @@ impl Op {
     /// The messages that it takes.
     pub(crate) fn takes(self) -> usize {
         match self {
-            Self::Recv | Self::Peek | Self::Select | Self::Arm => 1,
+            Self::Recv | Self::Peek | Self::Select | Self::Arm | Self::Acknowledge => 1,
             Self::RecvBatch => TAKEN_AT_ONCE,
             _ => 0,
         }
@@ -231,7 +238,9 @@ impl Case {
             (Scene::Ticket, _) => vec![item; 2],
             (Scene::Spans, _) if self.op == Op::SendBatch => Vec::new(),
             (Scene::Spans, _) if !sends => vec![SPAN_BYTES, item],
-            _ if self.op.takes() > 0 => vec![item; 3],
+            // Two slots are the dead one's.
+            (Scene::Dead, Kind::Jobs) => vec![item],
+            _ if self.op.takes() > 0 || self.kind == Kind::Jobs => vec![item; 3],
             // A consumer that leaves has received one.
             _ if self.op == Op::Leave(Role::Consumer) => vec![item; 2],
             _ => vec![item],

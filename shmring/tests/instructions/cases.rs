@@ -19,7 +19,7 @@ const ROLES: [Role; 2] = [Role::Producer, Role::Consumer];
 type Group = (&'static str, fn() -> Vec<Case>);
 
 /// The groups, one for each test.
-pub(crate) const GROUPS: [Group; 7] = [
+pub(crate) const GROUPS: [Group; 8] = [
     ("sending", sending),
     ("receiving", receiving),
     ("attaching", attaching),
@@ -27,6 +27,7 @@ pub(crate) const GROUPS: [Group; 7] = [
     ("cleaning", cleaning),
     ("waking", waking),
     ("selecting", selecting),
+    ("jobs", jobs),
 ];
 
 fn product(ops: &[Op], kinds: &[Kind], scenes: &[Scene]) -> Vec<Case> {
@@ -106,5 +107,16 @@ fn selecting() -> Vec<Case> {
     // single steps, for longer than the other consumer sleeps. Random kills show that.
     cases.extend(product(&[Op::Recv, Op::Select], &COMPETING, &[Scene::Beside]));
     cases.extend(subscribed(&[How::Lossy], &[Op::Select, Op::Arm], &[Scene::Asleep]));
+    cases
+}
+
+/// A worker, and whoever reaps one that died with a job in hand.
+fn jobs() -> Vec<Case> {
+    let rooms = [Scene::Plain, Scene::Wrap];
+    let ops = [Op::Take, Op::Acknowledge, Op::GiveBack, Op::Recv];
+    let mut cases = product(&ops, &[Kind::Jobs], &rooms);
+    let leaving = [Op::Join(Role::Consumer), Op::Leave(Role::Consumer)];
+    cases.extend(product(&leaving, &[Kind::Jobs], &[Scene::Plain]));
+    cases.extend(product(&[Op::Join(Role::Consumer)], &[Kind::Jobs], &[Scene::Dead]));
     cases
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use shmring::wait_set::Key;
 use shmring::{
-    Consumer, JoinError, Kind, Message, Producer, Readiness, RecvError, RecvIntoError,
+    Consumer, Job, JoinError, Kind, Message, Producer, Readiness, RecvError, RecvIntoError,
     RecvTimeoutError, Segment, SendError, Start, Subscribe, TryRecvError, TrySendError, WaitMode,
-    WaitSet, values,
+    WaitSet, Worker, values,
 };
 
 use crate::case::How;
@@ -45,6 +45,13 @@ impl AsRef<[u8]> for Item {
 pub(crate) fn number_of(bytes: &[u8]) -> u64 {
     let number = u64::from_ne_bytes(bytes[..NUMBER_BYTES].try_into().unwrap());
     assert!(Item::of_len(number, bytes.len()).bytes == bytes, "half a message");
+    number
+}
+
+/// Acknowledges a job; its number.
+fn finish(job: Job<'_>) -> u64 {
+    let number = number_of(&job.to_vec());
+    assert!(job.acknowledge());
     number
 }
 
@@ -138,14 +145,16 @@ impl Tx {
 pub(crate) enum Rx {
     Messages(Consumer),
     Numbers(values::Consumer<u64>),
+    /// Receives a job by taking and acknowledging it.
+    Jobs(Worker),
 }
 
 impl Rx {
     pub(crate) fn join(segment: &Segment) -> Result<Self, JoinError> {
-        if segment.info().ring().kind == Kind::Packed {
-            segment.value_consumer().map(Self::Numbers)
-        } else {
-            segment.consumer().map(Self::Messages)
+        match segment.info().ring().kind {
+            Kind::Packed => segment.value_consumer().map(Self::Numbers),
+            Kind::Jobs => segment.worker().map(Self::Jobs),
+            _ => segment.consumer().map(Self::Messages),
         }
     }
 
@@ -172,13 +181,21 @@ impl Rx {
         match self {
             Self::Messages(rx) => rx.set_wait_mode(WaitMode::Block),
             Self::Numbers(rx) => rx.set_wait_mode(WaitMode::Block),
+            Self::Jobs(worker) => worker.set_wait_mode(WaitMode::Block),
         }
+    }
+
+    /// The worker of a job ring.
+    pub(crate) fn worker(&self) -> &Worker {
+        let Self::Jobs(worker) = self else { panic!("no worker: {self:?}") };
+        worker
     }
 
     pub(crate) fn recv_timeout(&mut self, timeout: Duration) -> Result<u64, RecvTimeoutError> {
         match self {
             Self::Messages(rx) => rx.recv_timeout(timeout).map(|bytes| number_of(&bytes)),
             Self::Numbers(rx) => rx.recv_timeout(timeout),
+            Self::Jobs(worker) => worker.take_timeout(timeout).map(finish),
         }
     }
 
@@ -186,6 +203,7 @@ impl Rx {
         match self {
             Self::Messages(rx) => rx.try_recv().map(|bytes| number_of(&bytes)),
             Self::Numbers(rx) => rx.try_recv(),
+            Self::Jobs(worker) => worker.try_take().map(finish),
         }
     }
 
@@ -200,6 +218,12 @@ impl Rx {
                 }
             },
             Self::Numbers(rx) => rx.recv().map(|_| ()).map_err(RecvIntoError::Recv),
+            Self::Jobs(worker) => {
+                let job = worker.take().map_err(RecvIntoError::Recv)?;
+                job.copy_to(buffer);
+                job.acknowledge();
+                Ok(())
+            }
         }
     }
 
@@ -209,6 +233,7 @@ impl Rx {
         match self {
             Self::Messages(rx) => rx.try_recv_into(buffer).is_ok(),
             Self::Numbers(rx) => rx.try_recv().is_ok(),
+            Self::Jobs(worker) => worker.try_take().is_ok_and(Job::acknowledge),
         }
     }
 
@@ -216,6 +241,7 @@ impl Rx {
         match self {
             Self::Messages(rx) => set.add(rx),
             Self::Numbers(rx) => set.add(rx),
+            Self::Jobs(worker) => set.add(worker),
         }
     }
 
@@ -223,6 +249,7 @@ impl Rx {
         match self {
             Self::Messages(rx) => rx.readiness().unwrap(),
             Self::Numbers(rx) => rx.readiness().unwrap(),
+            Self::Jobs(worker) => worker.readiness().unwrap(),
         }
     }
 
@@ -244,6 +271,7 @@ impl Rx {
                 }
             },
             Self::Numbers(rx) => rx.recv_slice(numbers),
+            Self::Jobs(_) => unreachable!("jobs are taken one by one"),
         }
     }
 
@@ -264,6 +292,7 @@ impl Rx {
                 elements.get(0).unwrap();
                 elements.release();
             }
+            Self::Jobs(_) => unreachable!("a job is taken when it is found"),
         }
         Ok(())
     }

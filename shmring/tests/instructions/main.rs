@@ -171,6 +171,13 @@ fn a_selecting_process_can_be_killed_anywhere() {
     conduct("selecting", "sample", "");
 }
 
+/// Catches a job that is lost, or that comes again although it was acknowledged, because its worker
+/// was killed, or somebody who gave the jobs of such a worker back.
+#[test]
+fn a_worker_can_be_killed_anywhere() {
+    conduct("jobs", "sample", "");
+}
+
 /// Catches what the samples miss.
 #[test]
 #[ignore = "takes minutes; see the description of this file"]
@@ -218,6 +225,13 @@ fn at_every_instruction_of_waking() {
 #[ignore = "takes minutes; see the description of this file"]
 fn at_every_instruction_of_selecting() {
     conduct("selecting", "every", "");
+}
+
+/// As above.
+#[test]
+#[ignore = "takes minutes; see the description of this file"]
+fn at_every_instruction_of_workers() {
+    conduct("jobs", "every", "");
 }
 
 /// Tries the point that the environment names; nothing if it names none.

@@ -5,11 +5,11 @@ use std::os::fd::AsRawFd;
 
 use shmring::info::{Holder, SubscriptionMode};
 use shmring::readiness::Arm;
-use shmring::{Config, Kind, Readiness, Role, Segment, WaitSet};
+use shmring::{Config, Kind, Readiness, Role, Segment, WaitSet, Worker};
 
 use crate::case::{Case, Op, TAKEN_AT_ONCE};
 use crate::ends::{Item, Rx, Tx};
-use crate::stage::{DOUBT, VICTIMS_OWN};
+use crate::stage::{DEADS, DOUBT, VICTIMS_OWN};
 use crate::victim::Mark;
 
 /// Longer than any message.
@@ -57,6 +57,9 @@ pub(crate) fn play(case: Case, name: &str) {
             case.kind == Kind::Mpmc,
         ),
         Op::Arm => poll(&mark, Rx::join_at_messages(case.how, &segment).unwrap()),
+        Op::Take | Op::Acknowledge | Op::GiveBack => {
+            work(case.op, &mark, Rx::join(&segment).unwrap().worker());
+        }
         op if op.role() == Some(Role::Producer) => {
             send(case, &mark, Tx::join(&segment).unwrap());
         }
@@ -89,6 +92,18 @@ fn receive(op: Op, mark: &Mark, mut rx: Rx) {
         }
     }
     black_box((buffer, numbers));
+}
+
+fn work(op: Op, mark: &Mark, worker: &Worker) {
+    if op == Op::Take {
+        black_box(mark.around(|| worker.take().unwrap()).len());
+        return;
+    }
+    let job = worker.take().unwrap();
+    match op {
+        Op::Acknowledge => mark.around(|| assert!(job.acknowledge())),
+        _ => mark.around(|| job.give_back()),
+    }
 }
 
 /// Receives a message by a set with another ring in it, in which nothing comes.
@@ -135,6 +150,11 @@ fn await_readable(readiness: &Readiness) {
 pub(crate) fn play_dead(case: Case, name: &str) {
     let segment = Segment::attach(name).unwrap();
     let mut producers: Vec<_> = Tx::join(&segment).into_iter().collect();
+    let worker = (case.kind == Kind::Jobs).then(|| Rx::join(&segment).unwrap());
+    if let Some(worker) = &worker {
+        producers[0].send(&Item::new(DEADS)).unwrap();
+        std::mem::forget(worker.worker().take().unwrap());
+    }
     if case.shares(Role::Producer) {
         producers[0].reserve_and_forget();
     }

@@ -22,6 +22,8 @@ use crate::watchers::Watchers;
 /// sent before, the one of a sender that sleeps, and those sent after its death.
 pub(crate) const DOUBT: u64 = 100;
 pub(crate) const VICTIMS_OWN: u64 = 200;
+/// The job in the hands of a worker that died before.
+pub(crate) const DEADS: u64 = 250;
 pub(crate) const SLEEPERS: u64 = 300;
 pub(crate) const AFTER: [u64; 3] = [400, 401, 402];
 /// Messages that lead to where the scene begins; those that overwrite the ring before the
@@ -98,6 +100,9 @@ impl Stage {
             _ => {}
         }
         rx.as_mut().into_iter().for_each(Rx::block);
+        if case.kind == Kind::Jobs && case.has_dead() {
+            before.push(DEADS);
+        }
         let (sleeper, received) = (None, Vec::new());
         Self { case, tx, rx, doomed, sleeper, before, received, advance, watchers, segment, name }
     }
@@ -263,6 +268,23 @@ impl Stage {
         while received.last() != AFTER.last() {
             received.push(rx.recv_timeout(LONG).expect("a survivor sent"));
         }
+        if self.case.kind == Kind::Jobs {
+            self.finish_jobs();
+        }
+    }
+
+    /// Takes the jobs that come back from the dead. They come before or after those sent last.
+    fn finish_jobs(&mut self) {
+        let rx = self.rx.as_mut().unwrap();
+        settle("every job is done", || match rx.recv_timeout(SHORT) {
+            Ok(number) => {
+                self.received.push(number);
+                Err(format!("{:?}", self.received))
+            }
+            Err(_) if rx.try_recv() == Err(TryRecvError::Empty) => Ok(()),
+            Err(error) => Err(format!("{error} after {:?}", self.received)),
+        });
+        self.received.sort_unstable();
     }
 
     fn settle_ledger(&mut self) -> usize {
@@ -282,6 +304,9 @@ impl Stage {
                 all.push(SLEEPERS);
             }
             all.extend(AFTER);
+            if self.case.kind == Kind::Jobs {
+                all.sort_unstable();
+            }
             Some(all)
         };
         let mut possible = (0..=sends + takes).filter(|&done| self.case.may_do(done));

@@ -256,8 +256,7 @@ impl<'a> Ring<'a> {
     /// Calls `visit` with each job from head on that is not done: its extent and its claim. Returns
     /// the position behind all that was published. For observers.
     pub(crate) fn each_pending(self, mut visit: impl FnMut(Extent, Claim)) -> u64 {
-        // ORDERING: Acquire, with the Release in advance: what lies before head is done.
-        let head = self.slots.head().load(Ordering::Acquire);
+        let head = self.slots.head().load(Ordering::Relaxed);
         let mut position = head;
         while position.wrapping_sub(head) < self.slots.slots() {
             let extent = match self.slots.read(position) {
