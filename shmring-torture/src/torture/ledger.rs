@@ -21,7 +21,7 @@ const HEAD_WORDS: usize = 128;
 const FAULT_WORDS: usize = 100;
 const WORDS: usize = HEAD_WORDS + MAX_ENTRIES;
 const SEQUENCE_BITS: u32 = 40;
-const INCARNATION_BITS: u32 = 21;
+const INCARNATION_BITS: u32 = 20;
 
 /// How far a worker has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +78,12 @@ pub(super) enum Told {
     Missed,
     /// That this subscriber was evicted; the message's number means nothing.
     Evicted,
+    /// That a worker took this job.
+    Took,
+    /// How often that job was taken so far: the message's number counts it.
+    Attempts,
+    /// That a worker is about to acknowledge this job.
+    Finishes,
     /// Its contents are not what any producer sent; the message's number means nothing.
     Corrupt,
 }
@@ -101,6 +107,9 @@ impl Entry {
             2 => Told::Nothing,
             3 => Told::Missed,
             4 => Told::Evicted,
+            5 => Told::Took,
+            6 => Told::Attempts,
+            7 => Told::Finishes,
             _ => Told::Corrupt,
         };
         Self { message: MessageId::decode(word), told }
@@ -314,6 +323,9 @@ mod tests {
             Entry { message: message(2), told: Told::Nothing },
             Entry { message: MessageId { incarnation: 0, sequence: 9 }, told: Told::Missed },
             Entry { message: MessageId { incarnation: 0, sequence: 0 }, told: Told::Evicted },
+            Entry { message: message(3), told: Told::Took },
+            Entry { message: MessageId { incarnation: 0, sequence: 2 }, told: Told::Attempts },
+            Entry { message: message(3), told: Told::Finishes },
             Entry { message: MessageId { incarnation: 0, sequence: 0 }, told: Told::Corrupt },
         ];
         workers.enter_state(State::Joined);

@@ -13,6 +13,7 @@
 //! depends on the machine as well.
 
 mod consuming;
+mod jobs;
 mod ledger;
 mod party;
 mod producing;

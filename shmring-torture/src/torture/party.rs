@@ -11,7 +11,7 @@ use shmring::{JoinError, Kind, Segment};
 
 use super::ledger::{Entry, Ledger, MessageId, State, Told, Wish};
 use super::setup::{Mode, Waits};
-use super::{consuming, producing};
+use super::{consuming, jobs, producing};
 use shmring_bench::contender::BoxError;
 use shmring_bench::message;
 use shmring_bench::now_ns;
@@ -78,6 +78,7 @@ fn play(part: &Part, ledger: &Ledger) -> Result<(), BoxError> {
     let random = Random(part.seed);
     let mut party = Party { part, ledger, random, is_broadcast, untaken: false };
     match (part.produces, of_values) {
+        (false, _) if ring.kind == Kind::Jobs => jobs::work(&mut party, &segment),
         (true, false) => producing::messages(&mut party, &segment),
         (true, true) => producing::elements(&mut party, &segment),
         (false, false) => consuming::messages(&mut party, &segment),

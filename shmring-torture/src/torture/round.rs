@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use shmring::{AttachError, CreateError, RecvTimeoutError, Role, Segment, Status};
+use shmring::{AttachError, CreateError, Kind, RecvTimeoutError, Role, Segment, Status};
 
 use super::ledger::{State, Wish};
 use super::setup::{Element, Setup};
@@ -143,6 +143,9 @@ fn clean_up(place: &Place<'_>) -> Result<(), Trouble> {
         let received = if place.setup.of_values {
             let rx = place.segment.value_consumer::<Element>();
             rx.map(|mut rx| rx.recv_timeout(WAIT).map(drop))
+        } else if place.setup.kind == Kind::Jobs {
+            let worker = place.segment.worker();
+            worker.map(|worker| worker.take_timeout(WAIT).map(drop))
         } else {
             place.segment.consumer().map(|mut rx| rx.recv_timeout(WAIT).map(drop))
         };

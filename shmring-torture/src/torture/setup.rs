@@ -8,9 +8,8 @@ use shmring::{Config, Kind, Role, Start, Subscribe, WaitMode};
 
 use shmring_bench::random::{Random, mix};
 
-/// Rings of messages that need no answer.
-const KINDS: [Kind; 6] =
-    [Kind::Spsc, Kind::Mpmc, Kind::Mpsc, Kind::Spmc, Kind::Packed, Kind::Broadcast];
+/// The slots, and their bytes, of the smallest job ring that takes the messages' headers.
+const MIN_JOBS: (u64, u64) = (2, 48);
 
 /// The element of a ring of values: a sealed message.
 pub(super) type Element = [u64; 4];
@@ -100,7 +99,7 @@ impl Setup {
         let most = if waits == Waits::Spinning { 2 } else { 4 };
         let count = 1 + random.below(3);
         // One after the other, so that a short run covers all of them.
-        let kind = KINDS[round as usize % KINDS.len()];
+        let kind = Kind::ALL[round as usize % Kind::ALL.len()];
         Setup {
             kind,
             capacity_bytes: choose(&mut random, &[1 << 12, 1 << 12, 1 << 14, 1 << 17, 1 << 20]),
@@ -115,7 +114,7 @@ impl Setup {
                 .collect(),
             seed: random.next(),
             of_values: match kind {
-                Kind::Spsc => false,
+                Kind::Spsc | Kind::Jobs => false,
                 Kind::Packed => true,
                 Kind::Broadcast => random.below(2) == 0,
                 _ => random.below(4) == 0,
@@ -129,11 +128,19 @@ impl Setup {
         let config = match self.kind {
             Kind::Spsc => Config::spsc().capacity_bytes(self.capacity_bytes),
             Kind::Broadcast => Config::broadcast().capacity_bytes(self.capacity_bytes),
+            Kind::Jobs => {
+                let (slots, slot_bytes) = self.job_slots();
+                Config::jobs().slots(slots).slot_bytes(slot_bytes)
+            }
             kind if self.of_values => Config::new(kind).slots(self.slots),
             kind => Config::new(kind).slots(self.slots).slot_bytes(self.slot_bytes),
         };
         let config = if self.of_values { config.values::<Element>() } else { config };
         config.max_handles(workers + 1).max_attachments(workers + 2)
+    }
+
+    fn job_slots(&self) -> (u64, u64) {
+        (self.slots.max(MIN_JOBS.0), self.slot_bytes.max(MIN_JOBS.1))
     }
 
     pub(super) fn workers(&self, role: Role) -> usize {
@@ -155,6 +162,9 @@ impl Setup {
     pub(super) fn most_in_batch(&self) -> usize {
         if matches!(self.kind, Kind::Spsc | Kind::Broadcast) {
             8
+        } else if self.kind == Kind::Jobs {
+            // Each may take one slot more than its part of the longest.
+            (self.slots / 2).clamp(1, 8) as usize
         } else {
             self.slots.min(8) as usize
         }
@@ -167,6 +177,10 @@ impl fmt::Display for Setup {
         match kind {
             Kind::Spsc | Kind::Broadcast => write!(f, "{kind} ring of {capacity_bytes} bytes")?,
             Kind::Packed => write!(f, "packed ring of {slots} elements")?,
+            Kind::Jobs => {
+                let (slots, slot_bytes) = self.job_slots();
+                write!(f, "job ring of {slots} slots of {slot_bytes} bytes")?;
+            }
             _ if self.of_values => write!(f, "{kind} ring of {slots} slots")?,
             _ => write!(f, "{kind} ring of {slots} slots of {slot_bytes} bytes")?,
         }
@@ -195,7 +209,7 @@ mod tests {
         let texts = |seed| (0..300).map(move |round| Setup::of(seed, round).to_string());
         let all: Vec<String> = texts(1).collect();
         assert!(texts(1).eq(all.iter().cloned()) && !texts(2).eq(all.iter().cloned()));
-        let kinds = ["spsc", "mpmc", "mpsc", "spmc", "packed", "broadcast"];
+        let kinds = ["spsc", "mpmc", "mpsc", "spmc", "packed", "broadcast", "job"];
         let waits = ["sleeping,", "adaptive,", "spinning,"];
         for kind in kinds {
             for wait in waits {

@@ -74,6 +74,7 @@ impl<'a> Stage<'a> {
             many_receivers: setup.kind.shares(Role::Consumer),
             whole_batches: matches!(setup.kind, Kind::Spsc | Kind::Packed | Kind::Broadcast),
             is_broadcast: setup.kind == Kind::Broadcast,
+            is_jobs: setup.kind == Kind::Jobs,
             ..Books::default()
         };
         let seats = (0..setup.producers + setup.consumers).map(|_| None).collect();

@@ -107,7 +107,9 @@ fn check(parts: &[Part], receiver: &Receiver, account: &mut Account) -> Result<(
     };
     for (entry, &Entry { message, told }) in receiver.entries.iter().enumerate() {
         match told {
-            Told::Corrupt => return Err(Defect::Corrupt { by, entry }),
+            Told::Took | Told::Attempts | Told::Finishes | Told::Corrupt => {
+                return Err(Defect::Corrupt { by, entry });
+            }
             Told::Redelivered => return Err(Defect::ToldInVain { message, by }),
             Told::Missed => {
                 missed += message.sequence;
@@ -195,6 +197,7 @@ mod tests {
             senders: vec![sender(3, 3, 0), sender(2, 2, 2), sender(1, 4, 0)],
             receivers: vec![receiver],
             is_broadcast: true,
+            is_jobs: false,
             ..Books::default()
         }
     }

@@ -13,7 +13,7 @@ use std::fmt;
 
 use super::ledger::{Bracket, Entry, MessageId, Told};
 use super::setup::Mode;
-use super::subscribers;
+use super::{jobs, subscribers};
 
 /// A producer that has ended.
 #[derive(Clone, Debug)]
@@ -57,6 +57,8 @@ pub(super) struct Books {
     pub(super) whole_batches: bool,
     /// Whether each consumer receives every message.
     pub(super) is_broadcast: bool,
+    /// Whether the messages are jobs, which are acknowledged.
+    pub(super) is_jobs: bool,
 }
 
 /// The number of messages by outcome.
@@ -99,6 +101,8 @@ pub(super) enum Defect {
     EvictedInVain { by: u32, entry: usize },
     /// A subscriber went on after its eviction, and was not told of it before.
     EvictionUntold { by: u32 },
+    /// A job does not count how often it was taken.
+    Attempts { message: MessageId, attempts: u64, known: u64 },
     /// Contents that no producer sent.
     Corrupt { by: u32, entry: usize },
     /// A message that no producer began to send.
@@ -148,6 +152,9 @@ impl fmt::Display for Defect {
             Self::EvictionUntold { by } => {
                 write!(f, "subscriber {by} was evicted, and went on without being told")
             }
+            Self::Attempts { message, attempts, known } => {
+                write!(f, "{message} counts {attempts} attempts, and {known} are known")
+            }
             Self::Corrupt { by, entry } => {
                 write!(f, "receipt {entry} of consumer {by} is of contents that nobody sent")
             }
@@ -165,6 +172,9 @@ impl fmt::Display for Defect {
 pub(super) fn verify(books: &Books) -> Result<Account, Defect> {
     if books.is_broadcast {
         return subscribers::verify(books);
+    }
+    if books.is_jobs {
+        return jobs::verify(books);
     }
     let mut verifier = Verifier::new(books)?;
     let mut receivers: Vec<&Receiver> = books.receivers.iter().collect();

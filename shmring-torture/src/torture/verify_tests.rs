@@ -50,6 +50,7 @@ fn shared() -> Books {
         many_receivers: true,
         whole_batches: false,
         is_broadcast: false,
+        is_jobs: false,
     }
 }
 
