@@ -69,6 +69,8 @@ impl Observer {
     /// Copies up to `max_messages` pending messages, and the first `max_bytes` bytes of each; in a
     /// packed ring, a message is an element. Consumers can receive them meanwhile.
     ///
+    /// Of a job ring, these are the jobs that are not acknowledged, those in hand included.
+    ///
     /// Of a broadcast ring, these are the messages that are kept, from the oldest one that a mark
     /// leads to, whoever has received them.
     ///
@@ -148,8 +150,12 @@ fn is_unread(shadow: &Shadow<'_>) -> Result<bool, Corrupt> {
     let (head, (used, _)) = (shadow.head(), shadow.observe());
     let end = head.wrapping_add(used);
     // Each look ends the loop or passes one of the ring's positions.
+    let jobs = shadow.jobs();
+    let is_done = |start| jobs.is_some_and(|ring| ring.is_done(start));
     for _ in 0..=shadow.shape().slots().unwrap_or(0) {
         match shadow.look()? {
+            Look::Message(place) if is_done(place.start) => shadow.put_head(place.end),
+            Look::Spanning(message) if is_done(message.start) => shadow.put_head(message.end),
             Look::Empty => return Ok(false),
             // No process is left to publish it; messages may follow.
             Look::InFlight { position } => {
@@ -207,6 +213,10 @@ impl<'a> Walk<'a> {
                     self.since = self.since.wrapping_add(1);
                     self.found.push(message);
                 }
+                Step::Passed { end } => {
+                    self.position = end;
+                    self.since = self.since.wrapping_add(1);
+                }
                 Step::End(end) => break end,
                 Step::Missed => {
                     self.start_over();
@@ -222,7 +232,15 @@ impl<'a> Walk<'a> {
         let Self { shadow, position, .. } = self;
         shadow.renew_for_peek();
         shadow.put_head(*position);
+        let jobs = shadow.jobs();
+        let is_done = |start| jobs.is_some_and(|ring| ring.is_done(start));
         let (step, position) = match shadow.look() {
+            Ok(Look::Message(place)) if is_done(place.start) => {
+                (Step::Passed { end: place.end }, place.start)
+            }
+            Ok(Look::Spanning(message)) if is_done(message.start) => {
+                (Step::Passed { end: message.end }, message.start)
+            }
             Ok(Look::Message(place)) => {
                 let extent = Extent::Whole(place);
                 (Step::Found(copier.copy(extent, std::iter::once(place))?), place.start)
@@ -263,6 +281,10 @@ impl<'a> Walk<'a> {
 enum Step {
     Found(Pending),
     End(PeekEnd),
+    /// A job that is acknowledged, behind one that is not.
+    Passed {
+        end: u64,
+    },
     /// Consumers have passed the position.
     Missed,
 }

@@ -1,6 +1,7 @@
 //! A private copy of a ring's control block, for observers.
 
 use crate::format::{Geometry, Shape, many};
+use crate::info::Kind;
 use crate::memory::mapping::Mapping;
 use crate::ring::membership::Roles;
 use crate::ring::slot::{self, Slots};
@@ -8,7 +9,7 @@ use crate::ring::tables::Handle;
 use crate::ring::wake::Sleepers;
 use crate::ring::{
     ConsumerLine, Control, Corrupt, Look, PeekedMark, Place, ProducerLine, Words, at_or_past,
-    broadcast, packed, record,
+    broadcast, jobs, packed, record,
 };
 use crate::sync::{AtomicU64, Ordering, fence};
 
@@ -49,6 +50,15 @@ impl<'a> Shadow<'a> {
     /// Returns the real ring, if it is a broadcast ring.
     pub(crate) fn broadcast(&self) -> Option<broadcast::Ring<'a>> {
         self.broadcast.map(|(ring, _)| ring)
+    }
+
+    /// Returns the real ring, if it is a job ring.
+    pub(crate) fn jobs(&self) -> Option<jobs::Ring<'a>> {
+        let Shape::Slots { kind: kind @ Kind::Jobs, .. } = self.shape else {
+            return None;
+        };
+        let slots = Slots::new(self.words, self.shape.slot_sizes());
+        Some(jobs::Ring::new(self.real, slot::Ring::new(self.real, slots, many(kind))))
     }
 
     /// Returns the shape of the ring.

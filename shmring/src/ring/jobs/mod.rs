@@ -244,6 +244,11 @@ impl<'a> Ring<'a> {
             && matches!(self.read_claim(position).1, Claim::Fresh | Claim::Returned { .. })
     }
 
+    /// Returns `true` if the job at `position` was acknowledged. For observers.
+    pub(crate) fn is_done(self, position: u64) -> bool {
+        self.read_claim(position).1 == Claim::Done
+    }
+
     /// Returns how many jobs are not done, with those that are claimed and not finished.
     pub(crate) fn pending(self) -> u64 {
         let mut known = 0_u64;
