@@ -82,6 +82,7 @@ fn every_field_lies_where_it_always_lay() {
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, messages), 136),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, eof_epoch), 144),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, peeked), 152),
+        (offset_of!(Control, consumer) + offset_of!(ConsumerLine, next), 200),
         (offset_of!(Control, consumer) + offset_of!(ConsumerLine, parts), 208),
         (offset_of!(Control, receivers) + offset_of!(Sleepers, words), 256),
         (offset_of!(Control, senders) + offset_of!(Sleepers, words), 384),
@@ -105,6 +106,7 @@ fn every_field_lies_where_it_always_lay() {
     let handle = [
         (offset_of!(Handle, own) + offset_of!(HandleOwn, intent), 0),
         (offset_of!(Handle, own) + offset_of!(HandleOwn, cursor), 8),
+        (offset_of!(Handle, own) + offset_of!(HandleOwn, jobs), 48),
         (offset_of!(Handle, park), 128),
         (offset_of!(Handle, reserved), 132),
         (offset_of!(Handle, state), 136),
@@ -124,7 +126,7 @@ fn every_field_lies_where_it_always_lay() {
 fn the_numbers_that_identify_a_segment_are_pinned() {
     assert_eq!(MAGIC, 0x0067_6E69_726D_6873);
     assert_eq!(VERSION, 4);
-    assert_eq!(LAYOUT_HASH, 1_069_720_057_674_995_822);
+    assert_eq!(LAYOUT_HASH, 867_106_482_881_166_246);
     assert_eq!((PAGE_BYTES, MAX_CAPACITY_BYTES), (4096, 8_589_934_592));
     assert_eq!((MAX_ATTACHMENTS, MAX_HANDLE_ENTRIES, SLEEPERS_PER_WORD), (256, 252, 63));
     assert_eq!((KIND_SPSC, KIND_MPMC, KIND_MPSC, KIND_SPMC, KIND_PACKED), (1, 2, 3, 4, 5));

@@ -87,6 +87,7 @@ pub(crate) const LAYOUT_HASH: u64 = {
         offset_of!(Control, consumer)
             + offset_of!(ConsumerLine, gates)
             + offset_of!(Gates, evictions),
+        offset_of!(Control, consumer) + offset_of!(ConsumerLine, next),
         offset_of!(Control, consumer) + offset_of!(ConsumerLine, parts),
         offset_of!(Control, receivers) + offset_of!(Sleepers, words),
         offset_of!(Control, senders) + offset_of!(Sleepers, words),
@@ -111,6 +112,7 @@ pub(crate) const LAYOUT_HASH: u64 = {
         offset_of!(Handle, own) + offset_of!(HandleOwn, missed),
         offset_of!(Handle, own) + offset_of!(HandleOwn, subscription),
         offset_of!(Handle, own) + offset_of!(HandleOwn, full_since),
+        offset_of!(Handle, own) + offset_of!(HandleOwn, jobs),
         offset_of!(Handle, park),
         offset_of!(Handle, state),
         offset_of!(Handle, need),

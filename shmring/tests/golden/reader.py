@@ -18,18 +18,21 @@ import sys
 MAGIC = 0x00676E69726D6873
 VERSION = 4
 LAYOUT = [
-    128, 640, 0, 128, 136, 144, 152, 160, 192, 208, 256, 384, 512, 520, 528, 536, 544, 552, 560, 592,
+    128, 640, 0, 128, 136, 144, 152, 160, 192, 200, 208, 256, 384,
+    512, 520, 528, 536, 544, 552, 560, 592,
     64, 0, 8, 12, 16, 24,
-    256, 0, 8, 16, 24, 32, 40, 128, 136, 144,
+    256, 0, 8, 16, 24, 32, 40, 48, 128, 136, 144,
     63,
     256, 0, 8,
 ]  # fmt: skip
-KINDS = {1: "spsc", 2: "mpmc", 3: "mpsc", 4: "spmc", 5: "packed", 6: "broadcast"}
+KINDS = {1: "spsc", 2: "mpmc", 3: "mpsc", 4: "spmc", 5: "packed", 6: "broadcast", 7: "jobs"}
 SLEEPERS = 63
 PAGE = 4096
 ENTRY = 128
 MAX_RINGS = 64
 MARKS = 16
+HANDS = 8
+STATES = {2: "returned", 3: "done"}
 MODES = {1: "gating", 2: "lossy", 3: "latest", 4: "evicted"}
 MAX_METADATA = 1024
 MAX_RESTARTS = 1000
@@ -163,7 +166,9 @@ class Ring:
         name = b"".join(word.to_bytes(8, sys.byteorder) for word in entry[12:16])
         self.type_name = name.rstrip(b"\0").decode()
         check("\0" not in self.type_name, "the type name")
-        self.shift = 0 if self.kind == "packed" else self.align - 8
+        # What lies in front of a payload: the header of a record, a stamp, and a claim of a job.
+        self.front = 16 if self.kind == "jobs" else 8
+        self.shift = 0 if self.kind == "packed" else max(self.align - self.front, 0)
         if self.kind == "packed":
             check(self.align == element_align, "the alignment")
         else:
@@ -181,12 +186,13 @@ class Ring:
             return
         check(is_power_of_two(self.slots) and self.slots <= 2**24, "slots")
         check(self.capacity == self.slots * self.slot_bytes <= 2**33, "capacity")
-        room = 2**20 if self.kind == "packed" else self.slot_bytes - 8
+        room = 2**20 if self.kind == "packed" else self.room()
         if self.kind == "packed":
             check(self.element == self.slot_bytes and element_align <= PAGE, "the element")
         else:
             check(self.slot_bytes % self.align == 0, "slot bytes")
-            check(16 <= self.slot_bytes <= 2**20, "slot bytes")
+            check(self.front + 8 <= self.slot_bytes <= 2**20, "slot bytes")
+            check(self.kind != "jobs" or not self.element, "the element")
         if self.kind == "packed" or self.element:
             fits = is_power_of_two(element_align) and self.element % element_align == 0
             check(fits and 1 <= self.element <= room, "the element")
@@ -206,7 +212,7 @@ class Ring:
         return (8 + length + self.align - 1) // self.align * self.align
 
     def many_producers(self):
-        return self.kind in ("mpmc", "mpsc")
+        return self.kind in ("mpmc", "mpsc", "jobs")
 
     def max_length(self):
         free = self.capacity - (2 * self.chunk() if self.kind == "broadcast" else 0)
@@ -223,7 +229,7 @@ class Ring:
 
     def room(self):
         """Bytes of payload in a slot."""
-        return self.slot_bytes - 8
+        return self.slot_bytes - self.front
 
     def head(self):
         return self.load(self.control + 128)
@@ -381,8 +387,36 @@ class Ring:
             if self.load(self.slot(part)) != wrapped(part + 1) % 2**40 << 24 | 4 << 20:
                 raise Corrupt(part)
         lengths = [min(self.room(), length - self.room() * part) for part in range(count)]
-        pieces = [(self.slot(part) + 8, length) for part, length in zip(slots, lengths)]
+        pieces = [(self.slot(part) + self.front, length) for part, length in zip(slots, lengths)]
         return ("message", position, wrapped(position + count), pieces)
+
+    # A job ring.
+
+    def claim(self, position):
+        """Who has the job there: a state, how often it was taken, and a handle if one has it."""
+        word = self.load(self.slot(position) + 8)
+        state, handle, attempts = word & 3, word >> 2 & 0xFF, word >> 10 & 0xFFFF
+        ahead = ((word >> 26) - (position + 1)) % 2**38
+        if word == 0:
+            return "fresh", 0, None
+        if state == 0 or ahead % self.slots:
+            return "corrupt", 0, None
+        if ahead == 0:
+            return ("taken", attempts, handle) if state == 1 else (STATES[state], attempts, None)
+        # Of a later position: head has passed this one, or sequences repeat.
+        return ("fresh" if ahead < 2**37 or state == 3 else "corrupt"), 0, None
+
+    def next_job(self, head):
+        """The position in next: that with these low bits, next to head."""
+        ahead = (self.load(self.control + 200) - head + 2**39) % 2**40 - 2**39
+        return wrapped(head + ahead)
+
+    def in_hand(self, handle):
+        """The jobs of a worker: of the positions that it noted, those that it has claimed."""
+        entry = self.segment.handle_table + 256 * handle
+        noted = {self.load(entry + 48 + 8 * hand) for hand in range(HANDS)}
+        claims = [(position, *self.claim(position)) for position in noted]
+        return sorted(claim[0] for claim in claims if claim[1:] == ("taken", claim[2], handle))
 
     def look_at_element(self, position, head, tail):
         if wrapped(tail - head) > self.slots:
@@ -400,10 +434,11 @@ class Ring:
         head, tail = start(), self.tail()
         position, messages, restarts = head, [], 0
         while len(messages) <= most:
-            copy = b""
+            copy, claim = b"", None
             try:
                 found = self.look(position, head, tail)
                 if found[0] == "message":
+                    claim = self.claim(position)[0] if self.kind == "jobs" else None
                     memory = self.segment.bytes
                     copy = b"".join(memory[at : at + length] for at, length in found[3])
             except Corrupt as corrupt:
@@ -415,6 +450,8 @@ class Ring:
                     return messages, "outrun", position
                 head, tail = start(), self.tail()
                 position = head
+            elif found[0] == "message" and claim == "done":
+                position = found[2]
             elif found[0] == "message":
                 messages.append((found[1], found[2], copy))
                 position = found[2]
@@ -498,7 +535,7 @@ def list_ring(ring):
     tail = ring.tail() if ring.many_producers() else position
     yield f"head {head} tail {tail}"
     tombstones = ring.load(control + 552)
-    parts = ring.load(control + 208) if ring.kind in ("mpmc", "mpsc", "spmc") else 0
+    parts = ring.load(control + 208) if ring.kind in ("mpmc", "mpsc", "spmc", "jobs") else 0
     received = ring.load(control + 136) if ring.kind == "spsc" else head - tombstones - parts
     received = gate[1] if gate else received
     yield f"received {received} tombstones {tombstones}"
@@ -515,6 +552,19 @@ def list_ring(ring):
     for start, stop, data in messages:
         yield f"message {start} to {stop}: {data.hex()}"
     yield f"then {end} at {position}"
+    if ring.kind == "jobs":
+        yield from list_jobs(ring, head, [message[0] for message in messages])
+
+
+def list_jobs(ring, head, jobs):
+    """In whose hands the jobs at those positions are."""
+    for job in jobs:
+        state, attempts, handle = ring.claim(job)
+        by = "" if handle is None else f" by handle {handle}"
+        yield f"job {job} {state}{by} attempts {attempts}"
+    yield f"jobs from {ring.next_job(head)} on"
+    for handle in ring.bits(592):
+        yield f"jobs of handle {handle}: {ring.in_hand(handle)}"
 
 
 def main():

@@ -30,6 +30,11 @@ const fn intent(handle: usize) -> Range<usize> {
     HANDLES + handle * 256..HANDLES + handle * 256 + 8
 }
 
+/// Since when a worker has jobs.
+const fn since(handle: usize) -> Range<usize> {
+    HANDLES + handle * 256 + 40..HANDLES + handle * 256 + 48
+}
+
 /// A tail that is a hint.
 const TAIL: Range<usize> = CONTROL..CONTROL + 8;
 
@@ -37,7 +42,7 @@ const fn data(start: usize, end: usize) -> Range<usize> {
     DATA + start..DATA + end
 }
 
-pub(crate) const ALL: [Scene; 6] = [
+pub(crate) const ALL: [Scene; 7] = [
     Scene {
         name: "spsc",
         make: spsc,
@@ -82,6 +87,25 @@ pub(crate) const ALL: [Scene; 6] = [
         make: broadcast,
         // Free space: from the word behind tail to the floor.
         open: &[data(BROADCAST_FREE.start, BROADCAST_FREE.end)],
+    },
+    Scene {
+        name: "jobs",
+        make: jobs,
+        // Slots 6, 7, 0 and 4 hold three to five bytes, 1 and 14 bytes of 2 a job, 3 holds none,
+        // and 5 is consumed.
+        open: &[
+            intent(0),
+            intent(2),
+            since(1),
+            since(3),
+            data(20, 32),
+            data(94, 96),
+            data(112, 128),
+            data(149, 160),
+            data(176, 192),
+            data(211, 224),
+            data(245, 256),
+        ],
     },
 ];
 
@@ -230,5 +254,31 @@ fn broadcast(name: &Name) -> Vec<u8> {
     assert!(matches!(lossy.recv(), Err(RecvError::Lagged { .. })));
     lossy.recv().unwrap();
     assert_eq!(latest.recv().unwrap(), b"last");
+    bytes(name)
+}
+
+/// The second lap of eight slots, with workers that were killed: jobs that one and that the other
+/// has, that is done behind them, that came back twice, and that nobody ever had.
+fn jobs(name: &Name) -> Vec<u8> {
+    let config = config(Kind::Jobs).slots(8).slot_bytes(32);
+    let here = Segment::create(name, &config).unwrap();
+    let there = Segment::attach(name).unwrap();
+    let (mut tx, worker) = (here.producer().unwrap(), here.worker().unwrap());
+    let (mut other, another) = (there.producer().unwrap(), there.worker().unwrap());
+    for number in 0..6 {
+        tx.send(&[number; 16]).unwrap();
+        worker.take().unwrap().acknowledge();
+    }
+    for message in [&b"six"[..], b"seven", b"done", b"nine goes on in another slot.."] {
+        tx.send(message).unwrap();
+    }
+    drop(other.reserve(16).unwrap());
+    other.send(b"fresh").unwrap();
+    let _six = worker.take().unwrap();
+    let _seven = another.take().unwrap();
+    assert!(worker.take().unwrap().acknowledge());
+    for worker in [&another, &worker] {
+        worker.take().unwrap().give_back();
+    }
     bytes(name)
 }
