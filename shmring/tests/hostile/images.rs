@@ -19,6 +19,8 @@ pub(crate) fn configs() -> Vec<Config> {
         slots(Kind::Mpmc, 1, 16),
         broadcast(),
         broadcast().values::<u64>(),
+        Config::jobs().slots(16).slot_bytes(48),
+        Config::jobs().slots(1).slot_bytes(24),
     ];
     for kind in [Kind::Mpmc, Kind::Mpsc, Kind::Spmc] {
         // Longer messages span slots of this size.
@@ -43,6 +45,17 @@ pub(crate) fn fill(segment: &Segment) {
         }
         tx.try_send(&[0xEE; 90]).unwrap_or(());
     }
+    if let (Ok(mut tx), Ok(worker)) = (segment.producer(), segment.worker()) {
+        for round in 0..40 {
+            tx.try_send(&[round; 8]).and_then(|()| tx.try_send(&[round; 80])).unwrap_or(());
+            // One stays behind now and then, and is in the ring while others are done.
+            let jobs: Vec<_> = (0..3).map_while(|_| worker.try_take().ok()).collect();
+            for job in jobs.into_iter().skip(usize::from(round % 3)) {
+                job.acknowledge();
+            }
+        }
+        while tx.try_send(&[0xEE; 8]).is_ok() {}
+    }
     if let (Ok(mut tx), Ok(mut rx)) =
         (segment.value_producer::<u64>(), segment.value_consumer::<u64>())
     {
@@ -62,6 +75,9 @@ pub(crate) fn image(config: &Config) -> Vec<u64> {
     fill(&segment);
     let _held = (segment.producer(), segment.consumer());
     let _lossy = segment.subscribe(Subscribe::lossy());
+    let worker = segment.worker();
+    let _jobs: Vec<_> =
+        worker.iter().flat_map(|worker| [worker.try_take(), worker.try_take()]).collect();
     let bytes = fs::read(name.path()).unwrap();
     bytes.chunks_exact(8).map(|word| u64::from_ne_bytes(word.try_into().unwrap())).collect()
 }

@@ -8,6 +8,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod images;
+mod jobs;
 mod locks;
 mod mutated;
 mod random;

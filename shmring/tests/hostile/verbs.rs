@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use shmring::{
-    Collector, Consumer, Element, JoinError, Observer, Producer, Segment, Start, Subscribe,
-    WaitMode, WaitSet,
+    Collector, Consumer, Element, Job, JoinError, Observer, Producer, Segment, Start, Subscribe,
+    WaitMode, WaitSet, Worker,
 };
 
 use crate::random::Random;
@@ -54,6 +54,10 @@ pub(crate) fn all(name: &str, random: &mut Random, verbs: usize) {
         producer.close();
     }
     drop(consumer);
+    if let Ok(mut worker) = segment.worker() {
+        worker.set_wait_mode(mode);
+        work(&worker, random, verbs);
+    }
     values::<u64>(&segment, random, verbs);
     values::<[u8; 3]>(&segment, random, verbs);
     values::<[bool; 3]>(&segment, random, verbs);
@@ -166,6 +170,34 @@ fn receive(consumer: &mut Consumer, random: &mut Random) {
             }
         }
         _ => drop(consumer.try_clone()),
+    }
+}
+
+/// Takes jobs, and does with each what can be done with it.
+pub(crate) fn work(worker: &Worker, random: &mut Random, verbs: usize) {
+    let mut jobs = Vec::new();
+    for _ in 0..verbs {
+        match random.below(8) {
+            0 | 1 => jobs.extend(worker.try_take()),
+            2 => jobs.extend(worker.take_timeout(WAIT)),
+            3 => drop((worker.try_clone(), worker.len(), worker.readiness())),
+            4 => std::mem::forget(jobs.pop()),
+            what => {
+                if !jobs.is_empty() {
+                    finish(jobs.swap_remove(random.below(jobs.len())), what == 5);
+                }
+            }
+        }
+        assert!(worker.in_hand() <= Worker::MAX_IN_HAND);
+    }
+}
+
+fn finish(job: Job<'_>, is_done: bool) {
+    let bytes = job.to_vec();
+    assert!(bytes.len() == job.len() && job.len() < 1 << 20 && job.attempts() > 0);
+    job.read_at(bytes.len() / 2, &mut [0; 24]);
+    if is_done {
+        job.acknowledge();
     }
 }
 
