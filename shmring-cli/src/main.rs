@@ -57,6 +57,7 @@ fn dispatch(verb: Verb) -> Result<(), Stop> {
         Verb::Attach(args) => command::attach::run(&args),
         Verb::Send(args) => command::send::run(&args),
         Verb::Recv(args) => command::recv::run(&args),
+        Verb::Work(args) => command::work::run(&args),
         Verb::Tap(args) => command::tap::run(&args),
         Verb::Unlink(args) => command::unlink::run(&args),
         Verb::Ls(args) => command::ls::run(&args),

@@ -7,6 +7,7 @@ mod messages;
 pub(crate) mod parse;
 mod receiving;
 mod segments;
+mod working;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -20,6 +21,7 @@ pub(crate) use measurement::{BenchArgs, DemoArgs};
 pub(crate) use messages::{AttachArgs, SendArgs};
 pub(crate) use receiving::{Receiving, RecvArgs, TapArgs};
 pub(crate) use segments::{CreateArgs, RingArgs, ServeArgs, UnlinkArgs};
+pub(crate) use working::WorkArgs;
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 failed, 2 usage, 3 no such segment, 4 timeout, 5 peer
@@ -69,6 +71,8 @@ pub(crate) enum Verb {
     Send(SendArgs),
     /// Receive messages of one or several rings to stdout, until the streams end
     Recv(RecvArgs),
+    /// Run a command for each job of a job ring
+    Work(WorkArgs),
     /// Show the messages of a broadcast ring that is in use
     Tap(TapArgs),
     /// Remove names; attached processes are not disturbed

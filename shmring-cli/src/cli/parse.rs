@@ -51,7 +51,7 @@ pub(crate) fn chunk_size(text: &str) -> Result<usize, String> {
 pub(crate) fn kind(text: &str) -> Result<Kind, String> {
     match text.parse()? {
         Kind::Packed => Err("a packed ring holds elements of one type, which takes a program to \
-            name; spsc, mpmc, mpsc, spmc and broadcast hold bytes"
+            name; spsc, mpmc, mpsc, spmc, broadcast and jobs hold bytes"
             .to_owned()),
         kind => Ok(kind),
     }

@@ -41,6 +41,11 @@ than `--count`, when stdout has room. If stdout then fails, or a signal ends
 `recv` and stdout accepts nothing for 500 ms, these messages are lost, and
 `recv` reports how many. SIGKILL loses them without a report.
 
+From a job ring (jobs), `recv` takes up to 8 jobs, and acknowledges them once
+they are written to stdout: if it is killed, or stdout fails, other receivers
+get them. A job that was written just before a kill comes again. The stream ends
+when every job is acknowledged. `shmring work` runs a command for each job.
+
 Each receiver of a broadcast ring receives every message from its start on,
 which is `--from next` unless given. It is gating, unless `--lossy` or
 `--latest` is given: the sender waits for it. A lossy one reports on stderr how

@@ -11,14 +11,17 @@ use crate::cli::parse;
 #[command(after_help = "\
 Examples:
   shmring create prices --capacity 16M
-  shmring create jobs --kind mpmc --slots 4096 --slot-bytes 1K
+  shmring create lines --kind mpsc --slots 4096 --slot-bytes 128
+  shmring create jobs --kind jobs --slots 4096 --slot-bytes 1K
   shmring create ticks --kind broadcast --capacity 8M
   shmring create prices --mode 0660 --exist-ok --json
 
 An spsc ring holds messages of any length up to almost half of its capacity, a
-broadcast ring up to 7/16 of it. The others have slots: each holds one message
-of at most the slot size less 8 bytes. If several processes receive from these,
-each message goes to one of them; of a broadcast ring, each receives all.
+broadcast ring up to 7/16 of it. The others have slots: a message that is longer
+than a slot takes several, up to half of the ring and 1 MiB. If several
+processes receive from these, each message goes to one of them; of a broadcast
+ring, each receives all. Of a job ring, a message comes back until it is
+acknowledged, also if the process that had it is killed: see `shmring work`.
 
 If several processes create the same name at once, exactly one succeeds. No
 process ever sees an incomplete segment.")]
@@ -45,8 +48,9 @@ pub(crate) struct CreateArgs {
 #[derive(Debug, Args)]
 pub(crate) struct RingArgs {
     /// Kind of the ring: spsc, mpsc, spmc or mpmc (single or multiple producers,
-    /// single or multiple consumers), or broadcast (one producer, and receivers that
-    /// each receive every message)
+    /// single or multiple consumers), broadcast (one producer, and receivers that
+    /// each receive every message), or jobs (multiple producers, and workers that
+    /// acknowledge what they take)
     #[arg(long, default_value = "spsc", value_parser = parse::kind)]
     pub(crate) kind: Kind,
     /// Size of an spsc or a broadcast ring, rounded up to a power of two [default: 1M]
@@ -55,8 +59,8 @@ pub(crate) struct RingArgs {
     /// Number of slots of any other ring, rounded up to a power of two [default: 1024]
     #[arg(long, value_name = "N", value_parser = parse::size)]
     pub(crate) slots: Option<u64>,
-    /// Size of a slot, its 8-byte stamp included, rounded up to a multiple of 8
-    /// [default: 256]
+    /// Size of a slot, its header of 8 bytes (of a job ring 16) included, rounded up to a
+    /// multiple of 8 [default: 256]
     #[arg(long, value_name = "BYTES", value_parser = parse::size)]
     pub(crate) slot_bytes: Option<u64>,
     /// Maximum number of attached processes, 1 to 256 [default: 64]

@@ -21,3 +21,4 @@ pub(crate) mod stat;
 pub(crate) mod tap;
 pub(crate) mod top;
 pub(crate) mod unlink;
+pub(crate) mod work;

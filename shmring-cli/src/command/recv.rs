@@ -16,10 +16,11 @@ use crate::report;
 use crate::transfer::attaching::{Patience, attach_all};
 use crate::transfer::framing::Outgoing;
 use crate::transfer::losses::Missed;
-use crate::transfer::message_runs::{Run, Runs, Subscription, Wait};
+use crate::transfer::message_runs::{Run, Subscription, Wait};
 use crate::transfer::meter::{Meter, Reporter, Way};
 use crate::transfer::output::Output;
 use crate::transfer::peers::{PeerCheck, lacks_peer};
+use crate::transfer::source::Source;
 use crate::transfer::watcher::Watcher;
 
 /// What to receive, and how.
@@ -111,7 +112,7 @@ fn refuse_other_kinds(
 pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Result<(), Stop> {
     // Without a monitor, this receiver notices the death of the last sender a little later.
     let _monitor = segment.monitor();
-    let mut runs = Runs::new(segment, plan.framing, plan.is_prefixed, plan.subscription)?;
+    let mut runs = Source::new(segment, plan.framing, plan.is_prefixed, plan.subscription)?;
     let mut output = Output::stdout()?;
     let mut meter = Meter::new(Way::Out, &output, plan.framing.overhead_bytes());
     let peers = PeerCheck::new([segment], plan.is_named, meter.reporter());
@@ -157,7 +158,7 @@ struct Transfer<'a> {
 impl Transfer<'_> {
     fn receive(
         &self,
-        (runs, output): (&mut Runs, &mut Output),
+        (runs, output): (&mut Source, &mut Output),
         meter: &mut Meter,
         watcher: &Watcher<'_>,
     ) -> Result<(), Stop> {

@@ -70,7 +70,8 @@ pub(crate) fn pump(segment: &Arc<Segment>, plan: &Plan, signals: &Signals) -> Re
         meter,
         watcher,
     };
-    let larger = if ring.ring().slots.is_some() { "larger slots" } else { "a larger capacity" };
+    let larger =
+        if ring.ring().slots.is_some() { "more or larger slots" } else { "a larger capacity" };
     let result = send_all_of(&mut input, plan.framing, larger, &mut sender);
     let Sender { producer, meter, sent, watcher, .. } = sender;
     // Before the wait for the terminal: a receiver may be waiting for the end of the stream.

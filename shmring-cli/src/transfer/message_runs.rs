@@ -5,11 +5,10 @@
 use std::time::Instant;
 
 use shmring::{
-    Consumer, Eof, Fault, Interrupter, Kind, Lookahead, Message, RecvTimeoutError, Segment,
-    Subscribe,
+    Consumer, Eof, Fault, Kind, Lookahead, Message, RecvTimeoutError, Segment, Subscribe,
 };
 
-use crate::process::stop::{Exit, Stop};
+use crate::process::stop::Stop;
 use crate::report;
 use crate::transfer::attaching::Patience;
 use crate::transfer::framing::Outgoing;
@@ -19,14 +18,13 @@ use crate::transfer::output::Output;
 use crate::transfer::watcher::Watcher;
 
 /// Competing consumers take messages from the ring before they write them. These limits bound
-/// the loss, and a pipe has room for that many bytes.
+/// the loss, and a pipe has room for that many bytes, of messages that fit a slot.
 const AT_RISK_MESSAGES: u64 = 256;
 const AT_RISK_BYTES: u64 = 64 << 10;
 
 /// Moves messages from a ring to stdout, a run at a time.
 #[derive(Debug)]
 pub(crate) struct Runs {
-    name: String,
     consumer: Consumer,
     framing: Outgoing,
     /// What precedes each message in the output, besides its framing.
@@ -87,15 +85,16 @@ pub(crate) enum Wait {
 }
 
 impl Runs {
-    /// Joins the ring as a consumer. `is_prefixed`: its name precedes each message. Without a
-    /// `subscription`, as any consumer.
+    /// Joins the ring as a consumer. `prefix` precedes each message. Without a `subscription`, as
+    /// any consumer.
     pub(crate) fn new(
         segment: &Segment,
         framing: Outgoing,
-        is_prefixed: bool,
+        prefix: Vec<u8>,
         subscription: Option<Subscription>,
     ) -> Result<Self, Stop> {
         let ring = segment.info();
+        let slot_bytes = ring.ring().slot_bytes.unwrap_or(ring.ring().max_message_bytes);
         let consumer = match subscription {
             None => segment.consumer(),
             Some(Subscription { how, eof }) => segment.subscribe(how).map(|mut consumer| {
@@ -106,16 +105,14 @@ impl Runs {
         let consumer = consumer.map_err(|error| Stop::join(&ring.name, &error))?;
         let is_subscriber = ring.ring().kind == Kind::Broadcast;
         Ok(Self {
-            name: ring.name.clone(),
             written: consumer.position(),
             consumer,
             framing,
-            prefix: if is_prefixed { framing.prefix(&ring.name) } else { Vec::new() },
+            prefix,
             max_at_risk: match is_subscriber {
                 // Those that it did not write are in the ring for others.
                 true => AT_RISK_MESSAGES,
-                false => (AT_RISK_BYTES / ring.ring().max_message_bytes.max(1))
-                    .clamp(1, AT_RISK_MESSAGES),
+                false => (AT_RISK_BYTES / slot_bytes.max(1)).clamp(1, AT_RISK_MESSAGES),
             },
             ends: Vec::new(),
             is_subscriber,
@@ -125,17 +122,8 @@ impl Runs {
         })
     }
 
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
     pub(crate) fn consumer(&self) -> &Consumer {
         &self.consumer
-    }
-
-    /// Returns an object that ends the waits for messages.
-    pub(crate) fn interrupter(&self) -> Interrupter {
-        self.consumer.interrupter()
     }
 
     /// Returns when the first message was seen; `None` before that.
@@ -164,7 +152,7 @@ impl Runs {
     /// Counts the messages of the run of which `written` bytes were written. Returns how many were
     /// written whole.
     fn count(&mut self, written: usize) -> usize {
-        let whole = whole(&self.ends, written);
+        let whole = whole(&self.ends, written, |end| end.bytes);
         let Some(End { bytes, position }) = self.ends[..whole].last().copied() else {
             return 0;
         };
@@ -177,38 +165,30 @@ impl Runs {
     }
 
     /// Waits for a message, and writes what is in the ring, up to `max` messages.
-    pub(crate) fn move_one(
+    pub(super) fn move_one(
         &mut self,
         max: u64,
         wait: Wait,
         watcher: &Watcher<'_>,
         output: &mut Output,
-    ) -> Result<Run, Stop> {
+    ) -> Result<(), Halt> {
         let moved = match (self.consumer.is_exclusive(), self.is_subscriber) {
             (true, false) => self.write_and_release(max, wait, watcher, output),
             (true, true) => self.release_and_write(max, wait, watcher, output),
             (false, _) => self.take_and_write(max, wait, watcher, output),
         };
-        let error = match moved {
-            Ok(()) => return Ok(Run::Moved),
-            Err(Halt::Stop(stop)) => return Err(stop),
-            Err(Halt::Ring(error)) => error,
-        };
-        match error {
-            RecvTimeoutError::TimedOut => Ok(Run::TimedOut),
-            RecvTimeoutError::Interrupted => Ok(Run::Interrupted),
-            RecvTimeoutError::Eof => Ok(Run::Ended),
-            RecvTimeoutError::Lagged { missed } => Ok(self.missed(Missed::Messages(missed))),
-            RecvTimeoutError::Evicted => Ok(self.missed(Missed::Evicted)),
-            RecvTimeoutError::Failed(fault) => Ok(Run::Failed(fault)),
-            // Only exclusive consumers peek, so this is not `NotExclusive`.
-            _ => Err(Stop::new(Exit::Failed, format!("{:?}: {error}", self.name))),
-        }
+        moved.map_err(|halt| match halt {
+            Halt::Ring(RecvTimeoutError::Lagged { missed }) => {
+                self.missed(Missed::Messages(missed))
+            }
+            Halt::Ring(RecvTimeoutError::Evicted) => self.missed(Missed::Evicted),
+            halt => halt,
+        })
     }
 
-    fn missed(&mut self, missed: Missed) -> Run {
+    fn missed(&mut self, missed: Missed) -> Halt {
         self.written = self.consumer.position();
-        Run::Missed(missed)
+        Halt::Missed(missed)
     }
 
     /// Writes about as many bytes as the output's buffer holds, and releases the messages that
@@ -228,7 +208,7 @@ impl Runs {
             Ok(written) => (written, Ok(())),
             Err((written, stop)) => (written, Err(stop.into())),
         };
-        ahead.release_first(whole(ends, written));
+        ahead.release_first(whole(ends, written, |end| end.bytes));
         self.count(written);
         result
     }
@@ -305,15 +285,17 @@ impl Runs {
 }
 
 /// Returns how many messages end within the first `written` bytes.
-fn whole(ends: &[End], written: usize) -> usize {
-    ends.partition_point(|end| end.bytes <= written)
+pub(super) fn whole<T>(ends: &[T], written: usize, bytes: impl Fn(&T) -> usize) -> usize {
+    ends.partition_point(|end| bytes(end) <= written)
 }
 
 /// Why a run was not moved.
 #[derive(Debug)]
-enum Halt {
+pub(super) enum Halt {
     /// The ring returned no message.
     Ring(RecvTimeoutError),
+    /// Messages were missed; others follow.
+    Missed(Missed),
     Stop(Stop),
 }
 
@@ -348,16 +330,6 @@ fn copy_ahead(
 }
 
 fn copy(message: &Message<'_>, framing: Outgoing, prefix: &[u8], output: &mut Output) -> End {
-    if !prefix.is_empty() {
-        output.extend(prefix.len()).copy_from_slice(prefix);
-    }
-    let (before, after) = framing.frame(message.len());
-    if let Some(before) = before {
-        output.extend(before.len()).copy_from_slice(&before);
-    }
-    message.copy_to(output.extend(message.len()));
-    if let Some(after) = after {
-        output.extend(1).fill(after);
-    }
-    End { bytes: output.filled(), position: message.end_position() }
+    let bytes = output.append(framing, prefix, message.len(), |space| message.copy_to(space));
+    End { bytes, position: message.end_position() }
 }

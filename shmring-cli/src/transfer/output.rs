@@ -10,6 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use crate::process::signals::Signals;
 use crate::process::stop::{Exit, Stop};
 use crate::transfer::attaching::Patience;
+use crate::transfer::framing::Outgoing;
 
 /// Large enough that the system call costs little per byte.
 const BUFFER_BYTES: usize = 256 << 10;
@@ -40,24 +41,41 @@ impl Output {
         self.filled >= BUFFER_BYTES
     }
 
-    /// Returns the number of bytes in the buffer.
-    pub(crate) fn filled(&self) -> usize {
-        self.filled
-    }
-
     /// Discards the bytes in the buffer.
     pub(crate) fn clear(&mut self) {
         self.filled = 0;
     }
 
     /// Appends `bytes` bytes, which the caller fills.
-    pub(crate) fn extend(&mut self, bytes: usize) -> &mut [u8] {
+    fn extend(&mut self, bytes: usize) -> &mut [u8] {
         let start = self.filled;
         self.filled += bytes;
         if self.filled > self.buffer.len() {
             self.buffer.resize(self.filled, 0);
         }
         &mut self.buffer[start..self.filled]
+    }
+
+    /// Appends `prefix` and a message of `len` bytes, which `fill` writes. Returns where it ends.
+    pub(crate) fn append(
+        &mut self,
+        framing: Outgoing,
+        prefix: &[u8],
+        len: usize,
+        fill: impl FnOnce(&mut [u8]) -> usize,
+    ) -> usize {
+        if !prefix.is_empty() {
+            self.extend(prefix.len()).copy_from_slice(prefix);
+        }
+        let (before, after) = framing.frame(len);
+        if let Some(before) = before {
+            self.extend(before.len()).copy_from_slice(&before);
+        }
+        fill(self.extend(len));
+        if let Some(after) = after {
+            self.extend(1).fill(after);
+        }
+        self.filled
     }
 
     /// Waits until stdout accepts bytes.

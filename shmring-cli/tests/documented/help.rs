@@ -16,7 +16,7 @@ const BELONG_TOGETHER: [&str; 3] = ["serve", "bench", "man"];
 
 const RINGS: &str = "\
 for name in prices orders blob log; do shmring create $name; done
-shmring create jobs --kind mpmc
+shmring create jobs --kind jobs
 shmring create ticks --kind broadcast
 shmring serve prices --socket prices.socket &";
 /// A ring does not hold all that is sent to it.
@@ -38,7 +38,7 @@ fn setup(verb: &str) -> String {
         "create" | "serve" | "demo" | "bench" | "completions" | "man" => String::new(),
         "send" => format!("{RINGS}\n{RECEIVERS}"),
         "evict" => format!("{RINGS}\n{SUBSCRIBER}"),
-        "recv" | "tap" => format!("{RINGS}\n{MESSAGES}"),
+        "recv" | "tap" | "work" => format!("{RINGS}\n{MESSAGES}"),
         _ => RINGS.to_owned(),
     }
 }

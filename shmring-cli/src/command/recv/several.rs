@@ -13,10 +13,11 @@ use crate::process::stop::{Exit, Stop, fault_exit, say};
 use crate::report;
 use crate::transfer::attaching::Patience;
 use crate::transfer::losses::Loss;
-use crate::transfer::message_runs::{Run, Runs, Wait};
+use crate::transfer::message_runs::{Run, Wait};
 use crate::transfer::meter::{Meter, Moved, Reporter, Way};
 use crate::transfer::output::Output;
 use crate::transfer::peers::{PeerCheck, lacks_peer};
+use crate::transfer::source::Source;
 use crate::transfer::watcher::Watcher;
 
 /// Moves the messages of all rings to stdout, until all streams have ended.
@@ -47,16 +48,15 @@ fn join(segments: Vec<Arc<Segment>>, plan: &Plan, set: &mut WaitSet) -> Result<V
     order.sort_by_key(|(_, segment)| !may_refuse(segment));
     let mut joined = Vec::new();
     for (index, segment) in order {
-        let runs = Runs::new(&segment, plan.framing, plan.is_prefixed, plan.subscription)?;
+        let runs = Source::new(&segment, plan.framing, plan.is_prefixed, plan.subscription)?;
         joined.push((index, segment, runs));
     }
     joined.sort_by_key(|(index, ..)| *index);
     let rings = joined.into_iter().map(|(_, segment, runs)| {
-        set.set_wait_mode(runs.consumer().wait_mode());
         // Without a monitor, this receiver notices the death of the last sender a little later,
         // or not at all while another ring is busy.
         let monitor = segment.monitor();
-        Ring { key: set.add(runs.consumer()), runs, _monitor: monitor, segment }
+        Ring { key: runs.add_to(set), runs, _monitor: monitor, segment }
     });
     Ok(rings.collect())
 }
@@ -83,7 +83,7 @@ fn may_refuse(segment: &Segment) -> bool {
 #[derive(Debug)]
 struct Ring {
     key: Key,
-    runs: Runs,
+    runs: Source,
     _monitor: Result<Monitor, MonitorError>,
     segment: Arc<Segment>,
 }
