@@ -7,7 +7,7 @@ use shmring::observe::PeekEnd;
 use shmring::{Observer, Peeked};
 
 use crate::cli::StatArgs;
-use crate::facts::{Look, Past, Sample, Subject};
+use crate::facts::{Look, Past, Sample, StatusFacts, Subject};
 use crate::process::stop::{Exit, Stop};
 use crate::report;
 use crate::report::description;
@@ -34,7 +34,10 @@ struct Waiting {
 }
 
 impl Waiting {
-    fn count(observer: &Observer) -> Option<Self> {
+    fn count(observer: &Observer, status: &StatusFacts) -> Option<Self> {
+        if let Some(jobs) = status.jobs {
+            return Some(Self { messages: jobs.waiting, or_more: false });
+        }
         let Peeked { messages, missed, end, .. } = observer.peek(MAX_COUNTED, 0).ok()?;
         let count = messages.len() as u64;
         (missed == 0).then_some(Self { messages: count, or_more: end == PeekEnd::Limit })
@@ -61,10 +64,9 @@ pub(crate) fn run(args: &StatArgs) -> Result<(), Stop> {
     let now = look()?;
     let subject = Subject { target: &args.target.typed(), is_named: args.target.socket.is_none() };
     let past = Past { last: &before, still: &before };
-    let stat = Stat {
-        sample: Sample::of(description, subject, &now, Some(past)),
-        waiting: Waiting::count(&observer),
-    };
+    let sample = Sample::of(description, subject, &now, Some(past));
+    let waiting = Waiting::count(&observer, &sample.facts.status);
+    let stat = Stat { sample, waiting };
     report::print(args.json, &stat, text)?;
     if stat.sample.is_corrupt() { Err(Stop::Reported(Exit::Corrupt)) } else { Ok(()) }
 }
@@ -72,7 +74,8 @@ pub(crate) fn run(args: &StatArgs) -> Result<(), Stop> {
 fn text(stat: &Stat) -> String {
     let Stat { sample, waiting } = stat;
     let mut rows = description::rows(sample);
-    if let Some(waiting) = waiting {
+    // Those of a job ring have a row.
+    if let Some(waiting) = waiting.filter(|_| sample.facts.status.jobs.is_none()) {
         rows.push(waiting.row(sample.facts.segment.is_broadcast()));
     }
     let participants = description::participants(sample);

@@ -10,13 +10,14 @@ mod stall;
 use std::fmt::Display;
 
 use serde::Serialize;
-use shmring::info::{RingStatus, SubscriptionMode};
+use shmring::info::{Jobs, RingStatus, SubscriptionMode};
 use shmring::{ElementType, Kind, Participant, SegmentInfo, Status};
 
 use crate::report;
 use crate::report::hex;
 pub(crate) use deleted::open_deleted;
 pub(crate) use held_up::HeldUpFacts;
+use participant::JobFacts;
 pub(crate) use participant::{HolderFacts, ParticipantFacts, SubscriptionFacts, brief};
 pub(crate) use rates::Rates;
 use sample::millis;
@@ -114,6 +115,11 @@ impl SegmentFacts {
         self.kind == Kind::Broadcast.name()
     }
 
+    /// Returns `true` if consumers acknowledge what they take.
+    pub(crate) fn has_jobs(&self) -> bool {
+        self.kind == Kind::Jobs.name()
+    }
+
     /// One line for people.
     pub(crate) fn summary(&self) -> String {
         let size = match self.slots.zip(self.slot_bytes) {
@@ -205,6 +211,8 @@ pub(crate) struct StatusFacts {
     pub(crate) messages_sent: Option<u64>,
     /// How long the producer of a broadcast ring has found no room; absent if it has some.
     pub(crate) full_for_ms: Option<u64>,
+    /// Absent if it is no job ring.
+    pub(crate) jobs: Option<JobsFacts>,
     /// Subscribers of a broadcast ring that were evicted.
     pub(crate) evictions: u64,
     /// Slots that consumers passed without a message.
@@ -221,6 +229,31 @@ pub(crate) struct StatusFacts {
     pub(crate) consumers: Vec<ParticipantFacts>,
     pub(crate) attached_alive: u64,
     pub(crate) attached: Vec<ParticipantFacts>,
+}
+
+/// The jobs of a job ring that are not acknowledged.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct JobsFacts {
+    /// Those that nobody has.
+    pub(crate) waiting: u64,
+    /// Of these, those that came back.
+    pub(crate) returned: u64,
+    /// Those that workers have.
+    pub(crate) in_hand: u64,
+}
+
+impl JobsFacts {
+    fn of(jobs: Jobs) -> Self {
+        let Jobs { waiting, returned, in_hand, .. } = jobs;
+        Self { waiting, returned, in_hand }
+    }
+
+    /// Returns them as text.
+    pub(crate) fn summary(self) -> String {
+        let Self { waiting, returned, in_hand } = self;
+        let back = if returned > 0 { format!(" ({returned} came back)") } else { String::new() };
+        format!("{waiting} waiting{back}, {in_hand} in hand")
+    }
 }
 
 /// The state of a segment's users.
@@ -275,6 +308,7 @@ impl StatusFacts {
             messages_received: status.ring().messages_received,
             messages_sent: sent(description.ring().kind, status.ring()),
             full_for_ms: status.ring().full_for.map(millis),
+            jobs: status.ring().jobs.map(JobsFacts::of),
             evictions: status.ring().evictions,
             tombstones: status.ring().tombstones,
             resolved: status.ring().resolved,

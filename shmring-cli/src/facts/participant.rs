@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use serde::Serialize;
-use shmring::info::{Holder, Process, Subscription};
+use shmring::info::{Holder, InHand, Process, Subscription};
 use shmring::{Participant, PidNamespace, ProcessState};
 
+use super::sample::millis;
 use crate::report;
 
 /// A process that uses a segment.
@@ -107,6 +108,33 @@ pub(crate) struct HolderFacts {
     pub(crate) announced: Option<Tickets>,
     /// Absent if it is no consumer of a broadcast ring.
     pub(crate) subscription: Option<SubscriptionFacts>,
+    /// The jobs that a worker of a job ring has.
+    pub(crate) in_hand: Vec<JobFacts>,
+    /// How long it has had jobs without a break. Absent if it has none.
+    pub(crate) in_hand_for_ms: Option<u64>,
+}
+
+/// A job in the hands of a worker.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct JobFacts {
+    pub(crate) position: u64,
+    /// How often it was taken, this time included.
+    pub(crate) attempts: u64,
+}
+
+impl JobFacts {
+    fn of(job: &InHand) -> Self {
+        let InHand { position, attempts, .. } = *job;
+        Self { position, attempts }
+    }
+
+    /// Returns the position, and the attempts if it is not the first.
+    fn brief(&self) -> String {
+        match self.attempts {
+            1 => self.position.to_string(),
+            attempts => format!("{} (attempt {attempts})", self.position),
+        }
+    }
 }
 
 /// How a consumer of a broadcast ring subscribed, and how far it has come.
@@ -153,7 +181,22 @@ impl HolderFacts {
             sleeps_until: holder.sleeps_until,
             announced: announced.map(|tickets| Tickets { first: tickets.start, end: tickets.end }),
             subscription: holder.subscription.as_ref().map(SubscriptionFacts::of),
+            in_hand: holder.in_hand.iter().map(JobFacts::of).collect(),
+            in_hand_for_ms: holder.in_hand_for.map(millis),
         }
+    }
+
+    /// Returns which jobs it has, as text.
+    pub(crate) fn jobs(&self) -> String {
+        match &*self.in_hand {
+            [] => "-".to_owned(),
+            jobs => jobs.iter().map(JobFacts::brief).collect::<Vec<_>>().join(", "),
+        }
+    }
+
+    /// Returns for how long it has had jobs, as text.
+    pub(crate) fn jobs_for(&self) -> String {
+        self.in_hand_for_ms.map_or_else(|| "-".to_owned(), report::span)
     }
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use shmring::{Kind, ProcessState, Role, Stall, Status};
 
 use super::sample::millis;
-use super::{HeldUpFacts, HolderFacts, ParticipantFacts};
+use super::{HeldUpFacts, HolderFacts, JobsFacts, ParticipantFacts};
 use crate::report;
 
 /// The unit of a ring's positions.
@@ -37,7 +37,7 @@ impl Unit {
 /// Why nothing was received in a sample.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct StallFacts {
-    /// `in_flight`, `full`, `not_taken`, `empty` or `corrupt`.
+    /// `in_flight`, `full`, `in_hand`, `not_taken`, `empty` or `corrupt`.
     pub(crate) kind: &'static str,
     /// The position at which the ring stalls.
     pub(crate) position: u64,
@@ -118,10 +118,22 @@ impl Scene<'_> {
                     None => self.no_receiver(&mut facts),
                 }
             }
+            Stall::InHand => {
+                facts.kind = "in_hand";
+                self.in_hand(&mut facts);
+            }
             Stall::Full => {
                 facts.kind = "full";
-                facts.say("the ring is full, and no process receives");
-                self.no_receiver(&mut facts);
+                match held_up_by {
+                    Some(held_up) => {
+                        facts.say("the ring is full, and its first job is not acknowledged");
+                        held_up.explain(&mut facts);
+                    }
+                    None => {
+                        facts.say("the ring is full, and no process receives");
+                        self.no_receiver(&mut facts);
+                    }
+                }
             }
             Stall::NotTaken => {
                 facts.kind = "not_taken";
@@ -155,6 +167,30 @@ impl Scene<'_> {
             _ => facts.kind = "unknown",
         }
         facts
+    }
+
+    /// Reports the workers that have jobs.
+    fn in_hand(&self, facts: &mut StallFacts) {
+        let ring = self.status.ring();
+        if let Some(jobs) = ring.jobs {
+            let summary = JobsFacts::of(jobs).summary();
+            facts.say(format!("{summary}, and no worker takes or acknowledges one"));
+        }
+        for holder in ring.holders_of(Role::Consumer).map(HolderFacts::of) {
+            if holder.in_hand.is_empty() {
+                continue;
+            }
+            let participant = &holder.participant;
+            let has = format!("has had jobs for {}: {}", holder.jobs_for(), holder.jobs());
+            if !participant.alive {
+                facts.say(format!("{} {has}; it is dead", participant.named()));
+                facts.do_this(
+                    "the next process that waits reaps the dead, and their jobs come back",
+                );
+            } else if !hindered(participant, &has, facts) {
+                facts.say(format!("{} {has}", participant.named()));
+            }
+        }
     }
 
     fn in_flight(&self, position: u64, tickets: &[HolderFacts], facts: &mut StallFacts) {

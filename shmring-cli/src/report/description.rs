@@ -14,6 +14,9 @@ pub(crate) fn rows(sample: &Sample) -> Vec<(&'static str, String)> {
         ("positions", format!("head {}, tail {}", status.head, status.tail)),
         ("so far", status.so_far()),
     ]);
+    if let Some(jobs) = status.jobs {
+        rows.push(("jobs", jobs.summary()));
+    }
     if let Some(rates) = &sample.rates {
         let Sample { unit, sample_ms, .. } = sample;
         rows.push(("rates", format!("{} (in {sample_ms} ms)", rates.summary(*unit))));
@@ -40,6 +43,9 @@ pub(crate) fn participants(sample: &Sample) -> String {
     }
     if sample.facts.segment.is_broadcast() {
         return subscribers(sample);
+    }
+    if sample.facts.segment.has_jobs() {
+        return workers(sample);
     }
     let header = ["ROLE", "PID", "COMMAND", "UID", "IS", "DOES"];
     let holders = &sample.holders;
@@ -83,6 +89,25 @@ fn subscribers(sample: &Sample) -> String {
     let others = without_handle(sample).map(|one| {
         let [role, pid, command, _, is, does] = row("-", one, none());
         [role, none(), pid, command, none(), none(), none(), none(), is, does]
+    });
+    aligned::layout(header, right, &rows.chain(others).collect::<Vec<_>>())
+}
+
+/// As `participants`, of a job ring: with the jobs that each worker has, and for how long it has had
+/// some without a break.
+fn workers(sample: &Sample) -> String {
+    let header = ["ROLE", "HANDLE", "PID", "COMMAND", "JOBS", "FOR", "IS", "DOES"];
+    let right = [false, true, true, false, false, true, false, false];
+    let none = || "-".to_owned();
+    let rows = sample.holders.iter().map(|holder| {
+        let [role, pid, command, _, is, does] =
+            row(&holder.role, &holder.participant, does(holder, sample));
+        let handle = holder.handle.to_string();
+        [role, handle, pid, command, holder.jobs(), holder.jobs_for(), is, does]
+    });
+    let others = without_handle(sample).map(|one| {
+        let [role, pid, command, _, is, does] = row("-", one, none());
+        [role, none(), pid, command, none(), none(), is, does]
     });
     aligned::layout(header, right, &rows.chain(others).collect::<Vec<_>>())
 }

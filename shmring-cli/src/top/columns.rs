@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::facts::{Entry, Sample, State, StatusFacts, Unit};
+use crate::facts::{Entry, HeldUpFacts, Sample, State, StatusFacts, Unit};
 use crate::report;
 
 /// A column of the table.
@@ -148,12 +148,14 @@ fn bytes(sample: &Sample, units: u64) -> u64 {
 const HELD_UP_MS: u64 = 1000;
 
 /// Returns `true` if the producer of a broadcast ring waits for a receiver that does not run, or has
-/// waited for long.
+/// waited for long; or if the worker that has the first job of a full job ring does not run.
 fn is_held_up(sample: &Sample) -> bool {
-    sample
-        .held_up_by
-        .as_ref()
-        .is_some_and(|held_up| held_up.is_hindered || held_up.since_ms >= HELD_UP_MS)
+    let for_long = |held_up: &HeldUpFacts| {
+        // A worker with several jobs may have had one at any time, and be as fast as it can.
+        held_up.holder.in_hand.is_empty() && held_up.since_ms >= HELD_UP_MS
+    };
+    let held_up = sample.held_up_by.as_ref();
+    held_up.is_some_and(|held_up| held_up.is_hindered || for_long(held_up))
 }
 
 /// The state of a segment: a word and its severity.
@@ -193,6 +195,7 @@ impl Standing {
             (State::Open, Some("in_flight")) => ("in flight", Tone::Stuck),
             (State::Open, Some("full")) => ("full", Tone::Stuck),
             (State::Open, _) if is_held_up(sample) => ("held up", Tone::Stuck),
+            (State::Open, Some("in_hand")) => ("in hand", Tone::Resting),
             (State::Open, Some("not_taken")) => ("not taken", Tone::Resting),
             (State::Open, Some(other)) => (other, Tone::Resting),
             (State::Open, None) if sample.rates.is_some() => ("moving", Tone::Good),
@@ -220,6 +223,7 @@ mod tests {
         for (kind, said) in [
             ("in_flight", "in flight"),
             ("full", "full"),
+            ("in_hand", "in hand"),
             ("not_taken", "not taken"),
             ("empty", "empty"),
             ("corrupt", "corrupt"),

@@ -53,6 +53,7 @@ fn sample_of(name: &str) -> Sample {
                 messages_received: 100,
                 messages_sent: None,
                 full_for_ms: None,
+                jobs: None,
                 evictions: 0,
                 tombstones: 0,
                 resolved: 0,
@@ -76,6 +77,8 @@ fn sample_of(name: &str) -> Sample {
                 sleeps_until: None,
                 announced: None,
                 subscription: None,
+                in_hand: Vec::new(),
+                in_hand_for_ms: None,
             })
             .collect(),
         sample_ms: 0,

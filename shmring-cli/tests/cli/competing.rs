@@ -105,17 +105,17 @@ fn an_interactive_line_goes_at_once() {
     assert_eq!(recv.end().expect_code(0).text(), "");
 }
 
-// Catches an off-by-one at a slot's limit, an error that names the wrong remedy, and
+// Catches an off-by-one at the limit of half a ring, an error that names the wrong remedy, and
 // anything of a message that was refused.
 #[test]
-fn a_message_longer_than_a_slot_takes() {
+fn a_message_longer_than_half_a_ring() {
     for kind in ["mpmc", "mpsc", "spmc"] {
         let name = Name::with_slots(kind, "16", "256");
-        let longest = [vec![b'x'; 248], vec![b'\n']].concat();
+        let longest = [vec![b'x'; 8 * 248], vec![b'\n']].concat();
         let input = [&longest[..], b"x", &longest, b"after\n"].concat();
         let refused = run_with(&["send", &name.0], &input).expect_code(1);
-        let refused = refused.expect_stderr("line 2 ").expect_stderr("249").expect_stderr("248");
-        refused.expect_stderr("create it with larger slots");
+        let refused = refused.expect_stderr("line 2 ").expect_stderr("1985").expect_stderr("1984");
+        refused.expect_stderr("create it with more or larger slots");
         assert_eq!(name.drain(), longest);
     }
 }

@@ -40,7 +40,7 @@ fn create_prints_what_it_made() {
         expect_parts(
             &text,
             &[
-                "longest message 248 bytes",
+                "longest message 126976 bytes",
                 "slots rounded up from 1000 to 1024, a power of two",
                 "slot size rounded up from 250 to 256 bytes, a multiple of 8",
             ],
@@ -59,7 +59,7 @@ fn create_speaks_json() {
         assert_eq!(facts["kind"], kind);
         assert_eq!(facts["slots"], 4096);
         assert_eq!(facts["slot_bytes"], 256);
-        assert_eq!(facts["max_message_bytes"], 248);
+        assert_eq!(facts["max_message_bytes"], 2048 * 248);
         assert_eq!(facts["capacity_bytes"], 4096 * 256);
         assert_eq!(facts["rounded_up_from_slots"], 3072);
         for absent in ["element", "rounded_up_from_bytes", "rounded_up_from_slot_bytes"] {
@@ -157,7 +157,7 @@ fn slot_rings_are_described() {
         run_with(&["send", &name.0], b"one\ntwo\nthree\n").expect_code(0);
         run(&["recv", &name.0, "--count", "1"]).expect_code(0);
         let text = run(&["attach", &name.0]).expect_code(0).text();
-        let size = format!("{kind} ring, 16 slots of 64 bytes, longest message 56 bytes");
+        let size = format!("{kind} ring, 16 slots of 64 bytes, longest message 448 bytes");
         expect_parts(
             &text,
             &[&size, "2 slots", "1 message received", "producers -", "consumers -"],

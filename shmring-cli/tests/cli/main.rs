@@ -14,6 +14,7 @@ mod filtered;
 mod gc;
 mod help;
 mod holder;
+mod jobs;
 mod json;
 mod killed;
 mod kinds;

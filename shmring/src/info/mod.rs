@@ -13,9 +13,10 @@ use std::str::FromStr;
 use std::time::SystemTime;
 
 pub use participant::{
-    Holder, Participant, PidNamespace, Process, ProcessState, Subscription, SubscriptionMode,
+    Holder, InHand, Participant, PidNamespace, Process, ProcessState, Subscription,
+    SubscriptionMode,
 };
-pub use status::{Delay, Front, HeldUp, RingStatus, Stall, Status};
+pub use status::{Delay, Front, HeldUp, Jobs, RingStatus, Stall, Status};
 pub use type_name::TypeName;
 
 use crate::ring::membership::Role;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::ring::membership::Role;
 
@@ -72,9 +73,25 @@ pub struct Holder {
     pub announced: Option<Range<u64>>,
     /// Of a subscriber of a broadcast ring: how it subscribed, and how far it has come.
     pub subscription: Option<Subscription>,
+    /// The jobs that a worker of a job ring has, in the order of their positions.
+    pub in_hand: Vec<InHand>,
+    /// For how long the worker has had jobs without a break, of which the first may be done since;
+    /// `None` if it has none.
+    pub in_hand_for: Option<Duration>,
     /// The state of the entry in the handle table, which no other use of the entry has.
     #[cfg_attr(feature = "serde", serde(skip))]
     pub(crate) state: u64,
+}
+
+/// A job in the hands of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct InHand {
+    /// The position of the job, as [`Job::position`](crate::Job::position) returns it.
+    pub position: u64,
+    /// How often the job was taken, this time included.
+    pub attempts: u64,
 }
 
 /// A subscriber of a broadcast ring, as its handle shows it.

@@ -54,6 +54,8 @@ pub struct RingStatus {
     /// For how long the producer of a broadcast ring has found no room; `None` if it has some, or if
     /// it is another ring.
     pub full_for: Option<Duration>,
+    /// The jobs of a job ring from head to tail; `None` for other rings.
+    pub jobs: Option<Jobs>,
     /// Gating subscribers of a broadcast ring that were evicted since the segment was created.
     pub evictions: u64,
     /// Tombstones that consumers of a slot ring passed: positions whose producers aborted, or died.
@@ -74,28 +76,45 @@ pub struct RingStatus {
     pub consumers_so_far: u64,
     /// Handles that sleep, or slept when their processes died.
     pub sleepers: u64,
+    /// Of a job ring, the position of the first job that is not acknowledged.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    pub(crate) first_job: Option<u64>,
 }
 
-/// What keeps the producer of a broadcast ring from sending.
+/// The jobs of a job ring, as one look at each shows them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
+#[non_exhaustive]
+pub struct Jobs {
+    /// Jobs that nobody has.
+    pub waiting: u64,
+    /// Of these, jobs that came back.
+    pub returned: u64,
+    /// Jobs in the hands of workers.
+    pub in_hand: u64,
+}
+
+/// What keeps the producer of a broadcast ring, or the producers of a job ring, from sending.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub struct HeldUp {
-    /// The slowest gating subscriber.
+    /// The slowest gating subscriber, or the worker that has the job at head.
     pub holder: Holder,
-    /// For how long the producer has found no room.
+    /// For how long the producer of a broadcast ring has found no room, or the worker has had jobs
+    /// without a break.
     pub since: Duration,
-    /// Why the subscriber does not make room.
+    /// Why it does not make room.
     pub why: Delay,
 }
 
-/// Why a subscriber does not make room.
+/// Why a subscriber or a worker does not make room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Delay {
-    /// Its process runs, and receives slower than the producer sends.
+    /// Its process runs, and is slower than the producer.
     Slow,
     /// Its process is stopped, traced, frozen or dumping core, as far as `/proc` shows it.
     Stopped,
@@ -150,8 +169,11 @@ pub enum Stall {
         /// others lost the claim and have not run since. Empty if the owner is dead and reaped.
         tickets: Vec<Holder>,
     },
-    /// The ring is full, and no consumer takes messages.
+    /// The ring is full, and no consumer takes messages, or the worker that has the job at head
+    /// does not acknowledge it.
     Full,
+    /// Workers have jobs, and none was taken, acknowledged or given back.
+    InHand,
     /// The ring holds messages, and no consumer takes them.
     NotTaken,
     /// The ring is empty, and no producer sends.
@@ -164,7 +186,7 @@ impl RingStatus {
     /// Returns why no message was received since an earlier sample. `None` if one was, or if head
     /// moved while a sample was taken.
     pub fn stall_since(&self, earlier: &Self) -> Option<Stall> {
-        if self.head != earlier.head || self.front != earlier.front {
+        if self.head != earlier.head || self.front != earlier.front || self.has_worked(earlier) {
             return None;
         }
         match self.front {
@@ -178,10 +200,24 @@ impl RingStatus {
                 Some(Stall::InFlight { position, tickets: tickets.cloned().collect() })
             }
             Front::Message if self.full => Some(Stall::Full),
+            Front::Message if self.jobs.is_some_and(|jobs| jobs.in_hand > 0) => Some(Stall::InHand),
             Front::Message => Some(Stall::NotTaken),
             Front::Empty => (self.tail == earlier.tail).then_some(Stall::Empty),
             Front::Moving => None,
         }
+    }
+
+    /// Returns `true` if a job was taken, acknowledged or given back since an earlier sample.
+    fn has_worked(&self, earlier: &Self) -> bool {
+        let hands = |status: &Self| {
+            let jobs = status.holders.iter().flat_map(|holder| &holder.in_hand);
+            let mut jobs: Vec<_> = jobs.map(|job| (job.position, job.attempts)).collect();
+            jobs.sort_unstable();
+            jobs
+        };
+        let returned = |status: &Self| status.jobs.map(|jobs| jobs.returned);
+        self.jobs.is_some()
+            && (hands(self) != hands(earlier) || returned(self) != returned(earlier))
     }
 
     /// Returns the producers whose last announcement includes `position`.
@@ -194,32 +230,54 @@ impl RingStatus {
     }
 
     /// Returns the gating subscriber that keeps the producer of a broadcast ring from sending, if
-    /// the producer has found no room: the slowest one.
+    /// the producer has found no room: the slowest one. Of a job ring that is full, returns the
+    /// worker that has the job at head; `None` if nobody has that.
     pub fn held_up_by(&self) -> Option<HeldUp> {
+        let (holder, since) = self.slowest_subscriber().or_else(|| self.worker_at_head())?;
+        Some(HeldUp { holder: holder.clone(), since, why: holder.delay() })
+    }
+
+    fn worker_at_head(&self) -> Option<(&Holder, Duration)> {
+        // Tombstones may be in front of the first job that is not done.
+        let first = |holder: &&Holder| {
+            holder.in_hand.first().map(|job| job.position.wrapping_sub(self.head))
+        };
+        let workers = self.holders.iter().filter(|holder| first(holder).is_some());
+        let holder = workers.min_by_key(first)?;
+        let is_first = self.first_job == holder.in_hand.first().map(|job| job.position);
+        (self.full && is_first).then(|| (holder, holder.in_hand_for.unwrap_or_default()))
+    }
+
+    fn slowest_subscriber(&self) -> Option<(&Holder, Duration)> {
         let since = self.full_for?;
         let lag = |holder: &&Holder| {
             let subscription = holder.subscription?;
             (subscription.mode == SubscriptionMode::Gating).then_some(subscription.lag_bytes)
         };
         let holder = self.holders.iter().filter(|holder| lag(holder).is_some()).max_by_key(lag)?;
-        let why = if holder.participant.alive {
-            match holder.participant.process().map(|process| process.state) {
-                Some(
-                    ProcessState::Stopped
-                    | ProcessState::Traced
-                    | ProcessState::Frozen
-                    | ProcessState::DumpingCore,
-                ) => Delay::Stopped,
-                _ => Delay::Slow,
-            }
-        } else {
-            Delay::Dead
-        };
-        Some(HeldUp { holder: holder.clone(), since, why })
+        Some((holder, since))
     }
 
     /// Returns the handles that have `role`.
     pub fn holders_of(&self, role: Role) -> impl Iterator<Item = &Holder> {
         self.holders.iter().filter(move |holder| holder.role == role)
+    }
+}
+
+impl Holder {
+    /// Returns why it does not make room.
+    fn delay(&self) -> Delay {
+        if !self.participant.alive {
+            return Delay::Dead;
+        }
+        match self.participant.process().map(|process| process.state) {
+            Some(
+                ProcessState::Stopped
+                | ProcessState::Traced
+                | ProcessState::Frozen
+                | ProcessState::DumpingCore,
+            ) => Delay::Stopped,
+            _ => Delay::Slow,
+        }
     }
 }

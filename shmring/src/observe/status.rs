@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use crate::error::{Fault, Role};
 use crate::format::{Geometry, Shape};
-use crate::info::{Front, Holder, Participant, RingStatus, Status, Subscription, SubscriptionMode};
+use crate::info::{
+    Front, Holder, InHand, Jobs, Participant, RingStatus, Status, Subscription, SubscriptionMode,
+};
 use crate::lifecycle::reap::refused;
 use crate::memory::mapping::Mapping;
 use crate::observe::participants::Participants;
 use crate::observe::shadow::Shadow;
 use crate::ring::broadcast::{self, SubscriberState};
+use crate::ring::jobs::{self, Claim};
 use crate::ring::slot;
 use crate::ring::tables::Handle;
 use crate::ring::{Control, Look, WORD_BYTES, at_or_past};
@@ -39,7 +42,8 @@ pub(crate) fn status(
     let rings = looks.iter().enumerate().map(|(index, (positions, shadow))| {
         let tail = positions.head.wrapping_add(positions.used);
         let broadcast = shadow.broadcast().map(|ring| (ring, ring.tail_point()));
-        let ring = Ring { index, control: shadow.real, tail, broadcast };
+        let hands = shadow.jobs().map(Hands::of);
+        let ring = Ring { index, control: shadow.real, tail, broadcast, hands };
         ring_status(mapping, &ring, positions, shadow.shape(), &everyone)
     });
     let status = Status {
@@ -76,7 +80,9 @@ fn ring_status(
         used_bytes: used.saturating_mul(shape.slot_bytes().unwrap_or(1)),
         used_slots: shape.slots().map(|_| used),
         messages_received,
-        full_for: full_for(mapping, &holders),
+        full_for: ring.broadcast.and_then(|_| full_for(mapping, &holders)),
+        jobs: ring.hands.as_ref().map(|hands| hands.jobs),
+        first_job: ring.hands.as_ref().and_then(|hands| hands.first),
         evictions: ring.broadcast.map_or(0, |(ring, _)| ring.evictions()),
         tombstones: roles.tombstones(),
         resolved: roles.resolved(),
@@ -135,6 +141,44 @@ struct Ring<'a> {
     tail: u64,
     /// Of a broadcast ring, and its tail.
     broadcast: Option<(broadcast::Ring<'a>, broadcast::Point)>,
+    /// Of a job ring.
+    hands: Option<Hands>,
+}
+
+/// The jobs of a job ring that are not done.
+#[derive(Default)]
+struct Hands {
+    jobs: Jobs,
+    first: Option<u64>,
+    /// Jobs, and the index of the handle that has each.
+    held: Vec<(usize, InHand)>,
+}
+
+impl Hands {
+    fn of(ring: jobs::Ring<'_>) -> Self {
+        let mut hands = Self::default();
+        ring.each_pending(|extent, claim| {
+            let position = extent.start();
+            hands.first.get_or_insert(position);
+            match claim {
+                Claim::Taken { handle, attempts } => {
+                    hands.jobs.in_hand = hands.jobs.in_hand.saturating_add(1);
+                    hands.held.push((handle, InHand { position, attempts }));
+                }
+                Claim::Returned { .. } => {
+                    hands.jobs.waiting = hands.jobs.waiting.saturating_add(1);
+                    hands.jobs.returned = hands.jobs.returned.saturating_add(1);
+                }
+                _ => hands.jobs.waiting = hands.jobs.waiting.saturating_add(1),
+            }
+        });
+        hands
+    }
+
+    /// Returns the jobs that the handle of that index has.
+    fn of_handle(&self, index: usize) -> Vec<InHand> {
+        self.held.iter().filter(|(handle, _)| *handle == index).map(|(_, job)| *job).collect()
+    }
 }
 
 impl Ring<'_> {
@@ -176,6 +220,10 @@ fn holder(
         Role::Producer => &control.senders,
         Role::Consumer => &control.receivers,
     };
+    let in_hand = match (&ring.hands, role) {
+        (Some(hands), Role::Consumer) => hands.of_handle(index),
+        _ => Vec::new(),
+    };
     Some(Holder {
         handle: index,
         role,
@@ -183,6 +231,8 @@ fn holder(
         sleeps_until: sleepers.is_armed(index).then(|| handle.need.load(Ordering::Relaxed)),
         announced: announced(handle, ring.tail),
         state: handle.state.load(Ordering::Relaxed),
+        in_hand_for: (!in_hand.is_empty()).then(|| since(handle)).flatten(),
+        in_hand,
         subscription: (role == Role::Consumer).then(|| ring.subscription(mapping, index)).flatten(),
     })
 }
@@ -199,8 +249,12 @@ fn announced(handle: &Handle, tail: u64) -> Option<Range<u64>> {
 /// Returns for how long the producer of a broadcast ring has found no room.
 fn full_for(mapping: &Mapping, holders: &[Holder]) -> Option<Duration> {
     let producer = holders.iter().find(|holder| holder.role == Role::Producer)?;
-    let own = &mapping.handles().get(producer.handle)?.own;
-    let since_ns = own.full_since.load(Ordering::Relaxed);
+    since(mapping.handles().get(producer.handle)?)
+}
+
+/// Returns for how long what the handle notes the beginning of has lasted.
+fn since(handle: &Handle) -> Option<Duration> {
+    let since_ns = handle.own.full_since.load(Ordering::Relaxed);
     (since_ns != 0).then(|| Duration::from_nanos(clock::now_ns().saturating_sub(since_ns)))
 }
 

@@ -74,8 +74,9 @@ pub(crate) struct HandleOwn {
     /// lossy one, 3 one that receives the newest message, 4 a lossy one since it was evicted. An
     /// owner that has joined stores it, and whoever releases or reaps the handle stores 0.
     pub(crate) subscription: AtomicU64,
-    /// Since when the producer of a broadcast ring has found no room, in nanoseconds of the
-    /// monotonic clock, for observers; 0 if it has some.
+    /// Since when the producer of a broadcast ring has found no room, or a worker of a job ring has
+    /// had jobs without a break, in nanoseconds of the monotonic clock, for observers; 0 if the
+    /// producer has some, or the worker has none.
     pub(crate) full_since: AtomicU64,
     /// The positions of the jobs that a worker of a [job ring](super::jobs) may have; their claims
     /// say which it has.

@@ -48,9 +48,20 @@ impl Deadline {
 
 /// Reads the monotonic clock.
 pub(crate) fn now_ns() -> u64 {
+    read_ns(libc::CLOCK_MONOTONIC)
+}
+
+/// Reads the monotonic clock as of the last tick of the kernel, some milliseconds ago at most, in a
+/// few nanoseconds.
+pub(crate) fn coarse_ns() -> u64 {
+    read_ns(libc::CLOCK_MONOTONIC_COARSE)
+}
+
+#[inline]
+fn read_ns(clock: libc::clockid_t) -> u64 {
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: `now` is a valid timespec to write to; the call has no other effect.
-    // It cannot fail: CLOCK_MONOTONIC exists on every Linux.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut now) };
+    // It cannot fail: both clocks exist on every Linux.
+    unsafe { libc::clock_gettime(clock, &raw mut now) };
     now.tv_sec as u64 * NANOS_PER_SECOND + now.tv_nsec as u64
 }

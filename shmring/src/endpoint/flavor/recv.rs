@@ -12,6 +12,7 @@ use crate::memory::mapped_ring::MappedRing;
 use crate::ring::broadcast::Mode;
 use crate::ring::jobs::{self, Take, Taken};
 use crate::ring::{Corrupt, Extent, Look, Place, packed, record, slot};
+use crate::sync::Ordering;
 
 /// What a consumer keeps of its ring.
 ///
@@ -42,6 +43,8 @@ impl RecvFlavor {
                 .map(Self::Record)
                 .map_err(|corrupt| JoinError::Failed(Fault::Corrupt(corrupt))),
             Shape::Slots { kind: Kind::Jobs, .. } => {
+                // The last owner of the handle may have died with jobs.
+                registration.own().full_since.store(0, Ordering::Relaxed);
                 Ok(Self::Jobs(jobs::Worker::join(mapped.jobs(), registration.handle())))
             }
             Shape::Slots { .. } => Ok(Self::Slot(slot::Consumer::take_over(mapped.slot()))),

@@ -5,6 +5,7 @@ use crate::error::{RecvTimeoutError, TryRecvError};
 use crate::ring::Extent;
 use crate::ring::jobs::Taken;
 use crate::sync::{Deadline, Ordering, fence};
+use crate::sys::clock;
 
 impl RecvEndpoint {
     /// Takes the next job.
@@ -14,8 +15,21 @@ impl RecvEndpoint {
     #[inline]
     pub(crate) fn next_job(&mut self) -> Result<Extent, TryRecvError> {
         let found = self.next();
+        if found.is_ok() {
+            self.note_hands();
+        }
         self.flavor.hand_off(&self.registration);
         found
+    }
+
+    /// Notes for observers since when this worker has jobs.
+    #[inline]
+    fn note_hands(&self) {
+        let since = &self.registration.own().full_since;
+        let had_none = since.load(Ordering::Relaxed) == 0;
+        if had_none != (self.in_hand() == 0) {
+            since.store(if had_none { clock::coarse_ns() } else { 0 }, Ordering::Relaxed);
+        }
     }
 
     /// As [`next_job`](Self::next_job), but blocks while there is none.
@@ -64,6 +78,7 @@ impl RecvEndpoint {
             return false;
         }
         self.flavor.acknowledge(&self.registration.mapped, job);
+        self.note_hands();
         // Even if that did not move head: of two workers that acknowledge at the same time, only
         // the one that comes last here moves it over both jobs. Head is loaded once somebody
         // sleeps.
@@ -88,6 +103,7 @@ impl RecvEndpoint {
     pub(crate) fn give_back(&mut self, job: Taken) {
         if self.registration.is_clear() {
             self.flavor.give_back(&self.registration.mapped, job);
+            self.note_hands();
             self.registration.notify_workers();
         }
     }
