@@ -102,18 +102,19 @@ impl Config {
     }
 
     /// A slot ring: many producers, many consumers that compete for messages. 1024
-    /// slots of 256 bytes.
+    /// slots of 256 bytes; a longer message takes several.
     pub fn mpmc() -> Self {
         Self::new(Kind::Mpmc)
     }
 
-    /// A slot ring: many producers, one consumer. 1024 slots of 256 bytes.
+    /// A slot ring: many producers, one consumer. 1024 slots of 256 bytes; a longer message takes
+    /// several.
     pub fn mpsc() -> Self {
         Self::new(Kind::Mpsc)
     }
 
     /// A slot ring: one producer, many consumers that compete for messages. 1024 slots
-    /// of 256 bytes.
+    /// of 256 bytes; a longer message takes several.
     pub fn spmc() -> Self {
         Self::new(Kind::Spmc)
     }
@@ -131,7 +132,7 @@ impl Config {
     }
 
     /// A job ring: many producers, and workers that acknowledge each job that they take. A job of
-    /// a worker that dies comes back. 1024 slots of 256 bytes.
+    /// a worker that dies comes back. 1024 slots of 256 bytes; a longer job takes several.
     pub fn jobs() -> Self {
         Self::new(Kind::Jobs)
     }
@@ -144,7 +145,7 @@ impl Config {
         self
     }
 
-    /// How many messages or elements the ring holds, rounded up to a power of two, at
+    /// How many messages of one slot, or elements, the ring holds, rounded up to a power of two, at
     /// most 2^24.
     pub fn slots(mut self, slots: u64) -> Self {
         self.slots = Some(slots);

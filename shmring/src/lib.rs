@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! The package has six programs of a page each, in `examples`: `hello`, `market_data`,
-//! `work_queue`, `frames`, `embedded` and `async_service`. Pages of their own, in `docs` at the root of the
+//! The package has seven programs of a page each, in `examples`: `hello`, `market_data`,
+//! `logger`, `work_queue`, `frames`, `embedded` and `async_service`. Pages of their own, in `docs` at the root of the
 //! repository, tell how to choose (`choosing.md`), what a death leaves (`death.md`), whom to
 //! trust and what runs out (`limits.md`, `hostile.md`), and every byte (`format.md`).
 //!
@@ -52,7 +52,8 @@
 //! | ring | made by | handles | what it moves |
 //! |---|---|---|---|
 //! | record ring | [`Config::spsc`] | [`Producer`], [`Consumer`]: one each | messages of any length, in place if wanted |
-//! | slot ring | [`Config::mpmc`], [`mpsc`](Config::mpsc), [`spmc`](Config::spmc) | [`Producer`], [`Consumer`]: many where the name says so; consumers compete | messages of bounded length |
+//! | slot ring | [`Config::mpmc`], [`mpsc`](Config::mpsc), [`spmc`](Config::spmc) | [`Producer`], [`Consumer`]: many where the name says so; consumers compete | messages of any length up to half of the ring and 1 MiB; best of one slot |
+//! | job ring | [`Config::jobs`] | [`Producer`], [`Worker`]: many; workers compete, and acknowledge | messages as in a slot ring, which come back until they are acknowledged |
 //! | slot ring of values | with [`Config::values`] | [`values::Producer`], [`values::Consumer`]: as many | values of one type |
 //! | packed ring | [`Config::packed`] | [`values::Producer`], [`values::Consumer`]: one each | values of one type with nothing between them, in slices |
 //! | broadcast ring | [`Config::broadcast`] | [`Producer`]: one; [`Consumer`]: many, which [`subscribe`](Segment::subscribe) | messages of any length, or values of one type, each to all consumers |
@@ -137,8 +138,9 @@
 //! - of a sole consumer, the one that it had not released comes again, to its successor, and
 //!   says so ([`Message::is_redelivered`]); one that `recv` was returning may be gone;
 //! - of a competing consumer, the one that it had taken does not come again.
-//!   [`Message::end_position`] names it. Where it must not be lost, consumers acknowledge what
-//!   they have done, as in the example `work_queue`.
+//!   [`Message::end_position`] names it. Where it must not be lost, a job ring is the right one;
+//! - of a worker of a job ring, what it has taken and not acknowledged comes back
+//!   ([`Job::attempts`]), as in the example `work_queue`.
 //!
 //! # Making it fast
 //!

@@ -6,13 +6,14 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Each example, and how its last line begins and ends.
-const EXAMPLES: [(&str, &str, &str); 6] = [
+const EXAMPLES: [(&str, &str, &str); 7] = [
     (OF_TOKIO, "300 samples from 3 rings", ""),
     ("embedded", "", " samples sent, all received; then: the ring was closed"),
     ("frames", "200 frames of 1 MiB, ", ""),
     ("hello", "process ", ""),
+    ("logger", "8000 lines of 40 to 65536 bytes from 4 processes, none torn", " in several slots"),
     ("market_data", "240000 quotes from 3 feeds, 24 last bids and asks", ""),
-    ("work_queue", "200 jobs done, none lost: ", " jobs given out again"),
+    ("work_queue", "200 jobs done, none lost: ", " workers killed"),
 ];
 /// The one that needs the feature `tokio`.
 const OF_TOKIO: &str = "async_service";

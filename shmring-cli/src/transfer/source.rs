@@ -24,7 +24,7 @@ pub(crate) struct Source {
 #[derive(Debug)]
 enum Kinds {
     Messages(Box<Runs>),
-    Jobs(JobRuns),
+    Jobs(Box<JobRuns>),
 }
 
 impl Source {
@@ -39,7 +39,7 @@ impl Source {
         let ring = segment.info();
         let prefix = if is_prefixed { framing.prefix(&ring.name) } else { Vec::new() };
         let runs = match ring.ring().kind {
-            Kind::Jobs => Kinds::Jobs(JobRuns::new(segment, framing, prefix)?),
+            Kind::Jobs => Kinds::Jobs(Box::new(JobRuns::new(segment, framing, prefix)?)),
             _ => Kinds::Messages(Box::new(Runs::new(segment, framing, prefix, subscription)?)),
         };
         Ok(Self { name: ring.name.clone(), runs })
