@@ -47,6 +47,10 @@ the sender up: for how long, why, and what to do. Such a ring is used from its
 slowest gating receiver on, and is empty if it has none; the messages that it
 keeps for `--from` are counted apart.
 
+Of a job ring, it shows which jobs each worker has, how often each was taken,
+and for how long the worker has had jobs without a break. If the ring is full,
+it names the worker that has the first job, which keeps room from senders.
+
 Only the kernel decides that a process is dead: one that dumps core is alive
 until the core file is written. Commands and process states are read from
 /proc, for processes that it shows. A corrupt ring makes the exit code 6.")]
@@ -75,7 +79,8 @@ Keys: up and down to select, Enter for details of a segment and Esc to go back,
 
 MSGS/S are messages received. IN and OUT are bytes of the ring that were filled
 and freed, headers and padding included. States: moving; in flight and full (a
-process waits); not taken and empty (none waits); corrupt and broken (create it
+process waits); in hand (workers are at their jobs), not taken and empty (none
+waits); corrupt and broken (create it
 anew); idle, abandoned, closed and deleted as in `shmring ls`.
 
 `top` attaches to nothing and writes nothing, so users of a ring are not
@@ -105,7 +110,8 @@ Shows unread messages, oldest first, and leaves them in the ring. Each is shown
 whole; it may be received by the time you read it. Messages that others receive
 meanwhile are skipped and counted on stderr. `peek` ends at a position that is
 claimed and not published. Of a broadcast ring, it shows the messages that are
-kept, whoever has received them.
+kept, whoever has received them; of a job ring, the jobs that are not
+acknowledged, those in hand included.
 
 The columns are position, length, and text with control characters escaped.
 `...` follows a message that was shortened.")]

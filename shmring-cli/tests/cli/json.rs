@@ -170,6 +170,16 @@ impl Scene {
         (recv, send)
     }
 
+    /// Lets a stopped worker have the first job of a full ring.
+    fn with_worker(&self) -> Running {
+        self.create(&["--kind", "jobs", "--slots", "4", "--slot-bytes", "64"]);
+        self.send(&seq(1, 4));
+        let work = start(&["work", &self.name.0, "--", "sleep", "600"]);
+        self.name.await_listed("a job in hand", |segment| segment["jobs"]["in_hand"] == 1);
+        work.stop();
+        work
+    }
+
     /// Stops a process between claim and commit, with messages behind it.
     fn stall(&self) -> Running {
         self.create(&["--kind", "mpmc", "--slots", "16", "--slot-bytes", "64"]);
@@ -224,6 +234,10 @@ fn play(example: &Example) -> Value {
             let (_recv, _send) = scene.held_up();
             scene.print()
         }
+        "stat: a job ring" => {
+            let _work = scene.with_worker();
+            scene.print()
+        }
         "evict" => {
             let (_recv, _send) = scene.held_up();
             scene.print()
@@ -253,7 +267,7 @@ fn the_examples_are_what_is_printed() {
     let examples = examples(&document);
     let headings: Vec<_> = examples.iter().map(|example| &*example.heading).collect();
     let ls = ["ls", "ls: a damaged segment"];
-    let stat = ["stat", "stat: a broadcast ring"];
+    let stat = ["stat", "stat: a broadcast ring", "stat: a job ring"];
     let others = ["top", "peek", "evict", "gc", "doctor"];
     let scenes = [&["create", "serve", "attach"], &ls[..], &stat, &others].concat();
     assert_eq!(headings, scenes);

@@ -15,6 +15,7 @@ mod event_loops;
 mod grants;
 mod invalid;
 mod jobs;
+mod jobs_status;
 mod leftovers;
 mod next_producer;
 mod packed;
