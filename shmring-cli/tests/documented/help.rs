@@ -30,7 +30,7 @@ seq 1 9 | shmring send --socket prices.socket --wait 10s";
 /// The sender's own handle is free: there is no sender.
 const SUBSCRIBER: &str = "\
 shmring recv ticks &
-until shmring stat ticks --interval 0s | grep gating; do sleep 0.05; done";
+until shmring stat ticks --interval 0s | grep 'consumer .*gating'; do sleep 0.05; done";
 
 /// What a verb's examples find.
 fn setup(verb: &str) -> String {
