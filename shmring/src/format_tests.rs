@@ -162,6 +162,18 @@ fn rings_lie_behind_one_another() {
         align_bytes: 16,
         element: None,
     };
+    let jobs = |align_bytes| Shape::Slots {
+        kind: crate::info::Kind::Jobs,
+        slots: 4,
+        slot_bytes: 64,
+        align_bytes,
+        element: None,
+    };
+    // That of a job is two words behind.
+    for (align_bytes, shift) in [(8, 0), (16, 0), (32, 16), (64, 48)] {
+        let map = one(1, 1, jobs(align_bytes)).map();
+        assert_eq!(map.rings, [RingOffsets { control: 12544, data: 16384 + shift }]);
+    }
     let geometry = Geometry { attachments: 1, handles: 1, rings: vec![words, slots, words] };
     let map = geometry.map();
     let offsets = |control, data| RingOffsets { control, data };

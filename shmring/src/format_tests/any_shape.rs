@@ -28,7 +28,7 @@ fn shape() -> impl Strategy<Value = Shape> {
             Shape::Broadcast { capacity_bytes, align_bytes, element }
         }),
         (
-            proptest::sample::select(vec![Kind::Mpmc, Kind::Mpsc, Kind::Spmc]),
+            proptest::sample::select(vec![Kind::Mpmc, Kind::Mpsc, Kind::Spmc, Kind::Jobs]),
             count.clone(),
             slot_bytes,
             3_u32..6,
@@ -73,6 +73,7 @@ proptest! {
             end = offsets.data + data_bytes + marks_bytes;
             let first_payload = match shape {
                 Shape::Elements { .. } => offsets.data,
+                Shape::Slots { kind: Kind::Jobs, .. } => offsets.data + 16,
                 Shape::Records { .. } | Shape::Slots { .. } | Shape::Broadcast { .. } => {
                     offsets.data + 8
                 }
@@ -92,7 +93,7 @@ proptest! {
     #[test]
     fn a_forged_header_of_any_shape_is_refused_or_sound(
         shape in shape(),
-        kind in 0_u64..9,
+        kind in 0_u64..10,
         fields in proptest::collection::vec((prop_oneof![3_usize..12, ENTRY..ENTRY + 12], prop_oneof![any::<u64>(), 0_u64..300]), 0..4),
     ) {
         let geometry = one(2, 2, shape);
@@ -103,7 +104,7 @@ proptest! {
         for (index, value) in fields {
             set_word(&mut page, index, value);
         }
-        if kind < 7 {
+        if kind < 8 {
             set_word(&mut page, ENTRY, kind);
         }
         sign(&mut page);

@@ -64,6 +64,12 @@ fn the_size_of_slots_is_checked_at_its_bounds() {
             assert_eq!(slots(kind, 1 << 24, slot_bytes, None).check(), Err(expected));
         }
     }
+    // A claim lies behind the stamp.
+    for (slot_bytes, is_enough) in [(16, false), (24, true), (1 << 20, true)] {
+        let expected = ConfigError::SlotBytes { slot_bytes, min: 24, max: 1 << 20 };
+        let expected = if is_enough { Ok(()) } else { Err(expected) };
+        assert_eq!(slots(Kind::Jobs, 4, slot_bytes, None).check(), expected);
+    }
     assert_eq!(MAX_SLOT_BYTES, 1 << 20);
 }
 
@@ -192,6 +198,7 @@ fn a_header_of_slots_reads_as_it_was_written() {
             check_words(slots(kind, 8, 40, element), number, 320, total, words);
         }
     }
+    check_words(slots(Kind::Jobs, 8, 40, None), 7, 320, 16_384 + 4096, [8, 40, 0, 0, 0]);
     let words = [1 << 12, 24, 24, 8, 0x7469_636B];
     check_words(packed(1 << 12, TICK), 5, 98_304, 16_384 + 98_304, words);
     // An id may be anything, zero included.
@@ -298,13 +305,14 @@ fn a_signed_header_with_a_wrong_word_is_refused() {
 fn a_header_of_another_kind_is_refused_or_that_kind() {
     let plain = slots(Kind::Mpmc, 8, 40, None);
     for geometry in [super::records(3, 5, 4096), plain, packed(8, TICK)] {
-        for number in 1..=5 {
+        for number in 1..=7 {
             let mut page = page(&geometry);
             let (sound, total) = (word_of(&page, ENTRY), word_of(&page, 3));
             set_word(&mut page, ENTRY, number);
             sign(&mut page);
             let found = Header::decode(&page, total).map(|header| header.geometry.rings[0].kind());
-            let related = (2..=4).contains(&sound) && (2..=4).contains(&number);
+            let has_slots = |kind| (2..=4).contains(&kind) || kind == 7;
+            let related = has_slots(sound) && has_slots(number);
             // What has elements and what lies in slots is told apart by the size of slots.
             assert_eq!(found.is_ok(), number == sound || related, "{sound} as {number}: {found:?}");
             if let Ok(kind) = found {

@@ -197,6 +197,7 @@ fn another_process_sees_what_was_made() {
     }
     configs.push(Config::packed::<Odd>().slots(1000));
     configs.push(Config::spsc().capacity_bytes(8192));
+    configs.push(Config::jobs().slots(100).slot_bytes(100));
     let names: Vec<Name> = configs.iter().map(|_| Name::new()).collect();
     let made: Vec<String> = names
         .iter()
@@ -208,6 +209,7 @@ fn another_process_sees_what_was_made() {
     assert_eq!(made[4], format!("mpsc Some(8) Some(24) {odd} 192 16 36864"));
     assert_eq!(made[9], format!("packed Some(1024) Some(12) {odd} 12288 12 45056"));
     assert_eq!(made[10], "spsc None None None 8192 4080 40960");
+    assert_eq!(made[11], "jobs Some(128) Some(104) None 13312 5632 49152");
     let args: Vec<&str> = names.iter().map(|name| &**name).collect();
     assert_eq!(child::start("describe", &args).finish(), made);
 }
