@@ -57,6 +57,11 @@ pub(crate) fn receive(args: &[String]) {
         rx.recv().unwrap();
         say("moving");
         (0_u64..).find_map(|_| rx.recv().err())
+    } else if let Ok(mut worker) = segment.worker() {
+        worker.set_wait_mode(wait_mode(&args[2]));
+        assert!(worker.take().unwrap().acknowledge());
+        say("moving");
+        (0_u64..).find_map(|_| worker.take().map(|job| job.acknowledge()).err())
     } else {
         let mut rx = segment.consumer().unwrap();
         rx.set_wait_mode(wait_mode(&args[2]));
@@ -86,12 +91,13 @@ fn start_pair(name: &Name, guard: &str, mode: WaitMode) -> [Part; 2] {
     parts
 }
 
-fn configs() -> [Config; 4] {
+fn configs() -> [Config; 5] {
     [
         Config::spsc().capacity_bytes(1 << 16),
         Config::mpmc().slots(256).slot_bytes(256),
         Config::packed::<u64>().slots(1 << 13),
         Config::broadcast().capacity_bytes(1 << 16),
+        Config::jobs().slots(256).slot_bytes(256),
     ]
 }
 
@@ -273,12 +279,21 @@ fn the_verb_that_meets_a_truncation_does_not_report_corruption() {
             continue;
         }
         let name = Name::new();
-        let (_segment, mut tx, mut rx) = name.pair_of(&config.guard(true));
+        let segment = name.create(&config.guard(true));
+        let mut tx = segment.producer().unwrap();
+        let mut receive: Box<dyn FnMut() -> Result<(), TryRecvError>> = match segment.worker() {
+            Ok(worker) => Box::new(move || worker.try_take().map(|job| assert!(job.acknowledge()))),
+            Err(_) => {
+                let mut rx = segment.consumer().unwrap();
+                Box::new(move || rx.try_recv().map(drop))
+            }
+        };
+        tx.set_require_consumer(true);
         while tx.try_send(b"first lap").is_ok() {}
-        while rx.try_recv().is_ok() {}
+        while receive().is_ok() {}
         while tx.try_send(b"second lap").is_ok() {}
         cut(&name, 0);
         assert_eq!(tx.try_send(b"x"), Err(TrySendError::Failed(Fault::Truncated)));
-        assert_eq!(rx.try_recv(), Err(TryRecvError::Failed(Fault::Truncated)));
+        assert_eq!(receive(), Err(TryRecvError::Failed(Fault::Truncated)));
     }
 }
