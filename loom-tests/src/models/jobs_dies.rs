@@ -169,10 +169,10 @@ fn handle_of_the_dead_again() {
 }
 
 models! {
-    WORKER_DIES: worker_bound_1, bound 1, at least 1, kills worker;
-    REAPED_BESIDE: worker_reaped_beside_bound_1, bound 1, at least 1, kills worker_reaped_beside;
-    REAPERS: reapers_bound_1, bound 1, at least 1, kills reapers;
-    REAPED_SLEEPER: reaped_beside_a_sleeper_bound_1, bound 1, at least 1,
+    WORKER_DIES: worker_bound_1, bound 1, at least 24000, kills worker;
+    REAPED_BESIDE: worker_reaped_beside_bound_1, bound 1, at least 38000, kills worker_reaped_beside;
+    REAPERS: reapers_bound_1, bound 1, at least 18000, kills reapers;
+    REAPED_SLEEPER: reaped_beside_a_sleeper_bound_1, bound 1, at least 350,
         runs reaped_beside_a_sleeper;
-    AGAIN: handle_of_the_dead_again_bound_1, bound 1, at least 1, runs handle_of_the_dead_again;
+    AGAIN: handle_of_the_dead_again_bound_1, bound 1, at least 320, runs handle_of_the_dead_again;
 }

@@ -2,6 +2,7 @@
 //! what they share.
 
 mod broadcast;
+mod jobs;
 mod packed;
 mod record;
 mod shared;
@@ -38,14 +39,28 @@ const fn allowed(site: Site, weakening: Weakening, reason: &'static str) -> Allo
 
 /// Every canary.
 pub(super) fn canaries() -> impl Iterator<Item = &'static Canary> {
-    [broadcast::CANARIES, record::CANARIES, slot::CANARIES, packed::CANARIES, shared::CANARIES]
-        .into_iter()
-        .flatten()
+    [
+        broadcast::CANARIES,
+        jobs::CANARIES,
+        record::CANARIES,
+        slot::CANARIES,
+        packed::CANARIES,
+        shared::CANARIES,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// Every weakening that is allowed.
 pub(super) fn exceptions() -> impl Iterator<Item = &'static Allowed> {
-    [broadcast::ALLOWED, record::ALLOWED, slot::ALLOWED, packed::ALLOWED, shared::ALLOWED]
-        .into_iter()
-        .flatten()
+    [
+        broadcast::ALLOWED,
+        jobs::ALLOWED,
+        record::ALLOWED,
+        slot::ALLOWED,
+        packed::ALLOWED,
+        shared::ALLOWED,
+    ]
+    .into_iter()
+    .flatten()
 }

@@ -109,15 +109,15 @@ impl<'a> Ring<'a> {
     /// each may miss the other.
     pub(crate) fn advance(self) -> u64 {
         let word = self.slots.head();
-        // ORDERING: Acquire, with the Release below.
-        let mut head = word.load(Ordering::Acquire);
+        // ORDERING: Relaxed. What the stamp and the claim at head say is loaded with Acquire.
+        let mut head = word.load(Ordering::Relaxed);
         for _ in 0..self.slots.slots() {
             let Some((end, parts, tombstones)) = self.passable(head) else {
                 break;
             };
             // ORDERING: Release, with the Acquire in slot::Producer::make_room (I4): the payload
-            // was read before. Acquire, as above.
-            match word.compare_exchange(head, end, Ordering::AcqRel, Ordering::Acquire) {
+            // was read before.
+            match word.compare_exchange(head, end, Ordering::Release, Ordering::Relaxed) {
                 Ok(_) => {
                     self.slots.count_passed(parts, tombstones);
                     head = end;
@@ -148,10 +148,9 @@ impl<'a> Ring<'a> {
 
     /// Returns `true` if every job that was published is done.
     pub(crate) fn is_finished(self) -> bool {
-        // ORDERING: Acquire. Tail after head: a job that came after the end of the stream was seen
-        // is not for this question.
         let head = self.advance();
-        head == self.slots.tail().load(Ordering::Acquire)
+        // ORDERING: Relaxed. Whoever asks has seen the end of the stream, and with it every ticket.
+        head == self.slots.tail().load(Ordering::Relaxed)
     }
 
     /// Gives the jobs back that a handle of that index has, which is dead or leaves for good.
@@ -196,8 +195,8 @@ impl<'a> Ring<'a> {
     /// Moves next back to `position`, unless it is there already, and changes its version.
     fn move_back(self, position: u64) {
         for _ in 0..MAX_TRIES {
-            // ORDERING: Acquire, with the Release in move_on: tail is seen at least as far.
-            let next = self.next.load(Ordering::Acquire);
+            // ORDERING: Relaxed. The CAS carries on what was released with the old value.
+            let next = self.next.load(Ordering::Relaxed);
             let old = position_in(next, position);
             let new = if rule(at_or_past(old, position)) { position } else { old };
             let moved = moved(next, new).wrapping_add(VERSION);

@@ -85,8 +85,8 @@ impl Worker {
     /// Takes the job at next, if nobody ever has, and it lies in one slot.
     #[inline]
     pub(crate) fn take_fast(&mut self, ring: Ring<'_>, own: &HandleOwn) -> Option<Place> {
-        // ORDERING: Acquire, as in take.
-        let next = ring.next.load(Ordering::Acquire);
+        // ORDERING: Relaxed. The stamp and the claim there are loaded with Acquire.
+        let next = ring.next.load(Ordering::Relaxed);
         let position = position_in(next, self.position);
         let place = ring.slots.read_fast(position)?;
         let (found, Claim::Fresh) = ring.read_claim(position) else {
@@ -182,14 +182,11 @@ impl Worker {
         noted.store(position, Ordering::Relaxed);
         let attempts = attempts.min(claim::MAX_ATTEMPTS);
         let taken = claim::taken(position, self.handle, attempts);
-        // ORDERING: Release: whoever sees the claim sees where it was noted. Acquire, with the
-        // Release of those who return. What a failure loads is not used.
-        let claimed = ring.claim(position).compare_exchange(
-            found,
-            taken,
-            Ordering::AcqRel,
-            Ordering::Relaxed,
-        );
+        // ORDERING: Release, with the Acquire in read_claim: whoever finds the claim of a later
+        // position sees that head is past this one. What the last worker did was acquired with
+        // `found`.
+        let claim = ring.claim(position);
+        let claimed = claim.compare_exchange(found, taken, Ordering::Release, Ordering::Relaxed);
         if claimed.is_err() {
             return false;
         }
