@@ -10,6 +10,7 @@ use crate::contestant::Contestant;
 use crate::costs;
 use crate::fanout;
 use crate::probe::bounce;
+use crate::queue;
 use crate::task::Task;
 use crate::worker::{self, Control};
 
@@ -61,6 +62,9 @@ fn work(
         }
         Task::FanOut { contender, order, setting, address } => {
             fanout::work(&contender, &order, Place { address, fds, setting }, control)
+        }
+        Task::Queue { order, setting, address } => {
+            queue::work(&order, Place { address, fds, setting }, control)
         }
         Task::Costs { names, other } => costs::measure(&names, other, control),
         Task::ProbePing => bounce::ping(fds, control),

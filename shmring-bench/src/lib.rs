@@ -19,6 +19,7 @@
 //! | [`message`], [`mod@transfer`], [`mod@compare`] | mixed messages with checksums, for a demonstration |
 //! | [`many`] | one thread that serves many channels |
 //! | [`fanout`] | one producer and several subscribers, each of which receives each message |
+//! | [`queue`] | many producers: lines of a log, jobs, and what killed workers had |
 //! | [`operations`], [`instructions`] | single verbs in one process: what is timed and counted |
 //! | [`worker`], `task`, `intercept` | child processes: how they start, which tasks they get, report and end |
 //! | [`name`], [`random`] | segments for one run; a generator that is the same everywhere |
@@ -58,6 +59,7 @@ pub mod operations;
 mod options;
 pub mod presets;
 pub mod probe;
+pub mod queue;
 pub mod random;
 pub mod report;
 pub mod results;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use shmring_bench::cli::{self, Ended, FileCommand, Problem, SessionArgs};
-use shmring_bench::{fanout, instructions, intercept, many};
+use shmring_bench::{fanout, instructions, intercept, many, queue};
 
 /// Measures shmring's rings beside what the machine allows, the kernel's mechanisms and other
 /// projects' rings.
@@ -27,6 +27,8 @@ enum Command {
     Instructions(InstructionsArgs),
     /// Send each message to several subscribers: throughput, latency, cost, slow and killed ones
     Fanout(FanoutArgs),
+    /// Many producers: lines of a log, jobs that are acknowledged, and jobs of killed workers
+    Queue(FanoutArgs),
     /// Serve many channels in one thread, at a steady rate: CPU time and latency
     Many(ManyArgs),
     /// What `many` starts as the sender
@@ -113,6 +115,17 @@ impl FanoutArgs {
             name_prefix: "shmring-bench".to_owned(),
         }
     }
+
+    fn queue_plan(&self) -> queue::Plan {
+        queue::Plan {
+            rounds: self.rounds,
+            kills: self.kills,
+            scenarios: queue::scenarios(&self.only),
+            contender: self.contender.clone(),
+            executable: PathBuf::from("/proc/self/exe"),
+            name_prefix: "shmring-bench".to_owned(),
+        }
+    }
 }
 
 fn main() -> ExitCode {
@@ -128,6 +141,7 @@ fn main() -> ExitCode {
             .map_err(Problem::from)
             .and_then(|figures| cli::print_result(&figures, args.json, many::text)),
         Some(Command::Fanout(args)) => fan_out(args),
+        Some(Command::Queue(args)) => queue_of(args),
         Some(Command::SendToMany { args }) => many::send(args).map_err(Problem::from),
         Some(Command::Counted { only }) => instructions::inner(only).map_err(Problem::from),
     };
@@ -145,7 +159,18 @@ fn fan_out(args: &FanoutArgs) -> Result<(), Problem> {
     let measured = fanout::measure(&args.plan(), &mut cli::until_signal()?)?;
     cli::print_result(&measured, args.json, fanout::text)?;
     let failures = measured.tables.iter().flat_map(|table| &table.absent);
-    match failures.filter(|absent| absent.failed).count() {
+    unless_failed(failures.filter(|absent| absent.failed).count())
+}
+
+fn queue_of(args: &FanoutArgs) -> Result<(), Problem> {
+    let measured = queue::measure(&args.queue_plan(), &mut cli::until_signal()?)?;
+    cli::print_result(&measured, args.json, queue::text)?;
+    let failures = measured.tables.iter().flat_map(|table| &table.absent);
+    unless_failed(failures.filter(|absent| absent.failed).count())
+}
+
+fn unless_failed(failures: usize) -> Result<(), Problem> {
+    match failures {
         0 => Ok(()),
         failures => Err(Problem::Failed(format!("{failures} mechanisms failed"))),
     }

@@ -7,6 +7,7 @@ use crate::contender::Setting;
 use crate::fanout;
 use crate::measure::Order;
 use crate::message::Plan;
+use crate::queue;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Task {
@@ -14,6 +15,7 @@ pub(crate) enum Task {
     Consume { contender: String, address: String, setting: Setting, plan: Plan },
     Measure { contender: String, order: Order, setting: Setting, addresses: Vec<String> },
     FanOut { contender: String, order: fanout::Order, setting: Setting, address: String },
+    Queue { order: queue::Order, setting: Setting, address: String },
     Costs { names: Vec<String>, other: Option<usize> },
     ProbePing,
     ProbeEcho,
