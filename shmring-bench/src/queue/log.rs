@@ -20,7 +20,8 @@ const BODY_BYTES: usize = CHUNK_BYTES - CHUNK_HEADER_BYTES;
 pub(super) fn prepare_slots<const SLOT_BYTES: u64>(
     setting: &Setting,
 ) -> Result<Prepared, BoxError> {
-    let slots = LOG_ROOM_BYTES / SLOT_BYTES;
+    // A power of two, as every ring has it.
+    let slots = 1 << (LOG_ROOM_BYTES / SLOT_BYTES).ilog2();
     rings::prepare(setting, Config::mpsc().slot_bytes(SLOT_BYTES).slots(slots))
 }
 

@@ -42,14 +42,16 @@ macro_rules! entry {
 
 /// All of them, in the order of reports.
 #[rustfmt::skip]
-pub(super) const ALL: [Entry; 14] = {
+pub(super) const ALL: [Entry; 16] = {
     let line = || LONGEST_LINE;
     let job = || LONGEST_JOB;
     [
         entry!(Log, Ring, "spans", "mpsc, lines over slots of 256 bytes, the default", line, log::prepare_slots::<256>, log::spans),
         entry!(Log, Ring, "spans, 64", "the same room in slots of 64 bytes", line, log::prepare_slots::<64>, log::spans),
         entry!(Log, Ring, "spans, 128", "the same room in slots of 128 bytes", line, log::prepare_slots::<128>, log::spans),
+        entry!(Log, Ring, "spans, 192", "slots of 192 bytes, and three quarters of the room", line, log::prepare_slots::<192>, log::spans),
         entry!(Log, Ring, "spans, 512", "the same room in slots of 512 bytes", line, log::prepare_slots::<512>, log::spans),
+        entry!(Log, Ring, "spans, 1024", "the same room in slots of 1024 bytes", line, log::prepare_slots::<1024>, log::spans),
         entry!(Log, Ring, "chunks", "mpsc, slots of 256 bytes, lines in pieces of the caller's", line, log::prepare_slots::<256>, log::chunks),
         entry!(Log, Kernel, "unix dgram", "one pair of sockets", line, log::prepare_kernel::<Datagram>, log::kernel::<Datagram>),
         entry!(Log, Kernel, "unix seqpacket", "one pair of sockets", line, log::prepare_kernel::<Seqpacket>, log::kernel::<Seqpacket>),
