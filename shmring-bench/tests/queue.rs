@@ -46,7 +46,7 @@ fn every_job_is_done_once() {
 // Catches a job that is lost with its worker, and a kill that is not timed.
 #[test]
 fn the_job_of_a_killed_worker_is_taken() {
-    let tables = all_do_right("killed", 2);
+    let tables = all_do_right("killed", 3);
     assert!(tables.len() == 2 && tables.iter().all(|table| table.scenario.flow == Flow::Killed));
     assert!(tables.iter().flat_map(|table| &table.rows).all(|row| row.count == 1));
 }

@@ -93,16 +93,18 @@ pub(super) fn prepare_killed(setting: &Setting) -> Result<Prepared, BoxError> {
 }
 
 /// The worker that is killed, and the one that waits for its job.
-pub(super) fn killed<const MONITORED: bool>(
+pub(super) fn killed<const VICTIMS_MONITOR: bool, const SURVIVORS_MONITOR: bool>(
     order: &Order,
     place: Place,
     control: &mut Control,
 ) -> Result<Found, BoxError> {
     let segment = rings::attach(&place)?;
-    let _monitor = if MONITORED { Some(segment.monitor()?) } else { None };
+    let is_victim = order.part == Part::Victim;
+    let monitored = if is_victim { VICTIMS_MONITOR } else { SURVIVORS_MONITOR };
+    let _monitor = if monitored { Some(segment.monitor()?) } else { None };
     let mut worker = segment.worker()?;
     worker.set_wait_mode(rings::mode(&place.setting));
-    if order.part == Part::Victim {
+    if is_victim {
         let _job = worker.take()?;
         control.wait_for_start()?;
         return Err("it was let go, and not killed".into());

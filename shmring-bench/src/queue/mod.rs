@@ -94,6 +94,8 @@ pub struct Row {
     pub kernel_ratio: Option<Spread>,
     /// Of all kills, in ns.
     pub percentiles: Option<Percentiles>,
+    /// The same after the kernel had ended the killed process.
+    pub after_end: Option<Percentiles>,
     /// How many kills there were.
     pub count: usize,
     /// Bytes of messages a second.

@@ -37,10 +37,11 @@ pub(super) fn table(sheet: Sheet) -> Table {
     let row = |runs: &Runs| {
         let all = || runs.rounds.iter().flatten();
         let figures = figures(runs);
-        let kills: Vec<f64> = match scenario.flow {
-            Flow::Killed => all().map(|run| run.figure).collect(),
-            _ => Vec::new(),
+        let of_kills = |figure: fn(&Outcome) -> f64| -> Vec<f64> {
+            let is_kill = scenario.flow == Flow::Killed;
+            all().filter(|_| is_kill).map(figure).collect()
         };
+        let kills = of_kills(|run| run.figure);
         Some(Row {
             contender: runs.entry.name.to_owned(),
             about: runs.entry.about.to_owned(),
@@ -49,6 +50,7 @@ pub(super) fn table(sheet: Sheet) -> Table {
             kernel_ratio: best_figures.as_ref().and_then(|best| ratio(&figures, best)),
             count: kills.len(),
             percentiles: Percentiles::of(kills),
+            after_end: Percentiles::of(of_kills(|run| run.after_end_ns)),
             bytes_per_second: Spread::of(all().map(|run| run.bytes_per_second))?,
             cpu_ns: Spread::of(all().map(|run| run.cpu_ns))?,
         })
@@ -81,6 +83,7 @@ pub fn text(measured: &Measured) -> String {
 
 fn table_text(text: &mut String, table: &Table) {
     let Table { scenario, reference, best_of_kernel, rows, absent } = table;
+    let is_kill = scenario.flow == Flow::Killed;
     let (unit, scale) = match scenario.flow {
         Flow::Log | Flow::Jobs => ("M messages/s", 1e6),
         Flow::Killed => ("job taken, p50, ms", 1e6),
@@ -88,7 +91,7 @@ fn table_text(text: &mut String, table: &Table) {
     let against = |name: &Option<String>| name.as_ref().map(|it| format!("x {it}"));
     let _ = writeln!(
         text,
-        "\n{scenario}\n  {:<18}{unit:>24}{:>22}{:>22}{:>22}{:>22}{:>8}{:>8}{:>8}",
+        "\n{scenario}\n  {:<18}{unit:>24}{:>22}{:>22}{:>22}{:>22}{:>8}{:>8}{:>8}  {}",
         "",
         against(reference).unwrap_or_default(),
         against(best_of_kernel).unwrap_or_default(),
@@ -96,16 +99,16 @@ fn table_text(text: &mut String, table: &Table) {
         "CPU/message, ns",
         "p99",
         "max",
-        "kills"
+        "kills",
+        if is_kill { "after the end, p50, p99, max" } else { "" }
     );
     for row in rows {
         let part = |figure: Option<f64>| figure.map(|it| format!("{:.2}", it / scale));
         let percentiles = row.percentiles;
-        let is_kill = scenario.flow == Flow::Killed;
         let unless_kill = |spread: String| if is_kill { String::new() } else { spread };
         let _ = writeln!(
             text,
-            "  {:<18}{:>24}{:>22}{:>22}{:>22}{:>22}{:>8}{:>8}{:>8}",
+            "  {:<18}{:>24}{:>22}{:>22}{:>22}{:>22}{:>8}{:>8}{:>8}  {}",
             row.contender,
             spread(row.figure, scale),
             row.ratio.map(times).unwrap_or_default(),
@@ -114,13 +117,19 @@ fn table_text(text: &mut String, table: &Table) {
             unless_kill(spread(row.cpu_ns, 1.0)),
             part(percentiles.map(|it| it.p99)).unwrap_or_default(),
             part(percentiles.map(|it| it.max)).unwrap_or_default(),
-            percentiles.map(|_| row.count.to_string()).unwrap_or_default()
+            percentiles.map(|_| row.count.to_string()).unwrap_or_default(),
+            row.after_end.map(|it| three(it, scale)).unwrap_or_default()
         );
     }
     for absent in absent {
         let what = if absent.failed { "failed" } else { "skipped" };
         let _ = writeln!(text, "  {what}: {}: {}", absent.contender, absent.why);
     }
+}
+
+fn three(of: Percentiles, scale: f64) -> String {
+    let [p50, p99, max] = [of.p50, of.p99, of.max].map(|figure| figure / scale);
+    format!("{p50:.2}, {p99:.2}, {max:.2}")
 }
 
 fn times(ratio: Spread) -> String {

@@ -29,6 +29,8 @@ pub(super) struct Outcome {
     /// Messages a second, from the first start to the last stop; of a kill, the time in ns until
     /// the other worker had the job.
     pub(super) figure: f64,
+    /// Of a kill, the part of that time after the kernel had ended the process.
+    pub(super) after_end_ns: f64,
     /// Bytes of messages a second.
     pub(super) bytes_per_second: f64,
     /// CPU time of all ends for each message, in ns.
@@ -80,7 +82,7 @@ pub(super) fn run(
     };
     let found: Vec<Found> = results.into_iter().map(found).collect::<Result<_, Error>>()?;
     let outcome = match kill {
-        Some(kill) => kill_outcome(&found, kill.killed_ns),
+        Some(kill) => kill_outcome(&found, kill.times_ns),
         None => outcome(&found),
     };
     outcome.map_err(|what| Error::Workers(vec![WorkerFailure { role: "consumer", what }]))
@@ -123,7 +125,8 @@ impl Cast<'_> {
 struct Kill {
     victim: Option<Crew>,
     due: Instant,
-    killed_ns: Option<u64>,
+    /// When it was killed, and when it had ended.
+    times_ns: Option<[u64; 2]>,
 }
 
 impl Kill {
@@ -131,7 +134,7 @@ impl Kill {
         let seed = now_ns().unwrap_or_default();
         let more = Random(seed).below(KILL_SPREAD_US) as u64;
         let due = Instant::now() + KILL_AFTER + Duration::from_micros(more);
-        Kill { victim: Some(victim), due, killed_ns: None }
+        Kill { victim: Some(victim), due, times_ns: None }
     }
 
     /// Kills the victim when it is due, and reaps it at once.
@@ -142,20 +145,23 @@ impl Kill {
         }
         if let Some(victim) = self.victim.take() {
             thread::sleep(left);
-            self.killed_ns = now_ns().ok();
+            let killed_ns = now_ns().ok();
             // It has no word to say.
             let _ = victim.kill_all();
+            self.times_ns = killed_ns.zip(now_ns().ok()).map(|(killed, ended)| [killed, ended]);
         }
     }
 }
 
-fn kill_outcome(found: &[Found], killed_ns: Option<u64>) -> Result<Outcome, String> {
+fn kill_outcome(found: &[Found], times_ns: Option<[u64; 2]>) -> Result<Outcome, String> {
     let survivor = found.first().ok_or("no worker survived")?;
     let taken_ns = survivor.taken_ns.ok_or("the survivor took no job")?;
-    let killed_ns = killed_ns.ok_or("a worker had the job before the other was killed")?;
+    let [killed_ns, ended_ns] =
+        times_ns.ok_or("a worker had the job before the other was killed")?;
     let late_ns = taken_ns.checked_sub(killed_ns).ok_or("the job was taken before the kill")?;
     let cpu_ns = survivor.span.cpu_ns as f64;
-    Ok(Outcome { figure: late_ns as f64, bytes_per_second: 0.0, cpu_ns })
+    let after_end_ns = taken_ns.saturating_sub(ended_ns) as f64;
+    Ok(Outcome { figure: late_ns as f64, after_end_ns, bytes_per_second: 0.0, cpu_ns })
 }
 
 /// Puts what all ends found together, and checks that each message arrived once.
@@ -177,6 +183,7 @@ fn outcome(found: &[Found]) -> Result<Outcome, String> {
     let cpu_ns: u64 = spans().map(|span| span.cpu_ns).sum();
     Ok(Outcome {
         figure: messages / seconds,
+        after_end_ns: 0.0,
         bytes_per_second: bytes / seconds,
         cpu_ns: cpu_ns as f64 / messages.max(1.0),
     })

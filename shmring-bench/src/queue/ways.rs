@@ -42,7 +42,7 @@ macro_rules! entry {
 
 /// All of them, in the order of reports.
 #[rustfmt::skip]
-pub(super) const ALL: [Entry; 16] = {
+pub(super) const ALL: [Entry; 17] = {
     let line = || LONGEST_LINE;
     let job = || LONGEST_JOB;
     [
@@ -60,7 +60,8 @@ pub(super) const ALL: [Entry; 16] = {
         entry!(Jobs, Ring, "jobs, fitted", "slots that are no longer than the longest job takes", job, jobs::prepare_fitted_jobs, jobs::jobs),
         entry!(Jobs, Ring, "mpmc", "slots of 256 bytes, no acknowledgement", job, jobs::prepare_mpmc, jobs::mpmc),
         entry!(Jobs, Ring, "mpmc, fitted", "as long as the longest job takes, no acknowledgement", job, jobs::prepare_fitted_mpmc, jobs::mpmc),
-        entry!(Killed, Ring, "jobs", "no monitor", job, jobs::prepare_killed, jobs::killed::<false>),
-        entry!(Killed, Ring, "jobs, monitor", "both workers have monitors", job, jobs::prepare_killed, jobs::killed::<true>),
+        entry!(Killed, Ring, "jobs", "no monitor", job, jobs::prepare_killed, jobs::killed::<false, false>),
+        entry!(Killed, Ring, "jobs, one monitor", "the surviving worker has a monitor", job, jobs::prepare_killed, jobs::killed::<false, true>),
+        entry!(Killed, Ring, "jobs, monitor", "both workers have monitors", job, jobs::prepare_killed, jobs::killed::<true, true>),
     ]
 };
