@@ -275,7 +275,7 @@ models! {
     LAST: last_acknowledged_at_once_bound_1, bound 1, at least 1100,
         runs last_acknowledged_at_once;
     REUSE: reuse_bound_1, bound 1, at least 19000, runs reuse;
-    SLOW: slow_bound_3, bound 3, at least 1, runs slow;
+    SLOW: slow_bound_3, bound 3, at least 86000, runs slow;
     BESIDE: beside_a_producer_bound_2, bound 2, at least 86000, runs beside_a_producer;
     LOST_HINT: lost_hint_bound_2, bound 2, at least 2300, runs lost_hint;
 }
