@@ -3,7 +3,7 @@
 use std::fmt::{self, Write};
 use std::time::UNIX_EPOCH;
 
-use shmring::info::{Holder, Subscription};
+use shmring::info::{Holder, Jobs, Subscription};
 use shmring::observe::PeekEnd;
 use shmring::{ElementType, Kind, Observer, Participant, Peeked, RingInfo, RingStatus, Role};
 
@@ -31,6 +31,9 @@ fn write_holder(text: &mut String, holder: &Holder) -> fmt::Result {
     }
     if let Some(tickets) = &holder.announced {
         write!(text, " announced {} to {}", tickets.start, tickets.end)?;
+    }
+    for job in &holder.in_hand {
+        write!(text, " has {} attempts {}", job.position, job.attempts)?;
     }
     writeln!(text)
 }
@@ -81,6 +84,10 @@ fn write_ring(
     writeln!(text, "producers so far {producers} consumers so far {consumers}")?;
     if is.kind == Kind::Broadcast {
         writeln!(text, "evictions {}", status.evictions)?;
+    }
+    if let Some(jobs) = status.jobs {
+        let Jobs { waiting, returned, in_hand, .. } = jobs;
+        writeln!(text, "jobs waiting {waiting} returned {returned} in hand {in_hand}")?;
     }
     writeln!(text, "closed {}", u8::from(status.closed))?;
     for role in [Role::Producer, Role::Consumer] {

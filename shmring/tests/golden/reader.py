@@ -416,7 +416,7 @@ class Ring:
         entry = self.segment.handle_table + 256 * handle
         noted = {self.load(entry + 48 + 8 * hand) for hand in range(HANDS)}
         claims = [(position, *self.claim(position)) for position in noted]
-        return sorted(claim[0] for claim in claims if claim[1:] == ("taken", claim[2], handle))
+        return sorted(claim for claim in claims if claim[1] == "taken" and claim[3] == handle)
 
     def look_at_element(self, position, head, tail):
         if wrapped(tail - head) > self.slots:
@@ -483,6 +483,9 @@ class Ring:
                 text += f" sleeps until {self.load(entry + 144)}"
             if self.kind == "broadcast" and role == 528:
                 text += self.subscription(handle, self.tail_point())
+            if self.kind == "jobs" and role == 528:
+                for position, _, attempts, _ in self.in_hand(handle):
+                    text += f" has {position} attempts {attempts}"
             intent = self.load(entry)
             count = intent % 2**25
             if count:
@@ -544,6 +547,11 @@ def list_ring(ring):
     yield f"producers so far {producers} consumers so far {consumers}"
     if gate:
         yield f"evictions {ring.load(control + 192)}"
+    if ring.kind == "jobs":
+        claims = [ring.claim(message[0]) for message in messages]
+        states = [claim[0] for claim in claims]
+        waiting, returned = len(states) - states.count("taken"), states.count("returned")
+        yield f"jobs waiting {waiting} returned {returned} in hand {states.count('taken')}"
     yield f"closed {ring.load(control + 512) & 1}"
     for holder in ring.holders(520, 560, 384, tail):
         yield f"producer {holder}"
@@ -553,18 +561,11 @@ def list_ring(ring):
         yield f"message {start} to {stop}: {data.hex()}"
     yield f"then {end} at {position}"
     if ring.kind == "jobs":
-        yield from list_jobs(ring, head, [message[0] for message in messages])
-
-
-def list_jobs(ring, head, jobs):
-    """In whose hands the jobs at those positions are."""
-    for job in jobs:
-        state, attempts, handle = ring.claim(job)
-        by = "" if handle is None else f" by handle {handle}"
-        yield f"job {job} {state}{by} attempts {attempts}"
-    yield f"jobs from {ring.next_job(head)} on"
-    for handle in ring.bits(592):
-        yield f"jobs of handle {handle}: {ring.in_hand(handle)}"
+        # In whose hands each is, and where the next one is looked for.
+        for message, (state, attempts, handle) in zip(messages, claims):
+            by = "" if handle is None else f" by handle {handle}"
+            yield f"job {message[0]} {state}{by} attempts {attempts}"
+        yield f"next {ring.next_job(head)}"
 
 
 def main():

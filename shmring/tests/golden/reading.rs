@@ -152,3 +152,33 @@ fn records_are_broadcast_to_subscribers_that_come_later() {
         rx.recv().unwrap();
     });
 }
+
+/// Catches jobs that stay with workers that died, and that come behind new ones or with a wrong
+/// number of attempts.
+#[test]
+fn jobs_of_the_dead_come_back() {
+    let _watchdog = watchdog("jobs_of_the_dead_come_back");
+    let (_name, segment) = placed("jobs");
+    let jobs = segment.status().unwrap().ring().jobs.unwrap();
+    assert_eq!((jobs.waiting, jobs.returned, jobs.in_hand), (4, 3, 0));
+    let (mut tx, worker) = (segment.producer().unwrap(), segment.worker().unwrap());
+    tx.send(b"new").unwrap();
+    for (position, attempts, bytes) in [
+        (6, 2, &b"six"[..]),
+        (7, 2, b"seven"),
+        (9, 3, b"nine goes on in another slot.."),
+        (12, 1, b"fresh"),
+        (13, 1, b"new"),
+    ] {
+        let job = worker.take().unwrap();
+        assert_eq!(
+            (job.position(), job.attempts(), &job.to_vec()[..]),
+            (position, attempts, bytes)
+        );
+        assert!(job.acknowledge());
+    }
+    drop(tx);
+    assert_eq!(worker.take().map(drop), Err(RecvError::Eof));
+    let status = segment.status().unwrap();
+    assert_eq!((status.ring().messages_received, status.ring().tombstones), (12, 1));
+}
