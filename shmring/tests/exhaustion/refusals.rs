@@ -230,6 +230,16 @@ pub(crate) fn no_calls(args: &[String]) {
         for number in 0..1000 {
             moved &= tx.send(&number).is_ok() && rx.recv() == Ok(number);
         }
+    } else if let Ok(worker) = segment.worker() {
+        let mut tx = segment.producer().unwrap();
+        let mut buffer = [0; 8];
+        kill_for_calls_but(libc::SYS_exit_group);
+        for number in 0_u64..1000 {
+            moved &= tx.send(&number.to_ne_bytes()).is_ok();
+            worker.take().iter().for_each(|job| moved &= job.copy_to(&mut buffer) == 8);
+            moved &= worker.take().is_ok_and(|job| job.attempts() == 2 && job.acknowledge());
+            moved &= buffer == number.to_ne_bytes();
+        }
     } else {
         let (mut tx, mut rx) = (segment.producer().unwrap(), segment.consumer().unwrap());
         let mut buffer = [0; 64];
@@ -276,6 +286,7 @@ fn verbs_that_need_not_wait_make_no_system_call() {
         slots(Kind::Spmc, 8, 64),
         Config::packed::<u64>().slots(8),
         broadcast(),
+        slots(Kind::Jobs, 8, 64),
     ];
     for config in configs {
         let name = Name::new();
