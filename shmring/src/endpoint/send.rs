@@ -257,7 +257,10 @@ impl SendEndpoint {
         if backs_off && park::spin_sparsely(|| has_room(low_water_mark)) {
             return Ok(());
         }
-        let ready = || has_room(need) || self.consumers.refusal(roles).is_some();
+        // The check before a sleep must miss nothing.
+        let is_armed = || mapped.control().senders.is_armed(self.registration.handle());
+        let makes_room = || mapped.has_jobs() && is_armed() && self.flavor.makes_room(mapped, need);
+        let ready = || has_room(need) || makes_room() || self.consumers.refusal(roles).is_some();
         let waited = self.registration.wait(need, deadline, ready);
         if waited == Err(WaitError::Interrupted) {
             self.hand_off();

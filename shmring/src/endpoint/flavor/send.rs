@@ -162,13 +162,16 @@ impl SendFlavor {
     pub(in crate::endpoint) fn has_room(&self, mapped: &MappedRing, need: u64) -> bool {
         match self {
             Self::Record(_) => mapped.record().has_room(need),
-            Self::Slot(_) => {
-                advance_jobs(mapped);
-                mapped.slot().has_room(need)
-            }
+            Self::Slot(_) => mapped.slot().has_room(need),
             Self::Packed(_) => mapped.packed().has_room(need),
             Self::Broadcast(_) => mapped.broadcast().has_room(mapped.handles(), need),
         }
+    }
+
+    /// As [`has_room`](Self::has_room), but does what those who make room may have left to do. It
+    /// takes lines from them, so it is not for those who spin.
+    pub(in crate::endpoint) fn makes_room(&self, mapped: &MappedRing, need: u64) -> bool {
+        self.has_room(mapped, need) || advance_jobs(mapped) && self.has_room(mapped, need)
     }
 
     /// Looks whether there is room for a message of `len` bytes, and leaves it there.

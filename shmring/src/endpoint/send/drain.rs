@@ -44,7 +44,7 @@ impl SendEndpoint {
     }
 
     fn is_drained(&self, end: u64) -> bool {
-        self.flavor.has_room(&self.registration.mapped, end)
+        self.flavor.makes_room(&self.registration.mapped, end)
     }
 
     fn are_consumers_gone(&self) -> bool {
