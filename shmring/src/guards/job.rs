@@ -12,8 +12,8 @@ use crate::worker::Worker;
 /// A job that a worker took. Dropping it gives it back.
 ///
 /// Its bytes stay in the ring, and no other worker gets it, until it is
-/// [acknowledged](Self::acknowledge) or given back. In a fork child of the process that took it, it
-/// has no bytes and can be neither.
+/// [acknowledged](Self::acknowledge) or given back. In a fork child of the process that took it, and
+/// once its worker has found damage in the segment, it has no bytes and can be neither.
 #[must_use = "a job that is dropped goes back to the ring"]
 pub struct Job<'a> {
     worker: &'a Worker,
@@ -110,7 +110,8 @@ impl<'a> Job<'a> {
     /// Acknowledges the job: it is done, and never comes back. What was done before happens before
     /// its space is written again. Does not block.
     ///
-    /// Returns `false`, and does nothing, in a fork child and where the segment's memory is gone.
+    /// Returns `false`, and does nothing, in a fork child, where the segment's memory is gone, and once
+    /// the worker has found damage.
     #[inline]
     pub fn acknowledge(self) -> bool {
         let done = self.worker.endpoint().borrow_mut().acknowledge(self.taken);
