@@ -21,7 +21,8 @@ impl Consumer {
     /// it releases none. A subscriber that is evicted meanwhile releases none either and returns
     /// [`Evicted`](TryRecvError::Evicted), and what it passed may have changed. A consumer that
     /// competes, or is lossy, copies them, at most 256 at once, takes them,
-    /// and passes the copies: if `visit` panics, the rest is lost.
+    /// and passes the copies: if `visit` panics, the rest is lost. There, a message in several slots
+    /// is a batch of its own.
     ///
     /// # Errors
     /// See [`TryRecvError`], if there is no message to begin with.

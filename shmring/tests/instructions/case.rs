@@ -141,7 +141,12 @@ impl Case {
 
     /// The messages that the victim takes from others: none where each gets all.
     pub(crate) fn takes(self) -> usize {
-        if self.kind == Kind::Broadcast { 0 } else { self.op.takes() }
+        match (self.kind, self.scene, self.op) {
+            (Kind::Broadcast, ..) => 0,
+            // The first message is in several slots, and who competes takes it alone.
+            (Kind::Mpmc | Kind::Spmc, Scene::Spans, Op::RecvBatch) => 1,
+            _ => self.op.takes(),
+        }
     }
 
     /// Attaches at once: the survivors, the victim, and the process that died before it. An entry
