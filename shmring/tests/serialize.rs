@@ -90,8 +90,9 @@ fn a_status_has_the_fields_of_the_types() {
             "holders": [{
                 "handle": 0, "role": "producer", "participant": participant, "sleeps_until": null,
                 "announced": { "start": 1, "end": 2 }, "subscription": null,
+                "in_hand": [], "in_hand_for": null,
             }],
-            "producers_so_far": 1, "consumers_so_far": 0, "sleepers": 0,
+            "producers_so_far": 1, "consumers_so_far": 0, "sleepers": 0, "jobs": null,
         })
     );
     drop(open);
@@ -135,7 +136,10 @@ fn variants_are_in_snake_case() {
     let corrupt_fields = json!({ "what": "tail", "position": 8, "found": u64::MAX });
     let stall = Stall::InFlight { position: 7, tickets: Vec::<Holder>::new() };
     for (value, expected) in [
-        (to_value(Kind::ALL), json!(["spsc", "mpmc", "mpsc", "spmc", "packed", "broadcast"])),
+        (
+            to_value(Kind::ALL),
+            json!(["spsc", "mpmc", "mpsc", "spmc", "packed", "broadcast", "jobs"]),
+        ),
         (to_value([Role::Producer, Role::Consumer]), json!(["producer", "consumer"])),
         (to_value(PidNamespace::Unknown), json!("unknown")),
         (to_value(ProcessState::DumpingCore), json!("dumping_core")),

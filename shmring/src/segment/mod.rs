@@ -42,7 +42,8 @@ impl Segment {
     /// # let name = name.as_str();
     /// let segment = Segment::create(name, &Config::mpmc().slots(1000).slot_bytes(128))?;
     /// assert_eq!(segment.info().ring().slots, Some(1024));
-    /// assert_eq!(segment.info().ring().max_message_bytes, 120);
+    /// // Half of the slots, of 120 bytes each without the stamp.
+    /// assert_eq!(segment.info().ring().max_message_bytes, 512 * 120);
     ///
     /// let again = Segment::create(name, &Config::spsc());
     /// assert!(matches!(again, Err(CreateError::Exists { .. })));
