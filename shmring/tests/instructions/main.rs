@@ -10,7 +10,8 @@
 //! Plain `cargo test` tries the points where something changes: each system call, each
 //! instruction that changes the segment, and some others. As survivors see nothing of a
 //! victim but its segment and its locks, that is all there is to see; the explicit command
-//! does not rely on it, and kills at every instruction, in about three minutes on two CPUs:
+//! does not rely on it, and kills at every instruction, in about fourteen minutes on two CPUs, six of
+//! them for the workers of job rings:
 //!
 //! ```text
 //! cargo test --release -p shmring --test instructions -- --ignored --nocapture
