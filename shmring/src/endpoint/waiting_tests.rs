@@ -3,6 +3,7 @@
 //! wakes.
 
 mod hand_off;
+mod jobs;
 mod waking;
 
 use std::cell::Cell;
