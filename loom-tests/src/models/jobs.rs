@@ -85,6 +85,24 @@ fn give_back_beside_take() {
     assert!(second.try_take() == Err(Take::Held));
 }
 
+/// As above, but the other worker may look between the claim of the job and the move of next.
+///
+/// Accepted: the job comes to whoever takes next. Would catch next without a version: it is back
+/// where the other worker found it, who then moves it over the job, as if it had never moved.
+fn take_and_give_back_beside_take() {
+    let (world, _sender) = World::with_jobs(4, PRODUCER, &[10, 11, 12]);
+    let (mut first, mut second) = (world.worker(FIRST), world.worker(SECOND));
+    let held = first.try_take().expect("there are three");
+    let other = thread::spawn(move || (second.try_take(), second));
+    let back = first.try_take().expect("there are two");
+    first.give_back(back);
+    let (took, mut second) = other.join().expect("the worker ends");
+    let mut ids = vec![held.id, took.expect("there is one").id];
+    ids.push(second.try_take().expect("one is left").id);
+    ids.sort_unstable();
+    assert_eq!(ids, [10, 11, 12]);
+}
+
 /// As above, while a worker finds nothing and moves next to the end.
 ///
 /// Accepted: the job comes to whoever takes next. Would catch one that moves next over a job which
@@ -268,6 +286,8 @@ models! {
     ONE: compete_for_one_bound_3, bound 3, at least 520, runs compete_for_one;
     TWO: compete_for_two_bound_1, bound 1, at least 7300, runs compete_for_two;
     GIVE_BACK: give_back_beside_take_unbounded, bound none, at least 84, runs give_back_beside_take;
+    TAKE_AND_GIVE_BACK: take_and_give_back_beside_take_bound_2, bound 2, at least 760,
+        runs take_and_give_back_beside_take;
     GIVE_BACK_AT_END: give_back_beside_nothing_bound_3, bound 3, at least 58,
         runs give_back_beside_nothing;
     GIVE_BACK_WAKES: give_back_wakes_bound_3, bound 3, at least 8800, runs give_back_wakes;

@@ -19,6 +19,7 @@ const MOVE_ON: Site = (
     "let _ = self.next.compare_exchange(next, to, Ordering::Release, Ordering::Relaxed);",
     1,
 );
+const VERSION: Site = ("jobs/mod.rs", "let version = if rule(true) { VERSION } else { 0 };", 1);
 const PAST: Site =
     ("jobs/mod.rs", "let new = if rule(at_or_past(old, position)) { position } else { old };", 1);
 const MOVE_BACK: Site = (
@@ -56,6 +57,7 @@ pub(super) const CANARIES: &[Canary] = &[
     canary(MOVE_ON, Relaxed, jobs::BESIDE),
     // What comes back is taken next.
     canary(PAST, RuleOff, jobs::GIVE_BACK),
+    canary(VERSION, RuleOff, jobs::TAKE_AND_GIVE_BACK),
     canary(MOVE_BACK, Relaxed, jobs::GIVE_BACK),
     canary(NEXT, Relaxed, jobs::GIVE_BACK_AT_END),
     canary(LEFT, RuleOff, jobs::LOST_HINT),

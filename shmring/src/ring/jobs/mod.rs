@@ -199,7 +199,8 @@ impl<'a> Ring<'a> {
             let next = self.next.load(Ordering::Relaxed);
             let old = position_in(next, position);
             let new = if rule(at_or_past(old, position)) { position } else { old };
-            let moved = moved(next, new).wrapping_add(VERSION);
+            let version = if rule(true) { VERSION } else { 0 };
+            let moved = moved(next, new).wrapping_add(version);
             // ORDERING: Release, with the Acquire in Worker: the claim is seen returned.
             let result =
                 self.next.compare_exchange(next, moved, Ordering::Release, Ordering::Relaxed);
