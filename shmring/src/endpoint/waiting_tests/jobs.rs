@@ -67,7 +67,7 @@ fn the_last_acknowledgement_wakes_all_workers() {
     let second = rx.taken();
     let waiting = [worker(&segment), worker(&segment)];
     drop(tx);
-    waiting.each_ref().map(|other| other.registration.arm(1 << 40));
+    waiting.iter().for_each(|other| other.registration.arm(1 << 40));
     assert!(rx.acknowledge(first));
     assert!(waiting.iter().all(|other| other.registration.is_armed()), "one job is in hand");
     assert!(rx.acknowledge(second));
